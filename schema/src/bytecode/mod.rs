@@ -1,0 +1,3 @@
+//! What follows from a code object alone.
+
+pub mod lines;

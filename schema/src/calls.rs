@@ -1,0 +1,353 @@
+//! The call stacks that follow from events.
+//!
+//! One machine serves both halves: the recorder runs it to put the state of every stack at each
+//! chunk's start, so that a chunk can be read alone; the replayer runs it over a chunk to get back
+//! the calls and exceptions that end there.
+//!
+//! A *call* is one activation of a Python function from PY_START to PY_RETURN or PY_UNWIND. A
+//! generator, coroutine or asynchronous generator is one call however often it is suspended; its
+//! `call_id` is the `seq` of the event that began it, so ids never change and never clash.
+
+use crate::event::EventKind;
+use rustc_hash::FxHashMap;
+
+/// `seq` of the event that began a call. 0 stands for "no call".
+pub type CallId = u64;
+
+/// Where an event stands in its file: see [`crate::event::Place`] for what `place` counts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, bincode::Encode, bincode::Decode)]
+pub struct Site {
+    /// The recording's number of the code object.
+    pub code: u32,
+    /// The event's kind, which says what `place` is.
+    pub kind: u8,
+    pub place: u32,
+}
+
+/// A call that has begun and not ended.
+#[derive(Clone, PartialEq, Eq, Debug, bincode::Encode, bincode::Decode)]
+pub struct OpenCall {
+    pub call_id: CallId,
+    /// The call this one was made from; 0 for a thread's outermost.
+    pub parent: CallId,
+    /// Calls below it on the stack when it began.
+    pub depth: u32,
+    pub code: u32,
+    /// Thread it began in.
+    pub thread: u32,
+    /// Where the caller stood; `None` when no recorded call was running.
+    pub called_from: Option<Site>,
+    /// Nanoseconds since the run began.
+    pub start_ns: u64,
+    /// Nanoseconds spent on top of its stack so far.
+    pub self_ns: u64,
+    /// A call of the same code object was already on the stack.
+    pub recursive: bool,
+    /// Last event inside it.
+    pub last: Site,
+    /// Exceptions in flight here, or handled here by code that has not left yet.
+    pub exceptions: Vec<OpenException>,
+}
+
+/// An exception that was raised and whose fate is not settled.
+#[derive(Clone, PartialEq, Eq, Debug, bincode::Encode, bincode::Decode)]
+pub struct OpenException {
+    /// The recording's number of the exception object.
+    pub exception: u32,
+    /// `seq` of the event that raised it.
+    pub seq: u64,
+    /// Call it was raised in.
+    pub call_id: CallId,
+    pub site: Site,
+    pub time_ns: u64,
+    pub thread: u32,
+    /// `seq` and site of the EXCEPTION_HANDLED that stands, if any.
+    pub handled: Option<(u64, Site)>,
+}
+
+/// How a call ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Exit {
+    /// PY_RETURN
+    Return,
+    /// PY_UNWIND, with the number of the exception
+    Unwind(u32),
+    /// No end was recorded: the run ended first, or a generator was dropped unfinished.
+    Open,
+}
+
+/// Told what the machine finds out.
+pub trait Sink {
+    /// A call ended. `outermost` is false for a recursive one.
+    fn call(&mut self, call: &OpenCall, end_seq: u64, end_ns: u64, exit: Exit);
+    /// An exception's fate is settled: handled for good, or gone unhandled.
+    fn exception(&mut self, exception: &OpenException);
+    /// `calls` had to be closed because the stack did not fit the event at `seq`.
+    fn desync(&mut self, seq: u64, calls: u64);
+}
+
+/// One event, as the machine needs it.
+#[derive(Clone, Copy, Debug)]
+pub struct Event {
+    pub seq: u64,
+    pub time_ns: u64,
+    pub kind: EventKind,
+    pub place: u32,
+    pub code: u32,
+    /// Meaningful if the kind has one.
+    pub exception: u32,
+    /// For PY_RESUME and PY_THROW: the call they go on in; 0 if not known.
+    pub resumed: CallId,
+}
+
+/// One thread's stack.
+#[derive(Clone, Debug, Default, PartialEq, Eq, bincode::Encode, bincode::Decode)]
+pub struct Stack {
+    pub thread: u32,
+    /// Outermost first.
+    pub calls: Vec<OpenCall>,
+    /// When the top call last began to run, in nanoseconds.
+    pub since_ns: u64,
+}
+
+/// The state of all stacks at one instant.
+#[derive(Clone, Debug, Default)]
+pub struct Calls {
+    stacks: Vec<Stack>,
+    by_thread: FxHashMap<u32, usize>,
+    suspended: FxHashMap<CallId, OpenCall>,
+    /// How many calls of a code object stand on a thread's stack: (thread, code) → calls.
+    active: FxHashMap<(u32, u32), u32>,
+    current: usize,
+}
+
+impl Calls {
+    /// Continues from the stacks and suspended calls a chunk begins with.
+    pub fn resume_from(stacks: Vec<Stack>, suspended: Vec<OpenCall>) -> Calls {
+        let by_thread = stacks.iter().enumerate().map(|(i, s)| (s.thread, i)).collect();
+        let suspended = suspended.into_iter().map(|c| (c.call_id, c)).collect();
+        let mut active = FxHashMap::default();
+        for stack in &stacks {
+            for call in &stack.calls {
+                *active.entry((stack.thread, call.code)).or_insert(0) += 1;
+            }
+        }
+        Calls { stacks, by_thread, suspended, active, current: 0 }
+    }
+
+    /// Stacks that hold a call.
+    pub fn stacks(&self) -> impl Iterator<Item = &Stack> {
+        self.stacks.iter().filter(|stack| !stack.calls.is_empty())
+    }
+
+    /// A call that is suspended now.
+    pub fn suspended(&self, call_id: CallId) -> Option<&OpenCall> {
+        self.suspended.get(&call_id)
+    }
+
+    /// All calls that are suspended now.
+    pub fn all_suspended(&self) -> impl Iterator<Item = &OpenCall> {
+        self.suspended.values()
+    }
+
+    /// Drops a suspended call that can never go on (its frame's memory was given to another).
+    pub fn forget(&mut self, call_id: CallId) -> Option<OpenCall> {
+        self.suspended.remove(&call_id)
+    }
+
+    /// The events that follow are this thread's.
+    pub fn set_thread(&mut self, thread: u32) {
+        self.current = *self.by_thread.entry(thread).or_insert_with(|| {
+            self.stacks.push(Stack { thread, ..Stack::default() });
+            self.stacks.len() - 1
+        });
+    }
+
+    /// The innermost call of the current thread.
+    pub fn top(&self) -> Option<&OpenCall> {
+        self.stacks.get(self.current)?.calls.last()
+    }
+
+    /// Notes the last event inside the current thread's innermost call. Cheaper than [`apply`],
+    /// for the kinds that do not touch the stack.
+    ///
+    /// [`apply`]: Calls::apply
+    #[inline]
+    pub fn at(&mut self, site: Site) {
+        if let Some(top) = self.stacks.get_mut(self.current).and_then(|s| s.calls.last_mut())
+            && top.code == site.code
+        {
+            top.last = site;
+        }
+    }
+
+    /// Takes in one event of the current thread. Call it for every event of a kind that
+    /// [`EventKind::touches_stack`]; for others, [`Calls::at`] will do.
+    ///
+    /// # Panics
+    /// If [`Calls::set_thread`] was never called.
+    pub fn apply(&mut self, event: &Event, sink: &mut impl Sink) {
+        let site = Site { code: event.code, kind: event.kind.number(), place: event.place };
+        match event.kind {
+            EventKind::PY_START => {
+                self.begin(event, site);
+            }
+            EventKind::PY_RESUME | EventKind::PY_THROW => {
+                match self.suspended.remove(&event.resumed) {
+                    Some(mut call) if call.code == event.code => {
+                        let stack = &mut self.stacks[self.current];
+                        stack.switch(event.time_ns);
+                        call.last = site;
+                        let active = self.active.entry((stack.thread, call.code)).or_insert(0);
+                        call.recursive = *active > 0;
+                        *active += 1;
+                        stack.calls.push(call);
+                    }
+                    other => {
+                        if let Some(call) = other {
+                            self.suspended.insert(call.call_id, call);
+                        }
+                        // Begun before the recording was, or thrown into before it began.
+                        self.begin(event, site);
+                    }
+                }
+            }
+            EventKind::PY_RETURN | EventKind::PY_UNWIND | EventKind::PY_YIELD => {
+                self.leave(event, site, sink);
+            }
+            EventKind::RAISE | EventKind::RERAISE => {
+                self.at_checked(event, site, sink);
+                let stack = &mut self.stacks[self.current];
+                let Some(top) = stack.calls.last_mut() else { return };
+                match top.exceptions.iter_mut().rfind(|e| e.exception == event.exception) {
+                    // On its way through this frame, or raised again by its handler.
+                    Some(open) => open.handled = None,
+                    None => {
+                        let open = OpenException {
+                            exception: event.exception,
+                            seq: event.seq,
+                            call_id: top.call_id,
+                            site,
+                            time_ns: event.time_ns,
+                            thread: stack.thread,
+                            handled: None,
+                        };
+                        top.exceptions.push(open);
+                    }
+                }
+            }
+            EventKind::EXCEPTION_HANDLED => {
+                self.at_checked(event, site, sink);
+                let Some(top) = self.stacks[self.current].calls.last_mut() else { return };
+                if let Some(open) =
+                    top.exceptions.iter_mut().rfind(|e| e.exception == event.exception)
+                {
+                    open.handled = Some((event.seq, site));
+                }
+            }
+            _ => self.at(site),
+        }
+    }
+
+    fn begin(&mut self, event: &Event, site: Site) {
+        let stack = &mut self.stacks[self.current];
+        stack.switch(event.time_ns);
+        let parent = stack.calls.last();
+        let active = self.active.entry((stack.thread, event.code)).or_insert(0);
+        *active += 1;
+        let call = OpenCall {
+            call_id: event.seq,
+            parent: parent.map_or(0, |p| p.call_id),
+            depth: stack.calls.len() as u32,
+            code: event.code,
+            thread: stack.thread,
+            called_from: parent.map(|p| p.last),
+            start_ns: event.time_ns,
+            self_ns: 0,
+            recursive: *active > 1,
+            last: site,
+            exceptions: Vec::new(),
+        };
+        stack.calls.push(call);
+    }
+
+    /// Makes the innermost call one of the event's code object, closing what stands above it.
+    /// True if there is one.
+    fn at_checked(&mut self, event: &Event, site: Site, sink: &mut impl Sink) -> bool {
+        let stack = &mut self.stacks[self.current];
+        if stack.calls.last().is_none_or(|top| top.code != event.code) {
+            let Some(keep) = stack.calls.iter().rposition(|c| c.code == event.code) else {
+                return false;
+            };
+            let extra = stack.calls.len() - keep - 1;
+            for _ in 0..extra {
+                stack.switch(event.time_ns);
+                if let Some(call) = stack.calls.pop() {
+                    deactivate(&mut self.active, stack.thread, call.code);
+                    finish(&call, event, Exit::Open, sink);
+                }
+            }
+            sink.desync(event.seq, extra as u64);
+        }
+        if let Some(top) = stack.calls.last_mut() {
+            top.last = site;
+        }
+        true
+    }
+
+    fn leave(&mut self, event: &Event, site: Site, sink: &mut impl Sink) {
+        if !self.at_checked(event, site, sink) {
+            sink.desync(event.seq, 0);
+            return;
+        }
+        let stack = &mut self.stacks[self.current];
+        stack.switch(event.time_ns);
+        let Some(mut call) = stack.calls.pop() else { return };
+        deactivate(&mut self.active, stack.thread, call.code);
+        match event.kind {
+            EventKind::PY_YIELD => {
+                self.suspended.insert(call.call_id, call);
+            }
+            EventKind::PY_UNWIND => {
+                // What is still in flight goes on in the caller.
+                let in_flight = call
+                    .exceptions
+                    .iter()
+                    .rposition(|e| e.exception == event.exception && e.handled.is_none());
+                if let Some(i) = in_flight
+                    && let Some(caller) = stack.calls.last_mut()
+                {
+                    caller.exceptions.push(call.exceptions.remove(i));
+                }
+                finish(&call, event, Exit::Unwind(event.exception), sink);
+            }
+            _ => finish(&call, event, Exit::Return, sink),
+        }
+    }
+}
+
+impl Stack {
+    /// Credits the time since the last switch to the call on top.
+    fn switch(&mut self, now_ns: u64) {
+        if let Some(top) = self.calls.last_mut() {
+            top.self_ns += now_ns.saturating_sub(self.since_ns);
+        }
+        self.since_ns = now_ns;
+    }
+}
+
+fn deactivate(active: &mut FxHashMap<(u32, u32), u32>, thread: u32, code: u32) {
+    if let Some(count) = active.get_mut(&(thread, code)) {
+        *count -= 1;
+        if *count == 0 {
+            active.remove(&(thread, code));
+        }
+    }
+}
+
+fn finish(call: &OpenCall, event: &Event, exit: Exit, sink: &mut impl Sink) {
+    for exception in &call.exceptions {
+        sink.exception(exception);
+    }
+    sink.call(call, event.seq, event.time_ns, exit);
+}

@@ -1,0 +1,554 @@
+//! A chunk: a run of consecutive events of one ring as compressed columns.
+//!
+//! [`seal`] makes the bytes that stand in `chunks.data`; [`open`] checks them and gives an
+//! [`OpenChunk`], from which a reader takes only the columns it needs. A chunk carries all it
+//! takes to read it alone: the call stacks it begins with, the suspended calls it resumes and the
+//! exceptions it names.
+//!
+//! ```text
+//! "DCK1" · u32 header length · u64 xxh3 of the header · header (bincode) · column · column …
+//! ```
+//!
+//! Every column has its own length and xxh3 in the header, so damage is found when, and only
+//! where, it is read.
+
+use crate::calls::{OpenCall, Stack};
+use crate::error::FormatError;
+use crate::event::EventKind;
+use bincode::config::{Configuration, Limit};
+use xxhash_rust::xxh3::xxh3_64;
+
+const MAGIC: [u8; 4] = *b"DCK1";
+const PREFIX: usize = 16;
+
+/// A chunk holds at most this many events.
+pub const EVENTS_MAX: usize = 1 << 17;
+/// Bound on one decompressed column; the state of very deep stacks is the largest.
+const COLUMN_BYTES_MAX: usize = 1 << 30;
+const HEADER_BYTES_MAX: usize = 1 << 16;
+
+/// A chunk's events, a `Vec` per column, as the recorder gathers them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Columns {
+    /// Nanoseconds since the run began, of the last reading before the chunk.
+    pub first_ns: u64,
+    /// [`EventKind::number`] of each event.
+    pub kinds: Vec<u8>,
+    /// Each event's place, see [`crate::event::Place`].
+    pub places: Vec<u32>,
+    /// Runs of events of one context; lengths add up to the number of events.
+    pub runs: Vec<Run>,
+    /// Who runs what: the (thread, code) pairs that occur.
+    pub contexts: Vec<Context>,
+    /// Per event that has one: its target, in code units.
+    pub targets: Vec<u32>,
+    /// Per timed event: nanoseconds since the timed event before it.
+    pub times: Vec<u64>,
+    /// Per event that has one: number of the callable.
+    pub callables: Vec<u32>,
+    /// Per event that has one: number of the exception.
+    pub exceptions: Vec<u32>,
+    /// Per event that resumes: the call it goes on in, 0 if that began before the recording.
+    pub resumed: Vec<u64>,
+    pub state: State,
+}
+
+/// What a chunk needs from before it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, bincode::Encode, bincode::Decode)]
+pub struct State {
+    /// Stacks that are not empty when the chunk begins.
+    pub stacks: Vec<Stack>,
+    /// Calls that are suspended when the chunk begins and resumed in it.
+    pub suspended: Vec<OpenCall>,
+    /// Every exception the chunk's events name, by number, ascending.
+    pub exceptions: Vec<ExceptionEntry>,
+}
+
+/// An exception object.
+#[derive(Debug, Clone, PartialEq, Eq, bincode::Encode, bincode::Decode)]
+pub struct ExceptionEntry {
+    pub number: u32,
+    /// Number of its type's name.
+    pub exception_type: u32,
+    pub message: String,
+}
+
+/// Consecutive events of one thread and code object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Run {
+    pub events: u32,
+    /// Index into [`Columns::contexts`].
+    pub context: u32,
+}
+
+/// A thread and a code object, by the recording's numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Context {
+    pub thread: u32,
+    pub code: u32,
+}
+
+#[derive(bincode::Encode, bincode::Decode)]
+struct Header {
+    events: u32,
+    first_ns: u64,
+    columns: Vec<ColumnHeader>,
+}
+
+#[derive(Debug, Clone, Copy, bincode::Encode, bincode::Decode)]
+struct ColumnHeader {
+    /// Values in it.
+    count: u32,
+    /// Bytes before and after compression.
+    raw: u32,
+    packed: u32,
+    xxh3: u64,
+}
+
+/// The columns, in the order they stand in the bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Column {
+    Kinds,
+    Places,
+    RunEvents,
+    RunContexts,
+    ContextThreads,
+    ContextCodes,
+    Targets,
+    Times,
+    Callables,
+    Exceptions,
+    Resumed,
+    State,
+}
+
+const COLUMNS: usize = 12;
+
+impl Column {
+    const fn name(self) -> &'static str {
+        match self {
+            Column::Kinds => "column of kinds",
+            Column::Places => "column of places",
+            Column::RunEvents => "column of run lengths",
+            Column::RunContexts => "column of run contexts",
+            Column::ContextThreads => "column of threads",
+            Column::ContextCodes => "column of code objects",
+            Column::Targets => "column of targets",
+            Column::Times => "column of times",
+            Column::Callables => "column of callables",
+            Column::Exceptions => "column of exceptions",
+            Column::Resumed => "column of resumed calls",
+            Column::State => "state",
+        }
+    }
+}
+
+const fn bounded<const N: usize>()
+-> Configuration<bincode::config::LittleEndian, bincode::config::Varint, Limit<N>> {
+    bincode::config::standard().with_limit::<N>()
+}
+
+/// Compresses chunks; keeps the compressor's memory from one chunk to the next.
+pub struct Sealer {
+    compressor: zstd::bulk::Compressor<'static>,
+    raw: Vec<u8>,
+}
+
+impl Sealer {
+    /// `level` is zstd's.
+    ///
+    /// # Errors
+    /// If zstd cannot allocate its state.
+    pub fn new(level: i32) -> std::io::Result<Sealer> {
+        Ok(Sealer { compressor: zstd::bulk::Compressor::new(level)?, raw: Vec::new() })
+    }
+
+    /// The bytes of a chunk with these events.
+    ///
+    /// # Errors
+    /// If the columns contradict each other or are larger than a chunk may be.
+    pub fn seal(&mut self, columns: &Columns) -> Result<Vec<u8>, FormatError> {
+        let events = columns.kinds.len();
+        let total: u64 = columns.runs.iter().map(|run| u64::from(run.events)).sum();
+        if events > EVENTS_MAX || columns.places.len() != events || total != events as u64 {
+            return Err(FormatError::invalid("chunk", 0, "columns of unequal length"));
+        }
+        let mut headers = Vec::with_capacity(COLUMNS);
+        let mut body = Vec::with_capacity(events);
+        let mut raw = std::mem::take(&mut self.raw);
+        let mut put = |count: usize, raw: &mut Vec<u8>| -> Result<(), FormatError> {
+            let packed = self
+                .compressor
+                .compress(raw)
+                .map_err(|error| FormatError::invalid("chunk", 0, error))?;
+            headers.push(ColumnHeader {
+                count: count as u32,
+                raw: raw.len() as u32,
+                packed: packed.len() as u32,
+                xxh3: xxh3_64(&packed),
+            });
+            body.extend_from_slice(&packed);
+            raw.clear();
+            Ok(())
+        };
+        let ints = |values: &mut dyn ExactSizeIterator<Item = u64>, raw: &mut Vec<u8>| {
+            let values: Vec<u64> = values.collect();
+            pack(&values, raw);
+            values.len()
+        };
+
+        raw.clear();
+        raw.extend_from_slice(&columns.kinds);
+        put(events, &mut raw)?;
+        pack(&columns.places, &mut raw);
+        put(events, &mut raw)?;
+        let n = ints(&mut columns.runs.iter().map(|r| r.events.into()), &mut raw);
+        put(n, &mut raw)?;
+        let n = ints(&mut columns.runs.iter().map(|r| r.context.into()), &mut raw);
+        put(n, &mut raw)?;
+        let n = ints(&mut columns.contexts.iter().map(|c| c.thread.into()), &mut raw);
+        put(n, &mut raw)?;
+        let n = ints(&mut columns.contexts.iter().map(|c| c.code.into()), &mut raw);
+        put(n, &mut raw)?;
+        pack(&columns.targets, &mut raw);
+        put(columns.targets.len(), &mut raw)?;
+        pack(&columns.times, &mut raw);
+        put(columns.times.len(), &mut raw)?;
+        pack(&columns.callables, &mut raw);
+        put(columns.callables.len(), &mut raw)?;
+        pack(&columns.exceptions, &mut raw);
+        put(columns.exceptions.len(), &mut raw)?;
+        pack(&columns.resumed, &mut raw);
+        put(columns.resumed.len(), &mut raw)?;
+        raw = bincode::encode_to_vec(&columns.state, bounded::<COLUMN_BYTES_MAX>())
+            .map_err(|error| FormatError::invalid("state", 0, error))?;
+        put(1, &mut raw)?;
+        self.raw = raw;
+
+        let header = Header { events: events as u32, first_ns: columns.first_ns, columns: headers };
+        let header = bincode::encode_to_vec(&header, bounded::<HEADER_BYTES_MAX>())
+            .map_err(|error| FormatError::invalid("chunk header", 0, error))?;
+        let mut bytes = Vec::with_capacity(PREFIX + header.len() + body.len());
+        bytes.extend_from_slice(&MAGIC);
+        bytes.extend_from_slice(&(header.len() as u32).to_le_bytes());
+        bytes.extend_from_slice(&xxh3_64(&header).to_le_bytes());
+        bytes.extend_from_slice(&header);
+        bytes.extend_from_slice(&body);
+        Ok(bytes)
+    }
+}
+
+/// A chunk whose header was checked. Columns are checked, decompressed and bounded as they are
+/// asked for; each method fails alone.
+pub struct OpenChunk<'a> {
+    bytes: &'a [u8],
+    header: Header,
+    offsets: [usize; COLUMNS],
+}
+
+/// Checks a chunk's header.
+pub fn open(bytes: &[u8]) -> Result<OpenChunk<'_>, FormatError> {
+    let part = "chunk header";
+    let truncated = |needed| FormatError::Truncated { part, offset: 0, needed, found: bytes.len() };
+    let prefix: &[u8; PREFIX] = bytes.first_chunk().ok_or_else(|| truncated(PREFIX))?;
+    if prefix[..4] != MAGIC {
+        return Err(FormatError::invalid(part, 0, "does not begin like a chunk"));
+    }
+    let word = |at: usize| {
+        u32::from_le_bytes([prefix[at], prefix[at + 1], prefix[at + 2], prefix[at + 3]])
+    };
+    let length = word(4) as usize;
+    let xxh3 = u64::from(word(8)) | u64::from(word(12)) << 32;
+    if length > HEADER_BYTES_MAX {
+        return Err(FormatError::invalid(part, 4, "length beyond what a header may have"));
+    }
+    let header = bytes.get(PREFIX..PREFIX + length).ok_or_else(|| truncated(PREFIX + length))?;
+    if xxh3_64(header) != xxh3 {
+        return Err(FormatError::Checksum { part, offset: PREFIX });
+    }
+    let (header, _): (Header, usize) =
+        bincode::decode_from_slice(header, bounded::<HEADER_BYTES_MAX>())
+            .map_err(|error| FormatError::invalid(part, PREFIX, error))?;
+    if header.columns.len() != COLUMNS || header.events as usize > EVENTS_MAX {
+        return Err(FormatError::invalid(part, PREFIX, "impossible number of columns or events"));
+    }
+    let mut offsets = [0; COLUMNS];
+    let mut offset = PREFIX + length;
+    for (at, column) in offsets.iter_mut().zip(&header.columns) {
+        *at = offset;
+        offset += column.packed as usize;
+    }
+    Ok(OpenChunk { bytes, header, offsets })
+}
+
+impl OpenChunk<'_> {
+    /// Number of events.
+    pub fn events(&self) -> usize {
+        self.header.events as usize
+    }
+
+    /// See [`Columns::first_ns`].
+    pub fn first_ns(&self) -> u64 {
+        self.header.first_ns
+    }
+
+    fn raw(&self, column: Column) -> Result<(Vec<u8>, usize), FormatError> {
+        let ColumnHeader { count, raw, packed, xxh3 } = self.header.columns[column as usize];
+        let (part, offset) = (column.name(), self.offsets[column as usize]);
+        let bytes =
+            self.bytes.get(offset..offset + packed as usize).ok_or(FormatError::Truncated {
+                part,
+                offset,
+                needed: packed as usize,
+                found: self.bytes.len().saturating_sub(offset),
+            })?;
+        if xxh3_64(bytes) != xxh3 {
+            return Err(FormatError::Checksum { part, offset });
+        }
+        if raw as usize > COLUMN_BYTES_MAX
+            || (column != Column::State && count > self.header.events)
+        {
+            return Err(FormatError::invalid(part, offset, "longer than a column may be"));
+        }
+        let raw_bytes = zstd::bulk::decompress(bytes, raw as usize)
+            .map_err(|error| FormatError::invalid(part, offset, error))?;
+        if raw_bytes.len() != raw as usize {
+            return Err(FormatError::invalid(part, offset, "shorter than it says"));
+        }
+        Ok((raw_bytes, count as usize))
+    }
+
+    fn ints<T: Int>(&self, column: Column) -> Result<Vec<T>, FormatError> {
+        let (raw, count) = self.raw(column)?;
+        unpack(&raw, count).ok_or_else(|| {
+            FormatError::invalid(column.name(), self.offsets[column as usize], "malformed integers")
+        })
+    }
+
+    /// See [`Columns::kinds`]; every number is below [`EventKind::LIMIT`].
+    pub fn kinds(&self) -> Result<Vec<u8>, FormatError> {
+        let (kinds, _) = self.raw(Column::Kinds)?;
+        let bad = |what| FormatError::invalid(Column::Kinds.name(), self.offsets[0], what);
+        if kinds.len() != self.events() {
+            return Err(bad("not one per event"));
+        }
+        if kinds.iter().any(|kind| *kind >= EventKind::LIMIT) {
+            return Err(bad("a number no kind has"));
+        }
+        Ok(kinds)
+    }
+
+    /// See [`Columns::places`].
+    pub fn places(&self) -> Result<Vec<u32>, FormatError> {
+        let places: Vec<u32> = self.ints(Column::Places)?;
+        if places.len() != self.events() {
+            let offset = self.offsets[Column::Places as usize];
+            return Err(FormatError::invalid(Column::Places.name(), offset, "not one per event"));
+        }
+        Ok(places)
+    }
+
+    /// See [`Columns::runs`] and [`Columns::contexts`]; lengths add up to [`Self::events`] and
+    /// contexts exist.
+    pub fn runs(&self) -> Result<(Vec<Run>, Vec<Context>), FormatError> {
+        let contexts = self.contexts()?;
+        let events: Vec<u32> = self.ints(Column::RunEvents)?;
+        let indexes: Vec<u32> = self.ints(Column::RunContexts)?;
+        let total: u64 = events.iter().map(|n| u64::from(*n)).sum();
+        if events.len() != indexes.len()
+            || total != self.events() as u64
+            || indexes.iter().any(|i| *i as usize >= contexts.len())
+        {
+            let offset = self.offsets[Column::RunEvents as usize];
+            return Err(FormatError::invalid(Column::RunEvents.name(), offset, "runs do not fit"));
+        }
+        let runs = events.into_iter().zip(indexes);
+        Ok((runs.map(|(events, context)| Run { events, context }).collect(), contexts))
+    }
+
+    /// See [`Columns::contexts`].
+    pub fn contexts(&self) -> Result<Vec<Context>, FormatError> {
+        let threads: Vec<u32> = self.ints(Column::ContextThreads)?;
+        let codes: Vec<u32> = self.ints(Column::ContextCodes)?;
+        if threads.len() != codes.len() {
+            let offset = self.offsets[Column::ContextCodes as usize];
+            return Err(FormatError::invalid(Column::ContextCodes.name(), offset, "not in pairs"));
+        }
+        let pairs = threads.into_iter().zip(codes);
+        Ok(pairs.map(|(thread, code)| Context { thread, code }).collect())
+    }
+
+    /// See [`Columns::targets`]; as many as there are events with one among `kinds` is for the
+    /// caller to check, here and for the columns below.
+    pub fn targets(&self) -> Result<Vec<u32>, FormatError> {
+        self.ints(Column::Targets)
+    }
+
+    /// See [`Columns::times`].
+    pub fn times(&self) -> Result<Vec<u64>, FormatError> {
+        self.ints(Column::Times)
+    }
+
+    /// See [`Columns::callables`].
+    pub fn callables(&self) -> Result<Vec<u32>, FormatError> {
+        self.ints(Column::Callables)
+    }
+
+    /// See [`Columns::exceptions`].
+    pub fn exceptions(&self) -> Result<Vec<u32>, FormatError> {
+        self.ints(Column::Exceptions)
+    }
+
+    /// See [`Columns::resumed`].
+    pub fn resumed(&self) -> Result<Vec<u64>, FormatError> {
+        self.ints(Column::Resumed)
+    }
+
+    /// See [`Columns::state`].
+    pub fn state(&self) -> Result<State, FormatError> {
+        let (raw, _) = self.raw(Column::State)?;
+        let (state, _) =
+            bincode::decode_from_slice(&raw, bounded::<COLUMN_BYTES_MAX>()).map_err(|error| {
+                let offset = self.offsets[Column::State as usize];
+                FormatError::invalid(Column::State.name(), offset, error)
+            })?;
+        Ok(state)
+    }
+
+    /// All of it, with every cross-check. What `dashcam check` runs.
+    pub fn columns(&self) -> Result<Columns, FormatError> {
+        let (runs, contexts) = self.runs()?;
+        let columns = Columns {
+            first_ns: self.first_ns(),
+            kinds: self.kinds()?,
+            places: self.places()?,
+            runs,
+            contexts,
+            targets: self.targets()?,
+            times: self.times()?,
+            callables: self.callables()?,
+            exceptions: self.exceptions()?,
+            resumed: self.resumed()?,
+            state: self.state()?,
+        };
+        let (mut targets, mut times, mut callables, mut exceptions, mut resumed) = (0, 0, 0, 0, 0);
+        for kind in columns.kinds.iter().filter_map(|n| EventKind::from_number(*n)) {
+            targets += has_target(kind) as usize;
+            times += kind.is_timed() as usize;
+            callables += kind.has_callable() as usize;
+            exceptions += kind.has_exception() as usize;
+            resumed += kind.resumes() as usize;
+        }
+        if columns.targets.len() != targets
+            || columns.times.len() != times
+            || columns.callables.len() != callables
+            || columns.exceptions.len() != exceptions
+            || columns.resumed.len() != resumed
+        {
+            return Err(FormatError::invalid("chunk", 0, "columns do not fit the kinds"));
+        }
+        Ok(columns)
+    }
+}
+
+/// Whether an event of this kind has an entry in [`Columns::targets`]. Kinds a later CPython adds
+/// have one too, 0 when the event carried none.
+pub const fn has_target(kind: EventKind) -> bool {
+    kind.has_target() || kind.number() >= EventKind::KNOWN
+}
+
+trait Int: Copy + Default {
+    fn wide(self) -> u64;
+    fn narrow(value: u64) -> Option<Self>;
+}
+
+impl Int for u32 {
+    fn wide(self) -> u64 {
+        self.into()
+    }
+    fn narrow(value: u64) -> Option<u32> {
+        value.try_into().ok()
+    }
+}
+
+impl Int for u64 {
+    fn wide(self) -> u64 {
+        self
+    }
+    fn narrow(value: u64) -> Option<u64> {
+        Some(value)
+    }
+}
+
+/// Appends integers in the narrowest fixed width that serves most of them:
+/// `width (1, 2 or 4) · u32 exceptions · (u32 index · u64 value)… · values`.
+/// A value too wide for its place is 0 there and stands among the exceptions.
+fn pack<T: Int>(values: &[T], out: &mut Vec<u8>) {
+    let (mut over_1, mut over_2, mut over_4) = (0usize, 0usize, 0usize);
+    for value in values {
+        let value = value.wide();
+        over_1 += (value > 0xff) as usize;
+        over_2 += (value > 0xffff) as usize;
+        over_4 += (value > 0xffff_ffff) as usize;
+    }
+    let cost = |width: usize, over: usize| values.len() * width + over * 12;
+    let (width, over) = [(1usize, over_1), (2, over_2), (4, over_4)]
+        .into_iter()
+        .min_by_key(|(width, over)| cost(*width, *over))
+        .unwrap_or((4, over_4));
+    let limit = if width == 4 { 0xffff_ffff } else { (1u64 << (8 * width)) - 1 };
+    out.reserve(5 + over * 12 + values.len() * width);
+    out.push(width as u8);
+    out.extend_from_slice(&(over as u32).to_le_bytes());
+    if over > 0 {
+        for (index, value) in values.iter().enumerate().filter(|(_, v)| v.wide() > limit) {
+            out.extend_from_slice(&(index as u32).to_le_bytes());
+            out.extend_from_slice(&value.wide().to_le_bytes());
+        }
+    }
+    let fit = |value: &T| if value.wide() > limit { 0 } else { value.wide() };
+    match width {
+        1 => out.extend(values.iter().map(|v| fit(v) as u8)),
+        2 => out.extend(values.iter().flat_map(|v| (fit(v) as u16).to_le_bytes())),
+        _ => out.extend(values.iter().flat_map(|v| (fit(v) as u32).to_le_bytes())),
+    }
+}
+
+/// The inverse of [`pack`]; `None` if the bytes are not its work.
+fn unpack<T: Int>(bytes: &[u8], count: usize) -> Option<Vec<T>> {
+    let (&width, rest) = bytes.split_first()?;
+    let (over, rest) = rest.split_first_chunk::<4>()?;
+    let over = u32::from_le_bytes(*over) as usize;
+    if over > count {
+        return None;
+    }
+    let (entries, rest) = rest.split_at_checked(over * 12)?;
+    if rest.len() != count * usize::from(width) {
+        return None;
+    }
+    let mut values: Vec<T> = match width {
+        1 => rest.iter().map(|b| T::narrow(u64::from(*b)).unwrap_or_default()).collect(),
+        2 => rest
+            .as_chunks::<2>()
+            .0
+            .iter()
+            .map(|b| T::narrow(u16::from_le_bytes(*b).into()).unwrap_or_default())
+            .collect(),
+        4 => rest
+            .as_chunks::<4>()
+            .0
+            .iter()
+            .map(|b| T::narrow(u32::from_le_bytes(*b).into()).unwrap_or_default())
+            .collect(),
+        _ => return None,
+    };
+    for entry in entries.as_chunks::<12>().0 {
+        let (index, value) = entry.split_first_chunk::<4>()?;
+        let value = u64::from_le_bytes(value.try_into().ok()?);
+        *values.get_mut(u32::from_le_bytes(*index) as usize)? = T::narrow(value)?;
+    }
+    Some(values)
+}
+
+#[cfg(test)]
+mod tests;

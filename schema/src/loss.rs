@@ -1,0 +1,62 @@
+//! Every way something was not recorded, or nearly was not. Each is a row of `losses`.
+
+/// How much a loss matters to who reads the recording.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Severity {
+    /// Nothing is missing; a cost or a circumstance worth knowing.
+    Info,
+    /// Something the user asked for is missing.
+    Loss,
+    /// Recording ended early, or what was written cannot be trusted.
+    Error,
+}
+
+impl Severity {
+    /// As `losses.severity` spells it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Severity::Info => "info",
+            Severity::Loss => "loss",
+            Severity::Error => "error",
+        }
+    }
+}
+
+macro_rules! losses {
+    ($($variant:ident $name:literal $severity:ident $unit:literal $sentence:literal)*) => {
+        /// A way not to record something.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug,
+                 bincode::Encode, bincode::Decode)]
+        pub enum LossKind { $(#[doc = $sentence] $variant),* }
+
+        impl LossKind {
+            /// All of them, in the order of declaration.
+            pub const ALL: &'static [LossKind] = &[$(LossKind::$variant),*];
+            /// As `losses.kind` spells it.
+            pub const fn name(self) -> &'static str { match self { $(LossKind::$variant => $name),* } }
+            /// How much it matters.
+            pub const fn severity(self) -> Severity { match self { $(LossKind::$variant => Severity::$severity),* } }
+            /// What `losses.count` counts.
+            pub const fn unit(self) -> &'static str { match self { $(LossKind::$variant => $unit),* } }
+            /// What happened, for a person.
+            pub const fn sentence(self) -> &'static str { match self { $(LossKind::$variant => $sentence),* } }
+        }
+    };
+}
+
+losses! {
+    Waited "waited" Info "ns" "The program waited for the recorder because the ring was full; nothing is missing."
+    Filtered "filtered" Info "code objects" "Code objects left out by --include, --exclude or --no-stdlib."
+    MessageCut "message_cut" Info "messages" "Exception messages longer than the limit were cut; the text says how long they were."
+    MessageUnread "message_unread" Info "messages" "Exception messages that only user code could have produced were not asked for."
+    ChildNotFollowed "child_not_followed" Loss "processes" "A forked child went on without being recorded."
+    ForeignCode "foreign_code" Loss "events" "Events from something that is not a code object were left out."
+    UnknownKind "unknown_kind" Loss "kinds" "This interpreter has more event kinds than a recording has numbers for."
+    ToolTaken "tool_taken" Error "times" "Another tool took our sys.monitoring tool id; recording stopped there."
+    CallbackFailed "callback_failed" Error "times" "A callback of dashcam's failed; recording stopped there and the program went on."
+    BadRecord "bad_record" Error "records" "A record in the ring made no sense; recording stopped there."
+    StoreFailed "store_failed" Error "chunks" "Chunks could not be written to the database."
+    Desync "desync" Loss "calls" "The call stack did not fit an event; calls were closed to resynchronise."
+    SourceUnread "source_unread" Info "files" "Source files that could not be read."
+    RecorderDied "recorder_died" Error "times" "The recorder process died before the program did."
+}

@@ -1,0 +1,311 @@
+//! Every table and column once: name, type, unit, sentence. The DDL, `dashcam schema` and the
+//! virtual tables' declarations come from here.
+
+/// A column's SQL type.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Type {
+    Integer,
+    Text,
+    Blob,
+}
+
+impl Type {
+    /// As SQL spells it.
+    pub const fn sql(self) -> &'static str {
+        match self {
+            Type::Integer => "INTEGER",
+            Type::Text => "TEXT",
+            Type::Blob => "BLOB",
+        }
+    }
+}
+
+/// One column.
+#[derive(Clone, Copy, Debug)]
+pub struct Column {
+    pub name: &'static str,
+    pub r#type: Type,
+    /// What follows the type in the DDL: `PRIMARY KEY`, `NOT NULL` …
+    pub constraint: &'static str,
+    /// What it holds, with its unit.
+    pub sentence: &'static str,
+}
+
+/// One table.
+#[derive(Clone, Copy, Debug)]
+pub struct Table {
+    pub name: &'static str,
+    pub sentence: &'static str,
+    pub columns: &'static [Column],
+    /// Table constraints and options, as they follow the columns in the DDL.
+    pub constraint: &'static str,
+    pub options: &'static str,
+    pub indexes: &'static [&'static str],
+    /// Decoded from chunks by the replayer; not in the file.
+    pub is_virtual: bool,
+    /// For the recorder and the replayer, not for users.
+    pub is_internal: bool,
+}
+
+impl Table {
+    /// `CREATE TABLE` for an ordinary table, or what a virtual one declares itself to be.
+    pub fn ddl(&self) -> String {
+        let mut columns: Vec<String> = self
+            .columns
+            .iter()
+            .map(|c| {
+                format!("{} {} {}", c.name, c.r#type.sql(), c.constraint).trim_end().to_owned()
+            })
+            .collect();
+        if !self.constraint.is_empty() {
+            columns.push(self.constraint.to_owned());
+        }
+        let ddl = format!(
+            "CREATE TABLE {} (\n  {}\n) {}",
+            self.name,
+            columns.join(",\n  "),
+            self.options
+        );
+        ddl.trim_end().to_owned()
+    }
+}
+
+/// The table of this name.
+pub fn find(name: &str) -> Option<&'static Table> {
+    TABLES.iter().find(|table| table.name == name)
+}
+
+/// Statements that make an empty recording.
+pub fn create() -> String {
+    let mut sql = String::new();
+    for table in TABLES.iter().filter(|table| !table.is_virtual) {
+        sql.push_str(&table.ddl());
+        sql.push_str(";\n");
+        for index in table.indexes {
+            sql.push_str(index);
+            sql.push_str(";\n");
+        }
+    }
+    sql
+}
+
+macro_rules! is {
+    (virtual_table virtual_table) => {
+        true
+    };
+    (internal internal) => {
+        true
+    };
+    ($a:ident $b:ident) => {
+        false
+    };
+}
+
+macro_rules! tables {
+    ($(
+        $kind:ident $name:ident $sentence:literal {
+            $($column:ident $type:ident $constraint:literal $text:literal)*
+        } $(: $constraint_of_table:literal $options:literal [$($index:literal)*])?
+    )*) => {
+        /// All tables, users' first.
+        pub static TABLES: &[Table] = &[$(Table {
+            name: stringify!($name),
+            sentence: $sentence,
+            columns: &[$(Column {
+                name: stringify!($column),
+                r#type: Type::$type,
+                constraint: $constraint,
+                sentence: $text,
+            }),*],
+            constraint: concat!($($constraint_of_table)?),
+            options: concat!($($options)?),
+            indexes: &[$($($index),*)?],
+            is_virtual: is!($kind virtual_table),
+            is_internal: is!($kind internal),
+        }),*];
+    };
+}
+
+tables! {
+    table runs "One row per recorded run of a program." {
+        run_id Integer "PRIMARY KEY" "Number of the run in this file, from 1."
+        started_at Text "NOT NULL" "When the recording began, ISO 8601 in UTC."
+        ended_at Text "" "When it ended, ISO 8601 in UTC; NULL while recording."
+        status Text "NOT NULL" "recording, complete, or interrupted (killed by a signal, or the recorder died)."
+        command Text "NOT NULL" "The command line, as a JSON array of strings."
+        cwd Text "NOT NULL" "Directory the program was started in."
+        hostname Text "NOT NULL" "Name of the machine."
+        python_version Text "" "Version of the interpreter, such as 3.13.0."
+        platform Text "" "The interpreter's sys.platform and machine."
+        capture Text "NOT NULL" "Capture level: flow."
+        events_by Text "NOT NULL" "How events were obtained: direct (a callback for every event)."
+        dashcam_version Text "NOT NULL" "The dashcam that recorded it."
+        event_count Integer "NOT NULL DEFAULT 0" "Events in the recording."
+        lost_count Integer "NOT NULL DEFAULT 0" "Sum of the losses that are not of severity info."
+        exit_code Integer "" "The program's exit status; NULL if a signal ended it or it has not ended."
+        exit_signal Integer "" "Number of the signal that ended the program."
+    }
+    table processes "One row per process of a run." {
+        process_id Integer "PRIMARY KEY" "Number of the process in this file."
+        run_id Integer "NOT NULL REFERENCES runs" "Run it belongs to."
+        pid Integer "" "The operating system's id, reused by it."
+        parent_process_id Integer "REFERENCES processes" "Process that started it; NULL for the first."
+        command Text "" "Its command line, as a JSON array of strings."
+        started_ns Integer "NOT NULL" "When recording it began, in nanoseconds since the run began."
+        ended_ns Integer "" "When it ended, in nanoseconds since the run began."
+        exit_code Integer "" "Its exit status."
+        exit_signal Integer "" "Number of the signal that ended it."
+    } : "" "" ["CREATE INDEX processes_of_run ON processes (run_id)"]
+    table threads "One row per thread that ran recorded code." {
+        thread_id Integer "PRIMARY KEY" "Number of the thread in this file."
+        process_id Integer "NOT NULL REFERENCES processes" "Process it belongs to."
+        native_id Integer "" "The operating system's thread id, reused by it."
+        name Text "" "Its name in Python, such as MainThread; NULL for a thread Python did not start."
+        number Integer "NOT NULL" "The chunks' number for it."
+    } : "" "" ["CREATE UNIQUE INDEX threads_by_number ON threads (process_id, number)"]
+    table files "One row per source file and version of it." {
+        file_id Integer "PRIMARY KEY" "Number of the file in this recording file."
+        path Text "NOT NULL" "As co_filename has it, made absolute."
+        sha256 Text "" "Of the source text, in hexadecimal; NULL where it could not be read."
+        source Text "" "The source text; NULL where it could not be read."
+    } : "" "" ["CREATE UNIQUE INDEX files_by_content ON files (path, coalesce(sha256, ''))"]
+    table code_objects "One row per code object that ran: functions, modules, class bodies." {
+        code_id Integer "PRIMARY KEY" "Number of the code object in this file."
+        run_id Integer "NOT NULL REFERENCES runs" "Run it ran in."
+        file_id Integer "REFERENCES files" "Its source file."
+        path Text "NOT NULL" "The file's path."
+        qualname Text "NOT NULL" "Qualified name, such as Order.total."
+        name Text "NOT NULL" "Plain name, such as total."
+        first_line Integer "NOT NULL" "Line where its definition begins."
+        kind Text "NOT NULL" "module, function, generator, coroutine, async_generator, class, lambda or comprehension."
+        argument_names Text "NOT NULL" "JSON array of strings."
+        variable_names Text "NOT NULL" "JSON array of strings: locals, cells and free variables."
+        process_id Integer "NOT NULL REFERENCES processes" "Process it ran in."
+        number Integer "NOT NULL" "The chunks' number for it."
+        flags Integer "NOT NULL" "co_flags."
+        line_table Blob "NOT NULL" "co_linetable: lines by code unit."
+    } : "" "" ["CREATE UNIQUE INDEX code_objects_by_number ON code_objects (process_id, number)"
+        "CREATE INDEX code_objects_by_name ON code_objects (qualname)"]
+    virtual_table events "Every event, in order; decoded from chunks as it is read." {
+        run_id Integer "" "Run."
+        seq Integer "" "Position: unique in the run, increasing, the same every time; not dense."
+        process_id Integer "" "Process."
+        thread_id Integer "" "Thread."
+        time_ns Integer "" "Nanoseconds since the run began. Read at PY_START, PY_RESUME, PY_RETURN, PY_YIELD, PY_THROW, PY_UNWIND, CALL and C_*; other kinds carry the last reading."
+        kind Text "" "Name of the event in sys.monitoring, such as LINE."
+        code_id Integer "" "Code object it happened in."
+        offset Integer "" "Offset of the instruction, in bytes; NULL for LINE, which carries none."
+        line Integer "" "Line of the source; NULL where the instruction has none."
+        target_offset Integer "" "Where JUMP and BRANCH* go, in bytes."
+        target_line Integer "" "Line of the target."
+        callable Text "" "What CALL and C_* call, such as len, list.append or json.dumps."
+        exception Text "" "Type of the exception the event carries."
+        value Text "" "Value the event carries; NULL at capture level flow."
+    }
+    virtual_table calls "Every call of a Python function; a generator or coroutine is one call however often suspended." {
+        run_id Integer "" "Run."
+        call_id Integer "" "seq of the event that began it."
+        parent_call_id Integer "" "Call it was made from; NULL for a thread's outermost."
+        process_id Integer "" "Process."
+        thread_id Integer "" "Thread it began in."
+        depth Integer "" "Calls below it on the stack when it began."
+        code_id Integer "" "Code object called."
+        qualname Text "" "Its qualified name."
+        path Text "" "Its file."
+        call_line Integer "" "Line of the caller; NULL for a thread's outermost."
+        start_seq Integer "" "Event that began it."
+        end_seq Integer "" "Event that ended it; NULL if open."
+        start_ns Integer "" "When it began, in nanoseconds since the run began."
+        end_ns Integer "" "When it ended, in nanoseconds since the run began; NULL if open."
+        duration_ns Integer "" "end_ns - start_ns, suspensions included; NULL if open."
+        self_ns Integer "" "Nanoseconds it was the innermost call of its thread."
+        exit Text "" "return, unwind (by an exception), or open (no end recorded)."
+        arguments Text "" "NULL at capture level flow."
+        result Text "" "NULL at capture level flow."
+        exception Text "" "Type of the exception that unwound it."
+    }
+    virtual_table exceptions "Every exception raised in Python code, once however far it travels." {
+        run_id Integer "" "Run."
+        seq Integer "" "Event that raised it."
+        process_id Integer "" "Process."
+        thread_id Integer "" "Thread."
+        call_id Integer "" "Call it was raised in."
+        type Text "" "Its class, with the module unless built in or of __main__."
+        message Text "" "What str() gives, where that needs no user code."
+        code_id Integer "" "Code object it was raised in."
+        path Text "" "File it was raised in."
+        line Integer "" "Line it was raised on."
+        handled_seq Integer "" "EXCEPTION_HANDLED that ended its flight; NULL if no Python code handled it."
+        handled_line Integer "" "Line of the handler."
+    }
+    table event_counts "How many events there are, without decoding any." {
+        run_id Integer "NOT NULL" "Run."
+        process_id Integer "NOT NULL" "Process."
+        thread_id Integer "NOT NULL" "Thread."
+        kind Text "NOT NULL" "Event kind."
+        code_id Integer "NOT NULL" "Code object."
+        count Integer "NOT NULL" "Events."
+    } : "PRIMARY KEY (run_id, process_id, thread_id, code_id, kind)" "WITHOUT ROWID" []
+    table line_counts "How often each line ran." {
+        run_id Integer "NOT NULL" "Run."
+        path Text "NOT NULL" "File."
+        line Integer "NOT NULL" "Line."
+        count Integer "NOT NULL" "LINE events on it."
+    } : "PRIMARY KEY (run_id, path, line)" "WITHOUT ROWID" []
+    table branch_counts "How often each branch was taken." {
+        run_id Integer "NOT NULL" "Run."
+        path Text "NOT NULL" "File."
+        line Integer "NOT NULL" "Line of the branch; 0 where the instruction has none."
+        code_id Integer "NOT NULL" "Code object."
+        offset Integer "NOT NULL" "Offset of the branch instruction, in bytes."
+        taken Integer "NOT NULL" "Times control went to the jump's target."
+        not_taken Integer "NOT NULL" "Times control went on with the next instruction."
+    } : "PRIMARY KEY (run_id, path, line, code_id, offset)" "WITHOUT ROWID" []
+    table function_totals "Calls and time per function." {
+        run_id Integer "NOT NULL" "Run."
+        code_id Integer "NOT NULL" "Code object."
+        path Text "NOT NULL" "File."
+        qualname Text "NOT NULL" "Qualified name."
+        calls Integer "NOT NULL" "Calls that ended."
+        unwinds Integer "NOT NULL" "Those of them that an exception ended."
+        total_ns Integer "NOT NULL" "Nanoseconds from start to end, recursive calls counted once."
+        self_ns Integer "NOT NULL" "Nanoseconds on top of the stack."
+    } : "PRIMARY KEY (run_id, code_id)" "WITHOUT ROWID" []
+    table losses "Every way something was not recorded, and what it cost to record." {
+        run_id Integer "NOT NULL" "Run."
+        process_id Integer "" "Process."
+        kind Text "NOT NULL" "What happened."
+        severity Text "NOT NULL" "info (nothing is missing), loss or error."
+        count Integer "NOT NULL" "How much, in the kind's unit."
+        first_seq Integer "" "Position of the first occurrence."
+        detail Text "NOT NULL" "The sentence, and what is known of it."
+    } : "PRIMARY KEY (run_id, process_id, kind)" "" []
+    internal callables "Names that CALL and C_* events refer to." {
+        process_id Integer "NOT NULL REFERENCES processes" "Process."
+        number Integer "NOT NULL" "The chunks' number for it."
+        name Text "NOT NULL" "Name of the callable."
+    } : "PRIMARY KEY (process_id, number)" "WITHOUT ROWID" []
+    internal exception_types "Names of exception classes that chunks refer to." {
+        process_id Integer "NOT NULL REFERENCES processes" "Process."
+        number Integer "NOT NULL" "The chunks' number for it."
+        name Text "NOT NULL" "Name of the class."
+    } : "PRIMARY KEY (process_id, number)" "WITHOUT ROWID" []
+    internal event_kinds "Event kinds of a later CPython, by the number chunks use." {
+        process_id Integer "NOT NULL REFERENCES processes" "Process."
+        number Integer "NOT NULL" "The chunks' number for it."
+        name Text "NOT NULL" "CPython's name for it."
+    } : "PRIMARY KEY (process_id, number)" "WITHOUT ROWID" []
+    internal chunks "The compressed events, with what a query can decide by without decompressing." {
+        chunk_id Integer "PRIMARY KEY" "Number of the chunk in this file."
+        run_id Integer "NOT NULL REFERENCES runs" "Run."
+        process_id Integer "NOT NULL REFERENCES processes" "Process."
+        first_seq Integer "NOT NULL" "seq of its first event; the others follow densely."
+        event_count Integer "NOT NULL" "Events in it."
+        first_ns Integer "NOT NULL" "Earliest time of its events, in nanoseconds since the run began."
+        last_ns Integer "NOT NULL" "Latest time of its events."
+        kinds Integer "NOT NULL" "Bit per event kind that occurs."
+        threads Blob "NOT NULL" "Numbers of its threads, ascending, u32 little endian."
+        codes Blob "NOT NULL" "Numbers of its code objects, ascending, u32 little endian."
+        data Blob "NOT NULL" "The chunk; see FORMAT.md."
+    } : "" "" ["CREATE UNIQUE INDEX chunks_of_run ON chunks (run_id, first_seq)"]
+}

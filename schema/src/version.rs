@@ -1,0 +1,29 @@
+//! Which recordings this build can read, and what changed when.
+//!
+//! History of [`FORMAT_VERSION`]:
+//!
+//! 1. Direct recording of every event kind; columnar chunks; summaries (dashcam 0.1).
+
+use crate::error::FormatError;
+
+/// `PRAGMA application_id` of a recording: "dshc".
+pub const APPLICATION_ID: i32 = 0x6473_6863;
+
+/// `PRAGMA user_version` this build writes.
+pub const FORMAT_VERSION: i32 = 1;
+
+/// The oldest `user_version` this build reads.
+pub const OLDEST_READABLE: i32 = 1;
+
+/// Whether a database with these two pragmas is one this build reads.
+pub fn check(application_id: i32, user_version: i32) -> Result<(), FormatError> {
+    if application_id != APPLICATION_ID {
+        Err(FormatError::NotARecording)
+    } else if user_version > FORMAT_VERSION {
+        Err(FormatError::Newer { found: user_version, readable: FORMAT_VERSION })
+    } else if user_version < OLDEST_READABLE {
+        Err(FormatError::Older { found: user_version, oldest: OLDEST_READABLE })
+    } else {
+        Ok(())
+    }
+}
