@@ -1,1 +1,13 @@
+//! Makes recordings. The map, in the order the data flows:
+//!
+//! - [`shim`] runs inside the traced program, on its threads: `sys.monitoring` callbacks that push
+//!   records. Feature `python`.
+//! - [`ring`] is the shared memory between the two processes.
+//! - [`writer`] runs out of process: ring → chunks → SQLite. No Python in it.
+//! - [`boot`] is what the recorder process tells a shim that is about to start.
 
+pub mod boot;
+pub mod ring;
+#[cfg(feature = "python")]
+mod shim;
+pub mod writer;

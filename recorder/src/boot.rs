@@ -1,0 +1,80 @@
+//! What the recorder process tells a shim that is about to start, as one environment variable.
+
+use dashcam_schema::record::DEFINITION_BYTES_MAX;
+
+/// Name of the environment variable; removed before the program could see it.
+pub const VARIABLE: &str = "DASHCAM_BOOT";
+
+/// Sent through the control socket by the shim: recording cannot start; the rest is the reason.
+/// The program's process ends with status 1 afterwards.
+pub const REFUSED: u8 = b'E';
+/// Sent through the control socket by the shim: no more events will come.
+pub const STOPPED: u8 = b'S';
+/// Sent by the recorder in answer to [`STOPPED`]: everything is in the database.
+pub const STORED: u8 = b'D';
+
+/// Where to find the ring, and what to record.
+#[derive(Debug, Clone, PartialEq, Eq, Default, bincode::Encode, bincode::Decode)]
+pub struct Boot {
+    /// Inherited descriptor of the ring's memfd.
+    pub ring_fd: i32,
+    /// Inherited descriptor of a Unix stream socket whose other end the recorder process holds
+    /// as long as it lives.
+    pub control_fd: i32,
+    /// The recorder's process id.
+    pub recorder_pid: u32,
+    pub filter: Filter,
+    /// The program's own PYTHONPATH; `None` if it had none.
+    pub python_path: Option<Vec<u8>>,
+    /// Folder of the `dashcam` package whose shim is to be loaded.
+    pub package: String,
+}
+
+/// Which code objects to record.
+#[derive(Debug, Clone, PartialEq, Eq, Default, bincode::Encode, bincode::Decode)]
+pub struct Filter {
+    /// Module names or path globs; empty means everything.
+    pub include: Vec<String>,
+    /// Module names or path globs.
+    pub exclude: Vec<String>,
+    /// Leave out the standard library, frozen modules included.
+    pub no_stdlib: bool,
+}
+
+impl Boot {
+    /// The variable's value.
+    pub fn to_variable(&self) -> String {
+        // Invariant: encoding plain data into a Vec cannot fail.
+        let bytes = bincode::encode_to_vec(self, bincode::config::standard()).unwrap_or_default();
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// What a variable's value says; `None` if a recorder did not write it.
+    pub fn from_variable(value: &str) -> Option<Boot> {
+        let digits = value.as_bytes();
+        let bytes: Option<Vec<u8>> = digits
+            .chunks(2)
+            .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
+            .collect();
+        let config = bincode::config::standard().with_limit::<DEFINITION_BYTES_MAX>();
+        Some(bincode::decode_from_slice(&bytes?, config).ok()?.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn survives_the_environment() {
+        let boot = Boot {
+            ring_fd: 3,
+            python_path: Some(b"/a:\xff".to_vec()),
+            filter: Filter { include: vec!["app.*".into()], ..Filter::default() },
+            ..Boot::default()
+        };
+        assert_eq!(Boot::from_variable(&boot.to_variable()), Some(boot));
+        assert_eq!(Boot::from_variable("zz"), None);
+        assert_eq!(Boot::from_variable("é"), None);
+    }
+}

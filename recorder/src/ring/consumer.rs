@@ -1,0 +1,66 @@
+//! The writer's end.
+
+use super::layout::{Clock, Ring};
+use super::sync::Ordering;
+
+/// The producer broke the treaty: it published more than fits.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Corrupt;
+
+/// Takes records out. There is one per ring.
+pub struct Consumer {
+    ring: Ring,
+    tail: u64,
+}
+
+impl Consumer {
+    /// Goes on where the ring's last consumer stopped.
+    pub fn new(ring: Ring) -> Consumer {
+        let tail = ring.header.consumer.tail.load(Ordering::Relaxed);
+        Consumer { ring, tail }
+    }
+
+    /// Appends up to `max` ready words to `out`, gives their room back to the producer, and says
+    /// how many there were. Records are published whole, but `max` may cut one.
+    ///
+    /// # Errors
+    /// [`Corrupt`]; nothing was taken.
+    pub fn take(&mut self, out: &mut Vec<u32>, max: usize) -> Result<usize, Corrupt> {
+        // Acquire: the words below `head` are as the producer left them.
+        let head = self.ring.header.producer.head.load(Ordering::Acquire);
+        let capacity = self.ring.words.len();
+        let ready = head.wrapping_sub(self.tail);
+        if ready > capacity as u64 {
+            return Err(Corrupt);
+        }
+        let count = (ready as usize).min(max);
+        let start = self.tail as usize & (capacity - 1);
+        let first = count.min(capacity - start);
+        let (before, after) =
+            (&self.ring.words[start..start + first], &self.ring.words[..count - first]);
+        out.extend(before.iter().chain(after).map(|word| word.load(Ordering::Relaxed)));
+        self.tail += count as u64;
+        // Release: we have read the words, the producer may write over them.
+        self.ring.header.consumer.tail.store(self.tail, Ordering::Release);
+        Ok(count)
+    }
+
+    /// Tells the producer that nobody will take any more.
+    pub fn close(&self) {
+        self.ring.header.consumer.closed.store(1, Ordering::Relaxed);
+    }
+
+    /// How often the producer waited for room, and for how many nanoseconds in all.
+    pub fn waited(&self) -> (u64, u64) {
+        let fields = &self.ring.header.producer;
+        (fields.waits.load(Ordering::Relaxed), fields.waited_ns.load(Ordering::Relaxed))
+    }
+
+    /// What the producer's ticks count; meaningful once it has published something.
+    pub fn clock(&self) -> Clock {
+        match self.ring.header.producer.clock.load(Ordering::Relaxed) {
+            1 => Clock::Tsc,
+            _ => Clock::Monotonic,
+        }
+    }
+}

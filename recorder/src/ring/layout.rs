@@ -1,0 +1,92 @@
+//! What lies where in the shared memory.
+
+use super::sync::{AtomicU32, AtomicU64};
+
+/// "dcrg", little endian.
+pub(super) const MAGIC: u32 = 0x6772_6364;
+/// Both sides come from one wheel, but a recorder may meet the shim of another installation.
+pub(super) const VERSION: u32 = 1;
+/// Bytes before the words.
+pub(super) const HEADER_BYTES: usize = 4096;
+
+/// The header. Producer's and consumer's fields lie on cache lines of their own.
+#[repr(C, align(64))]
+pub(super) struct Header {
+    pub(super) magic: AtomicU32,
+    pub(super) version: AtomicU32,
+    /// Words, a power of two.
+    pub(super) capacity: AtomicU32,
+    pub(super) producer: ProducerFields,
+    pub(super) consumer: ConsumerFields,
+}
+
+#[repr(C, align(64))]
+pub(super) struct ProducerFields {
+    /// Words ever published.
+    pub(super) head: AtomicU64,
+    /// Times the producer had to wait for room.
+    pub(super) waits: AtomicU64,
+    /// Nanoseconds it waited.
+    pub(super) waited_ns: AtomicU64,
+    /// A [`Clock`].
+    pub(super) clock: AtomicU32,
+}
+
+#[repr(C, align(64))]
+pub(super) struct ConsumerFields {
+    /// Words ever taken.
+    pub(super) tail: AtomicU64,
+    /// 1 once the consumer takes no more.
+    pub(super) closed: AtomicU32,
+}
+
+// Both processes must see the same layout.
+#[cfg(not(loom))]
+const _: () = {
+    assert!(std::mem::offset_of!(Header, producer) == 64);
+    assert!(std::mem::offset_of!(Header, consumer) == 128);
+    assert!(size_of::<Header>() == 192 && size_of::<Header>() <= HEADER_BYTES);
+};
+
+/// What the ticks in the records count.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub enum Clock {
+    /// Nanoseconds of CLOCK_MONOTONIC.
+    Monotonic = 0,
+    /// The processor's time stamp counter, constant rate, same on all cores.
+    Tsc = 1,
+}
+
+/// A ring in memory both sides see. Lives as long as the process: it is mapped once, and the
+/// shim's callbacks may run until the very end.
+#[derive(Clone, Copy)]
+pub struct Ring {
+    pub(super) header: &'static Header,
+    /// Length is a power of two.
+    pub(super) words: &'static [AtomicU32],
+}
+
+#[cfg(any(test, loom))]
+impl Ring {
+    /// A ring on this process's heap.
+    pub(crate) fn on_heap(capacity: usize) -> Ring {
+        assert!(capacity.is_power_of_two());
+        let header = Header {
+            magic: AtomicU32::new(MAGIC),
+            version: AtomicU32::new(VERSION),
+            capacity: AtomicU32::new(capacity as u32),
+            producer: ProducerFields {
+                head: AtomicU64::new(0),
+                waits: AtomicU64::new(0),
+                waited_ns: AtomicU64::new(0),
+                clock: AtomicU32::new(0),
+            },
+            consumer: ConsumerFields { tail: AtomicU64::new(0), closed: AtomicU32::new(0) },
+        };
+        Ring {
+            header: Box::leak(Box::new(header)),
+            words: Vec::leak((0..capacity).map(|_| AtomicU32::new(0)).collect()),
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Every interleaving of the shipped producer and consumer, on a tiny ring.
+//! `RUSTFLAGS="--cfg loom" cargo test -p dashcam-recorder --release ring`
+
+use super::*;
+use loom::thread;
+
+/// Records of two words, `(i, !i)`; a torn or reordered one would show.
+fn run(capacity: usize, records: u32) {
+    loom::model(move || {
+        let ring = Ring::on_heap(capacity);
+        let producer = thread::spawn(move || {
+            let mut producer = Producer::new(ring, Clock::Monotonic);
+            for i in 0..records {
+                producer
+                    .wait(2, || {
+                        thread::yield_now();
+                        Ok(1)
+                    })
+                    .unwrap();
+                producer.put(i);
+                producer.put(!i);
+                producer.publish();
+            }
+        });
+        let mut consumer = Consumer::new(ring);
+        let mut words = Vec::new();
+        while words.len() < 2 * records as usize {
+            if consumer.take(&mut words, 4).unwrap() == 0 {
+                thread::yield_now();
+            }
+            assert!(words.len() % 2 == 0, "half a record was published");
+        }
+        producer.join().unwrap();
+        for (i, record) in words.chunks(2).enumerate() {
+            assert_eq!(record, [i as u32, !(i as u32)]);
+        }
+    });
+}
+
+#[test]
+fn records_arrive_whole_and_in_order() {
+    run(4, 3);
+}
+
+#[test]
+fn a_full_ring_is_not_overwritten() {
+    run(2, 3);
+}
+
+#[test]
+fn closing_ends_the_wait() {
+    loom::model(|| {
+        let ring = Ring::on_heap(2);
+        let producer = thread::spawn(move || {
+            let mut producer = Producer::new(ring, Clock::Monotonic);
+            producer.wait(2, || Ok(0)).unwrap();
+            producer.put(0);
+            producer.put(1);
+            producer.publish();
+            let end = producer.wait(2, || {
+                thread::yield_now();
+                Ok(1)
+            });
+            assert_eq!(end, Err(Gone));
+        });
+        Consumer::new(ring).close();
+        producer.join().unwrap();
+    });
+}

@@ -1,0 +1,94 @@
+//! The shim's end.
+
+use super::layout::{Clock, Ring};
+use super::sync::Ordering;
+use dashcam_schema::record::EVENT_WORDS_MAX;
+
+/// The consumer takes no more; recording has to stop.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Gone;
+
+/// Writes records. There is one per ring; the shim guards it by the GIL.
+pub struct Producer {
+    ring: Ring,
+    mask: u64,
+    /// Words written, published or not.
+    at: u64,
+    /// `at` may go up to here without asking for `tail` again.
+    limit: u64,
+}
+
+impl Producer {
+    /// Goes on where the ring's last producer stopped.
+    pub fn new(ring: Ring, clock: Clock) -> Producer {
+        ring.header.producer.clock.store(clock as u32, Ordering::Relaxed);
+        let at = ring.header.producer.head.load(Ordering::Relaxed);
+        Producer { ring, mask: ring.words.len() as u64 - 1, at, limit: at }
+    }
+
+    /// Whether an event's words ([`EVENT_WORDS_MAX`]) may be written now. If not, [`Self::wait`].
+    #[inline(always)]
+    pub fn has_room(&self) -> bool {
+        self.at + EVENT_WORDS_MAX as u64 <= self.limit
+    }
+
+    /// Writes the next word of a record. [`Self::has_room`] or [`Self::wait`] must have said yes
+    /// to as many words.
+    #[inline(always)]
+    pub fn put(&mut self, word: u32) {
+        let index = (self.at & self.mask) as usize;
+        debug_assert!(self.at < self.limit);
+        // SAFETY: `mask` is the length less one, so the index is below the length.
+        let slot = unsafe { self.ring.words.get_unchecked(index) };
+        slot.store(word, Ordering::Relaxed);
+        self.at += 1;
+    }
+
+    /// Gives the words written so far to the consumer. They must be whole records.
+    #[inline(always)]
+    pub fn publish(&mut self) {
+        self.ring.header.producer.head.store(self.at, Ordering::Release);
+    }
+
+    /// Words that fit at the most.
+    pub fn capacity(&self) -> usize {
+        self.ring.words.len()
+    }
+
+    /// Waits for room for `words`. `pause` is called while there is none, returns the nanoseconds
+    /// it took, or `Gone` if the consumer's process is.
+    ///
+    /// # Errors
+    /// [`Gone`] if the consumer takes no more, or `words` exceed the capacity.
+    #[cold]
+    pub fn wait(
+        &mut self,
+        words: usize,
+        mut pause: impl FnMut() -> Result<u64, Gone>,
+    ) -> Result<(), Gone> {
+        if words > self.capacity() {
+            return Err(Gone);
+        }
+        let fields = &self.ring.header.producer;
+        let mut waited = false;
+        loop {
+            if self.ring.header.consumer.closed.load(Ordering::Relaxed) != 0 {
+                return Err(Gone);
+            }
+            // Acquire: the consumer is done with the words it gave back.
+            let tail = self.ring.header.consumer.tail.load(Ordering::Acquire);
+            self.limit = tail + self.capacity() as u64;
+            if self.at + words as u64 <= self.limit {
+                return Ok(());
+            }
+            if !waited {
+                waited = true;
+                fields.waits.store(fields.waits.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+            }
+            let ns = pause()?;
+            fields
+                .waited_ns
+                .store(fields.waited_ns.load(Ordering::Relaxed) + ns, Ordering::Relaxed);
+        }
+    }
+}

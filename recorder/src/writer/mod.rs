@@ -1,0 +1,1 @@
+//! Out of process: ring → records → chunks → SQLite. No Python in it.
