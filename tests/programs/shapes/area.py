@@ -1,0 +1,9 @@
+from . import NAME
+
+
+def square(a):
+    return a * a
+
+
+def circle(r):
+    return len(NAME) * r
