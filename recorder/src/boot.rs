@@ -46,12 +46,14 @@ impl Boot {
     pub fn to_variable(&self) -> String {
         // Invariant: encoding plain data into a Vec cannot fail.
         let bytes = bincode::encode_to_vec(self, bincode::config::standard()).unwrap_or_default();
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        // In front and readable, for an interpreter too old to load the shim.
+        format!("{}:{hex}", self.control_fd)
     }
 
     /// What a variable's value says; `None` if a recorder did not write it.
     pub fn from_variable(value: &str) -> Option<Boot> {
-        let digits = value.as_bytes();
+        let digits = value.split_once(':')?.1.as_bytes();
         let bytes: Option<Vec<u8>> = digits
             .chunks(2)
             .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
@@ -74,7 +76,7 @@ mod tests {
             ..Boot::default()
         };
         assert_eq!(Boot::from_variable(&boot.to_variable()), Some(boot));
-        assert_eq!(Boot::from_variable("zz"), None);
-        assert_eq!(Boot::from_variable("é"), None);
+        assert_eq!(Boot::from_variable("3:zz"), None);
+        assert_eq!(Boot::from_variable("3:é"), None);
     }
 }

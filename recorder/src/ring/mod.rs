@@ -37,7 +37,7 @@ pub use consumer::{Consumer, Corrupt};
 pub use layout::{Clock, Ring};
 pub use producer::{Gone, Producer};
 #[cfg(not(loom))]
-pub use segment::{attach, create};
+pub use segment::{attach, create, unmap};
 
 #[cfg(all(test, loom))]
 mod loom_tests;

@@ -50,6 +50,13 @@ impl Producer {
         self.ring.header.producer.head.store(self.at, Ordering::Release);
     }
 
+    /// Lets go of the ring, for the caller to unmap; there is no room from now on.
+    #[cfg(not(loom))]
+    pub fn detach(&mut self) -> Ring {
+        let none = Producer::new(Ring::none(), Clock::Monotonic);
+        std::mem::replace(self, none).ring
+    }
+
     /// Words that fit at the most.
     pub fn capacity(&self) -> usize {
         self.ring.words.len()

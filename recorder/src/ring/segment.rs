@@ -12,7 +12,7 @@ use std::os::fd::{AsRawFd, FromRawFd};
 /// # Errors
 /// If the system has no memfd or not the memory.
 pub fn create(capacity: usize) -> Result<(Ring, File)> {
-    assert!(capacity.is_power_of_two() && capacity <= 1 << 30);
+    assert!(capacity.is_power_of_two() && (2..=1 << 30).contains(&capacity));
     // SAFETY: the name is a NUL-terminated constant; the call touches no memory of ours.
     let fd = unsafe {
         libc::memfd_create(c"dashcam".as_ptr(), libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING)
@@ -60,7 +60,7 @@ pub fn attach(file: &File) -> Result<Ring> {
 fn map(file: &File) -> Result<Ring> {
     let bytes = file.metadata()?.len() as usize;
     let words = bytes.saturating_sub(HEADER_BYTES) / 4;
-    if bytes < HEADER_BYTES + 4 || !words.is_power_of_two() {
+    if bytes < HEADER_BYTES + 8 || !words.is_power_of_two() {
         return Err(Error::new(ErrorKind::InvalidData, "not a dashcam ring"));
     }
     // SAFETY: a fresh shared mapping of the whole file; its size is sealed by `create`.
@@ -87,4 +87,18 @@ fn map(file: &File) -> Result<Ring> {
         let first = base.cast::<u8>().add(HEADER_BYTES).cast::<AtomicU32>();
         Ok(Ring { header, words: std::slice::from_raw_parts(first, words) })
     }
+}
+
+/// Gives a ring's memory back.
+///
+/// # Safety
+/// No [`Ring`], producer or consumer over this mapping is used any more.
+pub unsafe fn unmap(ring: Ring) {
+    if ring.words.len() == 1 {
+        // `Ring::none`
+        return;
+    }
+    let base = std::ptr::from_ref(ring.header).cast_mut();
+    // SAFETY: `map` made this mapping with this size; the caller vouches for the rest.
+    unsafe { libc::munmap(base.cast(), HEADER_BYTES + ring.words.len() * 4) };
 }

@@ -1,1 +1,19 @@
+//! Inside the traced program, on its threads.
+//!
+//! CPython calls a callback of [`callbacks`] for every event, with the GIL held. It pushes one
+//! record into the ring and returns: no allocation, no lock, no system call, no user code. Whatever
+//! it meets for the first time (a code object, a callable, a thread) takes the slow path through
+//! [`state`], which defines it in the ring once.
 
+mod callables;
+mod callbacks;
+mod clock;
+mod code;
+mod exceptions;
+mod ffi;
+mod filter;
+mod fork;
+mod module;
+mod monitoring;
+mod state;
+mod threads;

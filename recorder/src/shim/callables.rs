@@ -1,0 +1,135 @@
+//! Callable → number of its name.
+//!
+//! Names follow one rule: as a traceback or `help()` would print it, `module.qualname`, the module
+//! left out where it is `builtins` or `__main__`. An instance with a `__call__` goes by its class,
+//! `<Class object>`.
+
+use super::ffi::{CallableShape, HiddenTypes, Obj, in_module};
+use rustc_hash::FxHashMap;
+
+const CACHE: usize = 1 << 12;
+
+/// Words that tell a callable from all others that could be named differently.
+type Key = [usize; 3];
+
+/// The names met so far.
+pub(super) struct Callables {
+    hidden: HiddenTypes,
+    cache: Box<[(Key, u32)]>,
+    numbers: FxHashMap<String, u32>,
+}
+
+fn slot(key: usize) -> usize {
+    (key >> 4 ^ key >> 16) & (CACHE - 1)
+}
+
+impl Callables {
+    pub(super) fn new(hidden: HiddenTypes) -> Callables {
+        Callables { hidden, cache: vec![([0; 3], 0); CACHE].into(), numbers: FxHashMap::default() }
+    }
+
+    /// The number of its name; if it was not met before, the name too, to be defined.
+    ///
+    /// A key is sound as long as its words cannot come to mean something else: code objects are
+    /// watched ([`Self::forget`]), the strings in a key are kept, method tables are static, and a
+    /// class's version is never given twice.
+    #[inline(always)]
+    pub(super) fn number(&mut self, callable: Obj<'_>) -> Result<u32, Unknown> {
+        let shape = callable.callable_shape(&self.hidden);
+        let key = key(callable, &shape);
+        if let Some(key) = key
+            && let (found, number) = self.cache[slot(key[0])]
+            && found == key
+        {
+            return Ok(number);
+        }
+        self.name(callable, &shape, key)
+    }
+
+    #[cold]
+    fn name(
+        &mut self,
+        callable: Obj<'_>,
+        shape: &CallableShape<'_>,
+        key: Option<Key>,
+    ) -> Result<u32, Unknown> {
+        let name = match shape {
+            CallableShape::Function { qualname, module, .. } => {
+                qualname.keep();
+                module.iter().for_each(|module| module.keep());
+                let (qualname, _) = qualname.text(1 << 12).unwrap_or_default();
+                in_module(*module, &qualname)
+            }
+            CallableShape::Builtin { method, owner, module } => {
+                module.iter().for_each(|module| module.keep());
+                // SAFETY: from the shape just taken.
+                let name = unsafe { Obj::method_name(*method) };
+                match owner.filter(|owner| !owner.is_module()) {
+                    None => in_module(*module, &name),
+                    Some(owner) if owner.is_class() => format!("{}.{name}", owner.class_name()),
+                    Some(owner) => format!("{}.{name}", owner.class().class_name()),
+                }
+            }
+            CallableShape::Descriptor { method, owner } => {
+                // SAFETY: from the shape just taken.
+                format!("{}.{}", owner.class_name(), unsafe { Obj::method_name(*method) })
+            }
+            CallableShape::Class => callable.class_name(),
+            CallableShape::Instance => format!("<{} object>", callable.class().class_name()),
+        };
+        let next = self.numbers.len() as u32;
+        let (number, new) = match self.numbers.get(&name) {
+            Some(number) => (*number, false),
+            None => {
+                self.numbers.insert(name.clone(), next);
+                (next, true)
+            }
+        };
+        if let Some(key) = key {
+            self.cache[slot(key[0])] = (key, number);
+        }
+        if new { Err(Unknown { number, name }) } else { Ok(number) }
+    }
+
+    /// A code object died: functions with it are no more.
+    pub(super) fn forget(&mut self, code: usize) {
+        let entry = &mut self.cache[slot(code)];
+        if entry.0[0] == code {
+            *entry = ([0; 3], 0);
+        }
+    }
+}
+
+/// A name that is new and has to be defined.
+pub(super) struct Unknown {
+    pub(super) number: u32,
+    pub(super) name: String,
+}
+
+#[inline(always)]
+fn key(callable: Obj<'_>, shape: &CallableShape<'_>) -> Option<Key> {
+    let address = |object: Option<Obj<'_>>| object.map_or(0, Obj::address);
+    Some(match shape {
+        CallableShape::Function { code, qualname, module } => {
+            [code.address(), qualname.address(), address(*module)]
+        }
+        CallableShape::Builtin { method, owner: None, module } => [*method, 1, address(*module)],
+        CallableShape::Builtin { method, owner: Some(owner), module } => {
+            if owner.is_module() {
+                [*method, 1, address(*module)]
+            } else {
+                let class = if owner.is_class() { *owner } else { owner.class() };
+                // Odd, so that it differs from a name in a module.
+                [*method, class.address() | 1, class.class_version()?]
+            }
+        }
+        CallableShape::Descriptor { method, owner } => {
+            [*method, owner.address(), owner.class_version()?]
+        }
+        CallableShape::Class => [callable.address(), 2, callable.class_version()?],
+        CallableShape::Instance => {
+            let class = callable.class();
+            [class.address(), 4, class.class_version()?]
+        }
+    })
+}

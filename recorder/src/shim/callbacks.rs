@@ -1,0 +1,169 @@
+//! What CPython calls for every event: one C function per kind, nothing in between.
+
+use super::ffi::{Obj, Vectorcall};
+use super::state::{self, Enter, State};
+use dashcam_schema::EventKind;
+use dashcam_schema::record::{TAG_START_SUSPENDABLE, event_words};
+use pyo3::ffi::{Py_DECREF, Py_NewRef, Py_None, PyObject};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+/// `sys.monitoring.DISABLE`; null until the first recording.
+pub(super) static DISABLE: AtomicPtr<PyObject> = AtomicPtr::new(std::ptr::null_mut());
+
+/// The function for each kind, by number.
+pub(super) fn function(kind: EventKind) -> Vectorcall {
+    macro_rules! table {
+        ($($number:literal)*) => { [$(event::<$number> as Vectorcall),*] };
+    }
+    const TABLE: [Vectorcall; EventKind::LIMIT as usize] = table!(
+        0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31
+    );
+    TABLE[kind.number() as usize]
+}
+
+/// Kinds whose callback may answer DISABLE. For the others that is an error or, in 3.14, switches
+/// the callback off everywhere.
+const fn is_local(kind: EventKind) -> bool {
+    !(kind.has_exception() && kind.number() != EventKind::STOP_ITERATION.number()
+        || kind.number() == EventKind::C_RETURN.number()
+        || kind.number() == EventKind::C_RAISE.number()
+        || kind.number() >= EventKind::KNOWN)
+}
+
+/// The callback for one kind. Arguments: the code object, an offset (for LINE, a line), and what
+/// else the kind has. Always answers None or DISABLE, never an error.
+unsafe extern "C" fn event<const NUMBER: u8>(
+    _callback: *mut PyObject,
+    args: *const *mut PyObject,
+    _count: usize,
+    _names: *mut PyObject,
+) -> *mut PyObject {
+    let kind = const {
+        match EventKind::from_number(NUMBER) {
+            Some(kind) => kind,
+            None => panic!(),
+        }
+    };
+    // SAFETY: CPython calls with the GIL held, which nothing in here lets go of.
+    let state = unsafe { state::current() };
+    // SAFETY: every kind has at least a code object and an int; both live during the call.
+    let (code, place) = unsafe { (Obj::borrowed(*args), Obj::borrowed(*args.add(1))) };
+    if !state.is_ready(code.address()) && fenced(state, |s| s.enter(kind, code)) != Enter::Record {
+        return answer(kind, true);
+    }
+    let place = place.small_int();
+    let place = if kind.number() == EventKind::LINE.number() { place } else { place / 2 };
+
+    // Whatever is new is defined before the event's first word.
+    let mut extra = 0;
+    if kind.has_callable() {
+        // SAFETY: CALL and C_* carry the callable third.
+        let callable = unsafe { Obj::borrowed(*args.add(2)) };
+        match fenced(state, |s| s.callable(callable)) {
+            Some(number) => extra = number,
+            None => return answer(kind, true),
+        }
+    } else if kind.has_exception() {
+        // SAFETY: these carry the exception third.
+        let exception = unsafe { Obj::borrowed(*args.add(2)) };
+        match fenced(state, |s| s.exception(kind, exception)) {
+            Some(number) => extra = number,
+            None => return answer(kind, true),
+        }
+    }
+
+    let starts = kind.number() == EventKind::PY_START.number() && state.is_suspendable();
+    let ticks = if kind.is_timed() { state.tick() } else { 0 };
+    state.put_event(if starts { TAG_START_SUSPENDABLE } else { NUMBER }, place);
+    if kind.is_timed() {
+        state.put(ticks);
+    }
+    if kind.has_target() {
+        // SAFETY: these carry the target offset third.
+        state.put(unsafe { Obj::borrowed(*args.add(2)) }.small_int() / 2);
+    } else if event_words(kind) > 0 && kind.number() >= EventKind::KNOWN {
+        // A kind of a later CPython: what it carries beyond an offset is kept if it is an int.
+        // SAFETY: the count, less its flag bit, says how many arguments there are.
+        let third = (_count & !(1 << 63) > 2).then(|| unsafe { Obj::borrowed(*args.add(2)) });
+        state.put(third.filter(|o| o.is_int()).map_or(0, |o| o.small_int() / 2));
+    }
+    if kind.has_callable() || kind.has_exception() {
+        state.put(extra);
+    }
+    if starts || kind.resumes() {
+        let frame = state.frame();
+        state.put_address(frame);
+    }
+    state.publish();
+    answer(kind, false)
+}
+
+/// None, or DISABLE for a location that is never to be heard of again.
+#[inline(always)]
+fn answer(kind: EventKind, skipped: bool) -> *mut PyObject {
+    if skipped && is_local(kind) {
+        let disable = DISABLE.load(Ordering::Relaxed);
+        if !disable.is_null() {
+            // SAFETY: `sys.monitoring` holds it for ever; the GIL is held.
+            return unsafe { Py_NewRef(disable) };
+        }
+    }
+    // SAFETY: None is immortal from 3.12 on, so it needs no new reference.
+    unsafe { Py_None() }
+}
+
+/// Runs what may allocate or meet the unexpected. A panic ends the recording, not the program.
+#[inline(always)]
+fn fenced<T: Fallback>(state: &mut State, work: impl FnOnce(&mut State) -> T) -> T {
+    // The state is not used for anything but ending after a panic.
+    match catch_unwind(AssertUnwindSafe(|| work(state))) {
+        Ok(result) => result,
+        Err(_) => {
+            state.end_in_child();
+            T::FALLBACK
+        }
+    }
+}
+
+trait Fallback {
+    const FALLBACK: Self;
+}
+
+impl Fallback for Enter {
+    const FALLBACK: Enter = Enter::Skip;
+}
+
+impl Fallback for Option<u32> {
+    const FALLBACK: Option<u32> = None;
+}
+
+/// While the interpreter starts up: waits for the program's first frame.
+pub(super) unsafe extern "C" fn first_start(
+    _callback: *mut PyObject,
+    args: *const *mut PyObject,
+    _count: usize,
+    _names: *mut PyObject,
+) -> *mut PyObject {
+    // SAFETY: PY_START carries a code object and an offset; the GIL is held.
+    let code = unsafe { Obj::borrowed(*args) };
+    // What Python runs as the program has no caller: a module, or runpy for `-m`.
+    let name = code.code_text(c"co_name");
+    if (name == "<module>" || name == "_run_module_as_main")
+        && super::ffi::running_frames().len() == 1
+    {
+        // SAFETY: a callback holds the GIL.
+        let began = pyo3::Python::try_attach(|py| super::module::begin_program(py).is_ok());
+        if began == Some(true) {
+            // SAFETY: passed on as they came.
+            let result = unsafe { event::<0>(_callback, args, _count, _names) };
+            if result == DISABLE.load(Ordering::Relaxed) {
+                // The location is excluded for the real callback, not for this one.
+                // SAFETY: a reference just made.
+                unsafe { Py_DECREF(result) };
+            }
+        }
+    }
+    // SAFETY: None is immortal.
+    unsafe { Py_None() }
+}

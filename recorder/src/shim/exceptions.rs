@@ -1,0 +1,148 @@
+//! Exception object → number, and what it says, without asking it.
+
+use super::ffi::{self, Obj};
+use dashcam_schema::EventKind;
+use rustc_hash::FxHashMap;
+
+/// Characters of a message that are kept.
+const MESSAGE_MAX: usize = 1000;
+/// Exceptions remembered by address; dead ones among them are harmless until the address returns
+/// in a fresh raise, which replaces them.
+const REMEMBERED: usize = 1 << 14;
+
+/// The exceptions met so far.
+pub(super) struct Exceptions {
+    by_address: FxHashMap<usize, (usize, u32)>,
+    types: FxHashMap<String, u32>,
+    type_cache: FxHashMap<(usize, usize), u32>,
+    count: u32,
+    /// Address of the exception of the last PY_THROW: the RAISE that follows is not a new one.
+    thrown: usize,
+    plain_str: [usize; 3],
+    os_error_str: usize,
+}
+
+/// An exception to be defined.
+pub(super) struct New {
+    pub(super) number: u32,
+    pub(super) exception_type: u32,
+    /// The name of its type, if that is to be defined first.
+    pub(super) type_name: Option<String>,
+    pub(super) message: String,
+    pub(super) fate: Fate,
+}
+
+/// What became of the message.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Fate {
+    Whole,
+    Cut,
+    /// Only user code could have said it.
+    Unread,
+}
+
+impl Exceptions {
+    pub(super) fn new() -> Exceptions {
+        Exceptions {
+            by_address: FxHashMap::default(),
+            types: FxHashMap::default(),
+            type_cache: FxHashMap::default(),
+            count: 0,
+            thrown: 0,
+            plain_str: ffi::plain_str_slots(),
+            os_error_str: ffi::os_error_str_slot(),
+        }
+    }
+
+    /// The number of the exception an event of `kind` carries.
+    ///
+    /// Addresses are used again at once (`except ValueError` in a loop), and holding a reference
+    /// would change when things are freed. An exception raised for the first time is told from
+    /// one on its way by its traceback, which has one entry only then.
+    pub(super) fn number(&mut self, kind: EventKind, exception: Obj<'_>) -> Result<u32, New> {
+        let address = exception.address();
+        let fresh = match kind {
+            EventKind::RAISE => exception.is_freshly_raised() && self.thrown != address,
+            EventKind::PY_THROW | EventKind::STOP_ITERATION => exception.is_freshly_raised(),
+            _ => false,
+        };
+        self.thrown = if kind == EventKind::PY_THROW { address } else { 0 };
+        let class = exception.class();
+        if !fresh
+            && let Some((known_class, number)) = self.by_address.get(&address)
+            && *known_class == class.address()
+        {
+            return Ok(*number);
+        }
+        if self.by_address.len() >= REMEMBERED {
+            self.by_address.clear();
+        }
+        let number = self.count;
+        self.count += 1;
+        self.by_address.insert(address, (class.address(), number));
+        let (exception_type, type_name) = self.exception_type(class);
+        let (message, fate) = self.message(exception);
+        Err(New { number, exception_type, type_name, message, fate })
+    }
+
+    fn exception_type(&mut self, class: Obj<'_>) -> (u32, Option<String>) {
+        let key = class.class_version().map(|version| (class.address(), version));
+        if let Some(number) = key.and_then(|key| self.type_cache.get(&key)) {
+            return (*number, None);
+        }
+        let name = class.class_name();
+        let next = self.types.len() as u32;
+        let number = *self.types.entry(name.clone()).or_insert(next);
+        if let Some(key) = key {
+            self.type_cache.insert(key, number);
+        }
+        (number, (number == next).then_some(name))
+    }
+
+    /// What `str(exception)` gives, where that takes no user code.
+    fn message(&self, exception: Obj<'_>) -> (String, Fate) {
+        let args = exception.exception_args().and_then(Obj::tuple_items).unwrap_or_default();
+        let slot = exception.class().str_slot();
+        let plain_class = self.plain_str.contains(&slot);
+        let cut = |(text, length): (String, usize)| {
+            if length > MESSAGE_MAX {
+                (format!("{text}… ({length} characters)"), Fate::Cut)
+            } else {
+                (text, Fate::Whole)
+            }
+        };
+        // By far the most frequent: one str, printed as it is.
+        if let [only] = args[..]
+            && slot == self.plain_str[0]
+            && let Some(text) = only.text(MESSAGE_MAX)
+        {
+            return cut(text);
+        }
+        let reprs: Option<Vec<String>> = args.iter().map(|arg| arg.scalar_repr()).collect();
+        match reprs {
+            Some(_)
+                if plain_class
+                    && (slot != self.os_error_str || exception.has_plain_filenames()) =>
+            {
+                exception.exception_str(MESSAGE_MAX).map_or((String::new(), Fate::Unread), cut)
+            }
+            // A class with a __str__ of its own, or arguments that have: what can be seen of them.
+            reprs => {
+                let shown = match reprs {
+                    Some(reprs) => reprs,
+                    None => args
+                        .iter()
+                        .map(|arg| {
+                            let class = || format!("<{} object>", arg.class().class_name());
+                            arg.scalar_repr().unwrap_or_else(class)
+                        })
+                        .collect(),
+                };
+                let text = shown.join(", ");
+                let length = text.chars().count();
+                let (text, _) = cut((text.chars().take(MESSAGE_MAX).collect(), length));
+                (text, Fate::Unread)
+            }
+        }
+    }
+}

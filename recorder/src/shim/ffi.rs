@@ -1,0 +1,814 @@
+//! The raw CPython calls and layouts.
+//!
+//! Everything here reads; nothing runs user code. [`Obj`] is a borrowed object that the rest of the
+//! shim can use safely, because it can only be had from a callback's arguments, from another `Obj`,
+//! or from the interpreter's own immortal objects, and never outlives the callback.
+
+use pyo3::ffi::*;
+use std::ffi::{CStr, c_char, c_int, c_void};
+use std::marker::PhantomData;
+
+/// `PyCodeEvent` of a code object's end.
+pub(super) const CODE_DESTROYED: c_int = 1;
+pub(super) type CodeWatcher = unsafe extern "C" fn(c_int, *mut PyObject) -> c_int;
+
+// Exported by every CPython from 3.12 on, though not part of the limited API.
+unsafe extern "C" {
+    pub(super) fn PyCode_AddWatcher(callback: CodeWatcher) -> c_int;
+    pub(super) fn PyCode_ClearWatcher(watcher: c_int) -> c_int;
+    fn PyFrame_GetBack(frame: *mut PyFrameObject) -> *mut PyFrameObject;
+    fn PyFrame_GetLasti(frame: *mut PyFrameObject) -> c_int;
+    fn PyFunction_GetCode(function: *mut PyObject) -> *mut PyObject;
+    fn PyFunction_GetModule(function: *mut PyObject) -> *mut PyObject;
+    fn PyMethod_Function(method: *mut PyObject) -> *mut PyObject;
+    static PyFunction_Type: PyTypeObject;
+    static PyMethod_Type: PyTypeObject;
+    static PyCode_Type: PyTypeObject;
+}
+
+// Layouts that are the same in 3.12, 3.13 and 3.14 (default builds). `verify_layout` compares each
+// with what the public interface says before recording starts.
+const LONG_TAG: usize = 16;
+const LONG_DIGIT: usize = 24;
+const FUNCTION_QUALNAME: usize = 40;
+const CFUNCTION_METHOD: usize = 16;
+const CFUNCTION_SELF: usize = 24;
+const CFUNCTION_MODULE: usize = 32;
+const DESCRIPTOR_TYPE: usize = 16;
+const DESCRIPTOR_METHOD: usize = 40;
+const TYPE_NAME: usize = 24;
+const TYPE_FLAGS: usize = 168;
+const TYPE_DICT: usize = 264;
+const TYPE_VERSION: usize = 384;
+const EXCEPTION_ARGS: usize = 24;
+const EXCEPTION_TRACEBACK: usize = 40;
+const TRACEBACK_NEXT: usize = 16;
+const FRAME_OBJECT_FRAME: usize = 24;
+const HEAPTYPE: u64 = 1 << 9;
+
+/// A borrowed object, alive as long as the callback that got it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Obj<'a>(*mut PyObject, PhantomData<&'a ()>);
+
+impl<'a> Obj<'a> {
+    /// # Safety
+    /// `object` is a live object, will be for `'a`, and the GIL is held throughout.
+    #[inline(always)]
+    pub(super) unsafe fn borrowed(object: *mut PyObject) -> Obj<'a> {
+        Obj(object, PhantomData)
+    }
+
+    /// Its address: identity while it lives.
+    #[inline(always)]
+    pub(super) fn address(self) -> usize {
+        self.0 as usize
+    }
+
+    #[inline(always)]
+    fn word(self, offset: usize) -> usize {
+        // SAFETY: callers pass offsets of fields the object's type has (verified layouts).
+        unsafe { self.0.byte_add(offset).cast::<usize>().read() }
+    }
+
+    fn field(self, offset: usize) -> Option<Obj<'a>> {
+        let pointer = self.word(offset) as *mut PyObject;
+        (!pointer.is_null()).then_some(Obj(pointer, PhantomData))
+    }
+
+    /// Its type, as an object.
+    #[inline(always)]
+    pub(super) fn class(self) -> Obj<'a> {
+        // SAFETY: every object has a type, which lives at least as long.
+        Obj(unsafe { Py_TYPE(self.0) }.cast(), PhantomData)
+    }
+
+    #[inline(always)]
+    fn is_exactly(self, class: *const PyTypeObject) -> bool {
+        self.class().0.cast_const().cast() == class
+    }
+
+    /// The value of a small non-negative int, as CPython passes offsets and lines.
+    #[inline(always)]
+    pub(super) fn small_int(self) -> u32 {
+        let tag = self.word(LONG_TAG);
+        // No or one digit of 30 bits, not negative.
+        if tag >> 3 <= 1 && tag & 3 != 2 { self.word(LONG_DIGIT) as u32 } else { self.long_int() }
+    }
+
+    #[cold]
+    fn long_int(self) -> u32 {
+        // SAFETY: an int; failing leaves an error set, which is cleared.
+        let value = unsafe { PyLong_AsLongLong(self.0) };
+        clear_error();
+        u32::try_from(value).unwrap_or(0)
+    }
+
+    /// Whether it is exactly an `int`.
+    pub(super) fn is_int(self) -> bool {
+        self.is_exactly(&raw const PyLong_Type)
+    }
+
+    /// A strong reference that is never given back: the address stays this object's.
+    pub(super) fn keep(self) {
+        // SAFETY: a live object.
+        unsafe { Py_INCREF(self.0) }
+    }
+
+    /// The text of an exact `str`, at most `limit` characters of it, lone surrogates as `\udc80`.
+    /// The object's own UTF-8 cache is left alone, as `sys.getsizeof` would show it. Also says how
+    /// many characters there are.
+    pub(super) fn text(self, limit: usize) -> Option<(String, usize)> {
+        if !self.is_exactly(&raw const PyUnicode_Type) {
+            return None;
+        }
+        // SAFETY: exact str; the new references are given back; errors are cleared.
+        unsafe {
+            let length = PyUnicode_GetLength(self.0).max(0) as usize;
+            let part = if length > limit {
+                PyUnicode_Substring(self.0, 0, limit as Py_ssize_t)
+            } else {
+                Py_NewRef(self.0)
+            };
+            if part.is_null() {
+                clear_error();
+                return Some((String::new(), length));
+            }
+            let bytes =
+                PyUnicode_AsEncodedString(part, c"utf-8".as_ptr(), c"backslashreplace".as_ptr());
+            Py_DECREF(part);
+            let text = take_bytes(bytes).unwrap_or_default();
+            Some((String::from_utf8_lossy(&text).into_owned(), length))
+        }
+    }
+
+    fn whole_text(self) -> Option<String> {
+        Some(self.text(1 << 16)?.0)
+    }
+
+    /// `repr` of an exact int, float, bool, None, str or bytes; `None` for anything else.
+    pub(super) fn scalar_repr(self) -> Option<String> {
+        let class = self.class().0.cast_const().cast::<PyTypeObject>();
+        let is_int = class == &raw const PyLong_Type;
+        let scalar = is_int
+            || class == &raw const PyUnicode_Type
+            || class == &raw const PyBytes_Type
+            || class == &raw const PyFloat_Type
+            || class == &raw const PyBool_Type
+            // SAFETY: None is immortal.
+            || self.0 == unsafe { Py_None() };
+        // Ints of more than 64 digits of 30 bits take quadratic time to print, or are refused.
+        if !scalar || is_int && self.word(LONG_TAG) >> 3 > 64 {
+            return None;
+        }
+        // SAFETY: repr of these types is C code that calls nothing; the new reference is returned.
+        unsafe {
+            let repr = PyObject_Repr(self.0);
+            if repr.is_null() {
+                clear_error();
+                return None;
+            }
+            let text = Obj::borrowed(repr).whole_text();
+            Py_DECREF(repr);
+            text
+        }
+    }
+
+    /// Items of an exact tuple.
+    pub(super) fn tuple_items(self) -> Option<Vec<Obj<'a>>> {
+        if !self.is_exactly(&raw const PyTuple_Type) {
+            return None;
+        }
+        // SAFETY: exact tuple, indexes within it; items live as long as the tuple.
+        unsafe {
+            let size = PyTuple_Size(self.0);
+            Some((0..size).map(|i| Obj::borrowed(PyTuple_GetItem(self.0, i))).collect())
+        }
+    }
+}
+
+/// What a callable is, as far as naming it goes. Words identify it among callables alive.
+pub(super) enum CallableShape<'a> {
+    /// Code object, qualified name, module.
+    Function {
+        code: Obj<'a>,
+        qualname: Obj<'a>,
+        module: Option<Obj<'a>>,
+    },
+    /// Method table entry, `__self__` and `__module__` of a builtin.
+    Builtin {
+        method: usize,
+        owner: Option<Obj<'a>>,
+        module: Option<Obj<'a>>,
+    },
+    /// Method table entry and class of an unbound builtin method.
+    Descriptor {
+        method: usize,
+        owner: Obj<'a>,
+    },
+    Class,
+    Instance,
+}
+
+/// Types the interpreter does not export, taken from samples when recording starts.
+#[derive(Clone, Copy, Default)]
+pub(super) struct HiddenTypes {
+    method_descriptor: usize,
+    classmethod_descriptor: usize,
+}
+
+impl<'a> Obj<'a> {
+    #[inline(always)]
+    pub(super) fn callable_shape(self, hidden: &HiddenTypes) -> CallableShape<'a> {
+        let class = self.class();
+        let pointer = class.0.cast_const().cast::<PyTypeObject>();
+        if pointer == &raw const PyFunction_Type {
+            return self.function_shape();
+        }
+        if class.address() == hidden.method_descriptor
+            || class.address() == hidden.classmethod_descriptor
+        {
+            let owner = Obj(self.word(DESCRIPTOR_TYPE) as *mut PyObject, PhantomData);
+            return CallableShape::Descriptor { method: self.word(DESCRIPTOR_METHOD), owner };
+        }
+        if pointer == &raw const PyCFunction_Type {
+            return CallableShape::Builtin {
+                method: self.word(CFUNCTION_METHOD),
+                owner: self.field(CFUNCTION_SELF),
+                module: self.field(CFUNCTION_MODULE),
+            };
+        }
+        if pointer == &raw const PyMethod_Type {
+            // SAFETY: exact method; its function is borrowed from it.
+            let function = unsafe { Obj::borrowed(PyMethod_Function(self.0)) };
+            // A method may be bound to another method; one level of naming is enough.
+            return if function.is_exactly(&raw const PyFunction_Type) {
+                function.function_shape()
+            } else {
+                CallableShape::Instance
+            };
+        }
+        if self.is_class() { CallableShape::Class } else { CallableShape::Instance }
+    }
+
+    #[inline(always)]
+    fn function_shape(self) -> CallableShape<'a> {
+        // SAFETY: exact function; both are borrowed from it, the module may be absent.
+        let (code, module) = unsafe { (PyFunction_GetCode(self.0), PyFunction_GetModule(self.0)) };
+        CallableShape::Function {
+            code: Obj(code, PhantomData),
+            qualname: Obj(self.word(FUNCTION_QUALNAME) as *mut PyObject, PhantomData),
+            module: (!module.is_null()).then_some(Obj(module, PhantomData)),
+        }
+    }
+
+    /// Whether it is a class (an instance of `type` or of a metaclass).
+    #[inline(always)]
+    pub(super) fn is_class(self) -> bool {
+        // SAFETY: reads the type's flags.
+        unsafe { PyType_Check(self.0) != 0 }
+    }
+
+    /// Whether it is a module, exactly.
+    pub(super) fn is_module(self) -> bool {
+        self.is_exactly(&raw const PyModule_Type)
+    }
+
+    /// Whether it is a code object.
+    pub(super) fn is_code(self) -> bool {
+        self.is_exactly(&raw const PyCode_Type)
+    }
+
+    /// For a class: a number no other class, nor this one changed, ever has; `None` while it has
+    /// none. Classes compiled into the interpreter are never freed, so any number will do.
+    #[inline(always)]
+    pub(super) fn class_version(self) -> Option<usize> {
+        if self.word(TYPE_FLAGS) as u64 & HEAPTYPE == 0 {
+            return Some(0);
+        }
+        let version = self.word(TYPE_VERSION) as u32 as usize;
+        (version != 0).then_some(version)
+    }
+
+    /// For a class: its name as tracebacks print it, `module.qualname`, without the module if it
+    /// is builtin or `__main__`.
+    pub(super) fn class_name(self) -> String {
+        if self.word(TYPE_FLAGS) as u64 & HEAPTYPE == 0 {
+            // SAFETY: tp_name of a static type is a NUL-terminated constant.
+            let name = unsafe { CStr::from_ptr(self.word(TYPE_NAME) as *const c_char) };
+            let name = name.to_string_lossy();
+            return name.strip_prefix("builtins.").unwrap_or(&name).to_owned();
+        }
+        // SAFETY: a class; the new reference is given back.
+        let qualname = unsafe {
+            let name = PyType_GetQualName(self.0.cast());
+            if name.is_null() {
+                clear_error();
+                return "?".to_owned();
+            }
+            let text = Obj::borrowed(name).whole_text();
+            Py_DECREF(name);
+            text.unwrap_or_else(|| "?".to_owned())
+        };
+        let module = self.field(TYPE_DICT).and_then(|dict| dict.dict_get(c"__module__"));
+        in_module(module, &qualname)
+    }
+
+    /// For a builtin's method table entry: its name.
+    ///
+    /// # Safety
+    /// `method` comes from a [`CallableShape`] of this callback.
+    pub(super) unsafe fn method_name(method: usize) -> String {
+        // SAFETY: a PyMethodDef begins with its name, NUL-terminated.
+        unsafe {
+            let name = *(method as *const *const c_char);
+            CStr::from_ptr(name).to_string_lossy().into_owned()
+        }
+    }
+
+    /// An entry of a dict with exact str keys, without running code.
+    pub(super) fn dict_get(self, key: &CStr) -> Option<Obj<'a>> {
+        // SAFETY: checked to be an exact dict; lookup of a str key in it compares strs (a key of
+        // another type with the same hash could run its __eq__, so only an identical or str
+        // key may be met: namespaces hold strs). The result is borrowed.
+        unsafe {
+            if PyDict_CheckExact(self.0) == 0 {
+                return None;
+            }
+            let value = PyDict_GetItemString(self.0, key.as_ptr());
+            (!value.is_null()).then(|| Obj::borrowed(value))
+        }
+    }
+
+    /// The value of an int key in an exact dict.
+    pub(super) fn dict_get_int(self, key: u64) -> Option<Obj<'a>> {
+        // SAFETY: as `dict_get`; the key is given back.
+        unsafe {
+            if PyDict_CheckExact(self.0) == 0 {
+                return None;
+            }
+            let key = PyLong_FromUnsignedLongLong(key);
+            if key.is_null() {
+                clear_error();
+                return None;
+            }
+            let value = PyDict_GetItemWithError(self.0, key);
+            Py_DECREF(key);
+            if value.is_null() {
+                clear_error();
+                return None;
+            }
+            Some(Obj::borrowed(value))
+        }
+    }
+
+    /// An entry of the instance's own `__dict__`, whatever its class says.
+    pub(super) fn instance_get(self, name: &CStr) -> Option<String> {
+        // SAFETY: GenericGetDict reads the slot; the new reference is given back.
+        unsafe {
+            let dict = PyObject_GenericGetDict(self.0, std::ptr::null_mut());
+            if dict.is_null() {
+                clear_error();
+                return None;
+            }
+            let text = Obj::borrowed(dict).dict_get(name).and_then(Obj::whole_text);
+            Py_DECREF(dict);
+            text
+        }
+    }
+
+    /// An attribute of a code object or another object whose attributes are C code.
+    fn safe_attribute<T>(self, name: &CStr, read: impl FnOnce(Obj<'_>) -> T) -> Option<T> {
+        // SAFETY: only called on code objects and static exception classes, whose getters run no
+        // user code; the new reference is given back.
+        unsafe {
+            let value = PyObject_GetAttrString(self.0, name.as_ptr());
+            if value.is_null() {
+                clear_error();
+                return None;
+            }
+            let result = read(Obj::borrowed(value));
+            Py_DECREF(value);
+            Some(result)
+        }
+    }
+
+    pub(super) fn code_text(self, name: &CStr) -> String {
+        self.safe_attribute(name, |o| o.whole_text()).flatten().unwrap_or_default()
+    }
+
+    pub(super) fn code_int(self, name: &CStr) -> u32 {
+        self.safe_attribute(name, |o| o.is_int().then(|| o.small_int())).flatten().unwrap_or(0)
+    }
+
+    pub(super) fn code_bytes(self, name: &CStr) -> Vec<u8> {
+        self.safe_attribute(name, |o| {
+            // SAFETY: a new reference to what the getter returned; take_bytes gives it back.
+            unsafe { take_bytes(Py_NewRef(o.0)) }
+        })
+        .flatten()
+        .unwrap_or_default()
+    }
+
+    pub(super) fn code_names(self, name: &CStr) -> Vec<String> {
+        let read = |o: Obj<'_>| {
+            let items = o.tuple_items().unwrap_or_default();
+            items.into_iter().map(|i| i.whole_text().unwrap_or_default()).collect()
+        };
+        self.safe_attribute(name, read).unwrap_or_default()
+    }
+
+    /// For an exception: `args`.
+    pub(super) fn exception_args(self) -> Option<Obj<'a>> {
+        self.field(EXCEPTION_ARGS)
+    }
+
+    /// For an exception: whether it was raised just here and now, having travelled no further.
+    #[inline]
+    pub(super) fn is_freshly_raised(self) -> bool {
+        match self.field(EXCEPTION_TRACEBACK) {
+            None => true,
+            // The traceback is None or a traceback object.
+            Some(traceback) => {
+                // SAFETY: static of the interpreter.
+                let is_traceback = traceback.is_exactly(&raw const PyTraceBack_Type);
+                !is_traceback || traceback.field(TRACEBACK_NEXT).is_none()
+            }
+        }
+    }
+
+    /// `str` of an exception whose class leaves `__str__` to one of `slots` and whose arguments
+    /// are plain.
+    pub(super) fn exception_str(self, limit: usize) -> Option<(String, usize)> {
+        // SAFETY: callers made sure that only C code runs; the new reference is given back.
+        unsafe {
+            let text = PyObject_Str(self.0);
+            if text.is_null() {
+                clear_error();
+                return None;
+            }
+            let result = Obj::borrowed(text).text(limit);
+            Py_DECREF(text);
+            result
+        }
+    }
+
+    /// The function in the class's `tp_str`.
+    pub(super) fn str_slot(self) -> usize {
+        // SAFETY: a class.
+        unsafe { PyType_GetSlot(self.0.cast(), Py_tp_str) as usize }
+    }
+
+    /// `OSError.filename` and `filename2`, read by OSError's own descriptors, are plain.
+    pub(super) fn has_plain_filenames(self) -> bool {
+        [c"filename", c"filename2"].into_iter().all(|name| {
+            // SAFETY: descriptors of a static class read a field; references are given back.
+            unsafe {
+                let descriptor = PyObject_GetAttrString(PyExc_OSError, name.as_ptr());
+                if descriptor.is_null() {
+                    clear_error();
+                    return false;
+                }
+                let class = Py_TYPE(descriptor);
+                let get = PyType_GetSlot(class, Py_tp_descr_get);
+                let get: Option<descrgetfunc> = std::mem::transmute(get);
+                let value =
+                    get.map_or(std::ptr::null_mut(), |get| get(descriptor, self.0, PyExc_OSError));
+                Py_DECREF(descriptor);
+                if value.is_null() {
+                    clear_error();
+                    return false;
+                }
+                let plain = Obj::borrowed(value).scalar_repr().is_some();
+                Py_DECREF(value);
+                plain
+            }
+        })
+    }
+}
+
+/// `qualname` with its module in front unless that is builtin, `__main__` or unknown.
+pub(super) fn in_module(module: Option<Obj<'_>>, qualname: &str) -> String {
+    match module.and_then(Obj::whole_text) {
+        Some(module) if module != "builtins" && module != "__main__" => {
+            format!("{module}.{qualname}")
+        }
+        _ => qualname.to_owned(),
+    }
+}
+
+/// Bytes of a new reference to an exact `bytes`, which is given back.
+unsafe fn take_bytes(object: *mut PyObject) -> Option<Vec<u8>> {
+    if object.is_null() {
+        clear_error();
+        return None;
+    }
+    // SAFETY: checked to be bytes; the slice is copied before the reference goes.
+    unsafe {
+        let result = (PyBytes_CheckExact(object) != 0).then(|| {
+            let size = PyBytes_Size(object).max(0) as usize;
+            std::slice::from_raw_parts(PyBytes_AsString(object).cast::<u8>(), size).to_vec()
+        });
+        Py_DECREF(object);
+        result
+    }
+}
+
+/// Drops an error of our own making; callbacks start without one.
+pub(super) fn clear_error() {
+    // SAFETY: the GIL is held in every callback.
+    unsafe { PyErr_Clear() }
+}
+
+/// The `tp_str` functions of the classes whose `str` only looks at `args`.
+pub(super) fn plain_str_slots() -> [usize; 3] {
+    // SAFETY: statics of the interpreter, set before any extension is loaded.
+    unsafe {
+        [PyExc_BaseException, PyExc_KeyError, PyExc_OSError]
+            .map(|class| Obj::borrowed(class).str_slot())
+    }
+}
+
+/// The `tp_str` of OSError.
+pub(super) fn os_error_str_slot() -> usize {
+    // SAFETY: as above.
+    unsafe { Obj::borrowed(PyExc_OSError).str_slot() }
+}
+
+/// Globals of the frame that is running.
+pub(super) fn current_globals<'a>() -> Option<Obj<'a>> {
+    // SAFETY: borrowed from the running frame, which outlives the callback.
+    unsafe {
+        let globals = PyEval_GetGlobals();
+        (!globals.is_null()).then(|| Obj::borrowed(globals))
+    }
+}
+
+/// An entry of a module that is already imported.
+pub(super) fn module_entry<'a>(module: &CStr, name: &CStr) -> Option<Obj<'a>> {
+    // SAFETY: borrowed references all the way: sys.modules holds the module, it holds its dict.
+    unsafe {
+        let modules = PyImport_GetModuleDict();
+        let module = Obj::borrowed(modules).dict_get(module)?;
+        if !module.is_module() {
+            return None;
+        }
+        let dict = PyModule_GetDict(module.0);
+        Obj::borrowed(dict).dict_get(name)
+    }
+}
+
+/// `threading.get_ident()`
+pub(super) fn thread_ident() -> u64 {
+    unsafe extern "C" {
+        fn PyThread_get_thread_ident() -> std::ffi::c_ulong;
+    }
+    // SAFETY: asks the operating system who we are.
+    unsafe { PyThread_get_thread_ident() }
+}
+
+/// Something that tells threads alive apart, cheaper than anything else: the thread pointer.
+#[inline(always)]
+pub(super) fn thread_pointer() -> usize {
+    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+    {
+        let pointer: usize;
+        // SAFETY: the ABI keeps the thread control block's own address at fs:0.
+        unsafe {
+            std::arch::asm!("mov {}, fs:0", out(reg) pointer,
+                options(nostack, preserves_flags, readonly, pure));
+        }
+        pointer
+    }
+    #[cfg(all(target_arch = "aarch64", target_os = "linux"))]
+    {
+        let pointer: usize;
+        // SAFETY: the ABI keeps the thread pointer there.
+        unsafe {
+            std::arch::asm!("mrs {}, tpidr_el0", out(reg) pointer,
+                options(nostack, preserves_flags, nomem, pure));
+        }
+        pointer
+    }
+    #[cfg(not(all(any(target_arch = "x86_64", target_arch = "aarch64"), target_os = "linux")))]
+    {
+        thread_ident() as usize
+    }
+}
+
+/// A frame of the current thread, seen from outside.
+pub(super) struct RunningFrame {
+    pub(super) code: usize,
+    /// Offset in bytes of the instruction it is at; 0 before the first.
+    pub(super) lasti: u32,
+    /// Address of the interpreter's own frame.
+    pub(super) address: usize,
+}
+
+/// Frames of the current thread, innermost first.
+pub(super) fn running_frames() -> Vec<RunningFrame> {
+    let mut frames = Vec::new();
+    // SAFETY: public calls; every new reference is given back. Code objects are kept alive by their
+    // frames.
+    unsafe {
+        let mut frame = PyThreadState_GetFrame(PyThreadState_Get());
+        while !frame.is_null() {
+            let code = PyFrame_GetCode(frame);
+            let object = Obj::borrowed(frame.cast());
+            frames.push(RunningFrame {
+                code: code as usize,
+                lasti: PyFrame_GetLasti(frame).max(0) as u32,
+                address: object.word(FRAME_OBJECT_FRAME),
+            });
+            Py_DECREF(code.cast());
+            let back = PyFrame_GetBack(frame);
+            Py_DECREF(frame.cast());
+            frame = back;
+        }
+        clear_error();
+    }
+    frames
+}
+
+/// How to find the running frame without creating a frame object: offset of a pointer in the
+/// thread state, and whether it points to the pointer (3.12) or to the frame (3.13 on).
+#[derive(Clone, Copy)]
+pub(super) struct FrameFinder {
+    offset: usize,
+    indirect: bool,
+}
+
+impl FrameFinder {
+    /// Looks where this interpreter keeps the pointer. Must be called from Python code.
+    pub(super) fn find() -> Option<FrameFinder> {
+        let frame = running_frames().first()?.address;
+        // SAFETY: the running thread's state, at least 512 bytes in every version. Words that
+        // may be pointers are only followed where the version is known to have such a one.
+        unsafe {
+            let state = PyThreadState_Get().cast::<usize>();
+            let indirect = Py_Version < 0x030D_0000;
+            (0..512 / 8).find_map(|i| {
+                let word = state.add(i).read();
+                let hit = if indirect {
+                    // 3.12 keeps `cframe`, which lies on the C stack of this thread.
+                    let here = &raw const word as usize;
+                    word > here
+                        && word - here < 8 << 20
+                        && word % 8 == 0
+                        && (word as *const usize).read() == frame
+                } else {
+                    word == frame
+                };
+                hit.then_some(FrameFinder { offset: i * 8, indirect })
+            })
+        }
+    }
+
+    /// Address of the running frame.
+    #[inline(always)]
+    pub(super) fn current(self) -> usize {
+        // SAFETY: `find` saw the pointer at this offset; in a callback a frame is always running.
+        unsafe {
+            let word = PyThreadState_Get().byte_add(self.offset).cast::<usize>().read();
+            if self.indirect { (word as *const usize).read() } else { word }
+        }
+    }
+}
+
+/// Compares every layout this file assumes with what public calls say, and learns the types that
+/// have no name.
+///
+/// # Errors
+/// What does not fit, as a sentence.
+pub(super) fn verify_layout() -> Result<HiddenTypes, &'static str> {
+    // SAFETY: public calls on objects made here or borrowed from builtins; references given back.
+    unsafe {
+        let number = PyLong_FromLong(0x0123_4567);
+        let fits = !number.is_null()
+            && Obj::borrowed(number).word(LONG_TAG) >> 3 == 1
+            && Obj::borrowed(number).word(LONG_DIGIT) as u32 == 0x0123_4567;
+        Py_XDECREF(number);
+        if !fits {
+            return Err("int objects");
+        }
+        let list = Obj::borrowed((&raw mut PyList_Type).cast());
+        let append = PyObject_GetAttrString(list.0, c"append".as_ptr());
+        let fromkeys = PyDict_GetItemString(
+            Obj::borrowed((&raw mut PyDict_Type).cast()).type_dict(),
+            c"fromkeys".as_ptr(),
+        );
+        let len = PyDict_GetItemString(PyEval_GetBuiltins(), c"len".as_ptr());
+        let version_ok = list.word(TYPE_FLAGS) == PyType_GetFlags(list.0.cast()) as usize;
+        if append.is_null() || fromkeys.is_null() || len.is_null() || !version_ok {
+            clear_error();
+            return Err("types");
+        }
+        let hidden = HiddenTypes {
+            method_descriptor: Py_TYPE(append) as usize,
+            classmethod_descriptor: Py_TYPE(fromkeys) as usize,
+        };
+        let descriptor = Obj::borrowed(append);
+        let named = descriptor.word(DESCRIPTOR_TYPE) == list.address()
+            && Obj::method_name(descriptor.word(DESCRIPTOR_METHOD)) == "append";
+        Py_DECREF(append);
+        let builtin = Obj::borrowed(len);
+        if !named
+            || Obj::method_name(builtin.word(CFUNCTION_METHOD)) != "len"
+            || list.class_name() != "list"
+        {
+            return Err("builtin functions");
+        }
+        let exception = PyObject_CallNoArgs(PyExc_ValueError);
+        let args = if exception.is_null() {
+            std::ptr::null_mut()
+        } else {
+            PyObject_GetAttrString(exception, c"args".as_ptr())
+        };
+        let fits = !args.is_null()
+            && Obj::borrowed(exception).word(EXCEPTION_ARGS) == args as usize
+            && Obj::borrowed(exception).field(EXCEPTION_TRACEBACK).is_none();
+        Py_XDECREF(args);
+        Py_XDECREF(exception);
+        if !fits {
+            return Err("exceptions");
+        }
+        Ok(hidden)
+    }
+}
+
+impl Obj<'_> {
+    /// `__dict__` of a class, which for a builtin one lives in the interpreter.
+    unsafe fn type_dict(self) -> *mut PyObject {
+        unsafe extern "C" {
+            fn PyType_GetDict(class: *mut PyTypeObject) -> *mut PyObject;
+        }
+        // SAFETY: a class; builtin classes hold their dict for ever, so giving back the reference
+        // leaves it alive.
+        unsafe {
+            let dict = PyType_GetDict(self.0.cast());
+            Py_XDECREF(dict);
+            dict
+        }
+    }
+}
+
+/// A callable object whose call is one C function, with nothing of CPython's in between.
+#[repr(C)]
+struct Callback {
+    base: PyObject,
+    call: Vectorcall,
+}
+
+/// The C function behind a callback.
+pub(super) type Vectorcall = unsafe extern "C" fn(
+    *mut PyObject,
+    *const *mut PyObject,
+    usize,
+    *mut PyObject,
+) -> *mut PyObject;
+
+/// The type of our callback objects; null if it cannot be made (an error is set then).
+pub(super) fn callback_type() -> *mut PyObject {
+    let mut members = [
+        PyMemberDef {
+            name: c"__vectorcalloffset__".as_ptr(),
+            type_code: Py_T_PYSSIZET,
+            offset: std::mem::offset_of!(Callback, call) as Py_ssize_t,
+            flags: Py_READONLY,
+            doc: std::ptr::null(),
+        },
+        // SAFETY: all-zero is the documented end mark.
+        unsafe { std::mem::zeroed() },
+    ];
+    let mut slots = [
+        PyType_Slot { slot: Py_tp_members, pfunc: members.as_mut_ptr().cast() },
+        PyType_Slot { slot: Py_tp_call, pfunc: PyVectorcall_Call as *mut c_void },
+        PyType_Slot { slot: 0, pfunc: std::ptr::null_mut() },
+    ];
+    let mut spec = PyType_Spec {
+        name: c"dashcam._shim.Callback".as_ptr(),
+        basicsize: size_of::<Callback>() as c_int,
+        itemsize: 0,
+        flags: (Py_TPFLAGS_DEFAULT
+            | Py_TPFLAGS_HAVE_VECTORCALL
+            | Py_TPFLAGS_IMMUTABLETYPE
+            | Py_TPFLAGS_DISALLOW_INSTANTIATION) as u32,
+        slots: slots.as_mut_ptr(),
+    };
+    // SAFETY: the spec is complete; CPython copies what it needs (members included).
+    unsafe { PyType_FromSpec(&mut spec) }
+}
+
+/// A callback object of `class` (from [`callback_type`]); null with an error set if out of memory.
+///
+/// # Safety
+/// `class` is a live result of [`callback_type`].
+pub(super) unsafe fn new_callback(class: *mut PyObject, call: Vectorcall) -> *mut PyObject {
+    // SAFETY: the type's basicsize is that of `Callback`, so the field is inside the object.
+    unsafe {
+        let object = PyType_GenericAlloc(class.cast(), 0);
+        if !object.is_null() {
+            (*object.cast::<Callback>()).call = call;
+        }
+        object
+    }
+}

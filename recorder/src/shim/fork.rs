@@ -1,0 +1,49 @@
+//! A forked child must not write into its parent's ring.
+
+use super::state;
+use dashcam_schema::loss::LossKind;
+use pyo3::prelude::*;
+use std::sync::Once;
+
+/// Arranges both halves of it, once per process.
+pub(super) fn watch(py: Python<'_>) -> PyResult<()> {
+    static ONCE: Once = Once::new();
+    // SAFETY: registers functions that are never unloaded.
+    ONCE.call_once(|| unsafe {
+        libc::pthread_atfork(None, None, Some(in_child));
+    });
+    static REGISTERED: pyo3::sync::PyOnceLock<()> = pyo3::sync::PyOnceLock::new();
+    REGISTERED.get_or_try_init(py, || {
+        let kwargs = pyo3::types::PyDict::new(py);
+        kwargs.set_item("after_in_child", pyo3::wrap_pyfunction!(forked_child, py)?)?;
+        kwargs.set_item("after_in_parent", pyo3::wrap_pyfunction!(forked_parent, py)?)?;
+        py.import("os")?.call_method("register_at_fork", (), Some(&kwargs))?;
+        Ok::<(), PyErr>(())
+    })?;
+    Ok(())
+}
+
+/// Whatever forks, and before any Python runs in the child.
+unsafe extern "C" fn in_child() {
+    // SAFETY: whoever forks Python holds the GIL; if it is foreign code that never runs Python,
+    // nobody else does in the child. `end_in_child` only sets fields.
+    unsafe { state::current() }.end_in_child();
+}
+
+/// `os.fork` and what is built on it: the child's interpreter forgets us.
+#[pyfunction]
+fn forked_child(py: Python<'_>) {
+    // An error here must not reach the program.
+    let _ = super::monitoring::release_tool(py);
+    // SAFETY: Python code calls us with the GIL held.
+    unsafe { state::current() }.end();
+}
+
+#[pyfunction]
+fn forked_parent() {
+    // SAFETY: Python code calls us with the GIL held.
+    let state = unsafe { state::current() };
+    if state.is_recording() {
+        state.lose(LossKind::ChildNotFollowed, 1, "");
+    }
+}

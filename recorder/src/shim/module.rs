@@ -1,0 +1,181 @@
+//! `dashcam._shim`, as Python sees it.
+
+use super::ffi;
+use super::filter::Judge;
+use super::state::{self, State};
+use super::{fork, monitoring};
+use crate::boot::{Boot, Filter, REFUSED};
+use crate::ring;
+use dashcam_schema::loss::LossKind;
+use dashcam_schema::record::Definition;
+use pyo3::exceptions::{PyOSError, PyRuntimeError};
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use std::fs::File;
+use std::os::fd::{FromRawFd, IntoRawFd, RawFd};
+use std::sync::Mutex;
+
+/// Between `boot` and the program's first frame.
+static PREPARED: Mutex<Option<Boot>> = Mutex::new(None);
+
+/// Descriptors from here on are ours; the program gets the low numbers it would have had.
+const HIGH_FD: RawFd = 200;
+
+/// In-process half of the dashcam recorder.
+#[pymodule]
+mod _shim {
+    use super::*;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+        let hidden = ffi::verify_layout().map_err(|what| {
+            PyRuntimeError::new_err(format!(
+                "this build of Python lays out {what} in a way dashcam does not know"
+            ))
+        })?;
+        state::init(hidden);
+        // Panics are caught at the callbacks; what they say is one line.
+        std::panic::set_hook(Box::new(|info| {
+            let place = info.location().map_or(String::new(), |l| format!(" at {l}"));
+            state::warn(&format!("internal error{place}; recording stops, the program goes on"));
+        }));
+        Ok(())
+    }
+
+    /// Prepares to record the program this interpreter is about to run. `value` is what the
+    /// recorder process put into the environment. Returns the program's own PYTHONPATH.
+    #[pyfunction]
+    fn boot(py: Python<'_>, value: &str) -> PyResult<Option<Py<PyBytes>>> {
+        let boot = Boot::from_variable(value)
+            .ok_or_else(|| PyRuntimeError::new_err("malformed boot variable"))?;
+        let path = boot.python_path.as_ref().map(|path| PyBytes::new(py, path).unbind());
+        monitoring::take_tool(py)?;
+        monitoring::wait_for_program(py)?;
+        if let Ok(mut prepared) = PREPARED.lock() {
+            *prepared = Some(boot);
+        }
+        Ok(path)
+    }
+
+    /// A new ring of so many MiB (a power of two); returns its descriptor.
+    #[pyfunction]
+    fn create_ring(mib: usize) -> PyResult<RawFd> {
+        let words = (mib << 20) / 4;
+        if !words.is_power_of_two() || mib > 1024 {
+            return Err(PyRuntimeError::new_err("the ring's size must be a power of two MiB"));
+        }
+        let (ring, file) = ring::create(words)?;
+        // The mapping was needed to write the header; `start` makes its own.
+        // SAFETY: neither end of this mapping was made.
+        unsafe { ring::unmap(ring) };
+        Ok(file.into_raw_fd())
+    }
+
+    /// Starts recording this process, into a ring that a recorder process drains.
+    #[pyfunction]
+    #[allow(clippy::too_many_arguments)]
+    fn start(
+        py: Python<'_>,
+        ring_fd: RawFd,
+        control_fd: RawFd,
+        recorder_pid: u32,
+        include: Vec<String>,
+        exclude: Vec<String>,
+        no_stdlib: bool,
+        package: String,
+    ) -> PyResult<()> {
+        if is_recording() {
+            return Err(PyRuntimeError::new_err("already recording"));
+        }
+        let filter = Filter { include, exclude, no_stdlib };
+        let boot = Boot { ring_fd, control_fd, recorder_pid, filter, package, python_path: None };
+        monitoring::take_tool(py)?;
+        begin(py, &boot, true).inspect_err(|_| {
+            let _ = monitoring::release_tool(py);
+        })
+    }
+
+    /// Stops recording. The recorder process still has to be told. False if nothing was recorded.
+    #[pyfunction]
+    fn stop(py: Python<'_>) -> PyResult<bool> {
+        // SAFETY: Python code calls us with the GIL held.
+        let state = unsafe { state::current() };
+        let was_recording = state.is_recording();
+        let loss = monitoring::release_tool(py)?;
+        // SAFETY: as above; `release_tool` ran Python code, so ask again.
+        let state = unsafe { state::current() };
+        if let Some(kind) = loss.filter(|_| was_recording) {
+            state.lose(kind, 1, "");
+        }
+        state.end();
+        Ok(was_recording)
+    }
+
+    /// Whether events are being recorded in this process.
+    #[pyfunction]
+    pub(super) fn is_recording() -> bool {
+        // SAFETY: Python code calls us with the GIL held.
+        unsafe { state::current() }.is_recording()
+    }
+}
+
+/// The program's first frame is about to run.
+pub(super) fn begin_program(py: Python<'_>) -> PyResult<()> {
+    let prepared = PREPARED.lock().ok().and_then(|mut prepared| prepared.take());
+    let Some(boot) = prepared else { return Ok(()) };
+    begin(py, &boot, false).inspect_err(|error| {
+        let mut message = vec![REFUSED];
+        message.extend_from_slice(error.value(py).to_string().as_bytes());
+        // SAFETY: a buffer of that length.
+        unsafe { libc::write(boot.control_fd, message.as_ptr().cast(), message.len()) };
+        let _ = monitoring::release_tool(py);
+    })
+}
+
+fn begin(py: Python<'_>, boot: &Boot, midway: bool) -> PyResult<()> {
+    // SAFETY: the recorder process, or `create_ring`, made this descriptor for us alone.
+    let ring_file = unsafe { File::from_raw_fd(boot.ring_fd) };
+    let ring = ring::attach(&ring_file)?;
+    drop(ring_file);
+    // SAFETY: plain system call.
+    let control_fd = unsafe { libc::fcntl(boot.control_fd, libc::F_DUPFD_CLOEXEC, HIGH_FD) };
+    if control_fd < 0 {
+        return Err(PyOSError::new_err(std::io::Error::last_os_error().to_string()));
+    }
+    // SAFETY: ours, and replaced by the copy.
+    unsafe { libc::close(boot.control_fd) };
+
+    let sys = py.import("sys")?;
+    let version: String = sys.getattr("version")?.extract()?;
+    let platform: String = sys.getattr("platform")?.extract()?;
+    let stdlib: String = py
+        .import("os")?
+        .getattr("__file__")
+        .and_then(|file| file.extract::<String>())
+        .map(|file| file.rsplit_once('/').map_or(String::new(), |(folder, _)| folder.to_owned()))
+        .unwrap_or_default();
+    let interpreter = Definition::Interpreter {
+        version: version.split(' ').next().unwrap_or_default().to_owned(),
+        platform: format!("{platform} {}", std::env::consts::ARCH),
+        stdlib: stdlib.clone(),
+        pid: std::process::id(),
+    };
+    let hidden = ffi::verify_layout().map_err(PyRuntimeError::new_err)?;
+    let finder = ffi::FrameFinder::find();
+    let judge = Judge::new(&boot.filter, &stdlib, &boot.package);
+    let state = State::new(ring, judge, hidden, control_fd, boot.recorder_pid, finder);
+    state.begin(midway, interpreter);
+
+    let kinds = monitoring::kinds(py)?;
+    // SAFETY: Python called us, directly or through a callback; the GIL is held.
+    let state = unsafe { state::current() };
+    for (kind, name, _) in &kinds.later {
+        state.define(&Definition::Kind { number: kind.number(), name: name.clone() });
+    }
+    if !kinds.unknown.is_empty() {
+        state.lose(LossKind::UnknownKind, kinds.unknown.len() as u64, &kinds.unknown.join(", "));
+    }
+    fork::watch(py)?;
+    monitoring::switch_on(py, &kinds)
+}

@@ -1,0 +1,142 @@
+//! Our place among the tools of `sys.monitoring`.
+
+use super::callbacks;
+use super::ffi;
+use dashcam_schema::EventKind;
+use dashcam_schema::loss::LossKind;
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use std::ffi::c_int;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+/// Tool ids in the order we try them: first those that CPython's documentation reserves for nobody.
+const TOOL_IDS: [c_int; 6] = [4, 3, 5, 2, 1, 0];
+const TOOL_NAME: &str = "dashcam";
+static TOOL: AtomicI32 = AtomicI32::new(-1);
+
+fn monitoring<'py>(py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+    py.import("sys")?.getattr("monitoring")
+}
+
+/// The event kinds of the running interpreter: kind and its bit.
+pub(super) struct Kinds {
+    pub(super) known: Vec<(EventKind, i32)>,
+    /// Kinds of a later CPython: their number in this recording, name and bit.
+    pub(super) later: Vec<(EventKind, String, i32)>,
+    /// Later kinds beyond what a recording can number.
+    pub(super) unknown: Vec<String>,
+}
+
+/// Asks the interpreter which kinds it has.
+pub(super) fn kinds(py: Python<'_>) -> PyResult<Kinds> {
+    let events = monitoring(py)?.getattr("events")?;
+    let dict = events.getattr("__dict__")?;
+    let has_sides = events.hasattr("BRANCH_LEFT")?;
+    let mut kinds = Kinds { known: Vec::new(), later: Vec::new(), unknown: Vec::new() };
+    let mut next = EventKind::KNOWN;
+    for (name, bit) in dict.cast_into::<PyDict>()?.iter() {
+        let (Ok(name), Ok(bit)) = (name.extract::<String>(), bit.extract::<i32>()) else {
+            continue;
+        };
+        // NO_EVENTS, and private entries.
+        if bit <= 0 || bit & (bit - 1) != 0 || name.starts_with('_') {
+            continue;
+        }
+        match EventKind::from_name(&name) {
+            // Deprecated where its two sides are told apart.
+            Some(EventKind::BRANCH) if has_sides => {}
+            Some(kind) => kinds.known.push((kind, bit)),
+            None => match EventKind::from_number(next) {
+                Some(kind) => {
+                    next += 1;
+                    kinds.later.push((kind, name, bit));
+                }
+                None => kinds.unknown.push(name),
+            },
+        }
+    }
+    Ok(kinds)
+}
+
+/// Takes a free tool id.
+///
+/// # Errors
+/// All are in use; the message names by whom.
+pub(super) fn take_tool(py: Python<'_>) -> PyResult<()> {
+    let monitoring = monitoring(py)?;
+    for id in TOOL_IDS {
+        if monitoring.call_method1("use_tool_id", (id, TOOL_NAME)).is_ok() {
+            TOOL.store(id, Ordering::Relaxed);
+            let disable = monitoring.getattr("DISABLE")?;
+            callbacks::DISABLE.store(disable.as_ptr(), Ordering::Relaxed);
+            return Ok(());
+        }
+    }
+    let name = |id| monitoring.call_method1("get_tool", (id,)).map(|name| name.to_string());
+    let users: Vec<String> = (0..6).filter_map(|id| name(id).ok()).collect();
+    Err(PyRuntimeError::new_err(format!(
+        "all six sys.monitoring tool ids are in use (by {}); stop one of those tools to record",
+        users.join(", ")
+    )))
+}
+
+/// Gives the tool id back. Returns a loss if somebody else has it.
+pub(super) fn release_tool(py: Python<'_>) -> PyResult<Option<LossKind>> {
+    let id = TOOL.swap(-1, Ordering::Relaxed);
+    if id < 0 {
+        return Ok(None);
+    }
+    let monitoring = monitoring(py)?;
+    let holder = monitoring.call_method1("get_tool", (id,))?;
+    if holder.extract::<String>().is_ok_and(|name| name == TOOL_NAME) {
+        monitoring.call_method1("set_events", (id, 0))?;
+        let kinds = kinds(py)?;
+        let bits = kinds.known.iter().map(|(_, bit)| *bit);
+        for bit in bits.chain(kinds.later.iter().map(|(_, _, bit)| *bit)) {
+            monitoring.call_method1("register_callback", (id, bit, py.None()))?;
+        }
+        monitoring.call_method1("free_tool_id", (id,))?;
+        return Ok(None);
+    }
+    Ok(Some(LossKind::ToolTaken))
+}
+
+fn new_callback<'py>(py: Python<'py>, call: ffi::Vectorcall) -> PyResult<Bound<'py, PyAny>> {
+    // SAFETY: both calls give a new reference or null with an error set.
+    unsafe {
+        let class = Bound::from_owned_ptr_or_err(py, ffi::callback_type())?;
+        Bound::from_owned_ptr_or_err(py, ffi::new_callback(class.as_ptr(), call))
+    }
+}
+
+/// Registers the callbacks of all kinds and switches their events on.
+pub(super) fn switch_on(py: Python<'_>, kinds: &Kinds) -> PyResult<()> {
+    let monitoring = monitoring(py)?;
+    let id = TOOL.load(Ordering::Relaxed);
+    let known = kinds.known.iter().copied();
+    let mut events = 0;
+    for (kind, bit) in known.chain(kinds.later.iter().map(|(kind, _, bit)| (*kind, *bit))) {
+        let callback = new_callback(py, callbacks::function(kind))?;
+        monitoring.call_method1("register_callback", (id, bit, callback))?;
+        // These come with CALL and cannot be asked for alone.
+        if kind != EventKind::C_RETURN && kind != EventKind::C_RAISE {
+            events |= bit;
+        }
+    }
+    monitoring.call_method1("set_events", (id, events))?;
+    // Locations we disabled in an earlier recording.
+    monitoring.call_method0("restart_events")?;
+    Ok(())
+}
+
+/// Waits for the program's first frame.
+pub(super) fn wait_for_program(py: Python<'_>) -> PyResult<()> {
+    let monitoring = monitoring(py)?;
+    let id = TOOL.load(Ordering::Relaxed);
+    let start = monitoring.getattr("events")?.getattr("PY_START")?;
+    let callback = new_callback(py, callbacks::first_start)?;
+    monitoring.call_method1("register_callback", (id, &start, callback))?;
+    monitoring.call_method1("set_events", (id, &start))?;
+    Ok(())
+}

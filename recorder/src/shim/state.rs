@@ -1,0 +1,455 @@
+//! What the callbacks know: one ring, and what has been defined in it.
+
+use super::callables::Callables;
+use super::clock::{self, monotonic_ns};
+use super::code::{self, CodeRef, Codes, Watcher};
+use super::exceptions::{Exceptions, Fate};
+use super::ffi::{self, FrameFinder, HiddenTypes, Obj};
+use super::filter::{Judge, Verdict};
+use super::threads::{self, Threads};
+use crate::ring::{self, Clock, Gone, Producer, Ring};
+use dashcam_schema::EventKind;
+use dashcam_schema::loss::LossKind;
+use dashcam_schema::record::{self, Definition, EVENT_WORDS_MAX, PAYLOAD_MAX};
+use std::os::fd::RawFd;
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+/// The recording in progress, or the idle state. Replaced under the GIL only.
+static STATE: AtomicPtr<State> = AtomicPtr::new(ptr::null_mut());
+
+/// The current state.
+///
+/// # Safety
+/// The GIL is held, and the result is not used after the callback that asked for it: the GIL makes
+/// it the only reference.
+#[inline(always)]
+pub(super) unsafe fn current<'a>() -> &'a mut State {
+    let state = STATE.load(Ordering::Relaxed);
+    debug_assert!(!state.is_null());
+    // SAFETY: `init` stored a leaked box before any callback existed; see above for uniqueness.
+    unsafe { &mut *state }
+}
+
+/// Makes the idle state, once, before anything else here is used.
+pub(super) fn init(hidden: HiddenTypes) {
+    if STATE.load(Ordering::Relaxed).is_null() {
+        let idle = State::new(Ring::none(), Judge::nothing(), hidden, -1, 0, None);
+        STATE.store(Box::into_raw(Box::new(idle)), Ordering::Relaxed);
+    }
+}
+
+/// Everything a callback needs.
+pub(super) struct State {
+    /// Address of the code object the last record was of; 0 sends the next event through
+    /// [`State::enter`].
+    last_code: usize,
+    last_suspendable: bool,
+    producer: Producer,
+    clock: Clock,
+    last_ticks: u64,
+    finder: Option<FrameFinder>,
+    callables: Callables,
+    exceptions: Exceptions,
+
+    recording: bool,
+    codes: Codes,
+    threads: Threads,
+    /// Number of the thread the last record was of.
+    thread: u32,
+    judge: Judge,
+    /// Keeps `codes` exact; without one, code objects are kept alive instead.
+    watcher: Option<Watcher>,
+    control_fd: RawFd,
+    recorder_pid: u32,
+    /// Frames may be running that began before the recording did.
+    began_midway: bool,
+}
+
+/// What to do with an event.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Enter {
+    Record,
+    Skip,
+}
+
+impl State {
+    pub(super) fn new(
+        ring: Ring,
+        judge: Judge,
+        hidden: HiddenTypes,
+        control_fd: RawFd,
+        recorder_pid: u32,
+        finder: Option<FrameFinder>,
+    ) -> State {
+        let clock = clock::choose();
+        State {
+            last_code: 0,
+            last_suspendable: false,
+            producer: Producer::new(ring, clock),
+            clock,
+            last_ticks: 0,
+            finder,
+            callables: Callables::new(hidden),
+            exceptions: Exceptions::new(),
+            recording: false,
+            codes: Codes::new(),
+            threads: Threads::default(),
+            thread: u32::MAX,
+            judge,
+            watcher: None,
+            control_fd,
+            recorder_pid,
+            began_midway: false,
+        }
+    }
+
+    /// Makes this the current state and starts recording with it.
+    pub(super) fn begin(mut self, began_midway: bool, interpreter: Definition) {
+        self.watcher = Watcher::new();
+        self.recording = true;
+        self.began_midway = began_midway;
+        self.define(&interpreter);
+        threads::forget_last();
+        // SAFETY: the GIL is held; the idle or ended state before us is dropped by nobody else,
+        // and no callback is running.
+        unsafe { *current() = self };
+    }
+
+    pub(super) fn is_recording(&self) -> bool {
+        self.recording
+    }
+
+    /// Ends recording for good; callbacks that still come do nothing.
+    pub(super) fn end(&mut self) {
+        self.recording = false;
+        self.last_code = 0;
+        threads::forget_last();
+        self.watcher = None;
+        // SAFETY: the producer was the mapping's only user in this process.
+        unsafe { ring::unmap(self.producer.detach()) };
+    }
+
+    /// In a forked child: like [`State::end`], but touches nothing shared and nothing of Python's.
+    pub(super) fn end_in_child(&mut self) {
+        self.recording = false;
+        self.last_code = 0;
+        threads::forget_last();
+    }
+
+    /// Whether an event of this code object can be pushed at once.
+    #[inline(always)]
+    pub(super) fn is_ready(&self, code: usize) -> bool {
+        code == self.last_code && threads::is_last() && self.producer.has_room()
+    }
+
+    /// Brings ring and tables up to an event of another code object or thread than the last.
+    #[inline(never)]
+    pub(super) fn enter(&mut self, kind: EventKind, code: Obj<'_>) -> Enter {
+        if !self.recording {
+            return Enter::Skip;
+        }
+        // The frequent case first: the same thread goes into another code object it knows.
+        if threads::is_last()
+            && self.producer.has_room()
+            && let Some(found) = self.codes.find(code.address())
+        {
+            return self.switch_to(code.address(), found);
+        }
+        self.enter_slowly(kind, code)
+    }
+
+    #[inline(always)]
+    fn switch_to(&mut self, address: usize, code: CodeRef) -> Enter {
+        if code == CodeRef::EXCLUDED {
+            return Enter::Skip;
+        }
+        self.last_code = address;
+        self.last_suspendable = code.is_suspendable();
+        self.producer.put(record::word(record::TAG_CODE, code.number()));
+        Enter::Record
+    }
+
+    #[cold]
+    fn enter_slowly(&mut self, kind: EventKind, code: Obj<'_>) -> Enter {
+        let Some(found) = self.find_or_define(code) else { return Enter::Skip };
+        if !self.make_room(EVENT_WORDS_MAX) || found == CodeRef::EXCLUDED {
+            return Enter::Skip;
+        }
+        if !threads::is_last() {
+            self.enter_thread(kind);
+            if !self.make_room(EVENT_WORDS_MAX) {
+                return Enter::Skip;
+            }
+        }
+        self.switch_to(code.address(), found)
+    }
+
+    fn enter_thread(&mut self, kind: EventKind) {
+        let running = self.threads.running();
+        if running.is_new {
+            let native_id = threads::native_id();
+            self.define(&Definition::Thread { number: running.number, native_id });
+        }
+        if let Some(name) = running.name {
+            self.define(&Definition::ThreadName { number: running.number, name });
+        }
+        if running.number != self.thread && self.make_room(EVENT_WORDS_MAX) {
+            self.thread = running.number;
+            self.producer.put(record::word(record::TAG_THREAD, running.number));
+        }
+        if running.is_new && self.began_midway {
+            self.push_running_frames(kind);
+        }
+    }
+
+    /// Tells of the calls the running thread was in before it was recorded.
+    fn push_running_frames(&mut self, kind: EventKind) {
+        let mut frames = ffi::running_frames();
+        if matches!(kind, EventKind::PY_START | EventKind::PY_RESUME | EventKind::PY_THROW) {
+            // The innermost begins, or goes on, with this very event.
+            frames.drain(..1.min(frames.len()));
+        }
+        for frame in frames.into_iter().rev() {
+            // SAFETY: a frame on this thread's stack keeps its code object alive.
+            let code = unsafe { Obj::borrowed(frame.code as *mut _) };
+            match self.find_or_define(code) {
+                Some(found) if found != CodeRef::EXCLUDED && self.make_room(EVENT_WORDS_MAX) => {
+                    let place = (frame.lasti / 2).min(PAYLOAD_MAX);
+                    self.producer.put(record::word(record::TAG_RUNNING, place));
+                    self.producer.put(found.number());
+                    self.producer.put(frame.address as u32);
+                    self.producer.put((frame.address >> 32) as u32);
+                    self.producer.publish();
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// `None` for what is not a code object.
+    fn find_or_define(&mut self, code: Obj<'_>) -> Option<CodeRef> {
+        let address = code.address();
+        if let Some(found) = self.codes.find(address) {
+            return Some(found);
+        }
+        if !code.is_code() {
+            self.lose(LossKind::ForeignCode, 1, "");
+            return None;
+        }
+        if self.watcher.is_none() {
+            code.keep();
+        }
+        let definition = code::describe(code);
+        let module = ffi::current_globals()
+            .and_then(|globals| globals.dict_get(c"__name__"))
+            .and_then(|name| name.text(1 << 12));
+        let module = module.map_or(String::new(), |(name, _)| name);
+        match self.judge.wants(&definition.path, &module) {
+            Verdict::Record => {
+                let found = self.codes.add(address, &definition);
+                self.define(&Definition::Code(definition));
+                Some(found)
+            }
+            verdict => {
+                self.codes.exclude(address);
+                if verdict == Verdict::Filtered {
+                    self.lose(LossKind::Filtered, 1, "");
+                }
+                Some(CodeRef::EXCLUDED)
+            }
+        }
+    }
+
+    pub(super) fn code_died(&mut self, address: usize) {
+        self.codes.forget(address);
+        self.callables.forget(address);
+        if self.last_code == address {
+            self.last_code = 0;
+        }
+    }
+
+    /// Whether calls of the code object entered last may be suspended.
+    #[inline(always)]
+    pub(super) fn is_suspendable(&self) -> bool {
+        self.last_suspendable
+    }
+
+    /// Number of a callable, with room for an event after it; `None` if recording has ended.
+    #[inline(always)]
+    pub(super) fn callable(&mut self, callable: Obj<'_>) -> Option<u32> {
+        match self.callables.number(callable) {
+            Ok(number) => Some(number),
+            Err(unknown) => {
+                self.define(&Definition::Callable { name: unknown.name });
+                self.make_room(EVENT_WORDS_MAX).then_some(unknown.number)
+            }
+        }
+    }
+
+    /// Number of an exception, with room for an event after it; `None` if recording has ended.
+    pub(super) fn exception(&mut self, kind: EventKind, exception: Obj<'_>) -> Option<u32> {
+        match self.exceptions.number(kind, exception) {
+            Ok(number) => Some(number),
+            Err(new) => {
+                if let Some(name) = new.type_name {
+                    self.define(&Definition::ExceptionType { name });
+                }
+                match new.fate {
+                    Fate::Whole => {}
+                    Fate::Cut => self.lose(LossKind::MessageCut, 1, ""),
+                    Fate::Unread => self.lose(LossKind::MessageUnread, 1, ""),
+                }
+                let (exception_type, message) = (new.exception_type, new.message);
+                self.define(&Definition::Exception { exception_type, message });
+                self.make_room(EVENT_WORDS_MAX).then_some(new.number)
+            }
+        }
+    }
+
+    /// Address of the running frame.
+    pub(super) fn frame(&self) -> usize {
+        match self.finder {
+            Some(finder) => finder.current(),
+            None => ffi::running_frames().first().map_or(0, |frame| frame.address),
+        }
+    }
+
+    /// Writes an event's first word.
+    #[inline(always)]
+    pub(super) fn put_event(&mut self, tag: u8, place: u32) {
+        if place > PAYLOAD_MAX {
+            self.producer.put(record::word(record::TAG_WIDE_PLACE, 0));
+            self.producer.put(place);
+        }
+        self.producer.put(record::word(tag, place.min(PAYLOAD_MAX)));
+    }
+
+    /// Reads the clock for the event to come; the result is its delta. Must come before
+    /// [`State::put_event`].
+    #[inline(always)]
+    pub(super) fn tick(&mut self) -> u32 {
+        let now = clock::ticks(self.clock);
+        let delta = now.wrapping_sub(self.last_ticks);
+        self.last_ticks = now;
+        if delta > u64::from(u32::MAX) {
+            self.producer.put(record::word(record::TAG_CLOCK, 0));
+            self.producer.put(now as u32);
+            self.producer.put((now >> 32) as u32);
+            return 0;
+        }
+        delta as u32
+    }
+
+    #[inline(always)]
+    pub(super) fn put(&mut self, word: u32) {
+        self.producer.put(word);
+    }
+
+    #[inline(always)]
+    pub(super) fn put_address(&mut self, address: usize) {
+        self.producer.put(address as u32);
+        self.producer.put((address as u64 >> 32) as u32);
+    }
+
+    #[inline(always)]
+    pub(super) fn publish(&mut self) {
+        self.producer.publish();
+    }
+
+    /// Counts something that is not recorded.
+    pub(super) fn lose(&mut self, kind: LossKind, count: u64, detail: &str) {
+        self.define(&Definition::Loss { kind, count, detail: detail.to_owned() });
+    }
+
+    /// Pushes a definition.
+    pub(super) fn define(&mut self, definition: &Definition) {
+        // Invariant: encoding plain data into a Vec cannot fail.
+        let mut bytes =
+            bincode::encode_to_vec(definition, bincode::config::standard()).unwrap_or_default();
+        let length = bytes.len();
+        bytes.resize(length.next_multiple_of(4), 0);
+        let words = 2 + bytes.len() / 4;
+        if words > self.producer.capacity() / 2 {
+            // Only a code object could be this large; without its lines it is not.
+            if let Definition::Code(code) = definition {
+                let slim = dashcam_schema::record::CodeDefinition {
+                    line_table: Vec::new(),
+                    variable_names: Vec::new(),
+                    argument_names: Vec::new(),
+                    ..code.clone()
+                };
+                if !code.line_table.is_empty() {
+                    self.define(&Definition::Code(slim));
+                }
+            }
+            return;
+        }
+        if !self.make_room(words) {
+            return;
+        }
+        self.producer.put(record::word(record::TAG_DEFINE, (words - 1) as u32));
+        self.producer.put(length as u32);
+        for word in bytes.as_chunks::<4>().0 {
+            self.producer.put(u32::from_le_bytes(*word));
+        }
+        self.producer.publish();
+    }
+
+    /// Waits for room if need be. False if there is none and will be none: recording has ended.
+    fn make_room(&mut self, words: usize) -> bool {
+        if !self.recording {
+            // The idle ring has no room to give.
+            return false;
+        }
+        let (fd, pid) = (self.control_fd, self.recorder_pid);
+        let mut died = false;
+        let pause = || {
+            let start = monotonic_ns();
+            if recorder_is_gone(fd, pid) {
+                died = true;
+                return Err(Gone);
+            }
+            std::thread::sleep(std::time::Duration::from_micros(50));
+            Ok(monotonic_ns() - start)
+        };
+        let room = self.producer.wait(words, pause).is_ok();
+        if !room {
+            self.end_in_child();
+        }
+        if died {
+            warn("the recorder process has died; the program goes on unrecorded");
+        }
+        room
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        self.end();
+        if self.control_fd >= 0 {
+            // SAFETY: ours alone.
+            unsafe { libc::close(self.control_fd) };
+        }
+    }
+}
+
+/// Whether the process at the other end of the control socket is no more.
+fn recorder_is_gone(fd: RawFd, pid: u32) -> bool {
+    let mut poll = libc::pollfd { fd, events: 0, revents: 0 };
+    // SAFETY: one valid pollfd.
+    let answered = unsafe { libc::poll(&mut poll, 1, 0) };
+    if answered > 0 && poll.revents & libc::POLLNVAL != 0 {
+        // The program closed all descriptors it did not know.
+        // SAFETY: signal 0 only asks whether the process exists.
+        return unsafe { libc::kill(pid as i32, 0) } != 0;
+    }
+    answered > 0 && poll.revents & (libc::POLLHUP | libc::POLLERR) != 0
+}
+
+/// One line on the program's stderr, past all buffers.
+pub(super) fn warn(text: &str) {
+    let line = format!("dashcam: {text}\n");
+    // SAFETY: a buffer of that length; a closed stderr is nobody's business.
+    unsafe { libc::write(2, line.as_ptr().cast(), line.len()) };
+}
