@@ -126,6 +126,9 @@ pub enum Definition {
     },
 }
 
+/// Number of [`Definition::Exception`] among the variants, as it is encoded.
+pub const EXCEPTION_VARIANT: u32 = 5;
+
 /// A code object as the shim first saw it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, bincode::Encode, bincode::Decode)]
 pub struct CodeDefinition {
@@ -171,5 +174,20 @@ impl CodeDefinition {
             _ if self.flags & flags::OPTIMIZED == 0 => "class",
             _ => "function",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_exception_is_encoded_like_a_tuple() {
+        let config = bincode::config::standard();
+        let definition = Definition::Exception { exception_type: 300, message: "ünknown".into() };
+        assert_eq!(
+            bincode::encode_to_vec(&definition, config).unwrap(),
+            bincode::encode_to_vec((EXCEPTION_VARIANT, 300u32, "ünknown"), config).unwrap()
+        );
     }
 }

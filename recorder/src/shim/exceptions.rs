@@ -3,6 +3,7 @@
 use super::ffi::{self, Obj};
 use dashcam_schema::EventKind;
 use rustc_hash::FxHashMap;
+use std::borrow::Cow;
 
 /// Characters of a message that are kept.
 const MESSAGE_MAX: usize = 1000;
@@ -23,12 +24,12 @@ pub(super) struct Exceptions {
 }
 
 /// An exception to be defined.
-pub(super) struct New {
+pub(super) struct New<'a> {
     pub(super) number: u32,
     pub(super) exception_type: u32,
     /// The name of its type, if that is to be defined first.
     pub(super) type_name: Option<String>,
-    pub(super) message: String,
+    pub(super) message: Cow<'a, str>,
     pub(super) fate: Fate,
 }
 
@@ -59,7 +60,11 @@ impl Exceptions {
     /// Addresses are used again at once (`except ValueError` in a loop), and holding a reference
     /// would change when things are freed. An exception raised for the first time is told from
     /// one on its way by its traceback, which has one entry only then.
-    pub(super) fn number(&mut self, kind: EventKind, exception: Obj<'_>) -> Result<u32, New> {
+    pub(super) fn number<'a>(
+        &mut self,
+        kind: EventKind,
+        exception: Obj<'a>,
+    ) -> Result<u32, New<'a>> {
         let address = exception.address();
         let fresh = match kind {
             EventKind::RAISE => exception.is_freshly_raised() && self.thrown != address,
@@ -100,49 +105,50 @@ impl Exceptions {
     }
 
     /// What `str(exception)` gives, where that takes no user code.
-    fn message(&self, exception: Obj<'_>) -> (String, Fate) {
-        let args = exception.exception_args().and_then(Obj::tuple_items).unwrap_or_default();
+    fn message<'a>(&self, exception: Obj<'a>) -> (Cow<'a, str>, Fate) {
         let slot = exception.class().str_slot();
-        let plain_class = self.plain_str.contains(&slot);
-        let cut = |(text, length): (String, usize)| {
-            if length > MESSAGE_MAX {
-                (format!("{text}… ({length} characters)"), Fate::Cut)
-            } else {
-                (text, Fate::Whole)
-            }
-        };
-        // By far the most frequent: one str, printed as it is.
-        if let [only] = args[..]
-            && slot == self.plain_str[0]
-            && let Some(text) = only.text(MESSAGE_MAX)
+        let args = exception.exception_args();
+        // By far the most frequent: one ASCII str, printed as it is.
+        if slot == self.plain_str[0]
+            && let Some(text) = args.and_then(Obj::only_item).and_then(Obj::ascii)
+            && text.len() <= MESSAGE_MAX
         {
-            return cut(text);
+            return (text.into(), Fate::Whole);
         }
+        // KeyError prints the repr of its one argument.
+        if slot == self.plain_str[1]
+            && let Some(text) = args.and_then(Obj::only_item).and_then(Obj::scalar_repr)
+        {
+            let length = text.chars().count();
+            return cut(text.chars().take(MESSAGE_MAX).collect(), length, Fate::Whole);
+        }
+        let args = args.and_then(Obj::tuple_items).unwrap_or_default();
         let reprs: Option<Vec<String>> = args.iter().map(|arg| arg.scalar_repr()).collect();
-        match reprs {
-            Some(_)
-                if plain_class
-                    && (slot != self.os_error_str || exception.has_plain_filenames()) =>
-            {
-                exception.exception_str(MESSAGE_MAX).map_or((String::new(), Fate::Unread), cut)
-            }
-            // A class with a __str__ of its own, or arguments that have: what can be seen of them.
-            reprs => {
-                let shown = match reprs {
-                    Some(reprs) => reprs,
-                    None => args
-                        .iter()
-                        .map(|arg| {
-                            let class = || format!("<{} object>", arg.class().class_name());
-                            arg.scalar_repr().unwrap_or_else(class)
-                        })
-                        .collect(),
-                };
-                let text = shown.join(", ");
-                let length = text.chars().count();
-                let (text, _) = cut((text.chars().take(MESSAGE_MAX).collect(), length));
-                (text, Fate::Unread)
-            }
+        if reprs.is_some()
+            && self.plain_str.contains(&slot)
+            && (slot != self.os_error_str || exception.has_plain_filenames())
+            && let Some((text, length)) = exception.exception_str(MESSAGE_MAX)
+        {
+            return cut(text, length, Fate::Whole);
         }
+        // A class with a __str__ of its own, or arguments that have: what can be seen of them.
+        let shown = reprs.unwrap_or_else(|| {
+            let shown = |arg: &Obj<'_>| {
+                let opaque = || format!("<{} object>", arg.class().class_name());
+                arg.scalar_repr().unwrap_or_else(opaque)
+            };
+            args.iter().map(shown).collect()
+        });
+        let text = shown.join(", ");
+        let length = text.chars().count();
+        cut(text.chars().take(MESSAGE_MAX).collect(), length, Fate::Unread)
+    }
+}
+
+fn cut<'a>(text: String, length: usize, fate: Fate) -> (Cow<'a, str>, Fate) {
+    if length > MESSAGE_MAX {
+        (format!("{text}… ({length} characters)").into(), Fate::Cut)
+    } else {
+        (text.into(), fate)
     }
 }

@@ -40,11 +40,19 @@ const TYPE_NAME: usize = 24;
 const TYPE_FLAGS: usize = 168;
 const TYPE_DICT: usize = 264;
 const TYPE_VERSION: usize = 384;
+const STRING_STATE: usize = 32;
 const EXCEPTION_ARGS: usize = 24;
 const EXCEPTION_TRACEBACK: usize = 40;
 const TRACEBACK_NEXT: usize = 16;
 const FRAME_OBJECT_FRAME: usize = 24;
 const HEAPTYPE: u64 = 1 << 9;
+
+/// Bit of a str's state that says it is ASCII. (The bits beside it are padding in some versions, so
+/// it cannot be found by comparing.)
+fn ascii_bit() -> u32 {
+    // SAFETY: a constant of the interpreter.
+    if unsafe { Py_Version } < 0x030E_0000 { 1 << 6 } else { 1 << 20 }
+}
 
 /// A borrowed object, alive as long as the callback that got it.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -121,6 +129,11 @@ impl<'a> Obj<'a> {
         if !self.is_exactly(&raw const PyUnicode_Type) {
             return None;
         }
+        if let Some(text) = self.ascii()
+            && text.len() <= limit
+        {
+            return Some((text.to_owned(), text.len()));
+        }
         // SAFETY: exact str; the new references are given back; errors are cleared.
         unsafe {
             let length = PyUnicode_GetLength(self.0).max(0) as usize;
@@ -138,6 +151,23 @@ impl<'a> Obj<'a> {
             Py_DECREF(part);
             let text = take_bytes(bytes).unwrap_or_default();
             Some((String::from_utf8_lossy(&text).into_owned(), length))
+        }
+    }
+
+    /// The characters of an exact `str` that is all ASCII, without copying.
+    pub(super) fn ascii(self) -> Option<&'a str> {
+        if !self.is_exactly(&raw const PyUnicode_Type)
+            || self.word(STRING_STATE) as u32 & ascii_bit() == 0
+        {
+            return None;
+        }
+        let mut size = 0;
+        // SAFETY: for ASCII this is the object's own data, which lives as long as it does and
+        // never changes; nothing is allocated or cached.
+        unsafe {
+            let data = PyUnicode_AsUTF8AndSize(self.0, &mut size);
+            let bytes = std::slice::from_raw_parts(data.cast::<u8>(), size as usize);
+            std::str::from_utf8(bytes).ok()
         }
     }
 
@@ -160,6 +190,11 @@ impl<'a> Obj<'a> {
         if !scalar || is_int && self.word(LONG_TAG) >> 3 > 64 {
             return None;
         }
+        if is_int && self.word(LONG_TAG) >> 3 <= 1 {
+            let magnitude = self.word(LONG_DIGIT) as u32;
+            let sign = if self.word(LONG_TAG) & 3 == 2 { "-" } else { "" };
+            return Some(format!("{sign}{magnitude}"));
+        }
         // SAFETY: repr of these types is C code that calls nothing; the new reference is returned.
         unsafe {
             let repr = PyObject_Repr(self.0);
@@ -170,6 +205,15 @@ impl<'a> Obj<'a> {
             let text = Obj::borrowed(repr).whole_text();
             Py_DECREF(repr);
             text
+        }
+    }
+
+    /// The item of an exact tuple of one.
+    pub(super) fn only_item(self) -> Option<Obj<'a>> {
+        // SAFETY: exact tuple, index within it; the item lives as long as the tuple.
+        unsafe {
+            let one = self.is_exactly(&raw const PyTuple_Type) && PyTuple_Size(self.0) == 1;
+            one.then(|| Obj::borrowed(PyTuple_GetItem(self.0, 0)))
         }
     }
 
@@ -209,7 +253,7 @@ pub(super) enum CallableShape<'a> {
     Instance,
 }
 
-/// Types the interpreter does not export, taken from samples when recording starts.
+/// What the interpreter does not export, taken from samples when recording starts.
 #[derive(Clone, Copy, Default)]
 pub(super) struct HiddenTypes {
     method_descriptor: usize,
@@ -701,6 +745,20 @@ pub(super) fn verify_layout() -> Result<HiddenTypes, &'static str> {
         if append.is_null() || fromkeys.is_null() || len.is_null() || !version_ok {
             clear_error();
             return Err("types");
+        }
+        // Two strings that differ in nothing but being ASCII.
+        let (plain, latin) =
+            (PyUnicode_FromString(c"abc".as_ptr()), PyUnicode_FromString(c"ab\xc3\xa9".as_ptr()));
+        let state = |string: *mut PyObject| match string.is_null() {
+            true => 0,
+            false => Obj::borrowed(string).word(STRING_STATE) as u32,
+        };
+        let ascii_bit = ascii_bit();
+        let fits = state(plain) & ascii_bit != 0 && state(latin) & ascii_bit == 0;
+        Py_XDECREF(plain);
+        Py_XDECREF(latin);
+        if !fits {
+            return Err("str objects");
         }
         let hidden = HiddenTypes {
             method_descriptor: Py_TYPE(append) as usize,

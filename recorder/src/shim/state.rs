@@ -64,6 +64,8 @@ pub(super) struct State {
     recorder_pid: u32,
     /// Frames may be running that began before the recording did.
     began_midway: bool,
+    /// Kept from one exception to the next.
+    scratch: Vec<u8>,
 }
 
 /// What to do with an event.
@@ -101,6 +103,7 @@ impl State {
             control_fd,
             recorder_pid,
             began_midway: false,
+            scratch: Vec::new(),
         }
     }
 
@@ -300,8 +303,7 @@ impl State {
                     Fate::Cut => self.lose(LossKind::MessageCut, 1, ""),
                     Fate::Unread => self.lose(LossKind::MessageUnread, 1, ""),
                 }
-                let (exception_type, message) = (new.exception_type, new.message);
-                self.define(&Definition::Exception { exception_type, message });
+                self.define_exception(new.exception_type, &new.message);
                 self.make_room(EVENT_WORDS_MAX).then_some(new.number)
             }
         }
@@ -365,12 +367,9 @@ impl State {
     /// Pushes a definition.
     pub(super) fn define(&mut self, definition: &Definition) {
         // Invariant: encoding plain data into a Vec cannot fail.
-        let mut bytes =
+        let bytes =
             bincode::encode_to_vec(definition, bincode::config::standard()).unwrap_or_default();
-        let length = bytes.len();
-        bytes.resize(length.next_multiple_of(4), 0);
-        let words = 2 + bytes.len() / 4;
-        if words > self.producer.capacity() / 2 {
+        if bytes.len() / 4 > self.producer.capacity() / 2 {
             // Only a code object could be this large; without its lines it is not.
             if let Definition::Code(code) = definition {
                 let slim = dashcam_schema::record::CodeDefinition {
@@ -385,13 +384,36 @@ impl State {
             }
             return;
         }
+        self.push_definition(&bytes);
+    }
+
+    /// Pushes `Definition::Exception` without making one: exceptions are frequent in some programs.
+    fn define_exception(&mut self, exception_type: u32, message: &str) {
+        let mut bytes = std::mem::take(&mut self.scratch);
+        bytes.clear();
+        // A tuple of a variant's number and fields is encoded as the variant is.
+        let definition = (record::EXCEPTION_VARIANT, exception_type, message);
+        // Invariant: writing plain data into a Vec cannot fail.
+        let _ = bincode::encode_into_std_write(definition, &mut bytes, bincode::config::standard());
+        self.push_definition(&bytes);
+        self.scratch = bytes;
+    }
+
+    fn push_definition(&mut self, bytes: &[u8]) {
+        let words = 2 + bytes.len().div_ceil(4);
         if !self.make_room(words) {
             return;
         }
         self.producer.put(record::word(record::TAG_DEFINE, (words - 1) as u32));
-        self.producer.put(length as u32);
-        for word in bytes.as_chunks::<4>().0 {
+        self.producer.put(bytes.len() as u32);
+        let (whole, rest) = bytes.as_chunks::<4>();
+        for word in whole {
             self.producer.put(u32::from_le_bytes(*word));
+        }
+        if !rest.is_empty() {
+            let mut last = [0; 4];
+            last[..rest.len()].copy_from_slice(rest);
+            self.producer.put(u32::from_le_bytes(last));
         }
         self.producer.publish();
     }
