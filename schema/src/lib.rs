@@ -26,3 +26,40 @@ pub mod version;
 
 pub use error::FormatError;
 pub use event::EventKind;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// FORMAT.md says what the code says.
+    #[test]
+    fn the_specification_agrees() {
+        let text = include_str!("../FORMAT.md");
+        let row = |what: &str, value: i32| format!("| {what} | {value} ");
+        assert!(text.contains(&row("`PRAGMA application_id`", version::APPLICATION_ID)));
+        assert!(text.contains(&row("`PRAGMA user_version`", version::FORMAT_VERSION)));
+        assert!(
+            text.contains(&row("oldest `user_version` this code reads", version::OLDEST_READABLE))
+        );
+        for kind in EventKind::known() {
+            assert!(text.contains(&format!("| {} | {kind:?} |", kind.number())), "{kind:?}");
+        }
+        let timed = EventKind::known().filter(|kind| kind.is_timed()).map(|k| format!("{k:?}"));
+        let timed: Vec<String> = timed.collect();
+        let (last, rest) = timed.split_last().expect("some kinds are timed");
+        let sentence = format!("Timed events are {} and {last}.", rest.join(", "));
+        assert!(text.replace('\n', " ").contains(&sentence), "{sentence}");
+    }
+
+    #[test]
+    fn every_table_has_a_sentence_and_unique_columns() {
+        for table in tables::TABLES {
+            assert!(table.sentence.ends_with('.'), "{}", table.name);
+            let mut names: Vec<_> = table.columns.iter().map(|c| c.name).collect();
+            names.sort_unstable();
+            names.dedup();
+            assert_eq!(names.len(), table.columns.len(), "{}", table.name);
+            assert!(table.columns.iter().all(|c| c.sentence.ends_with('.')), "{}", table.name);
+        }
+    }
+}
