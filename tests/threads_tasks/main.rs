@@ -1,0 +1,87 @@
+//! Call trees when calls do not simply nest: threads, tasks, generators left open.
+#![allow(clippy::unwrap_used)]
+
+use dashcam_tests::{Python, Recording, program, text};
+
+fn recorded(name: &str) -> impl Iterator<Item = Recording> {
+    let script = program(&format!("threads_tasks/{name}"));
+    Python::all().into_iter().map(move |python| {
+        let recording = Recording::new(&python, [&script]);
+        assert!(recording.output.status.success(), "{}", recording.said());
+        recording.check("select kind, count from losses where severity <> 'info'", "");
+        recording
+    })
+}
+
+/// A call's parent is a call of the same thread that began before it; and where both are plain
+/// functions, it ends after it too. (A coroutine may end under somebody else.)
+fn nested(recording: &Recording) {
+    recording.check(
+        "select count(*) from calls c left join calls p on p.call_id = c.parent_call_id
+         where c.parent_call_id is not null
+           and (p.call_id is null or p.start_seq >= c.start_seq or p.thread_id <> c.thread_id)",
+        "0",
+    );
+    recording.check(
+        "with plain as (select calls.* from calls join code_objects using (code_id)
+                        where kind in ('function', 'lambda'))
+         select count(*) from plain c join plain p on p.call_id = c.parent_call_id
+         where c.end_seq > p.end_seq or c.depth <> p.depth + 1",
+        "0",
+    );
+}
+
+#[test]
+fn two_threads() {
+    for recording in recorded("two_threads.py") {
+        nested(&recording);
+        recording.check(
+            "select t.name, c.qualname, count(*), max(c.depth) - min(c.depth), min(c.exit), max(c.exit)
+             from calls c join threads t using (thread_id) where c.qualname in ('down', 'job')
+             group by 1, 2 order by 1, 2",
+            "one down 606 5 return return
+             one job  101 0 return return
+             two down 606 5 return return
+             two job  101 0 return return",
+        );
+    }
+}
+
+#[test]
+fn ten_thousand_tasks() {
+    for recording in recorded("many_tasks.py") {
+        nested(&recording);
+        recording.check(
+            "select qualname, count(*), count(distinct call_id), min(exit), max(exit) from calls
+             where qualname in ('child', 'grandchild', 'main') group by 1 order by 1",
+            "child 10000 10000 return return
+             grandchild 10000 10000 return return
+             main 1 1 return return",
+        );
+        // Each grandchild was called by a child of its own.
+        recording.check(
+            "select count(distinct g.parent_call_id) from calls g
+             join calls c on c.call_id = g.parent_call_id
+             where g.qualname = 'grandchild' and c.qualname = 'child'",
+            "10000",
+        );
+    }
+}
+
+#[test]
+fn generators_left_open() {
+    for recording in recorded("open_generators.py") {
+        assert_eq!(text(&recording.output.stdout), "1000 1000000\n");
+        nested(&recording);
+        recording.check(
+            "select qualname, exit, count(*) from calls where qualname in ('count', 'main') group by 1, 2 order by 1, 2",
+            "count open 1000
+             main return 1",
+        );
+        recording.check(
+            "select p.qualname, count(*) from calls c join calls p on p.call_id = c.parent_call_id
+             where c.qualname = 'count' group by 1",
+            "main 1000",
+        );
+    }
+}
