@@ -1,1 +1,112 @@
 //! Out of process: ring → records → chunks → SQLite. No Python in it.
+//!
+//! ```text
+//!  ring ─▶ drain · decode · chunker ─▶ batches ─▶ encode · counts ─▶ batches ─▶ commit · rows ─▶ DB
+//!          (thread)      ▲                        (thread)                      (thread)
+//!                        └──────── empty columns ─────┘
+//! ```
+//!
+//! Both channels are bounded, so memory is too: when the disk is slow the encoder waits, then the
+//! drain, then, once the ring is full, the program.
+
+mod chunker;
+mod clock;
+mod commit;
+mod counts;
+mod decode;
+mod drain;
+mod encode;
+mod exceptions;
+mod lifecycle;
+mod outlet;
+mod rows;
+mod source;
+mod store;
+mod suspended;
+pub mod sys;
+mod totals;
+
+pub use clock::Clock;
+pub use lifecycle::{About, End, Run, Summary};
+pub use store::{Database, StoreError};
+
+use crate::ring::{Consumer, Ring};
+use chunker::Chunker;
+use commit::Store;
+use crossbeam_channel::{Sender, bounded};
+use drain::{Drain, Order};
+use encode::Encoder;
+use outlet::Outlet;
+use source::Sources;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::thread::{self, JoinHandle};
+
+/// Chunks on their way from one thread to the next.
+const CHUNKS_WAITING: usize = 4;
+
+/// The threads that record one ring.
+pub struct Recording {
+    orders: Sender<Order>,
+    drain: JoinHandle<()>,
+    encoder: JoinHandle<()>,
+    store: JoinHandle<Run>,
+    clock: Clock,
+}
+
+impl Recording {
+    /// Begins to empty the ring into the database.
+    ///
+    /// # Errors
+    /// If the system has no more threads or memory.
+    pub fn start(run: Run, about: &About, ring: Ring, clock: Clock) -> std::io::Result<Recording> {
+        let (order_sender, orders) = bounded(4);
+        let (batch_sender, batches) = bounded(CHUNKS_WAITING);
+        let (encoded_sender, encoded) = bounded(CHUNKS_WAITING);
+        let (spare_sender, spare) = bounded(CHUNKS_WAITING + 2);
+        let failed = Arc::new(AtomicBool::new(false));
+        let sources =
+            Sources { cwd: about.cwd.clone(), code: about.code.clone(), ..Sources::default() };
+        let store = Store::new(run, sources, Arc::clone(&failed));
+        let store = spawn("store", move || store.run(&encoded))?;
+        let encoder = Encoder::new(spare_sender)?;
+        let encoder = spawn("encode", move || encoder.run(&batches, &encoded_sender))?;
+        let outlet = Outlet { batches: batch_sender, spare };
+        let drain = Drain {
+            consumer: Consumer::new(ring),
+            chunker: Chunker::new(clock.clone(), outlet),
+            orders,
+            failed,
+        };
+        let drain = spawn("drain", move || drain.run())?;
+        Ok(Recording { orders: order_sender, drain, encoder, store, clock })
+    }
+
+    /// Waits until every event published before this call is in the database.
+    pub fn flush(&self) {
+        let (sender, receiver) = bounded(1);
+        if self.orders.send(Order::Flush(sender)).is_ok() {
+            let _ = receiver.recv();
+        }
+    }
+
+    /// The program has ended or will send no more events: stores everything that is in the ring,
+    /// and the run's end. `None` if a bug of ours ended a thread; what was committed stands.
+    pub fn finish(self, end: End) -> Option<Summary> {
+        let _ = self.orders.send(Order::Finish);
+        let threads_ended = self.drain.join().is_ok() & self.encoder.join().is_ok();
+        let run = self.store.join().ok()?;
+        let end = End { is_complete: end.is_complete && threads_ended, ..end };
+        Some(run.finish(end, self.clock.now_ns()))
+    }
+}
+
+fn spawn<T: Send + 'static>(
+    name: &str,
+    body: impl FnOnce() -> T + Send + 'static,
+) -> std::io::Result<JoinHandle<T>> {
+    thread::Builder::new().name(name.to_owned()).spawn(body)
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests;

@@ -1,0 +1,169 @@
+//! Words of the ring → calls of the chunker. Trusts nothing: a record that cannot be right ends
+//! the recording there, and everything before it stands.
+
+use super::chunker::{Bad, Chunker};
+use crate::ring;
+use dashcam_schema::EventKind;
+use dashcam_schema::record::{
+    DEFINITION_BYTES_MAX, Definition, TAG_CLOCK, TAG_CODE, TAG_DEFINE, TAG_RUNNING,
+    TAG_START_SUSPENDABLE, TAG_THREAD, TAG_WIDE_PLACE, event_words, payload, tag,
+};
+
+/// Takes in all whole records `words` begin with and says how many words they were. What is left
+/// is the beginning of one more record.
+///
+/// # Errors
+/// The words before the bad record, and what is wrong with it.
+pub(super) fn decode(
+    words: &[u32],
+    chunker: &mut Chunker,
+    clock: ring::Clock,
+) -> Result<usize, (usize, Bad)> {
+    let mut at = 0;
+    while at < words.len() {
+        if chunker.is_full() {
+            chunker.seal();
+        }
+        match record(&words[at..], chunker, clock) {
+            Ok(0) => break,
+            Ok(taken) => at += taken,
+            Err(bad) => return Err((at, bad)),
+        }
+    }
+    Ok(at)
+}
+
+/// Takes in one record, or several plain events, and says how many words it was: 0 if it is not
+/// all there yet.
+#[inline(always)]
+fn record(words: &[u32], chunker: &mut Chunker, clock: ring::Clock) -> Result<usize, Bad> {
+    const LINE: u8 = EventKind::LINE.number();
+    const INSTRUCTION: u8 = EventKind::INSTRUCTION.number();
+    const JUMP: u8 = EventKind::JUMP.number();
+    const BRANCH_RIGHT: u8 = EventKind::BRANCH_RIGHT.number();
+    const CALL: u8 = EventKind::CALL.number();
+    const C_RAISE: u8 = EventKind::C_RAISE.number();
+
+    let (tag, place) = (tag(words[0]), payload(words[0]));
+    if tag <= TAG_START_SUSPENDABLE && !chunker.has_context() {
+        return Err("an event of no thread or code object");
+    }
+    // The frequent ones here; `event` has them all.
+    match tag {
+        LINE | INSTRUCTION => Ok(chunker.plain(words)),
+        JUMP..=BRANCH_RIGHT => {
+            let [_, target, ..] = *words else { return Ok(0) };
+            chunker.branch(tag, place, target)?;
+            Ok(2)
+        }
+        CALL..=C_RAISE => {
+            let [_, ticks, callable, ..] = *words else { return Ok(0) };
+            chunker.call(tag, place, ticks, callable)?;
+            Ok(3)
+        }
+        TAG_CODE => chunker.set_code(place).map(|()| 1),
+        0..=TAG_START_SUSPENDABLE => event(words, place, chunker),
+        _ => other(words, tag, place, chunker, clock),
+    }
+}
+
+fn address(low: u32, high: u32) -> u64 {
+    u64::from(low) | u64::from(high) << 32
+}
+
+/// Any event, whose place may not be the one in its word.
+fn event(words: &[u32], place: u32, chunker: &mut Chunker) -> Result<usize, Bad> {
+    let tag = tag(words[0]);
+    let Some(kind) = EventKind::from_number(tag) else {
+        let [_, ticks, low, high, ..] = *words else { return Ok(0) };
+        if tag != TAG_START_SUSPENDABLE {
+            return Err("a wide place without an event");
+        }
+        chunker.start(place, ticks, Some(address(low, high)));
+        return Ok(4);
+    };
+    let length = 1 + event_words(kind);
+    if words.len() < length {
+        return Ok(0);
+    }
+    match (kind, &words[1..length]) {
+        (EventKind::PY_START, [ticks]) => chunker.start(place, *ticks, None),
+        (EventKind::PY_RETURN, [ticks]) => chunker.leave(place, *ticks),
+        (EventKind::PY_YIELD, [ticks]) => chunker.suspend(place, *ticks),
+        (EventKind::PY_RESUME, [ticks, low, high]) => {
+            chunker.resume(kind, place, *ticks, None, address(*low, *high))?;
+        }
+        (EventKind::PY_THROW, [ticks, exception, low, high]) => {
+            chunker.resume(kind, place, *ticks, Some(*exception), address(*low, *high))?;
+        }
+        (EventKind::PY_UNWIND, [ticks, exception]) => {
+            chunker.exception(kind, place, Some(*ticks), *exception)?;
+        }
+        (EventKind::STOP_ITERATION, [exception]) => chunker.stop_iteration(place, *exception)?,
+        (_, [ticks, callable]) => chunker.call(tag, place, *ticks, *callable)?,
+        (_, [exception]) if kind.has_exception() => {
+            chunker.exception(kind, place, None, *exception)?;
+        }
+        (_, [target]) => chunker.branch(tag, place, *target)?,
+        (_, []) => chunker.bare(tag, place),
+        _ => return Err("an event of unknown form"),
+    }
+    Ok(length)
+}
+
+/// What is not an event.
+#[cold]
+fn other(
+    words: &[u32],
+    tag: u8,
+    payload: u32,
+    chunker: &mut Chunker,
+    clock: ring::Clock,
+) -> Result<usize, Bad> {
+    match tag {
+        TAG_THREAD => chunker.set_thread(payload).map(|()| 1),
+        TAG_CLOCK => {
+            let [_, low, high, ..] = *words else { return Ok(0) };
+            chunker.set_ticks(address(low, high), clock);
+            Ok(3)
+        }
+        TAG_WIDE_PLACE => {
+            let [_, place, ref rest @ ..] = *words else { return Ok(0) };
+            if rest.is_empty() {
+                return Ok(0);
+            }
+            if !chunker.has_context() {
+                return Err("an event of no thread or code object");
+            }
+            let taken = event(rest, place, chunker)?;
+            Ok(if taken == 0 { 0 } else { 2 + taken })
+        }
+        TAG_DEFINE => define(words, payload as usize, chunker),
+        TAG_RUNNING => {
+            let [_, code, low, high, ..] = *words else { return Ok(0) };
+            chunker.running(payload, code, address(low, high))?;
+            Ok(4)
+        }
+        _ => Err("an unknown tag"),
+    }
+}
+
+fn define(words: &[u32], length: usize, chunker: &mut Chunker) -> Result<usize, Bad> {
+    if length == 0 || length > DEFINITION_BYTES_MAX / 4 + 2 {
+        return Err("a definition of impossible length");
+    }
+    let Some(body) = words.get(1..1 + length) else { return Ok(0) };
+    let bytes: Vec<u8> = body[1..].iter().flat_map(|word| word.to_le_bytes()).collect();
+    let said = body[0] as usize;
+    if said > bytes.len() || bytes.len() - said > 3 {
+        return Err("a definition of impossible length");
+    }
+    let config = bincode::config::standard().with_limit::<DEFINITION_BYTES_MAX>();
+    match bincode::decode_from_slice::<Definition, _>(&bytes[..said], config) {
+        Ok((definition, used)) if used == said => {
+            chunker.define(definition, said)?;
+            Ok(1 + length)
+        }
+        _ => Err("a definition that cannot be decoded"),
+    }
+}

@@ -1,0 +1,114 @@
+//! The encoder thread: columns → compressed chunks and their sums.
+
+use super::counts::{Counter, Counts};
+use super::outlet::{Batch, LossDelta, RawChunk};
+use super::totals::FunctionTotal;
+use crossbeam_channel::{Receiver, Sender};
+use dashcam_schema::EventKind;
+use dashcam_schema::chunk::{Columns, Sealer};
+use dashcam_schema::record::Definition;
+
+/// zstd's level. Measured on real recordings, see benches/writer.rs.
+pub(super) const LEVEL: i32 = 1;
+
+/// A batch ready to be stored.
+pub(super) struct Encoded {
+    pub(super) definitions: Vec<Definition>,
+    pub(super) began_ns: Option<u64>,
+    pub(super) chunk: Option<StoredChunk>,
+    pub(super) totals: Vec<(u32, FunctionTotal)>,
+    pub(super) losses: Vec<LossDelta>,
+    pub(super) stored: Option<Sender<()>>,
+}
+
+/// A row of `chunks`, and what it adds to the summaries.
+pub(super) struct StoredChunk {
+    pub(super) first_seq: u64,
+    pub(super) event_count: u64,
+    pub(super) first_ns: u64,
+    pub(super) last_ns: u64,
+    pub(super) kinds: u32,
+    pub(super) threads: Vec<u8>,
+    pub(super) codes: Vec<u8>,
+    pub(super) data: Vec<u8>,
+    pub(super) counts: Counts,
+}
+
+pub(super) struct Encoder {
+    sealer: Sealer,
+    counter: Counter,
+    /// Takes columns back to the drain.
+    spare: Sender<Columns>,
+}
+
+impl Encoder {
+    /// # Errors
+    /// If zstd cannot allocate its state.
+    pub(super) fn new(spare: Sender<Columns>) -> std::io::Result<Encoder> {
+        Ok(Encoder { sealer: Sealer::new(LEVEL)?, counter: Counter::default(), spare })
+    }
+
+    /// Runs until the drain has ended, or the store has.
+    pub(super) fn run(mut self, batches: &Receiver<Batch>, encoded: &Sender<Encoded>) {
+        for batch in batches {
+            if encoded.send(self.encode(batch)).is_err() {
+                // The store ended first, which only a bug makes it do. The drain must not wait.
+                batches.iter().for_each(drop);
+            }
+        }
+    }
+
+    pub(super) fn encode(&mut self, batch: Batch) -> Encoded {
+        for definition in &batch.definitions {
+            if let Definition::Code(code) = definition {
+                self.counter.define(code);
+            }
+        }
+        let mut losses = batch.losses;
+        let chunk = batch.chunk.and_then(|raw| {
+            let first_seq = raw.first_seq;
+            self.chunk(raw)
+                .inspect_err(|error| {
+                    use dashcam_schema::loss::LossKind::StoreFailed;
+                    LossDelta::add(&mut losses, StoreFailed, 1, first_seq, error.to_string());
+                })
+                .ok()
+        });
+        let Batch { definitions, began_ns, totals, stored, .. } = batch;
+        Encoded { definitions, began_ns, chunk, totals, losses, stored }
+    }
+
+    fn chunk(&mut self, raw: RawChunk) -> Result<StoredChunk, dashcam_schema::FormatError> {
+        let columns = &raw.columns;
+        let data = self.sealer.seal(columns)?;
+        let counts = self.counter.count(columns);
+        let kinds = counts.events.iter().fold(0, |bits, (_, _, kind, _)| bits | 1 << kind);
+        let first = columns.kinds.first().and_then(|kind| EventKind::from_number(*kind));
+        // An event that is not timed has the last reading before it.
+        let delay = match (first, columns.times.first()) {
+            (Some(kind), Some(delay)) if kind.is_timed() => *delay,
+            _ => 0,
+        };
+        let chunk = StoredChunk {
+            first_seq: raw.first_seq,
+            event_count: columns.kinds.len() as u64,
+            first_ns: columns.first_ns + delay,
+            last_ns: raw.last_ns,
+            kinds,
+            threads: numbers(columns.contexts.iter().map(|context| context.thread)),
+            codes: numbers(columns.contexts.iter().map(|context| context.code)),
+            data,
+            counts,
+        };
+        let _ = self.spare.try_send(raw.columns);
+        Ok(chunk)
+    }
+}
+
+/// Ascending, each once, little endian.
+fn numbers(numbers: impl Iterator<Item = u32>) -> Vec<u8> {
+    let mut numbers: Vec<u32> = numbers.collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    numbers.into_iter().flat_map(u32::to_le_bytes).collect()
+}

@@ -1,0 +1,162 @@
+//! A run's row, from its beginning to its end.
+//!
+//! ```text
+//! recording ─▶ complete       the program ended by itself (whatever its exit code), or stopped
+//!     │                       the recording
+//!     └──────▶ interrupted    a signal ended the program, it died without a word, or recording
+//!                             had to stop before it did
+//! ```
+//!
+//! A run that stays `recording` although nobody records it is one whose recorder was killed: what
+//! is in the file is whole up to its last transaction.
+
+use super::store::{Database, StoreError};
+use dashcam_schema::loss::{LossKind, Severity};
+use std::path::{Path, PathBuf};
+
+const NOW: &str = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')";
+
+/// What is known of a run when it begins.
+#[derive(Debug, Clone, Default)]
+pub struct About {
+    /// The program's command line, a JSON array.
+    pub command: String,
+    pub cwd: PathBuf,
+    /// What stood after `-c`.
+    pub code: Option<String>,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct End {
+    /// The program ended by itself or stopped the recording.
+    pub is_complete: bool,
+    pub exit_code: Option<i32>,
+    pub exit_signal: Option<i32>,
+}
+
+/// A run that is being recorded.
+#[derive(Debug)]
+pub struct Run {
+    pub(super) database: Database,
+    pub run_id: i64,
+    pub(super) process_id: i64,
+}
+
+/// What came of a run, for the user.
+#[derive(Debug)]
+pub struct Summary {
+    pub run_id: i64,
+    pub events: u64,
+    pub database: PathBuf,
+    /// Size of the whole file.
+    pub database_bytes: u64,
+    /// Losses that matter: count, and in words.
+    pub losses: Vec<(u64, String)>,
+    /// The interpreter loaded the shim.
+    pub is_recorded: bool,
+}
+
+impl Run {
+    /// A new row.
+    ///
+    /// # Errors
+    /// If the database cannot be written.
+    pub fn begin(database: Database, about: &About) -> Result<Run, StoreError> {
+        let rows = || {
+            let db = &database.connection;
+            let sql = format!(
+                "INSERT INTO runs (started_at, status, command, cwd, hostname, capture, events_by,
+                                   dashcam_version)
+                 VALUES ({NOW}, 'recording', ?, ?, ?, 'flow', 'direct', ?)"
+            );
+            let cwd = about.cwd.to_string_lossy();
+            let version = env!("CARGO_PKG_VERSION");
+            db.execute_batch("BEGIN IMMEDIATE")?;
+            db.execute(&sql, (&about.command, cwd, super::sys::hostname(), version))?;
+            let run_id = db.last_insert_rowid();
+            db.execute(
+                "INSERT INTO processes (run_id, command, started_ns) VALUES (?, ?, 0)",
+                (run_id, &about.command),
+            )?;
+            let process_id = db.last_insert_rowid();
+            db.execute(
+                "INSERT INTO exception_types (process_id, number, name) VALUES (?, ?, 'unknown')",
+                (process_id, super::exceptions::UNKNOWN_TYPE),
+            )?;
+            db.execute_batch("COMMIT")?;
+            Ok((run_id, process_id))
+        };
+        match rows() {
+            Ok((run_id, process_id)) => Ok(Run { database, run_id, process_id }),
+            Err(error) => {
+                let path = database.path.clone();
+                database.remove_if_ours();
+                Err(StoreError::Sqlite { path, error })
+            }
+        }
+    }
+
+    /// As if it had never begun: the program could not be started.
+    pub fn abandon(self) {
+        let db = &self.database.connection;
+        let _ = db.execute("DELETE FROM exception_types WHERE process_id = ?", [self.process_id]);
+        let _ = db.execute("DELETE FROM processes WHERE process_id = ?", [self.process_id]);
+        let _ = db.execute("DELETE FROM runs WHERE run_id = ?", [self.run_id]);
+        self.database.tidy();
+        self.database.remove_if_ours();
+    }
+
+    /// Where it is recorded.
+    pub fn path(&self) -> &Path {
+        &self.database.path
+    }
+
+    /// Writes the end, and leaves the database as one plain file if nobody else is using it.
+    pub(super) fn finish(self, end: End, now_ns: u64) -> Summary {
+        let db = &self.database.connection;
+        let status = if end.is_complete { "complete" } else { "interrupted" };
+        let sql = format!(
+            "UPDATE runs SET ended_at = {NOW}, status = ?, exit_code = ?, exit_signal = ?
+             WHERE run_id = ?"
+        );
+        // Where this fails, the store has said so already: the run's status stays `recording`.
+        let _ = db.execute(&sql, (status, end.exit_code, end.exit_signal, self.run_id));
+        let _ = db.execute(
+            "UPDATE processes SET ended_ns = ?, exit_code = ?, exit_signal = ?
+             WHERE process_id = ?",
+            (now_ns as i64, end.exit_code, end.exit_signal, self.process_id),
+        );
+        let (events, is_recorded) = db
+            .query_row(
+                "SELECT event_count, python_version IS NOT NULL FROM runs WHERE run_id = ?",
+                [self.run_id],
+                |row| Ok((row.get::<_, i64>(0)? as u64, row.get(1)?)),
+            )
+            .unwrap_or((0, true));
+        let losses = self.losses().unwrap_or_default();
+        self.database.tidy();
+        let database = self.database.path.clone();
+        let database_bytes = std::fs::metadata(&database).map_or(0, |about| about.len());
+        Summary { run_id: self.run_id, events, database, database_bytes, losses, is_recorded }
+    }
+
+    fn losses(&self) -> rusqlite::Result<Vec<(u64, String)>> {
+        let db = &self.database.connection;
+        let mut query = db.prepare("SELECT kind, count, detail FROM losses WHERE run_id = ?")?;
+        let rows = query.query_map([self.run_id], |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)? as u64, row.get(2)?))
+        })?;
+        let mut losses = Vec::new();
+        for row in rows {
+            let (kind, count, detail) = row?;
+            let is_info = LossKind::ALL
+                .iter()
+                .any(|known| known.name() == kind && known.severity() == Severity::Info);
+            if !is_info {
+                losses.push((count, detail));
+            }
+        }
+        Ok(losses)
+    }
+}

@@ -1,0 +1,360 @@
+//! One transaction: pending batches → rows.
+
+use super::commit::Pending;
+use super::encode::StoredChunk;
+use super::outlet::LossDelta;
+use super::source::Sources;
+use dashcam_schema::EventKind;
+use dashcam_schema::bytecode::lines::LineTable;
+use dashcam_schema::loss::{LossKind, Severity};
+use dashcam_schema::record::{CodeDefinition, Definition};
+use rusqlite::{Connection, Result, Transaction, TransactionBehavior};
+use rustc_hash::FxHashMap;
+use std::collections::hash_map::Entry;
+
+/// Line tables kept decoded; all are in the database anyway.
+const LINE_TABLES: usize = 4096;
+
+/// The numbers of the ring, as the database knows them.
+pub(super) struct Rows {
+    run_id: i64,
+    process_id: i64,
+    sources: Sources,
+    codes: Vec<Code>,
+    /// Paths by [`Code::file`], with their row.
+    files: Vec<(String, i64)>,
+    file_indexes: FxHashMap<String, u32>,
+    threads: FxHashMap<u32, i64>,
+    callables: u32,
+    exception_types: u32,
+    kinds: FxHashMap<u8, String>,
+    line_tables: FxHashMap<u32, LineTable>,
+}
+
+#[derive(Clone, Copy)]
+struct Code {
+    id: i64,
+    file: u32,
+}
+
+impl Rows {
+    pub(super) fn new(run_id: i64, process_id: i64, sources: Sources) -> Rows {
+        Rows {
+            run_id,
+            process_id,
+            sources,
+            codes: Vec::new(),
+            files: Vec::new(),
+            file_indexes: FxHashMap::default(),
+            threads: FxHashMap::default(),
+            callables: 0,
+            exception_types: 0,
+            kinds: FxHashMap::default(),
+            line_tables: FxHashMap::default(),
+        }
+    }
+
+    /// Writes all of it, or nothing.
+    pub(super) fn write(&mut self, db: &Connection, pending: &Pending) -> Result<()> {
+        let tx = Transaction::new_unchecked(db, TransactionBehavior::Immediate)?;
+        let mut unread = Vec::new();
+        for definition in &pending.definitions {
+            self.define(&tx, definition, pending.began_ns, &mut unread)?;
+        }
+        for chunk in &pending.chunks {
+            self.chunk(&tx, chunk)?;
+        }
+        self.event_counts(&tx, pending)?;
+        self.line_counts(&tx, pending)?;
+        self.branch_counts(&tx, pending)?;
+        self.function_totals(&tx, pending)?;
+        for loss in pending.losses.iter().chain(&unread) {
+            self.loss(&tx, loss)?;
+        }
+        let events: u64 = pending.chunks.iter().map(|chunk| chunk.event_count).sum();
+        tx.prepare_cached("UPDATE runs SET event_count = event_count + ? WHERE run_id = ?")?
+            .execute((events as i64, self.run_id))?;
+        tx.commit()
+    }
+
+    fn define(
+        &mut self,
+        tx: &Transaction<'_>,
+        definition: &Definition,
+        began_ns: Option<u64>,
+        unread: &mut Vec<LossDelta>,
+    ) -> Result<()> {
+        let process = self.process_id;
+        match definition {
+            Definition::Code(code) => self.code(tx, code, unread)?,
+            Definition::Thread { number, native_id } => {
+                let id = tx
+                    .prepare_cached(
+                        "INSERT INTO threads (process_id, native_id, number) VALUES (?, ?, ?)
+                         ON CONFLICT DO UPDATE SET native_id = excluded.native_id
+                         RETURNING thread_id",
+                    )?
+                    .query_row((process, *native_id as i64, number), |row| row.get(0))?;
+                self.threads.insert(*number, id);
+            }
+            Definition::ThreadName { number, name } => {
+                tx.prepare_cached(
+                    "UPDATE threads SET name = ? WHERE process_id = ? AND number = ?",
+                )?
+                .execute((name, process, number))?;
+            }
+            Definition::Callable { name } => {
+                tx.prepare_cached(
+                    "INSERT INTO callables (process_id, number, name) VALUES (?, ?, ?)",
+                )?
+                .execute((process, self.callables, name))?;
+                self.callables += 1;
+            }
+            Definition::ExceptionType { name } => {
+                tx.prepare_cached(
+                    "INSERT INTO exception_types (process_id, number, name) VALUES (?, ?, ?)",
+                )?
+                .execute((process, self.exception_types, name))?;
+                self.exception_types += 1;
+            }
+            Definition::Kind { number, name } => {
+                tx.execute(
+                    "INSERT OR REPLACE INTO event_kinds (process_id, number, name)
+                     VALUES (?, ?, ?)",
+                    (process, number, name),
+                )?;
+                self.kinds.insert(*number, name.clone());
+            }
+            Definition::Interpreter { version, platform, stdlib, pid } => {
+                self.sources.stdlib = stdlib.into();
+                tx.execute(
+                    "UPDATE runs SET python_version = ?, platform = ? WHERE run_id = ?",
+                    (version, platform, self.run_id),
+                )?;
+                tx.execute(
+                    "UPDATE processes SET pid = ?, started_ns = ? WHERE process_id = ?",
+                    (pid, began_ns.unwrap_or(0) as i64, process),
+                )?;
+            }
+            // The chunker keeps exceptions for the chunks and losses for `Pending::losses`.
+            Definition::Exception { .. } | Definition::Loss { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn code(
+        &mut self,
+        tx: &Transaction<'_>,
+        code: &CodeDefinition,
+        unread: &mut Vec<LossDelta>,
+    ) -> Result<()> {
+        let path = self.sources.path(code);
+        let index = match self.file_indexes.get(&path) {
+            Some(index) => *index,
+            None => self.file(tx, path, unread)?,
+        };
+        let (path, file_id) = &self.files[index as usize];
+        tx.prepare_cached(
+            "INSERT INTO code_objects (run_id, file_id, path, qualname, name, first_line, kind,
+                 argument_names, variable_names, process_id, number, flags, line_table)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        )?
+        .execute((
+            self.run_id,
+            file_id,
+            path,
+            &code.qualname,
+            &code.name,
+            code.first_line,
+            code.kind(),
+            json(&code.argument_names),
+            json(&code.variable_names),
+            self.process_id,
+            self.codes.len() as i64,
+            code.flags,
+            &code.line_table,
+        ))?;
+        self.codes.push(Code { id: tx.last_insert_rowid(), file: index });
+        Ok(())
+    }
+
+    fn file(
+        &mut self,
+        tx: &Transaction<'_>,
+        path: String,
+        unread: &mut Vec<LossDelta>,
+    ) -> Result<u32> {
+        let source = self.sources.read(path);
+        if source.is_unread {
+            let path = source.path.clone();
+            LossDelta::add(unread, LossKind::SourceUnread, 1, 0, path);
+        }
+        let (hash, text) = source.text.unzip();
+        tx.prepare_cached(
+            "INSERT INTO files (path, sha256, source) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+        )?
+        .execute((&source.path, &hash, &text))?;
+        let id = tx
+            .prepare_cached(
+                "SELECT file_id FROM files WHERE path = ? AND coalesce(sha256, '') = ?",
+            )?
+            .query_row((&source.path, hash.unwrap_or_default()), |row| row.get(0))?;
+        let index = self.files.len() as u32;
+        self.file_indexes.insert(source.path.clone(), index);
+        self.files.push((source.path, id));
+        Ok(index)
+    }
+
+    fn chunk(&self, tx: &Transaction<'_>, chunk: &StoredChunk) -> Result<()> {
+        tx.prepare_cached(
+            "INSERT INTO chunks (run_id, process_id, first_seq, event_count, first_ns, last_ns,
+                 kinds, threads, codes, data)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        )?
+        .execute((
+            self.run_id,
+            self.process_id,
+            chunk.first_seq as i64,
+            chunk.event_count as i64,
+            chunk.first_ns as i64,
+            chunk.last_ns as i64,
+            chunk.kinds,
+            &chunk.threads,
+            &chunk.codes,
+            &chunk.data,
+        ))?;
+        Ok(())
+    }
+
+    fn event_counts(&self, tx: &Transaction<'_>, pending: &Pending) -> Result<()> {
+        let mut add = tx.prepare_cached(
+            "INSERT INTO event_counts (run_id, process_id, thread_id, kind, code_id, count)
+             VALUES (?, ?, ?, ?, ?, ?)
+             ON CONFLICT DO UPDATE SET count = count + excluded.count",
+        )?;
+        for ((thread, code, kind), count) in &pending.events {
+            // Invariant: the drain lets no undefined thread or code object pass.
+            let (thread, code) = (self.threads[thread], self.codes[*code as usize].id);
+            let name = EventKind::from_number(*kind)
+                .and_then(EventKind::name)
+                .or_else(|| self.kinds.get(kind).map(|name| &**name))
+                .unwrap_or("?");
+            add.execute((self.run_id, self.process_id, thread, name, code, *count as i64))?;
+        }
+        Ok(())
+    }
+
+    fn line_counts(&self, tx: &Transaction<'_>, pending: &Pending) -> Result<()> {
+        // Several code objects may share a line.
+        let mut by_file: FxHashMap<(u32, u32), u64> = FxHashMap::default();
+        for ((code, line), count) in &pending.lines {
+            *by_file.entry((self.codes[*code as usize].file, *line)).or_insert(0) += count;
+        }
+        let mut add = tx.prepare_cached(
+            "INSERT INTO line_counts (run_id, path, line, count) VALUES (?, ?, ?, ?)
+             ON CONFLICT DO UPDATE SET count = count + excluded.count",
+        )?;
+        for ((file, line), count) in by_file {
+            let path = &self.files[file as usize].0;
+            add.execute((self.run_id, path, line, count as i64))?;
+        }
+        Ok(())
+    }
+
+    fn branch_counts(&mut self, tx: &Transaction<'_>, pending: &Pending) -> Result<()> {
+        for ((code, unit), (taken, not_taken)) in &pending.branches {
+            let line = self.line(tx, *code, *unit)?;
+            let Code { id, file } = self.codes[*code as usize];
+            tx.prepare_cached(
+                "INSERT INTO branch_counts (run_id, path, line, code_id, offset, taken, not_taken)
+                 VALUES (?, ?, ?, ?, ?, ?, ?)
+                 ON CONFLICT DO UPDATE SET taken = taken + excluded.taken,
+                                           not_taken = not_taken + excluded.not_taken",
+            )?
+            .execute((
+                self.run_id,
+                &self.files[file as usize].0,
+                line,
+                id,
+                i64::from(*unit) * 2,
+                *taken as i64,
+                *not_taken as i64,
+            ))?;
+        }
+        Ok(())
+    }
+
+    /// Line of a code unit; 0 if it has none.
+    fn line(&mut self, tx: &Transaction<'_>, code: u32, unit: u32) -> Result<u32> {
+        if self.line_tables.len() >= LINE_TABLES {
+            self.line_tables.clear();
+        }
+        let table = match self.line_tables.entry(code) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => {
+                let table = tx
+                    .prepare_cached(
+                        "SELECT line_table, first_line FROM code_objects WHERE code_id = ?",
+                    )?
+                    .query_row([self.codes[code as usize].id], |row| {
+                        Ok(LineTable::decode(row.get_ref(0)?.as_blob()?, row.get(1)?))
+                    })?;
+                entry.insert(table)
+            }
+        };
+        Ok(table.line(unit).unwrap_or(0))
+    }
+
+    fn function_totals(&self, tx: &Transaction<'_>, pending: &Pending) -> Result<()> {
+        let mut add = tx.prepare_cached(
+            "INSERT INTO function_totals (run_id, code_id, path, qualname, calls, unwinds,
+                 total_ns, self_ns)
+             SELECT run_id, code_id, path, qualname, ?, ?, ?, ? FROM code_objects
+             WHERE code_id = ?
+             ON CONFLICT DO UPDATE SET calls = calls + excluded.calls,
+                 unwinds = unwinds + excluded.unwinds, total_ns = total_ns + excluded.total_ns,
+                 self_ns = self_ns + excluded.self_ns",
+        )?;
+        for (code, total) in &pending.totals {
+            add.execute((
+                total.calls as i64,
+                total.unwinds as i64,
+                total.total_ns as i64,
+                total.self_ns as i64,
+                self.codes[*code as usize].id,
+            ))?;
+        }
+        Ok(())
+    }
+
+    fn loss(&self, tx: &Transaction<'_>, loss: &LossDelta) -> Result<()> {
+        let severity = loss.kind.severity();
+        let detail = format!("{} {}", loss.kind.sentence(), loss.detail);
+        let first_seq = (loss.first_seq > 0).then_some(loss.first_seq as i64);
+        tx.execute(
+            "INSERT INTO losses (run_id, process_id, kind, severity, count, first_seq, detail)
+             VALUES (?, ?, ?, ?, ?, ?, ?)
+             ON CONFLICT DO UPDATE SET count = count + excluded.count",
+            (
+                self.run_id,
+                self.process_id,
+                loss.kind.name(),
+                severity.name(),
+                loss.count as i64,
+                first_seq,
+                detail.trim_end(),
+            ),
+        )?;
+        if severity != Severity::Info {
+            tx.execute(
+                "UPDATE runs SET lost_count = lost_count + ? WHERE run_id = ?",
+                (loss.count as i64, self.run_id),
+            )?;
+        }
+        Ok(())
+    }
+}
+
+fn json(names: &[String]) -> String {
+    serde_json::Value::from(names).to_string()
+}

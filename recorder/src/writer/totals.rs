@@ -1,0 +1,51 @@
+//! Per function: how often it was called, how long it took. Told by the call stacks as calls end.
+
+/// What one chunk adds to a row of `function_totals`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct FunctionTotal {
+    pub(super) calls: u64,
+    pub(super) unwinds: u64,
+    /// Recursive calls are inside others of the same function and not added again.
+    pub(super) total_ns: u64,
+    pub(super) self_ns: u64,
+}
+
+impl FunctionTotal {
+    /// Adds another chunk's share.
+    pub(super) fn add(&mut self, other: &FunctionTotal) {
+        self.calls += other.calls;
+        self.unwinds += other.unwinds;
+        self.total_ns += other.total_ns;
+        self.self_ns += other.self_ns;
+    }
+}
+
+#[derive(Default)]
+pub(super) struct Totals {
+    by_code: Vec<FunctionTotal>,
+    touched: Vec<u32>,
+}
+
+impl Totals {
+    #[inline]
+    pub(super) fn add(&mut self, code: u32, one: &FunctionTotal) {
+        let index = code as usize;
+        if index >= self.by_code.len() {
+            self.by_code.resize(index + 1, FunctionTotal::default());
+        }
+        let total = &mut self.by_code[index];
+        if total.calls == 0 {
+            self.touched.push(code);
+        }
+        total.add(one);
+    }
+
+    /// What was added since the last time.
+    pub(super) fn take(&mut self) -> Vec<(u32, FunctionTotal)> {
+        let by_code = &mut self.by_code;
+        self.touched
+            .drain(..)
+            .map(|code| (code, std::mem::take(&mut by_code[code as usize])))
+            .collect()
+    }
+}
