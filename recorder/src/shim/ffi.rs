@@ -7,6 +7,7 @@
 use pyo3::ffi::*;
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::marker::PhantomData;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// `PyCodeEvent` of a code object's end.
 pub(super) const CODE_DESTROYED: c_int = 1;
@@ -47,12 +48,12 @@ const TRACEBACK_NEXT: usize = 16;
 const FRAME_OBJECT_FRAME: usize = 24;
 const HEAPTYPE: u64 = 1 << 9;
 
-/// Bit of a str's state that says it is ASCII. (The bits beside it are padding in some versions, so
-/// it cannot be found by comparing.)
-fn ascii_bit() -> u32 {
-    // SAFETY: a constant of the interpreter.
-    if unsafe { Py_Version } < 0x030E_0000 { 1 << 6 } else { 1 << 20 }
-}
+/// Bit of a str's state that says it is ASCII; [`verify_layout`] finds it.
+static ASCII_BIT: AtomicU32 = AtomicU32::new(0);
+
+/// Where that bit has been. The bits around it are padding in some versions, so it cannot be found
+/// by comparing two strings.
+const ASCII_BITS: [u32; 2] = [1 << 6, 1 << 20];
 
 /// A borrowed object, alive as long as the callback that got it.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -157,7 +158,7 @@ impl<'a> Obj<'a> {
     /// The characters of an exact `str` that is all ASCII, without copying.
     pub(super) fn ascii(self) -> Option<&'a str> {
         if !self.is_exactly(&raw const PyUnicode_Type)
-            || self.word(STRING_STATE) as u32 & ascii_bit() == 0
+            || self.word(STRING_STATE) as u32 & ASCII_BIT.load(Ordering::Relaxed) == 0
         {
             return None;
         }
@@ -753,11 +754,12 @@ pub(super) fn verify_layout() -> Result<HiddenTypes, &'static str> {
             true => 0,
             false => Obj::borrowed(string).word(STRING_STATE) as u32,
         };
-        let ascii_bit = ascii_bit();
-        let fits = state(plain) & ascii_bit != 0 && state(latin) & ascii_bit == 0;
+        let fits = |bit: &u32| state(plain) & bit != 0 && state(latin) & bit == 0;
+        let ascii_bit = ASCII_BITS.into_iter().find(fits);
+        ASCII_BIT.store(ascii_bit.unwrap_or(0), Ordering::Relaxed);
         Py_XDECREF(plain);
         Py_XDECREF(latin);
-        if !fits {
+        if ascii_bit.is_none() {
             return Err("str objects");
         }
         let hidden = HiddenTypes {

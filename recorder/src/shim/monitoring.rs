@@ -8,7 +8,7 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::ffi::c_int;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 /// Tool ids in the order we try them: first those that CPython's documentation reserves for nobody.
 const TOOL_IDS: [c_int; 6] = [4, 3, 5, 2, 1, 0];
@@ -125,8 +125,12 @@ pub(super) fn switch_on(py: Python<'_>, kinds: &Kinds) -> PyResult<()> {
         }
     }
     monitoring.call_method1("set_events", (id, events))?;
-    // Locations we disabled in an earlier recording.
-    monitoring.call_method0("restart_events")?;
+    // Locations we disabled in an earlier recording; it re-arms those of other tools too, so only
+    // if there was one.
+    static AGAIN: AtomicBool = AtomicBool::new(false);
+    if AGAIN.swap(true, Ordering::Relaxed) {
+        monitoring.call_method0("restart_events")?;
+    }
     Ok(())
 }
 
