@@ -10,4 +10,5 @@ pub mod boot;
 pub mod ring;
 #[cfg(feature = "python")]
 mod shim;
+#[cfg(feature = "writer")]
 pub mod writer;
