@@ -7,6 +7,8 @@
 //! - [`boot`] is what the recorder process tells a shim that is about to start.
 
 pub mod boot;
+#[cfg(any(feature = "python", test))]
+mod filter;
 pub mod ring;
 #[cfg(feature = "python")]
 mod shim;

@@ -11,7 +11,6 @@ mod clock;
 mod code;
 mod exceptions;
 mod ffi;
-mod filter;
 mod fork;
 mod module;
 mod monitoring;

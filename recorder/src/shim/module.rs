@@ -1,10 +1,10 @@
 //! `dashcam._shim`, as Python sees it.
 
 use super::ffi;
-use super::filter::Judge;
 use super::state::{self, State};
 use super::{fork, monitoring};
 use crate::boot::{Boot, Filter, REFUSED};
+use crate::filter::Judge;
 use crate::ring;
 use dashcam_schema::loss::LossKind;
 use dashcam_schema::record::Definition;

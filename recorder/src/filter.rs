@@ -4,7 +4,7 @@ use crate::boot::Filter;
 use std::ffi::CString;
 
 /// The user's choice, ready to be asked.
-pub(super) struct Judge {
+pub(crate) struct Judge {
     include: Vec<Pattern>,
     exclude: Vec<Pattern>,
     /// Folder of the standard library, with a slash at its end, if that is to be left out.
@@ -60,12 +60,12 @@ fn glob_matches_folder(glob: &CString, path: &str) -> bool {
 
 impl Judge {
     /// For the idle state, which asks nothing.
-    pub(super) fn nothing() -> Judge {
+    pub(crate) fn nothing() -> Judge {
         Judge::new(&Filter::default(), "", "")
     }
 
     /// `stdlib` is the folder of the standard library.
-    pub(super) fn new(filter: &Filter, stdlib: &str, package: &str) -> Judge {
+    pub(crate) fn new(filter: &Filter, stdlib: &str, package: &str) -> Judge {
         let patterns = |texts: &[String]| texts.iter().filter_map(|t| Pattern::new(t)).collect();
         Judge {
             include: patterns(&filter.include),
@@ -76,7 +76,7 @@ impl Judge {
     }
 
     /// Whether a code object of this file and module is recorded.
-    pub(super) fn wants(&self, path: &str, module: &str) -> Verdict {
+    pub(crate) fn wants(&self, path: &str, module: &str) -> Verdict {
         if path.starts_with(&self.package) {
             return Verdict::Ours;
         }
@@ -99,7 +99,7 @@ impl Judge {
 
 /// What becomes of a code object's events.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     Record,
     /// The user does not want it.
     Filtered,
