@@ -1,7 +1,7 @@
 # Needs Rust and any CPython 3.12 or newer; everything else is set up here, in target/, build/, .venv/
 # and .cache/. PYTHON=… names the interpreter to prefer.
 .DEFAULT_GOAL := help
-.PHONY: demo test bench suites lint help clean
+.PHONY: demo test bench suites loom lint help clean
 .DELETE_ON_ERROR:
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -26,6 +26,9 @@ bench: .venv/installed-one ## measure the slowdown and the size (BENCH_ARGS=--qu
 
 suites: .venv/installed-one ## run the test suites of known libraries while recording them
 	@.venv/default/bin/python tests/suites/suites.py $(SUITES)
+
+loom: ## check the ring under every interleaving of its two parties
+	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=build/loom cargo test --release --package dashcam-recorder --lib --quiet loom
 
 lint: ## formatting and clippy
 	cargo fmt --all --check

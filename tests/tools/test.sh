@@ -1,0 +1,29 @@
+#!/bin/bash
+# Every test. Called by `make test`, which has set up the environments.
+set -uo pipefail
+cd "$(dirname "$0")/../.."
+status=0
+step() {
+    echo "== $1"
+    shift
+    local begun=$SECONDS
+    "$@" || { status=1; echo "FAILED: $*" >&2; }
+    echo "== took $((SECONDS - begun)) s"
+}
+pythons=$(for venv in .venv/3.*/; do "$venv/bin/python" -c 'import sys; print(sys.version.split()[0], end=" ")'; done)
+echo "testing with Python $pythons"
+step "unit and integration tests" cargo test --workspace --no-fail-fast --quiet
+step "the ring, model-checked" make --no-print-directory loom
+step "the benchmark runs" .venv/default/bin/python tests/bench/bench.py --quick --only "empty callbacks" \
+    --workloads calls exceptions --output build/bench-quick.json
+step "a library's own tests, recorded" .venv/default/bin/python tests/suites/suites.py markdown
+echo
+if [ "$status" = 0 ]; then
+    echo "all tests passed, with Python $pythons"
+else
+    echo "SOME TESTS FAILED (Python $pythons)"
+fi
+for version in 3.12 3.13 3.14; do
+    [ -x ".venv/$version/bin/python" ] || echo "SKIPPED: Python $version is not here; nothing was tested with it"
+done
+exit "$status"
