@@ -97,10 +97,19 @@ impl Run {
         }
     }
 
+    /// The program's process has this id.
+    pub fn set_pid(&mut self, pid: u32) {
+        let db = &self.database.connection;
+        // The shim says it too; this is for a program that does not get that far.
+        let _ =
+            db.execute("UPDATE processes SET pid = ? WHERE process_id = ?", (pid, self.process_id));
+    }
+
     /// As if it had never begun: the program could not be started.
     pub fn abandon(self) {
         let db = &self.database.connection;
         let _ = db.execute("DELETE FROM exception_types WHERE process_id = ?", [self.process_id]);
+        let _ = db.execute("DELETE FROM losses WHERE run_id = ?", [self.run_id]);
         let _ = db.execute("DELETE FROM processes WHERE process_id = ?", [self.process_id]);
         let _ = db.execute("DELETE FROM runs WHERE run_id = ?", [self.run_id]);
         self.database.tidy();

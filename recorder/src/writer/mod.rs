@@ -90,6 +90,15 @@ impl Recording {
         }
     }
 
+    /// Nothing came to be recorded: leaves no trace of the run.
+    pub fn abandon(self) {
+        let _ = self.orders.send(Order::Finish);
+        let _ = (self.drain.join(), self.encoder.join());
+        if let Ok(run) = self.store.join() {
+            run.abandon();
+        }
+    }
+
     /// The program has ended or will send no more events: stores everything that is in the ring,
     /// and the run's end. `None` if a bug of ours ended a thread; what was committed stands.
     pub fn finish(self, end: End) -> Option<Summary> {

@@ -242,3 +242,39 @@ pub fn before_exec(
     // and allocate nothing.
     unsafe { command.pre_exec(before) };
 }
+
+/// The signal of Ctrl-Z.
+pub const STOP_KEY: i32 = libc::SIGTSTP;
+
+/// What was done about a signal before this process changed it.
+#[derive(Clone, Copy)]
+pub struct Disposition {
+    signal: i32,
+    handler: libc::sighandler_t,
+}
+
+impl Disposition {
+    /// As it was. Safe between fork and exec.
+    pub fn restore(&self) {
+        // SAFETY: the handler is what `signal` gave us: default or ignore, no function of ours.
+        unsafe { libc::signal(self.signal, self.handler) };
+    }
+}
+
+/// A file that may not grow any more shall be an error, not our death.
+pub fn ignore_file_size_signal() -> Disposition {
+    // SAFETY: SIG_IGN is no code.
+    let handler = unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
+    Disposition { signal: libc::SIGXFSZ, handler }
+}
+
+/// Lets go of standard input and output.
+pub fn leave_standard_streams() {
+    let Ok(null) = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null") else {
+        return;
+    };
+    for stream in [0, 1] {
+        // SAFETY: plain system call on a descriptor we hold; nothing of ours reads or prints.
+        unsafe { libc::dup2(null.as_raw_fd(), stream) };
+    }
+}

@@ -1,0 +1,191 @@
+//! The command line. What follows SCRIPT, `-m MODULE` or `-c CODE` is the program's alone, as it
+//! is for `python` itself, so it is split off before clap sees the rest.
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory, FromArgMatches, Parser};
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+const EXAMPLES: &str = "\
+SCRIPT, MODULE and CODE are what python would run; everything after them belongs to the program.
+
+Examples:
+  dashcam record app.py --verbose input.csv
+  dashcam record -o tests.db --no-stdlib -m pytest tests/
+  dashcam query \"select qualname, calls, self_ns from function_totals order by self_ns desc\"";
+
+/// Run a Python program and record everything it does
+#[derive(Debug, Parser)]
+#[command(
+    name = "dashcam record",
+    bin_name = "dashcam record",
+    version,
+    override_usage = "dashcam record [OPTIONS] (SCRIPT | -m MODULE | -c CODE) [ARGS]...",
+    after_help = EXAMPLES
+)]
+pub(crate) struct Options {
+    /// Database to record into; it may hold other runs already
+    #[arg(short, long = "output", value_name = "DB", default_value = "dashcam.db")]
+    pub(crate) output: PathBuf,
+    /// Record only these: module names (with the modules in them) or path globs
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) include: Vec<String>,
+    /// Do not record these: module names or path globs
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) exclude: Vec<String>,
+    /// Do not record the standard library
+    #[arg(long)]
+    pub(crate) no_stdlib: bool,
+    /// Interpreter to run the program with [default: the virtual environment's, or python3]
+    #[arg(long, value_name = "PYTHON")]
+    pub(crate) python: Option<OsString>,
+    /// Shared memory between the program and the recorder, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 32, hide = true,
+          value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) ring_size: u32,
+
+    #[arg(long, hide = true, requires_all = ["ring_fd", "control_fd"])]
+    serve: bool,
+    #[arg(long, hide = true)]
+    ring_fd: Option<i32>,
+    #[arg(long, hide = true)]
+    control_fd: Option<i32>,
+    #[arg(long, hide = true, default_value = "[]")]
+    command: String,
+
+    #[arg(skip)]
+    pub(crate) program: Program,
+}
+
+/// What to run.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Program {
+    /// As python is to get it, the program's arguments included.
+    pub(crate) words: Vec<OsString>,
+}
+
+/// How this process was asked to be.
+pub(crate) enum Mode {
+    Record(Options),
+    Serve(Serve),
+}
+
+/// Of a recorder that the program itself started.
+pub(crate) struct Serve {
+    pub(crate) output: PathBuf,
+    pub(crate) ring_fd: i32,
+    pub(crate) control_fd: i32,
+    pub(crate) command: String,
+}
+
+/// Options that are followed by a value.
+const VALUED: &[&str] = &[
+    "-o",
+    "--output",
+    "--include",
+    "--exclude",
+    "--python",
+    "--ring-size",
+    "--ring-fd",
+    "--control-fd",
+    "--command",
+];
+
+/// Index of the first word that is not for us.
+fn end_of_options(words: &[OsString]) -> usize {
+    let mut at = 1;
+    while let Some(word) = words.get(at) {
+        let bytes = word.as_bytes();
+        let is_option = bytes.len() > 1 && bytes[0] == b'-';
+        if !is_option || bytes.starts_with(b"-m") || bytes.starts_with(b"-c") || bytes == b"--" {
+            break;
+        }
+        at += if VALUED.iter().any(|option| word == option) { 2 } else { 1 };
+    }
+    at.min(words.len())
+}
+
+/// Reads the command line; ends the process if it makes no sense or asks for help.
+pub(crate) fn parse(words: Vec<OsString>) -> Mode {
+    let (ours, rest) = words.split_at(end_of_options(&words));
+    let rest = if rest.first().is_some_and(|word| word == "--") { &rest[1..] } else { rest };
+    let mut command = Options::command();
+    let mut options = command
+        .try_get_matches_from_mut(ours)
+        .and_then(|matches| Options::from_arg_matches(&matches))
+        .unwrap_or_else(|error| error.exit());
+    if options.serve
+        && let (Some(ring_fd), Some(control_fd)) = (options.ring_fd, options.control_fd)
+    {
+        let Options { output, command, .. } = options;
+        return Mode::Serve(Serve { output, ring_fd, control_fd, command });
+    }
+    options.program = Program { words: rest.to_vec() };
+    match rest.first().map(|word| word.as_bytes()) {
+        None => command
+            .error(ErrorKind::MissingRequiredArgument, "what to run is missing: SCRIPT, -m or -c")
+            .exit(),
+        Some(flag @ (b"-m" | b"-c")) if rest.len() == 1 => {
+            let flag = String::from_utf8_lossy(flag);
+            let text = format!("a value is missing after {flag}");
+            command.error(ErrorKind::InvalidValue, text).exit()
+        }
+        Some(_) => Mode::Record(options),
+    }
+}
+
+impl Program {
+    /// The file or folder, if that is what is to be run; `-` is standard input.
+    pub(crate) fn script(&self) -> Option<&OsStr> {
+        let first = self.words.first()?;
+        (!first.as_bytes().starts_with(b"-")).then_some(first)
+    }
+
+    /// What stands after `-c`.
+    pub(crate) fn code(&self) -> Option<String> {
+        let code = match self.words.first()?.as_bytes().strip_prefix(b"-c")? {
+            b"" => self.words.get(1)?.as_bytes(),
+            attached => attached,
+        };
+        Some(String::from_utf8_lossy(code).into_owned())
+    }
+
+    /// The words as a JSON array.
+    pub(crate) fn json(&self) -> String {
+        let words: Vec<_> = self.words.iter().map(|word| word.to_string_lossy()).collect();
+        serde_json::json!(words).to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn split(line: &str) -> (Vec<OsString>, Vec<OsString>) {
+        let words: Vec<OsString> =
+            std::iter::once("dashcam").chain(line.split(' ')).map(OsString::from).collect();
+        let (ours, rest) = words.split_at(end_of_options(&words));
+        (ours[1..].to_vec(), rest.to_vec())
+    }
+
+    #[test]
+    fn the_programs_words_are_its_own() {
+        for (line, ours, program) in [
+            ("app.py -o x.db", 0, "app.py -o x.db"),
+            ("-o x.db --no-stdlib app.py --help", 3, "app.py --help"),
+            ("-ox.db --include=a -m pkg -o y -m", 2, "-m pkg -o y -m"),
+            ("--python p -c pass -- x", 2, "-c pass -- x"),
+            ("-mpkg", 0, "-mpkg"),
+        ] {
+            let (options, rest) = split(line);
+            let expected: Vec<OsString> = program.split(' ').map(OsString::from).collect();
+            assert_eq!((options.len(), rest), (ours, expected), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_options_are_consistent() {
+        Options::command().debug_assert();
+    }
+}
