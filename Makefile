@@ -5,7 +5,8 @@
 .DELETE_ON_ERROR:
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
-export PIP_DISABLE_PIP_VERSION_CHECK := 1 PIP_NO_INPUT := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_NO_INPUT := 1
 # Ours to say where: the tests and setuptools-rust look there.
 unexport CARGO_TARGET_DIR VIRTUAL_ENV
 

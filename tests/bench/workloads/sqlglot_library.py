@@ -13,4 +13,4 @@ def kernel(n):
     return sum(len(sqlglot.parse_one(s).sql(dialect="duckdb")) for _ in range(n) for s in STATEMENTS)
 
 
-run(kernel, 160)
+run(kernel, 110)
