@@ -1,1 +1,23 @@
+//! Reads dashcam recordings.
+//!
+//! - [`store`]: here is a file, give me runs, threads, code objects and the events of a chunk.
+//!   The only module that opens a file. Useful for everything; not useful for questions.
+//! - [`sql`]: the virtual tables `events`, `calls` and `exceptions`, decoded from chunks as SQLite
+//!   asks, and a connection on which nothing but reading is possible.
+//! - [`cli`]: the program `dashcam`, a module per verb.
+//!
+//! ```no_run
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let recording = dashcam_replayer::Recording::open("dashcam.db".as_ref())?;
+//! let lines: i64 = recording.connection().query_row(
+//!     "SELECT count(*) FROM events WHERE kind = 'LINE'", [], |row| row.get(0))?;
+//! # Ok(()) }
+//! ```
+#![deny(unsafe_code)]
 
+pub mod cli;
+pub mod sql;
+pub mod store;
+
+pub use sql::Recording;
+pub use store::Error;

@@ -1,0 +1,94 @@
+//! The program `dashcam`: a module per verb, and what they share.
+//!
+//! Exit codes: 0 fine, 1 the thing asked for was not found or failed, 2 usage, 130 interrupted.
+
+mod check;
+mod dump;
+mod output;
+mod query;
+mod record;
+mod runs;
+mod schema;
+mod session;
+mod suggest;
+
+use crate::store::Error;
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Watch what a Python program did, after it did it.
+#[derive(Parser)]
+#[command(name = "dashcam", version, max_term_width = 100, disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Run a Python program and record it (hands over to dashcam-recorder)
+    #[command(disable_help_flag = true)]
+    Record(record::Args),
+    /// List the recorded runs
+    Runs(runs::Args),
+    /// Ask a question in SQL
+    Query(query::Args),
+    /// Print a run's events, one a line
+    Dump(dump::Args),
+    /// Verify every chunk and say what is damaged
+    Check(check::Args),
+    /// Describe the tables and their columns
+    Schema(schema::Args),
+}
+
+/// The recording to read.
+#[derive(clap::Args)]
+struct Database {
+    /// The recording
+    #[arg(value_name = "DB", default_value = DEFAULT)]
+    path: PathBuf,
+}
+
+const DEFAULT: &str = "dashcam.db";
+
+/// Runs the program with the process's arguments.
+pub fn main() -> ExitCode {
+    // Every argument of `record` is the recorder's, `--help` among them.
+    let mut arguments = std::env::args_os().skip(1);
+    let result = if arguments.next().is_some_and(|verb| verb == "record") {
+        record::run(arguments)
+    } else {
+        match Cli::parse().verb {
+            Verb::Record(args) => record::run(args.arguments.into_iter()),
+            Verb::Runs(args) => runs::run(&args),
+            Verb::Query(args) => query::run(&args),
+            Verb::Dump(args) => dump::run(&args),
+            Verb::Check(args) => check::run(&args),
+            Verb::Schema(args) => schema::run(&args),
+        }
+    };
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => ExitCode::from(report(&error)),
+    }
+}
+
+/// Says in one line what went wrong; gives the exit code.
+fn report(error: &anyhow::Error) -> u8 {
+    let is_broken_pipe = |cause: &(dyn std::error::Error + 'static)| {
+        cause
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+    };
+    // Who reads us has seen enough.
+    if error.chain().any(is_broken_pipe) {
+        return 0;
+    }
+    if matches!(error.downcast_ref::<Error>(), Some(Error::Interrupted)) {
+        eprintln!("dashcam: interrupted");
+        return 130;
+    }
+    eprintln!("dashcam: {}", output::printable(&format!("{error:#}")));
+    1
+}

@@ -1,0 +1,199 @@
+//! Rows on standard output: as a table for people, as JSON or CSV for programs.
+
+use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+use rusqlite::types::ValueRef;
+use std::io::{self, BufWriter, IsTerminal as _, Stdout, Write};
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+pub(super) enum Format {
+    /// Aligned columns
+    Table,
+    /// One array of objects
+    Json,
+    /// One object a line
+    Jsonl,
+    /// Comma-separated, with a header
+    Csv,
+}
+
+/// Rows a table is laid out by. Those that follow get the same widths, or a table of their own.
+const PAGE: usize = 1000;
+
+/// Standard output, buffered.
+pub(super) fn stdout() -> BufWriter<Stdout> {
+    BufWriter::with_capacity(1 << 16, io::stdout())
+}
+
+/// Writes rows in a format.
+pub(super) struct Rows {
+    out: BufWriter<Stdout>,
+    format: Format,
+    columns: Vec<String>,
+    /// Cells, and whether they are numbers.
+    page: Vec<Vec<(String, bool)>>,
+    widths: Vec<usize>,
+    rows: u64,
+}
+
+impl Rows {
+    pub(super) fn new(format: Format, columns: Vec<String>) -> Rows {
+        Rows { out: stdout(), format, columns, page: Vec::new(), widths: Vec::new(), rows: 0 }
+    }
+
+    pub(super) fn push(&mut self, row: &[ValueRef<'_>]) -> io::Result<()> {
+        match self.format {
+            Format::Table => {
+                let numeric = |value: &ValueRef<'_>| {
+                    matches!(value, ValueRef::Integer(_) | ValueRef::Real(_) | ValueRef::Null)
+                };
+                self.page.push(row.iter().map(|value| (cell(*value), numeric(value))).collect());
+                if self.page.len() == PAGE {
+                    self.put_page()?;
+                }
+            }
+            Format::Json => {
+                self.out.write_all(if self.rows == 0 { b"[\n" } else { b",\n" })?;
+                self.put_object(row)?;
+            }
+            Format::Jsonl => {
+                self.put_object(row)?;
+                self.out.write_all(b"\n")?;
+            }
+            Format::Csv => {
+                if self.rows == 0 {
+                    self.put_header()?;
+                }
+                let mut record = csv_writer(&mut self.out);
+                record.write_record(row.iter().map(|value| csv(*value)))?;
+                record.flush()?;
+            }
+        }
+        self.rows += 1;
+        Ok(())
+    }
+
+    pub(super) fn end(mut self) -> io::Result<()> {
+        match self.format {
+            Format::Table if !self.page.is_empty() || self.rows == 0 => self.put_page()?,
+            Format::Json if self.rows == 0 => self.out.write_all(b"[]\n")?,
+            Format::Json => self.out.write_all(b"\n]\n")?,
+            Format::Csv if self.rows == 0 => self.put_header()?,
+            _ => {}
+        }
+        self.out.flush()
+    }
+
+    fn put_header(&mut self) -> io::Result<()> {
+        let mut header = csv_writer(&mut self.out);
+        header.write_record(&self.columns)?;
+        header.flush()
+    }
+
+    fn put_object(&mut self, row: &[ValueRef<'_>]) -> io::Result<()> {
+        self.out.write_all(b"{")?;
+        for (i, (name, value)) in self.columns.iter().zip(row).enumerate() {
+            if i > 0 {
+                self.out.write_all(b",")?;
+            }
+            serde_json::to_writer(&mut self.out, name)?;
+            self.out.write_all(b":")?;
+            json(&mut self.out, *value)?;
+        }
+        self.out.write_all(b"}")
+    }
+
+    fn put_page(&mut self) -> io::Result<()> {
+        let page = std::mem::take(&mut self.page);
+        let right: Vec<bool> = (0..self.columns.len())
+            .map(|i| !page.is_empty() && page.iter().all(|row| row[i].1))
+            .collect();
+        let cells = page.into_iter().map(|row| row.into_iter().map(|cell| cell.0).collect());
+        if io::stdout().is_terminal() {
+            let mut table = Table::new();
+            table.load_style(presets::UTF8_FULL_CONDENSED);
+            table.set_content_arrangement(ContentArrangement::Dynamic);
+            table.set_header(&self.columns);
+            table.add_rows(cells.map(|row: Vec<String>| {
+                row.into_iter().zip(&right).map(|(text, right)| {
+                    let side = if *right { CellAlignment::Right } else { CellAlignment::Left };
+                    Cell::new(text).set_alignment(side)
+                })
+            }));
+            return writeln!(self.out, "{table}");
+        }
+        let cells: Vec<Vec<String>> = cells.collect();
+        if self.widths.is_empty() {
+            let width = |i: usize| {
+                let cells = cells.iter().map(|row| row[i].chars().count());
+                cells.max().unwrap_or(0).max(self.columns[i].chars().count())
+            };
+            self.widths = (0..self.columns.len()).map(width).collect();
+            let header = self.columns.clone();
+            self.put_line(&header, &right)?;
+        }
+        cells.iter().try_for_each(|row| self.put_line(row, &right))
+    }
+
+    fn put_line(&mut self, cells: &[String], right: &[bool]) -> io::Result<()> {
+        let mut line = String::new();
+        for ((cell, width), right) in cells.iter().zip(&self.widths).zip(right) {
+            let width = *width;
+            if *right {
+                line.push_str(&format!("{cell:>width$}  "));
+            } else {
+                line.push_str(&format!("{cell:<width$}  "));
+            }
+        }
+        writeln!(self.out, "{}", line.trim_end())
+    }
+}
+
+fn csv_writer<W: Write>(out: W) -> csv::Writer<W> {
+    csv::WriterBuilder::new().buffer_capacity(256).from_writer(out)
+}
+
+fn csv(value: ValueRef<'_>) -> Vec<u8> {
+    match value {
+        ValueRef::Null => Vec::new(),
+        ValueRef::Text(text) => text.to_vec(),
+        other => cell(other).into_bytes(),
+    }
+}
+
+/// A value as a table shows it.
+fn cell(value: ValueRef<'_>) -> String {
+    match value {
+        ValueRef::Null => "NULL".to_owned(),
+        ValueRef::Integer(n) => n.to_string(),
+        ValueRef::Real(r) => format!("{r:?}"),
+        ValueRef::Text(text) => printable(&String::from_utf8_lossy(text)),
+        ValueRef::Blob(bytes) => format!("x'{}'", hex(bytes)),
+    }
+}
+
+/// A value as JSON. What JSON has no number for is null, bytes are hexadecimal text.
+pub(super) fn json(out: &mut impl Write, value: ValueRef<'_>) -> io::Result<()> {
+    match value {
+        ValueRef::Null => out.write_all(b"null"),
+        ValueRef::Integer(n) => write!(out, "{n}"),
+        ValueRef::Real(r) => Ok(serde_json::to_writer(out, &r)?),
+        ValueRef::Text(text) => Ok(serde_json::to_writer(out, &String::from_utf8_lossy(text))?),
+        ValueRef::Blob(bytes) => Ok(serde_json::to_writer(out, &hex(bytes))?),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Text with its control characters escaped: a recording is not to command the terminal.
+pub(super) fn printable(text: &str) -> String {
+    if !text.chars().any(char::is_control) {
+        return text.to_owned();
+    }
+    let mut printable = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        if c.is_control() { printable.extend(c.escape_default()) } else { printable.push(c) }
+    }
+    printable
+}

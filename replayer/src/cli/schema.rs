@@ -1,0 +1,68 @@
+//! `dashcam schema`: what there is to ask about.
+
+use super::output::{Format, Rows, stdout};
+use super::suggest::closest;
+use anyhow::anyhow;
+use dashcam_schema::tables::{TABLES, Table};
+use rusqlite::types::ValueRef;
+use std::io::Write;
+
+#[derive(clap::Args)]
+#[command(after_help = "Example: the columns of calls\n  dashcam schema calls")]
+pub(super) struct Args {
+    /// Only this table
+    #[arg(value_name = "TABLE")]
+    table: Option<String>,
+    /// Also the tables that are dashcam's own business
+    #[arg(long)]
+    all: bool,
+    /// How to print them
+    #[arg(long, value_enum, default_value = "table")]
+    format: Format,
+}
+
+pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
+    let tables: Vec<&Table> = match &args.table {
+        None => TABLES.iter().filter(|table| args.all || !table.is_internal).collect(),
+        Some(name) => vec![find(name)?],
+    };
+    if args.format == Format::Table {
+        let mut out = stdout();
+        for (i, table) in tables.iter().enumerate() {
+            if i > 0 {
+                writeln!(out)?;
+            }
+            describe(&mut out, table)?;
+        }
+        out.flush()?;
+        return Ok(0);
+    }
+    let columns = ["table", "column", "type", "description"];
+    let mut out = Rows::new(args.format, columns.map(str::to_owned).to_vec());
+    for table in tables {
+        for column in table.columns {
+            let row = [table.name, column.name, column.r#type.sql(), column.sentence];
+            out.push(&row.map(|text| ValueRef::Text(text.as_bytes())))?;
+        }
+    }
+    out.end()?;
+    Ok(0)
+}
+
+fn find(name: &str) -> anyhow::Result<&'static Table> {
+    TABLES.iter().find(|table| table.name.eq_ignore_ascii_case(name)).ok_or_else(|| {
+        let hint = closest(name, TABLES.iter().map(|table| table.name));
+        let hint = hint.map_or(String::new(), |table| format!("; did you mean {table}?"));
+        anyhow!("no table {name}{hint}")
+    })
+}
+
+fn describe(out: &mut impl Write, table: &Table) -> std::io::Result<()> {
+    writeln!(out, "{}: {}", table.name, table.sentence)?;
+    let width = table.columns.iter().map(|column| column.name.len()).max().unwrap_or(0);
+    for column in table.columns {
+        let (name, r#type) = (column.name, column.r#type.sql());
+        writeln!(out, "  {name:<width$}  {type:<7}  {}", column.sentence)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,52 @@
+//! SQL over a recording: the ordinary tables of the file, and `events`, `calls` and `exceptions`
+//! decoded from its chunks as they are asked for.
+//!
+//! `vtab` is the only module that speaks SQLite's C interface. A table says in `plan` which
+//! constraints it will take over and in `scan` how to produce the rows that pass them, in batches
+//! of columns; see `tables/events.rs` for the pattern.
+
+mod batch;
+mod filter;
+mod guard;
+mod plan;
+mod tables;
+mod vtab;
+
+use crate::store::{Error, Store};
+use rusqlite::Connection;
+use std::path::Path;
+use std::rc::Rc;
+
+/// A recording, ready for questions.
+pub struct Recording {
+    store: Rc<Store>,
+}
+
+impl Recording {
+    /// Opens a recording and its virtual tables, for reading only.
+    ///
+    /// # Errors
+    /// One variant of [`Error`] for each thing that can be wrong with the file.
+    pub fn open(path: &Path) -> Result<Recording, Error> {
+        let store = Rc::new(Store::open(path)?);
+        let explain = |error| Error::from_sqlite(path, &error);
+        vtab::register::<tables::Events>(&store).map_err(explain)?;
+        vtab::register::<tables::Calls>(&store).map_err(explain)?;
+        vtab::register::<tables::Exceptions>(&store).map_err(explain)?;
+        guard::install(store.connection()).map_err(explain)?;
+        Ok(Recording { store })
+    }
+
+    /// What the recording is made of, without SQL.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Where to ask. Statements that would write, attach or load anything are refused.
+    pub fn connection(&self) -> &Connection {
+        self.store.connection()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,147 @@
+//! What SQLite wants from a scan, what a table takes over of it, and how the one gets from
+//! planning to scanning: as the text and number SQLite carries between `xBestIndex` and `xFilter`.
+
+use dashcam_schema::tables::Type;
+
+/// How a column is compared.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Op {
+    Eq,
+    /// One of several values, all handed over at once.
+    In,
+    Lt,
+    Le,
+    Gt,
+    Ge,
+}
+
+const OPS: [(u8, Op); 6] = [
+    (b'=', Op::Eq),
+    (b'i', Op::In),
+    (b'<', Op::Lt),
+    (b'l', Op::Le),
+    (b'>', Op::Gt),
+    (b'g', Op::Ge),
+];
+
+/// A value to compare with.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) enum Value {
+    Null,
+    Integer(i64),
+    Real(f64),
+    Text(String),
+    Blob,
+}
+
+/// A constraint SQLite offers.
+#[derive(Debug)]
+pub(super) struct Constraint {
+    pub(super) column: usize,
+    pub(super) op: Op,
+    /// The right side is a text for certain. A text column is compared as text only then:
+    /// compared with a numeric column it is SQLite's to convert.
+    pub(super) is_text: bool,
+    /// Texts compare bytewise, as tables here do.
+    pub(super) is_binary: bool,
+    /// The table will test it. Set by [`Request::take`].
+    pub(super) taken: bool,
+    /// SQLite need not test it again.
+    pub(super) omit: bool,
+}
+
+/// What SQLite asks in `xBestIndex`, and the answer.
+pub(super) struct Request {
+    pub(super) constraints: Vec<Constraint>,
+    /// Columns and whether descending.
+    pub(super) order_by: Vec<(usize, bool)>,
+    /// Bit per column that is read.
+    pub(super) used: u64,
+
+    pub(super) flags: Flags,
+    pub(super) order_consumed: bool,
+    pub(super) cost: f64,
+    pub(super) rows: f64,
+}
+
+/// Bits a plan passes to its scan.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(super) struct Flags(pub(super) i32);
+
+impl Flags {
+    /// Rows in descending order.
+    pub(super) const DESCENDING: Flags = Flags(1);
+    /// Rows grouped by kind.
+    pub(super) const BY_KIND: Flags = Flags(2);
+
+    pub(super) fn has(self, flag: Flags) -> bool {
+        self.0 & flag.0 != 0
+    }
+}
+
+impl Request {
+    /// Takes over all constraints on `column`, and says of each what share of the rows is
+    /// expected to pass.
+    ///
+    /// Integers are compared exactly as SQLite would, whatever the type of the other side, so it
+    /// need not do it again. Texts are, if the other side is a text and the collation is bytewise.
+    pub(super) fn take(&mut self, column: usize, r#type: Type, equal: f64, range: f64) {
+        for constraint in self.constraints.iter_mut().filter(|c| c.column == column) {
+            let is_set = matches!(constraint.op, Op::Eq | Op::In);
+            match r#type {
+                Type::Integer => constraint.omit = true,
+                _ if !is_set || !constraint.is_binary => continue,
+                _ => constraint.omit = constraint.is_text && constraint.op == Op::Eq,
+            }
+            constraint.taken = true;
+            let share = match constraint.op {
+                Op::Eq => equal,
+                Op::In => (4.0 * equal).min(1.0),
+                _ => range,
+            };
+            self.rows *= share;
+        }
+    }
+
+    /// Whether a taken constraint fixes this column to one value.
+    pub(super) fn is_fixed(&self, column: usize) -> bool {
+        self.constraints.iter().any(|c| c.column == column && c.op == Op::Eq && c.taken)
+    }
+
+    /// For `idxStr`: the columns used, then two bytes for each taken constraint.
+    pub(super) fn encode(&self) -> String {
+        let mut text = format!("{:016x}", self.used);
+        for constraint in self.constraints.iter().filter(|c| c.taken) {
+            let op = OPS.iter().find(|(_, op)| *op == constraint.op).map_or(b'=', |(c, _)| *c);
+            text.push(char::from(b'a' + constraint.column as u8));
+            text.push(char::from(op));
+        }
+        text
+    }
+}
+
+/// What a scan is to do.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Plan {
+    pub(super) used: u64,
+    pub(super) flags: Flags,
+    /// Column, operator, and what to compare with: one value, or for [`Op::In`] any number.
+    pub(super) constraints: Vec<(usize, Op, Vec<Value>)>,
+}
+
+impl Plan {
+    /// Whether a column is read.
+    pub(super) fn uses(&self, column: usize) -> bool {
+        self.used >> column & 1 == 1
+    }
+}
+
+/// The inverse of [`Request::encode`]: columns used, and column and operator per argument.
+pub(super) fn decode(text: &str) -> Option<(u64, Vec<(usize, Op)>)> {
+    let (used, rest) = text.split_at_checked(16)?;
+    let pairs = rest.as_bytes().as_chunks::<2>().0.iter().map(|[column, op]| {
+        let op = OPS.iter().find(|(c, _)| c == op)?.1;
+        Some((usize::from(column.checked_sub(b'a')?), op))
+    });
+    Some((u64::from_str_radix(used, 16).ok()?, pairs.collect::<Option<_>>()?))
+}

@@ -1,0 +1,255 @@
+//! `calls`: every call of a Python function.
+//!
+//! A row comes out at the event that ends its call. Each chunk begins with the stacks as they are
+//! there, so a chunk can be read without those before it. What is open at the end of a chunk
+//! that was read is *pending*: it may end in a later one, and what never does is given last, as
+//! `open`.
+
+mod filter;
+mod rows;
+
+use crate::sql::batch::{Batch, ROWS};
+use crate::sql::filter::IntSet;
+use crate::sql::plan::{Plan, Request};
+use crate::sql::tables::replay::{Deaf, replay};
+use crate::sql::vtab::{Scan, Table};
+use crate::store::texts::TextId;
+use crate::store::{Chunk, Error, Process, Store};
+use dashcam_schema::calls::{self, CallId, Exit, OpenCall, OpenException, Sink};
+use dashcam_schema::tables::Type;
+use filter::Filter;
+use rows::{Row, Words};
+use rustc_hash::FxHashMap;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+columns! {
+    RUN_ID CALL_ID PARENT_CALL_ID PROCESS_ID THREAD_ID DEPTH CODE_ID QUALNAME PATH CALL_LINE
+    START_SEQ END_SEQ START_NS END_NS DURATION_NS SELF_NS EXIT ARGUMENTS RESULT EXCEPTION
+}
+
+pub(in crate::sql) struct Calls;
+
+impl Table for Calls {
+    const NAME: &'static str = "calls";
+    type Scan = CallScan;
+
+    fn plan(store: &Store, request: &mut Request) {
+        let directory = store.directory();
+        let events: f64 = store.chunks().iter().map(|chunk| chunk.events as f64).sum();
+        let one_of = |n: usize| 1.0 / n.max(1) as f64;
+        // Some thirty events go by in a call, and each costs a fraction of a row.
+        let total = (events / 32.0).max(1.0);
+        let names = one_of(directory.codes.len().max(4));
+        request.rows = total;
+        request.take(RUN_ID, Type::Integer, one_of(directory.runs.len()), 0.5);
+        request.take(CALL_ID, Type::Integer, 1.0 / total, 0.25);
+        request.take(START_SEQ, Type::Integer, 1.0 / total, 0.25);
+        request.take(END_SEQ, Type::Integer, 1.0 / total, 0.25);
+        request.take(START_NS, Type::Integer, 1.0 / total, 0.25);
+        request.take(END_NS, Type::Integer, 1.0 / total, 0.25);
+        request.take(CODE_ID, Type::Integer, names, 0.5);
+        request.take(QUALNAME, Type::Text, names, 1.0);
+        request.take(PATH, Type::Text, 0.1, 1.0);
+        let scanned = (request.rows * 32.0).max(131_072.0);
+        request.take(PROCESS_ID, Type::Integer, one_of(directory.processes.len()), 0.5);
+        request.take(THREAD_ID, Type::Integer, one_of(directory.threads.len()), 0.5);
+        request.take(PARENT_CALL_ID, Type::Integer, 10.0 / total.max(10.0), 0.25);
+        request.take(DEPTH, Type::Integer, 0.1, 0.5);
+        request.cost = request.rows * 2.0 + scanned * 0.1;
+    }
+
+    fn scan(store: Rc<Store>, plan: Plan) -> Result<CallScan, Error> {
+        let filter = Filter::new(&store, &plan);
+        let ranges = filter.scope.chunks(&store, filter.starts.lo, filter.ends.hi);
+        Ok(CallScan {
+            words: Words::new(&store),
+            chunks: ranges.into_iter().flatten().collect(),
+            store,
+            plan,
+            filter,
+            done: 0,
+            pending: BTreeMap::new(),
+            rows: Vec::new(),
+            given: 0,
+        })
+    }
+}
+
+/// Calls of one process that are open at the end of its last chunk that was read.
+#[derive(Default)]
+struct Pending {
+    calls: FxHashMap<CallId, OpenCall>,
+    /// Numbers of their code objects: only a chunk with one of them can end one of them.
+    codes: Vec<u32>,
+    /// A chunk since could not be read, so calls may be open that are not here.
+    gap: bool,
+    /// The chunk after which this holds.
+    chunk: usize,
+}
+
+pub(in crate::sql) struct CallScan {
+    store: Rc<Store>,
+    plan: Plan,
+    filter: Filter,
+    words: Words,
+    chunks: Vec<usize>,
+    done: usize,
+    /// By process.
+    pending: BTreeMap<i64, Pending>,
+    /// Rows found and not yet given, from `given` on.
+    rows: Vec<Row>,
+    given: usize,
+}
+
+impl Scan for CallScan {
+    fn fill(&mut self, batch: &mut Batch) -> Result<(), Error> {
+        while self.given == self.rows.len() {
+            self.rows.clear();
+            self.given = 0;
+            self.store.progress(self.done, self.chunks.len());
+            if let Some(&index) = self.chunks.get(self.done) {
+                self.done += 1;
+                self.visit(index)?;
+            } else if let Some((process_id, pending)) = self.pending.pop_first() {
+                self.finish(process_id, pending)?;
+            } else {
+                return Ok(());
+            }
+        }
+        let end = self.rows.len().min(self.given + ROWS);
+        rows::put(&self.store, &self.plan, &self.rows[self.given..end], batch);
+        self.given = end;
+        Ok(())
+    }
+}
+
+impl CallScan {
+    /// Reads a chunk, if its header does not tell that nothing of interest ends or begins there.
+    fn visit(&mut self, index: usize) -> Result<(), Error> {
+        let store = self.store.clone();
+        let header = &store.chunks()[index];
+        let process = store.process(header);
+        let pending = self.pending.get(&header.process_id);
+        let ends_something =
+            pending.is_some_and(|p| p.gap || header.has_code(p.codes.iter().copied()));
+        if !self.filter.may_pass(&store, header, ends_something) {
+            return Ok(());
+        }
+        let pending = self.pending.entry(header.process_id).or_default();
+        let mut rows = std::mem::take(&mut self.rows);
+        let read = store.chunk(index).and_then(|chunk| {
+            let mut collect = Collect {
+                store: &store,
+                process,
+                chunk: &chunk,
+                filter: &self.filter,
+                words: &self.words,
+                pending: &mut *pending,
+                rows: &mut rows,
+            };
+            let calls = replay(header, &chunk, &mut collect)?;
+            collect.keep(&calls);
+            Ok(())
+        });
+        self.rows = rows;
+        pending.chunk = index;
+        pending.gap = false;
+        match read {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                // Half a chunk's rows would be worse than none.
+                self.rows.clear();
+                pending.gap = true;
+                store.note(index, error)
+            }
+        }
+    }
+
+    /// Gives the calls of a process that never ended. Those on a stack were charged time for as
+    /// long as their process ran, which only its last chunk can tell.
+    fn finish(&mut self, process_id: i64, mut pending: Pending) -> Result<(), Error> {
+        if pending.calls.is_empty() || self.filter.has_end() {
+            return Ok(());
+        }
+        let store = self.store.clone();
+        let last = store.chunks().iter().rposition(|header| header.process_id == process_id);
+        let Some(last) = last else { return Ok(()) };
+        let header = &store.chunks()[last];
+        if last != pending.chunk {
+            match store.chunk(last).and_then(|chunk| replay(header, &chunk, &mut Deaf)) {
+                Ok(calls) => {
+                    for call in calls.stacks().flat_map(|stack| &stack.calls) {
+                        if let Some(known) = pending.calls.get_mut(&call.call_id) {
+                            known.self_ns = call.self_ns;
+                        }
+                    }
+                }
+                Err(error) => store.note(last, error)?,
+            }
+        }
+        let process = store.process(header);
+        let open = |call: &OpenCall| Row::new(process, call, None, self.words.open, TextId::NONE);
+        self.rows.extend(pending.calls.values().map(open));
+        self.rows.sort_unstable_by_key(|row| row.call_id);
+        Ok(())
+    }
+}
+
+/// Gathers the rows of a chunk.
+struct Collect<'a> {
+    store: &'a Store,
+    process: &'a Process,
+    chunk: &'a Chunk,
+    filter: &'a Filter,
+    words: &'a Words,
+    pending: &'a mut Pending,
+    rows: &'a mut Vec<Row>,
+}
+
+impl Collect<'_> {
+    /// Notes what is open at the chunk's end.
+    fn keep(&mut self, calls: &calls::Calls) {
+        let on_stacks = calls.stacks().flat_map(|stack| &stack.calls);
+        for call in on_stacks.chain(calls.all_suspended()) {
+            if self.filter.passes(self.store, self.process, call) {
+                self.pending.calls.insert(call.call_id, call.clone());
+            }
+        }
+        let codes = self.pending.calls.values().map(|call| call.code);
+        self.pending.codes = codes.collect();
+        self.pending.codes.sort_unstable();
+        self.pending.codes.dedup();
+    }
+
+    fn exception_type(&self, number: u32) -> TextId {
+        let entry = self.chunk.exception(number).ok().flatten();
+        let name = entry.and_then(|e| self.process.exception_types.get(&e.exception_type));
+        name.copied().unwrap_or(TextId::NONE)
+    }
+}
+
+impl Sink for Collect<'_> {
+    fn call(&mut self, call: &OpenCall, end_seq: u64, end_ns: u64, exit: Exit) {
+        self.pending.calls.remove(&call.call_id);
+        let (end, exit, exception) = match exit {
+            Exit::Return => (Some((end_seq, end_ns)), self.words.r#return, TextId::NONE),
+            Exit::Unwind(exception) => {
+                (Some((end_seq, end_ns)), self.words.unwind, self.exception_type(exception))
+            }
+            Exit::Open => (None, self.words.open, TextId::NONE),
+        };
+        if self.filter.passes(self.store, self.process, call) && self.filter.ends_pass(end) {
+            self.rows.push(Row::new(self.process, call, end, exit, exception));
+        }
+    }
+
+    fn exception(&mut self, _: &OpenException) {}
+
+    fn desync(&mut self, _: u64, _: u64) {}
+}
+
+/// Constraints on `call_id` and `start_seq` are about the same number.
+fn starts(plan: &Plan) -> IntSet {
+    IntSet::of_either(plan, CALL_ID, START_SEQ)
+}

@@ -1,0 +1,123 @@
+//! Which calls pass, and which chunks can hold their ends.
+
+use super::{CODE_ID, DEPTH, END_NS, END_SEQ, PARENT_CALL_ID, PATH, PROCESS_ID, QUALNAME, RUN_ID};
+use super::{START_NS, THREAD_ID};
+use crate::sql::filter::{IntSet, TextSet};
+use crate::sql::plan::Plan;
+use crate::sql::tables::candidates::{CodeFilter, Scope};
+use crate::sql::tables::int;
+use crate::store::{ChunkHeader, Code, Process, Store};
+use dashcam_schema::calls::OpenCall;
+use rustc_hash::FxHashSet;
+
+type CodeTest = Box<dyn Fn(&Store, &Code) -> bool>;
+
+pub(super) struct Filter {
+    pub(super) scope: Scope,
+    pub(super) starts: IntSet,
+    pub(super) ends: IntSet,
+    start_times: IntSet,
+    end_times: IntSet,
+    parents: IntSet,
+    threads: IntSet,
+    depths: IntSet,
+    codes: CodeFilter<CodeTest>,
+    /// Runs whose stacks went out of step somewhere: there, an event of any code object can end
+    /// a call, so no chunk can be passed over for lack of the call's own.
+    desynced: FxHashSet<i64>,
+}
+
+impl Filter {
+    pub(super) fn new(store: &Store, plan: &Plan) -> Filter {
+        let texts = &store.directory().texts;
+        let (codes, qualnames, paths) = (
+            IntSet::of(plan, CODE_ID),
+            TextSet::of(plan, QUALNAME, texts),
+            TextSet::of(plan, PATH, texts),
+        );
+        let is_all = codes.is_all() && qualnames.is_all() && paths.is_all();
+        let test: Option<CodeTest> = (!is_all).then(|| {
+            Box::new(move |_: &Store, code: &Code| {
+                codes.contains(code.code_id)
+                    && qualnames.contains(code.qualname)
+                    && paths.contains(code.path)
+            }) as CodeTest
+        });
+        let mut starts = super::starts(plan);
+        let parents = IntSet::of(plan, PARENT_CALL_ID);
+        if !parents.is_all() {
+            // A call begins after the one it was made from.
+            starts.lo = starts.lo.max(parents.lo.max(0).saturating_add(1));
+        }
+        Filter {
+            scope: Scope {
+                runs: IntSet::of(plan, RUN_ID),
+                processes: IntSet::of(plan, PROCESS_ID),
+            },
+            starts,
+            ends: IntSet::of(plan, END_SEQ),
+            start_times: IntSet::of(plan, START_NS),
+            end_times: IntSet::of(plan, END_NS),
+            parents,
+            threads: IntSet::of(plan, THREAD_ID),
+            depths: IntSet::of(plan, DEPTH),
+            codes: CodeFilter::new(test, false),
+            desynced: store.desynced_runs(),
+        }
+    }
+
+    /// Whether only calls that ended can pass.
+    pub(super) fn has_end(&self) -> bool {
+        !self.ends.is_all() || !self.end_times.is_all()
+    }
+
+    /// Whether a call that passes can end in this chunk, or begin in it and stay open.
+    /// `ends_something`: it may end a call that is pending.
+    pub(super) fn may_pass(
+        &self,
+        store: &Store,
+        header: &ChunkHeader,
+        ends_something: bool,
+    ) -> bool {
+        if !self.scope.has(header) {
+            return false;
+        }
+        let desynced = self.desynced.contains(&header.run_id);
+        if !self.codes.is_all() && !desynced {
+            let process = store.process(header);
+            if !header.codes.iter().any(|number| self.codes.passes(store, process, *number)) {
+                return false;
+            }
+        }
+        if header.last_seq < self.starts.lo || header.last_ns < self.start_times.lo {
+            return false;
+        }
+        if self.has_end() {
+            return self.ends.overlaps(header.first_seq, header.last_seq)
+                && self.end_times.overlaps(header.first_ns, header.last_ns);
+        }
+        let begins = self.starts.overlaps(header.first_seq, header.last_seq)
+            && self.start_times.overlaps(header.first_ns, header.last_ns);
+        begins || ends_something || desynced
+    }
+
+    /// Whether a call passes, but for its end.
+    pub(super) fn passes(&self, store: &Store, process: &Process, call: &OpenCall) -> bool {
+        let thread = || process.threads.get(&call.thread).copied();
+        self.starts.contains(int(call.call_id))
+            && self.start_times.contains(int(call.start_ns))
+            && (self.parents.is_all()
+                || call.parent != 0 && self.parents.contains(int(call.parent)))
+            && (self.threads.is_all() || thread().is_some_and(|id| self.threads.contains(id)))
+            && self.depths.contains(call.depth.into())
+            && self.codes.passes(store, process, call.code)
+    }
+
+    /// Whether an end, `seq` and time, passes.
+    pub(super) fn ends_pass(&self, end: Option<(u64, u64)>) -> bool {
+        match end {
+            Some((seq, ns)) => self.ends.contains(int(seq)) && self.end_times.contains(int(ns)),
+            None => !self.has_end(),
+        }
+    }
+}

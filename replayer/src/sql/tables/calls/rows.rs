@@ -1,0 +1,115 @@
+//! Rows of `calls`, and their columns.
+
+use super::{
+    CALL_ID, CALL_LINE, CODE_ID, DEPTH, DURATION_NS, END_NS, END_SEQ, EXCEPTION, EXIT,
+    PARENT_CALL_ID, PATH, PROCESS_ID, QUALNAME, RUN_ID, SELF_NS, START_NS, START_SEQ, THREAD_ID,
+};
+use crate::sql::batch::{Batch, NULL};
+use crate::sql::plan::Plan;
+use crate::sql::tables::int;
+use crate::sql::tables::replay::line;
+use crate::store::texts::TextId;
+use crate::store::{Code, Process, Store};
+use dashcam_schema::calls::{CallId, OpenCall, Site};
+
+/// How `exit` is spelt.
+pub(super) struct Words {
+    pub(super) r#return: TextId,
+    pub(super) unwind: TextId,
+    pub(super) open: TextId,
+}
+
+impl Words {
+    pub(super) fn new(store: &Store) -> Words {
+        let word = |text| store.directory().texts.find(text).unwrap_or(TextId::NONE);
+        Words { r#return: word("return"), unwind: word("unwind"), open: word("open") }
+    }
+}
+
+/// One call.
+pub(super) struct Row {
+    process_id: i64,
+    pub(super) call_id: CallId,
+    parent: CallId,
+    thread: u32,
+    depth: u32,
+    code: u32,
+    called_from: Option<Site>,
+    start_ns: u64,
+    self_ns: u64,
+    /// `seq` and time.
+    end: Option<(u64, u64)>,
+    exit: TextId,
+    exception: TextId,
+}
+
+impl Row {
+    pub(super) fn new(
+        process: &Process,
+        call: &OpenCall,
+        end: Option<(u64, u64)>,
+        exit: TextId,
+        exception: TextId,
+    ) -> Row {
+        Row {
+            process_id: process.process_id,
+            call_id: call.call_id,
+            parent: call.parent,
+            thread: call.thread,
+            depth: call.depth,
+            code: call.code,
+            called_from: call.called_from,
+            start_ns: call.start_ns,
+            self_ns: call.self_ns,
+            end,
+            exit,
+            exception,
+        }
+    }
+}
+
+/// Puts the columns the plan uses into the batch.
+pub(super) fn put(store: &Store, plan: &Plan, rows: &[Row], batch: &mut Batch) {
+    batch.rows = rows.len();
+    let process = |row: &Row| &store.directory().processes[&row.process_id];
+    let code = |row: &Row| -> Option<&Code> {
+        process(row).codes.get(&row.code).map(|index| &store.directory().codes[*index])
+    };
+    for column in (0..batch.columns.len()).filter(|column| plan.uses(*column)) {
+        let mut ints = |value: &dyn Fn(&Row) -> i64| batch.ints(column, rows.iter().map(value));
+        match column {
+            RUN_ID => ints(&|row| process(row).run_id),
+            CALL_ID | START_SEQ => ints(&|row| int(row.call_id)),
+            PARENT_CALL_ID => ints(&|row| if row.parent == 0 { NULL } else { int(row.parent) }),
+            PROCESS_ID => ints(&|row| row.process_id),
+            THREAD_ID => {
+                ints(&|row| process(row).threads.get(&row.thread).copied().unwrap_or(NULL));
+            }
+            DEPTH => ints(&|row| row.depth.into()),
+            CODE_ID => ints(&|row| code(row).map_or(NULL, |code| code.code_id)),
+            CALL_LINE => ints(&|row| {
+                let site = row.called_from;
+                site.and_then(|site| line(store, process(row), site)).unwrap_or(NULL)
+            }),
+            END_SEQ => ints(&|row| row.end.map_or(NULL, |(seq, _)| int(seq))),
+            START_NS => ints(&|row| int(row.start_ns)),
+            END_NS => ints(&|row| row.end.map_or(NULL, |(_, ns)| int(ns))),
+            DURATION_NS => {
+                ints(&|row| row.end.map_or(NULL, |(_, ns)| int(ns.saturating_sub(row.start_ns))))
+            }
+            SELF_NS => ints(&|row| int(row.self_ns)),
+            QUALNAME => batch.texts(
+                column,
+                rows.iter().map(|row| code(row).map_or(TextId::NONE, |code| code.qualname)),
+            ),
+            PATH => batch.texts(
+                column,
+                rows.iter().map(|row| code(row).map_or(TextId::NONE, |code| code.path)),
+            ),
+            EXIT => batch.texts(column, rows.iter().map(|row| row.exit)),
+            EXCEPTION => batch.texts(column, rows.iter().map(|row| row.exception)),
+            // `arguments` and `result` are NULL at capture level flow.
+            _ => {}
+        }
+    }
+}

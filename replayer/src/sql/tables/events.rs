@@ -1,0 +1,172 @@
+//! `events`: every event, in order.
+
+mod columns;
+mod groups;
+mod select;
+
+use super::candidates::Scope;
+use crate::sql::batch::{Batch, ROWS};
+use crate::sql::filter::IntSet;
+use crate::sql::plan::{Flags, Plan, Request};
+use crate::sql::vtab::{Scan, Table};
+use crate::store::{Error, Store};
+use columns::Reader;
+use dashcam_schema::chunk::EVENTS_MAX;
+use dashcam_schema::tables::Type;
+use groups::ByKind;
+use select::{Filter, Selection};
+use std::rc::Rc;
+
+columns! {
+    RUN_ID SEQ PROCESS_ID THREAD_ID TIME_NS KIND CODE_ID OFFSET LINE TARGET_OFFSET TARGET_LINE
+    CALLABLE EXCEPTION VALUE
+}
+
+pub(in crate::sql) struct Events;
+
+impl Table for Events {
+    const NAME: &'static str = "events";
+    type Scan = EventScan;
+
+    fn plan(store: &Store, request: &mut Request) {
+        let directory = store.directory();
+        let total: f64 = store.chunks().iter().map(|chunk| chunk.events as f64).sum();
+        let one_of = |n: usize| 1.0 / n.max(1) as f64;
+        request.rows = total;
+        request.take(RUN_ID, Type::Integer, one_of(directory.runs.len()), 0.5);
+        request.take(SEQ, Type::Integer, 1.0 / total.max(1.0), 0.25);
+        request.take(TIME_NS, Type::Integer, 100.0 / total.max(100.0), 0.25);
+        // What is left is decided event by event, at a small part of the price of a row.
+        let scanned = request.rows.max(EVENTS_MAX as f64);
+        request.take(PROCESS_ID, Type::Integer, one_of(directory.processes.len()), 0.5);
+        request.take(THREAD_ID, Type::Integer, one_of(directory.threads.len()), 0.5);
+        request.take(CODE_ID, Type::Integer, one_of(directory.codes.len().max(4)), 0.5);
+        request.take(LINE, Type::Integer, 0.001, 0.25);
+        request.take(KIND, Type::Text, 0.1, 1.0);
+        request.take(CALLABLE, Type::Text, 0.01, 1.0);
+        request.take(EXCEPTION, Type::Text, 0.001, 1.0);
+        request.cost = request.rows + scanned * 0.02;
+        order(store, request);
+    }
+
+    fn scan(store: Rc<Store>, plan: Plan) -> Result<EventScan, Error> {
+        let scan = Rows::new(store, plan);
+        Ok(if scan.plan.flags.has(Flags::BY_KIND) {
+            EventScan::ByKind(ByKind::new(scan))
+        } else {
+            EventScan::Rows(scan)
+        })
+    }
+}
+
+/// Rows come by run and position, or all the other way round.
+fn order(store: &Store, request: &mut Request) {
+    let one_run = store.directory().runs.len() == 1 || request.is_fixed(RUN_ID);
+    let mut wanted = request.order_by.clone();
+    if one_run {
+        wanted.retain(|(column, _)| *column != RUN_ID);
+    }
+    // `seq` is unique in a run: what is sorted by after it does not matter.
+    if let Some(at) = wanted.iter().position(|(column, _)| *column == SEQ) {
+        wanted.truncate(at + 1);
+    }
+    let columns: Vec<usize> = wanted.iter().map(|(column, _)| *column).collect();
+    let natural: &[&[usize]] = if one_run { &[&[], &[SEQ]] } else { &[&[RUN_ID], &[RUN_ID, SEQ]] };
+    let descending = wanted.first().is_some_and(|(_, descending)| *descending);
+    if wanted.iter().any(|(_, d)| *d != descending) || request.order_by.is_empty() {
+        return;
+    }
+    let flag = if descending { Flags::DESCENDING } else { Flags::default() };
+    if natural.contains(&&*columns) {
+        request.flags = flag;
+        request.order_consumed = true;
+    } else if request.order_by.len() == 1
+        && columns == [KIND]
+        && request.used & !(1 << RUN_ID | 1 << PROCESS_ID | 1 << KIND) == 0
+    {
+        // Counting is enough to produce the rows, and SQLite is spared a sort of them all.
+        request.flags = Flags(Flags::BY_KIND.0 | flag.0);
+        request.order_consumed = true;
+    }
+}
+
+pub(in crate::sql) enum EventScan {
+    Rows(Rows),
+    ByKind(ByKind),
+}
+
+impl Scan for EventScan {
+    fn fill(&mut self, batch: &mut Batch) -> Result<(), Error> {
+        match self {
+            EventScan::Rows(rows) => rows.fill(batch),
+            EventScan::ByKind(groups) => groups.fill(batch),
+        }
+    }
+}
+
+/// Chunk by chunk, and in each by the events its filter selects.
+pub(in crate::sql) struct Rows {
+    store: Rc<Store>,
+    plan: Plan,
+    filter: Filter,
+    /// Indexes of the chunks to look at; in the order of the scan.
+    chunks: Vec<usize>,
+    /// How many of them are done.
+    done: usize,
+    current: Option<(Reader, Selection)>,
+    indexes: Vec<u32>,
+}
+
+impl Rows {
+    fn new(store: Rc<Store>, plan: Plan) -> Rows {
+        let filter = Filter::new(&store, &plan);
+        let ranges = filter.scope.chunks(&store, filter.seqs.lo, filter.seqs.hi);
+        let mut chunks: Vec<usize> = ranges.into_iter().flatten().collect();
+        if plan.flags.has(Flags::DESCENDING) && !plan.flags.has(Flags::BY_KIND) {
+            chunks.reverse();
+        }
+        Rows { store, plan, filter, chunks, done: 0, current: None, indexes: Vec::new() }
+    }
+
+    /// Goes on to the next chunk with events that pass; `None` at the end.
+    fn advance(&mut self) -> Result<Option<(Reader, Selection)>, Error> {
+        while let Some(&index) = self.chunks.get(self.done) {
+            self.store.progress(self.done, self.chunks.len());
+            self.done += 1;
+            if !self.filter.may_pass(&self.store, index) {
+                continue;
+            }
+            let mut reader = Reader::new(self.store.clone(), index);
+            let selected = self.filter.select(&mut reader).and_then(|rows| {
+                if rows.is_empty() { Ok(rows) } else { reader.prepare(&self.plan).map(|()| rows) }
+            });
+            match selected {
+                Ok(rows) if rows.is_empty() => {}
+                Ok(rows) => return Ok(Some((reader, rows))),
+                Err(error) => self.store.note(index, error)?,
+            }
+        }
+        self.store.progress(self.done, self.chunks.len());
+        Ok(None)
+    }
+
+    fn fill(&mut self, batch: &mut Batch) -> Result<(), Error> {
+        if self.current.as_ref().is_none_or(|(_, rows)| rows.is_empty()) {
+            self.current = self.advance()?;
+        }
+        let Some((reader, rows)) = &mut self.current else { return Ok(()) };
+        if reader.chunk().is_none() && self.plan.used & !(1 << RUN_ID | 1 << PROCESS_ID) == 0 {
+            // Nothing about single events is asked: SQLite may count them all at once.
+            batch.rows = rows.take_all();
+            return reader.read(&self.plan, &[], batch);
+        }
+        rows.take(ROWS, self.plan.flags.has(Flags::DESCENDING), &mut self.indexes);
+        batch.rows = self.indexes.len();
+        reader.read(&self.plan, &self.indexes, batch)
+    }
+}
+
+/// The parts of [`Filter`] every table shares.
+fn scope(plan: &Plan) -> Scope {
+    Scope { runs: IntSet::of(plan, RUN_ID), processes: IntSet::of(plan, PROCESS_ID) }
+}

@@ -1,0 +1,313 @@
+//! Which events of a chunk pass the constraints: from its header if that decides, from its
+//! columns otherwise, run by run.
+
+use super::columns::Reader;
+use super::{CALLABLE, CODE_ID, EXCEPTION, KIND, LINE, SEQ, THREAD_ID, TIME_NS};
+use crate::sql::filter::{IntSet, TextSet};
+use crate::sql::plan::Plan;
+use crate::sql::tables::candidates::{CodeFilter, Scope};
+use crate::sql::tables::int;
+use crate::store::chunk::mask;
+use crate::store::{Chunk, ChunkHeader, Code, Error, Process, Store};
+use dashcam_schema::bytecode::lines::LineTable;
+use dashcam_schema::chunk::Context;
+use dashcam_schema::event::EventKind;
+use std::ops::Range;
+
+/// Events of a chunk, as ranges of indexes, ascending.
+#[derive(Default)]
+pub(super) struct Selection {
+    ranges: Vec<Range<u32>>,
+    /// Ranges from here to `end` are left.
+    begin: usize,
+    end: usize,
+}
+
+impl Selection {
+    fn new(ranges: Vec<Range<u32>>) -> Selection {
+        Selection { begin: 0, end: ranges.len(), ranges }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.begin == self.end
+    }
+
+    pub(super) fn ranges(&self) -> &[Range<u32>] {
+        &self.ranges[self.begin..self.end]
+    }
+
+    /// Takes what is left; gives its number.
+    pub(super) fn take_all(&mut self) -> usize {
+        let count = self.ranges().iter().map(|range| range.len()).sum();
+        self.begin = self.end;
+        count
+    }
+
+    /// Moves up to `limit` indexes to `indexes`, from the front or from the back.
+    pub(super) fn take(&mut self, limit: usize, descending: bool, indexes: &mut Vec<u32>) {
+        indexes.clear();
+        while indexes.len() < limit && !self.is_empty() {
+            let at = if descending { self.end - 1 } else { self.begin };
+            let range = &mut self.ranges[at];
+            let count = (limit - indexes.len()).min(range.len()) as u32;
+            if descending {
+                indexes.extend((range.end - count..range.end).rev());
+                range.end -= count;
+            } else {
+                indexes.extend(range.start..range.start + count);
+                range.start += count;
+            }
+            if range.start == range.end {
+                if descending { self.end -= 1 } else { self.begin += 1 }
+            }
+        }
+    }
+}
+
+type CodeTest = Box<dyn Fn(&Store, &Code) -> bool>;
+
+/// What constraints leave over, column by column.
+pub(super) struct Filter {
+    pub(super) scope: Scope,
+    pub(super) seqs: IntSet,
+    times: IntSet,
+    threads: IntSet,
+    lines: IntSet,
+    kinds: TextSet,
+    callables: TextSet,
+    exceptions: TextSet,
+    /// By `code_id`, and by whether it has any of the lines.
+    codes: CodeFilter<CodeTest>,
+}
+
+impl Filter {
+    pub(super) fn new(store: &Store, plan: &Plan) -> Filter {
+        let texts = &store.directory().texts;
+        let (codes, lines) = (IntSet::of(plan, CODE_ID), IntSet::of(plan, LINE));
+        let any_code = codes.is_all();
+        let test: Option<CodeTest> = (!codes.is_all() || !lines.is_all()).then(|| {
+            let lines = lines.clone();
+            Box::new(move |store: &Store, code: &Code| {
+                codes.contains(code.code_id)
+                    && (lines.is_all()
+                        || store.lines(code).is_none_or(|table| has_any(table, &lines)))
+            }) as CodeTest
+        });
+        Filter {
+            scope: super::scope(plan),
+            seqs: IntSet::of(plan, SEQ),
+            times: IntSet::of(plan, TIME_NS),
+            threads: IntSet::of(plan, THREAD_ID),
+            lines,
+            kinds: TextSet::of(plan, KIND, texts),
+            callables: TextSet::of(plan, CALLABLE, texts),
+            exceptions: TextSet::of(plan, EXCEPTION, texts),
+            codes: CodeFilter::new(test, any_code),
+        }
+    }
+
+    /// Bit per kind that passes in this process.
+    pub(super) fn kinds(&self, process: &Process) -> u32 {
+        let mut kinds = mask(|kind| self.kinds.contains(process.kinds[kind.number() as usize]));
+        if !self.callables.is_all() {
+            kinds &= mask(EventKind::has_callable);
+        }
+        if !self.exceptions.is_all() {
+            kinds &= mask(EventKind::has_exception);
+        }
+        kinds
+    }
+
+    fn thread_passes(&self, process: &Process, number: u32) -> bool {
+        self.threads.is_all()
+            || process.threads.get(&number).is_some_and(|id| self.threads.contains(*id))
+    }
+
+    /// Whether the chunk's header leaves it possible that an event passes.
+    pub(super) fn may_pass(&self, store: &Store, index: usize) -> bool {
+        let header = &store.chunks()[index];
+        let process = store.process(header);
+        self.scope.has(header)
+            && self.seqs.overlaps(header.first_seq, header.last_seq)
+            && self.times.overlaps(header.first_ns, header.last_ns)
+            && header.kinds & self.kinds(process) != 0
+            && header.threads.iter().any(|number| self.thread_passes(process, *number))
+            && (self.codes.is_all()
+                || header.codes.iter().any(|number| self.codes.passes(store, process, *number)))
+    }
+
+    /// The events that pass.
+    pub(super) fn select(&self, reader: &mut Reader) -> Result<Selection, Error> {
+        let store = reader.store().clone();
+        let header = &store.chunks()[reader.index()];
+        let process = store.process(header);
+        let mut range = 0..header.events as u32;
+        if self.seqs.lo > header.first_seq {
+            range.start = (self.seqs.lo - header.first_seq).min(range.end.into()) as u32;
+        }
+        if self.seqs.hi < header.last_seq {
+            range.end = (self.seqs.hi - header.first_seq + 1).max(0) as u32;
+        }
+        let kinds = self.kinds(process);
+        let by_seq = self.seqs.values.as_ref().is_some_and(|values| values.len() > 1);
+        let by_time = !self.times.covers(header.first_ns, header.last_ns);
+        let by_name = !self.callables.is_all() || !self.exceptions.is_all();
+        let by_event = header.kinds & !kinds != 0 || !self.lines.is_all() || by_seq || by_name;
+        let by_context = header.threads.iter().any(|n| !self.thread_passes(process, *n))
+            || header.codes.iter().any(|n| !self.codes.passes(&store, process, *n));
+        if !by_time && !by_event && !by_context {
+            return Ok(Selection::new(if range.is_empty() { Vec::new() } else { vec![range] }));
+        }
+
+        let chunk = reader.load()?.clone();
+        let mut each_time = None;
+        if by_time {
+            let times = chunk.times()?;
+            // Times only grow within a chunk.
+            let lo = times.partition_point(|t| int(*t) < self.times.lo) as u32;
+            let hi = times.partition_point(|t| int(*t) <= self.times.hi) as u32;
+            range = range.start.max(lo)..range.end.min(hi);
+            if self.times.values.as_ref().is_some_and(|values| values.len() > 1) {
+                each_time = Some(times);
+            }
+        }
+        let mut ranges: Vec<Range<u32>> = Vec::new();
+        let mut events = Events { filter: self, chunk: &chunk, kinds, ranges: &mut ranges };
+        let mut visit = |range: Range<u32>, context: Option<Context>| {
+            if range.is_empty() {
+                return Ok(());
+            }
+            if by_event {
+                let code = context.and_then(|context| process.codes.get(&context.code));
+                let code = code.map(|index| &store.directory().codes[*index]);
+                events.select(range, code.and_then(|code| store.lines(code)))
+            } else {
+                events.push(range);
+                Ok(())
+            }
+        };
+        if by_context || !self.lines.is_all() {
+            let runs = chunk.runs()?;
+            let passes: Vec<bool> = runs
+                .contexts
+                .iter()
+                .map(|context| {
+                    self.thread_passes(process, context.thread)
+                        && self.codes.passes(&store, process, context.code)
+                })
+                .collect();
+            let mut start = 0;
+            for run in &runs.runs {
+                let end = start + run.events;
+                let context = run.context as usize;
+                if passes[context] {
+                    visit(
+                        start.max(range.start)..end.min(range.end),
+                        Some(runs.contexts[context]),
+                    )?;
+                }
+                start = end;
+            }
+        } else {
+            visit(range, None)?;
+        }
+        if by_seq || by_name || each_time.is_some() {
+            ranges = self.one_by_one(header, &chunk, process, ranges, each_time)?;
+        }
+        Ok(Selection::new(ranges))
+    }
+
+    /// The tests that are worth no faster way.
+    fn one_by_one(
+        &self,
+        header: &ChunkHeader,
+        chunk: &Chunk,
+        process: &Process,
+        ranges: Vec<Range<u32>>,
+        times: Option<&Vec<u64>>,
+    ) -> Result<Vec<Range<u32>>, Error> {
+        let callables = if self.callables.is_all() { None } else { Some(chunk.callables()?) };
+        let exceptions = if self.exceptions.is_all() { None } else { Some(chunk.exceptions()?) };
+        let mut passing = Vec::new();
+        for index in ranges.into_iter().flatten() {
+            let i = index as usize;
+            let called = |callables: &Vec<u32>| {
+                let name = process.callables.get(&callables[i]);
+                name.is_some_and(|name| self.callables.contains(*name))
+            };
+            let mut passes = self.seqs.contains(header.first_seq + i64::from(index))
+                && times.is_none_or(|t| self.times.contains(int(t[i])))
+                && callables.is_none_or(called);
+            if let (true, Some(exceptions)) = (passes, exceptions) {
+                let entry = chunk.exception(exceptions[i])?;
+                let name = entry.and_then(|e| process.exception_types.get(&e.exception_type));
+                passes = name.is_some_and(|name| self.exceptions.contains(*name));
+            }
+            if passes {
+                passing.push(index..index + 1);
+            }
+        }
+        Ok(passing)
+    }
+}
+
+/// The loops over single events.
+struct Events<'a> {
+    filter: &'a Filter,
+    chunk: &'a Chunk,
+    kinds: u32,
+    ranges: &'a mut Vec<Range<u32>>,
+}
+
+impl Events<'_> {
+    fn push(&mut self, range: Range<u32>) {
+        match self.ranges.last_mut() {
+            Some(last) if last.end == range.start => last.end = range.end,
+            _ => self.ranges.push(range),
+        }
+    }
+
+    /// Selects events of one code object in `range` by kind and, if that matters, by line.
+    fn select(&mut self, range: Range<u32>, table: Option<&LineTable>) -> Result<(), Error> {
+        let all = range.start as usize..range.end as usize;
+        let kinds = &self.chunk.kinds()?[all.clone()];
+        let (mask, lines, line) = (self.kinds, &self.filter.lines, EventKind::LINE.number());
+        if lines.is_all() {
+            for (i, kind) in (range.start..).zip(kinds) {
+                if mask >> kind & 1 == 1 {
+                    self.push(i..i + 1);
+                }
+            }
+            return Ok(());
+        }
+        let places = &self.chunk.places()?[all];
+        let (Ok(lo), Ok(hi)) =
+            (u32::try_from(lines.lo.max(0)), u32::try_from(lines.hi.min(u32::MAX.into())))
+        else {
+            return Ok(());
+        };
+        let width = hi.wrapping_sub(lo);
+        let in_bounds = |place: u32| place.wrapping_sub(lo) <= width;
+        let only_lines = mask == 1 << line;
+        for ((i, kind), place) in (range.start..).zip(kinds).zip(places) {
+            if only_lines {
+                // What "who runs line N" comes down to.
+                if *kind == line && in_bounds(*place) && lines.contains((*place).into()) {
+                    self.push(i..i + 1);
+                }
+            } else if mask >> kind & 1 == 1 {
+                let here =
+                    if *kind == line { Some(*place) } else { table.and_then(|t| t.line(*place)) };
+                if here.is_some_and(|here| in_bounds(here) && lines.contains(here.into())) {
+                    self.push(i..i + 1);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether any unit is on one of these lines.
+fn has_any(table: &LineTable, lines: &IntSet) -> bool {
+    table.by_unit().iter().any(|line| *line != 0 && lines.contains((*line).into()))
+}

@@ -1,0 +1,290 @@
+//! `exceptions`: every exception raised in Python code.
+//!
+//! A row is known when the call that holds the exception ends. What an exception's row says
+//! changes only at events about exceptions, so chunks without any are passed over, and an
+//! exception that is pending at the end of the last chunk that was read is as it will stay.
+
+use super::candidates::{CodeFilter, Scope};
+use super::int;
+use super::replay::{line, replay};
+use crate::sql::batch::{Batch, Column, NULL, ROWS};
+use crate::sql::filter::{IntSet, TextSet};
+use crate::sql::plan::{Plan, Request};
+use crate::sql::vtab::{Scan, Table};
+use crate::store::texts::TextId;
+use crate::store::{Chunk, ChunkHeader, Code, Error, Process, Store};
+use dashcam_schema::calls::{self, Exit, OpenCall, OpenException, Sink, Site};
+use dashcam_schema::event::EventKind;
+use dashcam_schema::tables::Type;
+use rustc_hash::FxHashMap;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+columns! {
+    RUN_ID SEQ PROCESS_ID THREAD_ID CALL_ID TYPE MESSAGE CODE_ID PATH LINE HANDLED_SEQ HANDLED_LINE
+}
+
+/// Kinds that begin a row.
+const RAISING: u32 = 1 << EventKind::RAISE.number() | 1 << EventKind::RERAISE.number();
+/// Kinds that change what a row says.
+const CHANGING: u32 =
+    RAISING | 1 << EventKind::EXCEPTION_HANDLED.number() | 1 << EventKind::PY_UNWIND.number();
+
+pub(in crate::sql) struct Exceptions;
+
+impl Table for Exceptions {
+    const NAME: &'static str = "exceptions";
+    type Scan = ExceptionScan;
+
+    fn plan(store: &Store, request: &mut Request) {
+        let directory = store.directory();
+        let raising = store.chunks().iter().filter(|chunk| chunk.kinds & RAISING != 0);
+        let events: f64 = raising.map(|chunk| chunk.events as f64).sum();
+        let one_of = |n: usize| 1.0 / n.max(1) as f64;
+        let total = (events / 1000.0).max(1.0);
+        request.rows = total;
+        request.take(RUN_ID, Type::Integer, one_of(directory.runs.len()), 0.5);
+        request.take(SEQ, Type::Integer, 1.0 / total, 0.25);
+        request.take(CODE_ID, Type::Integer, one_of(directory.codes.len().max(4)), 0.5);
+        request.take(PATH, Type::Text, 0.1, 1.0);
+        let scanned = (request.rows * 1000.0).max(131_072.0);
+        request.take(PROCESS_ID, Type::Integer, one_of(directory.processes.len()), 0.5);
+        request.take(THREAD_ID, Type::Integer, one_of(directory.threads.len()), 0.5);
+        request.take(CALL_ID, Type::Integer, 1.0 / total, 0.25);
+        request.take(TYPE, Type::Text, 0.1, 1.0);
+        request.cost = request.rows * 2.0 + scanned * 0.1;
+    }
+
+    fn scan(store: Rc<Store>, plan: Plan) -> Result<ExceptionScan, Error> {
+        let filter = Filter::new(&store, &plan);
+        let ranges = filter.scope.chunks(&store, filter.seqs.lo, i64::MAX);
+        let chunks = ranges.into_iter().flatten();
+        Ok(ExceptionScan {
+            chunks: chunks.filter(|i| store.chunks()[*i].kinds & CHANGING != 0).collect(),
+            store,
+            plan,
+            filter,
+            done: 0,
+            pending: BTreeMap::new(),
+            rows: Vec::new(),
+            given: 0,
+        })
+    }
+}
+
+type CodeTest = Box<dyn Fn(&Store, &Code) -> bool>;
+
+struct Filter {
+    scope: Scope,
+    seqs: IntSet,
+    calls: IntSet,
+    threads: IntSet,
+    types: TextSet,
+    codes: CodeFilter<CodeTest>,
+}
+
+impl Filter {
+    fn new(store: &Store, plan: &Plan) -> Filter {
+        let texts = &store.directory().texts;
+        let (codes, paths) = (IntSet::of(plan, CODE_ID), TextSet::of(plan, PATH, texts));
+        let test: Option<CodeTest> = (!codes.is_all() || !paths.is_all()).then(|| {
+            Box::new(move |_: &Store, code: &Code| {
+                codes.contains(code.code_id) && paths.contains(code.path)
+            }) as CodeTest
+        });
+        Filter {
+            scope: Scope {
+                runs: IntSet::of(plan, RUN_ID),
+                processes: IntSet::of(plan, PROCESS_ID),
+            },
+            seqs: IntSet::of(plan, SEQ),
+            calls: IntSet::of(plan, CALL_ID),
+            threads: IntSet::of(plan, THREAD_ID),
+            types: TextSet::of(plan, TYPE, texts),
+            codes: CodeFilter::new(test, false),
+        }
+    }
+
+    /// Whether an exception that passes can be raised in this chunk.
+    fn may_pass(&self, store: &Store, header: &ChunkHeader) -> bool {
+        let process = store.process(header);
+        header.kinds & RAISING != 0
+            && self.seqs.overlaps(header.first_seq, header.last_seq)
+            && header.last_seq >= self.calls.lo
+            && (self.codes.is_all()
+                || header.codes.iter().any(|number| self.codes.passes(store, process, *number)))
+    }
+
+    fn passes(&self, store: &Store, process: &Process, exception: &OpenException) -> bool {
+        let thread = || process.threads.get(&exception.thread).copied();
+        self.seqs.contains(int(exception.seq))
+            && self.calls.contains(int(exception.call_id))
+            && (self.threads.is_all() || thread().is_some_and(|id| self.threads.contains(id)))
+            && self.codes.passes(store, process, exception.site.code)
+    }
+}
+
+/// One exception.
+struct Row {
+    process_id: i64,
+    open: OpenException,
+    r#type: TextId,
+    /// `None` if the chunk it was raised in cannot be read.
+    message: Option<Box<str>>,
+}
+
+pub(in crate::sql) struct ExceptionScan {
+    store: Rc<Store>,
+    plan: Plan,
+    filter: Filter,
+    chunks: Vec<usize>,
+    done: usize,
+    /// By process, then by `seq`.
+    pending: BTreeMap<i64, FxHashMap<u64, Row>>,
+    rows: Vec<Row>,
+    given: usize,
+}
+
+impl Scan for ExceptionScan {
+    fn fill(&mut self, batch: &mut Batch) -> Result<(), Error> {
+        while self.given == self.rows.len() {
+            self.rows.clear();
+            self.given = 0;
+            self.store.progress(self.done, self.chunks.len());
+            if let Some(&index) = self.chunks.get(self.done) {
+                self.done += 1;
+                self.visit(index)?;
+            } else if let Some((_, pending)) = self.pending.pop_first() {
+                let known = pending.into_values();
+                self.rows.extend(known.filter(|row| self.filter.types.contains(row.r#type)));
+                self.rows.sort_unstable_by_key(|row| row.open.seq);
+            } else {
+                return Ok(());
+            }
+        }
+        let end = self.rows.len().min(self.given + ROWS);
+        put(&self.store, &self.plan, &self.rows[self.given..end], batch);
+        self.given = end;
+        Ok(())
+    }
+}
+
+impl ExceptionScan {
+    fn visit(&mut self, index: usize) -> Result<(), Error> {
+        let store = self.store.clone();
+        let header = &store.chunks()[index];
+        let pending = self.pending.get(&header.process_id).is_some_and(|p| !p.is_empty());
+        if !self.filter.scope.has(header) || !pending && !self.filter.may_pass(&store, header) {
+            return Ok(());
+        }
+        let pending = self.pending.entry(header.process_id).or_default();
+        let (filter, mut rows) = (&self.filter, std::mem::take(&mut self.rows));
+        let read = store.chunk(index).and_then(|chunk| {
+            let process = store.process(header);
+            let mut collect =
+                Collect { store: &store, process, chunk: &chunk, filter, pending, rows: &mut rows };
+            let calls = replay(header, &chunk, &mut collect)?;
+            collect.keep(&calls);
+            Ok(())
+        });
+        match read {
+            Ok(()) => {
+                rows.retain(|row| filter.types.contains(row.r#type));
+                self.rows = rows;
+                Ok(())
+            }
+            Err(error) => store.note(index, error),
+        }
+    }
+}
+
+/// Gathers the rows of a chunk.
+struct Collect<'a> {
+    store: &'a Store,
+    process: &'a Process,
+    chunk: &'a Chunk,
+    filter: &'a Filter,
+    pending: &'a mut FxHashMap<u64, Row>,
+    rows: &'a mut Vec<Row>,
+}
+
+impl Collect<'_> {
+    /// Notes what is not settled at the chunk's end.
+    fn keep(&mut self, calls: &calls::Calls) {
+        let on_stacks = calls.stacks().flat_map(|stack| &stack.calls);
+        let open = on_stacks.chain(calls.all_suspended()).flat_map(|call| &call.exceptions);
+        for exception in open {
+            if self.filter.passes(self.store, self.process, exception) {
+                let row = self.row(exception);
+                self.pending.insert(exception.seq, row);
+            }
+        }
+    }
+
+    /// What an exception is comes from the chunk it was raised in: later ones need not name it.
+    fn row(&mut self, open: &OpenException) -> Row {
+        let (process_id, open) = (self.process.process_id, open.clone());
+        if let Some(before) = self.pending.remove(&open.seq) {
+            return Row { open, ..before };
+        }
+        let entry = self.chunk.exception(open.exception).ok().flatten();
+        let name = entry.and_then(|e| self.process.exception_types.get(&e.exception_type));
+        Row {
+            process_id,
+            open,
+            r#type: name.copied().unwrap_or(TextId::NONE),
+            message: entry.map(|entry| entry.message.as_str().into()),
+        }
+    }
+}
+
+impl Sink for Collect<'_> {
+    fn call(&mut self, _: &OpenCall, _: u64, _: u64, _: Exit) {}
+
+    fn exception(&mut self, exception: &OpenException) {
+        if self.filter.passes(self.store, self.process, exception) {
+            let row = self.row(exception);
+            self.rows.push(row);
+        }
+    }
+
+    fn desync(&mut self, _: u64, _: u64) {}
+}
+
+fn put(store: &Store, plan: &Plan, rows: &[Row], batch: &mut Batch) {
+    batch.rows = rows.len();
+    let process = |row: &Row| &store.directory().processes[&row.process_id];
+    let code = |row: &Row| -> Option<&Code> {
+        let index = process(row).codes.get(&row.open.site.code)?;
+        Some(&store.directory().codes[*index])
+    };
+    let line = |row: &Row, site: Site| line(store, process(row), site).unwrap_or(NULL);
+    for column in (0..batch.columns.len()).filter(|column| plan.uses(*column)) {
+        let mut ints = |value: &dyn Fn(&Row) -> i64| batch.ints(column, rows.iter().map(value));
+        match column {
+            RUN_ID => ints(&|row| process(row).run_id),
+            SEQ => ints(&|row| int(row.open.seq)),
+            PROCESS_ID => ints(&|row| row.process_id),
+            THREAD_ID => {
+                ints(&|row| process(row).threads.get(&row.open.thread).copied().unwrap_or(NULL));
+            }
+            CALL_ID => ints(&|row| int(row.open.call_id)),
+            TYPE => batch.texts(column, rows.iter().map(|row| row.r#type)),
+            MESSAGE => {
+                let messages = rows.iter().map(|row| row.message.clone());
+                batch.columns[column] = Column::Owned(messages.collect());
+            }
+            CODE_ID => ints(&|row| code(row).map_or(NULL, |code| code.code_id)),
+            PATH => {
+                let path = |row| code(row).map_or(TextId::NONE, |code| code.path);
+                batch.texts(column, rows.iter().map(path));
+            }
+            LINE => ints(&|row| line(row, row.open.site)),
+            HANDLED_SEQ => ints(&|row| row.open.handled.map_or(NULL, |(seq, _)| int(seq))),
+            HANDLED_LINE => {
+                ints(&|row| row.open.handled.map_or(NULL, |(_, site)| line(row, site)));
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! The virtual tables, a file each.
+
+/// Numbers the columns of a table in the order given, which must be that of the declaration.
+macro_rules! columns {
+    ($($name:ident)*) => {
+        columns!(@number 0; $($name)*);
+        #[cfg(test)]
+        pub(in crate::sql) const COLUMNS: &[&str] = &[$(stringify!($name)),*];
+    };
+    (@number $n:expr; $name:ident $($rest:ident)*) => {
+        // Columns that are always NULL are never mentioned.
+        #[allow(dead_code)]
+        const $name: usize = $n;
+        columns!(@number $n + 1; $($rest)*);
+    };
+    (@number $n:expr;) => {};
+}
+
+mod calls;
+mod candidates;
+mod events;
+mod exceptions;
+mod replay;
+
+pub(super) use calls::Calls;
+pub(super) use events::Events;
+pub(super) use exceptions::Exceptions;
+
+/// For columns of SQL, which has no larger integers.
+fn int(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    /// The numbers used in the code are the positions in the declaration.
+    #[test]
+    fn columns_are_in_the_order_of_the_declaration() {
+        for (table, columns) in [
+            ("events", super::events::COLUMNS),
+            ("calls", super::calls::COLUMNS),
+            ("exceptions", super::exceptions::COLUMNS),
+        ] {
+            let declared = dashcam_schema::tables::find(table).expect(table).columns;
+            let declared: Vec<_> = declared.iter().map(|c| c.name.to_uppercase()).collect();
+            assert_eq!(columns, declared, "{table}");
+        }
+    }
+}

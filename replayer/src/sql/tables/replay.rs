@@ -1,0 +1,78 @@
+//! Runs the call stack machine over a chunk.
+
+use crate::store::chunk::mask;
+use crate::store::{Chunk, ChunkHeader, Error, Process, Store};
+use dashcam_schema::calls::{Calls, Event, Exit, OpenCall, OpenException, Sink, Site};
+use dashcam_schema::event::{EventKind, Place};
+
+/// Tells `sink` what ends in a chunk; gives back the stacks as they are at its end.
+///
+/// Only events that touch the stack go through the machine. Of those between, each call needs to
+/// know the last: that is where its next callee was called from.
+pub(super) fn replay(
+    header: &ChunkHeader,
+    chunk: &Chunk,
+    sink: &mut impl Sink,
+) -> Result<Calls, Error> {
+    let (kinds, places, times) = (chunk.kinds()?, chunk.places()?, chunk.times()?);
+    let (runs, exceptions) = (chunk.runs()?, chunk.exceptions()?);
+    let state = chunk.state()?;
+    let mut resumed = chunk.resumed()?.iter();
+    let mut calls = Calls::resume_from(state.stacks.clone(), state.suspended.clone());
+    let (touches, resumes) = (mask(EventKind::touches_stack), mask(EventKind::resumes));
+
+    let mut start = 0;
+    for run in &runs.runs {
+        let context = runs.contexts[run.context as usize];
+        let end = start + run.events as usize;
+        calls.set_thread(context.thread);
+        let site = |i: usize| Site { code: context.code, kind: kinds[i], place: places[i] };
+        // First event that `calls` does not know of.
+        let mut unseen = start;
+        for i in start..end {
+            if touches >> kinds[i] & 1 == 0 {
+                continue;
+            }
+            if i > unseen {
+                calls.at(site(i - 1));
+            }
+            unseen = i + 1;
+            let resumed = if resumes >> kinds[i] & 1 == 1 { resumed.next() } else { None };
+            let Some(kind) = EventKind::from_number(kinds[i]) else { continue };
+            let event = Event {
+                seq: (header.first_seq + i as i64) as u64,
+                time_ns: times[i],
+                kind,
+                place: places[i],
+                code: context.code,
+                exception: exceptions[i],
+                resumed: resumed.copied().unwrap_or(0),
+            };
+            calls.apply(&event, sink);
+        }
+        if end > unseen {
+            calls.at(site(end - 1));
+        }
+        start = end;
+    }
+    Ok(calls)
+}
+
+/// The line a site is on.
+pub(super) fn line(store: &Store, process: &Process, site: Site) -> Option<i64> {
+    let is_line = EventKind::from_number(site.kind).is_some_and(|k| k.place() == Place::Line);
+    if is_line {
+        return Some(site.place.into());
+    }
+    let code = &store.directory().codes[*process.codes.get(&site.code)?];
+    store.lines(code)?.line(site.place).map(i64::from)
+}
+
+/// Hears nothing.
+pub(super) struct Deaf;
+
+impl Sink for Deaf {
+    fn call(&mut self, _: &OpenCall, _: u64, _: u64, _: Exit) {}
+    fn exception(&mut self, _: &OpenException) {}
+    fn desync(&mut self, _: u64, _: u64) {}
+}

@@ -1,0 +1,545 @@
+//! The one adapter between [`Table`] and SQLite's virtual tables.
+//!
+//! SQLite asks for rows one at a time and for their values one at a time; tables produce
+//! [`Batch`]es. Between two batches, `xNext` counts and `xColumn` looks up, nothing else.
+//!
+//! Every callback is fenced: a panic in a table becomes an error of the statement, as it must
+//! not unwind into C. This is the only module of the replayer with `unsafe` in it.
+#![allow(unsafe_code)]
+
+use super::batch::{Batch, Column, NULL};
+use super::plan::{self, Constraint, Flags, Op, Plan, Request, Value};
+use crate::store::{Error, Store};
+use dashcam_schema::tables::{self, Type};
+use rusqlite::ffi;
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::{Rc, Weak};
+
+/// A virtual table. Its columns are those [`tables::TABLES`] declares.
+pub(super) trait Table: 'static {
+    const NAME: &'static str;
+    type Scan: Scan;
+
+    /// Takes over the constraints it can test, and says what a scan will cost. Must not use the
+    /// connection: it is busy preparing the statement.
+    fn plan(store: &Store, request: &mut Request);
+
+    /// Begins a scan.
+    fn scan(store: Rc<Store>, plan: Plan) -> Result<Self::Scan, Error>;
+}
+
+/// A scan in progress.
+pub(super) trait Scan {
+    /// Puts the next rows into `batch`, which was reset; none means the end.
+    fn fill(&mut self, batch: &mut Batch) -> Result<(), Error>;
+}
+
+/// Makes a table known to the store's connection.
+pub(super) fn register<T: Table>(store: &Rc<Store>) -> rusqlite::Result<()> {
+    let name = CString::new(T::NAME).map_err(rusqlite::Error::NulError)?;
+    let store_for_module = Box::into_raw(Box::new(Rc::downgrade(store)));
+    // SAFETY: the connection is open; SQLite copies the name, the module is static, and
+    // `drop_store` frees exactly what `Box::into_raw` gave, once, also if this call fails.
+    let code = unsafe {
+        ffi::sqlite3_create_module_v2(
+            store.connection().handle(),
+            name.as_ptr(),
+            &raw const *Adapter::<T>::MODULE,
+            store_for_module.cast(),
+            Some(drop_store),
+        )
+    };
+    if code == ffi::SQLITE_OK {
+        Ok(())
+    } else {
+        Err(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None))
+    }
+}
+
+/// # Safety
+/// `store` is what `register` passed to SQLite, and is passed here once.
+unsafe extern "C" fn drop_store(store: *mut c_void) {
+    // SAFETY: as the caller promises.
+    drop(unsafe { Box::from_raw(store.cast::<Weak<Store>>()) });
+}
+
+#[repr(C)]
+struct VirtualTable {
+    /// First, so that a pointer to it is a pointer to this.
+    base: ffi::sqlite3_vtab,
+    /// Weak, for the store owns the connection that owns this.
+    store: Weak<Store>,
+}
+
+#[repr(C)]
+struct Cursor<S> {
+    /// First, so that a pointer to it is a pointer to this.
+    base: ffi::sqlite3_vtab_cursor,
+    /// Keeps alive what texts in `batch` refer to.
+    store: Rc<Store>,
+    scan: Option<S>,
+    batch: Batch,
+    /// Index of the current row in `batch`; from `batch.rows` on, the scan is over.
+    row: usize,
+    /// Rows in the batches before.
+    rows_before: i64,
+}
+
+struct Adapter<T>(PhantomData<T>);
+
+fn failed(message: impl ToString) -> Error {
+    Error::Sqlite { path: Default::default(), message: message.to_string() }
+}
+
+/// What SQLite fills in itself.
+fn no_table() -> ffi::sqlite3_vtab {
+    let (module, message) = (std::ptr::null(), std::ptr::null_mut());
+    ffi::sqlite3_vtab { pModule: module, nRef: 0, zErrMsg: message }
+}
+
+/// Runs a callback's body; gives SQLite its result code, and its message to `table`.
+///
+/// # Safety
+/// `table` is null or a table SQLite passed in.
+unsafe fn fence(table: *mut ffi::sqlite3_vtab, body: impl FnOnce() -> Result<(), Error>) -> c_int {
+    let error = match catch_unwind(AssertUnwindSafe(body)) {
+        Ok(Ok(())) => return ffi::SQLITE_OK,
+        Ok(Err(Error::Interrupted)) => return ffi::SQLITE_INTERRUPT,
+        Ok(Err(Error::Sqlite { message, .. })) => message,
+        Ok(Err(error)) => error.to_string(),
+        Err(panic) => {
+            let message = panic.downcast_ref::<String>().map(String::as_str);
+            let message = message.or_else(|| panic.downcast_ref::<&str>().copied());
+            format!("bug in dashcam: {}", message.unwrap_or("panic"))
+        }
+    };
+    let error = CString::new(error.replace('\0', " ")).unwrap_or_default();
+    // SAFETY: `table` is live during its callback, and its message, if any, is SQLite's to free.
+    unsafe {
+        if let Some(table) = table.as_mut() {
+            ffi::sqlite3_free(table.zErrMsg.cast());
+            table.zErrMsg = ffi::sqlite3_mprintf(c"%s".as_ptr(), error.as_ptr());
+        }
+    }
+    ffi::SQLITE_ERROR
+}
+
+impl<T: Table> Adapter<T> {
+    /// Without `xCreate`: the table is there without `CREATE VIRTUAL TABLE`, and cannot be made.
+    const MODULE: &'static ffi::sqlite3_module = &ffi::sqlite3_module {
+        iVersion: 2,
+        xCreate: None,
+        xConnect: Some(Self::connect),
+        xBestIndex: Some(Self::best_index),
+        xDisconnect: Some(Self::disconnect),
+        xDestroy: None,
+        xOpen: Some(Self::open),
+        xClose: Some(Self::close),
+        xFilter: Some(Self::filter),
+        xNext: Some(Self::next),
+        xEof: Some(Self::eof),
+        xColumn: Some(Self::column),
+        xRowid: Some(Self::rowid),
+        xUpdate: None,
+        xBegin: None,
+        xSync: None,
+        xCommit: None,
+        xRollback: None,
+        xFindFunction: None,
+        xRename: None,
+        xSavepoint: None,
+        xRelease: None,
+        xRollbackTo: None,
+        xShadowName: None,
+        xIntegrity: None,
+    };
+
+    fn columns() -> &'static [tables::Column] {
+        tables::find(T::NAME).map_or(&[], |table| table.columns)
+    }
+
+    unsafe extern "C" fn connect(
+        db: *mut ffi::sqlite3,
+        store: *mut c_void,
+        _: c_int,
+        _: *const *const c_char,
+        table: *mut *mut ffi::sqlite3_vtab,
+        message: *mut *mut c_char,
+    ) -> c_int {
+        // Stands in for the table while there is none.
+        let mut base = no_table();
+        let body = || {
+            let ddl = tables::find(T::NAME).map(tables::Table::ddl).unwrap_or_default();
+            let ddl = CString::new(ddl).map_err(failed)?;
+            // SAFETY: `db` is the connection that calls us, `ddl` lives through the call.
+            let code = unsafe { ffi::sqlite3_declare_vtab(db, ddl.as_ptr()) };
+            if code != ffi::SQLITE_OK {
+                return Err(failed(format!("{} cannot be declared", T::NAME)));
+            }
+            // SAFETY: `store` is what `register` passed and `drop_store` has not yet freed.
+            let store = unsafe { &*store.cast::<Weak<Store>>() }.clone();
+            let made = Box::into_raw(Box::new(VirtualTable { base: no_table(), store }));
+            // SAFETY: SQLite passes a place for the result.
+            unsafe { *table = made.cast() };
+            Ok(())
+        };
+        // SAFETY: `base` outlives the call; its message, if any, goes on to SQLite.
+        unsafe {
+            let code = fence(&raw mut base, body);
+            *message = base.zErrMsg;
+            code
+        }
+    }
+
+    unsafe extern "C" fn disconnect(table: *mut ffi::sqlite3_vtab) -> c_int {
+        // SAFETY: made by `connect` with `Box::into_raw`; SQLite disconnects once.
+        let table = unsafe { Box::from_raw(table.cast::<VirtualTable>()) };
+        // SAFETY: there is no table any more to leave a message with.
+        unsafe {
+            fence(std::ptr::null_mut(), || {
+                drop(table);
+                Ok(())
+            })
+        }
+    }
+
+    unsafe extern "C" fn best_index(
+        table: *mut ffi::sqlite3_vtab,
+        info: *mut ffi::sqlite3_index_info,
+    ) -> c_int {
+        let body = || {
+            // SAFETY: `table` was made by `connect`.
+            let store = unsafe { &*table.cast::<VirtualTable>() }.store.upgrade();
+            let store = store.ok_or_else(|| failed("the recording is closed"))?;
+            // SAFETY: `info` is SQLite's for the length of this callback.
+            unsafe { answer(&mut *info, |request| T::plan(&store, request)) }
+        };
+        // SAFETY: `table` is SQLite's.
+        unsafe { fence(table, body) }
+    }
+
+    unsafe extern "C" fn open(
+        table: *mut ffi::sqlite3_vtab,
+        cursor: *mut *mut ffi::sqlite3_vtab_cursor,
+    ) -> c_int {
+        let body = || {
+            // SAFETY: `table` was made by `connect`.
+            let store = unsafe { &*table.cast::<VirtualTable>() }.store.upgrade();
+            let made = Box::new(Cursor::<T::Scan> {
+                base: ffi::sqlite3_vtab_cursor { pVtab: table },
+                store: store.ok_or_else(|| failed("the recording is closed"))?,
+                scan: None,
+                batch: Batch::default(),
+                row: 0,
+                rows_before: 0,
+            });
+            // SAFETY: SQLite passes a place for the result.
+            unsafe { *cursor = Box::into_raw(made).cast() };
+            Ok(())
+        };
+        // SAFETY: `table` is SQLite's.
+        unsafe { fence(table, body) }
+    }
+
+    unsafe extern "C" fn close(cursor: *mut ffi::sqlite3_vtab_cursor) -> c_int {
+        // SAFETY: made by `open` with `Box::into_raw`; SQLite closes once.
+        let cursor = unsafe { Box::from_raw(cursor.cast::<Cursor<T::Scan>>()) };
+        // SAFETY: the table outlives its cursors.
+        unsafe {
+            fence(cursor.base.pVtab, || {
+                drop(cursor);
+                Ok(())
+            })
+        }
+    }
+
+    unsafe extern "C" fn filter(
+        cursor: *mut ffi::sqlite3_vtab_cursor,
+        number: c_int,
+        text: *const c_char,
+        count: c_int,
+        values: *mut *mut ffi::sqlite3_value,
+    ) -> c_int {
+        // SAFETY: made by `open`, and SQLite uses a cursor from one place at a time.
+        let cursor = unsafe { &mut *cursor.cast::<Cursor<T::Scan>>() };
+        let table = cursor.base.pVtab;
+        let body = || {
+            // SAFETY: `text` is what `answer` put there, `values` has `count` entries.
+            let (text, values) = unsafe {
+                let values = match usize::try_from(count) {
+                    Ok(count) if count > 0 => std::slice::from_raw_parts(values, count),
+                    _ => &[],
+                };
+                (CStr::from_ptr(text), values)
+            };
+            let (used, columns) = text
+                .to_str()
+                .ok()
+                .and_then(plan::decode)
+                .filter(|(_, columns)| columns.len() == values.len())
+                .ok_or_else(|| failed("a plan that is not ours"))?;
+            let constraints = columns.into_iter().zip(values).map(|((column, op), value)| {
+                let numeric =
+                    Self::columns().get(column).is_some_and(|c| c.r#type == Type::Integer);
+                // SAFETY: `value` is SQLite's, alive and ours to read in this callback.
+                (column, op, unsafe { read(*value, op, numeric) })
+            });
+            let plan = Plan { used, flags: Flags(number), constraints: constraints.collect() };
+            cursor.scan = None;
+            cursor.row = 0;
+            cursor.rows_before = 0;
+            cursor.batch = Batch::default();
+            cursor.scan = Some(T::scan(cursor.store.clone(), plan)?);
+            cursor.fill(Self::columns().len())
+        };
+        // SAFETY: the table outlives its cursors.
+        unsafe { fence(table, body) }
+    }
+
+    unsafe extern "C" fn next(cursor: *mut ffi::sqlite3_vtab_cursor) -> c_int {
+        // SAFETY: made by `open`, and SQLite uses a cursor from one place at a time.
+        let cursor = unsafe { &mut *cursor.cast::<Cursor<T::Scan>>() };
+        cursor.row += 1;
+        if cursor.row < cursor.batch.rows {
+            return ffi::SQLITE_OK;
+        }
+        // SAFETY: the table outlives its cursors.
+        unsafe { fence(cursor.base.pVtab, || cursor.fill(Self::columns().len())) }
+    }
+
+    unsafe extern "C" fn eof(cursor: *mut ffi::sqlite3_vtab_cursor) -> c_int {
+        // SAFETY: made by `open`, and SQLite uses a cursor from one place at a time.
+        let cursor = unsafe { &*cursor.cast::<Cursor<T::Scan>>() };
+        c_int::from(cursor.row >= cursor.batch.rows)
+    }
+
+    unsafe extern "C" fn column(
+        cursor: *mut ffi::sqlite3_vtab_cursor,
+        context: *mut ffi::sqlite3_context,
+        column: c_int,
+    ) -> c_int {
+        // SAFETY: made by `open`, and SQLite uses a cursor from one place at a time.
+        let cursor = unsafe { &*cursor.cast::<Cursor<T::Scan>>() };
+        // No fence: nothing below can panic.
+        let row = cursor.row;
+        let text = match cursor.batch.columns.get(column as usize) {
+            Some(Column::Ints(ints)) => match ints.get(row) {
+                Some(&value) if value != NULL => {
+                    // SAFETY: `context` is SQLite's for this callback.
+                    unsafe { ffi::sqlite3_result_int64(context, value) };
+                    return ffi::SQLITE_OK;
+                }
+                _ => return ffi::SQLITE_OK,
+            },
+            Some(&Column::Int(value)) => {
+                // SAFETY: as above.
+                unsafe { ffi::sqlite3_result_int64(context, value) };
+                return ffi::SQLITE_OK;
+            }
+            Some(Column::Texts(texts)) => {
+                texts.get(row).and_then(|id| cursor.store.directory().texts.get(*id))
+            }
+            Some(Column::Text(id)) => cursor.store.directory().texts.get(*id),
+            Some(Column::Owned(texts)) => {
+                if let Some(Some(text)) = texts.get(row) {
+                    // SAFETY: as above; SQLite copies the text.
+                    unsafe { result(context, text, ffi::SQLITE_TRANSIENT()) };
+                }
+                return ffi::SQLITE_OK;
+            }
+            Some(Column::Null) | None => None,
+        };
+        if let Some(text) = text {
+            // SAFETY: as above. The directory never changes or drops a text, and the store that
+            // owns it closes the connection, and with it all that could hold this pointer, first.
+            unsafe { result(context, text, ffi::SQLITE_STATIC()) };
+        }
+        ffi::SQLITE_OK
+    }
+
+    unsafe extern "C" fn rowid(cursor: *mut ffi::sqlite3_vtab_cursor, rowid: *mut i64) -> c_int {
+        // SAFETY: made by `open`; SQLite passes a place for the result.
+        unsafe {
+            let cursor = &*cursor.cast::<Cursor<T::Scan>>();
+            *rowid = cursor.rows_before + cursor.row as i64;
+        }
+        ffi::SQLITE_OK
+    }
+}
+
+impl<S: Scan> Cursor<S> {
+    fn fill(&mut self, columns: usize) -> Result<(), Error> {
+        self.rows_before += self.batch.rows as i64;
+        self.row = 0;
+        self.batch.reset(columns);
+        let Some(scan) = &mut self.scan else { return Ok(()) };
+        let filled = scan.fill(&mut self.batch);
+        if filled.is_err() {
+            self.batch.rows = 0;
+        }
+        filled
+    }
+}
+
+/// # Safety
+/// `context` is SQLite's; with `SQLITE_STATIC`, `text` outlives the connection.
+unsafe fn result(
+    context: *mut ffi::sqlite3_context,
+    text: &str,
+    destructor: ffi::sqlite3_destructor_type,
+) {
+    let utf8 = ffi::SQLITE_UTF8 as u8;
+    // SAFETY: as the caller promises.
+    unsafe {
+        ffi::sqlite3_result_text64(
+            context,
+            text.as_ptr().cast(),
+            text.len() as u64,
+            destructor,
+            utf8,
+        );
+    }
+}
+
+/// Turns SQLite's question into a [`Request`], and the answer into what SQLite wants to hear.
+///
+/// # Safety
+/// Within `xBestIndex`, with its `info`.
+unsafe fn answer(
+    info: &mut ffi::sqlite3_index_info,
+    plan: impl FnOnce(&mut Request),
+) -> Result<(), Error> {
+    let offered = info.nConstraint.max(0) as usize;
+    let mut constraints = Vec::new();
+    // Which of SQLite's constraints each of ours is.
+    let mut indexes = Vec::new();
+    for i in 0..offered {
+        // SAFETY: `aConstraint` has `nConstraint` entries.
+        let constraint = unsafe { &*info.aConstraint.add(i) };
+        let op = match c_int::from(constraint.op) {
+            ffi::SQLITE_INDEX_CONSTRAINT_EQ => Op::Eq,
+            ffi::SQLITE_INDEX_CONSTRAINT_LT => Op::Lt,
+            ffi::SQLITE_INDEX_CONSTRAINT_LE => Op::Le,
+            ffi::SQLITE_INDEX_CONSTRAINT_GT => Op::Gt,
+            ffi::SQLITE_INDEX_CONSTRAINT_GE => Op::Ge,
+            _ => continue,
+        };
+        let (Ok(column), true) = (usize::try_from(constraint.iColumn), constraint.usable != 0)
+        else {
+            continue;
+        };
+        let index = i as c_int;
+        // SAFETY: `info` is SQLite's and `index` one of its constraints; the value and the name
+        // live until the callback returns.
+        let (is_in, is_text, is_binary) = unsafe {
+            let mut value = std::ptr::null_mut();
+            let known = ffi::sqlite3_vtab_rhs_value(info, index, &raw mut value) == ffi::SQLITE_OK;
+            let is_text = known && ffi::sqlite3_value_type(value) == ffi::SQLITE_TEXT;
+            let collation = ffi::sqlite3_vtab_collation(info, index);
+            let is_binary =
+                !collation.is_null() && CStr::from_ptr(collation).to_bytes() == b"BINARY";
+            (ffi::sqlite3_vtab_in(info, index, -1) != 0, is_text, is_binary)
+        };
+        let op = if is_in { Op::In } else { op };
+        constraints.push(Constraint { column, op, is_text, is_binary, taken: false, omit: false });
+        indexes.push(i);
+    }
+    let orders = info.nOrderBy.max(0) as usize;
+    let order_by = (0..orders).map(|i| {
+        // SAFETY: `aOrderBy` has `nOrderBy` entries.
+        let order = unsafe { &*info.aOrderBy.add(i) };
+        (usize::try_from(order.iColumn).unwrap_or(usize::MAX), order.desc != 0)
+    });
+    let mut request = Request {
+        constraints,
+        order_by: order_by.collect(),
+        used: info.colUsed,
+        flags: Flags::default(),
+        order_consumed: false,
+        cost: 0.0,
+        rows: 0.0,
+    };
+    plan(&mut request);
+
+    let mut arguments = 0;
+    for (constraint, i) in request.constraints.iter().zip(indexes).filter(|(c, _)| c.taken) {
+        arguments += 1;
+        // SAFETY: `aConstraintUsage` has `nConstraint` entries.
+        unsafe {
+            if constraint.op == Op::In {
+                ffi::sqlite3_vtab_in(info, i as c_int, 1);
+            }
+            let usage = &mut *info.aConstraintUsage.add(i);
+            usage.argvIndex = arguments;
+            usage.omit = u8::from(constraint.omit);
+        }
+    }
+    let text = CString::new(request.encode()).map_err(failed)?;
+    // SAFETY: SQLite frees what it allocated, as told.
+    unsafe {
+        info.idxStr = ffi::sqlite3_mprintf(c"%s".as_ptr(), text.as_ptr());
+    }
+    if info.idxStr.is_null() {
+        return Err(failed("out of memory"));
+    }
+    info.needToFreeIdxStr = 1;
+    info.idxNum = request.flags.0;
+    info.orderByConsumed = c_int::from(request.order_consumed);
+    info.estimatedCost = request.cost.max(1.0);
+    info.estimatedRows = (request.rows as i64).max(1);
+    Ok(())
+}
+
+/// What a constraint compares with.
+///
+/// # Safety
+/// `value` was passed to `xFilter` for a constraint with this operator.
+unsafe fn read(value: *mut ffi::sqlite3_value, op: Op, numeric: bool) -> Vec<Value> {
+    if op != Op::In {
+        // SAFETY: as the caller promises.
+        return vec![unsafe { read_one(value, numeric) }];
+    }
+    let mut values = Vec::new();
+    let mut one = std::ptr::null_mut();
+    // SAFETY: `answer` asked for all values of this constraint at once.
+    unsafe {
+        let mut code = ffi::sqlite3_vtab_in_first(value, &raw mut one);
+        while code == ffi::SQLITE_OK && !one.is_null() {
+            values.push(read_one(one, numeric));
+            code = ffi::sqlite3_vtab_in_next(value, &raw mut one);
+        }
+    }
+    values
+}
+
+/// # Safety
+/// `value` is a live value of SQLite's.
+unsafe fn read_one(value: *mut ffi::sqlite3_value, numeric: bool) -> Value {
+    // SAFETY: as the caller promises; text and length are asked for in the order that keeps
+    // the pointer valid.
+    unsafe {
+        let r#type = if numeric {
+            ffi::sqlite3_value_numeric_type(value)
+        } else {
+            ffi::sqlite3_value_type(value)
+        };
+        match r#type {
+            ffi::SQLITE_NULL => Value::Null,
+            ffi::SQLITE_INTEGER => Value::Integer(ffi::sqlite3_value_int64(value)),
+            ffi::SQLITE_FLOAT => Value::Real(ffi::sqlite3_value_double(value)),
+            ffi::SQLITE_TEXT => {
+                let text = ffi::sqlite3_value_text(value);
+                let length = ffi::sqlite3_value_bytes(value).max(0) as usize;
+                if text.is_null() {
+                    return Value::Blob;
+                }
+                // Not UTF-8: as good as a blob, SQLite compares it itself.
+                str::from_utf8(std::slice::from_raw_parts(text, length))
+                    .map_or(Value::Blob, |text| Value::Text(text.to_owned()))
+            }
+            _ => Value::Blob,
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! One chunk's events, a vector per column, each decoded when first asked for.
+//!
+//! Columns that only some events have are spread out to one entry per event, so that a reader can
+//! take any event by its index.
+
+use super::Error;
+use super::chunks::ChunkHeader;
+use dashcam_schema::FormatError;
+use dashcam_schema::chunk::{self, Context, ExceptionEntry, OpenChunk, Run, State, has_target};
+use dashcam_schema::event::EventKind;
+use std::cell::OnceCell;
+use std::path::PathBuf;
+use std::rc::Rc;
+
+/// In a column that was spread out: this event has no entry.
+pub const NONE: u32 = u32::MAX;
+
+/// Runs of events of one context, and the contexts.
+pub struct Runs {
+    pub runs: Vec<Run>,
+    pub contexts: Vec<Context>,
+}
+
+/// The events of one chunk.
+pub struct Chunk {
+    path: Rc<PathBuf>,
+    chunk_id: i64,
+    bytes: Vec<u8>,
+    kinds: OnceCell<Vec<u8>>,
+    places: OnceCell<Vec<u32>>,
+    runs: OnceCell<Runs>,
+    /// Index of each event's context.
+    contexts: OnceCell<Vec<u32>>,
+    targets: OnceCell<Vec<u32>>,
+    times: OnceCell<Vec<u64>>,
+    callables: OnceCell<Vec<u32>>,
+    exceptions: OnceCell<Vec<u32>>,
+    resumed: OnceCell<Vec<u64>>,
+    state: OnceCell<State>,
+}
+
+/// One method per column: decodes it the first time, and fails each time if it is damaged.
+macro_rules! columns {
+    ($($(#[$doc:meta])* $name:ident: $type:ty = $decode:expr;)*) => {
+        $($(#[$doc])*
+        pub fn $name(&self) -> Result<&$type, Error> {
+            if let Some(column) = self.$name.get() {
+                return Ok(column);
+            }
+            let decode: fn(&Chunk, &OpenChunk<'_>) -> Result<_, Error> = $decode;
+            let column = decode(self, &self.open()?)?;
+            Ok(self.$name.get_or_init(|| column))
+        })*
+    };
+}
+
+impl Chunk {
+    pub(super) fn new(
+        path: Rc<PathBuf>,
+        header: &ChunkHeader,
+        bytes: Vec<u8>,
+    ) -> Result<Chunk, Error> {
+        let chunk = Chunk {
+            path,
+            chunk_id: header.chunk_id,
+            bytes,
+            kinds: OnceCell::new(),
+            places: OnceCell::new(),
+            runs: OnceCell::new(),
+            contexts: OnceCell::new(),
+            targets: OnceCell::new(),
+            times: OnceCell::new(),
+            callables: OnceCell::new(),
+            exceptions: OnceCell::new(),
+            resumed: OnceCell::new(),
+            state: OnceCell::new(),
+        };
+        if chunk.open()?.events() != header.events {
+            return Err(chunk.invalid("chunk header", "holds another number of events"));
+        }
+        Ok(chunk)
+    }
+
+    fn open(&self) -> Result<OpenChunk<'_>, Error> {
+        chunk::open(&self.bytes).map_err(|source| self.error(source))
+    }
+
+    fn error(&self, source: FormatError) -> Error {
+        Error::Chunk { path: self.path.to_path_buf(), chunk: self.chunk_id, source }
+    }
+
+    fn invalid(&self, part: &'static str, what: &str) -> Error {
+        self.error(FormatError::Invalid { part, offset: 0, what: what.to_owned() })
+    }
+
+    columns! {
+        /// Number of each event's kind.
+        kinds: Vec<u8> = |chunk, open| open.kinds().map_err(|e| chunk.error(e));
+        /// Each event's place: a code unit, or for LINE a line.
+        places: Vec<u32> = |chunk, open| open.places().map_err(|e| chunk.error(e));
+        /// Runs and contexts.
+        runs: Runs = |chunk, open| {
+            let (runs, contexts) = open.runs().map_err(|e| chunk.error(e))?;
+            Ok(Runs { runs, contexts })
+        };
+        /// Index of each event's context.
+        contexts: Vec<u32> = |chunk, open| {
+            let mut contexts = Vec::with_capacity(open.events());
+            for run in &chunk.runs()?.runs {
+                contexts.resize(contexts.len() + run.events as usize, run.context);
+            }
+            Ok(contexts)
+        };
+        /// Each event's target in code units, or [`NONE`].
+        targets: Vec<u32> = |chunk, open| {
+            let targets = open.targets().map_err(|e| chunk.error(e))?;
+            chunk.spread("column of targets", &targets, has_target)
+        };
+        /// Each event's time, in nanoseconds since the run began.
+        times: Vec<u64> = |chunk, open| {
+            let deltas = open.times().map_err(|e| chunk.error(e))?;
+            let (mut now, mut next) = (open.first_ns(), 0);
+            let timed = mask(EventKind::is_timed);
+            let mut times = Vec::with_capacity(open.events());
+            for kind in chunk.kinds()? {
+                if timed >> kind & 1 == 1 {
+                    now = now.saturating_add(deltas.get(next).copied().unwrap_or(0));
+                    next += 1;
+                }
+                times.push(now);
+            }
+            if next == deltas.len() { Ok(times) } else { Err(chunk.misfit("column of times")) }
+        };
+        /// Number of each event's callable, or [`NONE`].
+        callables: Vec<u32> = |chunk, open| {
+            let callables = open.callables().map_err(|e| chunk.error(e))?;
+            chunk.spread("column of callables", &callables, EventKind::has_callable)
+        };
+        /// Number of each event's exception, or [`NONE`].
+        exceptions: Vec<u32> = |chunk, open| {
+            let exceptions = open.exceptions().map_err(|e| chunk.error(e))?;
+            chunk.spread("column of exceptions", &exceptions, EventKind::has_exception)
+        };
+        /// For each event that resumes, in order: the call it goes on in.
+        resumed: Vec<u64> = |chunk, open| {
+            let resumed = open.resumed().map_err(|e| chunk.error(e))?;
+            let mask = mask(EventKind::resumes);
+            let wanted = chunk.kinds()?.iter().filter(|kind| mask >> **kind & 1 == 1).count();
+            if resumed.len() == wanted {
+                Ok(resumed)
+            } else {
+                Err(chunk.misfit("column of resumed calls"))
+            }
+        };
+        /// What the chunk begins with.
+        state: State = |chunk, open| open.state().map_err(|e| chunk.error(e));
+    }
+
+    fn misfit(&self, part: &'static str) -> Error {
+        self.invalid(part, "does not fit the kinds")
+    }
+
+    fn spread(
+        &self,
+        part: &'static str,
+        values: &[u32],
+        has: fn(EventKind) -> bool,
+    ) -> Result<Vec<u32>, Error> {
+        let mask = mask(has);
+        let mut next = 0;
+        let mut spread = Vec::with_capacity(self.kinds()?.len());
+        for kind in self.kinds()? {
+            let has = mask >> kind & 1 == 1;
+            spread.push(if has { values.get(next).copied().unwrap_or(NONE) } else { NONE });
+            next += usize::from(has);
+        }
+        if next == values.len() { Ok(spread) } else { Err(self.misfit(part)) }
+    }
+
+    /// What the chunk knows of the exception with this number.
+    pub fn exception(&self, number: u32) -> Result<Option<&ExceptionEntry>, Error> {
+        let entries = &self.state()?.exceptions;
+        Ok(entries.binary_search_by_key(&number, |e| e.number).ok().map(|i| &entries[i]))
+    }
+
+    /// All columns and their cross-checks.
+    pub fn verify(&self) -> Result<chunk::Columns, Error> {
+        self.open()?.columns().map_err(|source| self.error(source))
+    }
+
+    /// Memory it takes now.
+    pub(super) fn size(&self) -> usize {
+        let words = |column: &OnceCell<Vec<u32>>| column.get().map_or(0, Vec::len) * 4;
+        let longs = |column: &OnceCell<Vec<u64>>| column.get().map_or(0, Vec::len) * 8;
+        let runs = self.runs.get().map_or(0, |r| (r.runs.len() + r.contexts.len()) * 8);
+        // Calls on a stack take some 150 bytes each; few chunks begin with many.
+        let state = self.state.get().map_or(0, |state| {
+            let calls = state.stacks.iter().map(|s| s.calls.len()).sum::<usize>();
+            (calls + state.suspended.len() + state.exceptions.len()) * 150
+        });
+        let words = words(&self.places)
+            + words(&self.contexts)
+            + words(&self.targets)
+            + words(&self.callables)
+            + words(&self.exceptions);
+        let longs = longs(&self.times) + longs(&self.resumed);
+        self.bytes.len() + self.kinds.get().map_or(0, Vec::len) + words + longs + runs + state
+    }
+}
+
+/// Bit per kind that `has` holds for.
+pub fn mask(has: impl Fn(EventKind) -> bool) -> u32 {
+    (0..EventKind::LIMIT)
+        .filter_map(EventKind::from_number)
+        .filter(|kind| has(*kind))
+        .fold(0, |mask, kind| mask | 1 << kind.number())
+}

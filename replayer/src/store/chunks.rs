@@ -1,0 +1,109 @@
+//! The rows of `chunks` without their data: what a scan can decide by without decompressing.
+
+use super::Directory;
+use dashcam_schema::chunk::EVENTS_MAX;
+use rusqlite::{Connection, Row};
+
+/// One row of `chunks`.
+#[derive(Debug)]
+pub struct ChunkHeader {
+    pub chunk_id: i64,
+    pub run_id: i64,
+    pub process_id: i64,
+    pub first_seq: i64,
+    /// `first_seq + events - 1`
+    pub last_seq: i64,
+    pub events: usize,
+    pub first_ns: i64,
+    pub last_ns: i64,
+    /// Bit per event kind that occurs.
+    pub kinds: u32,
+    /// Numbers of its threads and code objects, ascending.
+    pub threads: Box<[u32]>,
+    pub codes: Box<[u32]>,
+}
+
+/// The chunks of all runs, by run and position.
+#[derive(Default)]
+pub(super) struct Headers {
+    pub(super) chunks: Vec<ChunkHeader>,
+    /// Chunks whose row makes no sense: id and what is wrong.
+    pub(super) impossible: Vec<(i64, String)>,
+}
+
+impl Headers {
+    pub(super) fn load(
+        connection: &Connection,
+        directory: &Directory,
+    ) -> rusqlite::Result<Headers> {
+        let sql = "SELECT chunk_id, run_id, process_id, first_seq, event_count, first_ns, last_ns,
+                          kinds, threads, codes
+                   FROM chunks ORDER BY run_id, first_seq";
+        let mut statement = connection.prepare(sql)?;
+        let mut rows = statement.query([])?;
+        let mut headers = Headers::default();
+        let mut end = (i64::MIN, 0);
+        while let Some(row) = rows.next()? {
+            let chunk_id = row.get(0)?;
+            match header(row) {
+                Ok(chunk) if directory.run_of(chunk.process_id) != Some(chunk.run_id) => {
+                    let what = format!("no process {} in run {}", chunk.process_id, chunk.run_id);
+                    headers.impossible.push((chunk_id, what));
+                }
+                Ok(chunk) if (chunk.run_id, chunk.first_seq) > end => {
+                    end = (chunk.run_id, chunk.last_seq);
+                    headers.chunks.push(chunk);
+                }
+                Ok(chunk) => headers.impossible.push((
+                    chunk_id,
+                    format!("events {}.. overlap the chunk before", chunk.first_seq),
+                )),
+                Err(what) => headers.impossible.push((chunk_id, what)),
+            }
+        }
+        Ok(headers)
+    }
+}
+
+fn header(row: &Row<'_>) -> Result<ChunkHeader, String> {
+    let integer = |column: usize, name: &str, max: i64| {
+        let value: i64 = row.get(column).map_err(|_| format!("{name} is not a number"))?;
+        if (0..=max).contains(&value) { Ok(value) } else { Err(format!("{name} is {value}")) }
+    };
+    let numbers = |column: usize, name: &str| {
+        let value = row.get_ref(column).map_err(|_| format!("no {name}"))?;
+        let bytes = value.as_blob().map_err(|_| format!("{name} is not a blob"))?;
+        let (numbers, rest) = bytes.as_chunks::<4>();
+        let numbers: Box<[u32]> = numbers.iter().map(|n| u32::from_le_bytes(*n)).collect();
+        if rest.is_empty() && numbers.is_sorted() {
+            Ok(numbers)
+        } else {
+            Err(format!("{name} is not a list of ascending numbers"))
+        }
+    };
+    let first_seq = integer(3, "first_seq", i64::MAX >> 1)?;
+    let events = integer(4, "event_count", EVENTS_MAX as i64)?;
+    if events == 0 {
+        return Err("event_count is 0".to_owned());
+    }
+    Ok(ChunkHeader {
+        chunk_id: integer(0, "chunk_id", i64::MAX)?,
+        run_id: integer(1, "run_id", i64::MAX)?,
+        process_id: integer(2, "process_id", i64::MAX)?,
+        first_seq,
+        last_seq: first_seq + events - 1,
+        events: events as usize,
+        first_ns: integer(5, "first_ns", i64::MAX)?,
+        last_ns: integer(6, "last_ns", i64::MAX)?,
+        kinds: integer(7, "kinds", u32::MAX.into())? as u32,
+        threads: numbers(8, "threads")?,
+        codes: numbers(9, "codes")?,
+    })
+}
+
+impl ChunkHeader {
+    /// Whether any of these numbers, ascending, is among its code objects.
+    pub fn has_code(&self, numbers: impl IntoIterator<Item = u32>) -> bool {
+        numbers.into_iter().any(|number| self.codes.binary_search(&number).is_ok())
+    }
+}

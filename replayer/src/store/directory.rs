@@ -1,0 +1,196 @@
+//! What the numbers in chunks stand for: threads, code objects, names.
+//!
+//! Chunks number things per process; users see the ids of the tables. Everything here is read
+//! when the file is opened and does not change afterwards, except line tables, which are decoded
+//! when first asked for.
+
+use super::texts::{TextId, Texts};
+use dashcam_schema::bytecode::lines::LineTable;
+use dashcam_schema::event::EventKind;
+use rusqlite::{Connection, Row};
+use rustc_hash::FxHashMap;
+use std::cell::OnceCell;
+
+/// Index into [`Directory::codes`].
+pub type CodeIndex = usize;
+
+/// A row of `code_objects`.
+pub struct Code {
+    pub code_id: i64,
+    pub path: TextId,
+    pub qualname: TextId,
+    first_line: u32,
+    lines: OnceCell<LineTable>,
+}
+
+/// A row of `threads`.
+pub struct Thread {
+    pub thread_id: i64,
+    pub name: Option<String>,
+}
+
+/// One process, with what its chunks' numbers stand for.
+pub struct Process {
+    pub process_id: i64,
+    pub run_id: i64,
+    pub threads: FxHashMap<u32, i64>,
+    pub codes: FxHashMap<u32, CodeIndex>,
+    pub callables: FxHashMap<u32, TextId>,
+    pub exception_types: FxHashMap<u32, TextId>,
+    /// Names of event kinds by number; [`TextId::NONE`] where no kind has it.
+    pub kinds: [TextId; EventKind::LIMIT as usize],
+}
+
+/// Everything that is named in a recording.
+#[derive(Default)]
+pub struct Directory {
+    pub runs: Vec<i64>,
+    pub processes: FxHashMap<i64, Process>,
+    pub codes: Vec<Code>,
+    pub threads: FxHashMap<i64, Thread>,
+    pub texts: Texts,
+    code_by_id: FxHashMap<i64, CodeIndex>,
+}
+
+impl Directory {
+    pub(super) fn load(connection: &Connection) -> rusqlite::Result<Directory> {
+        let mut directory = Directory::default();
+        let known = EventKind::known().map(|kind| kind.name().unwrap_or_default());
+        let known: Vec<TextId> = known.map(|name| directory.texts.intern(name)).collect();
+        let mut kinds = [TextId::NONE; EventKind::LIMIT as usize];
+        kinds[..known.len()].copy_from_slice(&known);
+        // What `calls.exit` says.
+        for word in ["return", "unwind", "open"] {
+            directory.texts.intern(word);
+        }
+
+        each(connection, "SELECT run_id FROM runs ORDER BY run_id", |row| {
+            directory.runs.push(row.get(0)?);
+            Ok(())
+        })?;
+        each(connection, "SELECT process_id, run_id FROM processes", |row| {
+            let process = Process {
+                process_id: row.get(0)?,
+                run_id: row.get(1)?,
+                threads: FxHashMap::default(),
+                codes: FxHashMap::default(),
+                callables: FxHashMap::default(),
+                exception_types: FxHashMap::default(),
+                kinds,
+            };
+            directory.processes.insert(process.process_id, process);
+            Ok(())
+        })?;
+        each(connection, "SELECT process_id, number, thread_id, name FROM threads", |row| {
+            let thread_id = row.get(2)?;
+            directory.named(row, |process, number, _| {
+                process.threads.insert(number, thread_id);
+            })?;
+            let name = row.get_ref(3)?.as_bytes_or_null().unwrap_or_default();
+            let name = name.map(|name| String::from_utf8_lossy(name).into_owned());
+            directory.threads.insert(thread_id, Thread { thread_id, name });
+            Ok(())
+        })?;
+        let sql = "SELECT process_id, number, code_id, path, qualname, first_line
+                   FROM code_objects ORDER BY code_id";
+        each(connection, sql, |row| {
+            let index = directory.codes.len();
+            let code = Code {
+                code_id: row.get(2)?,
+                path: directory.texts.intern(&text(row, 3)?),
+                qualname: directory.texts.intern(&text(row, 4)?),
+                first_line: row.get::<_, i64>(5)?.try_into().unwrap_or(0),
+                lines: OnceCell::new(),
+            };
+            directory.code_by_id.insert(code.code_id, index);
+            directory.codes.push(code);
+            directory.named(row, |process, number, _| {
+                process.codes.insert(number, index);
+            })
+        })?;
+        each(connection, "SELECT process_id, number, name FROM callables", |row| {
+            let name = text(row, 2)?;
+            directory.named(row, |process, number, texts| {
+                process.callables.insert(number, texts.intern(&name));
+            })
+        })?;
+        each(connection, "SELECT process_id, number, name FROM exception_types", |row| {
+            let name = text(row, 2)?;
+            directory.named(row, |process, number, texts| {
+                process.exception_types.insert(number, texts.intern(&name));
+            })
+        })?;
+        each(connection, "SELECT process_id, number, name FROM event_kinds", |row| {
+            let name = text(row, 2)?;
+            directory.named(row, |process, number, texts| {
+                // The first numbers are fixed; a recording cannot rename them.
+                if number >= EventKind::KNOWN.into()
+                    && let Some(kind) = process.kinds.get_mut(number as usize)
+                {
+                    *kind = texts.intern(&name);
+                }
+            })
+        })?;
+        Ok(directory)
+    }
+
+    /// Calls `put` with the process in column 0 and the number in column 1, if they make sense.
+    fn named(
+        &mut self,
+        row: &Row<'_>,
+        put: impl FnOnce(&mut Process, u32, &mut Texts),
+    ) -> rusqlite::Result<()> {
+        let (process, number): (i64, i64) = (row.get(0)?, row.get(1)?);
+        if let (Some(process), Ok(number)) =
+            (self.processes.get_mut(&process), u32::try_from(number))
+        {
+            put(process, number, &mut self.texts);
+        }
+        Ok(())
+    }
+
+    /// The run a process belongs to.
+    pub fn run_of(&self, process_id: i64) -> Option<i64> {
+        self.processes.get(&process_id).map(|process| process.run_id)
+    }
+
+    /// The code object with this `code_id`.
+    pub fn code(&self, code_id: i64) -> Option<&Code> {
+        self.code_by_id.get(&code_id).map(|index| &self.codes[*index])
+    }
+}
+
+impl Code {
+    /// The lines, if they were read before.
+    pub(super) fn lines(&self) -> Option<&LineTable> {
+        self.lines.get()
+    }
+
+    /// Reads and decodes the line table.
+    pub(super) fn read_lines(&self, connection: &Connection) -> rusqlite::Result<&LineTable> {
+        let sql = "SELECT line_table FROM code_objects WHERE code_id = ?";
+        let table = connection.query_row(sql, [self.code_id], |row| {
+            Ok(row.get_ref(0)?.as_bytes().map(<[u8]>::to_vec).unwrap_or_default())
+        })?;
+        Ok(self.lines.get_or_init(|| LineTable::decode(&table, self.first_line)))
+    }
+}
+
+fn each(
+    connection: &Connection,
+    sql: &str,
+    mut visit: impl FnMut(&Row<'_>) -> rusqlite::Result<()>,
+) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare(sql)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        visit(row)?;
+    }
+    Ok(())
+}
+
+/// A text column. Bytes that are not UTF-8 are replaced, not refused.
+fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<String> {
+    let value = row.get_ref(column)?;
+    Ok(String::from_utf8_lossy(value.as_bytes_or_null().ok().flatten().unwrap_or(b"")).into_owned())
+}

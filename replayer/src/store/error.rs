@@ -1,0 +1,55 @@
+//! What can go wrong with a file, each worth its own sentence.
+
+use dashcam_schema::FormatError;
+use std::path::PathBuf;
+
+/// Why a recording, or a part of it, cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    #[error("{}: no such file", path.display())]
+    NotFound { path: PathBuf },
+    #[error("{}: {source}", path.display())]
+    Io { path: PathBuf, source: std::io::Error },
+    /// The first bytes are not those of an SQLite file.
+    #[error("{}: not a database, so not a dashcam recording{}", path.display(), hint)]
+    NotADatabase { path: PathBuf, hint: &'static str },
+    /// Another program's database, or a format this build does not read.
+    #[error("{}: {source}", path.display())]
+    Format { path: PathBuf, source: FormatError },
+    #[error("{}: truncated: {found} bytes of {expected}", path.display())]
+    Truncated { path: PathBuf, found: u64, expected: u64 },
+    /// SQLite found its own structures damaged.
+    #[error("{}: damaged: {message}", path.display())]
+    Corrupt { path: PathBuf, message: String },
+    #[error("{}: {message}", path.display())]
+    Sqlite { path: PathBuf, message: String },
+    #[error("{}: chunk {chunk}: {source}", path.display())]
+    Chunk { path: PathBuf, chunk: i64, source: FormatError },
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl Error {
+    /// What an error of SQLite's means for this file.
+    pub fn from_sqlite(path: &std::path::Path, error: &rusqlite::Error) -> Error {
+        use rusqlite::ErrorCode as Code;
+        let path = path.to_owned();
+        let message = message(error);
+        match error.sqlite_error_code() {
+            Some(Code::DatabaseCorrupt) => Error::Corrupt { path, message },
+            Some(Code::NotADatabase) => Error::NotADatabase { path, hint: "" },
+            Some(Code::OperationInterrupted) => Error::Interrupted,
+            _ => Error::Sqlite { path, message },
+        }
+    }
+}
+
+/// SQLite's own words, without the result code rusqlite puts around them.
+pub fn message(error: &rusqlite::Error) -> String {
+    match error {
+        rusqlite::Error::SqliteFailure(_, Some(message)) => message.clone(),
+        rusqlite::Error::SqlInputError { msg, .. } => msg.clone(),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,191 @@
+//! Here is a file; give me what is in it.
+//!
+//! Opening reads the names and the chunks' headers (milliseconds for 100 million events). A
+//! chunk's events are read when asked for: about a millisecond for the first column of 131,072
+//! events, nothing while it is in the cache.
+
+mod cache;
+pub mod chunk;
+mod chunks;
+pub mod directory;
+mod error;
+mod open;
+pub mod texts;
+
+pub use chunk::Chunk;
+pub use chunks::ChunkHeader;
+pub use directory::{Code, Directory, Process};
+pub use error::{Error, message};
+
+use dashcam_schema::FormatError;
+use dashcam_schema::bytecode::lines::LineTable;
+use dashcam_schema::loss::LossKind;
+use rusqlite::{Connection, OptionalExtension as _};
+use rustc_hash::FxHashSet;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+/// Told how far a scan is: chunks done, chunks in all.
+pub type Progress = Box<dyn Fn(usize, usize)>;
+
+/// An open recording, seen as it was when it was opened.
+pub struct Store {
+    // First, so that it is closed first: its statements may point at texts of the directory.
+    connection: Connection,
+    path: Rc<PathBuf>,
+    directory: Directory,
+    chunks: Vec<ChunkHeader>,
+    cache: RefCell<cache::Cache>,
+    decoded: Cell<u64>,
+    /// By chunk id, a line for each that could not be read.
+    damage: RefCell<BTreeMap<i64, String>>,
+    /// Runs with a loss of kind desync.
+    desynced: FxHashSet<i64>,
+    progress: RefCell<Option<Progress>>,
+}
+
+impl Store {
+    /// Opens a recording for reading.
+    ///
+    /// # Errors
+    /// One variant of [`Error`] for each thing that can be wrong with the file.
+    pub fn open(path: &Path) -> Result<Store, Error> {
+        let connection = open::connect(path)?;
+        let explain = |error| Error::from_sqlite(path, &error);
+        let directory = Directory::load(&connection).map_err(explain)?;
+        let headers = chunks::Headers::load(&connection, &directory).map_err(explain)?;
+        let sql = "SELECT DISTINCT run_id FROM losses WHERE kind = ?";
+        let desynced = connection
+            .prepare(sql)
+            .and_then(|mut rows| {
+                rows.query_map([LossKind::Desync.name()], |row| row.get(0))?.collect()
+            })
+            .map_err(explain)?;
+        let store = Store {
+            connection,
+            path: Rc::new(path.to_owned()),
+            directory,
+            chunks: headers.chunks,
+            cache: RefCell::default(),
+            decoded: Cell::new(0),
+            damage: RefCell::default(),
+            desynced,
+            progress: RefCell::default(),
+        };
+        for (chunk, what) in headers.impossible {
+            let path = store.path().display();
+            let line = format!("{path}: chunk {chunk}: {what}; its events are unavailable");
+            store.damage.borrow_mut().insert(chunk, line);
+        }
+        Ok(store)
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The connection all reading goes through. In a read transaction.
+    pub fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// What the numbers in chunks stand for.
+    pub fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    /// All chunks, by run and position. Those whose row makes no sense are left out and noted.
+    pub fn chunks(&self) -> &[ChunkHeader] {
+        &self.chunks
+    }
+
+    /// The process a chunk belongs to.
+    pub fn process(&self, header: &ChunkHeader) -> &Process {
+        // Invariant: `open` left out chunks of unknown processes.
+        &self.directory.processes[&header.process_id]
+    }
+
+    /// Runs in which a call stack did not fit an event.
+    pub fn desynced_runs(&self) -> FxHashSet<i64> {
+        self.desynced.clone()
+    }
+
+    /// The chunk with this index in [`Store::chunks`].
+    pub fn chunk(&self, index: usize) -> Result<Rc<Chunk>, Error> {
+        if self.connection.is_interrupted() {
+            return Err(Error::Interrupted);
+        }
+        if let Some(chunk) = self.cache.borrow_mut().get(index) {
+            return Ok(chunk);
+        }
+        let header = &self.chunks[index];
+        let sql = "SELECT data FROM chunks WHERE chunk_id = ?";
+        let bytes: Option<Vec<u8>> = self
+            .connection
+            .query_row(sql, [header.chunk_id], |row| row.get(0))
+            .optional()
+            .map_err(|error| match Error::from_sqlite(&self.path, &error) {
+                Error::Interrupted => Error::Interrupted,
+                _ => self.unreadable(header.chunk_id, message(&error)),
+            })?;
+        let bytes = bytes.ok_or_else(|| self.unreadable(header.chunk_id, "no data".to_owned()))?;
+        self.decoded.set(self.decoded.get() + 1);
+        let chunk = Rc::new(Chunk::new(self.path.clone(), header, bytes)?);
+        self.cache.borrow_mut().put(index, chunk.clone());
+        Ok(chunk)
+    }
+
+    fn unreadable(&self, chunk: i64, what: String) -> Error {
+        let source = FormatError::Invalid { part: "data", offset: 0, what };
+        Error::Chunk { path: self.path.to_path_buf(), chunk, source }
+    }
+
+    /// How many chunks were read from the file so far.
+    pub fn chunks_decoded(&self) -> u64 {
+        self.decoded.get()
+    }
+
+    /// The lines of a code object; none if they cannot be read, which is noted.
+    pub fn lines<'a>(&self, code: &'a Code) -> Option<&'a LineTable> {
+        code.lines().or_else(|| {
+            code.read_lines(&self.connection)
+                .inspect_err(|error| {
+                    let (path, message) = (self.path.display(), message(error));
+                    let line = format!("{path}: code object {}: {message}", code.code_id);
+                    // Code objects and chunks are told apart by sign.
+                    self.damage.borrow_mut().insert(-code.code_id, line);
+                })
+                .ok()
+        })
+    }
+
+    /// Takes note of a damaged chunk, so that who asked can be told; passes on what is not one.
+    pub fn note(&self, index: usize, error: Error) -> Result<(), Error> {
+        let Error::Chunk { .. } = error else { return Err(error) };
+        let header = &self.chunks[index];
+        let (first, last) = (header.first_seq, header.last_seq);
+        let line = format!("{error}; events {first}..{last} unavailable, the rest is readable");
+        self.damage.borrow_mut().entry(header.chunk_id).or_insert(line);
+        Ok(())
+    }
+
+    /// A sentence for each damaged chunk that was met so far.
+    pub fn damage(&self) -> Vec<String> {
+        self.damage.borrow().values().cloned().collect()
+    }
+
+    /// Has scans tell how far they are.
+    pub fn set_progress(&self, progress: Option<Progress>) {
+        *self.progress.borrow_mut() = progress;
+    }
+
+    /// Tells how far a scan is.
+    pub fn progress(&self, done: usize, of: usize) {
+        if let Some(progress) = &*self.progress.borrow() {
+            progress(done, of);
+        }
+    }
+}
