@@ -98,11 +98,10 @@ def start(db="dashcam.db", *, include=(), exclude=(), no_stdlib=False):
                 reason = b"".join(iter(lambda: ours.recv(4096), b"")).decode(errors="replace")
                 process.wait()
                 raise DashcamError(reason or "the recorder process ended before it was ready")
-            ring_for_shim, ring = ring, -1
+            descriptors, ring = (ring, _os.dup(ours.fileno())), -1
             try:
                 _shim.start(
-                    ring_for_shim,
-                    _os.dup(ours.fileno()),
+                    *descriptors,
                     process.pid,
                     _strings(include),
                     _strings(exclude),

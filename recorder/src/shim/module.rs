@@ -12,7 +12,7 @@ use pyo3::exceptions::{PyOSError, PyRuntimeError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use std::fs::File;
-use std::os::fd::{FromRawFd, IntoRawFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::Mutex;
 
 /// Between `boot` and the program's first frame.
@@ -72,7 +72,8 @@ mod _shim {
         Ok(file.into_raw_fd())
     }
 
-    /// Starts recording this process, into a ring that a recorder process drains.
+    /// Starts recording this process, into a ring that a recorder process drains. Both descriptors
+    /// are taken over, and closed whatever happens.
     #[pyfunction]
     #[allow(clippy::too_many_arguments)]
     fn start(
@@ -90,8 +91,9 @@ mod _shim {
         }
         let filter = Filter { include, exclude, no_stdlib };
         let boot = Boot { ring_fd, control_fd, recorder_pid, filter, package, python_path: None };
+        let descriptors = Descriptors::of(&boot);
         monitoring::take_tool(py)?;
-        begin(py, &boot, true).inspect_err(|_| {
+        begin(py, &boot, &descriptors, true).inspect_err(|_| {
             let _ = monitoring::release_tool(py);
         })
     }
@@ -124,27 +126,44 @@ mod _shim {
 pub(super) fn begin_program(py: Python<'_>) -> PyResult<()> {
     let prepared = PREPARED.lock().ok().and_then(|mut prepared| prepared.take());
     let Some(boot) = prepared else { return Ok(()) };
-    begin(py, &boot, false).inspect_err(|error| {
+    let descriptors = Descriptors::of(&boot);
+    begin(py, &boot, &descriptors, false).inspect_err(|error| {
         let mut message = vec![REFUSED];
         message.extend_from_slice(error.value(py).to_string().as_bytes());
         // SAFETY: a buffer of that length.
-        unsafe { libc::write(boot.control_fd, message.as_ptr().cast(), message.len()) };
+        unsafe {
+            libc::write(descriptors.control.as_raw_fd(), message.as_ptr().cast(), message.len())
+        };
         let _ = monitoring::release_tool(py);
     })
 }
 
-fn begin(py: Python<'_>, boot: &Boot, midway: bool) -> PyResult<()> {
-    // SAFETY: the recorder process, or `create_ring`, made this descriptor for us alone.
-    let ring_file = unsafe { File::from_raw_fd(boot.ring_fd) };
-    let ring = ring::attach(&ring_file)?;
-    drop(ring_file);
+/// What a recorder process handed us; closed when recording has begun, or cannot.
+struct Descriptors {
+    ring: File,
+    control: OwnedFd,
+}
+
+impl Descriptors {
+    fn of(boot: &Boot) -> Descriptors {
+        // SAFETY: the recorder process, or `dashcam.start`, made these descriptors for us alone.
+        unsafe {
+            Descriptors {
+                ring: File::from_raw_fd(boot.ring_fd),
+                control: OwnedFd::from_raw_fd(boot.control_fd),
+            }
+        }
+    }
+}
+
+fn begin(py: Python<'_>, boot: &Boot, descriptors: &Descriptors, midway: bool) -> PyResult<()> {
+    let ring = ring::attach(&descriptors.ring)?;
+    let control = descriptors.control.as_raw_fd();
     // SAFETY: plain system call.
-    let control_fd = unsafe { libc::fcntl(boot.control_fd, libc::F_DUPFD_CLOEXEC, HIGH_FD) };
+    let control_fd = unsafe { libc::fcntl(control, libc::F_DUPFD_CLOEXEC, HIGH_FD) };
     if control_fd < 0 {
         return Err(PyOSError::new_err(std::io::Error::last_os_error().to_string()));
     }
-    // SAFETY: ours, and replaced by the copy.
-    unsafe { libc::close(boot.control_fd) };
 
     let sys = py.import("sys")?;
     let version: String = sys.getattr("version")?.extract()?;
