@@ -164,6 +164,8 @@ fn begin(py: Python<'_>, boot: &Boot, descriptors: &Descriptors, midway: bool) -
     if control_fd < 0 {
         return Err(PyOSError::new_err(std::io::Error::last_os_error().to_string()));
     }
+    // SAFETY: just made, and nobody else's.
+    let control = unsafe { OwnedFd::from_raw_fd(control_fd) };
 
     let sys = py.import("sys")?;
     let version: String = sys.getattr("version")?.extract()?;
@@ -183,7 +185,7 @@ fn begin(py: Python<'_>, boot: &Boot, descriptors: &Descriptors, midway: bool) -
     let hidden = ffi::verify_layout().map_err(PyRuntimeError::new_err)?;
     let finder = ffi::FrameFinder::find();
     let judge = Judge::new(&boot.filter, &stdlib, &boot.package);
-    let state = State::new(ring, judge, hidden, control_fd, boot.recorder_pid, finder);
+    let state = State::new(ring, judge, hidden, control.into_raw_fd(), boot.recorder_pid, finder);
     state.begin(midway, interpreter);
 
     let kinds = monitoring::kinds(py)?;
