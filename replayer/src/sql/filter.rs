@@ -46,6 +46,8 @@ impl IntSet {
     /// Numeric affinity has been applied to `value`: a text that is left is none of a number,
     /// and texts and blobs sort after all numbers.
     fn narrow(&mut self, op: Op, value: &Value) {
+        // Whatever the value, NULL does not pass. No column holds the smallest integer.
+        self.lo = self.lo.max(i64::MIN + 1);
         let below = matches!(op, Op::Lt | Op::Le);
         let empty = |set: &mut IntSet| set.values = Some(Vec::new());
         match value {

@@ -1,1 +1,75 @@
+//! The fence: what a table does wrong is the statement's error, not the process's end.
 
+use super::batch::Batch;
+use super::plan::{Plan, Request, decode};
+use super::vtab::{self, Scan, Table};
+use crate::Recording;
+use crate::store::{Error, Store};
+use dashcam_schema::{tables, version};
+use rusqlite::Connection;
+use std::rc::Rc;
+
+/// Stands in for `calls` and panics where the constant says.
+struct Broken<const PLAN: bool, const SCAN: bool>;
+struct BrokenScan;
+
+impl<const PLAN: bool, const SCAN: bool> Table for Broken<PLAN, SCAN> {
+    const NAME: &'static str = "calls";
+    type Scan = BrokenScan;
+
+    fn plan(_: &Store, _: &mut Request) {
+        assert!(!PLAN, "no plan");
+    }
+
+    fn scan(_: Rc<Store>, _: Plan) -> Result<BrokenScan, Error> {
+        assert!(!SCAN, "no scan");
+        Ok(BrokenScan)
+    }
+}
+
+impl Scan for BrokenScan {
+    fn fill(&mut self, batch: &mut Batch) -> Result<(), Error> {
+        let nothing: &[usize] = &[];
+        batch.rows = nothing[batch.rows];
+        Ok(())
+    }
+
+    fn rowid(&self, _: usize) -> i64 {
+        0
+    }
+}
+
+#[test]
+fn a_panic_is_an_error_of_the_statement() -> Result<(), Box<dyn std::error::Error>> {
+    let dir = tempfile::tempdir()?;
+    let path = dir.path().join("x.db");
+    let db = Connection::open(&path)?;
+    db.execute_batch(&tables::create())?;
+    db.pragma_update(None, "application_id", version::APPLICATION_ID)?;
+    db.pragma_update(None, "user_version", version::FORMAT_VERSION)?;
+    let says = |register: fn(&Rc<Store>) -> rusqlite::Result<()>| -> rusqlite::Result<String> {
+        let recording = Recording::open(&path).map_err(|_| rusqlite::Error::InvalidQuery)?;
+        register(&recording.store)?;
+        let count =
+            recording.connection().query_row("SELECT count(*) FROM calls", [], |row| row.get(0));
+        let error =
+            count.map(|n: i64| n.to_string()).map_err(|error| crate::store::message(&error));
+        // The connection goes on working.
+        recording.connection().query_row("SELECT count(*) FROM events", [], |_| Ok(()))?;
+        Ok(error.unwrap_or_else(|error| error))
+    };
+    assert_eq!(says(vtab::register::<Broken<true, false>>)?, "bug in dashcam: no plan");
+    assert_eq!(says(vtab::register::<Broken<false, true>>)?, "bug in dashcam: no scan");
+    let index = says(vtab::register::<Broken<false, false>>)?;
+    assert!(index.starts_with("bug in dashcam: index out of bounds"), "{index}");
+    Ok(())
+}
+
+#[test]
+fn plans_that_are_not_ours_are_refused() {
+    assert_eq!(decode("").map(|_| ()), None);
+    assert_eq!(decode("000000000000000zb=").map(|_| ()), None);
+    assert_eq!(decode("0000000000000001b!").map(|_| ()), None);
+    assert_eq!(decode("0000000000000001B=").map(|_| ()), None);
+    assert!(decode("0000000000000001b=").is_some());
+}

@@ -34,6 +34,10 @@ pub(super) trait Table: 'static {
 pub(super) trait Scan {
     /// Puts the next rows into `batch`, which was reset; none means the end.
     fn fill(&mut self, batch: &mut Batch) -> Result<(), Error>;
+
+    /// Identifies a row of the last batch. The same row has to have the same in every scan:
+    /// SQLite tells by it what the two sides of an OR have in common.
+    fn rowid(&self, row: usize) -> i64;
 }
 
 /// Makes a table known to the store's connection.
@@ -83,8 +87,6 @@ struct Cursor<S> {
     batch: Batch,
     /// Index of the current row in `batch`; from `batch.rows` on, the scan is over.
     row: usize,
-    /// Rows in the batches before.
-    rows_before: i64,
 }
 
 struct Adapter<T>(PhantomData<T>);
@@ -233,7 +235,6 @@ impl<T: Table> Adapter<T> {
                 scan: None,
                 batch: Batch::default(),
                 row: 0,
-                rows_before: 0,
             });
             // SAFETY: SQLite passes a place for the result.
             unsafe { *cursor = Box::into_raw(made).cast() };
@@ -289,7 +290,6 @@ impl<T: Table> Adapter<T> {
             let plan = Plan { used, flags: Flags(number), constraints: constraints.collect() };
             cursor.scan = None;
             cursor.row = 0;
-            cursor.rows_before = 0;
             cursor.batch = Batch::default();
             cursor.scan = Some(T::scan(cursor.store.clone(), plan)?);
             cursor.fill(Self::columns().len())
@@ -360,18 +360,21 @@ impl<T: Table> Adapter<T> {
     }
 
     unsafe extern "C" fn rowid(cursor: *mut ffi::sqlite3_vtab_cursor, rowid: *mut i64) -> c_int {
-        // SAFETY: made by `open`; SQLite passes a place for the result.
-        unsafe {
-            let cursor = &*cursor.cast::<Cursor<T::Scan>>();
-            *rowid = cursor.rows_before + cursor.row as i64;
-        }
-        ffi::SQLITE_OK
+        // SAFETY: made by `open`, and SQLite uses a cursor from one place at a time.
+        let cursor = unsafe { &*cursor.cast::<Cursor<T::Scan>>() };
+        let body = || {
+            let id = cursor.scan.as_ref().map_or(0, |scan| scan.rowid(cursor.row));
+            // SAFETY: SQLite passes a place for the result.
+            unsafe { *rowid = id };
+            Ok(())
+        };
+        // SAFETY: the table outlives its cursors.
+        unsafe { fence(cursor.base.pVtab, body) }
     }
 }
 
 impl<S: Scan> Cursor<S> {
     fn fill(&mut self, columns: usize) -> Result<(), Error> {
-        self.rows_before += self.batch.rows as i64;
         self.row = 0;
         self.batch.reset(columns);
         let Some(scan) = &mut self.scan else { return Ok(()) };

@@ -53,7 +53,7 @@ impl Store {
     /// One variant of [`Error`] for each thing that can be wrong with the file.
     pub fn open(path: &Path) -> Result<Store, Error> {
         let connection = open::connect(path)?;
-        let explain = |error| Error::from_sqlite(path, &error);
+        let explain = |error| open::explain(path, &error);
         let directory = Directory::load(&connection).map_err(explain)?;
         let headers = chunks::Headers::load(&connection, &directory).map_err(explain)?;
         let sql = "SELECT DISTINCT run_id FROM losses WHERE kind = ?";

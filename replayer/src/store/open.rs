@@ -12,18 +12,18 @@ const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 /// A connection that can only read, in a read transaction: all that is read from it later is
 /// the file as it was now, also while a recorder goes on writing.
 pub(super) fn connect(path: &Path) -> Result<Connection, Error> {
-    let header = header(path)?;
+    header(path)?;
     let connection = match begin(path, false) {
         // A recording in WAL mode needs files beside it. Where they cannot be made there is no
         // writer either, and the file alone is all there is.
         Err(error) if is_cannot_open(&error) && !wal(path).exists() => begin(path, true),
         other => other,
     }
-    .map_err(|error| explain(path, &header, &error))?;
+    .map_err(|error| explain(path, &error))?;
     let pragma = |name: &str| {
         connection
             .pragma_query_value(None, name, |row| row.get::<_, i32>(0))
-            .map_err(|error| explain(path, &header, &error))
+            .map_err(|error| explain(path, &error))
     };
     version::check(pragma("application_id")?, pragma("user_version")?)
         .map_err(|source| Error::Format { path: path.to_owned(), source })?;
@@ -112,11 +112,12 @@ impl Header {
     }
 }
 
-fn explain(path: &Path, header: &Header, error: &rusqlite::Error) -> Error {
-    match Error::from_sqlite(path, error) {
-        Error::Corrupt { path, .. } if header.length < header.expected() => {
+/// What an error of SQLite's means, be it that the file is shorter than it should be.
+pub(super) fn explain(path: &Path, error: &rusqlite::Error) -> Error {
+    match (Error::from_sqlite(path, error), header(path)) {
+        (Error::Corrupt { path, .. }, Ok(header)) if header.length < header.expected() => {
             Error::Truncated { path, found: header.length, expected: header.expected() }
         }
-        other => other,
+        (other, _) => other,
     }
 }

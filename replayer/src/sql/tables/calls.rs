@@ -12,10 +12,12 @@ use crate::sql::batch::{Batch, ROWS};
 use crate::sql::filter::IntSet;
 use crate::sql::plan::{Plan, Request};
 use crate::sql::tables::replay::{Deaf, replay};
+use crate::sql::tables::{int, rowid};
 use crate::sql::vtab::{Scan, Table};
 use crate::store::texts::TextId;
 use crate::store::{Chunk, Error, Process, Store};
 use dashcam_schema::calls::{self, CallId, Exit, OpenCall, OpenException, Sink};
+use dashcam_schema::chunk::EVENTS_MAX;
 use dashcam_schema::tables::Type;
 use filter::Filter;
 use rows::{Row, Words};
@@ -51,7 +53,7 @@ impl Table for Calls {
         request.take(CODE_ID, Type::Integer, names, 0.5);
         request.take(QUALNAME, Type::Text, names, 1.0);
         request.take(PATH, Type::Text, 0.1, 1.0);
-        let scanned = (request.rows * 32.0).max(131_072.0);
+        let scanned = (request.rows * 32.0).max(events.min(EVENTS_MAX as f64));
         request.take(PROCESS_ID, Type::Integer, one_of(directory.processes.len()), 0.5);
         request.take(THREAD_ID, Type::Integer, one_of(directory.threads.len()), 0.5);
         request.take(PARENT_CALL_ID, Type::Integer, 10.0 / total.max(10.0), 0.25);
@@ -72,6 +74,7 @@ impl Table for Calls {
             pending: BTreeMap::new(),
             rows: Vec::new(),
             given: 0,
+            batch: 0,
         })
     }
 }
@@ -100,6 +103,8 @@ pub(in crate::sql) struct CallScan {
     /// Rows found and not yet given, from `given` on.
     rows: Vec<Row>,
     given: usize,
+    /// Where the last batch begins.
+    batch: usize,
 }
 
 impl Scan for CallScan {
@@ -119,8 +124,14 @@ impl Scan for CallScan {
         }
         let end = self.rows.len().min(self.given + ROWS);
         rows::put(&self.store, &self.plan, &self.rows[self.given..end], batch);
+        self.batch = self.given;
         self.given = end;
         Ok(())
+    }
+
+    fn rowid(&self, row: usize) -> i64 {
+        let row = &self.rows[self.batch + row];
+        rowid(self.store.directory().run_of(row.process_id).unwrap_or(0), int(row.call_id))
     }
 }
 

@@ -5,6 +5,7 @@ mod groups;
 mod select;
 
 use super::candidates::Scope;
+use super::rowid;
 use crate::sql::batch::{Batch, ROWS};
 use crate::sql::filter::IntSet;
 use crate::sql::plan::{Flags, Plan, Request};
@@ -15,6 +16,7 @@ use dashcam_schema::chunk::EVENTS_MAX;
 use dashcam_schema::tables::Type;
 use groups::ByKind;
 use select::{Filter, Selection};
+use std::ops::Range;
 use std::rc::Rc;
 
 columns! {
@@ -37,7 +39,7 @@ impl Table for Events {
         request.take(SEQ, Type::Integer, 1.0 / total.max(1.0), 0.25);
         request.take(TIME_NS, Type::Integer, 100.0 / total.max(100.0), 0.25);
         // What is left is decided event by event, at a small part of the price of a row.
-        let scanned = request.rows.max(EVENTS_MAX as f64);
+        let scanned = request.rows.max(total.min(EVENTS_MAX as f64));
         request.take(PROCESS_ID, Type::Integer, one_of(directory.processes.len()), 0.5);
         request.take(THREAD_ID, Type::Integer, one_of(directory.threads.len()), 0.5);
         request.take(CODE_ID, Type::Integer, one_of(directory.codes.len().max(4)), 0.5);
@@ -102,6 +104,14 @@ impl Scan for EventScan {
             EventScan::ByKind(groups) => groups.fill(batch),
         }
     }
+
+    fn rowid(&self, row: usize) -> i64 {
+        match self {
+            EventScan::Rows(rows) => rows.rowid(row),
+            // Never part of an OR, and groups are all it knows.
+            EventScan::ByKind(_) => 0,
+        }
+    }
 }
 
 /// Chunk by chunk, and in each by the events its filter selects.
@@ -114,7 +124,9 @@ pub(in crate::sql) struct Rows {
     /// How many of them are done.
     done: usize,
     current: Option<(Reader, Selection)>,
+    /// Events of the last batch, or if that is empty, the ranges of them.
     indexes: Vec<u32>,
+    all: Vec<Range<u32>>,
 }
 
 impl Rows {
@@ -125,7 +137,16 @@ impl Rows {
         if plan.flags.has(Flags::DESCENDING) && !plan.flags.has(Flags::BY_KIND) {
             chunks.reverse();
         }
-        Rows { store, plan, filter, chunks, done: 0, current: None, indexes: Vec::new() }
+        Rows {
+            store,
+            plan,
+            filter,
+            chunks,
+            done: 0,
+            current: None,
+            indexes: Vec::new(),
+            all: Vec::new(),
+        }
     }
 
     /// Goes on to the next chunk with events that pass; `None` at the end.
@@ -150,6 +171,13 @@ impl Rows {
         Ok(None)
     }
 
+    fn rowid(&self, row: usize) -> i64 {
+        let Some((reader, _)) = &self.current else { return 0 };
+        let mut all = self.all.iter().cloned().flatten();
+        let index = self.indexes.get(row).copied().or_else(|| all.nth(row)).unwrap_or(0);
+        rowid(reader.header().run_id, reader.header().first_seq + i64::from(index))
+    }
+
     fn fill(&mut self, batch: &mut Batch) -> Result<(), Error> {
         if self.current.as_ref().is_none_or(|(_, rows)| rows.is_empty()) {
             self.current = self.advance()?;
@@ -157,6 +185,8 @@ impl Rows {
         let Some((reader, rows)) = &mut self.current else { return Ok(()) };
         if reader.chunk().is_none() && self.plan.used & !(1 << RUN_ID | 1 << PROCESS_ID) == 0 {
             // Nothing about single events is asked: SQLite may count them all at once.
+            self.indexes.clear();
+            self.all = rows.ranges().to_vec();
             batch.rows = rows.take_all();
             return reader.read(&self.plan, &[], batch);
         }

@@ -5,8 +5,8 @@
 //! exception that is pending at the end of the last chunk that was read is as it will stay.
 
 use super::candidates::{CodeFilter, Scope};
-use super::int;
 use super::replay::{line, replay};
+use super::{int, rowid};
 use crate::sql::batch::{Batch, Column, NULL, ROWS};
 use crate::sql::filter::{IntSet, TextSet};
 use crate::sql::plan::{Plan, Request};
@@ -14,6 +14,7 @@ use crate::sql::vtab::{Scan, Table};
 use crate::store::texts::TextId;
 use crate::store::{Chunk, ChunkHeader, Code, Error, Process, Store};
 use dashcam_schema::calls::{self, Exit, OpenCall, OpenException, Sink, Site};
+use dashcam_schema::chunk::EVENTS_MAX;
 use dashcam_schema::event::EventKind;
 use dashcam_schema::tables::Type;
 use rustc_hash::FxHashMap;
@@ -47,7 +48,7 @@ impl Table for Exceptions {
         request.take(SEQ, Type::Integer, 1.0 / total, 0.25);
         request.take(CODE_ID, Type::Integer, one_of(directory.codes.len().max(4)), 0.5);
         request.take(PATH, Type::Text, 0.1, 1.0);
-        let scanned = (request.rows * 1000.0).max(131_072.0);
+        let scanned = (request.rows * 1000.0).max(events.min(EVENTS_MAX as f64));
         request.take(PROCESS_ID, Type::Integer, one_of(directory.processes.len()), 0.5);
         request.take(THREAD_ID, Type::Integer, one_of(directory.threads.len()), 0.5);
         request.take(CALL_ID, Type::Integer, 1.0 / total, 0.25);
@@ -68,6 +69,7 @@ impl Table for Exceptions {
             pending: BTreeMap::new(),
             rows: Vec::new(),
             given: 0,
+            batch: 0,
         })
     }
 }
@@ -143,6 +145,8 @@ pub(in crate::sql) struct ExceptionScan {
     pending: BTreeMap<i64, FxHashMap<u64, Row>>,
     rows: Vec<Row>,
     given: usize,
+    /// Where the last batch begins.
+    batch: usize,
 }
 
 impl Scan for ExceptionScan {
@@ -164,8 +168,14 @@ impl Scan for ExceptionScan {
         }
         let end = self.rows.len().min(self.given + ROWS);
         put(&self.store, &self.plan, &self.rows[self.given..end], batch);
+        self.batch = self.given;
         self.given = end;
         Ok(())
+    }
+
+    fn rowid(&self, row: usize) -> i64 {
+        let row = &self.rows[self.batch + row];
+        rowid(self.store.directory().run_of(row.process_id).unwrap_or(0), int(row.open.seq))
     }
 }
 

@@ -26,6 +26,11 @@ pub(super) use calls::Calls;
 pub(super) use events::Events;
 pub(super) use exceptions::Exceptions;
 
+/// A row's identity, of its run and its number there.
+fn rowid(run_id: i64, seq: i64) -> i64 {
+    run_id.wrapping_shl(44) ^ seq
+}
+
 /// For columns of SQL, which has no larger integers.
 fn int(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)

@@ -28,7 +28,7 @@ impl Words {
 
 /// One call.
 pub(super) struct Row {
-    process_id: i64,
+    pub(super) process_id: i64,
     pub(super) call_id: CallId,
     parent: CallId,
     thread: u32,
