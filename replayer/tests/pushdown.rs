@@ -166,6 +166,9 @@ fn condition(columns: Vec<&'static str>) -> impl Strategy<Value = String> {
         1 => (column.clone(), literal(), literal())
             .prop_map(|(c, a, b)| format!("{c} BETWEEN {a} AND {b}")),
         1 => (column.clone(), literal()).prop_map(|(c, v)| format!("{c} = {v} COLLATE NOCASE")),
+        1 => (column.clone(), prop::sample::select(vec!["LIKE", "GLOB", "NOT LIKE"]),
+              prop::sample::select(vec!["'F'", "'m%'", "'%.py'", "'f'", "'*.py'", "'[a-f]*'", "5", "NULL"]))
+            .prop_map(|(c, op, v)| format!("{c} {op} {v}")),
         1 => column.prop_map(|c| format!("{c} IS NULL")),
     ]
 }
@@ -205,7 +208,7 @@ fn question() -> impl Strategy<Value = String> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 1500, failure_persistence: None, ..ProptestConfig::default()
+        cases: 600, failure_persistence: None, ..ProptestConfig::default()
     })]
 
     #[test]
@@ -254,6 +257,47 @@ fn joins_convert_as_sqlite_does() {
                 assert_eq!(rows(recording.connection(), &sql), rows(&copy, &sql), "{sql}");
             }
         }
+    }
+}
+
+/// How events are cut into chunks shows nowhere.
+#[test]
+fn chunks_of_any_size_give_the_same_rows() {
+    let tables = |size: usize| {
+        let dir = tempfile::tempdir().unwrap();
+        let mut maker = Maker::new(dir.path());
+        let run = maker.run();
+        let mut process = maker.process(run);
+        maker.thread(&process, 0, None);
+        maker.thread(&process, 1, None);
+        for code in 0..4 {
+            maker.code(&process, code, "a.py", "f", &[1, 2, 3, 4, 5, 6, 7, 8, 9]);
+        }
+        maker.exception_type(&process, 0, "KeyError");
+        for number in 0..4 {
+            maker.exception(&mut process, number, 0, "m");
+        }
+        let (mut seed, mut stacks, mut suspended) = (99u64, Default::default(), Vec::new());
+        let events: Vec<Ev> = (0..1500)
+            .map(|at| {
+                seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+                random(seed >> 20, at, &mut stacks, &mut suspended)
+            })
+            .collect();
+        maker.chunks(&mut process, &events, size);
+        let recording = Recording::open(&maker.finish()).unwrap();
+        [
+            "SELECT * FROM events ORDER BY seq",
+            "SELECT * FROM calls ORDER BY call_id",
+            "SELECT * FROM calls WHERE code_id = 3 ORDER BY call_id",
+            "SELECT * FROM exceptions ORDER BY seq",
+        ]
+        .map(|sql| rows(recording.connection(), sql))
+    };
+    let whole = tables(10_000);
+    assert!(whole.iter().all(|rows| rows.len() > 30));
+    for size in [1, 2, 7, 50, 999] {
+        assert!(tables(size) == whole, "chunks of {size}");
     }
 }
 

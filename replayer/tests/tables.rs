@@ -115,6 +115,7 @@ fn chunks_that_cannot_match_are_not_read() {
             0,
         ),
         ("SELECT count(*) FROM calls WHERE qualname = 'C.f'", 1, 1),
+        ("SELECT count(*) FROM calls WHERE qualname LIKE 'c.%'", 1, 1),
         ("SELECT count(*) FROM exceptions", 0, 0),
         ("SELECT sum(line) FROM events WHERE seq <= 20", 40, 2),
     ] {

@@ -31,6 +31,10 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
     let (database, sql) = match &*args.arguments {
+        [file] if Path::new(file).is_file() => {
+            eprintln!("dashcam: a recording but no statement; see: dashcam query --help");
+            return Ok(2);
+        }
         [sql] => (super::DEFAULT, sql),
         [database, sql] => (&**database, sql),
         _ => bail!("no statement"),

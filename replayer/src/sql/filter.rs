@@ -34,7 +34,7 @@ impl IntSet {
         set
     }
 
-    fn keep(&mut self, mut values: Vec<i64>) {
+    pub(super) fn keep(&mut self, mut values: Vec<i64>) {
         values.sort_unstable();
         values.dedup();
         if let Some(before) = &self.values {
@@ -84,7 +84,7 @@ impl IntSet {
         }
     }
 
-    fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         if let Some(values) = &mut self.values {
             values.retain(|value| (self.lo..=self.hi).contains(value));
             self.lo = values.first().copied().unwrap_or(i64::MAX);
@@ -142,7 +142,9 @@ impl TextSet {
     /// tests it itself.
     pub(super) fn of(plan: &Plan, column: usize, texts: &Texts) -> TextSet {
         let mut set: Option<Vec<TextId>> = None;
-        for (.., values) in plan.constraints.iter().filter(|(c, ..)| *c == column) {
+        let is_set = |op: &Op| matches!(op, Op::Eq | Op::In);
+        let constraints = plan.constraints.iter().filter(|(c, op, _)| *c == column && is_set(op));
+        for (.., values) in constraints {
             let mut ids = Vec::new();
             let all_text = values.iter().all(|value| match value {
                 Value::Text(text) => {

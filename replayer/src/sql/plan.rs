@@ -13,15 +13,19 @@ pub(super) enum Op {
     Le,
     Gt,
     Ge,
+    Like,
+    Glob,
 }
 
-const OPS: [(u8, Op); 6] = [
+const OPS: [(u8, Op); 8] = [
     (b'=', Op::Eq),
     (b'i', Op::In),
     (b'<', Op::Lt),
     (b'l', Op::Le),
     (b'>', Op::Gt),
     (b'g', Op::Ge),
+    (b'~', Op::Like),
+    (b'*', Op::Glob),
 ];
 
 /// A value to compare with.
@@ -86,7 +90,9 @@ impl Request {
     /// Integers are compared exactly as SQLite would, whatever the type of the other side, so it
     /// need not do it again. Texts are, if the other side is a text and the collation is bytewise.
     pub(super) fn take(&mut self, column: usize, r#type: Type, equal: f64, range: f64) {
-        for constraint in self.constraints.iter_mut().filter(|c| c.column == column) {
+        let compares = |c: &&mut Constraint| !matches!(c.op, Op::Like | Op::Glob);
+        let constraints = self.constraints.iter_mut().filter(|c| c.column == column);
+        for constraint in constraints.filter(compares) {
             let is_set = matches!(constraint.op, Op::Eq | Op::In);
             match r#type {
                 Type::Integer => constraint.omit = true,
@@ -100,6 +106,16 @@ impl Request {
                 _ => range,
             };
             self.rows *= share;
+        }
+    }
+
+    /// Takes note of patterns that `column` has to match. SQLite tests them again.
+    pub(super) fn take_patterns(&mut self, column: usize) {
+        let is_pattern = |c: &&mut Constraint| matches!(c.op, Op::Like | Op::Glob);
+        let constraints = self.constraints.iter_mut().filter(|c| c.column == column);
+        for constraint in constraints.filter(is_pattern) {
+            constraint.taken = true;
+            self.rows *= 0.25;
         }
     }
 

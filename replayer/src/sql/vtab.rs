@@ -427,6 +427,8 @@ unsafe fn answer(
             ffi::SQLITE_INDEX_CONSTRAINT_LE => Op::Le,
             ffi::SQLITE_INDEX_CONSTRAINT_GT => Op::Gt,
             ffi::SQLITE_INDEX_CONSTRAINT_GE => Op::Ge,
+            ffi::SQLITE_INDEX_CONSTRAINT_LIKE => Op::Like,
+            ffi::SQLITE_INDEX_CONSTRAINT_GLOB => Op::Glob,
             _ => continue,
         };
         let (Ok(column), true) = (usize::try_from(constraint.iColumn), constraint.usable != 0)

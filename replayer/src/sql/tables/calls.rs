@@ -53,6 +53,8 @@ impl Table for Calls {
         request.take(CODE_ID, Type::Integer, names, 0.5);
         request.take(QUALNAME, Type::Text, names, 1.0);
         request.take(PATH, Type::Text, 0.1, 1.0);
+        request.take_patterns(QUALNAME);
+        request.take_patterns(PATH);
         let scanned = (request.rows * 32.0).max(events.min(EVENTS_MAX as f64));
         request.take(PROCESS_ID, Type::Integer, one_of(directory.processes.len()), 0.5);
         request.take(THREAD_ID, Type::Integer, one_of(directory.threads.len()), 0.5);
@@ -62,7 +64,7 @@ impl Table for Calls {
     }
 
     fn scan(store: Rc<Store>, plan: Plan) -> Result<CallScan, Error> {
-        let filter = Filter::new(&store, &plan);
+        let filter = Filter::new(&store, &plan)?;
         let ranges = filter.scope.chunks(&store, filter.starts.lo, filter.ends.hi);
         Ok(CallScan {
             words: Words::new(&store),

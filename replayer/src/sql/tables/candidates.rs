@@ -1,8 +1,10 @@
 //! Which chunks a scan has to look at, from their headers.
 
-use crate::sql::filter::IntSet;
+use crate::sql::filter::{IntSet, TextSet};
+use crate::sql::plan::{Op, Plan, Value};
 use crate::store::directory::CodeIndex;
-use crate::store::{ChunkHeader, Code, Process, Store};
+use crate::store::texts::TextId;
+use crate::store::{ChunkHeader, Code, Error, Process, Store};
 use rustc_hash::FxHashMap;
 use std::cell::RefCell;
 use std::ops::Range;
@@ -31,6 +33,51 @@ impl Scope {
         self.processes.contains(header.process_id)
     }
 }
+
+/// What constraints on names of code objects leave over: on `code_id` itself, on texts it decides,
+/// and on patterns for those, which SQLite is asked about.
+pub(super) fn codes(
+    store: &Store,
+    plan: &Plan,
+    code_id: usize,
+    texts: &[CodeText],
+) -> Result<CodeFilter<CodeTest>, Error> {
+    let mut ids = IntSet::of(plan, code_id);
+    let mut sets = Vec::new();
+    for (column, name, text) in texts {
+        let set = TextSet::of(plan, *column, &store.directory().texts);
+        if !set.is_all() {
+            sets.push((set, *text));
+        }
+        for (_, op, values) in plan.constraints.iter().filter(|(c, ..)| c == column) {
+            let like = match op {
+                Op::Like => "LIKE",
+                Op::Glob => "GLOB",
+                _ => continue,
+            };
+            let Some(Value::Text(pattern)) = values.first() else { continue };
+            let sql = format!("SELECT code_id FROM code_objects WHERE {name} {like} ?");
+            let found = store.connection().prepare(&sql).and_then(|mut statement| {
+                statement.query_map([pattern], |row| row.get(0))?.collect()
+            });
+            ids.keep(found.map_err(|error| Error::from_sqlite(store.path(), &error))?);
+        }
+    }
+    ids.settle();
+    let is_all = ids.is_all() && sets.is_empty();
+    let test: Option<CodeTest> = (!is_all).then(|| {
+        Box::new(move |_: &Store, code: &Code| {
+            ids.contains(code.code_id) && sets.iter().all(|(set, text)| set.contains(text(code)))
+        }) as CodeTest
+    });
+    Ok(CodeFilter::new(test, false))
+}
+
+/// A column that shows a text of a code object: its number, the name it has in `code_objects`,
+/// and the text.
+pub(super) type CodeText = (usize, &'static str, fn(&Code) -> TextId);
+
+pub(super) type CodeTest = Box<dyn Fn(&Store, &Code) -> bool>;
 
 /// Which code objects pass. Found out once per scan for each that occurs.
 pub(super) struct CodeFilter<F> {

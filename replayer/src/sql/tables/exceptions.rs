@@ -4,7 +4,7 @@
 //! changes only at events about exceptions, so chunks without any are passed over, and an
 //! exception that is pending at the end of the last chunk that was read is as it will stay.
 
-use super::candidates::{CodeFilter, Scope};
+use super::candidates::{self, CodeFilter, CodeTest, Scope};
 use super::replay::{line, replay};
 use super::{int, rowid};
 use crate::sql::batch::{Batch, Column, NULL, ROWS};
@@ -48,6 +48,7 @@ impl Table for Exceptions {
         request.take(SEQ, Type::Integer, 1.0 / total, 0.25);
         request.take(CODE_ID, Type::Integer, one_of(directory.codes.len().max(4)), 0.5);
         request.take(PATH, Type::Text, 0.1, 1.0);
+        request.take_patterns(PATH);
         let scanned = (request.rows * 1000.0).max(events.min(EVENTS_MAX as f64));
         request.take(PROCESS_ID, Type::Integer, one_of(directory.processes.len()), 0.5);
         request.take(THREAD_ID, Type::Integer, one_of(directory.threads.len()), 0.5);
@@ -57,7 +58,7 @@ impl Table for Exceptions {
     }
 
     fn scan(store: Rc<Store>, plan: Plan) -> Result<ExceptionScan, Error> {
-        let filter = Filter::new(&store, &plan);
+        let filter = Filter::new(&store, &plan)?;
         let ranges = filter.scope.chunks(&store, filter.seqs.lo, i64::MAX);
         let chunks = ranges.into_iter().flatten();
         Ok(ExceptionScan {
@@ -74,8 +75,6 @@ impl Table for Exceptions {
     }
 }
 
-type CodeTest = Box<dyn Fn(&Store, &Code) -> bool>;
-
 struct Filter {
     scope: Scope,
     seqs: IntSet,
@@ -86,15 +85,10 @@ struct Filter {
 }
 
 impl Filter {
-    fn new(store: &Store, plan: &Plan) -> Filter {
+    fn new(store: &Store, plan: &Plan) -> Result<Filter, Error> {
         let texts = &store.directory().texts;
-        let (codes, paths) = (IntSet::of(plan, CODE_ID), TextSet::of(plan, PATH, texts));
-        let test: Option<CodeTest> = (!codes.is_all() || !paths.is_all()).then(|| {
-            Box::new(move |_: &Store, code: &Code| {
-                codes.contains(code.code_id) && paths.contains(code.path)
-            }) as CodeTest
-        });
-        Filter {
+        let codes = candidates::codes(store, plan, CODE_ID, &[(PATH, "path", |code| code.path)])?;
+        Ok(Filter {
             scope: Scope {
                 runs: IntSet::of(plan, RUN_ID),
                 processes: IntSet::of(plan, PROCESS_ID),
@@ -103,8 +97,8 @@ impl Filter {
             calls: IntSet::of(plan, CALL_ID),
             threads: IntSet::of(plan, THREAD_ID),
             types: TextSet::of(plan, TYPE, texts),
-            codes: CodeFilter::new(test, false),
-        }
+            codes,
+        })
     }
 
     /// Whether an exception that passes can be raised in this chunk.

@@ -2,15 +2,13 @@
 
 use super::{CODE_ID, DEPTH, END_NS, END_SEQ, PARENT_CALL_ID, PATH, PROCESS_ID, QUALNAME, RUN_ID};
 use super::{START_NS, THREAD_ID};
-use crate::sql::filter::{IntSet, TextSet};
+use crate::sql::filter::IntSet;
 use crate::sql::plan::Plan;
-use crate::sql::tables::candidates::{CodeFilter, Scope};
+use crate::sql::tables::candidates::{self, CodeFilter, CodeTest, CodeText, Scope};
 use crate::sql::tables::int;
-use crate::store::{ChunkHeader, Code, Process, Store};
+use crate::store::{ChunkHeader, Error, Process, Store};
 use dashcam_schema::calls::OpenCall;
 use rustc_hash::FxHashSet;
-
-type CodeTest = Box<dyn Fn(&Store, &Code) -> bool>;
 
 pub(super) struct Filter {
     pub(super) scope: Scope,
@@ -28,28 +26,17 @@ pub(super) struct Filter {
 }
 
 impl Filter {
-    pub(super) fn new(store: &Store, plan: &Plan) -> Filter {
-        let texts = &store.directory().texts;
-        let (codes, qualnames, paths) = (
-            IntSet::of(plan, CODE_ID),
-            TextSet::of(plan, QUALNAME, texts),
-            TextSet::of(plan, PATH, texts),
-        );
-        let is_all = codes.is_all() && qualnames.is_all() && paths.is_all();
-        let test: Option<CodeTest> = (!is_all).then(|| {
-            Box::new(move |_: &Store, code: &Code| {
-                codes.contains(code.code_id)
-                    && qualnames.contains(code.qualname)
-                    && paths.contains(code.path)
-            }) as CodeTest
-        });
+    pub(super) fn new(store: &Store, plan: &Plan) -> Result<Filter, Error> {
+        let texts: [CodeText; 2] =
+            [(QUALNAME, "qualname", |code| code.qualname), (PATH, "path", |code| code.path)];
+        let codes = candidates::codes(store, plan, CODE_ID, &texts)?;
         let mut starts = super::starts(plan);
         let parents = IntSet::of(plan, PARENT_CALL_ID);
         if !parents.is_all() {
             // A call begins after the one it was made from.
             starts.lo = starts.lo.max(parents.lo.max(0).saturating_add(1));
         }
-        Filter {
+        Ok(Filter {
             scope: Scope {
                 runs: IntSet::of(plan, RUN_ID),
                 processes: IntSet::of(plan, PROCESS_ID),
@@ -61,9 +48,9 @@ impl Filter {
             parents,
             threads: IntSet::of(plan, THREAD_ID),
             depths: IntSet::of(plan, DEPTH),
-            codes: CodeFilter::new(test, false),
+            codes,
             desynced: store.desynced_runs(),
-        }
+        })
     }
 
     /// Whether only calls that ended can pass.

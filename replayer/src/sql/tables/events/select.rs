@@ -5,7 +5,7 @@ use super::columns::Reader;
 use super::{CALLABLE, CODE_ID, EXCEPTION, KIND, LINE, SEQ, THREAD_ID, TIME_NS};
 use crate::sql::filter::{IntSet, TextSet};
 use crate::sql::plan::Plan;
-use crate::sql::tables::candidates::{CodeFilter, Scope};
+use crate::sql::tables::candidates::{CodeFilter, CodeTest, Scope};
 use crate::sql::tables::int;
 use crate::store::chunk::mask;
 use crate::store::{Chunk, ChunkHeader, Code, Error, Process, Store};
@@ -63,8 +63,6 @@ impl Selection {
         }
     }
 }
-
-type CodeTest = Box<dyn Fn(&Store, &Code) -> bool>;
 
 /// What constraints leave over, column by column.
 pub(super) struct Filter {
