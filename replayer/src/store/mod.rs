@@ -22,6 +22,7 @@ use dashcam_schema::bytecode::lines::LineTable;
 use dashcam_schema::loss::LossKind;
 use rusqlite::{Connection, OptionalExtension as _};
 use rustc_hash::FxHashSet;
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -44,6 +45,7 @@ pub struct Store {
     /// Runs with a loss of kind desync.
     desynced: FxHashSet<i64>,
     progress: RefCell<Option<Progress>>,
+    kept: RefCell<Vec<Rc<dyn Any>>>,
 }
 
 impl Store {
@@ -73,6 +75,7 @@ impl Store {
             damage: RefCell::default(),
             desynced,
             progress: RefCell::default(),
+            kept: RefCell::default(),
         };
         for (chunk, what) in headers.impossible {
             let path = store.path().display();
@@ -175,6 +178,17 @@ impl Store {
     /// A sentence for each damaged chunk that was met so far.
     pub fn damage(&self) -> Vec<String> {
         self.damage.borrow().values().cloned().collect()
+    }
+
+    /// Something a table keeps from one scan to the next, for as long as the recording is open.
+    pub fn keep<T: Any + Default>(&self) -> Rc<T> {
+        let mut kept = self.kept.borrow_mut();
+        if let Some(found) = kept.iter().find_map(|any| any.clone().downcast().ok()) {
+            return found;
+        }
+        let new: Rc<T> = Rc::default();
+        kept.push(new.clone());
+        new
     }
 
     /// Has scans tell how far they are.

@@ -6,6 +6,7 @@
 //! `open`.
 
 mod filter;
+mod index;
 mod rows;
 
 use crate::sql::batch::{Batch, ROWS};
@@ -64,20 +65,12 @@ impl Table for Calls {
     }
 
     fn scan(store: Rc<Store>, plan: Plan) -> Result<CallScan, Error> {
-        let filter = Filter::new(&store, &plan)?;
-        let ranges = filter.scope.chunks(&store, filter.starts.lo, filter.ends.hi);
-        Ok(CallScan {
-            words: Words::new(&store),
-            chunks: ranges.into_iter().flatten().collect(),
-            store,
-            plan,
-            filter,
-            done: 0,
-            pending: BTreeMap::new(),
-            rows: Vec::new(),
-            given: 0,
-            batch: 0,
-        })
+        let mut scan = CallScan::over(store, plan)?;
+        if let Some(rows) = index::look_up(&scan.store, &scan.filter)? {
+            scan.rows = rows;
+            scan.chunks.clear();
+        }
+        Ok(scan)
     }
 }
 
@@ -114,13 +107,7 @@ impl Scan for CallScan {
         while self.given == self.rows.len() {
             self.rows.clear();
             self.given = 0;
-            self.store.progress(self.done, self.chunks.len());
-            if let Some(&index) = self.chunks.get(self.done) {
-                self.done += 1;
-                self.visit(index)?;
-            } else if let Some((process_id, pending)) = self.pending.pop_first() {
-                self.finish(process_id, pending)?;
-            } else {
+            if !self.more()? {
                 return Ok(());
             }
         }
@@ -138,6 +125,38 @@ impl Scan for CallScan {
 }
 
 impl CallScan {
+    fn over(store: Rc<Store>, plan: Plan) -> Result<CallScan, Error> {
+        let filter = Filter::new(&store, &plan)?;
+        let ranges = filter.scope.chunks(&store, filter.starts.lo, filter.ends.hi);
+        Ok(CallScan {
+            words: Words::new(&store),
+            chunks: ranges.into_iter().flatten().collect(),
+            store,
+            plan,
+            filter,
+            done: 0,
+            pending: BTreeMap::new(),
+            rows: Vec::new(),
+            given: 0,
+            batch: 0,
+        })
+    }
+
+    /// Looks one chunk further, or at what is left open after the last, and adds to `rows`. False
+    /// if that was all.
+    fn more(&mut self) -> Result<bool, Error> {
+        self.store.progress(self.done, self.chunks.len());
+        if let Some(&index) = self.chunks.get(self.done) {
+            self.done += 1;
+            self.visit(index)?;
+        } else if let Some((process_id, pending)) = self.pending.pop_first() {
+            self.finish(process_id, pending)?;
+        } else {
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
     /// Reads a chunk, if its header does not tell that nothing of interest ends or begins there.
     fn visit(&mut self, index: usize) -> Result<(), Error> {
         let store = self.store.clone();

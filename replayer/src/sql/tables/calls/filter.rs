@@ -1,5 +1,6 @@
 //! Which calls pass, and which chunks can hold their ends.
 
+use super::rows::Row;
 use super::{CODE_ID, DEPTH, END_NS, END_SEQ, PARENT_CALL_ID, PATH, PROCESS_ID, QUALNAME, RUN_ID};
 use super::{START_NS, THREAD_ID};
 use crate::sql::filter::IntSet;
@@ -7,7 +8,7 @@ use crate::sql::plan::Plan;
 use crate::sql::tables::candidates::{self, CodeFilter, CodeTest, CodeText, Scope};
 use crate::sql::tables::int;
 use crate::store::{ChunkHeader, Error, Process, Store};
-use dashcam_schema::calls::OpenCall;
+use dashcam_schema::calls::{CallId, OpenCall};
 use rustc_hash::FxHashSet;
 
 pub(super) struct Filter {
@@ -16,7 +17,7 @@ pub(super) struct Filter {
     pub(super) ends: IntSet,
     start_times: IntSet,
     end_times: IntSet,
-    parents: IntSet,
+    pub(super) parents: IntSet,
     threads: IntSet,
     depths: IntSet,
     codes: CodeFilter<CodeTest>,
@@ -90,6 +91,29 @@ impl Filter {
 
     /// Whether a call passes, but for its end.
     pub(super) fn passes(&self, store: &Store, process: &Process, call: &OpenCall) -> bool {
+        let OpenCall { call_id, parent, thread, depth, code, start_ns, .. } = *call;
+        self.passes_beginning(
+            store,
+            process,
+            &Beginning { call_id, parent, thread, depth, code, start_ns },
+        )
+    }
+
+    /// Whether a row passes.
+    pub(super) fn passes_row(&self, store: &Store, row: &Row) -> bool {
+        let Row { call_id, parent, thread, depth, code, start_ns, .. } = *row;
+        let process = &store.directory().processes[&row.process_id];
+        self.scope.runs.contains(process.run_id)
+            && self.scope.processes.contains(row.process_id)
+            && self.ends_pass(row.end)
+            && self.passes_beginning(
+                store,
+                process,
+                &Beginning { call_id, parent, thread, depth, code, start_ns },
+            )
+    }
+
+    fn passes_beginning(&self, store: &Store, process: &Process, call: &Beginning) -> bool {
         let thread = || process.threads.get(&call.thread).copied();
         self.starts.contains(int(call.call_id))
             && self.start_times.contains(int(call.start_ns))
@@ -107,4 +131,14 @@ impl Filter {
             None => !self.has_end(),
         }
     }
+}
+
+/// What is known of a call from its beginning on.
+struct Beginning {
+    call_id: CallId,
+    parent: CallId,
+    thread: u32,
+    depth: u32,
+    code: u32,
+    start_ns: u64,
 }

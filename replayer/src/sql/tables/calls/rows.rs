@@ -27,18 +27,19 @@ impl Words {
 }
 
 /// One call.
+#[derive(Clone)]
 pub(super) struct Row {
     pub(super) process_id: i64,
     pub(super) call_id: CallId,
-    parent: CallId,
-    thread: u32,
-    depth: u32,
-    code: u32,
+    pub(super) parent: CallId,
+    pub(super) thread: u32,
+    pub(super) depth: u32,
+    pub(super) code: u32,
     called_from: Option<Site>,
-    start_ns: u64,
+    pub(super) start_ns: u64,
     self_ns: u64,
     /// `seq` and time.
-    end: Option<(u64, u64)>,
+    pub(super) end: Option<(u64, u64)>,
     exit: TextId,
     exception: TextId,
 }

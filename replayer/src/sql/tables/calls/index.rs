@@ -1,0 +1,94 @@
+//! Calls by id and by caller, in memory.
+//!
+//! A join on `call_id` or `parent_call_id` asks for one call after another, thousands of times. Each
+//! question alone takes a chunk or more; after a few of them all calls are read once, if memory
+//! allows, and the rest are answered from there.
+
+use super::CallScan;
+use super::filter::Filter;
+use super::rows::Row;
+use crate::sql::filter::IntSet;
+use crate::sql::plan::Plan;
+use crate::store::{Error, Store};
+use dashcam_schema::EventKind;
+use std::cell::{Cell, OnceCell};
+use std::rc::Rc;
+
+/// Questions answered from chunks before all calls are read.
+const PATIENCE: u32 = 4;
+/// Most calls that are kept, at some hundred bytes each.
+const CALLS_MAX: i64 = 2_000_000;
+
+/// Kept by the store from one question to the next.
+#[derive(Default)]
+pub(in crate::sql) struct Lookups {
+    asked: Cell<u32>,
+    /// `None` if there are too many.
+    index: OnceCell<Option<Index>>,
+}
+
+struct Index {
+    /// By id.
+    calls: Vec<Row>,
+    /// Places in `calls`, by caller.
+    by_parent: Vec<u32>,
+}
+
+/// The calls that pass, if the plan asks for one id or one caller and the index is there.
+pub(super) fn look_up(store: &Rc<Store>, filter: &Filter) -> Result<Option<Vec<Row>>, Error> {
+    let (id, parent) = (only(&filter.starts), only(&filter.parents));
+    if id.is_none() && parent.is_none() {
+        return Ok(None);
+    }
+    let lookups = store.keep::<Lookups>();
+    lookups.asked.set(lookups.asked.get().saturating_add(1));
+    if lookups.asked.get() <= PATIENCE {
+        return Ok(None);
+    }
+    if lookups.index.get().is_none() {
+        let _ = lookups.index.set(build(store)?);
+    }
+    let Some(Some(Index { calls, by_parent })) = lookups.index.get() else { return Ok(None) };
+    let passes = |row: &&Row| filter.passes_row(store, row);
+    Ok(Some(match (id, parent) {
+        (Some(id), _) => {
+            let from = calls.partition_point(|row| row.call_id < id);
+            let equal = calls[from..].iter().take_while(|row| row.call_id == id);
+            equal.filter(passes).cloned().collect()
+        }
+        (None, parent) => {
+            let parent = parent.unwrap_or(0);
+            let call = |place: &u32| &calls[*place as usize];
+            let from = by_parent.partition_point(|place| call(place).parent < parent);
+            let equal = by_parent[from..].iter().map(call).take_while(|row| row.parent == parent);
+            equal.filter(passes).cloned().collect()
+        }
+    }))
+}
+
+/// The one value of a set.
+fn only(set: &IntSet) -> Option<u64> {
+    match set.values.as_deref() {
+        Some([value]) => u64::try_from(*value).ok().filter(|value| *value > 0),
+        _ => None,
+    }
+}
+
+fn build(store: &Rc<Store>) -> Result<Option<Index>, Error> {
+    let sql = "SELECT coalesce(sum(count), 0) FROM event_counts WHERE kind = ?";
+    let starts: rusqlite::Result<i64> =
+        store.connection().query_row(sql, [EventKind::PY_START.name()], |row| row.get(0));
+    // Without the counts, better slow than out of memory.
+    if starts.unwrap_or(i64::MAX) > CALLS_MAX {
+        return Ok(None);
+    }
+    let mut scan = CallScan::over(store.clone(), Plan::default())?;
+    let mut calls = Vec::new();
+    while scan.more()? {
+        calls.append(&mut scan.rows);
+    }
+    calls.sort_by_key(|row| row.call_id);
+    let mut by_parent: Vec<u32> = (0..calls.len() as u32).collect();
+    by_parent.sort_by_key(|place| calls[*place as usize].parent);
+    Ok(Some(Index { calls, by_parent }))
+}
