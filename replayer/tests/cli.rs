@@ -261,7 +261,13 @@ fn interrupting_a_query_ends_it() {
 fn record_becomes_the_recorder() {
     let dir = tempfile::tempdir().unwrap();
     let program = dir.path().join("dashcam");
-    std::fs::copy(env!("CARGO_BIN_EXE_dashcam"), &program).unwrap();
+    // Other processes make the files: had this one ever opened them for writing, a child another
+    // test forks meanwhile could still hold them open, and a busy file cannot be run.
+    let shell = |script: &str| {
+        let status = Command::new("sh").args(["-c", script]).current_dir(dir.path()).status();
+        assert!(status.unwrap().success());
+    };
+    shell(&format!("cp '{}' dashcam", env!("CARGO_BIN_EXE_dashcam")));
     let record = |path: &str| {
         let mut command = Command::new(&program);
         command.args(["record", "--help", "-m", "x"]).env("PATH", path).output().unwrap()
@@ -269,10 +275,9 @@ fn record_becomes_the_recorder() {
     let output = record("");
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).starts_with("dashcam: dashcam-recorder is"));
-    let recorder = dir.path().join("dashcam-recorder");
-    std::fs::write(&recorder, "#!/bin/sh\necho \"$@\"; exit 7\n").unwrap();
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(&recorder, mode).unwrap();
+    shell(
+        r#"printf '#!/bin/sh\necho "$@"; exit 7\n' > dashcam-recorder; chmod +x dashcam-recorder"#,
+    );
     let output = record("/usr/bin:/bin");
     assert_eq!(output.stdout, b"--help -m x\n");
     assert_eq!(output.status.code(), Some(7));

@@ -50,6 +50,12 @@ impl LineTable {
         self.lines.get(unit as usize).copied().filter(|line| *line != 0)
     }
 
+    /// The line of the first instruction from this code unit on that has one. An exception handler
+    /// begins with an instruction that has none.
+    pub fn line_from(&self, unit: u32) -> Option<u32> {
+        self.lines.get(unit as usize..)?.iter().copied().find(|line| *line != 0)
+    }
+
     /// The smallest and largest line; `None` when no unit has one.
     pub fn range(&self) -> Option<(u32, u32)> {
         let with_line = || self.lines.iter().copied().filter(|line| *line != 0);
@@ -100,6 +106,7 @@ mod tests {
         assert_eq!(lines.line(lines.by_unit().len() as u32 - 1), Some(3));
         assert_eq!(lines.range(), Some((1, 3)));
         assert_eq!(lines.line(1000), None);
+        assert_eq!((lines.line_from(0), lines.line_from(1000)), (Some(1), None));
     }
 
     #[test]

@@ -263,6 +263,11 @@ fn put(store: &Store, plan: &Plan, rows: &[Row], batch: &mut Batch) {
         Some(&store.directory().codes[*index])
     };
     let line = |row: &Row, site: Site| line(store, process(row), site).unwrap_or(NULL);
+    let handler_line = |row: &Row, site: Site| {
+        let code = process(row).codes.get(&site.code).map(|i| &store.directory().codes[*i]);
+        let lines = code.and_then(|code| store.lines(code));
+        lines.and_then(|lines| lines.line_from(site.place)).map_or(NULL, i64::from)
+    };
     for column in (0..batch.columns.len()).filter(|column| plan.uses(*column)) {
         let mut ints = |value: &dyn Fn(&Row) -> i64| batch.ints(column, rows.iter().map(value));
         match column {
@@ -286,7 +291,7 @@ fn put(store: &Store, plan: &Plan, rows: &[Row], batch: &mut Batch) {
             LINE => ints(&|row| line(row, row.open.site)),
             HANDLED_SEQ => ints(&|row| row.open.handled.map_or(NULL, |(seq, _)| int(seq))),
             HANDLED_LINE => {
-                ints(&|row| row.open.handled.map_or(NULL, |(_, site)| line(row, site)));
+                ints(&|row| row.open.handled.map_or(NULL, |(_, site)| handler_line(row, site)));
             }
             _ => {}
         }
