@@ -113,6 +113,10 @@ impl Rows {
             table.load_style(presets::UTF8_FULL_CONDENSED);
             table.set_content_arrangement(ContentArrangement::Dynamic);
             table.set_header(&self.columns);
+            // Some terminals do not know their width.
+            if table.width().is_none_or(|width| width < 20) {
+                table.set_width(100);
+            }
             table.add_rows(cells.map(|row: Vec<String>| {
                 row.into_iter().zip(&right).map(|(text, right)| {
                     let side = if *right { CellAlignment::Right } else { CellAlignment::Left };

@@ -118,18 +118,20 @@ impl Chunk {
         };
         /// Each event's time, in nanoseconds since the run began.
         times: Vec<u64> = |chunk, open| {
-            let deltas = open.times().map_err(|e| chunk.error(e))?;
+            let mut deltas = open.times().map_err(|e| chunk.error(e))?;
+            let count = deltas.len();
+            // Without branches: which events are timed is as good as random.
+            deltas.push(0);
             let (mut now, mut next) = (open.first_ns(), 0);
             let timed = mask(EventKind::is_timed);
-            let mut times = Vec::with_capacity(open.events());
-            for kind in chunk.kinds()? {
-                if timed >> kind & 1 == 1 {
-                    now = now.saturating_add(deltas.get(next).copied().unwrap_or(0));
-                    next += 1;
-                }
-                times.push(now);
-            }
-            if next == deltas.len() { Ok(times) } else { Err(chunk.misfit("column of times")) }
+            let times = chunk.kinds()?.iter().map(|kind| {
+                let is_timed = u64::from(timed >> kind & 1);
+                now = now.saturating_add(deltas[next.min(count)] & is_timed.wrapping_neg());
+                next += is_timed as usize;
+                now
+            });
+            let times = times.collect();
+            if next == count { Ok(times) } else { Err(chunk.misfit("column of times")) }
         };
         /// Number of each event's callable, or [`NONE`].
         callables: Vec<u32> = |chunk, open| {
@@ -168,12 +170,14 @@ impl Chunk {
     ) -> Result<Vec<u32>, Error> {
         let mask = mask(has);
         let mut next = 0;
-        let mut spread = Vec::with_capacity(self.kinds()?.len());
-        for kind in self.kinds()? {
-            let has = mask >> kind & 1 == 1;
-            spread.push(if has { values.get(next).copied().unwrap_or(NONE) } else { NONE });
-            next += usize::from(has);
-        }
+        let spread = self.kinds()?.iter().map(|kind| {
+            let has = mask >> kind & 1;
+            let value = values.get(next).copied().unwrap_or(NONE);
+            next += has as usize;
+            // NONE is all ones.
+            value | has.wrapping_sub(1)
+        });
+        let spread = spread.collect();
         if next == values.len() { Ok(spread) } else { Err(self.misfit(part)) }
     }
 

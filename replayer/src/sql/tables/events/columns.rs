@@ -126,7 +126,10 @@ impl Reader {
         }
         if plan.uses(TIME_NS) {
             let times = chunk.times()?;
-            batch.ints(TIME_NS, events().map(|i| int(times[i])));
+            match contiguous(indexes) {
+                Some(range) => batch.ints(TIME_NS, times[range].iter().map(|time| int(*time))),
+                None => batch.ints(TIME_NS, events().map(|i| int(times[i]))),
+            }
         }
         if plan.uses(KIND) {
             let kinds = chunk.kinds()?;
@@ -208,6 +211,12 @@ impl Reader {
         }
         Ok(())
     }
+}
+
+/// The indexes as a range, if they are one, ascending.
+fn contiguous(indexes: &[u32]) -> Option<std::ops::Range<usize>> {
+    let (first, last) = (*indexes.first()? as usize, *indexes.last()? as usize);
+    (last.wrapping_sub(first) == indexes.len() - 1).then_some(first..last + 1)
 }
 
 /// Where an event says control goes. Kinds a later CPython adds say 0 if they do not.
