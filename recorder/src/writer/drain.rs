@@ -78,8 +78,7 @@ impl Drain {
                     self.chunker.flush(stored);
                 }
                 Ok(Order::Finish) | Err(RecvTimeoutError::Disconnected) => {
-                    self.empty(&mut words)?;
-                    if !words.is_empty() {
+                    if self.empty(&mut words).is_ok() && !words.is_empty() {
                         self.bad("half a record");
                     }
                     return Ok(());
