@@ -116,9 +116,46 @@ pub struct Calls {
     stacks: Vec<Stack>,
     by_thread: FxHashMap<u32, usize>,
     suspended: FxHashMap<CallId, OpenCall>,
-    /// How many calls of a code object stand on a thread's stack: (thread, code) → calls.
-    active: FxHashMap<(u32, u32), u32>,
+    /// Of the current thread.
+    active: Active,
     current: usize,
+}
+
+/// How many calls of a code object stand on a stack.
+#[derive(Clone, Debug, Default)]
+struct Active {
+    by_code: Vec<u32>,
+    /// Code objects with numbers that no list should be as long as.
+    odd: FxHashMap<u32, u32>,
+}
+
+impl Active {
+    fn count(&mut self, code: u32) -> &mut u32 {
+        const LISTED: usize = 1 << 20;
+        let index = code as usize;
+        if index >= LISTED {
+            return self.odd.entry(code).or_insert(0);
+        }
+        if index >= self.by_code.len() {
+            self.by_code.resize(index + 1, 0);
+        }
+        &mut self.by_code[index]
+    }
+
+    /// One more; true if there was one already.
+    fn add(&mut self, code: u32) -> bool {
+        let count = self.count(code);
+        *count += 1;
+        *count > 1
+    }
+
+    fn remove(&mut self, code: u32) {
+        let count = self.count(code);
+        *count = count.saturating_sub(1);
+        if *count == 0 && !self.odd.is_empty() {
+            self.odd.remove(&code);
+        }
+    }
 }
 
 impl Calls {
@@ -126,11 +163,9 @@ impl Calls {
     pub fn resume_from(stacks: Vec<Stack>, suspended: Vec<OpenCall>) -> Calls {
         let by_thread = stacks.iter().enumerate().map(|(i, s)| (s.thread, i)).collect();
         let suspended = suspended.into_iter().map(|c| (c.call_id, c)).collect();
-        let mut active = FxHashMap::default();
-        for stack in &stacks {
-            for call in &stack.calls {
-                *active.entry((stack.thread, call.code)).or_insert(0) += 1;
-            }
+        let mut active = Active::default();
+        for call in stacks.first().iter().flat_map(|stack| &stack.calls) {
+            active.add(call.code);
         }
         Calls { stacks, by_thread, suspended, active, current: 0 }
     }
@@ -157,10 +192,29 @@ impl Calls {
 
     /// The events that follow are this thread's.
     pub fn set_thread(&mut self, thread: u32) {
+        if let Some(left) = self.stacks.get(self.current) {
+            if left.thread == thread {
+                return;
+            }
+            for call in &left.calls {
+                self.active.remove(call.code);
+            }
+            // Threads come and go; nothing is kept for one that may be gone.
+            if left.calls.is_empty() {
+                self.by_thread.remove(&left.thread);
+                self.stacks.swap_remove(self.current);
+                if let Some(moved) = self.stacks.get(self.current) {
+                    self.by_thread.insert(moved.thread, self.current);
+                }
+            }
+        }
         self.current = *self.by_thread.entry(thread).or_insert_with(|| {
             self.stacks.push(Stack { thread, ..Stack::default() });
             self.stacks.len() - 1
         });
+        for call in &self.stacks[self.current].calls {
+            self.active.add(call.code);
+        }
     }
 
     /// The innermost call of the current thread.
@@ -198,9 +252,7 @@ impl Calls {
                         let stack = &mut self.stacks[self.current];
                         stack.switch(event.time_ns);
                         call.last = site;
-                        let active = self.active.entry((stack.thread, call.code)).or_insert(0);
-                        call.recursive = *active > 0;
-                        *active += 1;
+                        call.recursive = self.active.add(call.code);
                         stack.calls.push(call);
                     }
                     other => {
@@ -253,8 +305,6 @@ impl Calls {
         let stack = &mut self.stacks[self.current];
         stack.switch(event.time_ns);
         let parent = stack.calls.last();
-        let active = self.active.entry((stack.thread, event.code)).or_insert(0);
-        *active += 1;
         let call = OpenCall {
             call_id: event.seq,
             parent: parent.map_or(0, |p| p.call_id),
@@ -264,7 +314,7 @@ impl Calls {
             called_from: parent.map(|p| p.last),
             start_ns: event.time_ns,
             self_ns: 0,
-            recursive: *active > 1,
+            recursive: self.active.add(event.code),
             last: site,
             exceptions: Vec::new(),
         };
@@ -283,7 +333,7 @@ impl Calls {
             for _ in 0..extra {
                 stack.switch(event.time_ns);
                 if let Some(call) = stack.calls.pop() {
-                    deactivate(&mut self.active, stack.thread, call.code);
+                    self.active.remove(call.code);
                     finish(&call, event, Exit::Open, sink);
                 }
             }
@@ -303,7 +353,7 @@ impl Calls {
         let stack = &mut self.stacks[self.current];
         stack.switch(event.time_ns);
         let Some(mut call) = stack.calls.pop() else { return };
-        deactivate(&mut self.active, stack.thread, call.code);
+        self.active.remove(call.code);
         match event.kind {
             EventKind::PY_YIELD => {
                 self.suspended.insert(call.call_id, call);
@@ -333,15 +383,6 @@ impl Stack {
             top.self_ns += now_ns.saturating_sub(self.since_ns);
         }
         self.since_ns = now_ns;
-    }
-}
-
-fn deactivate(active: &mut FxHashMap<(u32, u32), u32>, thread: u32, code: u32) {
-    if let Some(count) = active.get_mut(&(thread, code)) {
-        *count -= 1;
-        if *count == 0 {
-            active.remove(&(thread, code));
-        }
     }
 }
 

@@ -148,10 +148,13 @@ const fn bounded<const N: usize>()
     bincode::config::standard().with_limit::<N>()
 }
 
-/// Compresses chunks; keeps the compressor's memory from one chunk to the next.
+/// Compresses chunks; keeps its memory from one chunk to the next.
 pub struct Sealer {
     compressor: zstd::bulk::Compressor<'static>,
     raw: Vec<u8>,
+    packed: Vec<u8>,
+    body: Vec<u8>,
+    narrow: Vec<u32>,
 }
 
 impl Sealer {
@@ -160,7 +163,14 @@ impl Sealer {
     /// # Errors
     /// If zstd cannot allocate its state.
     pub fn new(level: i32) -> std::io::Result<Sealer> {
-        Ok(Sealer { compressor: zstd::bulk::Compressor::new(level)?, raw: Vec::new() })
+        let compressor = zstd::bulk::Compressor::new(level)?;
+        Ok(Sealer {
+            compressor,
+            raw: Vec::new(),
+            packed: Vec::new(),
+            body: Vec::new(),
+            narrow: Vec::new(),
+        })
     }
 
     /// The bytes of a chunk with these events.
@@ -173,68 +183,74 @@ impl Sealer {
         if events > EVENTS_MAX || columns.places.len() != events || total != events as u64 {
             return Err(FormatError::invalid("chunk", 0, "columns of unequal length"));
         }
-        let mut headers = Vec::with_capacity(COLUMNS);
-        let mut body = Vec::with_capacity(events);
-        let mut raw = std::mem::take(&mut self.raw);
-        let mut put = |count: usize, raw: &mut Vec<u8>| -> Result<(), FormatError> {
-            let packed = self
-                .compressor
-                .compress(raw)
-                .map_err(|error| FormatError::invalid("chunk", 0, error))?;
-            headers.push(ColumnHeader {
-                count: count as u32,
-                raw: raw.len() as u32,
-                packed: packed.len() as u32,
-                xxh3: xxh3_64(&packed),
-            });
-            body.extend_from_slice(&packed);
-            raw.clear();
-            Ok(())
-        };
-        let ints = |values: &mut dyn ExactSizeIterator<Item = u64>, raw: &mut Vec<u8>| {
-            let values: Vec<u64> = values.collect();
-            pack(&values, raw);
-            values.len()
-        };
-
-        raw.clear();
-        raw.extend_from_slice(&columns.kinds);
-        put(events, &mut raw)?;
-        pack(&columns.places, &mut raw);
-        put(events, &mut raw)?;
-        let n = ints(&mut columns.runs.iter().map(|r| r.events.into()), &mut raw);
-        put(n, &mut raw)?;
-        let n = ints(&mut columns.runs.iter().map(|r| r.context.into()), &mut raw);
-        put(n, &mut raw)?;
-        let n = ints(&mut columns.contexts.iter().map(|c| c.thread.into()), &mut raw);
-        put(n, &mut raw)?;
-        let n = ints(&mut columns.contexts.iter().map(|c| c.code.into()), &mut raw);
-        put(n, &mut raw)?;
-        pack(&columns.targets, &mut raw);
-        put(columns.targets.len(), &mut raw)?;
-        pack(&columns.times, &mut raw);
-        put(columns.times.len(), &mut raw)?;
-        pack(&columns.callables, &mut raw);
-        put(columns.callables.len(), &mut raw)?;
-        pack(&columns.exceptions, &mut raw);
-        put(columns.exceptions.len(), &mut raw)?;
-        pack(&columns.resumed, &mut raw);
-        put(columns.resumed.len(), &mut raw)?;
-        raw = bincode::encode_to_vec(&columns.state, bounded::<COLUMN_BYTES_MAX>())
+        self.body.clear();
+        let runs = &columns.runs;
+        let contexts = &columns.contexts;
+        let state = bincode::encode_to_vec(&columns.state, bounded::<COLUMN_BYTES_MAX>())
             .map_err(|error| FormatError::invalid("state", 0, error))?;
-        put(1, &mut raw)?;
-        self.raw = raw;
-
+        // In the order of `Column`.
+        let headers = vec![
+            self.put(&columns.kinds, events)?,
+            self.put_ints(&columns.places)?,
+            self.put_each(runs.iter().map(|run| run.events))?,
+            self.put_each(runs.iter().map(|run| run.context))?,
+            self.put_each(contexts.iter().map(|context| context.thread))?,
+            self.put_each(contexts.iter().map(|context| context.code))?,
+            self.put_ints(&columns.targets)?,
+            self.put_ints(&columns.times)?,
+            self.put_ints(&columns.callables)?,
+            self.put_ints(&columns.exceptions)?,
+            self.put_ints(&columns.resumed)?,
+            self.put(&state, 1)?,
+        ];
         let header = Header { events: events as u32, first_ns: columns.first_ns, columns: headers };
         let header = bincode::encode_to_vec(&header, bounded::<HEADER_BYTES_MAX>())
             .map_err(|error| FormatError::invalid("chunk header", 0, error))?;
-        let mut bytes = Vec::with_capacity(PREFIX + header.len() + body.len());
+        let mut bytes = Vec::with_capacity(PREFIX + header.len() + self.body.len());
         bytes.extend_from_slice(&MAGIC);
         bytes.extend_from_slice(&(header.len() as u32).to_le_bytes());
         bytes.extend_from_slice(&xxh3_64(&header).to_le_bytes());
         bytes.extend_from_slice(&header);
-        bytes.extend_from_slice(&body);
+        bytes.extend_from_slice(&self.body);
         Ok(bytes)
+    }
+
+    /// Compresses a column onto the end of the body.
+    fn put(&mut self, raw: &[u8], count: usize) -> Result<ColumnHeader, FormatError> {
+        let bound = zstd::zstd_safe::compress_bound(raw.len());
+        if self.packed.len() < bound {
+            self.packed.resize(bound, 0);
+        }
+        let packed = self
+            .compressor
+            .compress_to_buffer(raw, &mut self.packed[..])
+            .map_err(|error| FormatError::invalid("chunk", 0, error))?;
+        let packed = &self.packed[..packed];
+        self.body.extend_from_slice(packed);
+        Ok(ColumnHeader {
+            count: count as u32,
+            raw: raw.len() as u32,
+            packed: packed.len() as u32,
+            xxh3: xxh3_64(packed),
+        })
+    }
+
+    fn put_ints<T: Int>(&mut self, values: &[T]) -> Result<ColumnHeader, FormatError> {
+        let mut raw = std::mem::take(&mut self.raw);
+        raw.clear();
+        pack(values, &mut raw);
+        let header = self.put(&raw, values.len());
+        self.raw = raw;
+        header
+    }
+
+    fn put_each(&mut self, values: impl Iterator<Item = u32>) -> Result<ColumnHeader, FormatError> {
+        let mut narrow = std::mem::take(&mut self.narrow);
+        narrow.clear();
+        narrow.extend(values);
+        let header = self.put_ints(&narrow);
+        self.narrow = narrow;
+        header
     }
 }
 
@@ -457,60 +473,84 @@ pub const fn has_target(kind: EventKind) -> bool {
     kind.has_target() || kind.number() >= EventKind::KNOWN
 }
 
-trait Int: Copy + Default {
+/// What columns hold.
+trait Int: Copy + Default + std::ops::BitOr<Output = Self> {
     fn wide(self) -> u64;
     fn narrow(value: u64) -> Option<Self>;
+    // Methods of the type itself, so that loops over a column work in its own width.
+    fn byte_0(self) -> u8;
+    fn byte_1(self) -> u8;
+    fn byte_2(self) -> u8;
+    fn byte_3(self) -> u8;
+    /// Of these bytes, lowest first.
+    fn join(bytes: [u8; 4]) -> Self;
 }
 
-impl Int for u32 {
-    fn wide(self) -> u64 {
-        self.into()
-    }
-    fn narrow(value: u64) -> Option<u32> {
-        value.try_into().ok()
-    }
+macro_rules! int {
+    ($($type:ty)*) => {
+        $(impl Int for $type {
+            fn wide(self) -> u64 {
+                self.into()
+            }
+            fn narrow(value: u64) -> Option<$type> {
+                value.try_into().ok()
+            }
+            fn byte_0(self) -> u8 {
+                self as u8
+            }
+            fn byte_1(self) -> u8 {
+                (self >> 8) as u8
+            }
+            fn byte_2(self) -> u8 {
+                (self >> 16) as u8
+            }
+            fn byte_3(self) -> u8 {
+                (self >> 24) as u8
+            }
+            fn join(bytes: [u8; 4]) -> $type {
+                u32::from_le_bytes(bytes).into()
+            }
+        })*
+    };
 }
 
-impl Int for u64 {
-    fn wide(self) -> u64 {
-        self
-    }
-    fn narrow(value: u64) -> Option<u64> {
-        Some(value)
-    }
-}
+int!(u32 u64);
 
 /// Appends integers in the narrowest fixed width that serves most of them:
-/// `width (1, 2 or 4) · u32 exceptions · (u32 index · u64 value)… · values`.
-/// A value too wide for its place is 0 there and stands among the exceptions.
+/// `width (1, 2 or 4) · u32 exceptions · (u32 index · u64 value)… · planes`.
+/// Each plane has one byte of every value, the lowest bytes first: neighbours are alike in their
+/// high bytes, so these compress to almost nothing. A value too wide for its place is 0 there and
+/// stands among the exceptions.
 fn pack<T: Int>(values: &[T], out: &mut Vec<u8>) {
-    let (mut over_1, mut over_2, mut over_4) = (0usize, 0usize, 0usize);
-    for value in values {
-        let value = value.wide();
-        over_1 += (value > 0xff) as usize;
-        over_2 += (value > 0xffff) as usize;
-        over_4 += (value > 0xffff_ffff) as usize;
-    }
-    let cost = |width: usize, over: usize| values.len() * width + over * 12;
-    let (width, over) = [(1usize, over_1), (2, over_2), (4, over_4)]
+    // Most columns are narrow altogether; the widest value says so faster than counting does.
+    let all = values.iter().fold(T::default(), |all, value| all | *value).wide();
+    let over = |limit: u64| {
+        if all <= limit { 0 } else { values.iter().filter(|v| v.wide() > limit).count() }
+    };
+    let (width, over) = [(1usize, over(0xff)), (2, over(0xffff)), (4, over(0xffff_ffff))]
         .into_iter()
-        .min_by_key(|(width, over)| cost(*width, *over))
-        .unwrap_or((4, over_4));
-    let limit = if width == 4 { 0xffff_ffff } else { (1u64 << (8 * width)) - 1 };
+        .min_by_key(|(width, over)| values.len() * width + over * 12)
+        .unwrap_or((4, 0));
     out.reserve(5 + over * 12 + values.len() * width);
     out.push(width as u8);
     out.extend_from_slice(&(over as u32).to_le_bytes());
-    if over > 0 {
-        for (index, value) in values.iter().enumerate().filter(|(_, v)| v.wide() > limit) {
-            out.extend_from_slice(&(index as u32).to_le_bytes());
-            out.extend_from_slice(&value.wide().to_le_bytes());
-        }
+    let limit = (1u64 << (8 * width)) - 1;
+    let too_wide = || values.iter().enumerate().filter(|(_, v)| v.wide() > limit).take(over);
+    for (index, value) in too_wide() {
+        out.extend_from_slice(&(index as u32).to_le_bytes());
+        out.extend_from_slice(&value.wide().to_le_bytes());
     }
-    let fit = |value: &T| if value.wide() > limit { 0 } else { value.wide() };
-    match width {
-        1 => out.extend(values.iter().map(|v| fit(v) as u8)),
-        2 => out.extend(values.iter().flat_map(|v| (fit(v) as u16).to_le_bytes())),
-        _ => out.extend(values.iter().flat_map(|v| (fit(v) as u32).to_le_bytes())),
+    let start = out.len();
+    out.extend(values.iter().map(|value| value.byte_0()));
+    if width >= 2 {
+        out.extend(values.iter().map(|value| value.byte_1()));
+    }
+    if width == 4 {
+        out.extend(values.iter().map(|value| value.byte_2()));
+        out.extend(values.iter().map(|value| value.byte_3()));
+    }
+    for (index, _) in too_wide() {
+        (0..width).for_each(|plane| out[start + plane * values.len() + index] = 0);
     }
 }
 
@@ -526,20 +566,15 @@ fn unpack<T: Int>(bytes: &[u8], count: usize) -> Option<Vec<T>> {
     if rest.len() != count * usize::from(width) {
         return None;
     }
+    let plane = |i: usize| &rest[i * count..(i + 1) * count];
     let mut values: Vec<T> = match width {
-        1 => rest.iter().map(|b| T::narrow(u64::from(*b)).unwrap_or_default()).collect(),
-        2 => rest
-            .as_chunks::<2>()
-            .0
-            .iter()
-            .map(|b| T::narrow(u16::from_le_bytes(*b).into()).unwrap_or_default())
-            .collect(),
-        4 => rest
-            .as_chunks::<4>()
-            .0
-            .iter()
-            .map(|b| T::narrow(u32::from_le_bytes(*b).into()).unwrap_or_default())
-            .collect(),
+        1 => rest.iter().map(|byte| T::join([*byte, 0, 0, 0])).collect(),
+        2 => plane(0).iter().zip(plane(1)).map(|(a, b)| T::join([*a, *b, 0, 0])).collect(),
+        4 => {
+            let low = plane(0).iter().zip(plane(1));
+            let high = plane(2).iter().zip(plane(3));
+            low.zip(high).map(|((a, b), (c, d))| T::join([*a, *b, *c, *d])).collect()
+        }
         _ => return None,
     };
     for entry in entries.as_chunks::<12>().0 {

@@ -107,7 +107,7 @@ impl Clock {
     #[inline]
     pub fn ns(&self, ticks: u64) -> u64 {
         let since = ticks.saturating_sub(self.base_ticks);
-        self.base_ns + (u128::from(since) * u128::from(self.slope) >> 32) as u64
+        self.base_ns + ((u128::from(since) * u128::from(self.slope)) >> 32) as u64
     }
 
     /// Measures the slope anew if it is time. `reached` are the last ticks converted.

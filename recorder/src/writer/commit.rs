@@ -114,14 +114,14 @@ impl Store {
     }
 
     fn commit(&mut self) {
-        let mut pending = std::mem::take(&mut self.pending);
+        let pending = std::mem::take(&mut self.pending);
         if !pending.is_empty()
             && !self.failed.load(Ordering::Relaxed)
-            && let Err(error) = self.rows.write(&self.run.database.connection, &mut pending)
+            && let Err(error) = self.rows.write(&self.run.database.connection, &pending)
         {
             self.fail(&pending, &error);
         }
-        for stored in pending.stored.drain(..) {
+        for stored in pending.stored {
             let _ = stored.send(());
         }
     }

@@ -55,6 +55,8 @@ pub struct Summary {
     pub losses: Vec<(u64, String)>,
     /// The interpreter loaded the shim.
     pub is_recorded: bool,
+    /// Nothing failed on the way to the database.
+    pub is_stored: bool,
 }
 
 impl Run {
@@ -124,7 +126,15 @@ impl Run {
     /// Writes the end, and leaves the database as one plain file if nobody else is using it.
     pub(super) fn finish(self, end: End, now_ns: u64) -> Summary {
         let db = &self.database.connection;
-        let status = if end.is_complete { "complete" } else { "interrupted" };
+        let stopped_early = db
+            .query_row(
+                "SELECT count(*) > 0 FROM losses WHERE run_id = ? AND severity = 'error'",
+                [self.run_id],
+                |row| row.get(0),
+            )
+            .unwrap_or(true);
+        let is_whole = end.is_complete && !stopped_early;
+        let status = if is_whole { "complete" } else { "interrupted" };
         let sql = format!(
             "UPDATE runs SET ended_at = {NOW}, status = ?, exit_code = ?, exit_signal = ?
              WHERE run_id = ?"
@@ -147,7 +157,15 @@ impl Run {
         self.database.tidy();
         let database = self.database.path.clone();
         let database_bytes = std::fs::metadata(&database).map_or(0, |about| about.len());
-        Summary { run_id: self.run_id, events, database, database_bytes, losses, is_recorded }
+        Summary {
+            run_id: self.run_id,
+            events,
+            database,
+            database_bytes,
+            losses,
+            is_recorded,
+            is_stored: true,
+        }
     }
 
     fn losses(&self) -> rusqlite::Result<Vec<(u64, String)>> {

@@ -39,7 +39,7 @@ use encode::Encoder;
 use outlet::Outlet;
 use source::Sources;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
 /// Chunks on their way from one thread to the next.
@@ -52,6 +52,7 @@ pub struct Recording {
     encoder: JoinHandle<()>,
     store: JoinHandle<Run>,
     clock: Clock,
+    failed: Arc<AtomicBool>,
 }
 
 impl Recording {
@@ -76,10 +77,10 @@ impl Recording {
             consumer: Consumer::new(ring),
             chunker: Chunker::new(clock.clone(), outlet),
             orders,
-            failed,
+            failed: Arc::clone(&failed),
         };
         let drain = spawn("drain", move || drain.run())?;
-        Ok(Recording { orders: order_sender, drain, encoder, store, clock })
+        Ok(Recording { orders: order_sender, drain, encoder, store, clock, failed })
     }
 
     /// Waits until every event published before this call is in the database.
@@ -105,8 +106,9 @@ impl Recording {
         let _ = self.orders.send(Order::Finish);
         let threads_ended = self.drain.join().is_ok() & self.encoder.join().is_ok();
         let run = self.store.join().ok()?;
-        let end = End { is_complete: end.is_complete && threads_ended, ..end };
-        Some(run.finish(end, self.clock.now_ns()))
+        let is_stored = threads_ended && !self.failed.load(Ordering::Relaxed);
+        let end = End { is_complete: end.is_complete && is_stored, ..end };
+        Some(Summary { is_stored, ..run.finish(end, self.clock.now_ns()) })
     }
 }
 

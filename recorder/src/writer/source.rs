@@ -57,8 +57,9 @@ impl Sources {
 
     /// The file a frozen module was made from.
     fn frozen(&self, module: &str) -> Option<Vec<u8>> {
-        let file = self.stdlib.join(module.replace('.', "/"));
-        read(&file.with_added_extension("py")).or_else(|| read(&file.join("__init__.py")))
+        let name = module.replace('.', "/");
+        let file = |end| self.stdlib.join(format!("{name}{end}"));
+        read(&file(".py")).or_else(|| read(&file("/__init__.py")))
     }
 }
 
@@ -105,7 +106,7 @@ fn declared(bytes: &[u8]) -> Option<&str> {
         if comment.first() != Some(&b'#') {
             continue;
         }
-        let at = comment.windows(6).position(|window| window == b"coding")?;
+        let Some(at) = comment.windows(6).position(|window| window == b"coding") else { continue };
         let rest = comment[at + 6..].strip_prefix(b":").or(comment[at + 6..].strip_prefix(b"="));
         let Some(rest) = rest else { continue };
         let name = rest.trim_ascii_start();

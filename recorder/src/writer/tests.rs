@@ -1,1 +1,467 @@
+//! Words in, database out: what a made-up program did is what the tables say.
 
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+use crate::ring::{Clock as RingClock, Producer, create};
+use dashcam_schema::EventKind;
+use dashcam_schema::chunk::{self, Columns, EVENTS_MAX};
+use dashcam_schema::loss::LossKind;
+use dashcam_schema::record::{
+    Definition, TAG_CODE, TAG_RUNNING, TAG_START_SUSPENDABLE, TAG_THREAD, TAG_WIDE_PLACE, word,
+};
+use rusqlite::Connection;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+#[path = "../../benches/stream/mod.rs"]
+mod stream;
+use stream::{FUNCTIONS, GENERATORS_FROM, Stream};
+
+/// A folder that goes with the test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Folder {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("dashcam-{}-{number}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Folder(path)
+    }
+
+    fn db(&self) -> PathBuf {
+        self.0.join("x.db")
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+const COMPLETE: End = End { is_complete: true, exit_code: Some(0), exit_signal: None };
+
+fn begin(folder: &Folder) -> (Recording, Producer) {
+    let about = About { command: r#"["app.py"]"#.into(), cwd: "/".into(), code: None };
+    let run = Run::begin(Database::open(&folder.db()).unwrap(), &about).unwrap();
+    let (ring, _file) = create(1 << 16).unwrap();
+    let recording = Recording::start(run, &about, ring, Clock::start()).unwrap();
+    (recording, Producer::new(ring, RingClock::Monotonic))
+}
+
+/// Pushes words, cut anywhere. False if nobody takes them any more.
+fn push(producer: &mut Producer, words: &[u32]) -> bool {
+    for part in words.chunks(777) {
+        let pause = || {
+            std::thread::sleep(std::time::Duration::from_micros(20));
+            Ok(20_000)
+        };
+        if producer.wait(part.len(), pause).is_err() {
+            return false;
+        }
+        part.iter().for_each(|word| producer.put(*word));
+        producer.publish();
+    }
+    true
+}
+
+fn record(words: &[u32]) -> (Folder, Connection, Summary) {
+    let folder = Folder::new();
+    let (recording, mut producer) = begin(&folder);
+    push(&mut producer, words);
+    let summary = recording.finish(COMPLETE).unwrap();
+    let db = Connection::open(folder.db()).unwrap();
+    (folder, db, summary)
+}
+
+fn numbers<const N: usize>(db: &Connection, sql: &str) -> Vec<[i64; N]> {
+    let mut query = db.prepare(sql).unwrap();
+    let rows = query.query_map([], |row| {
+        let mut numbers = [0; N];
+        for (i, number) in numbers.iter_mut().enumerate() {
+            *number = row.get(i)?;
+        }
+        Ok(numbers)
+    });
+    rows.unwrap().map(Result::unwrap).collect()
+}
+
+fn number(db: &Connection, sql: &str) -> i64 {
+    db.query_row(sql, [], |row| row.get(0)).unwrap_or_else(|error| panic!("{sql}: {error}"))
+}
+
+fn text(db: &Connection, sql: &str) -> String {
+    db.query_row(sql, [], |row| row.get(0)).unwrap_or_else(|error| panic!("{sql}: {error}"))
+}
+
+/// First position and columns of every chunk.
+fn chunks(db: &Connection) -> Vec<(u64, Columns)> {
+    let mut query = db.prepare("SELECT first_seq, data FROM chunks ORDER BY first_seq").unwrap();
+    let rows = query.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?)));
+    rows.unwrap()
+        .map(|row| {
+            let (first_seq, data) = row.unwrap();
+            (first_seq as u64, chunk::open(&data).unwrap().columns().unwrap())
+        })
+        .collect()
+}
+
+fn stream() -> Stream {
+    // Some time after the run's beginning.
+    Stream::prologue(sys::monotonic_ns() + 1_000_000_000)
+}
+
+#[test]
+fn a_program_is_in_the_tables() {
+    let mut program = stream();
+    program.calls(3 * EVENTS_MAX as u64);
+    let (folder, db, summary) = record(&program.words);
+    let total = program.len() as i64;
+    assert_eq!((summary.run_id, summary.events as i64, summary.is_recorded), (1, total, true));
+    assert!(summary.losses.is_empty(), "{:?}", summary.losses);
+    assert_eq!(
+        text(
+            &db,
+            "SELECT status || ' ' || events_by || ' ' || event_count || ' ' || lost_count || ' ' || exit_code || ' ' || python_version FROM runs"
+        ),
+        format!("complete direct {total} 0 0 3.13.0")
+    );
+    assert_eq!(text(&db, "SELECT name FROM threads"), "MainThread");
+    assert_eq!(number(&db, "SELECT count(*) FROM code_objects"), i64::from(FUNCTIONS));
+    assert_eq!(number(&db, "SELECT count(*) FROM files WHERE source IS NULL"), 7);
+
+    // Kinds, in the summary and in the chunks.
+    let mut query = db.prepare("SELECT kind, sum(count) FROM event_counts GROUP BY 1").unwrap();
+    let mut counted = std::collections::BTreeMap::new();
+    for row in query.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get(1)?))).unwrap() {
+        let (name, count): (String, i64) = row.unwrap();
+        counted.insert(EventKind::from_name(&name).unwrap().number(), count as u64);
+    }
+    assert_eq!(counted, program.events);
+    let chunks = chunks(&db);
+    let mut next = 1;
+    let mut found = std::collections::BTreeMap::new();
+    for (first_seq, columns) in &chunks {
+        assert_eq!(*first_seq, next);
+        next += columns.kinds.len() as u64;
+        columns.kinds.iter().for_each(|kind| *found.entry(*kind).or_insert(0) += 1);
+    }
+    assert_eq!(found, program.events);
+    let lines = number(&db, "SELECT sum(count) FROM line_counts") as u64;
+    assert_eq!(lines, program.events[&EventKind::LINE.number()]);
+    let branches = number(&db, "SELECT sum(taken + not_taken) FROM branch_counts") as u64;
+    assert_eq!(branches, program.events[&EventKind::BRANCH.number()]);
+    assert_eq!(
+        number(&db, "SELECT count(*) FROM branch_counts WHERE line % 20 <> (1 + offset / 8) % 20"),
+        0
+    );
+    let calls: u64 = program.calls.values().sum();
+    assert_eq!(number(&db, "SELECT sum(calls) FROM function_totals") as u64, calls);
+    // All time is some function's own.
+    let spans = numbers::<2>(&db, "SELECT min(first_ns), max(last_ns) FROM chunks")[0];
+    let own = number(&db, "SELECT sum(self_ns) FROM function_totals");
+    assert!(own <= spans[1] - spans[0] && own > 0);
+    let mode = std::fs::metadata(folder.db()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert!(!folder.0.join("x.db-wal").exists());
+}
+
+/// What the call stacks say of a whole recording, and of each chunk alone.
+#[test]
+fn chunks_begin_with_the_state_the_ones_before_leave() {
+    use dashcam_schema::calls::{Calls, Event, Exit, OpenCall, OpenException, Sink};
+    #[derive(Default, PartialEq, Debug)]
+    struct Ends(Vec<(OpenCall, u64, Exit)>, u64);
+    impl Sink for Ends {
+        fn call(&mut self, call: &OpenCall, end_seq: u64, _: u64, exit: Exit) {
+            self.0.push((call.clone(), end_seq, exit));
+        }
+        fn exception(&mut self, _: &OpenException) {
+            self.1 += 1;
+        }
+        fn desync(&mut self, seq: u64, _: u64) {
+            panic!("the stack does not fit the event at {seq}");
+        }
+    }
+    fn play(calls: &mut Calls, first_seq: u64, columns: &Columns, ends: &mut Ends) {
+        let mut times = columns.times.iter();
+        let mut exceptions = columns.exceptions.iter();
+        let mut resumed = columns.resumed.iter();
+        let mut time_ns = columns.first_ns;
+        let mut index = 0;
+        for run in &columns.runs {
+            let context = columns.contexts[run.context as usize];
+            calls.set_thread(context.thread);
+            for _ in 0..run.events {
+                let kind = EventKind::from_number(columns.kinds[index]).unwrap();
+                if kind.is_timed() {
+                    time_ns += times.next().unwrap();
+                }
+                let event = Event {
+                    seq: first_seq + index as u64,
+                    time_ns,
+                    kind,
+                    place: columns.places[index],
+                    code: context.code,
+                    exception: if kind.has_exception() { *exceptions.next().unwrap() } else { 0 },
+                    resumed: if kind.resumes() { *resumed.next().unwrap() } else { 0 },
+                };
+                calls.apply(&event, ends);
+                index += 1;
+            }
+        }
+    }
+
+    let mut program = stream();
+    program.define(&Definition::Thread { number: 7, native_id: 70 });
+    for i in 0..30 {
+        program.words.push(word(TAG_THREAD, [0, 7][i % 2]));
+        program.calls(20_000);
+    }
+    let (_folder, db, _) = record(&program.words);
+    let (mut all, mut alone) = (Ends::default(), Ends::default());
+    let mut going_on = Calls::default();
+    for (first_seq, columns) in &chunks(&db) {
+        play(&mut going_on, *first_seq, columns, &mut all);
+        let state = columns.state.clone();
+        let mut fresh = Calls::resume_from(state.stacks, state.suspended);
+        play(&mut fresh, *first_seq, columns, &mut alone);
+    }
+    assert_eq!(all, alone);
+    let calls: u64 = program.calls.values().sum();
+    assert_eq!(all.0.len() as u64, calls);
+}
+
+#[test]
+fn generators_keep_their_call_across_chunks_and_lose_it_with_their_frame() {
+    let generator = GENERATORS_FROM;
+    let mut program = stream();
+    let start = [word(TAG_START_SUSPENDABLE, 0), 1, 0xf00, 0];
+    program.enter(generator);
+    program.words.extend(start);
+    program.event(EventKind::PY_YIELD, 3, &[1]);
+    program.enter(1);
+    for _ in 0..EVENTS_MAX {
+        program.event(EventKind::INSTRUCTION, 4, &[]);
+    }
+    program.enter(generator);
+    program.event(EventKind::PY_RESUME, 3, &[1, 0xf00, 0]);
+    program.event(EventKind::PY_YIELD, 3, &[1]);
+    // Dropped unfinished; another one begins in its frame.
+    program.words.extend(start);
+    program.event(EventKind::PY_YIELD, 3, &[1]);
+    program.event(EventKind::PY_RESUME, 3, &[1, 0xf00, 0]);
+    program.event(EventKind::PY_RETURN, 5, &[1]);
+    // A frame nobody knows.
+    program.event(EventKind::PY_RESUME, 3, &[1, 0xbad, 0]);
+    program.event(EventKind::PY_YIELD, 3, &[1]);
+    program.event(EventKind::PY_RESUME, 3, &[1, 0xbad, 0]);
+    program.event(EventKind::PY_RETURN, 5, &[1]);
+    let (_folder, db, _) = record(&program.words);
+    let chunks = chunks(&db);
+    let resumed: Vec<u64> = chunks.iter().flat_map(|(_, c)| c.resumed.clone()).collect();
+    let n = EVENTS_MAX as u64;
+    assert_eq!(resumed, [1, n + 5, 0, n + 9]);
+    let carried: Vec<u64> =
+        chunks[1..].iter().flat_map(|(_, c)| &c.state.suspended).map(|c| c.call_id).collect();
+    assert_eq!(carried, [1]);
+}
+
+#[test]
+fn calls_that_were_running_already_have_ids_of_their_own() {
+    let mut program = stream();
+    for (code, place) in [(0, 5), (GENERATORS_FROM, 6), (2, 7)] {
+        program.words.extend([word(TAG_RUNNING, place), code, 0x100 * code, 0]);
+    }
+    program.enter(2);
+    program.event(EventKind::INSTRUCTION, 8, &[]);
+    program.event(EventKind::PY_RETURN, 9, &[1]);
+    program.enter(GENERATORS_FROM);
+    program.event(EventKind::PY_YIELD, 9, &[1]);
+    program.event(EventKind::PY_RESUME, 9, &[1, 0x100 * GENERATORS_FROM, 0]);
+    let (_folder, db, _) = record(&program.words);
+    let chunks = chunks(&db);
+    let (first_seq, columns) = &chunks[0];
+    assert_eq!(*first_seq, 4);
+    let stack = &columns.state.stacks[0].calls;
+    let ids: Vec<(u64, u64, u32)> = stack.iter().map(|c| (c.call_id, c.parent, c.depth)).collect();
+    assert_eq!(ids, [(1, 0, 0), (2, 1, 1), (3, 2, 2)]);
+    assert_eq!(stack[2].called_from.unwrap().place, 6);
+    assert_eq!(columns.resumed, [2]);
+}
+
+#[test]
+fn wide_places_and_kinds_of_a_later_python_pass() {
+    let mut program = stream();
+    program.define(&Definition::Kind { number: 19, name: "PY_TELEPORT".into() });
+    program.enter(3);
+    let place = 1 << 30;
+    program.words.extend([word(TAG_WIDE_PLACE, 0), place, word(EventKind::LINE.number(), 0)]);
+    program.words.extend([
+        word(TAG_WIDE_PLACE, 0),
+        place,
+        word(EventKind::BRANCH.number(), 0),
+        place + 9,
+    ]);
+    program.words.extend([word(19, 4), 0]);
+    let (_folder, db, _) = record(&program.words);
+    let (_, columns) = &chunks(&db)[0];
+    assert_eq!(columns.kinds, [13, 15, 19]);
+    assert_eq!(columns.places, [place, place, 4]);
+    assert_eq!(numbers::<2>(&db, "SELECT line, count FROM line_counts"), [[place.into(), 1]]);
+    assert_eq!(
+        numbers::<3>(&db, "SELECT offset, taken, not_taken FROM branch_counts"),
+        [[2 * i64::from(place), 1, 0]]
+    );
+    assert_eq!(number(&db, "SELECT count FROM event_counts WHERE kind = 'PY_TELEPORT'"), 1);
+}
+
+#[test]
+fn a_bad_record_ends_the_recording_there() {
+    let line = word(EventKind::LINE.number(), 1);
+    let bad: &[&[u32]] = &[
+        &[word(63, 0)],
+        &[word(TAG_CODE, FUNCTIONS), line],
+        &[word(TAG_THREAD, 5), line],
+        &[word(EventKind::CALL.number(), 0), 1, 1_000_000],
+        &[word(EventKind::RAISE.number(), 0), 1_000_000],
+        &[word(EventKind::LINE.number() + 10, 0), 0],
+        &[word(TAG_WIDE_PLACE, 0), 1, word(TAG_THREAD, 0)],
+        &[word(dashcam_schema::record::TAG_DEFINE, 2), 3, u32::MAX],
+        &[word(dashcam_schema::record::TAG_DEFINE, 0)],
+    ];
+    for bad in bad {
+        let mut program = stream();
+        program.enter(1);
+        program.event(EventKind::LINE, 21, &[]);
+        program.words.extend(*bad);
+        program.words.extend([line; 8]);
+        let (_folder, db, summary) = record(&program.words);
+        assert_eq!(summary.events, 1, "{bad:?}");
+        assert_eq!(
+            text(&db, "SELECT kind || ' ' || count || ' ' || first_seq FROM losses"),
+            "bad_record 1 2",
+            "{bad:?}"
+        );
+        assert_eq!(summary.losses.len(), 1);
+    }
+    // Before anything was said of thread and code object.
+    let (_folder, _db, summary) = record(&[line]);
+    assert_eq!((summary.events, summary.losses.len()), (0, 1));
+}
+
+#[test]
+fn random_words_do_no_harm() {
+    let mut seed = 12345u64;
+    let mut random = || {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        seed as u32
+    };
+    for _ in 0..40 {
+        let mut program = stream();
+        program.enter(1);
+        // Tags that exist, payloads that mostly do.
+        for _ in 0..2000 {
+            let payload = if random() % 8 == 0 { random() } else { random() % 50 };
+            program.words.push(word((random() % 40) as u8, payload));
+        }
+        let (_folder, db, summary) = record(&program.words);
+        assert_eq!(number(&db, "SELECT event_count FROM runs") as u64, summary.events);
+        let in_chunks: usize = chunks(&db).iter().map(|(_, c)| c.kinds.len()).sum();
+        assert_eq!(in_chunks as u64, summary.events);
+    }
+}
+
+#[test]
+fn a_flush_is_visible_to_others_while_recording() {
+    let folder = Folder::new();
+    let (recording, mut producer) = begin(&folder);
+    let mut program = stream();
+    program.calls(1000);
+    push(&mut producer, &program.words);
+    recording.flush();
+    let db = Connection::open(folder.db()).unwrap();
+    assert_eq!(number(&db, "SELECT event_count FROM runs") as u64, program.len());
+    assert_eq!(text(&db, "SELECT status FROM runs"), "recording");
+    let counted = number(&db, "SELECT sum(count) FROM event_counts") as u64;
+    assert_eq!(counted, program.len());
+    let end = End { is_complete: false, exit_code: None, exit_signal: Some(9) };
+    recording.finish(end).unwrap();
+    assert_eq!(text(&db, "SELECT status || exit_signal FROM runs"), "interrupted9");
+}
+
+#[test]
+fn a_full_disk_ends_the_recording_and_is_counted() {
+    let folder = Folder::new();
+    let about = About { command: "[]".into(), cwd: "/".into(), code: None };
+    let run = Run::begin(Database::open(&folder.db()).unwrap(), &about).unwrap();
+    let pages = number(&run.database.connection, "PRAGMA page_count");
+    run.database.connection.pragma_update(None, "max_page_count", pages + 20).unwrap();
+    let (ring, _file) = create(1 << 16).unwrap();
+    let recording = Recording::start(run, &about, ring, Clock::start()).unwrap();
+    let mut producer = Producer::new(ring, RingClock::Monotonic);
+    let mut program = stream();
+    program.calls(EVENTS_MAX as u64);
+    let mut turns = 0;
+    while push(&mut producer, &program.words) {
+        program.words.clear();
+        program.calls(EVENTS_MAX as u64);
+        turns += 1;
+        assert!(turns < 1000, "recording goes on");
+    }
+    let summary = recording.finish(COMPLETE).unwrap();
+    assert_eq!(summary.losses.len(), 1);
+    let db = Connection::open(folder.db()).unwrap();
+    assert_eq!(text(&db, "SELECT kind FROM losses"), LossKind::StoreFailed.name());
+    assert_eq!(text(&db, "SELECT status FROM runs"), "interrupted");
+}
+
+#[test]
+fn runs_share_a_file_and_abandoned_ones_leave_nothing() {
+    let folder = Folder::new();
+    let about = About { command: "[]".into(), cwd: "/".into(), code: None };
+    Run::begin(Database::open(&folder.db()).unwrap(), &about).unwrap().abandon();
+    assert!(!folder.db().exists());
+    let (first, mut producer) = begin(&folder);
+    let (second, _) = begin(&folder);
+    let mut program = stream();
+    program.calls(1000);
+    push(&mut producer, &program.words);
+    assert_eq!(first.finish(COMPLETE).unwrap().run_id, 1);
+    second.abandon();
+    let third = Run::begin(Database::open(&folder.db()).unwrap(), &about).unwrap();
+    assert!(third.run_id > 1);
+    third.abandon();
+    let db = Connection::open(folder.db()).unwrap();
+    assert_eq!(number(&db, "SELECT count(*) FROM runs"), 1);
+    assert_eq!(number(&db, "SELECT count(*) FROM processes"), 1);
+}
+
+#[test]
+fn other_files_are_refused_and_left_alone() {
+    let folder = Folder::new();
+    let refuse = |path: &PathBuf, word: &str| {
+        let before = std::fs::read(path).ok();
+        let error = Database::open(path).unwrap_err().to_string();
+        assert!(error.contains(word) && error.contains(&*path.to_string_lossy()), "{error}");
+        assert!(!error.contains('\n'));
+        assert_eq!(std::fs::read(path).ok(), before);
+    };
+    let notes = folder.0.join("notes.txt");
+    std::fs::write(&notes, "important\n".repeat(300)).unwrap();
+    refuse(&notes, "not a dashcam recording");
+    let foreign = folder.0.join("foreign.db");
+    Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE t (x)").unwrap();
+    refuse(&foreign, "not a dashcam recording");
+    let newer = folder.0.join("newer.db");
+    drop(Database::open(&newer).unwrap());
+    Connection::open(&newer).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    refuse(&newer, "99");
+    refuse(&folder.0, "directory");
+    refuse(&folder.0.join("no/such/folder/x.db"), "No such file");
+}

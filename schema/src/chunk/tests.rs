@@ -62,7 +62,7 @@ proptest! {
 
     #[test]
     fn what_was_sealed_opens(
-        kinds in prop::collection::vec(0u8..32, 0..400),
+        kinds in prop::collection::vec(0u8..32, 1..400),
         places in prop::collection::vec(prop_oneof![0u32..300, any::<u32>()], 400),
         big in prop::collection::vec(prop_oneof![0u64..300, 0u64..70_000, any::<u64>()], 1..50),
     ) {

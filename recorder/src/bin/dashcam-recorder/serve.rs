@@ -42,6 +42,9 @@ pub(crate) fn serve(options: &Serve) -> Result<i32> {
     for (_, detail) in &summary.losses {
         say(&format!("run {run_id} is not whole: {detail}"));
     }
+    if !summary.is_stored {
+        return Ok(1);
+    }
     if is_stopped {
         let mut answer = vec![STORED];
         answer.extend_from_slice(&run_id.to_le_bytes());
