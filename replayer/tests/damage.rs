@@ -4,6 +4,7 @@
 mod support;
 
 use dashcam_replayer::Recording;
+use dashcam_schema::chunk::Statistics;
 use dashcam_schema::event::EventKind as K;
 use rusqlite::Connection;
 use std::path::{Path, PathBuf};
@@ -179,11 +180,51 @@ fn rows_of_chunks_that_make_no_sense_are_told() {
         let db = Connection::open(&path).unwrap();
         db.execute_batch("PRAGMA foreign_keys = OFF").unwrap();
         db.execute(&format!("UPDATE chunks SET {change} WHERE chunk_id = 2"), []).unwrap();
+        // Whoever wrote this meant it.
+        db.execute("UPDATE chunks SET row_xxh3 = ? WHERE chunk_id = 2", [hash(&db, 2)]).unwrap();
         drop(db);
         let recording = Recording::open(&path).unwrap();
         assert_eq!(rows(recording.connection(), "SELECT count(kind) FROM events"), ["200"]);
         let damage = recording.store().damage().join("\n");
         assert!(damage.contains(expected), "{change}: {damage}");
+    }
+}
+
+fn hash(db: &Connection, chunk: i64) -> i64 {
+    let sql =
+        "SELECT run_id, process_id, first_seq, event_count, first_ns, last_ns, kinds, threads,
+                   codes FROM chunks WHERE chunk_id = ?";
+    db.query_row(sql, [chunk], |row| {
+        let (threads, codes): (Vec<u8>, Vec<u8>) = (row.get(7)?, row.get(8)?);
+        let statistics = Statistics {
+            run_id: row.get(0)?,
+            process_id: row.get(1)?,
+            first_seq: row.get(2)?,
+            event_count: row.get(3)?,
+            first_ns: row.get(4)?,
+            last_ns: row.get(5)?,
+            kinds: row.get(6)?,
+            threads: &threads,
+            codes: &codes,
+        };
+        Ok(statistics.xxh3())
+    })
+    .unwrap()
+}
+
+/// A row that says less than its chunk holds would have queries pass over it.
+#[test]
+fn damaged_rows_of_chunks_are_told() {
+    for change in ["kinds = kinds & ~8192", "codes = x''", "last_ns = last_ns - 1", "row_xxh3 = 0"]
+    {
+        let dir = tempfile::tempdir().unwrap();
+        let path = recording(dir.path());
+        let db = Connection::open(&path).unwrap();
+        db.execute(&format!("UPDATE chunks SET {change} WHERE chunk_id = 2"), []).unwrap();
+        drop(db);
+        let recording = Recording::open(&path).unwrap();
+        let damage = recording.store().damage().join("\n");
+        assert!(damage.contains("chunk 2: row: checksum mismatch"), "{change}: {damage}");
     }
 }
 

@@ -467,6 +467,44 @@ impl OpenChunk<'_> {
     }
 }
 
+/// What a row of `chunks` says beside the data: a query passes over chunks by it, so it has a hash
+/// of its own, `chunks.row_xxh3`.
+#[derive(Debug, Clone, Copy)]
+pub struct Statistics<'a> {
+    pub run_id: i64,
+    pub process_id: i64,
+    pub first_seq: i64,
+    pub event_count: i64,
+    pub first_ns: i64,
+    pub last_ns: i64,
+    pub kinds: i64,
+    /// As stored.
+    pub threads: &'a [u8],
+    pub codes: &'a [u8],
+}
+
+impl Statistics<'_> {
+    /// xxh3-64 of the numbers in the order of declaration, then the number of bytes in `threads`,
+    /// all as i64, then the bytes of `threads` and `codes`.
+    pub fn xxh3(&self) -> i64 {
+        let threads = self.threads.len() as i64;
+        let numbers = [
+            self.run_id,
+            self.process_id,
+            self.first_seq,
+            self.event_count,
+            self.first_ns,
+            self.last_ns,
+            self.kinds,
+            threads,
+        ];
+        let mut bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+        bytes.extend_from_slice(self.threads);
+        bytes.extend_from_slice(self.codes);
+        xxh3_64(&bytes).cast_signed()
+    }
+}
+
 /// Whether an event of this kind has an entry in [`Columns::targets`]. Kinds a later CPython adds
 /// have one too, 0 when the event carried none.
 pub const fn has_target(kind: EventKind) -> bool {

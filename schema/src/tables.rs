@@ -306,6 +306,7 @@ tables! {
         kinds Integer "NOT NULL" "Bit per event kind that occurs."
         threads Blob "NOT NULL" "Numbers of its threads, ascending, u32 little endian."
         codes Blob "NOT NULL" "Numbers of its code objects, ascending, u32 little endian."
+        row_xxh3 Integer "NOT NULL" "Hash of the columns from run_id to codes."
         data Blob "NOT NULL" "The chunk; see FORMAT.md."
     } : "" "" ["CREATE UNIQUE INDEX chunks_of_run ON chunks (run_id, first_seq)"]
 }

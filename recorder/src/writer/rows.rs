@@ -6,6 +6,7 @@ use super::outlet::LossDelta;
 use super::source::Sources;
 use dashcam_schema::EventKind;
 use dashcam_schema::bytecode::lines::LineTable;
+use dashcam_schema::chunk::Statistics;
 use dashcam_schema::loss::{LossKind, Severity};
 use dashcam_schema::record::{CodeDefinition, Definition};
 use rusqlite::{Connection, Result, Transaction, TransactionBehavior};
@@ -206,21 +207,33 @@ impl Rows {
     }
 
     fn chunk(&self, tx: &Transaction<'_>, chunk: &StoredChunk) -> Result<()> {
+        let row = Statistics {
+            run_id: self.run_id,
+            process_id: self.process_id,
+            first_seq: chunk.first_seq as i64,
+            event_count: chunk.event_count as i64,
+            first_ns: chunk.first_ns as i64,
+            last_ns: chunk.last_ns as i64,
+            kinds: chunk.kinds.into(),
+            threads: &chunk.threads,
+            codes: &chunk.codes,
+        };
         tx.prepare_cached(
             "INSERT INTO chunks (run_id, process_id, first_seq, event_count, first_ns, last_ns,
-                 kinds, threads, codes, data)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                 kinds, threads, codes, row_xxh3, data)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?
         .execute((
-            self.run_id,
-            self.process_id,
-            chunk.first_seq as i64,
-            chunk.event_count as i64,
-            chunk.first_ns as i64,
-            chunk.last_ns as i64,
-            chunk.kinds,
-            &chunk.threads,
-            &chunk.codes,
+            row.run_id,
+            row.process_id,
+            row.first_seq,
+            row.event_count,
+            row.first_ns,
+            row.last_ns,
+            row.kinds,
+            row.threads,
+            row.codes,
+            row.xxh3(),
             &chunk.data,
         ))?;
         Ok(())
@@ -232,7 +245,7 @@ impl Rows {
              VALUES (?, ?, ?, ?, ?, ?)
              ON CONFLICT DO UPDATE SET count = count + excluded.count",
         )?;
-        for ((thread, code, kind), count) in &pending.events {
+        for ((thread, code, kind), count) in sorted(&pending.events) {
             // Invariant: the drain lets no undefined thread or code object pass.
             let (thread, code) = (self.threads[thread], self.codes[*code as usize].id);
             let name = EventKind::from_number(*kind)
@@ -254,15 +267,15 @@ impl Rows {
             "INSERT INTO line_counts (run_id, path, line, count) VALUES (?, ?, ?, ?)
              ON CONFLICT DO UPDATE SET count = count + excluded.count",
         )?;
-        for ((file, line), count) in by_file {
-            let path = &self.files[file as usize].0;
-            add.execute((self.run_id, path, line, count as i64))?;
+        for ((file, line), count) in sorted(&by_file) {
+            let path = &self.files[*file as usize].0;
+            add.execute((self.run_id, path, line, *count as i64))?;
         }
         Ok(())
     }
 
     fn branch_counts(&mut self, tx: &Transaction<'_>, pending: &Pending) -> Result<()> {
-        for ((code, unit), (taken, not_taken)) in &pending.branches {
+        for ((code, unit), (taken, not_taken)) in sorted(&pending.branches) {
             let line = self.line(tx, *code, *unit)?;
             let Code { id, file } = self.codes[*code as usize];
             tx.prepare_cached(
@@ -315,7 +328,7 @@ impl Rows {
                  unwinds = unwinds + excluded.unwinds, total_ns = total_ns + excluded.total_ns,
                  self_ns = self_ns + excluded.self_ns",
         )?;
-        for (code, total) in &pending.totals {
+        for (code, total) in sorted(&pending.totals) {
             add.execute((
                 total.calls as i64,
                 total.unwinds as i64,
@@ -353,6 +366,13 @@ impl Rows {
         }
         Ok(())
     }
+}
+
+/// In the order of the keys, which is about that of the rows: neighbours are on one page.
+fn sorted<K: Ord + Copy, V>(map: &FxHashMap<K, V>) -> Vec<(&K, &V)> {
+    let mut entries: Vec<_> = map.iter().collect();
+    entries.sort_unstable_by_key(|(key, _)| **key);
+    entries
 }
 
 fn json(names: &[String]) -> String {

@@ -1,7 +1,7 @@
 //! The rows of `chunks` without their data: what a scan can decide by without decompressing.
 
 use super::Directory;
-use dashcam_schema::chunk::EVENTS_MAX;
+use dashcam_schema::chunk::{EVENTS_MAX, Statistics};
 use rusqlite::{Connection, Row};
 
 /// One row of `chunks`.
@@ -37,7 +37,7 @@ impl Headers {
         directory: &Directory,
     ) -> rusqlite::Result<Headers> {
         let sql = "SELECT chunk_id, run_id, process_id, first_seq, event_count, first_ns, last_ns,
-                          kinds, threads, codes
+                          kinds, threads, codes, row_xxh3
                    FROM chunks ORDER BY run_id, first_seq";
         let mut statement = connection.prepare(sql)?;
         let mut rows = statement.query([])?;
@@ -81,12 +81,13 @@ fn header(row: &Row<'_>) -> Result<ChunkHeader, String> {
             Err(format!("{name} is not a list of ascending numbers"))
         }
     };
+
     let first_seq = integer(3, "first_seq", i64::MAX >> 1)?;
     let events = integer(4, "event_count", EVENTS_MAX as i64)?;
     if events == 0 {
         return Err("event_count is 0".to_owned());
     }
-    Ok(ChunkHeader {
+    let header = ChunkHeader {
         chunk_id: integer(0, "chunk_id", i64::MAX)?,
         run_id: integer(1, "run_id", i64::MAX)?,
         process_id: integer(2, "process_id", i64::MAX)?,
@@ -98,7 +99,30 @@ fn header(row: &Row<'_>) -> Result<ChunkHeader, String> {
         kinds: integer(7, "kinds", u32::MAX.into())? as u32,
         threads: numbers(8, "threads")?,
         codes: numbers(9, "codes")?,
-    })
+    };
+    check(row)?;
+    Ok(header)
+}
+
+/// Whether the row is as it was written: a scan passes over chunks by what it says.
+fn check(row: &Row<'_>) -> Result<(), String> {
+    let integer = |column: usize| row.get::<_, i64>(column);
+    let blob = |column: usize| row.get::<_, Vec<u8>>(column);
+    let fits = || -> rusqlite::Result<bool> {
+        let statistics = Statistics {
+            run_id: integer(1)?,
+            process_id: integer(2)?,
+            first_seq: integer(3)?,
+            event_count: integer(4)?,
+            first_ns: integer(5)?,
+            last_ns: integer(6)?,
+            kinds: integer(7)?,
+            threads: &blob(8)?,
+            codes: &blob(9)?,
+        };
+        Ok(statistics.xxh3() == integer(10)?)
+    };
+    if fits().unwrap_or(false) { Ok(()) } else { Err("row: checksum mismatch".to_owned()) }
 }
 
 impl ChunkHeader {

@@ -2,7 +2,9 @@
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 use dashcam_schema::calls::{Calls, Event, Exit, OpenCall, OpenException, Sink, Site};
-use dashcam_schema::chunk::{Columns, Context, ExceptionEntry, Run, Sealer, has_target};
+use dashcam_schema::chunk::{
+    Columns, Context, ExceptionEntry, Run, Sealer, Statistics, has_target,
+};
 use dashcam_schema::event::EventKind;
 use dashcam_schema::{tables, version};
 use rusqlite::{Connection, params};
@@ -235,19 +237,32 @@ impl Maker {
             let numbers: BTreeSet<u32> = columns.contexts.iter().map(of).collect();
             numbers.into_iter().flat_map(u32::to_le_bytes).collect()
         };
+        let (threads, codes) = (numbers(|c| c.thread), numbers(|c| c.code));
+        let row = Statistics {
+            run_id: process.run,
+            process_id: process.id,
+            first_seq: first_seq as i64,
+            event_count: events.len() as i64,
+            first_ns: first_ns.unwrap_or(0) as i64,
+            last_ns: process.clock as i64,
+            kinds: i64::from(kinds),
+            threads: &threads,
+            codes: &codes,
+        };
         let sql = "INSERT INTO chunks (run_id, process_id, first_seq, event_count, first_ns,
-                       last_ns, kinds, threads, codes, data)
-                   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+                       last_ns, kinds, threads, codes, row_xxh3, data)
+                   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
         let row = params![
-            process.run,
-            process.id,
-            first_seq as i64,
-            events.len() as i64,
-            first_ns.unwrap_or(0) as i64,
-            process.clock as i64,
-            kinds,
-            numbers(|c| c.thread),
-            numbers(|c| c.code),
+            row.run_id,
+            row.process_id,
+            row.first_seq,
+            row.event_count,
+            row.first_ns,
+            row.last_ns,
+            row.kinds,
+            row.threads,
+            row.codes,
+            row.xxh3(),
             data
         ];
         self.db.execute(sql, row).unwrap();
