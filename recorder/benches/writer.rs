@@ -1,13 +1,18 @@
 //! What the recorder process costs per event: `cargo bench -p dashcam-recorder --bench writer`.
 //!
-//! A producer thread copies the words of a made-up program into the ring as fast as it can, so the
-//! writer is the bottleneck. CPU time is per thread, as the kernel counts it. Optional arguments:
-//! millions of events, MiB of the ring.
+//! First the drain and the encoder alone: the best of some rounds, which is what they cost on a
+//! machine with nothing else to do. Then all of it: a producer thread copies words into the ring as
+//! fast as it can, so the writer is the bottleneck; CPU time is per thread, as the kernel counts it.
+//!
+//! The words are a made-up program's. Optional arguments: millions of events, MiB of the ring, and a
+//! recording whose last run is taken instead.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
+mod recorded;
 mod stream;
 
 use dashcam_recorder::ring::{self, Clock as RingClock, Producer};
+use dashcam_recorder::writer::measure::Stages;
 use dashcam_recorder::writer::{About, Clock, Database, End, Recording, Run, sys};
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -18,9 +23,18 @@ fn main() {
     let events = numbers.first().copied().unwrap_or(100) * 1_000_000;
     let mib = numbers.get(1).copied().unwrap_or(32) as usize;
 
-    let mut body = Stream::prologue(0);
-    body.words.clear();
-    body.calls(4_000_000);
+    let recording = std::env::args().find(|word| word.ends_with(".db"));
+    let (mut prologue, body) = match recording {
+        Some(path) => recorded::read(&path),
+        None => {
+            let prologue = Stream::prologue();
+            let mut body = prologue.clone();
+            body.words.clear();
+            body.calls(4_000_000);
+            (prologue, body)
+        }
+    };
+    alone(&prologue, &body);
     let per_kind: Vec<String> = body
         .events
         .iter()
@@ -39,7 +53,7 @@ fn main() {
     let (ring, _file) = ring::create(mib << 18).unwrap();
     let recording = Recording::start(run, &about, ring, Clock::start()).unwrap();
 
-    let prologue = Stream::prologue(sys::monotonic_ns());
+    prologue.set_clock(sys::monotonic_ns());
     let began = Instant::now();
     let producer = std::thread::spawn(move || {
         let mut producer = Producer::new(ring, RingClock::Monotonic);
@@ -75,6 +89,26 @@ fn main() {
         "{:.3} byte/event, {memory} kB of memory at the most (ring {mib} MiB)",
         summary.database_bytes as f64 / events as f64
     );
+}
+
+/// Each stage for itself.
+fn alone(prologue: &Stream, body: &Stream) {
+    let mut stages = Stages::new().unwrap();
+    let mut prologue = prologue.clone();
+    prologue.set_clock(sys::monotonic_ns() + 1_000_000);
+    stages.drain(&prologue.words);
+    let mut best = (f64::MAX, f64::MAX, 0);
+    for _ in 0..15 {
+        let began = Instant::now();
+        stages.drain(&body.words);
+        let drained = began.elapsed();
+        let bytes = stages.encode();
+        let encoded = began.elapsed() - drained;
+        let per_event = |time: std::time::Duration| time.as_nanos() as f64 / body.len() as f64;
+        best = (best.0.min(per_event(drained)), best.1.min(per_event(encoded)), bytes);
+    }
+    let size = best.2 as f64 / body.len() as f64;
+    println!("alone: drain {:.2}, encode {:.2} ns/event, {size:.3} byte/event", best.0, best.1);
 }
 
 fn push(producer: &mut Producer, words: &[u32]) {

@@ -32,10 +32,14 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    /// What stands before any event: a thread, the clock, all definitions.
-    pub(crate) fn prologue(ticks: u64) -> Stream {
-        let mut stream =
-            Stream { seed: 1, code: u32::MAX, frame: 0x7f00_0000_0000, ..Stream::default() };
+    /// Nothing yet.
+    pub(crate) fn empty() -> Stream {
+        Stream { seed: 1, code: u32::MAX, frame: 0x7f00_0000_0000, ..Stream::default() }
+    }
+
+    /// What stands before any event: a thread and all definitions.
+    pub(crate) fn prologue() -> Stream {
+        let mut stream = Stream::empty();
         stream.define(&Definition::Interpreter {
             version: "3.13.0".into(),
             platform: "linux x86_64".into(),
@@ -64,8 +68,12 @@ impl Stream {
             stream.define(&Definition::Exception { exception_type: 0, message: format!("no {i}") });
         }
         stream.words.push(word(TAG_THREAD, 0));
-        stream.words.extend([word(TAG_CLOCK, 0), ticks as u32, (ticks >> 32) as u32]);
         stream
+    }
+
+    /// Time goes on from here.
+    pub(crate) fn set_clock(&mut self, ticks: u64) {
+        self.words.extend([word(TAG_CLOCK, 0), ticks as u32, (ticks >> 32) as u32]);
     }
 
     pub(crate) fn define(&mut self, definition: &Definition) {
@@ -92,15 +100,20 @@ impl Stream {
         }
     }
 
-    pub(crate) fn event(&mut self, kind: EventKind, place: u32, rest: &[u32]) {
+    /// An event as it is.
+    pub(crate) fn exact(&mut self, kind: EventKind, place: u32, rest: &[u32]) {
         self.words.push(word(kind.number(), place));
-        let at = self.words.len();
         self.words.extend(rest);
+        *self.events.entry(kind.number()).or_insert(0) += 1;
+    }
+
+    /// An event with a time such as clocks give: most readings are alike, all are a little off.
+    pub(crate) fn event(&mut self, kind: EventKind, place: u32, rest: &[u32]) {
+        let at = self.words.len() + 1;
+        self.exact(kind, place, rest);
         if kind.is_timed() {
-            // As clocks are: most readings are alike, all are a little off.
             self.words[at] += self.random(16);
         }
-        *self.events.entry(kind.number()).or_insert(0) += 1;
     }
 
     /// A call of `code` and everything in it.

@@ -18,6 +18,8 @@ mod drain;
 mod encode;
 mod exceptions;
 mod lifecycle;
+#[doc(hidden)]
+pub mod measure;
 mod outlet;
 mod rows;
 mod source;

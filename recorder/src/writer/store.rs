@@ -13,7 +13,7 @@ use std::time::Duration;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    #[error("{}: {error}", path.display())]
+    #[error("{}: {}", path.display(), reason(error))]
     File { path: PathBuf, error: std::io::Error },
     #[error("{}: {error}", path.display())]
     Format { path: PathBuf, error: FormatError },
@@ -32,6 +32,12 @@ pub(super) fn words(error: &rusqlite::Error) -> String {
         Some(ErrorCode::ReadOnly) => "not writable".to_owned(),
         _ => error.to_string(),
     }
+}
+
+/// The system's error without its number.
+fn reason(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_lowercase()
 }
 
 /// Several recorders may write one file; each waits its turn, and turns are short.
@@ -135,7 +141,12 @@ impl Database {
             .unwrap_or(true);
         drop(connection);
         if is_ours && is_unused {
-            let _ = std::fs::remove_file(path);
+            // SQLite leaves its helpers behind where it could not close properly.
+            for end in ["", "-wal", "-shm", "-journal"] {
+                let mut file = path.clone().into_os_string();
+                file.push(end);
+                let _ = std::fs::remove_file(file);
+            }
         }
     }
 

@@ -156,7 +156,7 @@ impl Signals {
         unsafe {
             let mut info: libc::siginfo_t = std::mem::zeroed();
             let signal = libc::sigwaitinfo(&self.0, &mut info);
-            (signal > 0).then(|| Arrived { signal, by_kernel: info.si_code == SI_KERNEL })
+            (signal > 0).then_some(Arrived { signal, by_kernel: info.si_code == SI_KERNEL })
         }
     }
 }

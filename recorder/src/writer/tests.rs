@@ -110,8 +110,10 @@ fn chunks(db: &Connection) -> Vec<(u64, Columns)> {
 }
 
 fn stream() -> Stream {
+    let mut stream = Stream::prologue();
     // Some time after the run's beginning.
-    Stream::prologue(sys::monotonic_ns() + 1_000_000_000)
+    stream.set_clock(sys::monotonic_ns() + 1_000_000_000);
+    stream
 }
 
 #[test]
@@ -463,5 +465,5 @@ fn other_files_are_refused_and_left_alone() {
     Connection::open(&newer).unwrap().pragma_update(None, "user_version", 99).unwrap();
     refuse(&newer, "99");
     refuse(&folder.0, "directory");
-    refuse(&folder.0.join("no/such/folder/x.db"), "No such file");
+    refuse(&folder.0.join("no/such/folder/x.db"), "no such file");
 }

@@ -218,7 +218,8 @@ fn report(summary: &Summary, how: &str) {
     let events = grouped(summary.events);
     let (run, database) = (summary.run_id, summary.database.display());
     let size = megabytes(summary.database_bytes);
-    let hint = if summary.is_recorded { "" } else { "; the interpreter did not load dashcam" };
+    let is_missed = summary.is_stored && !summary.is_recorded;
+    let hint = if is_missed { "; the interpreter did not load dashcam" } else { "" };
     say(&format!("run {run}: {events} events in {database} ({size}), {how}{hint}"));
     for (count, detail) in &summary.losses {
         say(&format!("run {run} is not whole: {detail} ({})", grouped(*count)));
