@@ -74,6 +74,9 @@ impl Callables {
                 // SAFETY: from the shape just taken.
                 format!("{}.{}", owner.class_name(), unsafe { Obj::method_name(*method) })
             }
+            CallableShape::Wrapper { owner, name, .. } => {
+                format!("{}.{}", owner.class_name(), name.text(1 << 12).unwrap_or_default().0)
+            }
             CallableShape::Class => callable.class_name(),
             CallableShape::Instance => format!("<{} object>", callable.class().class_name()),
         };
@@ -125,6 +128,10 @@ fn key(callable: Obj<'_>, shape: &CallableShape<'_>) -> Option<Key> {
         }
         CallableShape::Descriptor { method, owner } => {
             [*method, owner.address(), owner.class_version()?]
+        }
+        // Entries of the slot table are static.
+        CallableShape::Wrapper { slot, owner, .. } => {
+            [*slot, owner.address() | 2, owner.class_version()?]
         }
         CallableShape::Class => [callable.address(), 2, callable.class_version()?],
         CallableShape::Instance => {

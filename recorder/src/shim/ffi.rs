@@ -36,7 +36,9 @@ const CFUNCTION_METHOD: usize = 16;
 const CFUNCTION_SELF: usize = 24;
 const CFUNCTION_MODULE: usize = 32;
 const DESCRIPTOR_TYPE: usize = 16;
+const DESCRIPTOR_NAME: usize = 24;
 const DESCRIPTOR_METHOD: usize = 40;
+const WRAPPER_DESCRIPTOR: usize = 16;
 const TYPE_NAME: usize = 24;
 const TYPE_FLAGS: usize = 168;
 const TYPE_DICT: usize = 264;
@@ -250,6 +252,12 @@ pub(super) enum CallableShape<'a> {
         method: usize,
         owner: Obj<'a>,
     },
+    /// Slot table entry, class and name of a special method written in C, bound or not.
+    Wrapper {
+        slot: usize,
+        owner: Obj<'a>,
+        name: Obj<'a>,
+    },
     Class,
     Instance,
 }
@@ -259,6 +267,8 @@ pub(super) enum CallableShape<'a> {
 pub(super) struct HiddenTypes {
     method_descriptor: usize,
     classmethod_descriptor: usize,
+    wrapper_descriptor: usize,
+    method_wrapper: usize,
 }
 
 impl<'a> Obj<'a> {
@@ -292,7 +302,22 @@ impl<'a> Obj<'a> {
                 CallableShape::Instance
             };
         }
+        if class.address() == hidden.wrapper_descriptor {
+            return self.wrapper_shape();
+        }
+        if class.address() == hidden.method_wrapper {
+            return Obj(self.word(WRAPPER_DESCRIPTOR) as *mut PyObject, PhantomData)
+                .wrapper_shape();
+        }
         if self.is_class() { CallableShape::Class } else { CallableShape::Instance }
+    }
+
+    fn wrapper_shape(self) -> CallableShape<'a> {
+        CallableShape::Wrapper {
+            slot: self.word(DESCRIPTOR_METHOD),
+            owner: Obj(self.word(DESCRIPTOR_TYPE) as *mut PyObject, PhantomData),
+            name: Obj(self.word(DESCRIPTOR_NAME) as *mut PyObject, PhantomData),
+        }
     }
 
     #[inline(always)]
@@ -762,10 +787,34 @@ pub(super) fn verify_layout() -> Result<HiddenTypes, &'static str> {
         if ascii_bit.is_none() {
             return Err("str objects");
         }
+        let class_of = |object: *mut PyObject, attribute: &CStr| {
+            let found = PyObject_GetAttrString(object, attribute.as_ptr());
+            let class = if found.is_null() { 0 } else { Py_TYPE(found) as usize };
+            Py_XDECREF(found);
+            class
+        };
         let hidden = HiddenTypes {
             method_descriptor: Py_TYPE(append) as usize,
             classmethod_descriptor: Py_TYPE(fromkeys) as usize,
+            wrapper_descriptor: class_of(list.0, c"__len__"),
+            method_wrapper: class_of(Py_None(), c"__bool__"),
         };
+        // `list.__len__` and `None.__bool__`, which is bound.
+        let wraps = |object: *mut PyObject, attribute: &CStr, expected: &str| {
+            let found = PyObject_GetAttrString(object, attribute.as_ptr());
+            let fits = !found.is_null()
+                && matches!(Obj::borrowed(found).callable_shape(&hidden),
+                    CallableShape::Wrapper { owner, name, .. }
+                        if format!("{}.{}", owner.class_name(), name.ascii().unwrap_or("")) == expected);
+            Py_XDECREF(found);
+            fits
+        };
+        if !wraps(list.0, c"__len__", "list.__len__")
+            || !wraps(Py_None(), c"__bool__", "NoneType.__bool__")
+        {
+            clear_error();
+            return Err("special methods");
+        }
         let descriptor = Obj::borrowed(append);
         let named = descriptor.word(DESCRIPTOR_TYPE) == list.address()
             && Obj::method_name(descriptor.word(DESCRIPTOR_METHOD)) == "append";
