@@ -8,6 +8,7 @@
 
 pub mod boot;
 #[cfg(any(feature = "python", test))]
+#[cfg_attr(not(feature = "python"), allow(dead_code))] // then only tested
 mod filter;
 pub mod ring;
 #[cfg(feature = "python")]

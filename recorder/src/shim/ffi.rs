@@ -25,6 +25,7 @@ unsafe extern "C" {
     static PyFunction_Type: PyTypeObject;
     static PyMethod_Type: PyTypeObject;
     static PyCode_Type: PyTypeObject;
+    static PyCMethod_Type: PyTypeObject;
 }
 
 // Layouts that are the same in 3.12, 3.13 and 3.14 (default builds). `verify_layout` compares each
@@ -285,7 +286,8 @@ impl<'a> Obj<'a> {
             let owner = Obj(self.word(DESCRIPTOR_TYPE) as *mut PyObject, PhantomData);
             return CallableShape::Descriptor { method: self.word(DESCRIPTOR_METHOD), owner };
         }
-        if pointer == &raw const PyCFunction_Type {
+        // The second, of builtins that want their class, begins like the first.
+        if pointer == &raw const PyCFunction_Type || pointer == &raw const PyCMethod_Type {
             return CallableShape::Builtin {
                 method: self.word(CFUNCTION_METHOD),
                 owner: self.field(CFUNCTION_SELF),

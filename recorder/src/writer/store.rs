@@ -7,7 +7,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Why a database cannot be recorded into. Each message names the file.
 #[derive(Debug, thiserror::Error)]
@@ -97,9 +97,7 @@ impl Database {
             Ok(error) => StoreError::Format { path: self.path.clone(), error },
             Err(error) => sqlite(error),
         })?;
-        let is_wal = db
-            .pragma_update_and_check(None, "journal_mode", "wal", |row| row.get::<_, String>(0))
-            .map_err(sqlite)?;
+        let is_wal = self.enter_wal().map_err(sqlite)?;
         // Some file systems cannot share memory. Recording works without, only readers wait.
         let synchronous = if is_wal == "wal" { "normal" } else { "full" };
         db.pragma_update(None, "synchronous", synchronous).map_err(sqlite)?;
@@ -146,6 +144,27 @@ impl Database {
                 let mut file = path.clone().into_os_string();
                 file.push(end);
                 let _ = std::fs::remove_file(file);
+            }
+        }
+    }
+
+    /// Switches to a write-ahead log and says what the journal mode is then. SQLite does not wait
+    /// for this lock by itself.
+    fn enter_wal(&self) -> rusqlite::Result<String> {
+        let begun = Instant::now();
+        loop {
+            let mode =
+                self.connection.pragma_update_and_check(None, "journal_mode", "wal", |row| {
+                    row.get::<_, String>(0)
+                });
+            match mode {
+                Err(error)
+                    if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+                        && begun.elapsed() < BUSY =>
+                {
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+                mode => return mode,
             }
         }
     }
