@@ -44,7 +44,7 @@ fn ends(how: &str) {
         // The last thing it did is there too.
         let last = format!(
             "select count(*) > 0 from events join code_objects using (code_id)
-             where qualname = '{how}' and kind = 'CALL'"
+             where qualname = '{how}' and events.kind = 'CALL'"
         );
         assert!(how == "uncaught" || how == "return_" || recording.number(&last) == 1, "{python}");
         let said = text(&recording.output.stderr);
@@ -93,9 +93,9 @@ fn ordinary_end() {
     ends("return_")
 }
 
-/// Runs `waits.py`, sends a signal once it has said that it is ready, and gives the recording.
-/// `to_group` is what a terminal does at Ctrl-C; otherwise only the recorder gets it.
-fn signalled(python: &Python, signal: i32, to_group: bool, mode: &str) -> Recording {
+/// Runs `waits.py`, sends the recorder a signal once it has said that it is ready, and gives the
+/// recording.
+fn signalled(python: &Python, signal: i32, mode: &str) -> Recording {
     let folder = tempfile::tempdir().unwrap();
     let db = folder.path().join("dashcam.db");
     let mut child = spawn(python.record(&db).arg(program("crash/waits.py")).arg(mode));
@@ -103,9 +103,8 @@ fn signalled(python: &Python, signal: i32, to_group: bool, mode: &str) -> Record
     let mut line = String::new();
     stdout.read_line(&mut line).unwrap();
     assert_eq!(line, "ready\n", "{python}: {}", text(&finish(child).stderr));
-    let id = child.id() as i32;
     // SAFETY: kill takes no pointers; the child has not been waited for, so the id is its own.
-    unsafe { libc::kill(if to_group { -id } else { id }, signal) };
+    unsafe { libc::kill(child.id() as i32, signal) };
     let mut output = finish(child);
     std::io::Read::read_to_end(&mut stdout, &mut output.stdout).unwrap();
     Recording { python: python.clone(), db, output, folder }
@@ -114,10 +113,18 @@ fn signalled(python: &Python, signal: i32, to_group: bool, mode: &str) -> Record
 #[test]
 fn ctrl_c_in_an_endless_loop() {
     for python in Python::all() {
-        let recording = signalled(&python, libc::SIGINT, true, "spin");
+        let folder = tempfile::tempdir().unwrap();
+        let db = folder.path().join("dashcam.db");
+        let record = python.record(&db);
+        let mut terminal = python.bare();
+        terminal.arg(program("crash/terminal.py"));
+        terminal.arg(record.get_program()).args(record.get_args());
+        let output = run(terminal.arg(program("crash/waits.py")).arg("spin").env("NO_COLOR", "1"));
+        let recording = Recording { python: python.clone(), db, output, folder };
         assert_eq!(shell_status(&recording.output), 130, "{python}: {}", recording.said());
-        let stderr = program_stderr(&recording.output);
-        assert!(stderr.trim_end().ends_with("KeyboardInterrupt"), "{python}: {stderr}");
+        let shown = text(&recording.output.stdout);
+        assert_eq!(shown.matches("Traceback").count(), 1, "{python}: {shown}");
+        assert_eq!(shown.matches("\nKeyboardInterrupt\n").count(), 1, "{python}: {shown}");
         recording.check("select status, exit_signal from runs", "interrupted 2");
         recording.check(
             "select exit, exception from calls where qualname = 'spin'",
@@ -129,7 +136,7 @@ fn ctrl_c_in_an_endless_loop() {
 #[test]
 fn sigterm_to_the_recorder_reaches_the_program() {
     for python in Python::all() {
-        let recording = signalled(&python, libc::SIGTERM, false, "spin");
+        let recording = signalled(&python, libc::SIGTERM, "spin");
         assert_eq!(shell_status(&recording.output), 143, "{python}: {}", recording.said());
         recording.check("select status, exit_signal from runs", "interrupted 15");
         recording.check("select exit from calls where qualname = 'spin'", "open");
@@ -139,7 +146,7 @@ fn sigterm_to_the_recorder_reaches_the_program() {
 #[test]
 fn a_handler_decides_what_sigterm_means() {
     for python in Python::all() {
-        let recording = signalled(&python, libc::SIGTERM, false, "handled");
+        let recording = signalled(&python, libc::SIGTERM, "handled");
         assert_eq!(shell_status(&recording.output), 7, "{python}: {}", recording.said());
         assert_eq!(text(&recording.output.stdout), "handled\n", "{python}");
         recording.check("select status, exit_code from runs", "complete 7");

@@ -21,7 +21,13 @@ KINDS += ["BRANCH_LEFT", "BRANCH_RIGHT"] if hasattr(E, "BRANCH_LEFT") else ["BRA
 TARGET = ("JUMP", "BRANCH", "BRANCH_LEFT", "BRANCH_RIGHT")
 out, scope, script = sys.argv[1], (*sys.argv[2].split(":"), "<string>"), sys.argv[3]
 log = []
-get_ident = _thread.get_ident
+local = _thread._local()  # the system gives a finished thread's number to the next one
+
+
+def thread():
+    if not hasattr(local, "token"):
+        local.token = object()
+    return local.token
 
 
 def class_name(cls):
@@ -47,13 +53,13 @@ def callable_name(f, BuiltinType=type(len), FunctionType=type(class_name), Modul
 
 def logger(kind):  # names are taken at once: keeping objects would put off their finalizers
     if kind == "LINE":
-        return lambda code, line: log.append((get_ident(), kind, code, None, line, None, None, None))
+        return lambda code, line: log.append((thread(), kind, code, None, line, None, None, None))
     if kind in TARGET:
-        return lambda code, at, to: log.append((get_ident(), kind, code, at, None, to, None, None))
+        return lambda code, at, to: log.append((thread(), kind, code, at, None, to, None, None))
     if kind in ("CALL", "C_RETURN", "C_RAISE"):
-        return lambda code, at, f, arg0: log.append((get_ident(), kind, code, at, None, None, callable_name(f), None))
+        return lambda code, at, f, arg0: log.append((thread(), kind, code, at, None, None, callable_name(f), None))
     return lambda code, at, x=None: log.append(
-        (get_ident(), kind, code, at, None, None, None, class_name(type(x)) if isinstance(x, BaseException) else None)
+        (thread(), kind, code, at, None, None, None, class_name(type(x)) if isinstance(x, BaseException) else None)
     )
 
 
@@ -61,14 +67,14 @@ def write():
     M.set_events(M.PROFILER_ID, 0)
     threads, lines = {}, {}
     with open(out, "w", encoding="utf-8") as file:
-        for ident, kind, code, at, line, to, called, exception in log:
+        for token, kind, code, at, line, to, called, exception in log:
             if not code.co_filename.startswith(scope):
                 continue
             if at is not None:
                 if code not in lines:
                     lines[code] = {o: n for a, b, n in code.co_lines() for o in range(a, b, 2)}
-                line = lines[code][at]
-            row = (threads.setdefault(ident, len(threads)), kind, code.co_filename, code.co_qualname,
+                line = lines[code][at] or None  # 0: the RESUME of a module, which stands on no line
+            row = (threads.setdefault(token, len(threads)), kind, code.co_filename, code.co_qualname,
                    code.co_firstlineno, at, line, to, called, exception)
             print(*("-" if x is None else x for x in row), sep="\t", file=file)
 

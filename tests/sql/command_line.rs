@@ -23,14 +23,14 @@ fn refuses(output: &Output, status: i32, words: &[&str]) {
 
 #[test]
 fn formats() {
-    let sql = "select 1 as n, null as nothing, 'a,\"b\nc' as t, 2.5 as r";
+    let sql = "select 1 as n, null as gap, 'a,\"b\nc' as t, 2.5 as r";
     let show = |format: &str| text(&dashcam("query", &[sql, "--format", format]).stdout);
-    assert_eq!(show("jsonl"), "{\"n\":1,\"nothing\":null,\"t\":\"a,\\\"b\\nc\",\"r\":2.5}\n");
+    assert_eq!(show("jsonl"), "{\"n\":1,\"gap\":null,\"t\":\"a,\\\"b\\nc\",\"r\":2.5}\n");
     let json: serde_json::Value = serde_json::from_str(&show("json")).unwrap();
     assert_eq!(json[0]["t"], "a,\"b\nc");
-    assert_eq!(show("csv").replace("\r\n", "\n"), "n,nothing,t,r\n1,,\"a,\"\"b\nc\",2.5\n");
+    assert_eq!(show("csv").replace("\r\n", "\n"), "n,gap,t,r\n1,,\"a,\"\"b\nc\",2.5\n");
     let table = show("table");
-    assert!(table.contains("nothing") && table.contains("2.5"), "{table}");
+    assert!(table.contains("gap") && table.contains("2.5"), "{table}");
 }
 
 #[test]

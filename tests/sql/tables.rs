@@ -35,7 +35,7 @@ fn line_counts_are_counts_of_line_events() {
     agree(
         "select path, line, count from line_counts order by 1, 2",
         "select path, line, count(*) from events join code_objects using (code_id)
-         where kind = 'LINE' group by 1, 2 order by 1, 2",
+         where events.kind = 'LINE' group by 1, 2 order by 1, 2",
     );
 }
 
@@ -150,13 +150,14 @@ fn an_exception_is_one_row_however_far_it_travels() {
         "recursion_deep.py",
         "select type, message, handled_line, (select count(*) from events e where e.kind = 'RAISE'
            and e.exception = x.type) from exceptions x where type = 'LookupError'",
-        "LookupError bottom 29 42",
+        "LookupError bottom 28 42",
     );
     check(
         "uncaught.py",
         "select type, line, handled_seq from exceptions where type = 'ZeroDivisionError'",
         "ZeroDivisionError 9 -",
     );
+    // A handler begins at its `try`'s first `except`, whichever of them takes the exception.
     check(
         "exceptions.py",
         &format!(
@@ -164,7 +165,7 @@ fn an_exception_is_one_row_however_far_it_travels() {
             program("exceptions.py").display()
         ),
         "KeyError 1 7 12
-         IndexError list index out of range 9 14
+         IndexError list index out of range 9 12
          OSError os 11 26",
     );
 }
