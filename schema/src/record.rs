@@ -148,6 +148,9 @@ pub struct CodeDefinition {
     pub variable_names: Vec<String>,
     /// `co_linetable`
     pub line_table: Vec<u8>,
+    /// Code units of branches that jump over a single code unit. The instruction after a branch is
+    /// one or two units on; at these two means that the branch was taken. Only 3.12 has such.
+    pub short_branches: Vec<u32>,
 }
 
 /// `co_flags` bits that say what sort of function a code object is.

@@ -236,7 +236,7 @@ tables! {
         path Text "" "File it was raised in."
         line Integer "" "Line it was raised on."
         handled_seq Integer "" "EXCEPTION_HANDLED that ended its flight; NULL if no Python code handled it."
-        handled_line Integer "" "Line of the handler: the except clause, or where a finally or with block goes on."
+        handled_line Integer "" "Line where the handler begins: the first except clause of the try, or where its finally goes on."
     }
     table event_counts "How many events there are, without decoding any." {
         run_id Integer "NOT NULL" "Run."

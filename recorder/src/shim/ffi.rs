@@ -717,7 +717,7 @@ impl FrameFinder {
         // may be pointers are only followed where the version is known to have such a one.
         unsafe {
             let state = PyThreadState_Get().cast::<usize>();
-            let indirect = Py_Version < 0x030D_0000;
+            let indirect = is_312();
             (0..512 / 8).find_map(|i| {
                 let word = state.add(i).read();
                 let hit = if indirect {
@@ -860,6 +860,12 @@ impl Obj<'_> {
             dict
         }
     }
+}
+
+/// Whether this is CPython 3.12.
+pub(super) fn is_312() -> bool {
+    // SAFETY: a constant of the interpreter.
+    unsafe { Py_Version >> 16 == 0x030C }
 }
 
 /// A callable object whose call is one C function, with nothing of CPython's in between.

@@ -5,7 +5,7 @@ use dashcam_schema::EventKind;
 use dashcam_schema::bytecode::lines::LineTable;
 use dashcam_schema::chunk::{Columns, has_target};
 use dashcam_schema::record::CodeDefinition;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 /// The sums of one chunk.
 #[derive(Debug, Default)]
@@ -48,11 +48,15 @@ pub(super) struct Counter {
     /// Places outside of what the line table promises.
     odd_lines: FxHashMap<(u32, u32), u64>,
     odd_branches: FxHashMap<(u32, u32), [u64; 2]>,
+    /// (code, unit) of each.
+    short_branches: FxHashSet<(u32, u32)>,
 }
 
 impl Counter {
     /// The next code object.
     pub(super) fn define(&mut self, code: &CodeDefinition) {
+        let number = self.extents.len() as u32;
+        self.short_branches.extend(code.short_branches.iter().map(|unit| (number, *unit)));
         let table = LineTable::decode(&code.line_table, code.first_line);
         let (first, last) = table.range().unwrap_or((0, 0));
         // A table may lie; beyond a sensible size its places are counted as odd ones.
@@ -120,7 +124,8 @@ impl Counter {
                     }
                 } else {
                     let target = targets.next().unwrap_or(0);
-                    let Some(way) = way(kind, place, target) else { continue };
+                    let is_short = || self.short_branches.contains(&(code, place));
+                    let Some(way) = way(kind, place, target, is_short) else { continue };
                     if place < extent.units {
                         let counter = &mut self.branches[(extent.unit_at + place) as usize];
                         if *counter == [0; 2] {
@@ -175,13 +180,17 @@ const SPECIAL: u32 = {
 
 /// Which way a branch went: 0 for its target, 1 for on; `None` for what is not a branch. BRANCH
 /// itself does not say, but to go on is to go to the next instruction: one unit further, or two
-/// behind an inline cache.
-fn way(kind: u8, unit: u32, target: u32) -> Option<usize> {
+/// behind an inline cache, unless the branch is a short one.
+fn way(kind: u8, unit: u32, target: u32, is_short: impl Fn() -> bool) -> Option<usize> {
     const BRANCH: u8 = EventKind::BRANCH.number();
     const LEFT: u8 = EventKind::BRANCH_LEFT.number();
     const RIGHT: u8 = EventKind::BRANCH_RIGHT.number();
     match kind {
-        BRANCH => Some(matches!(target.wrapping_sub(unit), 1..=2).into()),
+        BRANCH => Some(match target.wrapping_sub(unit) {
+            1 => 1,
+            2 => (!is_short()).into(),
+            _ => 0,
+        }),
         LEFT => Some(1),
         RIGHT => Some(0),
         _ => None,
