@@ -117,6 +117,7 @@ fn ctrl_c_in_an_endless_loop() {
         let db = folder.path().join("dashcam.db");
         let record = python.record(&db);
         let mut terminal = python.bare();
+        terminal.env("PYTHON_COLORS", "0");
         terminal.arg(program("crash/terminal.py"));
         terminal.arg(record.get_program()).args(record.get_args());
         let output = run(terminal.arg(program("crash/waits.py")).arg("spin").env("NO_COLOR", "1"));
