@@ -45,7 +45,7 @@ pub struct OpenCall {
     pub recursive: bool,
     /// Last event inside it.
     pub last: Site,
-    /// Exceptions in flight here, or handled here by code that has not left yet.
+    /// Exceptions in flight here, or handled here by code that has not left yet (the last few).
     pub exceptions: Vec<OpenException>,
 }
 
@@ -275,7 +275,7 @@ impl Calls {
                     // On its way through this frame, or raised again by its handler.
                     Some(open) => open.handled = None,
                     None => {
-                        let open = OpenException {
+                        let raised = OpenException {
                             exception: event.exception,
                             seq: event.seq,
                             call_id: top.call_id,
@@ -284,7 +284,7 @@ impl Calls {
                             thread: stack.thread,
                             handled: None,
                         };
-                        top.exceptions.push(open);
+                        top.hold(raised, sink);
                     }
                 }
             }
@@ -367,12 +367,29 @@ impl Calls {
                 if let Some(i) = in_flight
                     && let Some(caller) = stack.calls.last_mut()
                 {
-                    caller.exceptions.push(call.exceptions.remove(i));
+                    caller.hold(call.exceptions.remove(i), sink);
                 }
                 finish(&call, event, Exit::Unwind(event.exception), sink);
             }
             _ => finish(&call, event, Exit::Return, sink),
         }
+    }
+}
+
+/// A call remembers so many exceptions that it handles. Nothing says when a handler is done, so
+/// any of them may be raised again; but a loop that handles one each time round must not gather
+/// them all. One that is raised again after so many others counts as a new one.
+const HANDLED_MAX: usize = 8;
+
+impl OpenCall {
+    /// One more exception is in flight here.
+    fn hold(&mut self, exception: OpenException, sink: &mut impl Sink) {
+        if self.exceptions.len() >= HANDLED_MAX
+            && let Some(oldest) = self.exceptions.iter().position(|e| e.handled.is_some())
+        {
+            sink.exception(&self.exceptions.remove(oldest));
+        }
+        self.exceptions.push(exception);
     }
 }
 
