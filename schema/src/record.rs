@@ -151,6 +151,9 @@ pub struct CodeDefinition {
     /// Code units of branches that jump over a single code unit. The instruction after a branch is
     /// one or two units on; at these two means that the branch was taken. Only 3.12 has such.
     pub short_branches: Vec<u32>,
+    /// In 3.14 the end of a loop is reported at a POP_ITER: code units of these, each with that of
+    /// the FOR_ITER whose branch it is.
+    pub loop_ends: Vec<(u32, u32)>,
 }
 
 /// `co_flags` bits that say what sort of function a code object is.

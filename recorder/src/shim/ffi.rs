@@ -717,7 +717,7 @@ impl FrameFinder {
         // may be pointers are only followed where the version is known to have such a one.
         unsafe {
             let state = PyThreadState_Get().cast::<usize>();
-            let indirect = is_312();
+            let indirect = is_version(0x030C);
             (0..512 / 8).find_map(|i| {
                 let word = state.add(i).read();
                 let hit = if indirect {
@@ -862,10 +862,10 @@ impl Obj<'_> {
     }
 }
 
-/// Whether this is CPython 3.12.
-pub(super) fn is_312() -> bool {
+/// Whether this is CPython of that version: 0x030C for 3.12.
+pub(super) fn is_version(version: u64) -> bool {
     // SAFETY: a constant of the interpreter.
-    unsafe { Py_Version >> 16 == 0x030C }
+    u64::from(unsafe { Py_Version } as u32 >> 16) == version
 }
 
 /// A callable object whose call is one C function, with nothing of CPython's in between.

@@ -31,6 +31,8 @@ struct Extent {
     unit_at: u32,
 }
 
+const LEFT: u8 = EventKind::BRANCH_LEFT.number();
+const RIGHT: u8 = EventKind::BRANCH_RIGHT.number();
 const KINDS: usize = EventKind::LIMIT as usize;
 
 /// Counts chunk after chunk; the arenas keep their memory.
@@ -50,12 +52,15 @@ pub(super) struct Counter {
     odd_branches: FxHashMap<(u32, u32), [u64; 2]>,
     /// (code, unit) of each.
     short_branches: FxHashSet<(u32, u32)>,
+    /// (code, unit) where the end of a loop is reported → unit of the loop's branch.
+    loop_ends: FxHashMap<(u32, u32), u32>,
 }
 
 impl Counter {
     /// The next code object.
     pub(super) fn define(&mut self, code: &CodeDefinition) {
         let number = self.extents.len() as u32;
+        self.loop_ends.extend(code.loop_ends.iter().map(|(end, unit)| ((number, *end), *unit)));
         self.short_branches.extend(code.short_branches.iter().map(|unit| (number, *unit)));
         let table = LineTable::decode(&code.line_table, code.first_line);
         let (first, last) = table.range().unwrap_or((0, 0));
@@ -126,6 +131,12 @@ impl Counter {
                     let target = targets.next().unwrap_or(0);
                     let is_short = || self.short_branches.contains(&(code, place));
                     let Some(way) = way(kind, place, target, is_short) else { continue };
+                    let place = match kind {
+                        // Reported by the NOT_TAKEN behind the branch and its cache.
+                        LEFT if target == place.wrapping_add(1) => place.saturating_sub(2),
+                        RIGHT => *self.loop_ends.get(&(code, place)).unwrap_or(&place),
+                        _ => place,
+                    };
                     if place < extent.units {
                         let counter = &mut self.branches[(extent.unit_at + place) as usize];
                         if *counter == [0; 2] {
@@ -183,8 +194,6 @@ const SPECIAL: u32 = {
 /// behind an inline cache, unless the branch is a short one.
 fn way(kind: u8, unit: u32, target: u32, is_short: impl Fn() -> bool) -> Option<usize> {
     const BRANCH: u8 = EventKind::BRANCH.number();
-    const LEFT: u8 = EventKind::BRANCH_LEFT.number();
-    const RIGHT: u8 = EventKind::BRANCH_RIGHT.number();
     match kind {
         BRANCH => Some(match target.wrapping_sub(unit) {
             1 => 1,
