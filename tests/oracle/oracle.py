@@ -71,9 +71,9 @@ def write():
             if not code.co_filename.startswith(scope):
                 continue
             if at is not None:
-                if code not in lines:
-                    lines[code] = {o: n for a, b, n in code.co_lines() for o in range(a, b, 2)}
-                line = lines[code][at] or None  # 0: the RESUME of a module, which stands on no line
+                if id(code) not in lines:  # not the code object: hashing a big one takes long
+                    lines[id(code)] = {o: n for a, b, n in code.co_lines() for o in range(a, b, 2)}
+                line = lines[id(code)][at] or None  # 0: the RESUME of a module, which stands on no line
             row = (threads.setdefault(token, len(threads)), kind, code.co_filename, code.co_qualname,
                    code.co_firstlineno, at, line, to, called, exception)
             print(*("-" if x is None else x for x in row), sep="\t", file=file)
