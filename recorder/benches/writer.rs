@@ -21,7 +21,7 @@ use stream::Stream;
 fn main() {
     let numbers: Vec<u64> = std::env::args().filter_map(|word| word.parse().ok()).collect();
     let events = numbers.first().copied().unwrap_or(100) * 1_000_000;
-    let mib = numbers.get(1).copied().unwrap_or(32) as usize;
+    let mib = numbers.get(1).copied().unwrap_or(16) as usize;
 
     let recording = std::env::args().find(|word| word.ends_with(".db"));
     let (mut prologue, body) = match recording {

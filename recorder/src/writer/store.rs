@@ -111,6 +111,8 @@ impl Database {
         let is_empty = || db.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |r| r.get(0));
         if is_empty().map_err(Err)? && std::fs::metadata(&self.path).is_ok_and(|m| m.len() == 0) {
             db.pragma_update(None, "page_size", PAGE_BYTES).map_err(Err)?;
+            // If the machine stops right now there is nothing to be sorry for.
+            db.pragma_update(None, "synchronous", "off").map_err(Err)?;
             let sql = format!(
                 "PRAGMA application_id = {APPLICATION_ID};\n\
                  PRAGMA user_version = {FORMAT_VERSION};\n{}",

@@ -41,7 +41,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "PYTHON")]
     pub(crate) python: Option<OsString>,
     /// Shared memory between the program and the recorder, in MiB
-    #[arg(long, value_name = "MIB", default_value_t = 32, hide = true,
+    #[arg(long, value_name = "MIB", default_value_t = 16, hide = true,
           value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(crate) ring_size: u32,
 

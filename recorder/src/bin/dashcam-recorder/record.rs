@@ -41,9 +41,13 @@ pub(crate) fn record(options: Options) -> Result<i32> {
         code: options.program.code(),
     };
     let clock = Clock::start();
+    // The system takes its time to fill that much memory with zeros.
+    let mib = options.ring_size;
+    let ring = thread::spawn(move || create_ring(mib));
     let mut run = Run::begin(Database::open(&options.output)?, &about)?;
+    let ring = ring.join().unwrap_or_else(|_| bail!("no shared memory"));
     let started = inquiry.end().and_then(|package| {
-        let (ring, ring_file) = create_ring(options.ring_size)?;
+        let (ring, ring_file) = ring?;
         let (control, child) = start(&options, &python, &package, &ring_file, mask, survive)?;
         Ok((ring, control, child))
     });
