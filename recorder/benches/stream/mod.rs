@@ -128,7 +128,8 @@ impl Stream {
         let turns = if self.random(8) == 0 { 1 + self.random(6) } else { 1 + code % 6 };
         for turn in 0..turns {
             self.statement(code, turn % LINES);
-            let fails = if turn % 2 == 0 { self.random(16) == 0 } else { code % 2 == 0 };
+            let fails =
+                if turn.is_multiple_of(2) { self.random(16) == 0 } else { code.is_multiple_of(2) };
             let at = 10 + turn * 8 % 60;
             self.event(EventKind::BRANCH, at, &[if fails { at + 20 } else { at + 2 }]);
             if turn.is_multiple_of(3) {

@@ -1,0 +1,190 @@
+//! Events, a method per form. The caller has checked `is_full` and `has_context`.
+
+use super::{Bad, Chunker};
+use dashcam_schema::EventKind;
+use dashcam_schema::calls::Event;
+use dashcam_schema::record::{payload, tag};
+
+impl Chunker {
+    /// Takes the LINE and INSTRUCTION events `words` begin with, as many as there is room for.
+    #[inline]
+    pub(in crate::writer) fn plain(&mut self, words: &[u32]) -> usize {
+        const PLAIN: u64 = 1 << EventKind::LINE.number() | 1 << EventKind::INSTRUCTION.number();
+        let kinds = &mut self.columns.kinds[self.len..];
+        let places = &mut self.columns.places[self.len..];
+        let mut count = 0;
+        for ((word, kind), place) in words.iter().zip(kinds).zip(places) {
+            let tag = tag(*word);
+            if PLAIN >> tag & 1 == 0 {
+                break;
+            }
+            *kind = tag;
+            *place = payload(*word);
+            count += 1;
+        }
+        self.len += count;
+        count
+    }
+
+    #[inline(always)]
+    fn push(&mut self, kind: u8, place: u32) {
+        self.columns.kinds[self.len] = kind;
+        self.columns.places[self.len] = place;
+        self.len += 1;
+    }
+
+    /// An event that carries nothing but its place.
+    #[inline(always)]
+    pub(in crate::writer) fn bare(&mut self, kind: u8, place: u32) {
+        self.push(kind, place);
+    }
+
+    /// JUMP, BRANCH*, and kinds of a later CPython.
+    #[inline(always)]
+    pub(in crate::writer) fn branch(
+        &mut self,
+        kind: u8,
+        place: u32,
+        target: u32,
+    ) -> Result<(), Bad> {
+        if self.kinds >> kind & 1 == 0 {
+            return Err("an undefined event kind");
+        }
+        self.push(kind, place);
+        self.columns.targets.push(target);
+        Ok(())
+    }
+
+    /// CALL, C_RETURN and C_RAISE.
+    #[inline(always)]
+    pub(in crate::writer) fn call(
+        &mut self,
+        kind: u8,
+        place: u32,
+        ticks: u32,
+        callable: u32,
+    ) -> Result<(), Bad> {
+        if callable >= self.callables {
+            return Err("an undefined callable");
+        }
+        self.advance(ticks);
+        self.push(kind, place);
+        self.columns.callables.push(callable);
+        Ok(())
+    }
+
+    #[inline]
+    fn named_exception(&mut self, exception: u32) -> Result<(), Bad> {
+        if exception >= self.exceptions.defined() {
+            return Err("an undefined exception");
+        }
+        self.exceptions.name(exception);
+        self.columns.exceptions.push(exception);
+        Ok(())
+    }
+
+    /// STOP_ITERATION
+    pub(in crate::writer) fn stop_iteration(
+        &mut self,
+        place: u32,
+        exception: u32,
+    ) -> Result<(), Bad> {
+        self.named_exception(exception)?;
+        self.push(EventKind::STOP_ITERATION.number(), place);
+        Ok(())
+    }
+
+    /// PY_START; `frame` if the call may be suspended.
+    #[inline]
+    pub(in crate::writer) fn start(&mut self, place: u32, ticks: u32, frame: Option<u64>) {
+        self.advance(ticks);
+        if let Some(address) = frame {
+            let id = self.next_seq();
+            self.watch.suspended.begin(address, id, self.chunk, &mut self.calls);
+        }
+        self.apply(EventKind::PY_START, place, 0, 0);
+    }
+
+    /// PY_RETURN
+    #[inline]
+    pub(in crate::writer) fn leave(&mut self, place: u32, ticks: u32) {
+        self.advance(ticks);
+        self.apply(EventKind::PY_RETURN, place, 0, 0);
+    }
+
+    /// PY_YIELD
+    pub(in crate::writer) fn suspend(&mut self, place: u32, ticks: u32) {
+        self.advance(ticks);
+        if let Some(top) = self.calls.top() {
+            self.watch.suspended.suspend(top.call_id, self.chunk);
+        }
+        self.apply(EventKind::PY_YIELD, place, 0, 0);
+    }
+
+    /// PY_UNWIND, RAISE, RERAISE and EXCEPTION_HANDLED; `ticks` for those that have them.
+    pub(in crate::writer) fn exception(
+        &mut self,
+        kind: EventKind,
+        place: u32,
+        ticks: Option<u32>,
+        exception: u32,
+    ) -> Result<(), Bad> {
+        self.named_exception(exception)?;
+        if let Some(ticks) = ticks {
+            self.advance(ticks);
+        }
+        self.apply(kind, place, exception, 0);
+        Ok(())
+    }
+
+    /// PY_RESUME, and PY_THROW with its exception.
+    pub(in crate::writer) fn resume(
+        &mut self,
+        kind: EventKind,
+        place: u32,
+        ticks: u32,
+        exception: Option<u32>,
+        frame: u64,
+    ) -> Result<(), Bad> {
+        if let Some(exception) = exception {
+            self.named_exception(exception)?;
+        }
+        self.advance(ticks);
+        let resumed = match self.watch.suspended.resume(frame, self.code, self.chunk, &self.calls) {
+            Some((call, is_new)) => {
+                if is_new {
+                    for open in &call.exceptions {
+                        self.exceptions.name(open.exception);
+                    }
+                    self.columns.state.suspended.push(call.clone());
+                }
+                call.call_id
+            }
+            None => {
+                let id = self.next_seq();
+                self.watch.suspended.begin(frame, id, self.chunk, &mut self.calls);
+                0
+            }
+        };
+        self.columns.resumed.push(resumed);
+        self.apply(kind, place, exception.unwrap_or(0), resumed);
+        Ok(())
+    }
+
+    #[inline]
+    fn apply(&mut self, kind: EventKind, place: u32, exception: u32, resumed: u64) {
+        self.settle();
+        let event = Event {
+            seq: self.next_seq(),
+            time_ns: self.last_ns,
+            kind,
+            place,
+            code: self.code,
+            exception,
+            resumed,
+        };
+        self.calls.apply(&event, &mut self.watch);
+        self.push(kind.number(), place);
+        self.applied = self.len;
+    }
+}
