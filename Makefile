@@ -54,7 +54,7 @@ build/wheel/ready: $(SOURCES) .venv/build/ready
 	@command -v cargo >/dev/null || { echo "dashcam needs Rust: cargo was not found" >&2; exit 1; }
 	@echo "building the wheel; the first time takes some minutes"
 	@.venv/build/bin/python -m pip wheel --quiet --no-deps --wheel-dir build/wheel . > build/wheel.log 2>&1 || \
-	{ cat build/wheel.log; exit 1; }
+	{ tail -40 build/wheel.log; echo "the wheel was not built; everything it said is in build/wheel.log" >&2; exit 1; }
 	@touch $@
 
 .venv/installed-one: build/wheel/ready
