@@ -10,6 +10,7 @@ if pid == 0:
     for ignored in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):  # by whoever runs the tests in the background
         signal.signal(ignored, signal.SIG_DFL)
     os.execv(sys.argv[1], sys.argv[1:])
+signal.alarm(120)  # then the terminal goes away, and with it the command
 shown = b""
 pressed = False
 while True:
