@@ -1,6 +1,6 @@
 //! What the recorder process tells a shim that is about to start, as one environment variable.
 
-use dashcam_schema::record::DEFINITION_BYTES_MAX;
+use dashcam_schema::record::{DEFINITION_BYTES_MAX, Mode};
 
 /// Name of the environment variable; removed before the program could see it.
 pub const VARIABLE: &str = "DASHCAM_BOOT";
@@ -24,6 +24,8 @@ pub struct Boot {
     /// The recorder's process id.
     pub recorder_pid: u32,
     pub filter: Filter,
+    /// Which events are asked for; the shim may have to record [`Mode::Direct`] all the same.
+    pub mode: Mode,
     /// The program's own PYTHONPATH; `None` if it had none.
     pub python_path: Option<Vec<u8>>,
     /// Folder of the `dashcam` package whose shim is to be loaded.
@@ -73,6 +75,7 @@ mod tests {
             ring_fd: 3,
             python_path: Some(b"/a:\xff".to_vec()),
             filter: Filter { include: vec!["app.*".into()], ..Filter::default() },
+            mode: Mode::Verify,
             ..Boot::default()
         };
         assert_eq!(Boot::from_variable(&boot.to_variable()), Some(boot));

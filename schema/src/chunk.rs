@@ -11,6 +11,10 @@
 //!
 //! Every column has its own length and xxh3 in the header, so damage is found when, and only
 //! where, it is read.
+//!
+//! Chunks of derived recordings begin with "DCC1" and have other columns: see [`control`].
+
+pub mod control;
 
 use crate::calls::{OpenCall, Stack};
 use crate::error::FormatError;
@@ -19,10 +23,13 @@ use bincode::config::{Configuration, Limit};
 use xxhash_rust::xxh3::xxh3_64;
 
 const MAGIC: [u8; 4] = *b"DCK1";
+const CONTROL_MAGIC: [u8; 4] = *b"DCC1";
 const PREFIX: usize = 16;
 
-/// A chunk holds at most this many events.
-pub const EVENTS_MAX: usize = 1 << 17;
+/// A chunk holds at most this many events, those that follow from others included.
+pub const EVENTS_MAX: usize = 1 << 19;
+/// The recorder makes chunks of so many events if each is stored.
+pub const DIRECT_EVENTS: usize = 1 << 17;
 /// Bound on one decompressed column; the state of very deep stacks is the largest.
 const COLUMN_BYTES_MAX: usize = 1 << 30;
 const HEADER_BYTES_MAX: usize = 1 << 16;
@@ -51,6 +58,32 @@ pub struct Columns {
     /// Per event that resumes: the call it goes on in, 0 if that began before the recording.
     pub resumed: Vec<u64>,
     pub state: State,
+}
+
+impl Columns {
+    /// Whether there are as many entries in each column as the kinds ask for.
+    ///
+    /// # Errors
+    /// If not.
+    pub fn check(&self) -> Result<(), FormatError> {
+        let (mut targets, mut times, mut callables, mut exceptions, mut resumed) = (0, 0, 0, 0, 0);
+        for kind in self.kinds.iter().filter_map(|n| EventKind::from_number(*n)) {
+            targets += has_target(kind) as usize;
+            times += kind.is_timed() as usize;
+            callables += kind.has_callable() as usize;
+            exceptions += kind.has_exception() as usize;
+            resumed += kind.resumes() as usize;
+        }
+        if self.targets.len() != targets
+            || self.times.len() != times
+            || self.callables.len() != callables
+            || self.exceptions.len() != exceptions
+            || self.resumed.len() != resumed
+        {
+            return Err(FormatError::invalid("chunk", 0, "columns do not fit the kinds"));
+        }
+        Ok(())
+    }
 }
 
 /// What a chunk needs from before it.
@@ -92,6 +125,8 @@ pub struct Context {
 struct Header {
     events: u32,
     first_ns: u64,
+    /// What times are counted in, in nanoseconds.
+    time_unit: u32,
     columns: Vec<ColumnHeader>,
 }
 
@@ -105,7 +140,7 @@ struct ColumnHeader {
     xxh3: u64,
 }
 
-/// The columns, in the order they stand in the bytes.
+/// All columns there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Column {
     Kinds,
@@ -120,9 +155,51 @@ enum Column {
     Exceptions,
     Resumed,
     State,
+    Tokens,
+    Wide,
+    StepKinds,
+    StepCodes,
+    StepPlaces,
+    StepWiths,
+    StepAlsos,
+    SwitchTokens,
+    SwitchThreads,
+    Walks,
 }
 
-const COLUMNS: usize = 12;
+/// The columns of a chunk that stores every event, in the order they stand in the bytes.
+const DIRECT: &[Column] = &[
+    Column::Kinds,
+    Column::Places,
+    Column::RunEvents,
+    Column::RunContexts,
+    Column::ContextThreads,
+    Column::ContextCodes,
+    Column::Targets,
+    Column::Times,
+    Column::Callables,
+    Column::Exceptions,
+    Column::Resumed,
+    Column::State,
+];
+
+/// Those of a chunk of a derived recording.
+const CONTROL: &[Column] = &[
+    Column::Tokens,
+    Column::Wide,
+    Column::StepKinds,
+    Column::StepCodes,
+    Column::StepPlaces,
+    Column::StepWiths,
+    Column::StepAlsos,
+    Column::SwitchTokens,
+    Column::SwitchThreads,
+    Column::Times,
+    Column::Exceptions,
+    Column::Resumed,
+    Column::State,
+    Column::Walks,
+];
 
 impl Column {
     const fn name(self) -> &'static str {
@@ -139,6 +216,16 @@ impl Column {
             Column::Exceptions => "column of exceptions",
             Column::Resumed => "column of resumed calls",
             Column::State => "state",
+            Column::Tokens => "column of tokens",
+            Column::Wide => "column of wide tokens",
+            Column::StepKinds => "column of steps' kinds",
+            Column::StepCodes => "column of steps' code objects",
+            Column::StepPlaces => "column of steps' places",
+            Column::StepWiths => "column of what steps come with",
+            Column::StepAlsos => "column of what steps come with besides",
+            Column::SwitchTokens => "column of stretches of one thread",
+            Column::SwitchThreads => "column of threads that go on",
+            Column::Walks => "activations",
         }
     }
 }
@@ -186,9 +273,8 @@ impl Sealer {
         self.body.clear();
         let runs = &columns.runs;
         let contexts = &columns.contexts;
-        let state = bincode::encode_to_vec(&columns.state, bounded::<COLUMN_BYTES_MAX>())
-            .map_err(|error| FormatError::invalid("state", 0, error))?;
-        // In the order of `Column`.
+        let state = encoded(&columns.state)?;
+        // In the order of `DIRECT`.
         let headers = vec![
             self.put(&columns.kinds, events)?,
             self.put_ints(&columns.places)?,
@@ -203,11 +289,17 @@ impl Sealer {
             self.put_ints(&columns.resumed)?,
             self.put(&state, 1)?,
         ];
-        let header = Header { events: events as u32, first_ns: columns.first_ns, columns: headers };
-        let header = bincode::encode_to_vec(&header, bounded::<HEADER_BYTES_MAX>())
+        let first_ns = columns.first_ns;
+        let header = Header { events: events as u32, first_ns, time_unit: 1, columns: headers };
+        self.finish(MAGIC, &header)
+    }
+
+    /// Puts the header before the columns.
+    fn finish(&mut self, magic: [u8; 4], header: &Header) -> Result<Vec<u8>, FormatError> {
+        let header = bincode::encode_to_vec(header, bounded::<HEADER_BYTES_MAX>())
             .map_err(|error| FormatError::invalid("chunk header", 0, error))?;
         let mut bytes = Vec::with_capacity(PREFIX + header.len() + self.body.len());
-        bytes.extend_from_slice(&MAGIC);
+        bytes.extend_from_slice(&magic);
         bytes.extend_from_slice(&(header.len() as u32).to_le_bytes());
         bytes.extend_from_slice(&xxh3_64(&header).to_le_bytes());
         bytes.extend_from_slice(&header);
@@ -254,12 +346,18 @@ impl Sealer {
     }
 }
 
+fn encoded(value: &impl bincode::Encode) -> Result<Vec<u8>, FormatError> {
+    bincode::encode_to_vec(value, bounded::<COLUMN_BYTES_MAX>())
+        .map_err(|error| FormatError::invalid("state", 0, error))
+}
+
 /// A chunk whose header was checked. Columns are checked, decompressed and bounded as they are
 /// asked for; each method fails alone.
 pub struct OpenChunk<'a> {
     bytes: &'a [u8],
     header: Header,
-    offsets: [usize; COLUMNS],
+    form: &'static [Column],
+    offsets: [usize; Column::Walks as usize + 1],
 }
 
 /// Checks a chunk's header.
@@ -267,9 +365,11 @@ pub fn open(bytes: &[u8]) -> Result<OpenChunk<'_>, FormatError> {
     let part = "chunk header";
     let truncated = |needed| FormatError::Truncated { part, offset: 0, needed, found: bytes.len() };
     let prefix: &[u8; PREFIX] = bytes.first_chunk().ok_or_else(|| truncated(PREFIX))?;
-    if prefix[..4] != MAGIC {
-        return Err(FormatError::invalid(part, 0, "does not begin like a chunk"));
-    }
+    let form = match prefix.first_chunk::<4>() {
+        Some(&MAGIC) => DIRECT,
+        Some(&CONTROL_MAGIC) => CONTROL,
+        _ => return Err(FormatError::invalid(part, 0, "does not begin like a chunk")),
+    };
     let word = |at: usize| {
         u32::from_le_bytes([prefix[at], prefix[at + 1], prefix[at + 2], prefix[at + 3]])
     };
@@ -285,16 +385,16 @@ pub fn open(bytes: &[u8]) -> Result<OpenChunk<'_>, FormatError> {
     let (header, _): (Header, usize) =
         bincode::decode_from_slice(header, bounded::<HEADER_BYTES_MAX>())
             .map_err(|error| FormatError::invalid(part, PREFIX, error))?;
-    if header.columns.len() != COLUMNS || header.events as usize > EVENTS_MAX {
+    if header.columns.len() != form.len() || header.events as usize > EVENTS_MAX {
         return Err(FormatError::invalid(part, PREFIX, "impossible number of columns or events"));
     }
-    let mut offsets = [0; COLUMNS];
+    let mut offsets = [0; Column::Walks as usize + 1];
     let mut offset = PREFIX + length;
-    for (at, column) in offsets.iter_mut().zip(&header.columns) {
-        *at = offset;
-        offset += column.packed as usize;
+    for (column, described) in form.iter().zip(&header.columns) {
+        offsets[*column as usize] = offset;
+        offset += described.packed as usize;
     }
-    Ok(OpenChunk { bytes, header, offsets })
+    Ok(OpenChunk { bytes, header, form, offsets })
 }
 
 impl OpenChunk<'_> {
@@ -308,9 +408,17 @@ impl OpenChunk<'_> {
         self.header.first_ns
     }
 
+    /// Whether it is of a derived recording.
+    pub fn is_control(&self) -> bool {
+        self.form == CONTROL
+    }
+
     fn raw(&self, column: Column) -> Result<(Vec<u8>, usize), FormatError> {
-        let ColumnHeader { count, raw, packed, xxh3 } = self.header.columns[column as usize];
         let (part, offset) = (column.name(), self.offsets[column as usize]);
+        let Some(index) = self.form.iter().position(|other| *other == column) else {
+            return Err(FormatError::invalid(part, 0, "not in a chunk of this form"));
+        };
+        let ColumnHeader { count, raw, packed, xxh3 } = self.header.columns[index];
         let bytes =
             self.bytes.get(offset..offset + packed as usize).ok_or(FormatError::Truncated {
                 part,
@@ -322,7 +430,7 @@ impl OpenChunk<'_> {
             return Err(FormatError::Checksum { part, offset });
         }
         if raw as usize > COLUMN_BYTES_MAX
-            || (column != Column::State && count > self.header.events)
+            || count > self.header.events.max(1)
         {
             return Err(FormatError::invalid(part, offset, "longer than a column may be"));
         }
@@ -422,13 +530,17 @@ impl OpenChunk<'_> {
 
     /// See [`Columns::state`].
     pub fn state(&self) -> Result<State, FormatError> {
-        let (raw, _) = self.raw(Column::State)?;
-        let (state, _) =
+        self.decoded(Column::State)
+    }
+
+    fn decoded<T: bincode::Decode<()>>(&self, column: Column) -> Result<T, FormatError> {
+        let (raw, _) = self.raw(column)?;
+        let (value, _) =
             bincode::decode_from_slice(&raw, bounded::<COLUMN_BYTES_MAX>()).map_err(|error| {
-                let offset = self.offsets[Column::State as usize];
-                FormatError::invalid(Column::State.name(), offset, error)
+                let offset = self.offsets[column as usize];
+                FormatError::invalid(column.name(), offset, error)
             })?;
-        Ok(state)
+        Ok(value)
     }
 
     /// All of it, with every cross-check. What `dashcam check` runs.
@@ -447,24 +559,19 @@ impl OpenChunk<'_> {
             resumed: self.resumed()?,
             state: self.state()?,
         };
-        let (mut targets, mut times, mut callables, mut exceptions, mut resumed) = (0, 0, 0, 0, 0);
-        for kind in columns.kinds.iter().filter_map(|n| EventKind::from_number(*n)) {
-            targets += has_target(kind) as usize;
-            times += kind.is_timed() as usize;
-            callables += kind.has_callable() as usize;
-            exceptions += kind.has_exception() as usize;
-            resumed += kind.resumes() as usize;
-        }
-        if columns.targets.len() != targets
-            || columns.times.len() != times
-            || columns.callables.len() != callables
-            || columns.exceptions.len() != exceptions
-            || columns.resumed.len() != resumed
-        {
-            return Err(FormatError::invalid("chunk", 0, "columns do not fit the kinds"));
-        }
+        columns.check()?;
         Ok(columns)
     }
+}
+
+/// xxh3-64 of what events are derived by: `code_objects.row_xxh3`.
+pub fn code_xxh3(first_line: u32, parts: [&[u8]; 3]) -> i64 {
+    let mut bytes = first_line.to_le_bytes().to_vec();
+    for part in parts {
+        bytes.extend_from_slice(&(part.len() as u64).to_le_bytes());
+        bytes.extend_from_slice(part);
+    }
+    xxh3_64(&bytes).cast_signed()
 }
 
 /// What a row of `chunks` says beside the data: a query passes over chunks by it, so it has a hash

@@ -8,6 +8,7 @@
 //! - [`chunk`]: a run of events as compressed columns, the unit of storage;
 //! - [`tables`]: the SQL tables, each column with its type, unit and sentence;
 //! - [`bytecode`]: what follows from a code object alone, such as its lines;
+//! - [`derive`]: the events that follow from others and are not recorded;
 //! - [`loss`]: every way something was not recorded;
 //! - [`version`] and [`error`]: what can be read, and what may be wrong with it.
 //!
@@ -17,6 +18,7 @@
 pub mod bytecode;
 pub mod calls;
 pub mod chunk;
+pub mod derive;
 pub mod error;
 pub mod event;
 pub mod loss;

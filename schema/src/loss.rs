@@ -57,6 +57,8 @@ losses! {
     BadRecord "bad_record" Error "records" "A record in the ring made no sense; recording stopped there."
     StoreFailed "store_failed" Error "chunks" "Chunks could not be written to the database."
     Desync "desync" Loss "calls" "The call stack did not fit an event; calls were closed to resynchronise."
+    Underived "underived" Loss "events" "The rules by which events follow from others did not cover an event; events before it may be missing."
+    DerivedDiffers "derived_differs" Error "events" "Events that were recorded are not those that follow from the others (--events verify)."
     SourceUnread "source_unread" Info "files" "Source files that could not be read."
     RecorderDied "recorder_died" Error "times" "The recorder process died before the program did."
 }

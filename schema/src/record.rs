@@ -43,6 +43,13 @@ pub const TAG_DEFINE: u8 = 37;
 /// object, at the place in the payload, when recording began; outermost calls come first. Two
 /// more words: the frame's address.
 pub const TAG_RUNNING: u8 = 38;
+/// One word: a code object's number. Before an event that enters a frame: the frame that called it
+/// is of this code object and stands at the code unit in the payload, its caches included. Several
+/// stand for callers further up, nearest first; only frames that are recorded are told of.
+pub const TAG_CALLER: u8 = 39;
+/// Before RAISE, RERAISE and PY_THROW: the code unit, caches included, that the frame the event is
+/// of stands at.
+pub const TAG_AT: u8 = 40;
 
 /// Bits of a word that hold the payload.
 pub const PAYLOAD_BITS: u32 = 26;
@@ -50,7 +57,9 @@ pub const PAYLOAD_BITS: u32 = 26;
 pub const PAYLOAD_MAX: u32 = (1 << PAYLOAD_BITS) - 1;
 /// An event record, with everything that may have to stand before it except definitions, fits
 /// in this many words.
-pub const EVENT_WORDS_MAX: usize = 16;
+pub const EVENT_WORDS_MAX: usize = 16 + 2 * CALLERS_MAX;
+/// At most so many [`TAG_CALLER`] before one event.
+pub const CALLERS_MAX: usize = 8;
 /// The longest definition the consumer accepts, in bytes.
 pub const DEFINITION_BYTES_MAX: usize = 8 << 20;
 
@@ -123,7 +132,44 @@ pub enum Definition {
         platform: String,
         stdlib: String,
         pid: u32,
+        /// `importlib.util.MAGIC_NUMBER`, its first two bytes: tells what bytecode means.
+        magic: u16,
+        mode: Mode,
     },
+}
+
+/// Which events are recorded, and which are left to follow from them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, bincode::Encode, bincode::Decode)]
+pub enum Mode {
+    /// Every kind by callback.
+    #[default]
+    Direct,
+    /// LINE, INSTRUCTION and most of JUMP follow from the rest (see [`crate::derive`]); records
+    /// carry [`TAG_CALLER`] and [`TAG_AT`].
+    Derived,
+    /// Both: every kind by callback, with what derived recording needs beside it, to compare the two.
+    Verify,
+}
+
+impl Mode {
+    /// As `--events` and `runs.events` spell it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Mode::Direct => "direct",
+            Mode::Derived => "derived",
+            Mode::Verify => "verify",
+        }
+    }
+
+    /// The mode with this name.
+    pub fn from_name(name: &str) -> Option<Mode> {
+        [Mode::Direct, Mode::Derived, Mode::Verify].into_iter().find(|mode| mode.name() == name)
+    }
+
+    /// Whether records carry what derivation needs.
+    pub const fn has_frames(self) -> bool {
+        !matches!(self, Mode::Direct)
+    }
 }
 
 /// Number of [`Definition::Exception`] among the variants, as it is encoded.
@@ -148,12 +194,10 @@ pub struct CodeDefinition {
     pub variable_names: Vec<String>,
     /// `co_linetable`
     pub line_table: Vec<u8>,
-    /// Code units of branches that jump over a single code unit. The instruction after a branch is
-    /// one or two units on; at these two means that the branch was taken. Only 3.12 has such.
-    pub short_branches: Vec<u32>,
-    /// In 3.14 the end of a loop is reported at a POP_ITER: code units of these, each with that of
-    /// the FOR_ITER whose branch it is.
-    pub loop_ends: Vec<(u32, u32)>,
+    /// `co_code`
+    pub bytecode: Vec<u8>,
+    /// `co_exceptiontable`
+    pub exception_table: Vec<u8>,
 }
 
 /// `co_flags` bits that say what sort of function a code object is.

@@ -138,7 +138,7 @@ tables! {
         python_version Text "" "Version of the interpreter, such as 3.13.0."
         platform Text "" "The interpreter's sys.platform and machine."
         capture Text "NOT NULL" "Capture level: flow."
-        events_by Text "NOT NULL" "How events were obtained: direct (a callback for every event)."
+        events_by Text "NOT NULL" "How events were obtained: derived (LINE, INSTRUCTION and JUMP follow from the others), direct (a callback for every event) or verify (direct, and compared with what follows)."
         dashcam_version Text "NOT NULL" "The dashcam that recorded it."
         event_count Integer "NOT NULL DEFAULT 0" "Events in the recording."
         lost_count Integer "NOT NULL DEFAULT 0" "Sum of the losses that are not of severity info."
@@ -155,6 +155,7 @@ tables! {
         ended_ns Integer "" "When it ended, in nanoseconds since the run began."
         exit_code Integer "" "Its exit status."
         exit_signal Integer "" "Number of the signal that ended it."
+        magic Integer "" "Number of the bytecode's version: the first two bytes of importlib.util.MAGIC_NUMBER."
     } : "" "" ["CREATE INDEX processes_of_run ON processes (run_id)"]
     table threads "One row per thread that ran recorded code." {
         thread_id Integer "PRIMARY KEY" "Number of the thread in this file."
@@ -184,6 +185,9 @@ tables! {
         number Integer "NOT NULL" "The chunks' number for it."
         flags Integer "NOT NULL" "co_flags."
         line_table Blob "NOT NULL" "co_linetable: lines by code unit."
+        bytecode Blob "NOT NULL" "co_code, from which events that were not recorded follow."
+        exception_table Blob "NOT NULL" "co_exceptiontable."
+        row_xxh3 Integer "NOT NULL" "Hash of first_line, line_table, bytecode and exception_table."
     } : "" "" ["CREATE UNIQUE INDEX code_objects_by_number ON code_objects (process_id, number)"
         "CREATE INDEX code_objects_by_name ON code_objects (qualname)"]
     virtual_table events "Every event, in order; decoded from chunks as it is read." {

@@ -2,7 +2,8 @@
 //!
 //! History of [`FORMAT_VERSION`]:
 //!
-//! 1. Direct recording of every event kind; columnar chunks; summaries (dashcam 0.1).
+//! 1. Direct recording of every event kind; columnar chunks; summaries. Never released.
+//! 2. Derived recordings: chunks of control events, bytecode, unit of times (dashcam 0.1).
 
 use crate::error::FormatError;
 
@@ -10,10 +11,10 @@ use crate::error::FormatError;
 pub const APPLICATION_ID: i32 = 0x6473_6863;
 
 /// `PRAGMA user_version` this build writes.
-pub const FORMAT_VERSION: i32 = 1;
+pub const FORMAT_VERSION: i32 = 2;
 
 /// The oldest `user_version` this build reads.
-pub const OLDEST_READABLE: i32 = 1;
+pub const OLDEST_READABLE: i32 = 2;
 
 /// Whether a database with these two pragmas is one this build reads.
 pub fn check(application_id: i32, user_version: i32) -> Result<(), FormatError> {

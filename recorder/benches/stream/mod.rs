@@ -4,7 +4,7 @@
 
 use dashcam_schema::EventKind;
 use dashcam_schema::record::{
-    CodeDefinition, Definition, TAG_CLOCK, TAG_CODE, TAG_DEFINE, TAG_START_SUSPENDABLE, TAG_THREAD,
+    CodeDefinition, Definition, Mode, TAG_CLOCK, TAG_CODE, TAG_DEFINE, TAG_START_SUSPENDABLE, TAG_THREAD,
     flags, word,
 };
 use std::collections::BTreeMap;
@@ -45,6 +45,8 @@ impl Stream {
             platform: "linux x86_64".into(),
             stdlib: "/usr/lib/python3.13".into(),
             pid: 1,
+            magic: 3571,
+            mode: Mode::Direct,
         });
         stream.define(&Definition::Thread { number: 0, native_id: 1 });
         stream.define(&Definition::ThreadName { number: 0, name: "MainThread".into() });

@@ -29,6 +29,7 @@ __all__ = ["DashcamError", "is_recording", "record", "record_calls", "start", "s
 
 _READY, _REFUSED, _STOPPED, _STORED = b"R", b"E", b"S", b"D"
 _RING_MIB = 8
+_EVENTS = ("derived", "direct", "verify")
 
 
 class DashcamError(Exception):
@@ -63,13 +64,16 @@ def _program(name):
     return found
 
 
-def start(db="dashcam.db", *, include=(), exclude=(), no_stdlib=False):
+def start(db="dashcam.db", *, include=(), exclude=(), no_stdlib=False, events="derived"):
     """Start recording this process into `db`, all threads of it. Returns when it is on.
 
-    `include` and `exclude` take module names and path globs.
+    `include` and `exclude` take module names and path globs. `events` is "derived" (record what
+    the rest follows from), "direct" (every kind by callback: the reference) or "verify" (record
+    directly, derive as well, and compare).
     Raises DashcamError if that is not possible, saying why.
     """
     global _session
+    _check_events(events)
     with _lock:
         if _session is not None:
             raise DashcamError("already recording; call dashcam.stop() first")
@@ -107,6 +111,7 @@ def start(db="dashcam.db", *, include=(), exclude=(), no_stdlib=False):
                     _strings(exclude),
                     bool(no_stdlib),
                     _os.path.dirname(_os.path.abspath(__file__)),
+                    events,
                 )
             except RuntimeError as error:
                 ours.close()
@@ -119,6 +124,11 @@ def start(db="dashcam.db", *, include=(), exclude=(), no_stdlib=False):
             if ring >= 0:
                 _os.close(ring)
         _session = _Session(process, ours)
+
+
+def _check_events(events):
+    if events not in _EVENTS:
+        raise ValueError(f"events must be 'derived', 'direct' or 'verify', not {events!r}")
 
 
 def _strings(patterns):
@@ -154,10 +164,18 @@ class record:
     After it, `run_id` is the number of the run in `db`.
     """
 
-    def __init__(self, db="dashcam.db", *, include=(), exclude=(), no_stdlib=False):
+    def __init__(
+        self, db="dashcam.db", *, include=(), exclude=(), no_stdlib=False, events="derived"
+    ):
+        _check_events(events)
         self.db = db
         self.run_id = None
-        self._options = {"include": include, "exclude": exclude, "no_stdlib": no_stdlib}
+        self._options = {
+            "include": include,
+            "exclude": exclude,
+            "no_stdlib": no_stdlib,
+            "events": events,
+        }
 
     def __enter__(self):
         start(self.db, **self._options)

@@ -44,6 +44,20 @@ impl Producer {
         self.at += 1;
     }
 
+    /// Two words, as [`Self::put`].
+    #[inline(always)]
+    pub fn put_two(&mut self, first: u32, second: u32) {
+        // A local copy: the count is in memory, and two steps of it would wait for each other.
+        let at = self.at;
+        for (word, at) in [(first, at), (second, at + 1)] {
+            debug_assert!(at < self.limit);
+            // SAFETY: as in `put`.
+            let slot = unsafe { self.ring.words.get_unchecked((at & self.mask) as usize) };
+            slot.store(word, Ordering::Relaxed);
+        }
+        self.at = at + 2;
+    }
+
     /// Gives the words written so far to the consumer. They must be whole records.
     #[inline(always)]
     pub fn publish(&mut self) {

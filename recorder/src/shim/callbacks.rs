@@ -1,6 +1,7 @@
 //! What CPython calls for every event: one C function per kind, nothing in between.
 
 use super::ffi::{Obj, Vectorcall};
+use super::monitoring;
 use super::state::{self, Enter, State};
 use dashcam_schema::EventKind;
 use dashcam_schema::record::{TAG_START_SUSPENDABLE, event_words};
@@ -45,13 +46,14 @@ unsafe extern "C" fn event<const NUMBER: u8>(
             None => panic!(),
         }
     };
-    // SAFETY: CPython calls with the GIL held, which nothing in here lets go of.
-    let state = unsafe { state::current() };
     // SAFETY: every kind has at least a code object and an int; both live during the call.
     let (code, place) = unsafe { (Obj::borrowed(*args), Obj::borrowed(*args.add(1))) };
-    if !state.is_ready(code.address()) && fenced(state, |s| s.enter(kind, code)) != Enter::Record {
+    // SAFETY: CPython calls with the GIL held, which nothing in here lets go of.
+    if !unsafe { state::current() }.is_ready(code.address()) && enter(kind, code) != Enter::Record {
         return answer(kind, true);
     }
+    // SAFETY: as above; `enter` has come back, so this is the only reference again.
+    let state = unsafe { state::current() };
     let place = place.small_int();
     let place = if kind.number() == EventKind::LINE.number() { place } else { place / 2 };
 
@@ -73,6 +75,13 @@ unsafe extern "C" fn event<const NUMBER: u8>(
         }
     }
 
+    if kind.number() == EventKind::PY_START.number()
+        || kind.resumes()
+        || kind.number() == EventKind::RAISE.number()
+        || kind.number() == EventKind::RERAISE.number()
+    {
+        state.put_frames(kind, code);
+    }
     let starts = kind.number() == EventKind::PY_START.number() && state.is_suspendable();
     let ticks = if kind.is_timed() { state.tick() } else { 0 };
     state.put_event(if starts { TAG_START_SUSPENDABLE } else { NUMBER }, place);
@@ -97,6 +106,24 @@ unsafe extern "C" fn event<const NUMBER: u8>(
     }
     state.publish();
     answer(kind, false)
+}
+
+/// Brings the state up to an event that is not like the last one.
+#[cold]
+#[inline(never)]
+fn enter(kind: EventKind, code: Obj<'_>) -> Enter {
+    loop {
+        // SAFETY: the GIL is held; this is the only reference until it is asked for again.
+        let state = unsafe { state::current() };
+        let entered = fenced(state, |s| s.enter(kind, code));
+        let loops = state.take_new_loops();
+        if loops.is_empty() {
+            return entered;
+        }
+        // This calls CPython, so without a reference to the state, and what it said may no longer
+        // hold afterwards.
+        monitoring::record_jumps(&loops);
+    }
 }
 
 /// None, or DISABLE for a location that is never to be heard of again.

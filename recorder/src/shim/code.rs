@@ -40,6 +40,7 @@ pub(super) struct Codes {
     count: u32,
 }
 
+#[inline(always)]
 fn slot(address: usize) -> usize {
     // Code objects are 16-byte aligned and some hundred bytes apart.
     (address >> 4 ^ address >> 18) & (CACHE - 1)
@@ -52,6 +53,13 @@ impl Codes {
             known: FxHashMap::default(),
             count: 0,
         }
+    }
+
+    /// Number of a recorded code object, if it can be had at once. Cannot panic.
+    #[inline(always)]
+    pub(super) fn cached(&self, address: usize) -> Option<CodeRef> {
+        let (cached, code) = *self.cache.get(slot(address))?;
+        (cached == address && code != CodeRef::EXCLUDED).then_some(code)
     }
 
     #[inline(always)]
@@ -111,43 +119,9 @@ pub(super) fn describe(code: Obj<'_>) -> CodeDefinition {
         argument_names: variables.into_iter().take(arguments as usize).collect(),
         variable_names,
         line_table: code.code_bytes(c"co_linetable"),
-        short_branches: short_branches(code),
-        loop_ends: loop_ends(code),
+        bytecode: code.code_bytes(c"co_code"),
+        exception_table: code.code_bytes(c"co_exceptiontable"),
     }
-}
-
-/// See [`CodeDefinition::short_branches`]. From 3.13 on a cache unit follows every branch.
-fn short_branches(code: Obj<'_>) -> Vec<u32> {
-    /// POP_JUMP_IF_FALSE, _TRUE, _NOT_NONE and _NONE in 3.12, jumping over one unit.
-    const SHORT: [[u8; 2]; 4] = [[114, 1], [115, 1], [128, 1], [129, 1]];
-    if !ffi::is_version(0x030C) {
-        return Vec::new();
-    }
-    let bytes = code.code_bytes(c"co_code");
-    let units = bytes.as_chunks::<2>().0.iter().zip(0u32..);
-    units.filter(|(unit, _)| SHORT.contains(unit)).map(|(_, index)| index).collect()
-}
-
-/// See [`CodeDefinition::loop_ends`].
-fn loop_ends(code: Obj<'_>) -> Vec<(u32, u32)> {
-    // Of 3.14.
-    const EXTENDED_ARG: u8 = 69;
-    const FOR_ITER: u8 = 70;
-    if !ffi::is_version(0x030E) {
-        return Vec::new();
-    }
-    let bytes = code.code_bytes(c"co_code");
-    let mut ends = Vec::new();
-    let mut extended = 0u32;
-    for ([opcode, argument], unit) in bytes.as_chunks::<2>().0.iter().zip(0u32..) {
-        let argument = extended << 8 | u32::from(*argument);
-        extended = if *opcode == EXTENDED_ARG { argument } else { 0 };
-        if *opcode == FOR_ITER {
-            // Behind the cache, the loop's body and END_FOR.
-            ends.push((unit.saturating_add(argument).saturating_add(3), unit));
-        }
-    }
-    ends
 }
 
 /// Watches code objects die, as long as it lives. `None` if all of CPython's watchers are taken.

@@ -4,6 +4,7 @@
 //! shim can use safely, because it can only be had from a callback's arguments, from another `Obj`,
 //! or from the interpreter's own immortal objects, and never outlives the callback.
 
+use dashcam_schema::bytecode::opcodes::{Op, Version};
 use pyo3::ffi::*;
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::marker::PhantomData;
@@ -481,6 +482,11 @@ impl<'a> Obj<'a> {
         .unwrap_or_default()
     }
 
+    /// For a code object: what the instruction at a code unit is, whatever CPython has made of it.
+    fn code_op(self, version: Version, unit: usize) -> Option<Op> {
+        Some(version.op(*self.code_bytes(c"co_code").get(2 * unit)?))
+    }
+
     pub(super) fn code_names(self, name: &CStr) -> Vec<String> {
         let read = |o: Obj<'_>| {
             let items = o.tuple_items().unwrap_or_default();
@@ -629,6 +635,17 @@ pub(super) fn module_entry<'a>(module: &CStr, name: &CStr) -> Option<Obj<'a>> {
     }
 }
 
+/// The first two bytes of `importlib.util.MAGIC_NUMBER`; 0 if it cannot be had.
+pub(super) fn bytecode_magic() -> u16 {
+    // SAFETY: a new reference to the module's entry; `take_bytes` gives it back.
+    let magic = module_entry(c"_frozen_importlib_external", c"MAGIC_NUMBER")
+        .and_then(|magic| unsafe { take_bytes(Py_NewRef(magic.0)) });
+    match magic.as_deref() {
+        Some([low, high, ..]) => u16::from_le_bytes([*low, *high]),
+        _ => 0,
+    }
+}
+
 /// `threading.get_ident()`
 pub(super) fn thread_ident() -> u64 {
     unsafe extern "C" {
@@ -667,7 +684,7 @@ pub(super) fn thread_pointer() -> usize {
     }
 }
 
-/// A frame of the current thread, seen from outside.
+/// A frame, seen from outside.
 pub(super) struct RunningFrame {
     pub(super) code: usize,
     /// Offset in bytes of the instruction it is at; 0 before the first.
@@ -678,11 +695,38 @@ pub(super) struct RunningFrame {
 
 /// Frames of the current thread, innermost first.
 pub(super) fn running_frames() -> Vec<RunningFrame> {
+    // SAFETY: the GIL is held.
+    unsafe { frames_of(PyThreadState_Get()) }
+}
+
+/// Frames of all threads.
+pub(super) fn all_frames() -> Vec<RunningFrame> {
+    unsafe extern "C" {
+        fn PyInterpreterState_ThreadHead(
+            interpreter: *mut PyInterpreterState,
+        ) -> *mut PyThreadState;
+        fn PyThreadState_Next(state: *mut PyThreadState) -> *mut PyThreadState;
+    }
+    let mut frames = Vec::new();
+    // SAFETY: the GIL is held throughout, so no thread's state comes or goes, nor do their frames.
+    unsafe {
+        let mut state = PyInterpreterState_ThreadHead(PyInterpreterState_Get());
+        while !state.is_null() {
+            frames.append(&mut frames_of(state));
+            state = PyThreadState_Next(state);
+        }
+    }
+    frames
+}
+
+/// # Safety
+/// A thread's state; the GIL is held.
+unsafe fn frames_of(state: *mut PyThreadState) -> Vec<RunningFrame> {
     let mut frames = Vec::new();
     // SAFETY: public calls; every new reference is given back. Code objects are kept alive by their
     // frames.
     unsafe {
-        let mut frame = PyThreadState_GetFrame(PyThreadState_Get());
+        let mut frame = PyThreadState_GetFrame(state);
         while !frame.is_null() {
             let code = PyFrame_GetCode(frame);
             let object = Obj::borrowed(frame.cast());
@@ -744,6 +788,247 @@ impl FrameFinder {
             if self.indirect { (word as *const usize).read() } else { word }
         }
     }
+}
+
+/// Offsets in the interpreter's own frames that are the same in all versions known here.
+const FRAME_CODE: usize = 0;
+const FRAME_PREVIOUS: usize = 8;
+/// `prev_instr` in 3.12, `instr_ptr` from 3.13 on.
+const FRAME_INSTRUCTION: usize = 56;
+/// 3.14 marks borrowed pointers in the low bits.
+const POINTER: usize = !7;
+/// Values of a frame's `owner`. From the last one on, it is not of Python code.
+const OWNED_BY_GENERATOR: u8 = 1;
+const OWNED_BY_INTERPRETER: u8 = 3;
+
+/// What differs between versions.
+#[derive(Clone, Copy)]
+struct FrameLayout {
+    /// `owner` of a frame.
+    owner: usize,
+    /// `_co_firsttraceable` of a code object, in code units.
+    first_traceable: usize,
+    /// `co_code_adaptive` of a code object.
+    bytecode: usize,
+    /// What is known of an instruction by its opcode as it stands in memory.
+    stands: &'static [Stand; 256],
+}
+
+/// What a frame's instruction tells about whether the frame is executing it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stand {
+    /// It is.
+    Within,
+    /// A RESUME, or hidden behind what CPython put in its place: the frame may not have begun.
+    Resuming,
+    /// A YIELD_VALUE: the frame may be suspended, and only passing something on.
+    Yielding,
+}
+
+/// A table of [`Stand`]s.
+const fn stands(resuming: &[u8], yielding: &[u8]) -> [Stand; 256] {
+    let mut table = [Stand::Within; 256];
+    let mut i = 0;
+    while i < resuming.len() {
+        table[resuming[i] as usize] = Stand::Resuming;
+        i += 1;
+    }
+    i = 0;
+    while i < yielding.len() {
+        table[yielding[i] as usize] = Stand::Yielding;
+        i += 1;
+    }
+    table
+}
+
+/// RESUME, INSTRUMENTED_RESUME, INSTRUMENTED_INSTRUCTION, INSTRUMENTED_LINE; YIELD_VALUE,
+/// INSTRUMENTED_YIELD_VALUE.
+static STANDS_3_12: [Stand; 256] = stands(&[151, 240, 253, 254], &[150, 243]);
+/// Also RESUME_CHECK and ENTER_EXECUTOR, after RESUME.
+static STANDS_3_13: [Stand; 256] = stands(&[149, 207, 70, 236, 247, 254], &[118, 241]);
+static STANDS_3_14: [Stand; 256] = stands(&[128, 196, 255, 245, 238, 254], &[120, 247]);
+
+impl FrameLayout {
+    fn of(version: Version) -> FrameLayout {
+        match version {
+            Version::V3_12 => {
+                FrameLayout { owner: 70, first_traceable: 176, bytecode: 192, stands: &STANDS_3_12 }
+            }
+            Version::V3_13 => {
+                FrameLayout { owner: 70, first_traceable: 184, bytecode: 200, stands: &STANDS_3_13 }
+            }
+            Version::V3_14 => {
+                FrameLayout { owner: 74, first_traceable: 192, bytecode: 208, stands: &STANDS_3_14 }
+            }
+        }
+    }
+}
+
+/// Reads the running thread's frames without creating frame objects.
+#[derive(Clone, Copy)]
+pub(super) struct Frames {
+    finder: FrameFinder,
+    layout: FrameLayout,
+}
+
+/// A frame of the running thread, valid until the callback that got it returns.
+#[derive(Clone, Copy)]
+pub(super) struct Frame {
+    address: usize,
+    /// Address of its code object.
+    pub(super) code: usize,
+    /// Address of the instruction it stands at.
+    instruction: usize,
+    /// The code unit that is, caches included: half of what `PyFrame_GetLasti` says.
+    pub(super) unit: u32,
+}
+
+impl Frames {
+    /// Knows how to read this interpreter's frames, having compared all running ones with what
+    /// public calls say of them. Must be called from Python code.
+    pub(super) fn find(version: Version) -> Option<Frames> {
+        let frames = Frames { finder: FrameFinder::find()?, layout: FrameLayout::of(version) };
+        let running = running_frames();
+        // SAFETY: addresses of running frames, so they and what they point to are alive; what may
+        // be a code object is followed only where it is known to be one.
+        let each_fits = running.iter().all(|frame| unsafe {
+            let word = |offset| (frame.address as *const u8).add(offset).cast::<usize>().read();
+            let owner = (frame.address as *const u8).add(frames.layout.owner).read();
+            let code = word(FRAME_CODE) & POINTER;
+            let start = code + frames.layout.bytecode;
+            let fits = owner < OWNED_BY_INTERPRETER
+                && code == frame.code
+                && word(FRAME_INSTRUCTION) == start + frame.lasti as usize;
+            let first = frames.layout.first_traceable;
+            fits && Obj::borrowed(code as *mut PyObject)
+                .code_op(version, (code as *const u8).add(first).cast::<u32>().read() as usize)
+                == Some(Op::Resume)
+        });
+        if !each_fits {
+            return None;
+        }
+        let mut frame = frames.running();
+        for expected in &running {
+            if frame.is_none_or(|frame| frame.address != expected.address) {
+                return None;
+            }
+            frame = frame.and_then(|frame| frames.caller(frame));
+        }
+        frame.is_none().then_some(frames)
+    }
+
+    /// The running frame.
+    #[inline(always)]
+    pub(super) fn running(&self) -> Option<Frame> {
+        // SAFETY: the interpreter's own list of frames.
+        unsafe { self.first_of_python(self.finder.current()) }
+    }
+
+    /// The frame that called this one.
+    #[inline(always)]
+    pub(super) fn caller(&self, frame: Frame) -> Option<Frame> {
+        // SAFETY: as above; the frame is in it.
+        unsafe {
+            let previous = (frame.address as *const u8).add(FRAME_PREVIOUS).cast::<usize>().read();
+            self.first_of_python(previous)
+        }
+    }
+
+    /// The frame that called the running one, which an event of `code` has just entered.
+    #[inline(always)]
+    pub(super) fn caller_of_entered(&self, code: usize) -> Option<Frame> {
+        let running = self.finder.current() as *const u8;
+        // SAFETY: a frame is running during an event, and its first two words are these.
+        unsafe {
+            let own = running.add(FRAME_CODE).cast::<usize>().read() & POINTER;
+            let previous = running.add(FRAME_PREVIOUS).cast::<usize>().read();
+            // Code that is not Python's has events too, but no frames.
+            self.first_of_python(if own == code { previous } else { running as usize })
+        }
+    }
+
+    /// What the instruction that the frame stands at tells.
+    #[inline(always)]
+    pub(super) fn stand(&self, frame: Frame) -> Stand {
+        // SAFETY: a complete frame stands in its code object's bytecode.
+        let opcode = unsafe { (frame.instruction as *const u8).read() };
+        self.layout.stands[usize::from(opcode)]
+    }
+
+    /// The first frame from this one on that `PyFrame_GetBack` would tell of.
+    ///
+    /// # Safety
+    /// `address` is 0 or that of a frame in the running thread's list.
+    #[inline(always)]
+    unsafe fn first_of_python(&self, mut address: usize) -> Option<Frame> {
+        // SAFETY: `find` saw that these are the offsets in this interpreter. Frames in the list are
+        // alive, those of Python code have a code object.
+        unsafe {
+            while address != 0 {
+                let frame = address as *const u8;
+                let owner = frame.add(self.layout.owner).read();
+                if owner < OWNED_BY_INTERPRETER {
+                    let code = frame.add(FRAME_CODE).cast::<usize>().read() & POINTER;
+                    let instruction = frame.add(FRAME_INSTRUCTION).cast::<usize>().read();
+                    let start = code + self.layout.bytecode;
+                    let first = (code as *const u8).add(self.layout.first_traceable);
+                    let first = start + 2 * first.cast::<u32>().read() as usize;
+                    // `_PyFrame_IsIncomplete`: still making cells, a generator and the like.
+                    if instruction >= first || owner == OWNED_BY_GENERATOR {
+                        let unit = (instruction.saturating_sub(start) / 2) as u32;
+                        return Some(Frame { address, code, instruction, unit });
+                    }
+                }
+                address = frame.add(FRAME_PREVIOUS).cast::<usize>().read();
+            }
+            None
+        }
+    }
+}
+
+/// Calls `sys.monitoring.set_local_events`, which is C code that calls nothing, whatever error is
+/// pending. False if it fails.
+///
+/// # Safety
+/// `function` is that function; `code` is the address of a live code object; the GIL is held.
+pub(super) unsafe fn set_local_events(
+    function: *mut PyObject,
+    tool: c_int,
+    code: usize,
+    events: c_int,
+) -> bool {
+    // SAFETY: see above; the references made here are given back, the error goes where it came
+    // from, the tuple takes its items over.
+    unsafe {
+        let pending = PyErr_GetRaisedException();
+        let items = [
+            PyLong_FromLong(tool.into()),
+            Py_NewRef(code as *mut PyObject),
+            PyLong_FromLong(events.into()),
+        ];
+        let arguments = PyTuple_New(3);
+        let mut result = std::ptr::null_mut();
+        if arguments.is_null() || items.contains(&std::ptr::null_mut()) {
+            items.into_iter().for_each(|item| Py_XDECREF(item));
+        } else {
+            for (item, index) in items.into_iter().zip(0..) {
+                PyTuple_SetItem(arguments, index, item);
+            }
+            result = PyObject_Call(function, arguments, std::ptr::null_mut());
+        }
+        Py_XDECREF(arguments);
+        let succeeded = !result.is_null();
+        Py_XDECREF(result);
+        // Also drops an error of our own making.
+        PyErr_SetRaisedException(pending);
+        succeeded
+    }
+}
+
+/// Whether it is a builtin function.
+pub(super) fn is_builtin(function: &pyo3::Bound<'_, pyo3::PyAny>) -> bool {
+    // SAFETY: a live object.
+    unsafe { Obj::borrowed(function.as_ptr()) }.is_exactly(&raw const PyCFunction_Type)
 }
 
 /// Compares every layout this file assumes with what public calls say, and learns the types that

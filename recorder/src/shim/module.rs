@@ -1,14 +1,15 @@
 //! `dashcam._shim`, as Python sees it.
 
 use super::ffi;
-use super::state::{self, State};
+use super::state::{self, Derivation, State};
 use super::{fork, monitoring};
 use crate::boot::{Boot, Filter, REFUSED};
 use crate::filter::Judge;
 use crate::ring;
+use dashcam_schema::bytecode::opcodes::Version;
 use dashcam_schema::loss::LossKind;
-use dashcam_schema::record::Definition;
-use pyo3::exceptions::{PyOSError, PyRuntimeError};
+use dashcam_schema::record::{Definition, Mode};
+use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use std::fs::File;
@@ -47,8 +48,12 @@ mod _shim {
     /// recorder process put into the environment. Returns the program's own PYTHONPATH.
     #[pyfunction]
     fn boot(py: Python<'_>, value: &str) -> PyResult<Option<Py<PyBytes>>> {
-        let boot = Boot::from_variable(value)
+        let mut boot = Boot::from_variable(value)
             .ok_or_else(|| PyRuntimeError::new_err("malformed boot variable"))?;
+        // There are more frames to try it on now than when the program begins.
+        if derivation(boot.mode).is_none() {
+            boot.mode = Mode::Direct;
+        }
         let path = boot.python_path.as_ref().map(|path| PyBytes::new(py, path).unbind());
         monitoring::take_tool(py)?;
         monitoring::wait_for_program(py)?;
@@ -85,13 +90,26 @@ mod _shim {
         exclude: Vec<String>,
         no_stdlib: bool,
         package: String,
+        events: &str,
     ) -> PyResult<()> {
+        let filter = Filter { include, exclude, no_stdlib };
+        let mode = Mode::from_name(events);
+        let boot = Boot {
+            ring_fd,
+            control_fd,
+            recorder_pid,
+            filter,
+            mode: mode.unwrap_or_default(),
+            python_path: None,
+            package,
+        };
+        let descriptors = Descriptors::of(&boot);
+        if mode.is_none() {
+            return Err(PyValueError::new_err("events must be 'derived', 'direct' or 'verify'"));
+        }
         if is_recording() {
             return Err(PyRuntimeError::new_err("already recording"));
         }
-        let filter = Filter { include, exclude, no_stdlib };
-        let boot = Boot { ring_fd, control_fd, recorder_pid, filter, package, python_path: None };
-        let descriptors = Descriptors::of(&boot);
         monitoring::take_tool(py)?;
         begin(py, &boot, &descriptors, true).inspect_err(|_| {
             let _ = monitoring::release_tool(py);
@@ -156,6 +174,14 @@ impl Descriptors {
     }
 }
 
+/// What leaving events to be derived takes; `None` if it is not wanted, or this interpreter's
+/// bytecode or frames are not known well enough.
+fn derivation(mode: Mode) -> Option<Derivation> {
+    let version = Version::from_magic(ffi::bytecode_magic()).filter(|_| mode.has_frames())?;
+    let frames = ffi::Frames::find(version)?;
+    Some(Derivation { frames, jumps_in: (mode == Mode::Derived).then_some(version) })
+}
+
 fn begin(py: Python<'_>, boot: &Boot, descriptors: &Descriptors, midway: bool) -> PyResult<()> {
     let ring = ring::attach(&descriptors.ring)?;
     let control = descriptors.control.as_raw_fd();
@@ -176,17 +202,21 @@ fn begin(py: Python<'_>, boot: &Boot, descriptors: &Descriptors, midway: bool) -
         .and_then(|file| file.extract::<String>())
         .map(|file| file.rsplit_once('/').map_or(String::new(), |(folder, _)| folder.to_owned()))
         .unwrap_or_default();
+    let derivation = derivation(boot.mode);
+    let mode = if derivation.is_some() { boot.mode } else { Mode::Direct };
     let interpreter = Definition::Interpreter {
         version: version.split(' ').next().unwrap_or_default().to_owned(),
         platform: format!("{platform} {}", std::env::consts::ARCH),
         stdlib: stdlib.clone(),
         pid: std::process::id(),
+        magic: ffi::bytecode_magic(),
+        mode,
     };
     let hidden = ffi::verify_layout().map_err(PyRuntimeError::new_err)?;
     let finder = ffi::FrameFinder::find();
     let judge = Judge::new(&boot.filter, &stdlib, &boot.package);
     let state = State::new(ring, judge, hidden, control.into_raw_fd(), boot.recorder_pid, finder);
-    state.begin(midway, interpreter);
+    state.begin(midway, interpreter, derivation);
 
     let kinds = monitoring::kinds(py)?;
     // SAFETY: Python called us, directly or through a callback; the GIL is held.
@@ -198,5 +228,5 @@ fn begin(py: Python<'_>, boot: &Boot, descriptors: &Descriptors, midway: bool) -
         state.lose(LossKind::UnknownKind, kinds.unknown.len() as u64, &kinds.unknown.join(", "));
     }
     fork::watch(py)?;
-    monitoring::switch_on(py, &kinds)
+    monitoring::switch_on(py, &kinds, mode)
 }

@@ -2,18 +2,25 @@
 
 use super::callbacks;
 use super::ffi;
+use super::state;
 use dashcam_schema::EventKind;
 use dashcam_schema::loss::LossKind;
+use dashcam_schema::record::Mode;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::ffi::c_int;
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, Ordering};
 
 /// Tool ids in the order we try them: first those that CPython's documentation reserves for nobody.
 const TOOL_IDS: [c_int; 6] = [4, 3, 5, 2, 1, 0];
 const TOOL_NAME: &str = "dashcam";
 static TOOL: AtomicI32 = AtomicI32::new(-1);
+/// Bit of JUMP.
+static JUMP: AtomicI32 = AtomicI32::new(0);
+/// `sys.monitoring.set_local_events`, kept for ever: callbacks must not look anything up. Null until
+/// the first recording, and if the program has put something of its own there.
+static SET_LOCAL_EVENTS: AtomicPtr<pyo3::ffi::PyObject> = AtomicPtr::new(std::ptr::null_mut());
 
 fn monitoring<'py>(py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
     py.import("sys")?.getattr("monitoring")
@@ -91,6 +98,10 @@ pub(super) fn release_tool(py: Python<'_>) -> PyResult<Option<LossKind>> {
     let holder = monitoring.call_method1("get_tool", (id,))?;
     if holder.extract::<String>().is_ok_and(|name| name == TOOL_NAME) {
         monitoring.call_method1("set_events", (id, 0))?;
+        // Giving back the id leaves these as they are in 3.12 and 3.13.
+        // SAFETY: Python called us with the GIL held.
+        let loops = unsafe { state::current() }.take_loops();
+        set_local_events(id, &loops, 0);
         let kinds = kinds(py)?;
         let bits = kinds.known.iter().map(|(_, bit)| *bit);
         for bit in bits.chain(kinds.later.iter().map(|(_, _, bit)| *bit)) {
@@ -110,8 +121,11 @@ fn new_callback<'py>(py: Python<'py>, call: ffi::Vectorcall) -> PyResult<Bound<'
     }
 }
 
-/// Registers the callbacks of all kinds and switches their events on.
-pub(super) fn switch_on(py: Python<'_>, kinds: &Kinds) -> PyResult<()> {
+/// Kinds that follow from the others.
+const DERIVED: [EventKind; 3] = [EventKind::LINE, EventKind::JUMP, EventKind::INSTRUCTION];
+
+/// Registers the callbacks of all kinds and switches on the events that the mode needs.
+pub(super) fn switch_on(py: Python<'_>, kinds: &Kinds, mode: Mode) -> PyResult<()> {
     let monitoring = monitoring(py)?;
     let id = TOOL.load(Ordering::Relaxed);
     let known = kinds.known.iter().copied();
@@ -119,12 +133,26 @@ pub(super) fn switch_on(py: Python<'_>, kinds: &Kinds) -> PyResult<()> {
     for (kind, bit) in known.chain(kinds.later.iter().map(|(kind, _, bit)| (*kind, *bit))) {
         let callback = new_callback(py, callbacks::function(kind))?;
         monitoring.call_method1("register_callback", (id, bit, callback))?;
+        if kind == EventKind::JUMP {
+            JUMP.store(bit, Ordering::Relaxed);
+        }
         // These come with CALL and cannot be asked for alone.
-        if kind != EventKind::C_RETURN && kind != EventKind::C_RAISE {
+        let comes_along = kind == EventKind::C_RETURN || kind == EventKind::C_RAISE;
+        let is_derived = mode == Mode::Derived && DERIVED.contains(&kind);
+        if !comes_along && !is_derived {
             events |= bit;
         }
     }
+    let function = monitoring.getattr("set_local_events")?;
+    if SET_LOCAL_EVENTS.load(Ordering::Relaxed).is_null() && ffi::is_builtin(&function) {
+        SET_LOCAL_EVENTS.store(function.into_ptr(), Ordering::Relaxed);
+    }
+    // SAFETY: Python called us, directly or through a callback; the GIL is held.
+    let state = unsafe { state::current() };
+    state.remember_frames();
+    let loops = state.take_new_loops();
     monitoring.call_method1("set_events", (id, events))?;
+    record_jumps(&loops);
     // Locations we disabled in an earlier recording; it re-arms those of other tools too, so only
     // if there was one.
     static AGAIN: AtomicBool = AtomicBool::new(false);
@@ -132,6 +160,29 @@ pub(super) fn switch_on(py: Python<'_>, kinds: &Kinds) -> PyResult<()> {
         monitoring.call_method0("restart_events")?;
     }
     Ok(())
+}
+
+/// Switches the JUMP events of these code objects on, which must be alive. Calls CPython: nobody
+/// may hold a reference to the state.
+pub(super) fn record_jumps(codes: &[usize]) {
+    let id = TOOL.load(Ordering::Relaxed);
+    let failures = set_local_events(id, codes, JUMP.load(Ordering::Relaxed));
+    if failures > 0 {
+        // SAFETY: callbacks, and what Python calls, hold the GIL.
+        let state = unsafe { state::current() };
+        state.lose(LossKind::CallbackFailed, failures, "JUMP events could not be switched on");
+    }
+}
+
+/// Sets the local events of these code objects, which must be alive; says how many times it failed.
+fn set_local_events(id: c_int, codes: &[usize], events: i32) -> u64 {
+    let function = SET_LOCAL_EVENTS.load(Ordering::Relaxed);
+    if function.is_null() {
+        return codes.len() as u64;
+    }
+    // SAFETY: `switch_on` stored that function and its reference; the caller holds the GIL.
+    let set = |code: &&usize| unsafe { ffi::set_local_events(function, id, **code, events) };
+    codes.iter().filter(|code| !set(code)).count() as u64
 }
 
 /// Waits for the program's first frame.

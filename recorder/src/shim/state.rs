@@ -4,13 +4,16 @@ use super::callables::Callables;
 use super::clock::{self, monotonic_ns};
 use super::code::{self, CodeRef, Codes, Watcher};
 use super::exceptions::{Exceptions, Fate};
-use super::ffi::{self, FrameFinder, HiddenTypes, Obj};
+use super::ffi::{self, Frame, FrameFinder, Frames, HiddenTypes, Obj, RunningFrame, Stand};
 use super::threads::{self, Threads};
 use crate::filter::{Judge, Verdict};
 use crate::ring::{self, Clock, Gone, Producer, Ring};
 use dashcam_schema::EventKind;
+use dashcam_schema::bytecode::code::Code;
+use dashcam_schema::bytecode::opcodes::Version;
 use dashcam_schema::loss::LossKind;
-use dashcam_schema::record::{self, Definition, EVENT_WORDS_MAX, PAYLOAD_MAX};
+use dashcam_schema::record::{self, CALLERS_MAX, Definition, EVENT_WORDS_MAX, PAYLOAD_MAX};
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::os::fd::RawFd;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
@@ -49,6 +52,8 @@ pub(super) struct State {
     clock: Clock,
     last_ticks: u64,
     finder: Option<FrameFinder>,
+    /// For modes whose records say where frames stand.
+    frames: Option<Frames>,
     callables: Callables,
     exceptions: Exceptions,
 
@@ -64,8 +69,30 @@ pub(super) struct State {
     recorder_pid: u32,
     /// Frames may be running that began before the recording did.
     began_midway: bool,
+    /// Frames that were running when the recording began, by address, until their thread has told
+    /// of them: events that are derived are missing from there on.
+    standing: FxHashMap<usize, RunningFrame>,
+    /// See [`Derivation::jumps_in`].
+    jumps_in: Option<Version>,
+    /// Code objects alive whose JUMP events are on, or in `new_loops`.
+    loops: FxHashSet<usize>,
+    /// Code objects alive whose JUMP events have to be switched on.
+    new_loops: Vec<usize>,
     /// Kept from one exception to the next.
     scratch: Vec<u8>,
+}
+
+/// Whether an event of this kind begins a frame or goes on in one.
+const fn enters(kind: EventKind) -> bool {
+    kind.number() == EventKind::PY_START.number() || kind.resumes()
+}
+
+/// What it takes to leave events to be derived.
+pub(super) struct Derivation {
+    pub(super) frames: Frames,
+    /// JUMP events are off except in code objects whose bytecode, of this version, has loops
+    /// without any other event.
+    pub(super) jumps_in: Option<Version>,
 }
 
 /// What to do with an event.
@@ -92,6 +119,7 @@ impl State {
             clock,
             last_ticks: 0,
             finder,
+            frames: None,
             callables: Callables::new(hidden),
             exceptions: Exceptions::new(),
             recording: false,
@@ -103,12 +131,23 @@ impl State {
             control_fd,
             recorder_pid,
             began_midway: false,
+            standing: FxHashMap::default(),
+            jumps_in: None,
+            loops: FxHashSet::default(),
+            new_loops: Vec::new(),
             scratch: Vec::new(),
         }
     }
 
     /// Makes this the current state and starts recording with it.
-    pub(super) fn begin(mut self, began_midway: bool, interpreter: Definition) {
+    pub(super) fn begin(
+        mut self,
+        began_midway: bool,
+        interpreter: Definition,
+        derivation: Option<Derivation>,
+    ) {
+        self.jumps_in = derivation.as_ref().and_then(|derivation| derivation.jumps_in);
+        self.frames = derivation.map(|derivation| derivation.frames);
         self.watcher = Watcher::new();
         self.recording = true;
         self.began_midway = began_midway;
@@ -140,41 +179,34 @@ impl State {
         threads::forget_last();
     }
 
-    /// Whether an event of this code object can be pushed at once.
+    /// Whether an event of this code object can be pushed at once: the running thread pushed the
+    /// last one, which was of this code object or one that is easily changed for this.
     #[inline(always)]
-    pub(super) fn is_ready(&self, code: usize) -> bool {
-        code == self.last_code && threads::is_last() && self.producer.has_room()
+    pub(super) fn is_ready(&mut self, code: usize) -> bool {
+        if !threads::is_last() || !self.producer.has_room() {
+            return false;
+        }
+        if code == self.last_code {
+            return true;
+        }
+        let Some(found) = self.codes.cached(code) else { return false };
+        self.switch_to(code, found);
+        true
     }
 
-    /// Brings ring and tables up to an event of another code object or thread than the last.
-    #[inline(never)]
+    #[inline(always)]
+    fn switch_to(&mut self, address: usize, code: CodeRef) {
+        self.last_code = address;
+        self.last_suspendable = code.is_suspendable();
+        self.producer.put(record::word(record::TAG_CODE, code.number()));
+    }
+
+    /// Brings ring and tables up to an event of a code object or thread that
+    /// [`State::is_ready`] knows nothing of.
     pub(super) fn enter(&mut self, kind: EventKind, code: Obj<'_>) -> Enter {
         if !self.recording {
             return Enter::Skip;
         }
-        // The frequent case first: the same thread goes into another code object it knows.
-        if threads::is_last()
-            && self.producer.has_room()
-            && let Some(found) = self.codes.find(code.address())
-        {
-            return self.switch_to(code.address(), found);
-        }
-        self.enter_slowly(kind, code)
-    }
-
-    #[inline(always)]
-    fn switch_to(&mut self, address: usize, code: CodeRef) -> Enter {
-        if code == CodeRef::EXCLUDED {
-            return Enter::Skip;
-        }
-        self.last_code = address;
-        self.last_suspendable = code.is_suspendable();
-        self.producer.put(record::word(record::TAG_CODE, code.number()));
-        Enter::Record
-    }
-
-    #[cold]
-    fn enter_slowly(&mut self, kind: EventKind, code: Obj<'_>) -> Enter {
         let Some(found) = self.find_or_define(code) else { return Enter::Skip };
         if !self.make_room(EVENT_WORDS_MAX) || found == CodeRef::EXCLUDED {
             return Enter::Skip;
@@ -185,7 +217,8 @@ impl State {
                 return Enter::Skip;
             }
         }
-        self.switch_to(code.address(), found)
+        self.switch_to(code.address(), found);
+        Enter::Record
     }
 
     fn enter_thread(&mut self, kind: EventKind) {
@@ -209,16 +242,22 @@ impl State {
     /// Tells of the calls the running thread was in before it was recorded.
     fn push_running_frames(&mut self, kind: EventKind) {
         let mut frames = ffi::running_frames();
-        if matches!(kind, EventKind::PY_START | EventKind::PY_RESUME | EventKind::PY_THROW) {
+        if enters(kind) {
             // The innermost begins, or goes on, with this very event.
             frames.drain(..1.min(frames.len()));
         }
         for frame in frames.into_iter().rev() {
             // SAFETY: a frame on this thread's stack keeps its code object alive.
             let code = unsafe { Obj::borrowed(frame.code as *mut _) };
+            // Where it stood before anything happened that is not recorded. Nothing recorded can
+            // have happened in it: this is its thread's first event.
+            let lasti = match self.standing.remove(&frame.address) {
+                Some(standing) if standing.code == frame.code => standing.lasti,
+                _ => frame.lasti,
+            };
             match self.find_or_define(code) {
                 Some(found) if found != CodeRef::EXCLUDED && self.make_room(EVENT_WORDS_MAX) => {
-                    let place = (frame.lasti / 2).min(PAYLOAD_MAX);
+                    let place = (lasti / 2).min(PAYLOAD_MAX);
                     self.producer.put(record::word(record::TAG_RUNNING, place));
                     self.producer.put(found.number());
                     self.producer.put(frame.address as u32);
@@ -250,6 +289,7 @@ impl State {
         let module = module.map_or(String::new(), |(name, _)| name);
         match self.judge.wants(&definition.path, &module) {
             Verdict::Record => {
+                self.look_for_loops(address, &definition.bytecode);
                 let found = self.codes.add(address, &definition);
                 self.define(&Definition::Code(definition));
                 Some(found)
@@ -264,8 +304,48 @@ impl State {
         }
     }
 
+    /// Notes a code object whose JUMP events have to be switched on.
+    fn look_for_loops(&mut self, address: usize, bytecode: &[u8]) {
+        if let Some(version) = self.jumps_in
+            && !self.loops.contains(&address)
+            && Code::needs_jumps(version, bytecode)
+        {
+            self.loops.insert(address);
+            self.new_loops.push(address);
+        }
+    }
+
+    /// The code objects whose JUMP events have to be switched on from now on. They are alive as
+    /// long as the callback that asks.
+    #[inline(always)]
+    pub(super) fn take_new_loops(&mut self) -> Vec<usize> {
+        std::mem::take(&mut self.new_loops)
+    }
+
+    /// The code objects alive whose JUMP events have to be switched off.
+    pub(super) fn take_loops(&mut self) -> Vec<usize> {
+        self.new_loops.clear();
+        self.loops.drain().collect()
+    }
+
+    /// Remembers where all frames stand, if that is part of the recording.
+    pub(super) fn remember_frames(&mut self) {
+        if !self.began_midway || self.frames.is_none() {
+            return;
+        }
+        for frame in ffi::all_frames() {
+            // SAFETY: a running frame keeps its code object alive.
+            let code = unsafe { Obj::borrowed(frame.code as *mut _) };
+            self.look_for_loops(frame.code, &code.code_bytes(c"co_code"));
+            self.standing.insert(frame.address, frame);
+        }
+    }
+
     pub(super) fn code_died(&mut self, address: usize) {
         self.codes.forget(address);
+        if self.loops.remove(&address) {
+            self.new_loops.retain(|other| *other != address);
+        }
         self.callables.forget(address);
         if self.last_code == address {
             self.last_code = 0;
@@ -306,6 +386,45 @@ impl State {
                 self.define_exception(new.exception_type, &new.message);
                 self.make_room(EVENT_WORDS_MAX).then_some(new.number)
             }
+        }
+    }
+
+    /// Writes what the mode wants to know of the frames around an event: where the calling frame
+    /// stands when one is entered, and where the frame itself stands when an exception passes.
+    /// Must come before [`State::tick`].
+    #[inline(always)]
+    pub(super) fn put_frames(&mut self, kind: EventKind, code: Obj<'_>) {
+        let Some(frames) = self.frames else { return };
+        if enters(kind) {
+            self.put_callers(&frames, frames.caller_of_entered(code.address()));
+        }
+        if kind.has_exception()
+            && let Some(own) = frames.running().filter(|frame| frame.code == code.address())
+        {
+            // It may be the first that is heard of this frame.
+            let is_raise = kind.number() == EventKind::RAISE.number();
+            if is_raise && frames.stand(own) == Stand::Resuming {
+                self.put_callers(&frames, frames.caller(own));
+            }
+            self.producer.put(record::word(record::TAG_AT, own.unit.min(PAYLOAD_MAX)));
+        }
+    }
+
+    #[inline(always)]
+    fn put_callers(&mut self, frames: &Frames, mut caller: Option<Frame>) {
+        let mut count = 0;
+        while let Some(frame) = caller {
+            if let Some(code) =
+                self.codes.find(frame.code).filter(|code| *code != CodeRef::EXCLUDED)
+            {
+                let place = record::word(record::TAG_CALLER, frame.unit.min(PAYLOAD_MAX));
+                self.producer.put_two(place, code.number());
+                count += 1;
+                if frames.stand(frame) == Stand::Within || count == CALLERS_MAX {
+                    return;
+                }
+            }
+            caller = frames.caller(frame);
         }
     }
 
@@ -370,15 +489,17 @@ impl State {
         let bytes =
             bincode::encode_to_vec(definition, bincode::config::standard()).unwrap_or_default();
         if bytes.len() / 4 > self.producer.capacity() / 2 {
-            // Only a code object could be this large; without its lines it is not.
+            // Only a code object could be this large; without its tables it is not.
             if let Definition::Code(code) = definition {
                 let slim = dashcam_schema::record::CodeDefinition {
                     line_table: Vec::new(),
                     variable_names: Vec::new(),
                     argument_names: Vec::new(),
+                    bytecode: Vec::new(),
+                    exception_table: Vec::new(),
                     ..code.clone()
                 };
-                if !code.line_table.is_empty() {
+                if *code != slim {
                     self.define(&Definition::Code(slim));
                 }
             }

@@ -5,19 +5,21 @@
 //! kind and a place; [`Chunker::plain`] takes them by the run. The stacks hear of such events only
 //! when it shows: the last one before the stack changes, the context changes or the chunk ends.
 
+mod derive;
 mod events;
 mod others;
 
 use super::clock::Clock;
 use super::exceptions::Exceptions;
-use super::outlet::{Batch, LossDelta, Outlet, RawChunk};
+use super::outlet::{Batch, Form, LossDelta, Outlet, RawChunk};
 use super::suspended::Suspended;
 use super::totals::{FunctionTotal, Totals};
 use dashcam_schema::EventKind;
 use dashcam_schema::calls::{self, Calls, Exit, OpenCall, OpenException, Site};
-use dashcam_schema::chunk::{Columns, Context, EVENTS_MAX, Run};
+use dashcam_schema::chunk::{Columns, Context, DIRECT_EVENTS, Run};
 use dashcam_schema::loss::LossKind;
 use dashcam_schema::record::Definition;
+use derive::Derivation;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 /// Definitions of more bytes than this do not wait for their chunk to fill.
@@ -31,6 +33,8 @@ pub(super) struct Chunker {
     columns: Columns,
     /// Events in `columns`; its kinds and places are longer.
     len: usize,
+    /// A chunk is full with so many.
+    limit: usize,
     first_seq: u64,
     /// Counts chunks; tells what was noted in this one from what was in an earlier one.
     chunk: u64,
@@ -50,6 +54,13 @@ pub(super) struct Chunker {
     clock: Clock,
     ticks: u64,
     last_ns: u64,
+
+    /// What events follow from others, if they are not all recorded.
+    derivation: Option<Box<Derivation>>,
+    /// Times are rounded down to this power of two of nanoseconds.
+    time_shift: u32,
+    /// Time of the chunk's first event.
+    first_event_ns: u64,
 
     calls: Calls,
     watch: Watch,
@@ -114,6 +125,7 @@ impl Chunker {
         let mut chunker = Chunker {
             columns: outlet.columns(),
             len: 0,
+            limit: DIRECT_EVENTS,
             first_seq: 1,
             chunk: 0,
             thread: NONE,
@@ -126,6 +138,9 @@ impl Chunker {
             clock,
             ticks: 0,
             last_ns: 0,
+            derivation: None,
+            time_shift: 0,
+            first_event_ns: 0,
             calls: Calls::default(),
             watch: Watch::default(),
             exceptions: Exceptions::default(),
@@ -147,7 +162,7 @@ impl Chunker {
 
     #[inline(always)]
     pub(super) fn is_full(&self) -> bool {
-        self.len == EVENTS_MAX
+        self.len >= self.limit
     }
 
     /// Position of the next event.
@@ -168,6 +183,7 @@ impl Chunker {
         self.context_indexes.clear();
         let columns = &mut self.columns;
         columns.first_ns = self.last_ns;
+        self.first_event_ns = self.last_ns;
         columns.state.stacks.clear();
         columns.state.stacks.extend(self.calls.stacks().cloned());
         for stack in &columns.state.stacks {
@@ -175,18 +191,38 @@ impl Chunker {
                 self.exceptions.name(exception.exception);
             }
         }
+        self.open_control();
     }
 
     /// Hands the chunk on, and whatever else there is to tell; begins the next.
     pub(super) fn seal(&mut self) {
         self.end_run();
+        self.settle();
         let next_seq = self.next_seq();
         let chunk = (self.len > 0).then(|| {
+            let control = self.take_control();
             let mut columns = std::mem::replace(&mut self.columns, self.outlet.columns());
-            columns.kinds.truncate(self.len);
-            columns.places.truncate(self.len);
             columns.state.exceptions = self.exceptions.take_named();
-            RawChunk { first_seq: self.first_seq, last_ns: self.last_ns, columns }
+            let form = match control {
+                Some((mut control, counts, new_edges)) => {
+                    control.times = std::mem::take(&mut columns.times);
+                    control.exceptions = std::mem::take(&mut columns.exceptions);
+                    control.state = std::mem::take(&mut columns.state);
+                    Form::Control { control, counts, new_edges, columns }
+                }
+                None => {
+                    columns.kinds.truncate(self.len);
+                    columns.places.truncate(self.len);
+                    Form::Direct(columns)
+                }
+            };
+            RawChunk {
+                first_seq: self.first_seq,
+                event_count: self.len as u64,
+                first_ns: self.first_event_ns,
+                last_ns: self.last_ns,
+                form,
+            }
         });
         self.definition_bytes = 0;
         let batch = Batch {
@@ -218,7 +254,11 @@ impl Chunker {
     /// Tells the stacks of the last event that did not touch them.
     #[inline]
     fn settle(&mut self) {
-        if self.len > self.applied {
+        if let Some(derivation) = self.derivation.as_mut().filter(|d| d.leaves_out()) {
+            if let Some((code, kind, place)) = derivation.unsettled.take() {
+                self.calls.at(Site { code, kind, place });
+            }
+        } else if self.len > self.applied {
             let last = self.len - 1;
             let (kind, place) = (self.columns.kinds[last], self.columns.places[last]);
             self.calls.at(Site { code: self.code, kind, place });
@@ -228,6 +268,9 @@ impl Chunker {
 
     #[inline]
     fn end_run(&mut self) {
+        if self.leaves_out() {
+            return;
+        }
         if self.len > self.run_start {
             self.settle();
             let events = (self.len - self.run_start) as u32;
@@ -261,7 +304,11 @@ impl Chunker {
             return Err("an undefined thread");
         }
         self.end_run();
+        self.settle();
         self.thread = thread;
+        if let Some(derivation) = &mut self.derivation {
+            derivation.set_thread(thread);
+        }
         self.calls.set_thread(thread);
         self.stamp += 1;
         Ok(())
@@ -279,8 +326,12 @@ impl Chunker {
         self.clock.set_source(source);
         self.ticks = ticks;
         if self.len == 0 {
-            self.last_ns = self.last_ns.max(self.clock.ns(ticks));
+            self.last_ns = self.last_ns.max(self.rounded_ns());
             self.columns.first_ns = self.last_ns;
+            self.first_event_ns = self.last_ns;
+            if let Some(derivation) = &mut self.derivation {
+                derivation.control.first_ns = self.last_ns;
+            }
         }
     }
 
@@ -291,8 +342,16 @@ impl Chunker {
     #[inline(always)]
     fn advance(&mut self, ticks: u32) {
         self.ticks += u64::from(ticks);
-        let ns = self.clock.ns(self.ticks).max(self.last_ns);
-        self.columns.times.push(ns - self.last_ns);
+        let ns = self.rounded_ns().max(self.last_ns);
+        self.columns.times.push((ns - self.last_ns) >> self.time_shift);
+        if self.len == 0 {
+            self.first_event_ns = ns;
+        }
         self.last_ns = ns;
+    }
+
+    #[inline(always)]
+    fn rounded_ns(&self) -> u64 {
+        self.clock.ns(self.ticks) >> self.time_shift << self.time_shift
     }
 }

@@ -1,9 +1,12 @@
 //! What a chunk adds to the summary tables: events by kind, lines, branches. Counted here in the
 //! encoder, a whole chunk at a time, so that the drain has less to do per event.
 
+use super::outlet::{EdgeCount, EdgeEvents};
 use dashcam_schema::EventKind;
+use dashcam_schema::bytecode::code::{Code, NO_UNIT};
 use dashcam_schema::bytecode::lines::LineTable;
-use dashcam_schema::chunk::{Columns, has_target};
+use dashcam_schema::bytecode::opcodes::{Op, Version};
+use dashcam_schema::chunk::{Columns, Context, has_target};
 use dashcam_schema::record::CodeDefinition;
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -50,18 +53,20 @@ pub(super) struct Counter {
     /// Places outside of what the line table promises.
     odd_lines: FxHashMap<(u32, u32), u64>,
     odd_branches: FxHashMap<(u32, u32), [u64; 2]>,
-    /// (code, unit) of each.
+    version: Option<Version>,
+    /// (code, unit) of branches that jump over a single code unit. The instruction after a branch is
+    /// one or two units on; at these two means that the branch was taken. Only 3.12 has such.
     short_branches: FxHashSet<(u32, u32)>,
-    /// (code, unit) where the end of a loop is reported → unit of the loop's branch.
+    /// In 3.14 the end of a loop is reported at a POP_ITER: (code, unit) of each → unit of the
+    /// FOR_ITER whose branch it is.
     loop_ends: FxHashMap<(u32, u32), u32>,
+    edges: Vec<EdgeEvents>,
 }
 
 impl Counter {
     /// The next code object.
     pub(super) fn define(&mut self, code: &CodeDefinition) {
-        let number = self.extents.len() as u32;
-        self.loop_ends.extend(code.loop_ends.iter().map(|(end, unit)| ((number, *end), *unit)));
-        self.short_branches.extend(code.short_branches.iter().map(|unit| (number, *unit)));
+        self.find_branches(self.extents.len() as u32, code);
         let table = LineTable::decode(&code.line_table, code.first_line);
         let (first, last) = table.range().unwrap_or((0, 0));
         // A table may lie; beyond a sensible size its places are counted as odd ones.
@@ -69,6 +74,75 @@ impl Counter {
         let units = (table.by_unit().len() as u32).min(1 << 22);
         let extent = Extent { first_line: first, lines, units, stamp: 0, line_at: 0, unit_at: 0 };
         self.extents.push(extent);
+    }
+
+    /// Which bytecode the code objects that follow have.
+    pub(super) fn interpreter(&mut self, magic: u16) {
+        self.version = Version::from_magic(magic);
+    }
+
+    /// Finds the branches that are reported in a way of their own.
+    fn find_branches(&mut self, number: u32, code: &CodeDefinition) {
+        let (Some(version), false) = (self.version, code.bytecode.is_empty()) else { return };
+        if version == Version::V3_13 {
+            return;
+        }
+        let bytecode = Code::new(version, &code.bytecode, &[], &LineTable::default());
+        for unit in bytecode.units().iter().filter(|unit| unit.is_start) {
+            match (version, unit.op) {
+                (Version::V3_12, Op::PopJump) if unit.target == unit.start + 2 => {
+                    self.short_branches.insert((number, unit.start));
+                }
+                (Version::V3_14, Op::ForIter) if unit.target != NO_UNIT => {
+                    self.loop_ends.insert((number, unit.target), unit.start);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// The sums of a chunk of a derived recording.
+    pub(super) fn count_edges(
+        &mut self,
+        counts: &[EdgeCount],
+        new_edges: Vec<EdgeEvents>,
+    ) -> Counts {
+        self.edges.extend(new_edges);
+        let edges = std::mem::take(&mut self.edges);
+        // Contexts are what `prepare` and `take` want to know of.
+        let mut columns = Columns::default();
+        let mut contexts = FxHashMap::default();
+        let mut context = |thread, code| {
+            *contexts.entry((thread, code)).or_insert_with(|| {
+                columns.contexts.push(Context { thread, code });
+                columns.contexts.len() - 1
+            })
+        };
+        let placed: Vec<(usize, usize)> = counts
+            .iter()
+            .map(|EdgeCount { thread, edge, .. }| {
+                let edge = &edges[*edge as usize];
+                let last = context(*thread, edge.last_code);
+                (if edge.kinds.len() > 1 { context(*thread, edge.code) } else { last }, last)
+            })
+            .collect();
+        self.prepare(&columns);
+        for (EdgeCount { edge, count, .. }, (own, last)) in counts.iter().zip(placed) {
+            let edge = &edges[*edge as usize];
+            let mut targets = edge.targets.iter().copied();
+            let before = edge.kinds.len() - 1;
+            for (i, (kind, place)) in edge.kinds.iter().zip(&edge.places).enumerate() {
+                let (context, code) =
+                    if i == before { (last, edge.last_code) } else { (own, edge.code) };
+                self.kinds[context][usize::from(*kind) % KINDS] += count;
+                if SPECIAL >> kind & 1 == 1 {
+                    let extent = self.extents[code as usize];
+                    self.special(code, &extent, *kind, *place, &mut targets, *count);
+                }
+            }
+        }
+        self.edges = edges;
+        self.take(&columns)
     }
 
     /// The sums of these columns.
@@ -104,51 +178,67 @@ impl Counter {
 
     fn add_up(&mut self, columns: &Columns) {
         let mut targets = columns.targets.iter().copied();
+        let mut kinds = std::mem::take(&mut self.kinds);
         let mut from = 0;
         for run in &columns.runs {
             let context = run.context as usize;
             let code = columns.contexts[context].code;
             let extent = self.extents[code as usize];
             let to = from + run.events as usize;
-            let counters = &mut self.kinds[context];
+            let counters = &mut kinds[context];
             for (&kind, &place) in columns.kinds[from..to].iter().zip(&columns.places[from..to]) {
                 counters[kind as usize % KINDS] += 1;
                 if SPECIAL >> kind & 1 == 0 {
                     continue;
                 }
-                if kind == EventKind::LINE.number() {
-                    let index = place.wrapping_sub(extent.first_line);
-                    if index < extent.lines {
-                        let counter = &mut self.lines[(extent.line_at + index) as usize];
-                        if *counter == 0 {
-                            self.lines_met.push((code, place));
-                        }
-                        *counter += 1;
-                    } else {
-                        *self.odd_lines.entry((code, place)).or_insert(0) += 1;
-                    }
-                } else {
-                    let target = targets.next().unwrap_or(0);
-                    let is_short = || self.short_branches.contains(&(code, place));
-                    let Some(way) = way(kind, place, target, is_short) else { continue };
-                    let place = match kind {
-                        // Reported by the NOT_TAKEN behind the branch and its cache.
-                        LEFT if target == place.wrapping_add(1) => place.saturating_sub(2),
-                        RIGHT => *self.loop_ends.get(&(code, place)).unwrap_or(&place),
-                        _ => place,
-                    };
-                    if place < extent.units {
-                        let counter = &mut self.branches[(extent.unit_at + place) as usize];
-                        if *counter == [0; 2] {
-                            self.branches_met.push((code, place));
-                        }
-                        counter[way] += 1;
-                    } else {
-                        self.odd_branches.entry((code, place)).or_insert([0; 2])[way] += 1;
-                    }
-                }
+                self.special(code, &extent, kind, place, &mut targets, 1);
             }
             from = to;
+        }
+        self.kinds = kinds;
+    }
+
+    /// So many times a LINE or an event with a target.
+    #[inline(always)]
+    fn special(
+        &mut self,
+        code: u32,
+        extent: &Extent,
+        kind: u8,
+        place: u32,
+        targets: &mut impl Iterator<Item = u32>,
+        count: u32,
+    ) {
+        if kind == EventKind::LINE.number() {
+            let index = place.wrapping_sub(extent.first_line);
+            if index < extent.lines {
+                let counter = &mut self.lines[(extent.line_at + index) as usize];
+                if *counter == 0 {
+                    self.lines_met.push((code, place));
+                }
+                *counter += count;
+            } else {
+                *self.odd_lines.entry((code, place)).or_insert(0) += u64::from(count);
+            }
+            return;
+        }
+        let target = targets.next().unwrap_or(0);
+        let is_short = || self.short_branches.contains(&(code, place));
+        let Some(way) = way(kind, place, target, is_short) else { return };
+        let place = match kind {
+            // Reported by the NOT_TAKEN behind the branch and its cache.
+            LEFT if target == place.wrapping_add(1) => place.saturating_sub(2),
+            RIGHT => *self.loop_ends.get(&(code, place)).unwrap_or(&place),
+            _ => place,
+        };
+        if place < extent.units {
+            let counter = &mut self.branches[(extent.unit_at + place) as usize];
+            if *counter == [0; 2] {
+                self.branches_met.push((code, place));
+            }
+            counter[way] += count;
+        } else {
+            self.odd_branches.entry((code, place)).or_insert([0; 2])[way] += u64::from(count);
         }
     }
 

@@ -5,7 +5,7 @@ use super::chunker::{Bad, Chunker};
 use crate::ring;
 use dashcam_schema::EventKind;
 use dashcam_schema::record::{
-    DEFINITION_BYTES_MAX, Definition, TAG_CLOCK, TAG_CODE, TAG_DEFINE, TAG_RUNNING,
+    DEFINITION_BYTES_MAX, Definition, TAG_AT, TAG_CALLER, TAG_CLOCK, TAG_CODE, TAG_DEFINE, TAG_RUNNING,
     TAG_START_SUSPENDABLE, TAG_THREAD, TAG_WIDE_PLACE, event_words, payload, tag,
 };
 
@@ -50,6 +50,7 @@ fn record(words: &[u32], chunker: &mut Chunker, clock: ring::Clock) -> Result<us
     }
     // The frequent ones here; `event` has them all.
     match tag {
+        LINE | INSTRUCTION if chunker.leaves_out() => Err("an event that follows from others"),
         LINE | INSTRUCTION => Ok(chunker.plain(words)),
         JUMP..=BRANCH_RIGHT => {
             let [_, target, ..] = *words else { return Ok(0) };
@@ -62,6 +63,11 @@ fn record(words: &[u32], chunker: &mut Chunker, clock: ring::Clock) -> Result<us
             Ok(3)
         }
         TAG_CODE => chunker.set_code(place).map(|()| 1),
+        TAG_CALLER => {
+            let [_, code, ..] = *words else { return Ok(0) };
+            chunker.caller(place, code)?;
+            Ok(2)
+        }
         0..=TAG_START_SUSPENDABLE => event(words, place, chunker),
         _ => other(words, tag, place, chunker, clock),
     }
@@ -137,6 +143,10 @@ fn other(
             }
             let taken = event(rest, place, chunker)?;
             Ok(if taken == 0 { 0 } else { 2 + taken })
+        }
+        TAG_AT => {
+            chunker.at(payload);
+            Ok(1)
         }
         TAG_DEFINE => define(words, payload as usize, chunker),
         TAG_RUNNING => {

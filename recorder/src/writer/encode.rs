@@ -1,10 +1,9 @@
 //! The encoder thread: columns → compressed chunks and their sums.
 
 use super::counts::{Counter, Counts};
-use super::outlet::{Batch, LossDelta, RawChunk};
+use super::outlet::{Batch, Form, LossDelta, RawChunk};
 use super::totals::FunctionTotal;
 use crossbeam_channel::{Receiver, Sender};
-use dashcam_schema::EventKind;
 use dashcam_schema::chunk::{Columns, Sealer};
 use dashcam_schema::record::Definition;
 
@@ -60,8 +59,10 @@ impl Encoder {
 
     pub(super) fn encode(&mut self, batch: Batch) -> Encoded {
         for definition in &batch.definitions {
-            if let Definition::Code(code) = definition {
-                self.counter.define(code);
+            match definition {
+                Definition::Code(code) => self.counter.define(code),
+                Definition::Interpreter { magic, .. } => self.counter.interpreter(*magic),
+                _ => {}
             }
         }
         let mut losses = batch.losses;
@@ -79,28 +80,37 @@ impl Encoder {
     }
 
     fn chunk(&mut self, raw: RawChunk) -> Result<StoredChunk, dashcam_schema::FormatError> {
-        let columns = &raw.columns;
-        let data = self.sealer.seal(columns)?;
-        let counts = self.counter.count(columns);
-        let kinds = counts.events.iter().fold(0, |bits, (_, _, kind, _)| bits | 1 << kind);
-        let first = columns.kinds.first().and_then(|kind| EventKind::from_number(*kind));
-        // An event that is not timed has the last reading before it.
-        let delay = match (first, columns.times.first()) {
-            (Some(kind), Some(delay)) if kind.is_timed() => *delay,
-            _ => 0,
+        let RawChunk { first_seq, event_count, first_ns, last_ns, form } = raw;
+        let (data, counts, threads, codes, columns) = match form {
+            Form::Direct(columns) => {
+                let data = self.sealer.seal(&columns)?;
+                let counts = self.counter.count(&columns);
+                let contexts = &columns.contexts;
+                let threads = numbers(contexts.iter().map(|context| context.thread));
+                let codes = numbers(contexts.iter().map(|context| context.code));
+                (data, counts, threads, codes, columns)
+            }
+            Form::Control { control, counts, new_edges, columns } => {
+                let data = self.sealer.seal_control(&control)?;
+                let counts = self.counter.count_edges(&counts, new_edges);
+                let threads = numbers(counts.events.iter().map(|(thread, ..)| *thread));
+                let codes = numbers(counts.events.iter().map(|(_, code, ..)| *code));
+                (data, counts, threads, codes, columns)
+            }
         };
+        let kinds = counts.events.iter().fold(0, |bits, (_, _, kind, _)| bits | 1 << kind);
         let chunk = StoredChunk {
-            first_seq: raw.first_seq,
-            event_count: columns.kinds.len() as u64,
-            first_ns: columns.first_ns + delay,
-            last_ns: raw.last_ns,
+            first_seq,
+            event_count,
+            first_ns,
+            last_ns,
             kinds,
-            threads: numbers(columns.contexts.iter().map(|context| context.thread)),
-            codes: numbers(columns.contexts.iter().map(|context| context.code)),
+            threads,
+            codes,
             data,
             counts,
         };
-        let _ = self.spare.try_send(raw.columns);
+        let _ = self.spare.try_send(columns);
         Ok(chunk)
     }
 }

@@ -2,7 +2,8 @@
 
 use super::totals::FunctionTotal;
 use crossbeam_channel::{Receiver, Sender};
-use dashcam_schema::chunk::{Columns, EVENTS_MAX};
+use dashcam_schema::chunk::control::Control;
+use dashcam_schema::chunk::{Columns, DIRECT_EVENTS};
 use dashcam_schema::loss::LossKind;
 use dashcam_schema::record::Definition;
 
@@ -22,9 +23,44 @@ pub(super) struct Batch {
 
 pub(super) struct RawChunk {
     pub(super) first_seq: u64,
-    /// Time of its last event.
+    /// Events that follow from others included.
+    pub(super) event_count: u64,
+    /// Times of its first and last event.
+    pub(super) first_ns: u64,
     pub(super) last_ns: u64,
-    pub(super) columns: Columns,
+    pub(super) form: Form,
+}
+
+/// Every event, or those that the others follow from.
+#[allow(clippy::large_enum_variant)]
+pub(super) enum Form {
+    Direct(Columns),
+    Control {
+        control: Control,
+        counts: Vec<EdgeCount>,
+        /// Edges that occur for the first time, by number from where the last chunk's ended.
+        new_edges: Vec<EdgeEvents>,
+        /// To be used again.
+        columns: Columns,
+    },
+}
+
+/// How often a thread went over an edge.
+#[derive(Clone, Copy)]
+pub(super) struct EdgeCount {
+    pub(super) thread: u32,
+    pub(super) edge: u32,
+    pub(super) count: u32,
+}
+
+/// The events of an edge.
+pub(super) struct EdgeEvents {
+    /// Code object of all but the last.
+    pub(super) code: u32,
+    pub(super) last_code: u32,
+    pub(super) kinds: Box<[u8]>,
+    pub(super) places: Box<[u32]>,
+    pub(super) targets: Box<[u32]>,
 }
 
 /// What a batch adds to a row of `losses`.
@@ -69,8 +105,8 @@ impl Outlet {
     /// back full, so filling up costs nothing when it matters.
     pub(super) fn columns(&self) -> Columns {
         let mut columns = self.spare.try_recv().unwrap_or_default();
-        columns.kinds.resize(EVENTS_MAX, 0);
-        columns.places.resize(EVENTS_MAX, 0);
+        columns.kinds.resize(DIRECT_EVENTS, 0);
+        columns.places.resize(DIRECT_EVENTS, 0);
         columns.runs.clear();
         columns.contexts.clear();
         columns.targets.clear();

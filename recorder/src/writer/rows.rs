@@ -6,7 +6,7 @@ use super::outlet::LossDelta;
 use super::source::Sources;
 use dashcam_schema::EventKind;
 use dashcam_schema::bytecode::lines::LineTable;
-use dashcam_schema::chunk::Statistics;
+use dashcam_schema::chunk::{Statistics, code_xxh3};
 use dashcam_schema::loss::{LossKind, Severity};
 use dashcam_schema::record::{CodeDefinition, Definition};
 use rusqlite::{Connection, Result, Transaction, TransactionBehavior};
@@ -126,15 +126,17 @@ impl Rows {
                 )?;
                 self.kinds.insert(*number, name.clone());
             }
-            Definition::Interpreter { version, platform, stdlib, pid } => {
+            Definition::Interpreter { version, platform, stdlib, pid, magic, mode } => {
                 self.sources.stdlib = stdlib.into();
                 tx.execute(
-                    "UPDATE runs SET python_version = ?, platform = ? WHERE run_id = ?",
-                    (version, platform, self.run_id),
+                    "UPDATE runs SET python_version = ?, platform = ?, events_by = ?
+                     WHERE run_id = ?",
+                    (version, platform, mode.name(), self.run_id),
                 )?;
                 tx.execute(
-                    "UPDATE processes SET pid = ?, started_ns = ? WHERE process_id = ?",
-                    (pid, began_ns.unwrap_or(0) as i64, process),
+                    "UPDATE processes SET pid = ?, started_ns = ?, magic = ?
+                     WHERE process_id = ?",
+                    (pid, began_ns.unwrap_or(0) as i64, magic, process),
                 )?;
             }
             // The chunker keeps exceptions for the chunks and losses for `Pending::losses`.
@@ -157,8 +159,9 @@ impl Rows {
         let (path, file_id) = &self.files[index as usize];
         tx.prepare_cached(
             "INSERT INTO code_objects (run_id, file_id, path, qualname, name, first_line, kind,
-                 argument_names, variable_names, process_id, number, flags, line_table)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                 argument_names, variable_names, process_id, number, flags, line_table, bytecode,
+                 exception_table, row_xxh3)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?
         .execute((
             self.run_id,
@@ -174,6 +177,12 @@ impl Rows {
             self.codes.len() as i64,
             code.flags,
             &code.line_table,
+            &code.bytecode,
+            &code.exception_table,
+            code_xxh3(
+                code.first_line,
+                [&code.line_table, &code.bytecode, &code.exception_table],
+            ),
         ))?;
         self.codes.push(Code { id: tx.last_insert_rowid(), file: index });
         Ok(())

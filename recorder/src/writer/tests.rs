@@ -5,7 +5,7 @@
 use super::*;
 use crate::ring::{Clock as RingClock, Producer, create};
 use dashcam_schema::EventKind;
-use dashcam_schema::chunk::{self, Columns, EVENTS_MAX};
+use dashcam_schema::chunk::{self, Columns, DIRECT_EVENTS};
 use dashcam_schema::loss::LossKind;
 use dashcam_schema::record::{
     Definition, TAG_CODE, TAG_RUNNING, TAG_START_SUSPENDABLE, TAG_THREAD, TAG_WIDE_PLACE, word,
@@ -119,7 +119,7 @@ fn stream() -> Stream {
 #[test]
 fn a_program_is_in_the_tables() {
     let mut program = stream();
-    program.calls(3 * EVENTS_MAX as u64);
+    program.calls(3 * DIRECT_EVENTS as u64);
     let (folder, db, summary) = record(&program.words);
     let total = program.len() as i64;
     assert_eq!((summary.run_id, summary.events as i64, summary.is_recorded), (1, total, true));
@@ -246,7 +246,7 @@ fn generators_keep_their_call_across_chunks_and_lose_it_with_their_frame() {
     program.words.extend(start);
     program.event(EventKind::PY_YIELD, 3, &[1]);
     program.enter(1);
-    for _ in 0..EVENTS_MAX {
+    for _ in 0..DIRECT_EVENTS {
         program.event(EventKind::INSTRUCTION, 4, &[]);
     }
     program.enter(generator);
@@ -265,7 +265,7 @@ fn generators_keep_their_call_across_chunks_and_lose_it_with_their_frame() {
     let (_folder, db, _) = record(&program.words);
     let chunks = chunks(&db);
     let resumed: Vec<u64> = chunks.iter().flat_map(|(_, c)| c.resumed.clone()).collect();
-    let n = EVENTS_MAX as u64;
+    let n = DIRECT_EVENTS as u64;
     assert_eq!(resumed, [1, n + 5, 0, n + 9]);
     let carried: Vec<u64> =
         chunks[1..].iter().flat_map(|(_, c)| &c.state.suspended).map(|c| c.call_id).collect();
@@ -408,11 +408,11 @@ fn a_full_disk_ends_the_recording_and_is_counted() {
     let recording = Recording::start(run, &about, ring, Clock::start()).unwrap();
     let mut producer = Producer::new(ring, RingClock::Monotonic);
     let mut program = stream();
-    program.calls(EVENTS_MAX as u64);
+    program.calls(DIRECT_EVENTS as u64);
     let mut turns = 0;
     while push(&mut producer, &program.words) {
         program.words.clear();
-        program.calls(EVENTS_MAX as u64);
+        program.calls(DIRECT_EVENTS as u64);
         turns += 1;
         assert!(turns < 1000, "recording goes on");
     }

@@ -6,6 +6,7 @@ use crate::store::{ChunkHeader, Error, Store};
 use dashcam_schema::chunk::Columns;
 use dashcam_schema::event::EventKind;
 use rustc_hash::FxHashMap;
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::io::Write;
 
@@ -36,7 +37,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
     let (mut events, mut damaged) = (0, problems.len());
     for (index, header) in chunks.iter().enumerate() {
         session.tick(index, chunks.len())?;
-        let columns = store.chunk(index).and_then(|chunk| chunk.verify());
+        let columns = store.chunk(index).and_then(|chunk| chunk.verify().map(Cow::into_owned));
         match columns {
             Ok(columns) => {
                 events += header.events;

@@ -6,8 +6,11 @@
 use super::Error;
 use super::chunks::ChunkHeader;
 use dashcam_schema::FormatError;
-use dashcam_schema::chunk::{self, Context, ExceptionEntry, OpenChunk, Run, State, has_target};
+use dashcam_schema::chunk::{
+    self, Columns, Context, ExceptionEntry, OpenChunk, Run, State, has_target,
+};
 use dashcam_schema::event::EventKind;
+use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -25,7 +28,7 @@ pub struct Runs {
 pub struct Chunk {
     path: Rc<PathBuf>,
     chunk_id: i64,
-    bytes: Vec<u8>,
+    source: Source,
     kinds: OnceCell<Vec<u8>>,
     places: OnceCell<Vec<u32>>,
     runs: OnceCell<Runs>,
@@ -39,6 +42,14 @@ pub struct Chunk {
     state: OnceCell<State>,
 }
 
+/// Where the columns come from.
+pub(super) enum Source {
+    /// The chunk's bytes: each column by itself.
+    Stored(Vec<u8>),
+    /// Derived, all at once.
+    Derived(Columns),
+}
+
 /// One method per column: decodes it the first time, and fails each time if it is damaged.
 macro_rules! columns {
     ($($(#[$doc:meta])* $name:ident: $type:ty = $decode:expr;)*) => {
@@ -47,8 +58,8 @@ macro_rules! columns {
             if let Some(column) = self.$name.get() {
                 return Ok(column);
             }
-            let decode: fn(&Chunk, &OpenChunk<'_>) -> Result<_, Error> = $decode;
-            let column = decode(self, &self.open()?)?;
+            let decode: fn(&Chunk) -> Result<_, Error> = $decode;
+            let column = decode(self)?;
             Ok(self.$name.get_or_init(|| column))
         })*
     };
@@ -58,12 +69,12 @@ impl Chunk {
     pub(super) fn new(
         path: Rc<PathBuf>,
         header: &ChunkHeader,
-        bytes: Vec<u8>,
+        source: Source,
     ) -> Result<Chunk, Error> {
         let chunk = Chunk {
             path,
             chunk_id: header.chunk_id,
-            bytes,
+            source,
             kinds: OnceCell::new(),
             places: OnceCell::new(),
             runs: OnceCell::new(),
@@ -75,14 +86,43 @@ impl Chunk {
             resumed: OnceCell::new(),
             state: OnceCell::new(),
         };
-        if chunk.open()?.events() != header.events {
+        if chunk.events()? != header.events {
             return Err(chunk.invalid("chunk header", "holds another number of events"));
         }
         Ok(chunk)
     }
 
-    fn open(&self) -> Result<OpenChunk<'_>, Error> {
-        chunk::open(&self.bytes).map_err(|source| self.error(source))
+    /// Takes a column from where it is.
+    fn take<'a, T: Clone>(
+        &'a self,
+        stored: impl FnOnce(&OpenChunk<'_>) -> Result<T, FormatError>,
+        derived: impl FnOnce(&'a Columns) -> &'a T,
+    ) -> Result<Cow<'a, T>, Error> {
+        match &self.source {
+            Source::Stored(bytes) => {
+                let column = chunk::open(bytes).and_then(|open| stored(&open));
+                column.map(Cow::Owned).map_err(|source| self.error(source))
+            }
+            Source::Derived(columns) => Ok(Cow::Borrowed(derived(columns))),
+        }
+    }
+
+    fn events(&self) -> Result<usize, Error> {
+        match &self.source {
+            Source::Stored(bytes) => {
+                chunk::open(bytes).map(|open| open.events()).map_err(|source| self.error(source))
+            }
+            Source::Derived(columns) => Ok(columns.kinds.len()),
+        }
+    }
+
+    fn first_ns(&self) -> Result<u64, Error> {
+        match &self.source {
+            Source::Stored(bytes) => {
+                chunk::open(bytes).map(|open| open.first_ns()).map_err(|source| self.error(source))
+            }
+            Source::Derived(columns) => Ok(columns.first_ns),
+        }
     }
 
     fn error(&self, source: FormatError) -> Error {
@@ -94,39 +134,44 @@ impl Chunk {
     }
 
     columns! {
-        /// Number of each event's kind.
-        kinds: Vec<u8> = |chunk, open| open.kinds().map_err(|e| chunk.error(e));
-        /// Each event's place: a code unit, or for LINE a line.
-        places: Vec<u32> = |chunk, open| open.places().map_err(|e| chunk.error(e));
         /// Runs and contexts.
-        runs: Runs = |chunk, open| {
-            let (runs, contexts) = open.runs().map_err(|e| chunk.error(e))?;
-            Ok(Runs { runs, contexts })
+        runs: Runs = |chunk| match &chunk.source {
+            Source::Stored(bytes) => {
+                let runs = chunk::open(bytes).and_then(|open| open.runs());
+                let (runs, contexts) = runs.map_err(|source| chunk.error(source))?;
+                Ok(Runs { runs, contexts })
+            }
+            Source::Derived(columns) => {
+                Ok(Runs { runs: columns.runs.clone(), contexts: columns.contexts.clone() })
+            }
         };
         /// Index of each event's context.
-        contexts: Vec<u32> = |chunk, open| {
-            let mut contexts = Vec::with_capacity(open.events());
+        contexts: Vec<u32> = |chunk| {
+            let mut contexts = Vec::with_capacity(chunk.events()?);
             for run in &chunk.runs()?.runs {
                 contexts.resize(contexts.len() + run.events as usize, run.context);
             }
             Ok(contexts)
         };
         /// Each event's target in code units, or [`NONE`].
-        targets: Vec<u32> = |chunk, open| {
-            let targets = open.targets().map_err(|e| chunk.error(e))?;
+        targets: Vec<u32> = |chunk| {
+            let targets = chunk.take(|open| open.targets(), |columns| &columns.targets)?;
             chunk.spread("column of targets", &targets, has_target)
         };
         /// Each event's time, in nanoseconds since the run began.
-        times: Vec<u64> = |chunk, open| {
-            let mut deltas = open.times().map_err(|e| chunk.error(e))?;
+        times: Vec<u64> = |chunk| {
+            let deltas = chunk.take(|open| open.times(), |columns| &columns.times)?;
             let count = deltas.len();
-            // Without branches: which events are timed is as good as random.
-            deltas.push(0);
-            let (mut now, mut next) = (open.first_ns(), 0);
+            // Without branches: which events are timed is as good as random. There always is one
+            // delta to read.
+            let padded: [u64; 1] = [0];
+            let deltas = if count == 0 { &padded[..] } else { &deltas[..] };
+            let last = deltas.len() - 1;
+            let (mut now, mut next) = (chunk.first_ns()?, 0);
             let timed = mask(EventKind::is_timed);
             let times = chunk.kinds()?.iter().map(|kind| {
                 let is_timed = u64::from(timed >> kind & 1);
-                now = now.saturating_add(deltas[next.min(count)] & is_timed.wrapping_neg());
+                now = now.saturating_add(deltas[next.min(last)] & is_timed.wrapping_neg());
                 next += is_timed as usize;
                 now
             });
@@ -134,28 +179,59 @@ impl Chunk {
             if next == count { Ok(times) } else { Err(chunk.misfit("column of times")) }
         };
         /// Number of each event's callable, or [`NONE`].
-        callables: Vec<u32> = |chunk, open| {
-            let callables = open.callables().map_err(|e| chunk.error(e))?;
+        callables: Vec<u32> = |chunk| {
+            let callables = chunk.take(|open| open.callables(), |columns| &columns.callables)?;
             chunk.spread("column of callables", &callables, EventKind::has_callable)
         };
         /// Number of each event's exception, or [`NONE`].
-        exceptions: Vec<u32> = |chunk, open| {
-            let exceptions = open.exceptions().map_err(|e| chunk.error(e))?;
+        exceptions: Vec<u32> = |chunk| {
+            let exceptions = chunk.take(|open| open.exceptions(), |columns| &columns.exceptions)?;
             chunk.spread("column of exceptions", &exceptions, EventKind::has_exception)
         };
-        /// For each event that resumes, in order: the call it goes on in.
-        resumed: Vec<u64> = |chunk, open| {
-            let resumed = open.resumed().map_err(|e| chunk.error(e))?;
-            let mask = mask(EventKind::resumes);
-            let wanted = chunk.kinds()?.iter().filter(|kind| mask >> **kind & 1 == 1).count();
-            if resumed.len() == wanted {
-                Ok(resumed)
-            } else {
-                Err(chunk.misfit("column of resumed calls"))
-            }
-        };
-        /// What the chunk begins with.
-        state: State = |chunk, open| open.state().map_err(|e| chunk.error(e));
+    }
+
+    /// Number of each event's kind.
+    pub fn kinds(&self) -> Result<&Vec<u8>, Error> {
+        self.plain(&self.kinds, |open| open.kinds(), |columns| &columns.kinds)
+    }
+
+    /// Each event's place: a code unit, or for LINE a line.
+    pub fn places(&self) -> Result<&Vec<u32>, Error> {
+        self.plain(&self.places, |open| open.places(), |columns| &columns.places)
+    }
+
+    /// For each event that resumes, in order: the call it goes on in.
+    pub fn resumed(&self) -> Result<&Vec<u64>, Error> {
+        let resumed =
+            self.plain(&self.resumed, |open| open.resumed(), |columns| &columns.resumed)?;
+        let mask = mask(EventKind::resumes);
+        let wanted = self.kinds()?.iter().filter(|kind| mask >> **kind & 1 == 1).count();
+        if resumed.len() == wanted {
+            Ok(resumed)
+        } else {
+            Err(self.misfit("column of resumed calls"))
+        }
+    }
+
+    /// What the chunk begins with.
+    pub fn state(&self) -> Result<&State, Error> {
+        self.plain(&self.state, |open| open.state(), |columns| &columns.state)
+    }
+
+    /// A column that is used as it stands in the chunk.
+    fn plain<'a, T: Clone>(
+        &'a self,
+        cell: &'a OnceCell<T>,
+        stored: impl FnOnce(&OpenChunk<'_>) -> Result<T, FormatError>,
+        derived: impl FnOnce(&'a Columns) -> &'a T,
+    ) -> Result<&'a T, Error> {
+        if let Some(column) = cell.get() {
+            return Ok(column);
+        }
+        match self.take(stored, derived)? {
+            Cow::Borrowed(column) => Ok(column),
+            Cow::Owned(column) => Ok(cell.get_or_init(|| column)),
+        }
     }
 
     fn misfit(&self, part: &'static str) -> Error {
@@ -188,8 +264,15 @@ impl Chunk {
     }
 
     /// All columns and their cross-checks.
-    pub fn verify(&self) -> Result<chunk::Columns, Error> {
-        self.open()?.columns().map_err(|source| self.error(source))
+    pub fn verify(&self) -> Result<Cow<'_, Columns>, Error> {
+        let columns = match &self.source {
+            Source::Stored(bytes) => {
+                Cow::Owned(chunk::open(bytes).and_then(|o| o.columns()).map_err(|e| self.error(e))?)
+            }
+            Source::Derived(columns) => Cow::Borrowed(columns),
+        };
+        columns.check().map_err(|source| self.error(source))?;
+        Ok(columns)
     }
 
     /// Memory it takes now.
@@ -208,7 +291,15 @@ impl Chunk {
             + words(&self.callables)
             + words(&self.exceptions);
         let longs = longs(&self.times) + longs(&self.resumed);
-        self.bytes.len() + self.kinds.get().map_or(0, Vec::len) + words + longs + runs + state
+        let source = match &self.source {
+            Source::Stored(bytes) => bytes.len(),
+            Source::Derived(columns) => {
+                columns.kinds.len() * 5
+                    + (columns.targets.len() + columns.callables.len() + columns.exceptions.len()) * 4
+                    + (columns.times.len() + columns.resumed.len() + columns.runs.len()) * 8
+            }
+        };
+        source + self.kinds.get().map_or(0, Vec::len) + words + longs + runs + state
     }
 }
 

@@ -5,7 +5,7 @@
 //! when first asked for.
 
 use super::texts::{TextId, Texts};
-use dashcam_schema::bytecode::lines::LineTable;
+use dashcam_schema::bytecode::{self, lines::LineTable};
 use dashcam_schema::event::EventKind;
 use rusqlite::{Connection, Row};
 use rustc_hash::FxHashMap;
@@ -21,6 +21,8 @@ pub struct Code {
     pub qualname: TextId,
     first_line: u32,
     lines: OnceCell<LineTable>,
+    /// `None` if it cannot be read.
+    pub(super) bytecode: OnceCell<Option<bytecode::code::Code>>,
 }
 
 /// A row of `threads`.
@@ -33,6 +35,8 @@ pub struct Thread {
 pub struct Process {
     pub process_id: i64,
     pub run_id: i64,
+    /// Which bytecode its code objects have.
+    pub magic: Option<u16>,
     pub threads: FxHashMap<u32, i64>,
     pub codes: FxHashMap<u32, CodeIndex>,
     pub callables: FxHashMap<u32, TextId>,
@@ -68,10 +72,11 @@ impl Directory {
             directory.runs.push(row.get(0)?);
             Ok(())
         })?;
-        each(connection, "SELECT process_id, run_id FROM processes", |row| {
+        each(connection, "SELECT process_id, run_id, magic FROM processes", |row| {
             let process = Process {
                 process_id: row.get(0)?,
                 run_id: row.get(1)?,
+                magic: row.get(2)?,
                 threads: FxHashMap::default(),
                 codes: FxHashMap::default(),
                 callables: FxHashMap::default(),
@@ -101,6 +106,7 @@ impl Directory {
                 qualname: directory.texts.intern(&text(row, 4)?),
                 first_line: row.get::<_, i64>(5)?.try_into().unwrap_or(0),
                 lines: OnceCell::new(),
+                bytecode: OnceCell::new(),
             };
             directory.code_by_id.insert(code.code_id, index);
             directory.codes.push(code);

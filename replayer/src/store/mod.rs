@@ -7,6 +7,7 @@
 mod cache;
 pub mod chunk;
 mod chunks;
+mod derive;
 pub mod directory;
 mod error;
 mod open;
@@ -17,11 +18,14 @@ pub use chunks::ChunkHeader;
 pub use directory::{Code, Directory, Process};
 pub use error::{Error, message};
 
+use chunk::Source;
 use dashcam_schema::FormatError;
 use dashcam_schema::bytecode::lines::LineTable;
+use dashcam_schema::chunk::control::Expander;
 use dashcam_schema::loss::LossKind;
+use derive::Bytecode;
 use rusqlite::{Connection, OptionalExtension as _};
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -40,6 +44,8 @@ pub struct Store {
     chunks: Vec<ChunkHeader>,
     cache: RefCell<cache::Cache>,
     decoded: Cell<u64>,
+    /// By process.
+    expanders: RefCell<FxHashMap<i64, Expander>>,
     /// By chunk id, a line for each that could not be read.
     damage: RefCell<BTreeMap<i64, String>>,
     /// Runs with a loss of kind desync.
@@ -72,6 +78,7 @@ impl Store {
             chunks: headers.chunks,
             cache: RefCell::default(),
             decoded: Cell::new(0),
+            expanders: RefCell::default(),
             damage: RefCell::default(),
             desynced,
             progress: RefCell::default(),
@@ -136,9 +143,31 @@ impl Store {
             })?;
         let bytes = bytes.ok_or_else(|| self.unreadable(header.chunk_id, "no data".to_owned()))?;
         self.decoded.set(self.decoded.get() + 1);
-        let chunk = Rc::new(Chunk::new(self.path.clone(), header, bytes)?);
+        let source = self.source(header, bytes).map_err(|source| Error::Chunk {
+            path: self.path.to_path_buf(),
+            chunk: header.chunk_id,
+            source,
+        })?;
+        let chunk = Rc::new(Chunk::new(self.path.clone(), header, source)?);
         self.cache.borrow_mut().put(index, chunk.clone());
         Ok(chunk)
+    }
+
+    /// The columns of a chunk, or the bytes they are in.
+    fn source(&self, header: &ChunkHeader, bytes: Vec<u8>) -> Result<Source, FormatError> {
+        let open = dashcam_schema::chunk::open(&bytes)?;
+        if !open.is_control() {
+            return Ok(Source::Stored(bytes));
+        }
+        let control = open.control()?;
+        let codes = Bytecode {
+            process: self.process(header),
+            directory: &self.directory,
+            connection: &self.connection,
+        };
+        let mut expanders = self.expanders.borrow_mut();
+        let expander = expanders.entry(header.process_id).or_default();
+        expander.expand(&codes, control).map(Source::Derived)
     }
 
     fn unreadable(&self, chunk: i64, what: String) -> Error {

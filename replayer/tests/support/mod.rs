@@ -135,8 +135,9 @@ impl Maker {
     pub fn code(&mut self, p: &Process, number: u32, path: &str, name: &str, lines: &[u32]) -> i64 {
         let first = lines.iter().copied().find(|line| *line != 0).unwrap_or(1);
         let sql = "INSERT INTO code_objects (run_id, path, qualname, name, first_line, kind,
-                       argument_names, variable_names, process_id, number, flags, line_table)
-                   VALUES (?, ?, ?, ?, ?, 'function', '[]', '[]', ?, ?, 3, ?)";
+                       argument_names, variable_names, process_id, number, flags, line_table,
+                       bytecode, exception_table, row_xxh3)
+                   VALUES (?, ?, ?, ?, ?, 'function', '[]', '[]', ?, ?, 3, ?, x'', x'', 0)";
         let table = line_table(first, lines);
         self.db.execute(sql, params![p.run, path, name, name, first, p.id, number, table]).unwrap();
         self.db.last_insert_rowid()

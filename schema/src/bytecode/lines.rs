@@ -3,7 +3,10 @@
 //! The format is CPython's "location table", the same in 3.12, 3.13 and 3.14
 //! (`Objects/locations.md` in its sources).
 
-/// Lines of one code object, by code unit. `lines[unit]` is 0 where a unit has no line.
+/// In [`LineTable::by_unit`]: the unit has no line.
+pub const NO_LINE: u32 = u32::MAX;
+
+/// Lines of one code object, by code unit.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LineTable {
     lines: Vec<u32>,
@@ -39,33 +42,39 @@ impl LineTable {
                 }
                 _ => has_line = false,
             }
-            let value = if has_line { u32::try_from(line).unwrap_or(0) } else { 0 };
+            let value = if has_line { u32::try_from(line).unwrap_or(NO_LINE) } else { NO_LINE };
             lines.resize(lines.len() + units, value);
         }
         LineTable { lines }
     }
 
-    /// The line of the instruction at this code unit.
+    /// The line of the instruction at this code unit. Line 0, where CPython puts what stands on no
+    /// line, is none.
     pub fn line(&self, unit: u32) -> Option<u32> {
-        self.lines.get(unit as usize).copied().filter(|line| *line != 0)
+        self.lines.get(unit as usize).copied().filter(|line| is_line(*line))
     }
 
     /// The line of the first instruction from this code unit on that has one. An exception handler
     /// begins with an instruction that has none.
     pub fn line_from(&self, unit: u32) -> Option<u32> {
-        self.lines.get(unit as usize..)?.iter().copied().find(|line| *line != 0)
+        self.lines.get(unit as usize..)?.iter().copied().find(|line| is_line(*line))
     }
 
     /// The smallest and largest line; `None` when no unit has one.
     pub fn range(&self) -> Option<(u32, u32)> {
-        let with_line = || self.lines.iter().copied().filter(|line| *line != 0);
+        let with_line = || self.lines.iter().copied().filter(|line| is_line(*line));
         Some((with_line().min()?, with_line().max()?))
     }
 
-    /// Lines by code unit, 0 where there is none.
+    /// Lines by code unit, 0 and [`NO_LINE`] where there is none. CPython reports a LINE event for
+    /// line 0 and none for no line.
     pub fn by_unit(&self) -> &[u32] {
         &self.lines
     }
+}
+
+fn is_line(line: u32) -> bool {
+    line != 0 && line != NO_LINE
 }
 
 fn varint(table: &[u8], at: &mut usize) -> u64 {

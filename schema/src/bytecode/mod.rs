@@ -1,3 +1,5 @@
-//! What follows from a code object alone.
+//! What CPython's compiled code says of itself.
 
+pub mod code;
 pub mod lines;
+pub mod opcodes;

@@ -2,7 +2,8 @@
 //! is for `python` itself, so it is split off before clap sees the rest.
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory, FromArgMatches, Parser};
+use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum};
+use dashcam_schema::record;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -37,6 +38,9 @@ pub(crate) struct Options {
     /// Do not record the standard library
     #[arg(long)]
     pub(crate) no_stdlib: bool,
+    /// Which events to take from Python, and which to leave to follow from them
+    #[arg(long, value_name = "MODE", value_enum, default_value_t = Events::Derived)]
+    pub(crate) events: Events,
     /// Interpreter to run the program with [default: the virtual environment's, or python3]
     #[arg(long, value_name = "PYTHON")]
     pub(crate) python: Option<OsString>,
@@ -56,6 +60,27 @@ pub(crate) struct Options {
 
     #[arg(skip)]
     pub(crate) program: Program,
+}
+
+/// As [`record::Mode`], for the command line.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Events {
+    /// record what the rest follows from (default)
+    Derived,
+    /// every kind by callback: the reference
+    Direct,
+    /// record directly, derive as well, and compare
+    Verify,
+}
+
+impl From<Events> for record::Mode {
+    fn from(events: Events) -> record::Mode {
+        match events {
+            Events::Derived => record::Mode::Derived,
+            Events::Direct => record::Mode::Direct,
+            Events::Verify => record::Mode::Verify,
+        }
+    }
 }
 
 /// What to run.
@@ -85,6 +110,7 @@ const VALUED: &[&str] = &[
     "--output",
     "--include",
     "--exclude",
+    "--events",
     "--python",
     "--ring-size",
     "--ring-fd",
@@ -175,6 +201,7 @@ mod tests {
             ("app.py -o x.db", 0, "app.py -o x.db"),
             ("-o x.db --no-stdlib app.py --help", 3, "app.py --help"),
             ("-ox.db --include=a -m pkg -o y -m", 2, "-m pkg -o y -m"),
+            ("--events direct app.py --events x", 2, "app.py --events x"),
             ("--python p -c pass -- x", 2, "-c pass -- x"),
             ("-mpkg", 0, "-mpkg"),
         ] {

@@ -124,6 +124,7 @@ fn start(
             exclude: options.exclude.clone(),
             no_stdlib: options.no_stdlib,
         },
+        mode: options.events.into(),
         python_path: python_path.as_ref().map(|path| path.as_bytes().to_vec()),
         package: package.to_string_lossy().into_owned(),
     };

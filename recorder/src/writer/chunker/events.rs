@@ -1,6 +1,7 @@
 //! Events, a method per form. The caller has checked `is_full` and `has_context`.
 
 use super::{Bad, Chunker};
+use dashcam_schema::bytecode::code::NO_UNIT;
 use dashcam_schema::EventKind;
 use dashcam_schema::calls::Event;
 use dashcam_schema::record::{payload, tag};
@@ -22,20 +23,39 @@ impl Chunker {
             *place = payload(*word);
             count += 1;
         }
+        if self.derivation.is_some() {
+            self.check_plain(words, count);
+        }
         self.len += count;
         count
     }
 
+    /// These events follow from others, or should.
+    #[cold]
+    fn check_plain(&mut self, words: &[u32], count: usize) {
+        for word in &words[..count] {
+            self.should_follow(tag(*word), payload(*word), NO_UNIT);
+        }
+    }
+
     #[inline(always)]
     fn push(&mut self, kind: u8, place: u32) {
-        self.columns.kinds[self.len] = kind;
-        self.columns.places[self.len] = place;
+        match self.derivation.as_mut().filter(|d| d.leaves_out()) {
+            Some(derivation) => derivation.unsettled = Some((self.code, kind, place)),
+            None => {
+                self.columns.kinds[self.len] = kind;
+                self.columns.places[self.len] = place;
+            }
+        }
         self.len += 1;
     }
 
     /// An event that carries nothing but its place.
     #[inline(always)]
     pub(in crate::writer) fn bare(&mut self, kind: u8, place: u32) {
+        if self.derivation.is_some() {
+            self.should_follow(kind, place, NO_UNIT);
+        }
         self.push(kind, place);
     }
 
@@ -50,8 +70,12 @@ impl Chunker {
         if self.kinds >> kind & 1 == 0 {
             return Err("an undefined event kind");
         }
+        let Some(number) = EventKind::from_number(kind) else { return Ok(()) };
+        let (place, _) = self.step(number, place, target);
         self.push(kind, place);
-        self.columns.targets.push(target);
+        if !self.leaves_out() {
+            self.columns.targets.push(target);
+        }
         Ok(())
     }
 
@@ -67,20 +91,28 @@ impl Chunker {
         if callable >= self.callables {
             return Err("an undefined callable");
         }
+        let Some(number) = EventKind::from_number(kind) else { return Ok(()) };
+        let (place, _) = self.step(number, place, callable);
         self.advance(ticks);
         self.push(kind, place);
-        self.columns.callables.push(callable);
+        if !self.leaves_out() {
+            self.columns.callables.push(callable);
+        }
         Ok(())
     }
 
     #[inline]
-    fn named_exception(&mut self, exception: u32) -> Result<(), Bad> {
+    fn check_exception(&self, exception: u32) -> Result<(), Bad> {
         if exception >= self.exceptions.defined() {
             return Err("an undefined exception");
         }
+        Ok(())
+    }
+
+    #[inline]
+    fn name_exception(&mut self, exception: u32) {
         self.exceptions.name(exception);
         self.columns.exceptions.push(exception);
-        Ok(())
     }
 
     /// STOP_ITERATION
@@ -89,7 +121,9 @@ impl Chunker {
         place: u32,
         exception: u32,
     ) -> Result<(), Bad> {
-        self.named_exception(exception)?;
+        self.check_exception(exception)?;
+        let (place, _) = self.step(EventKind::STOP_ITERATION, place, NO_UNIT);
+        self.name_exception(exception);
         self.push(EventKind::STOP_ITERATION.number(), place);
         Ok(())
     }
@@ -97,6 +131,7 @@ impl Chunker {
     /// PY_START; `frame` if the call may be suspended.
     #[inline]
     pub(in crate::writer) fn start(&mut self, place: u32, ticks: u32, frame: Option<u64>) {
+        let (place, _) = self.step(EventKind::PY_START, place, NO_UNIT);
         self.advance(ticks);
         if let Some(address) = frame {
             let id = self.next_seq();
@@ -108,12 +143,14 @@ impl Chunker {
     /// PY_RETURN
     #[inline]
     pub(in crate::writer) fn leave(&mut self, place: u32, ticks: u32) {
+        let (place, _) = self.step(EventKind::PY_RETURN, place, NO_UNIT);
         self.advance(ticks);
         self.apply(EventKind::PY_RETURN, place, 0, 0);
     }
 
     /// PY_YIELD
     pub(in crate::writer) fn suspend(&mut self, place: u32, ticks: u32) {
+        let (place, _) = self.step(EventKind::PY_YIELD, place, NO_UNIT);
         self.advance(ticks);
         if let Some(top) = self.calls.top() {
             self.watch.suspended.suspend(top.call_id, self.chunk);
@@ -129,7 +166,9 @@ impl Chunker {
         ticks: Option<u32>,
         exception: u32,
     ) -> Result<(), Bad> {
-        self.named_exception(exception)?;
+        self.check_exception(exception)?;
+        let (place, _) = self.step(kind, place, NO_UNIT);
+        self.name_exception(exception);
         if let Some(ticks) = ticks {
             self.advance(ticks);
         }
@@ -147,7 +186,11 @@ impl Chunker {
         frame: u64,
     ) -> Result<(), Bad> {
         if let Some(exception) = exception {
-            self.named_exception(exception)?;
+            self.check_exception(exception)?;
+        }
+        let (place, edge) = self.step(kind, place, NO_UNIT);
+        if let Some(exception) = exception {
+            self.name_exception(exception);
         }
         self.advance(ticks);
         let resumed = match self.watch.suspended.resume(frame, self.code, self.chunk, &self.calls) {
@@ -166,7 +209,7 @@ impl Chunker {
                 0
             }
         };
-        self.columns.resumed.push(resumed);
+        self.put_resumed(edge, resumed);
         self.apply(kind, place, exception.unwrap_or(0), resumed);
         Ok(())
     }
@@ -186,5 +229,8 @@ impl Chunker {
         self.calls.apply(&event, &mut self.watch);
         self.push(kind.number(), place);
         self.applied = self.len;
+        if let Some(derivation) = &mut self.derivation {
+            derivation.unsettled = None;
+        }
     }
 }

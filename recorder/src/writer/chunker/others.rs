@@ -1,9 +1,11 @@
 //! What is not an event: definitions, and calls older than the recording.
 
+use super::derive::{Derivation, TIME_SHIFT};
 use super::{Bad, Chunker, DEFINITION_BYTES_MAX, NONE, Slot};
 use dashcam_schema::EventKind;
 use dashcam_schema::calls::{Calls, Event};
-use dashcam_schema::record::{Definition, flags};
+use dashcam_schema::chunk::EVENTS_MAX;
+use dashcam_schema::record::{Definition, Mode, flags};
 use rustc_hash::FxHashSet;
 
 impl Chunker {
@@ -40,6 +42,9 @@ impl Chunker {
             resumed: 0,
         };
         self.calls.apply(&event, &mut self.watch);
+        if let Some(derivation) = &mut self.derivation {
+            derivation.running(code, place);
+        }
         self.open(seq + 1);
         Ok(())
     }
@@ -70,6 +75,9 @@ impl Chunker {
             }
             Definition::Code(code) => {
                 self.code_flags.push(code.flags);
+                if let Some(derivation) = &mut self.derivation {
+                    derivation.define(code);
+                }
                 self.context_slots.push(Slot::default());
             }
             Definition::Thread { number, .. } => {
@@ -86,7 +94,19 @@ impl Chunker {
                 }
                 self.kinds |= 1 << number;
             }
-            Definition::Interpreter { .. } => self.began_ns = Some(self.clock.now_ns()),
+            Definition::Interpreter { magic, mode, .. } => {
+                self.began_ns = Some(self.clock.now_ns());
+                if *mode != Mode::Direct && self.derivation.is_none() {
+                    self.derivation = Derivation::new(*mode, *magic);
+                    if self.derivation.is_none() {
+                        return Err("a derived recording of an interpreter without rules");
+                    }
+                    if self.leaves_out() {
+                        (self.limit, self.time_shift) = (EVENTS_MAX, TIME_SHIFT);
+                        self.open_control();
+                    }
+                }
+            }
             Definition::ThreadName { .. } => {}
         }
         self.definitions.push(definition);

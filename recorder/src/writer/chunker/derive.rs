@@ -1,0 +1,354 @@
+//! Derived recording: instead of events, the way over the automaton's edges; see
+//! [`dashcam_schema::derive`].
+
+use super::super::outlet::{EdgeCount, EdgeEvents};
+use super::{Bad, Chunker};
+use dashcam_schema::EventKind;
+use dashcam_schema::bytecode::code::{Code, NO_UNIT};
+use dashcam_schema::bytecode::lines::LineTable;
+use dashcam_schema::bytecode::opcodes::{Op, Version};
+use dashcam_schema::chunk::EVENTS_MAX;
+use dashcam_schema::chunk::control::{Control, Numbering};
+use dashcam_schema::derive::automaton::{Automaton, EdgeId};
+use dashcam_schema::derive::stacks::Stacks;
+use dashcam_schema::derive::{Activation, Called, Derived, Step, is_derived};
+use dashcam_schema::loss::LossKind;
+use dashcam_schema::record::{CodeDefinition, Mode};
+use rustc_hash::FxHashMap;
+
+/// Times are stored in units of 2^this nanoseconds: finer than what recording an event costs.
+pub(super) const TIME_SHIFT: u32 = 4;
+
+/// What derivation keeps beside the chunk's columns.
+pub(super) struct Derivation {
+    version: Version,
+    codes: Vec<Option<Code>>,
+    automaton: Automaton,
+    stacks: Stacks,
+    numbering: Numbering,
+    pub(super) control: Control,
+    /// Tokens before the current thread's.
+    switched_at: usize,
+    /// By edge, how often it was gone over by the current thread since `counted` was last added to.
+    counts: Vec<u32>,
+    touched: Vec<EdgeId>,
+    counted: Vec<EdgeCount>,
+    /// Edges the encoder knows of.
+    told: usize,
+    /// Where callers stand, nearest first, and the frame itself; of the event to come.
+    callers: Vec<(u32, u32)>,
+    at: Option<u32>,
+    /// The last event that the call stacks do not know of yet: code object, kind, place.
+    pub(super) unsettled: Option<(u32, u8, u32)>,
+    /// When every event is recorded as well: those of each thread that should follow.
+    verify: Option<FxHashMap<u32, Vec<Derived>>>,
+}
+
+impl Derivation {
+    /// `None` if the rules do not know this interpreter, or nothing is to be derived.
+    pub(super) fn new(mode: Mode, magic: u16) -> Option<Box<Derivation>> {
+        let version = Version::from_magic(magic).filter(|_| mode.has_frames())?;
+        Some(Box::new(Derivation {
+            version,
+            codes: Vec::new(),
+            automaton: Automaton::default(),
+            stacks: Stacks::default(),
+            numbering: Numbering::default(),
+            control: Control::default(),
+            switched_at: 0,
+            counts: Vec::new(),
+            touched: Vec::new(),
+            counted: Vec::new(),
+            told: 0,
+            callers: Vec::new(),
+            at: None,
+            unsettled: None,
+            verify: (mode == Mode::Verify).then(FxHashMap::default),
+        }))
+    }
+
+    /// Whether events that follow are left out.
+    pub(super) fn leaves_out(&self) -> bool {
+        self.verify.is_none()
+    }
+
+    pub(super) fn define(&mut self, code: &CodeDefinition) {
+        let lines = LineTable::decode(&code.line_table, code.first_line);
+        let known = !code.bytecode.is_empty();
+        let version = self.version;
+        self.codes.push(
+            known.then(|| Code::new(version, &code.bytecode, &code.exception_table, &lines)),
+        );
+    }
+
+    pub(super) fn caller(&mut self, unit: u32, code: u32) {
+        self.callers.push((code, unit));
+    }
+
+    pub(super) fn at(&mut self, unit: u32) {
+        self.at = Some(unit);
+    }
+
+    /// A call that was there before the recording.
+    pub(super) fn running(&mut self, code: u32, unit: u32) {
+        let known = self.codes.get(code as usize).and_then(Option::as_ref);
+        let start = known.and_then(|code| code.unit(unit)).map_or(unit, |unit| unit.start);
+        let running = Activation { called: Called::Python, ..Activation::new(code, start, unit) };
+        let node = self.automaton.node(running);
+        self.stacks.push(node);
+    }
+
+    pub(super) fn set_thread(&mut self, thread: u32) {
+        self.end_stretch();
+        self.control.switches.push((0, thread));
+        self.stacks.set_thread(thread);
+    }
+
+    /// Adds up what the current thread did.
+    fn end_stretch(&mut self) {
+        let Some((tokens, thread)) = self.control.switches.last_mut() else { return };
+        *tokens += (self.control.tokens.len() - self.switched_at) as u32;
+        self.switched_at = self.control.tokens.len();
+        if *tokens == 0 {
+            self.control.switches.pop();
+            return;
+        }
+        for edge in self.touched.drain(..) {
+            let count = std::mem::take(&mut self.counts[edge as usize]);
+            self.counted.push(EdgeCount { thread: *thread, edge, count });
+        }
+    }
+
+    /// The edge the next event goes over.
+    #[inline(always)]
+    fn find(&mut self, kind: EventKind, code: u32, place: u32, with: u32) -> EdgeId {
+        let mut step = Step { kind: kind.number(), code, place, with, also: NO_UNIT };
+        let top = self.stacks.top();
+        if !self.callers.is_empty() || self.at.is_some() {
+            let at = self.at.take().unwrap_or(NO_UNIT);
+            let mut may_enter = true;
+            match kind {
+                EventKind::RAISE => {
+                    let known = self.codes.get(code as usize).and_then(Option::as_ref);
+                    let unit = known.and_then(|code| code.unit(at));
+                    step.place = unit.map_or(place, |unit| unit.start);
+                    let op = known.and_then(|code| code.unit(step.place)).map(|unit| unit.op);
+                    may_enter = op == Some(Op::Resume);
+                    let standing = self.automaton.activation(top);
+                    let is_thrown = standing.thrown && standing.at == step.place;
+                    if op != Some(Op::Other) || is_thrown {
+                        step.also = place;
+                    }
+                }
+                EventKind::RERAISE => (step.with, may_enter) = (at, false),
+                EventKind::PY_THROW => step.also = at,
+                _ => {}
+            }
+            if may_enter && !self.callers.is_empty() {
+                step.with = self.automaton.caller(&self.codes[..], top, &self.callers);
+            }
+            self.callers.clear();
+        }
+        self.automaton.find(&self.codes[..], top, &step)
+    }
+}
+
+impl Chunker {
+    /// Whether events that follow are left out of the chunk.
+    #[inline(always)]
+    pub(in crate::writer) fn leaves_out(&self) -> bool {
+        self.derivation.as_ref().is_some_and(|derivation| derivation.leaves_out())
+    }
+
+    /// An event is about to be pushed: what leads up to it follows. `with` is what a [`Step`] has
+    /// for this kind. Says the place the event is to have, and the edge it went over.
+    #[inline(always)]
+    pub(super) fn step(&mut self, kind: EventKind, place: u32, with: u32) -> (u32, EdgeId) {
+        match &self.derivation {
+            None => (place, 0),
+            Some(_) => self.derive(kind, place, with),
+        }
+    }
+
+    fn derive(&mut self, kind: EventKind, place: u32, with: u32) -> (u32, EdgeId) {
+        let Some(derivation) = &mut self.derivation else { return (place, 0) };
+        if derivation.verify.is_some() {
+            return (self.compare(kind, place, with), 0);
+        }
+        let id = derivation.find(kind, self.code, place, with);
+        let events = derivation.automaton.edge(id).events as usize;
+        if self.len + events > EVENTS_MAX {
+            self.seal();
+        }
+        let Some(derivation) = &mut self.derivation else { return (place, 0) };
+        derivation.numbering.put(&mut derivation.control, &derivation.automaton, id);
+        let edge = derivation.automaton.edge(id);
+        if id as usize >= derivation.counts.len() {
+            derivation.counts.resize(id as usize + 1024, 0);
+        }
+        let count = &mut derivation.counts[id as usize];
+        if *count == 0 {
+            derivation.touched.push(id);
+        }
+        *count += 1;
+        let (kinds, places, _) = derivation.automaton.events(edge);
+        // Invariant: an edge has at least the recorded event.
+        let last = events - 1;
+        let place = places[last];
+        if last > 0 {
+            derivation.unsettled = Some((edge.code, kinds[last - 1], places[last - 1]));
+        }
+        let desync = edge.desync;
+        derivation.stacks.apply(edge, &derivation.automaton);
+        self.len += last;
+        if let Some(desync) = desync {
+            self.lose(LossKind::Underived, 1, desync.0.to_owned());
+        }
+        (place, id)
+    }
+
+    /// An event that should follow from others was recorded as well.
+    #[cold]
+    pub(super) fn should_follow(&mut self, kind: u8, place: u32, target: u32) {
+        if let Some(seen) = self.derivation.as_mut().and_then(|d| d.verify.as_mut()) {
+            seen.entry(self.thread).or_default().push(Derived { kind, place, target });
+        }
+    }
+
+    /// Compares what follows with what was recorded. The place stays what was reported.
+    fn compare(&mut self, kind: EventKind, place: u32, with: u32) -> u32 {
+        let code = self.code;
+        let Some(derivation) = &mut self.derivation else { return place };
+        let keeps_jumps = derivation
+            .codes
+            .get(code as usize)
+            .and_then(Option::as_ref)
+            .is_some_and(|code| code.has_silent_cycle);
+        let target = if kind.has_target() { with } else { NO_UNIT };
+        if is_derived(kind, keeps_jumps) {
+            self.should_follow(kind.number(), place, target);
+            return place;
+        }
+        let id = derivation.find(kind, code, place, with);
+        let edge = *derivation.automaton.edge(id);
+        let (kinds, places, targets) = derivation.automaton.events(&edge);
+        let mut targets = targets.iter().copied();
+        let derived: Vec<Derived> = kinds
+            .iter()
+            .zip(places)
+            .map(|(kind, place)| {
+                let has_target = EventKind::from_number(*kind).is_some_and(EventKind::has_target);
+                let target = if has_target { targets.next().unwrap_or(NO_UNIT) } else { NO_UNIT };
+                Derived { kind: *kind, place: *place, target }
+            })
+            .collect();
+        derivation.stacks.apply(&edge, &derivation.automaton);
+        let Some(seen) = &mut derivation.verify else { return place };
+        let mut seen = seen.remove(&self.thread).unwrap_or_default();
+        seen.push(Derived { kind: kind.number(), place, target });
+        if let Some(desync) = edge.desync {
+            self.lose(LossKind::Underived, 1, desync.0.to_owned());
+        }
+        if seen != derived {
+            let what = difference(code, &seen, &derived, &edge.step);
+            self.lose(LossKind::DerivedDiffers, 1, what);
+        }
+        place
+    }
+
+    pub(in crate::writer) fn caller(&mut self, unit: u32, code: u32) -> Result<(), Bad> {
+        if code as usize >= self.code_flags.len() {
+            return Err("a caller of an undefined code object");
+        }
+        if let Some(derivation) = &mut self.derivation {
+            derivation.caller(unit, code);
+        }
+        Ok(())
+    }
+
+    pub(in crate::writer) fn at(&mut self, unit: u32) {
+        if let Some(derivation) = &mut self.derivation {
+            derivation.at(unit);
+        }
+    }
+
+    /// What the chunk begins with.
+    pub(super) fn open_control(&mut self) {
+        let Some(derivation) = self.derivation.as_mut().filter(|d| d.leaves_out()) else { return };
+        let Derivation { automaton, stacks, numbering, control, .. } = &mut **derivation;
+        numbering.begin();
+        control.tokens.clear();
+        control.wide.clear();
+        control.steps.clear();
+        control.switches.clear();
+        control.resumed.clear();
+        control.first_ns = self.last_ns;
+        control.time_unit = 1 << TIME_SHIFT;
+        control.walks.clear();
+        control.walks.extend(stacks.all().map(|(thread, stack)| {
+            let activations = stack.iter().map(|node| *automaton.activation(*node));
+            (thread, activations.collect())
+        }));
+        derivation.switched_at = 0;
+        if self.thread != super::NONE {
+            derivation.control.switches.push((0, self.thread));
+        }
+    }
+
+    /// The chunk's columns, and what its edges stand for.
+    pub(super) fn take_control(&mut self) -> Option<(Control, Vec<EdgeCount>, Vec<EdgeEvents>)> {
+        let derivation = self.derivation.as_mut().filter(|d| d.leaves_out())?;
+        derivation.end_stretch();
+        let mut control = std::mem::take(&mut derivation.control);
+        control.events = self.len as u32;
+        let automaton = &derivation.automaton;
+        let new = derivation.told..automaton.len();
+        derivation.told = automaton.len();
+        let new = new.map(|id| {
+            let edge = automaton.edge(id as EdgeId);
+            let (kinds, places, targets) = automaton.events(edge);
+            EdgeEvents {
+                code: edge.code,
+                last_code: edge.step.code,
+                kinds: kinds.into(),
+                places: places.into(),
+                targets: targets.into(),
+            }
+        });
+        Some((control, std::mem::take(&mut derivation.counted), new.collect()))
+    }
+
+    /// The call that `edge` resumes, for the chunk's column of them.
+    pub(super) fn put_resumed(&mut self, edge: EdgeId, call: u64) {
+        match self.derivation.as_mut().filter(|d| d.leaves_out()) {
+            Some(derivation) => {
+                let Derivation { numbering, control, .. } = &mut **derivation;
+                numbering.put_resumed(control, edge, call);
+            }
+            None => self.columns.resumed.push(call),
+        }
+    }
+}
+
+/// Where two runs of events part, in words.
+fn difference(code: u32, seen: &[Derived], derived: &[Derived], step: &Step) -> String {
+    let at = seen.iter().zip(derived).take_while(|(a, b)| a == b).count();
+    let show = |events: &[Derived]| match events.get(at) {
+        None => "nothing".to_owned(),
+        Some(Derived { kind, place, target }) => {
+            let kind = EventKind::from_number(*kind).and_then(EventKind::name).unwrap_or("?");
+            match *target {
+                NO_UNIT => format!("{kind} {place}"),
+                target => format!("{kind} {place} to {target}"),
+            }
+        }
+    };
+    format!(
+        "(code object {code}, event {at} of {} on the way to {:?} at {}: {} was recorded, {} follows)",
+        seen.len(),
+        EventKind::from_number(step.kind),
+        step.place,
+        show(seen),
+        show(derived),
+    )
+}

@@ -1,0 +1,243 @@
+//! One code object's instructions: where each begins and leads to, and what monitoring reports
+//! there. Everything follows from `co_code`, `co_exceptiontable` and the line table.
+//!
+//! The rules are those of `Python/instrumentation.c`; offsets are in code units of two bytes.
+
+use super::lines::{LineTable, NO_LINE};
+use super::opcodes::{Op, Version};
+
+/// No code unit.
+pub const NO_UNIT: u32 = u32::MAX;
+/// No compiler makes as many; a table this long is not one.
+const UNITS_MAX: usize = 1 << 24;
+
+/// One code unit.
+#[derive(Debug, Clone, Copy)]
+pub struct Unit {
+    /// [`Op::Cache`] inside of an instruction.
+    pub op: Op,
+    /// Units of the instruction, caches included; 1 inside.
+    pub len: u8,
+    /// An instruction begins here.
+    pub is_start: bool,
+    /// Monitoring may report a LINE here.
+    pub has_line_event: bool,
+    /// Monitoring reports an INSTRUCTION here.
+    pub has_instruction_event: bool,
+    /// Line of the instruction that begins here, or [`NO_LINE`].
+    pub line: u32,
+    /// Where the instruction this unit is part of begins.
+    pub start: u32,
+    /// Where the instruction may jump to, or [`NO_UNIT`]. For 3.14's END_ASYNC_FOR: where it is
+    /// reported to come from.
+    pub target: u32,
+}
+
+/// A code object's instructions.
+#[derive(Debug, Clone)]
+pub struct Code {
+    pub version: Version,
+    units: Box<[Unit]>,
+    /// A loop exists that no recorded event is part of, so its JUMPs have to be.
+    pub has_silent_cycle: bool,
+}
+
+impl Code {
+    /// Reads a code object. Bytes that make no sense give instructions that make none, and no
+    /// panic.
+    pub fn new(
+        version: Version,
+        bytecode: &[u8],
+        exception_table: &[u8],
+        lines: &LineTable,
+    ) -> Code {
+        let bytes = bytecode.as_chunks::<2>().0;
+        let bytes = &bytes[..bytes.len().min(UNITS_MAX)];
+        let mut units = instructions(version, bytes, lines);
+        mark(version, &mut units, exception_table);
+        let has_silent_cycle = has_silent_cycle(version, &units);
+        Code { version, units: units.into(), has_silent_cycle }
+    }
+
+    /// Whether a loop of this bytecode needs its JUMPs recorded.
+    pub fn needs_jumps(version: Version, bytecode: &[u8]) -> bool {
+        let bytes = bytecode.as_chunks::<2>().0;
+        let bytes = &bytes[..bytes.len().min(UNITS_MAX)];
+        has_silent_cycle(version, &instructions(version, bytes, &LineTable::default()))
+    }
+
+    /// A code unit; `None` beyond the end.
+    pub fn unit(&self, unit: u32) -> Option<&Unit> {
+        self.units.get(unit as usize)
+    }
+
+    /// All code units.
+    pub fn units(&self) -> &[Unit] {
+        &self.units
+    }
+}
+
+/// Where instructions begin and jump to; the first to be reported is the first RESUME.
+fn instructions(version: Version, bytes: &[[u8; 2]], lines: &LineTable) -> Vec<Unit> {
+    let end = bytes.len() as u32;
+    let inside = |start: u32| Unit {
+        op: Op::Cache,
+        len: 1,
+        is_start: false,
+        has_line_event: false,
+        has_instruction_event: false,
+        line: NO_LINE,
+        start,
+        target: NO_UNIT,
+    };
+    let mut units = Vec::with_capacity(bytes.len());
+    let mut extended = 0u32;
+    let mut is_traceable = false;
+    while let Some(&[opcode, argument]) = bytes.get(units.len()) {
+        let at = units.len() as u32;
+        let op = version.op(opcode);
+        let argument = u32::from(argument) | extended;
+        extended = if op == Op::ExtendedArg { argument << 8 } else { 0 };
+        let len = 1 + version.caches(opcode);
+        let next = at + u32::from(len);
+        let forward = |more: u32| next.saturating_add(argument).saturating_add(more);
+        let target = match op {
+            Op::PopJump | Op::JumpForward | Op::Send => forward(0),
+            // Over END_FOR, and in 3.13 its POP_TOP; in 3.14 POP_ITER is executed.
+            Op::ForIter => forward(if version == Version::V3_13 { 2 } else { 1 }),
+            Op::JumpBackward | Op::JumpBackwardNoInterrupt => next.wrapping_sub(argument),
+            Op::EndAsyncFor if version >= Version::V3_14 => (at + 1).wrapping_sub(argument),
+            _ => NO_UNIT,
+        };
+        is_traceable |= op == Op::Resume;
+        units.push(Unit {
+            op,
+            len,
+            is_start: true,
+            has_line_event: false,
+            has_instruction_event: is_traceable && !matches!(op, Op::Resume | Op::EndFor),
+            line: lines.by_unit().get(at as usize).copied().unwrap_or(NO_LINE),
+            start: at,
+            target: if target < end { target } else { NO_UNIT },
+        });
+        units.extend((at + 1..next.min(end)).map(|_| inside(at)));
+    }
+    units
+}
+
+/// Finds the instructions whose line may be reported: `initialize_lines` of CPython.
+fn mark(version: Version, units: &mut [Unit], exception_table: &[u8]) {
+    let Some(first) = units.iter().position(|unit| unit.op == Op::Resume) else { return };
+    let is_silent = |op: Op| {
+        matches!(op, Op::EndAsyncFor | Op::EndFor | Op::EndSend | Op::Resume | Op::PopIter)
+    };
+    let mut current = NO_LINE;
+    for unit in units[first..].iter_mut().filter(|unit| unit.is_start && !is_silent(unit.op)) {
+        unit.has_line_event = unit.line != current && unit.line != NO_LINE;
+        current = unit.line;
+    }
+    for at in first..units.len() {
+        let Unit { op, is_start, target, len, .. } = units[at];
+        let target = match op {
+            _ if !is_start || target == NO_UNIT => continue,
+            // The instruction jumped to, whatever of it is skipped.
+            Op::ForIter if version == Version::V3_13 => target - 1,
+            Op::ForIter => target,
+            Op::Send => target + 1,
+            Op::PopJump | Op::JumpForward => target,
+            Op::JumpBackward | Op::JumpBackwardNoInterrupt => target,
+            _ => continue,
+        };
+        debug_assert!(len > 0);
+        if let Some(unit) = units.get_mut(target as usize)
+            && unit.line != NO_LINE
+            && unit.op != Op::PopIter
+        {
+            unit.has_line_event = true;
+        }
+    }
+    for handler in handlers(exception_table) {
+        if let Some(unit) = units.get_mut(handler as usize)
+            && unit.line != NO_LINE
+            && unit.op != Op::EndAsyncFor
+        {
+            unit.has_line_event = true;
+        }
+    }
+}
+
+/// Code units of the exception handlers: every third number of the table, whose entries are start,
+/// length, handler and depth.
+fn handlers(table: &[u8]) -> impl Iterator<Item = u32> {
+    let mut bytes = table.iter();
+    let mut number = move || {
+        let mut byte = *bytes.next()?;
+        let mut value = u32::from(byte & 63);
+        while byte & 64 != 0 {
+            byte = *bytes.next()?;
+            value = value << 6 | u32::from(byte & 63);
+        }
+        Some(value)
+    };
+    std::iter::from_fn(move || {
+        let (_start, _length, handler, _depth) = (number()?, number()?, number()?, number()?);
+        Some(handler)
+    })
+}
+
+/// Whether control can go round without an event that is recorded anyway.
+fn has_silent_cycle(version: Version, units: &[Unit]) -> bool {
+    let is_recorded = |op: Op| match op {
+        Op::PopJump | Op::ForIter | Op::PopIter => true,
+        Op::YieldValue | Op::Return | Op::RaiseVarargs | Op::Reraise => true,
+        Op::Call | Op::CallKw | Op::LoadSuperAttr => true,
+        // 3.12 does not report it when the callable is a Python function.
+        Op::CallFunctionEx => version > Version::V3_12,
+        _ => false,
+    };
+    let successors = |at: u32| {
+        let unit = &units[at as usize];
+        let next = at + u32::from(unit.len);
+        match unit.op {
+            op if is_recorded(op) => [NO_UNIT, NO_UNIT],
+            Op::JumpForward | Op::JumpBackward | Op::JumpBackwardNoInterrupt => {
+                [NO_UNIT, unit.target]
+            }
+            Op::Send => [next, unit.target],
+            _ => [next, NO_UNIT],
+        }
+    };
+    #[derive(Clone, Copy, PartialEq)]
+    enum Mark {
+        New,
+        Open,
+        Done,
+    }
+    let mut marks = vec![Mark::New; units.len()];
+    // Depth first, with the successors still to be visited.
+    let mut path: Vec<(u32, [u32; 2])> = Vec::new();
+    for start in 0..units.len() as u32 {
+        if !units[start as usize].is_start || marks[start as usize] != Mark::New {
+            continue;
+        }
+        marks[start as usize] = Mark::Open;
+        path.push((start, successors(start)));
+        while let Some((at, left)) = path.last_mut() {
+            let Some(next) = left.iter_mut().find(|next| **next != NO_UNIT) else {
+                marks[*at as usize] = Mark::Done;
+                path.pop();
+                continue;
+            };
+            let to = std::mem::replace(next, NO_UNIT);
+            match marks.get(to as usize) {
+                Some(Mark::Open) => return true,
+                Some(Mark::New) => {
+                    marks[to as usize] = Mark::Open;
+                    path.push((to, successors(to)));
+                }
+                _ => {}
+            }
+        }
+    }
+    false
+}

@@ -1,0 +1,203 @@
+//! The instruction sets of CPython, as far as control flow and monitoring go.
+//!
+//! Numbers and cache sizes are those of `opcode.opmap` and `opcode._inline_cache_entries`, which a
+//! test compares with the running interpreters.
+
+/// An instruction set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Version {
+    V3_12,
+    V3_13,
+    V3_14,
+}
+
+/// What an instruction does to the flow of control, or how monitoring treats it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Op {
+    Other,
+    Cache,
+    Resume,
+    ExtendedArg,
+    ForIter,
+    Send,
+    YieldValue,
+    /// `POP_JUMP_IF_*`
+    PopJump,
+    JumpForward,
+    JumpBackward,
+    JumpBackwardNoInterrupt,
+    /// `RETURN_VALUE` and `RETURN_CONST`
+    Return,
+    RaiseVarargs,
+    Reraise,
+    Call,
+    CallKw,
+    CallFunctionEx,
+    LoadSuperAttr,
+    PopIter,
+    EndFor,
+    EndSend,
+    EndAsyncFor,
+    NotTaken,
+}
+
+use Op::*;
+
+type Table = ([Op; 256], [u8; 256]);
+
+const fn table(ops: &[(u8, Op)], caches: &[(u8, &[u8])]) -> Table {
+    let mut table = ([Other; 256], [0; 256]);
+    let mut i = 0;
+    while i < ops.len() {
+        table.0[ops[i].0 as usize] = ops[i].1;
+        i += 1;
+    }
+    i = 0;
+    while i < caches.len() {
+        let (size, with) = caches[i];
+        let mut j = 0;
+        while j < with.len() {
+            table.1[with[j] as usize] = size;
+            j += 1;
+        }
+        i += 1;
+    }
+    table
+}
+
+static V3_12: Table = table(
+    &[
+        (0, Cache),
+        (151, Resume),
+        (144, ExtendedArg),
+        (93, ForIter),
+        (123, Send),
+        (150, YieldValue),
+        (114, PopJump),
+        (115, PopJump),
+        (128, PopJump),
+        (129, PopJump),
+        (110, JumpForward),
+        (140, JumpBackward),
+        (134, JumpBackwardNoInterrupt),
+        (83, Return),
+        (121, Return),
+        (130, RaiseVarargs),
+        (119, Reraise),
+        (171, Call),
+        (142, CallFunctionEx),
+        (141, LoadSuperAttr),
+        (4, EndFor),
+        (5, EndSend),
+        (54, EndAsyncFor),
+    ],
+    &[
+        (1, &[25, 60, 92, 93, 107, 122, 123, 141]),
+        (3, &[171]),
+        (4, &[95, 116]),
+        (9, &[106]),
+    ],
+);
+
+static V3_13: Table = table(
+    &[
+        (0, Cache),
+        (149, Resume),
+        (71, ExtendedArg),
+        (72, ForIter),
+        (104, Send),
+        (118, YieldValue),
+        (97, PopJump),
+        (98, PopJump),
+        (99, PopJump),
+        (100, PopJump),
+        (79, JumpForward),
+        (77, JumpBackward),
+        (78, JumpBackwardNoInterrupt),
+        (36, Return),
+        (103, Return),
+        (101, RaiseVarargs),
+        (102, Reraise),
+        (53, Call),
+        (57, CallKw),
+        (54, CallFunctionEx),
+        (93, LoadSuperAttr),
+        (11, EndFor),
+        (12, EndSend),
+        (10, EndAsyncFor),
+    ],
+    &[
+        (1, &[5, 39, 45, 58, 59, 72, 77, 93, 97, 98, 99, 100, 104, 117]),
+        (3, &[40, 53]),
+        (4, &[91, 108]),
+        (9, &[82]),
+    ],
+);
+
+static V3_14: Table = table(
+    &[
+        (0, Cache),
+        (128, Resume),
+        (69, ExtendedArg),
+        (70, ForIter),
+        (106, Send),
+        (120, YieldValue),
+        (100, PopJump),
+        (101, PopJump),
+        (102, PopJump),
+        (103, PopJump),
+        (77, JumpForward),
+        (75, JumpBackward),
+        (76, JumpBackwardNoInterrupt),
+        (35, Return),
+        (104, RaiseVarargs),
+        (105, Reraise),
+        (52, Call),
+        (55, CallKw),
+        (4, CallFunctionEx),
+        (96, LoadSuperAttr),
+        (30, PopIter),
+        (9, EndFor),
+        (10, EndSend),
+        (68, EndAsyncFor),
+        (28, NotTaken),
+    ],
+    &[
+        (1, &[38, 56, 57, 70, 75, 96, 100, 101, 102, 103, 106, 119]),
+        (3, &[39, 52, 55]),
+        (4, &[92, 110]),
+        (5, &[44]),
+        (9, &[80]),
+    ],
+);
+
+impl Version {
+    /// The instruction set of bytecode files with this magic number (their first two bytes);
+    /// `None` if its rules are not known here.
+    pub const fn from_magic(magic: u16) -> Option<Version> {
+        match magic {
+            3531 => Some(Version::V3_12),
+            3571 => Some(Version::V3_13),
+            3627 => Some(Version::V3_14),
+            _ => None,
+        }
+    }
+
+    fn table(self) -> &'static Table {
+        match self {
+            Version::V3_12 => &V3_12,
+            Version::V3_13 => &V3_13,
+            Version::V3_14 => &V3_14,
+        }
+    }
+
+    /// What an opcode does.
+    pub fn op(self, opcode: u8) -> Op {
+        self.table().0[usize::from(opcode)]
+    }
+
+    /// Code units of inline cache that follow the instruction.
+    pub fn caches(self, opcode: u8) -> u8 {
+        self.table().1[usize::from(opcode)]
+    }
+}

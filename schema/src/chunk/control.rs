@@ -1,0 +1,450 @@
+//! A chunk of a derived recording: the way control took, from which its events follow.
+//!
+//! Both sides go over the [`Automaton`](crate::derive::automaton::Automaton) of the process. At the
+//! first recorded event that leads from a node by a certain step, the chunk says the step; from
+//! then on the step is one number, counted among those of its node in the order of their first
+//! occurrence here. So a return, of which there is one way, is a 0 each time, a branch is a 0 or a
+//! 1, and a loop repeats the same few numbers.
+//!
+//! | column | entries |
+//! |---|---|
+//! | tokens | one per recorded event: a step's number, [`WIDE`] or [`NEW`] |
+//! | wide | one per [`WIDE`]: the step's number |
+//! | steps | one per [`NEW`]: kind, code object, place and what comes with it |
+//! | switches | which thread the tokens are of: number of tokens, thread |
+//! | times | one per timed event: time since the one before, in units |
+//! | exceptions | one per event with an exception: the number of the exception |
+//! | resumed | one per event that resumes: the call, 0 for the one the same step resumed last |
+//!
+//! The step's code object is 0 for the one the activation on top is of, else its number + 1; for
+//! numbers that may be missing, 0 stands for [`NO_UNIT`](crate::bytecode::code::NO_UNIT) and the others are one more.
+
+use super::{
+    CONTROL, CONTROL_MAGIC, Column, Columns, Context, EVENTS_MAX, Header, OpenChunk, Run, Sealer,
+    State, encoded,
+};
+use crate::derive::automaton::{Automaton, Codes, EdgeId, NodeId, ROOT};
+use crate::derive::stacks::Stacks;
+use crate::derive::{Activation, Step};
+use crate::error::FormatError;
+use crate::event::EventKind;
+use rustc_hash::FxHashMap;
+
+/// Token: the number is in the column of wide tokens.
+pub const WIDE: u8 = 254;
+/// Token: a step that did not occur in the chunk before.
+pub const NEW: u8 = 255;
+
+/// The columns of a chunk, as the recorder gathers them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Control {
+    /// Events that follow, recorded ones included.
+    pub events: u32,
+    /// See [`Columns::first_ns`].
+    pub first_ns: u64,
+    /// What `times` are counted in, in nanoseconds.
+    pub time_unit: u32,
+    pub tokens: Vec<u8>,
+    pub wide: Vec<u32>,
+    pub steps: Vec<Step>,
+    /// Consecutive tokens of one thread: how many, and the thread.
+    pub switches: Vec<(u32, u32)>,
+    pub times: Vec<u64>,
+    pub exceptions: Vec<u32>,
+    pub resumed: Vec<u64>,
+    pub state: State,
+    /// The activations of each thread when the chunk begins, outermost first.
+    pub walks: Vec<(u32, Vec<Activation>)>,
+}
+
+/// A number that may be missing, and is never the largest.
+fn plus_one(number: u32) -> u32 {
+    number.wrapping_add(1)
+}
+
+impl Sealer {
+    /// The bytes of a chunk of a derived recording.
+    ///
+    /// # Errors
+    /// If the columns contradict each other or are larger than a chunk may be.
+    pub fn seal_control(&mut self, control: &Control) -> Result<Vec<u8>, FormatError> {
+        let of_threads: u64 = control.switches.iter().map(|(tokens, _)| u64::from(*tokens)).sum();
+        if control.events as usize > EVENTS_MAX || of_threads != control.tokens.len() as u64 {
+            return Err(FormatError::invalid("chunk", 0, "columns of unequal length"));
+        }
+        self.body.clear();
+        let steps = &control.steps;
+        let switches = &control.switches;
+        let kinds: Vec<u8> = steps.iter().map(|step| step.kind).collect();
+        let state = encoded(&control.state)?;
+        let walks = encoded(&control.walks)?;
+        // In the order of `CONTROL`.
+        let headers = vec![
+            self.put(&control.tokens, control.tokens.len())?,
+            self.put_ints(&control.wide)?,
+            self.put(&kinds, kinds.len())?,
+            self.put_each(steps.iter().map(|step| step.code))?,
+            self.put_each(steps.iter().map(|step| step.place))?,
+            self.put_each(steps.iter().map(|step| plus_one(step.with)))?,
+            self.put_each(steps.iter().map(|step| plus_one(step.also)))?,
+            self.put_each(switches.iter().map(|(tokens, _)| *tokens))?,
+            self.put_each(switches.iter().map(|(_, thread)| *thread))?,
+            self.put_ints(&control.times)?,
+            self.put_ints(&control.exceptions)?,
+            self.put_ints(&control.resumed)?,
+            self.put(&state, 1)?,
+            self.put(&walks, 1)?,
+        ];
+        debug_assert_eq!(headers.len(), CONTROL.len());
+        let Control { events, first_ns, time_unit, .. } = *control;
+        self.finish(CONTROL_MAGIC, &Header { events, first_ns, time_unit, columns: headers })
+    }
+}
+
+impl OpenChunk<'_> {
+    /// The columns of a chunk of a derived recording.
+    pub fn control(&self) -> Result<Control, FormatError> {
+        let (tokens, _) = self.raw(Column::Tokens)?;
+        let (kinds, _) = self.raw(Column::StepKinds)?;
+        let codes: Vec<u32> = self.ints(Column::StepCodes)?;
+        let places: Vec<u32> = self.ints(Column::StepPlaces)?;
+        let withs: Vec<u32> = self.ints(Column::StepWiths)?;
+        let alsos: Vec<u32> = self.ints(Column::StepAlsos)?;
+        let misfit = |column: Column, what: &str| {
+            FormatError::invalid(column.name(), self.offsets[column as usize], what)
+        };
+        if [codes.len(), places.len(), withs.len(), alsos.len()] != [kinds.len(); 4] {
+            return Err(misfit(Column::StepKinds, "columns of unequal length"));
+        }
+        if kinds.iter().any(|kind| *kind >= EventKind::LIMIT) {
+            return Err(misfit(Column::StepKinds, "a number no kind has"));
+        }
+        let steps = (0..kinds.len()).map(|i| Step {
+            kind: kinds[i],
+            code: codes[i],
+            place: places[i],
+            with: withs[i].wrapping_sub(1),
+            also: alsos[i].wrapping_sub(1),
+        });
+        let steps = steps.collect();
+        let lengths: Vec<u32> = self.ints(Column::SwitchTokens)?;
+        let threads: Vec<u32> = self.ints(Column::SwitchThreads)?;
+        let total: u64 = lengths.iter().map(|n| u64::from(*n)).sum();
+        if lengths.len() != threads.len() || total != tokens.len() as u64 {
+            return Err(misfit(Column::SwitchTokens, "does not fit the tokens"));
+        }
+        Ok(Control {
+            events: self.header.events,
+            first_ns: self.header.first_ns,
+            time_unit: self.header.time_unit,
+            tokens,
+            wide: self.ints(Column::Wide)?,
+            steps,
+            switches: lengths.into_iter().zip(threads).collect(),
+            times: self.ints(Column::Times)?,
+            exceptions: self.exceptions()?,
+            resumed: self.resumed()?,
+            state: self.state()?,
+            walks: self.decoded(Column::Walks)?,
+        })
+    }
+}
+
+/// The numbers of steps in one chunk, for its writer.
+#[derive(Default)]
+pub struct Numbering {
+    chunk: u32,
+    edges: Vec<Numbered>,
+    nodes: Vec<Numbered>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Numbered {
+    /// The chunk the number is of.
+    chunk: u32,
+    /// An edge's number among those of its node; how many a node has.
+    number: u32,
+    resumed: u64,
+}
+
+fn entry(list: &mut Vec<Numbered>, index: u32, chunk: u32) -> (&mut Numbered, bool) {
+    let index = index as usize;
+    if index >= list.len() {
+        list.resize(index + 1 + list.len() / 2, Numbered::default());
+    }
+    let entry = &mut list[index];
+    let is_new = entry.chunk != chunk;
+    if is_new {
+        *entry = Numbered { chunk, ..Numbered::default() };
+    }
+    (entry, is_new)
+}
+
+impl Numbering {
+    /// Forgets the numbers: another chunk begins.
+    pub fn begin(&mut self) {
+        self.chunk += 1;
+    }
+
+    /// Adds a step to the chunk.
+    #[inline(always)]
+    pub fn put(&mut self, control: &mut Control, automaton: &Automaton, id: EdgeId) {
+        let chunk = self.chunk;
+        if let Some(known) = self.edges.get(id as usize)
+            && known.chunk == chunk
+            && known.number < u32::from(WIDE)
+        {
+            control.tokens.push(known.number as u8);
+            return;
+        }
+        self.put_slowly(control, automaton, id);
+    }
+
+    #[cold]
+    fn put_slowly(&mut self, control: &mut Control, automaton: &Automaton, id: EdgeId) {
+        let (known, is_new) = entry(&mut self.edges, id, self.chunk);
+        if !is_new {
+            control.tokens.push(WIDE);
+            control.wide.push(known.number);
+            return;
+        }
+        let edge = automaton.edge(id);
+        let (node, _) = entry(&mut self.nodes, edge.from, self.chunk);
+        known.number = node.number;
+        node.number += 1;
+        control.tokens.push(NEW);
+        let is_own = edge.from != ROOT && edge.code == edge.step.code;
+        let code = if is_own { 0 } else { edge.step.code + 1 };
+        control.steps.push(Step { code, ..edge.step });
+    }
+
+    /// Adds the call a step resumes.
+    pub fn put_resumed(&mut self, control: &mut Control, id: EdgeId, call: u64) {
+        let (known, _) = entry(&mut self.edges, id, self.chunk);
+        let is_same = known.resumed == call + 1;
+        known.resumed = call + 1;
+        control.resumed.push(if is_same { 0 } else { call + 1 });
+    }
+}
+
+/// Gives back the events of a process's chunks; what it learns from one serves the others.
+#[derive(Default)]
+pub struct Expander {
+    automaton: Automaton,
+    /// Counts chunks; tells entries of this one from older ones.
+    chunk: u32,
+    /// By node: its steps in the order of their first occurrence in the chunk.
+    steps: Vec<Steps>,
+    /// Steps from the fifth on, by node and number.
+    more: FxHashMap<(NodeId, u32), EdgeId>,
+    /// By code object: the index of its context with the current thread.
+    contexts: Vec<Numbered>,
+    /// Counts stretches of one thread.
+    stretch: u32,
+    resumed: FxHashMap<EdgeId, u64>,
+}
+
+const INLINE: usize = 4;
+
+#[derive(Clone, Copy, Default)]
+struct Steps {
+    chunk: u32,
+    count: u32,
+    first: [EdgeId; INLINE],
+}
+
+impl Expander {
+    /// The chunk as if every event had been stored.
+    ///
+    /// # Errors
+    /// If the columns contradict each other.
+    pub fn expand(
+        &mut self,
+        codes: &(impl Codes + ?Sized),
+        control: Control,
+    ) -> Result<Columns, FormatError> {
+        let bad = |what| FormatError::invalid("chunk", 0, what);
+        self.chunk += 1;
+        self.more.clear();
+        self.resumed.clear();
+        let total = control.events as usize;
+        let mut columns = Columns {
+            first_ns: control.first_ns,
+            kinds: Vec::with_capacity(total),
+            places: Vec::with_capacity(total),
+            times: control.times,
+            exceptions: control.exceptions,
+            state: control.state,
+            ..Columns::default()
+        };
+        for time in &mut columns.times {
+            *time = time.saturating_mul(control.time_unit.into());
+        }
+        let mut walks = Vec::with_capacity(control.walks.len());
+        for (thread, activations) in control.walks {
+            let nodes = activations.into_iter().map(|a| self.automaton.node(a));
+            walks.push((thread, nodes.collect()));
+        }
+        let mut stacks = Stacks::new(walks.into_iter());
+        let mut tokens = control.tokens.iter();
+        let mut steps = control.steps.iter();
+        let mut wide = control.wide.iter();
+        let mut resumed = control.resumed.iter();
+        let mask = |has: fn(EventKind) -> bool| {
+            let kinds = (0..EventKind::LIMIT).filter_map(EventKind::from_number);
+            kinds.filter(|kind| has(*kind)).fold(0u32, |mask, kind| mask | 1 << kind.number())
+        };
+        let has_callable = mask(EventKind::has_callable);
+        let is_resuming = mask(EventKind::resumes);
+        let mut contexts = FxHashMap::default();
+        for (length, thread) in control.switches {
+            stacks.set_thread(thread);
+            self.stretch += 1;
+            for token in tokens.by_ref().take(length as usize) {
+                let top = stacks.top();
+                let id = match *token {
+                    NEW => {
+                        let mut step = *steps.next().ok_or_else(|| bad("a step is missing"))?;
+                        step.code = match step.code {
+                            0 => self.automaton.activation(top).code,
+                            code => code - 1,
+                        };
+                        let id = self.automaton.find(codes, top, &step);
+                        self.append(top, id);
+                        id
+                    }
+                    WIDE => {
+                        let number = *wide.next().ok_or_else(|| bad("a wide token is missing"))?;
+                        self.known(top, number).ok_or_else(|| bad("a step that was not said"))?
+                    }
+                    number => self
+                        .known(top, number.into())
+                        .ok_or_else(|| bad("a step that was not said"))?,
+                };
+                let edge = self.automaton.edge(id);
+                if columns.kinds.len() + edge.events as usize > total {
+                    return Err(bad("more events than it says"));
+                }
+                let (kinds, places, targets) = self.automaton.events(edge);
+                extend(&mut columns.kinds, kinds);
+                extend(&mut columns.places, places);
+                columns.targets.extend_from_slice(targets);
+                let kind = edge.step.kind;
+                if has_callable >> kind & 1 == 1 {
+                    columns.callables.push(edge.step.with);
+                }
+                if is_resuming >> kind & 1 == 1 {
+                    let said = *resumed.next().ok_or_else(|| bad("a resumed call is missing"))?;
+                    let last = self.resumed.entry(id).or_insert(0);
+                    if said != 0 {
+                        *last = said - 1;
+                    }
+                    columns.resumed.push(*last);
+                }
+                let (own, events, entered) = (edge.code, edge.events, edge.step.code);
+                stacks.apply(edge, &self.automaton);
+                if own == entered {
+                    self.run(&mut columns, &mut contexts, thread, own, events);
+                } else {
+                    if events > 1 {
+                        self.run(&mut columns, &mut contexts, thread, own, events - 1);
+                    }
+                    self.run(&mut columns, &mut contexts, thread, entered, 1);
+                }
+            }
+        }
+        if columns.kinds.len() != total {
+            return Err(bad("fewer events than it says"));
+        }
+        Ok(columns)
+    }
+
+    /// The step of a node with this number.
+    #[inline(always)]
+    fn known(&self, node: NodeId, number: u32) -> Option<EdgeId> {
+        let steps = self.steps.get(node as usize)?;
+        if steps.chunk != self.chunk || number >= steps.count {
+            return None;
+        }
+        match steps.first.get(number as usize) {
+            Some(id) => Some(*id),
+            None => self.more.get(&(node, number)).copied(),
+        }
+    }
+
+    fn append(&mut self, node: NodeId, id: EdgeId) {
+        let index = node as usize;
+        if index >= self.steps.len() {
+            self.steps.resize(index + 1 + self.steps.len() / 2, Steps::default());
+        }
+        let steps = &mut self.steps[index];
+        if steps.chunk != self.chunk {
+            *steps = Steps { chunk: self.chunk, ..Steps::default() };
+        }
+        let number = steps.count;
+        steps.count += 1;
+        match steps.first.get_mut(number as usize) {
+            Some(slot) => *slot = id,
+            None => {
+                self.more.insert((node, number), id);
+            }
+        }
+    }
+
+    /// So many more events of a context.
+    #[inline(always)]
+    fn run(
+        &mut self,
+        columns: &mut Columns,
+        indexes: &mut FxHashMap<(u32, u32), u32>,
+        thread: u32,
+        code: u32,
+        events: u32,
+    ) {
+        let contexts = &mut columns.contexts;
+        let mut index = || {
+            *indexes.entry((thread, code)).or_insert_with(|| {
+                contexts.push(Context { thread, code });
+                contexts.len() as u32 - 1
+            })
+        };
+        // A list of code objects as long as a damaged number says is none.
+        let context = if code >= 1 << 22 {
+            index()
+        } else {
+            let (known, is_new) = entry(&mut self.contexts, code, self.stretch);
+            if is_new {
+                known.number = index();
+            }
+            known.number
+        };
+        match columns.runs.last_mut() {
+            Some(last) if last.context == context => last.events += events,
+            _ => columns.runs.push(Run { events, context }),
+        }
+    }
+}
+
+/// Appends a few entries. Most are fewer than a call of `memcpy` is worth.
+#[inline(always)]
+fn extend<T: Copy>(list: &mut Vec<T>, more: &[T]) {
+    if more.len() <= 8 {
+        for entry in more {
+            list.push(*entry);
+        }
+    } else {
+        list.extend_from_slice(more);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bytecode::code::NO_UNIT;
+
+    #[test]
+    fn missing_numbers_survive() {
+        assert_eq!(plus_one(NO_UNIT), 0);
+        assert_eq!(0u32.wrapping_sub(1), NO_UNIT);
+    }
+}

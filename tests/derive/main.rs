@@ -1,0 +1,6 @@
+//! Do the events that follow from others follow rightly? `events/` compares derived recordings with
+//! an independent witness; here one and the same run is recorded both ways.
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
+mod opcodes;
+mod verify;

@@ -1,0 +1,25 @@
+//! `--events verify`: every event is recorded, and compared with what follows from the others.
+
+use dashcam_tests::{Python, Recording, program, tests_path};
+
+/// Losses that say that rules and events differ.
+const DIFFERENCES: &str = "select kind, count, detail from losses
+    where kind in ('underived', 'derived_differs', 'desync', 'bad_record', 'callback_failed')";
+
+#[test]
+fn every_program() {
+    for python in Python::all() {
+        for entry in std::fs::read_dir(tests_path("programs")).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            if !name.ends_with(".py") {
+                continue;
+            }
+            let script = program(&name);
+            let recording =
+                Recording::new(&python, ["--events".as_ref(), "verify".as_ref(), script.as_os_str()]);
+            recording.check("select events_by from runs", "verify");
+            let found = recording.text(DIFFERENCES);
+            assert!(found.is_empty(), "{python}, {name}: {found}");
+        }
+    }
+}
