@@ -43,6 +43,8 @@ pub struct OpenCall {
     pub self_ns: u64,
     /// A call of the same code object was already on the stack.
     pub recursive: bool,
+    /// Address of its frame, if it may be suspended, by which PY_RESUME names it; else 0.
+    pub frame: u64,
     /// Last event inside it.
     pub last: Site,
     /// Exceptions in flight here, or handled here by code that has not left yet (the last few).
@@ -98,6 +100,8 @@ pub struct Event {
     pub exception: u32,
     /// For PY_RESUME and PY_THROW: the call they go on in; 0 if not known.
     pub resumed: CallId,
+    /// See [`OpenCall::frame`].
+    pub frame: u64,
 }
 
 /// One thread's stack.
@@ -113,12 +117,26 @@ pub struct Stack {
 /// The state of all stacks at one instant.
 #[derive(Clone, Debug, Default)]
 pub struct Calls {
-    stacks: Vec<Stack>,
+    /// Every open call; the places of those that ended are `free`.
+    open: Vec<OpenCall>,
+    free: Vec<Place>,
+    stacks: Vec<Live>,
     by_thread: FxHashMap<u32, usize>,
-    suspended: FxHashMap<CallId, OpenCall>,
+    suspended: FxHashMap<CallId, Place>,
     /// Of the current thread.
     active: Active,
     current: usize,
+}
+
+/// Index into [`Calls::open`].
+type Place = u32;
+
+/// As [`Stack`], while it lives.
+#[derive(Clone, Debug)]
+struct Live {
+    thread: u32,
+    calls: Vec<Place>,
+    since_ns: u64,
 }
 
 /// How many calls of a code object stand on a stack.
@@ -161,33 +179,63 @@ impl Active {
 impl Calls {
     /// Continues from the stacks and suspended calls a chunk begins with.
     pub fn resume_from(stacks: Vec<Stack>, suspended: Vec<OpenCall>) -> Calls {
-        let by_thread = stacks.iter().enumerate().map(|(i, s)| (s.thread, i)).collect();
-        let suspended = suspended.into_iter().map(|c| (c.call_id, c)).collect();
-        let mut active = Active::default();
-        for call in stacks.first().iter().flat_map(|stack| &stack.calls) {
-            active.add(call.code);
+        let mut calls = Calls::default();
+        for stack in stacks {
+            let Stack { thread, calls: open, since_ns } = stack;
+            calls.by_thread.insert(thread, calls.stacks.len());
+            let open = open.into_iter().map(|call| calls.place(call)).collect();
+            calls.stacks.push(Live { thread, calls: open, since_ns });
         }
-        Calls { stacks, by_thread, suspended, active, current: 0 }
+        for call in suspended {
+            let id = call.call_id;
+            let place = calls.place(call);
+            calls.suspended.insert(id, place);
+        }
+        if let Some(first) = calls.stacks.first() {
+            for place in &first.calls {
+                calls.active.add(calls.open[*place as usize].code);
+            }
+        }
+        calls
     }
 
-    /// Stacks that hold a call.
-    pub fn stacks(&self) -> impl Iterator<Item = &Stack> {
-        self.stacks.iter().filter(|stack| !stack.calls.is_empty())
+    fn place(&mut self, call: OpenCall) -> Place {
+        match self.free.pop() {
+            Some(place) => {
+                self.open[place as usize] = call;
+                place
+            }
+            None => {
+                self.open.push(call);
+                self.open.len() as Place - 1
+            }
+        }
+    }
+
+    /// The stacks that hold a call.
+    pub fn stacks(&self) -> impl Iterator<Item = Stack> {
+        self.stacks.iter().filter(|stack| !stack.calls.is_empty()).map(|stack| {
+            let calls = stack.calls.iter().map(|place| self.open[*place as usize].clone());
+            Stack { thread: stack.thread, calls: calls.collect(), since_ns: stack.since_ns }
+        })
     }
 
     /// A call that is suspended now.
     pub fn suspended(&self, call_id: CallId) -> Option<&OpenCall> {
-        self.suspended.get(&call_id)
+        self.suspended.get(&call_id).map(|place| &self.open[*place as usize])
     }
 
-    /// All calls that are suspended now.
-    pub fn all_suspended(&self) -> impl Iterator<Item = &OpenCall> {
-        self.suspended.values()
+    /// All calls that are on a stack or suspended now.
+    pub fn all(&self) -> impl Iterator<Item = &OpenCall> {
+        let on_stacks = self.stacks.iter().flat_map(|stack| &stack.calls);
+        on_stacks.chain(self.suspended.values()).map(|place| &self.open[*place as usize])
     }
 
     /// Drops a suspended call that can never go on (its frame's memory was given to another).
-    pub fn forget(&mut self, call_id: CallId) -> Option<OpenCall> {
-        self.suspended.remove(&call_id)
+    pub fn forget(&mut self, call_id: CallId) {
+        if let Some(place) = self.suspended.remove(&call_id) {
+            self.free.push(place);
+        }
     }
 
     /// The events that follow are this thread's.
@@ -196,8 +244,8 @@ impl Calls {
             if left.thread == thread {
                 return;
             }
-            for call in &left.calls {
-                self.active.remove(call.code);
+            for place in &left.calls {
+                self.active.remove(self.open[*place as usize].code);
             }
             // Threads come and go; nothing is kept for one that may be gone.
             if left.calls.is_empty() {
@@ -209,17 +257,19 @@ impl Calls {
             }
         }
         self.current = *self.by_thread.entry(thread).or_insert_with(|| {
-            self.stacks.push(Stack { thread, ..Stack::default() });
+            self.stacks.push(Live { thread, calls: Vec::new(), since_ns: 0 });
             self.stacks.len() - 1
         });
-        for call in &self.stacks[self.current].calls {
-            self.active.add(call.code);
+        for place in &self.stacks[self.current].calls {
+            self.active.add(self.open[*place as usize].code);
         }
     }
 
     /// The innermost call of the current thread.
-    pub fn top(&self) -> Option<&OpenCall> {
-        self.stacks.get(self.current)?.calls.last()
+    #[inline]
+    fn top(&mut self) -> Option<&mut OpenCall> {
+        let place = self.stacks.get(self.current)?.calls.last()?;
+        Some(&mut self.open[*place as usize])
     }
 
     /// Notes the last event inside the current thread's innermost call. Cheaper than [`apply`],
@@ -228,7 +278,7 @@ impl Calls {
     /// [`apply`]: Calls::apply
     #[inline]
     pub fn at(&mut self, site: Site) {
-        if let Some(top) = self.stacks.get_mut(self.current).and_then(|s| s.calls.last_mut())
+        if let Some(top) = self.top()
             && top.code == site.code
         {
             top.last = site;
@@ -247,17 +297,18 @@ impl Calls {
                 self.begin(event, site);
             }
             EventKind::PY_RESUME | EventKind::PY_THROW => {
-                match self.suspended.remove(&event.resumed) {
-                    Some(mut call) if call.code == event.code => {
-                        let stack = &mut self.stacks[self.current];
-                        stack.switch(event.time_ns);
-                        call.last = site;
-                        call.recursive = self.active.add(call.code);
-                        stack.calls.push(call);
+                let suspended = self.suspended.remove(&event.resumed);
+                match suspended.filter(|place| self.open[*place as usize].code == event.code) {
+                    Some(place) => {
+                        self.switch(event.time_ns);
+                        let recursive = self.active.add(event.code);
+                        let call = &mut self.open[place as usize];
+                        (call.last, call.recursive) = (site, recursive);
+                        self.stacks[self.current].calls.push(place);
                     }
-                    other => {
-                        if let Some(call) = other {
-                            self.suspended.insert(call.call_id, call);
+                    None => {
+                        if let Some(place) = suspended {
+                            self.suspended.insert(event.resumed, place);
                         }
                         // Begun before the recording was, or thrown into before it began.
                         self.begin(event, site);
@@ -269,8 +320,8 @@ impl Calls {
             }
             EventKind::RAISE | EventKind::RERAISE => {
                 self.at_checked(event, site, sink);
-                let stack = &mut self.stacks[self.current];
-                let Some(top) = stack.calls.last_mut() else { return };
+                let thread = self.stacks[self.current].thread;
+                let Some(top) = self.top() else { return };
                 match top.exceptions.iter_mut().rfind(|e| e.exception == event.exception) {
                     // On its way through this frame, or raised again by its handler.
                     Some(open) => open.handled = None,
@@ -281,7 +332,7 @@ impl Calls {
                             call_id: top.call_id,
                             site,
                             time_ns: event.time_ns,
-                            thread: stack.thread,
+                            thread,
                             handled: None,
                         };
                         top.hold(raised, sink);
@@ -290,7 +341,7 @@ impl Calls {
             }
             EventKind::EXCEPTION_HANDLED => {
                 self.at_checked(event, site, sink);
-                let Some(top) = self.stacks[self.current].calls.last_mut() else { return };
+                let Some(top) = self.top() else { return };
                 if let Some(open) =
                     top.exceptions.iter_mut().rfind(|e| e.exception == event.exception)
                 {
@@ -302,47 +353,82 @@ impl Calls {
     }
 
     fn begin(&mut self, event: &Event, site: Site) {
-        let stack = &mut self.stacks[self.current];
-        stack.switch(event.time_ns);
-        let parent = stack.calls.last();
+        self.switch(event.time_ns);
+        let (thread, depth) = {
+            let stack = &self.stacks[self.current];
+            (stack.thread, stack.calls.len() as u32)
+        };
+        let recursive = self.active.add(event.code);
+        let parent = self.top().map(|parent| (parent.call_id, parent.last));
         let call = OpenCall {
             call_id: event.seq,
-            parent: parent.map_or(0, |p| p.call_id),
-            depth: stack.calls.len() as u32,
+            parent: parent.map_or(0, |(id, _)| id),
+            depth,
             code: event.code,
-            thread: stack.thread,
-            called_from: parent.map(|p| p.last),
+            thread,
+            called_from: parent.map(|(_, last)| last),
             start_ns: event.time_ns,
             self_ns: 0,
-            recursive: self.active.add(event.code),
+            recursive,
+            frame: event.frame,
             last: site,
             exceptions: Vec::new(),
         };
-        stack.calls.push(call);
+        let place = self.place(call);
+        self.stacks[self.current].calls.push(place);
     }
 
     /// Makes the innermost call one of the event's code object, closing what stands above it.
     /// True if there is one.
+    #[inline]
     fn at_checked(&mut self, event: &Event, site: Site, sink: &mut impl Sink) -> bool {
-        let stack = &mut self.stacks[self.current];
-        if stack.calls.last().is_none_or(|top| top.code != event.code) {
-            let Some(keep) = stack.calls.iter().rposition(|c| c.code == event.code) else {
-                return false;
-            };
-            let extra = stack.calls.len() - keep - 1;
-            for _ in 0..extra {
-                stack.switch(event.time_ns);
-                if let Some(call) = stack.calls.pop() {
-                    self.active.remove(call.code);
-                    finish(&call, event, Exit::Open, sink);
-                }
+        match self.top() {
+            Some(top) if top.code == event.code => {
+                top.last = site;
+                true
             }
-            sink.desync(event.seq, extra as u64);
+            _ => self.close_above(event, site, sink),
         }
-        if let Some(top) = stack.calls.last_mut() {
+    }
+
+    #[cold]
+    fn close_above(&mut self, event: &Event, site: Site, sink: &mut impl Sink) -> bool {
+        let calls = &self.stacks[self.current].calls;
+        let is_of = |place: &Place| self.open[*place as usize].code == event.code;
+        let Some(keep) = calls.iter().rposition(is_of) else { return false };
+        let extra = calls.len() - keep - 1;
+        for _ in 0..extra {
+            self.switch(event.time_ns);
+            if let Some(place) = self.stacks[self.current].calls.pop() {
+                self.end(place, event, Exit::Open, sink);
+            }
+        }
+        sink.desync(event.seq, extra as u64);
+        if let Some(top) = self.top() {
             top.last = site;
         }
         true
+    }
+
+    /// A call that was just taken from the current thread's stack is over.
+    fn end(&mut self, place: Place, event: &Event, exit: Exit, sink: &mut impl Sink) {
+        let call = &mut self.open[place as usize];
+        self.active.remove(call.code);
+        for exception in call.exceptions.drain(..) {
+            sink.exception(&exception);
+        }
+        sink.call(call, event.seq, event.time_ns, exit);
+        self.free.push(place);
+    }
+
+    /// Credits the time since the last switch to the call on top.
+    #[inline]
+    fn switch(&mut self, now_ns: u64) {
+        let stack = &mut self.stacks[self.current];
+        if let Some(place) = stack.calls.last() {
+            self.open[*place as usize].self_ns += now_ns.saturating_sub(stack.since_ns);
+        }
+        stack.since_ns = now_ns;
     }
 
     fn leave(&mut self, event: &Event, site: Site, sink: &mut impl Sink) {
@@ -350,28 +436,33 @@ impl Calls {
             sink.desync(event.seq, 0);
             return;
         }
-        let stack = &mut self.stacks[self.current];
-        stack.switch(event.time_ns);
-        let Some(mut call) = stack.calls.pop() else { return };
-        self.active.remove(call.code);
+        self.switch(event.time_ns);
+        let Some(place) = self.stacks[self.current].calls.pop() else { return };
         match event.kind {
             EventKind::PY_YIELD => {
-                self.suspended.insert(call.call_id, call);
+                let call = &self.open[place as usize];
+                self.active.remove(call.code);
+                if let Some(before) = self.suspended.insert(call.call_id, place) {
+                    self.free.push(before);
+                }
             }
             EventKind::PY_UNWIND => {
                 // What is still in flight goes on in the caller.
-                let in_flight = call
-                    .exceptions
+                let exceptions = &mut self.open[place as usize].exceptions;
+                let in_flight = exceptions
                     .iter()
                     .rposition(|e| e.exception == event.exception && e.handled.is_none());
                 if let Some(i) = in_flight
-                    && let Some(caller) = stack.calls.last_mut()
+                    && !self.stacks[self.current].calls.is_empty()
                 {
-                    caller.hold(call.exceptions.remove(i), sink);
+                    let exception = exceptions.remove(i);
+                    if let Some(caller) = self.top() {
+                        caller.hold(exception, sink);
+                    }
                 }
-                finish(&call, event, Exit::Unwind(event.exception), sink);
+                self.end(place, event, Exit::Unwind(event.exception), sink);
             }
-            _ => finish(&call, event, Exit::Return, sink),
+            _ => self.end(place, event, Exit::Return, sink),
         }
     }
 }
@@ -391,21 +482,4 @@ impl OpenCall {
         }
         self.exceptions.push(exception);
     }
-}
-
-impl Stack {
-    /// Credits the time since the last switch to the call on top.
-    fn switch(&mut self, now_ns: u64) {
-        if let Some(top) = self.calls.last_mut() {
-            top.self_ns += now_ns.saturating_sub(self.since_ns);
-        }
-        self.since_ns = now_ns;
-    }
-}
-
-fn finish(call: &OpenCall, event: &Event, exit: Exit, sink: &mut impl Sink) {
-    for exception in &call.exceptions {
-        sink.exception(exception);
-    }
-    sink.call(call, event.seq, event.time_ns, exit);
 }

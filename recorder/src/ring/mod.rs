@@ -35,7 +35,7 @@ mod sync;
 
 pub use consumer::{Consumer, Corrupt};
 pub use layout::{Clock, Ring};
-pub use producer::{Gone, Producer};
+pub use producer::{Gone, Producer, Words};
 #[cfg(not(loom))]
 pub use segment::{attach, create, unmap};
 

@@ -1,7 +1,7 @@
 //! The shim's end.
 
 use super::layout::{Clock, Ring};
-use super::sync::Ordering;
+use super::sync::{AtomicU32, Ordering};
 use dashcam_schema::record::EVENT_WORDS_MAX;
 
 /// The consumer takes no more; recording has to stop.
@@ -16,6 +16,27 @@ pub struct Producer {
     at: u64,
     /// `at` may go up to here without asking for `tail` again.
     limit: u64,
+}
+
+/// A record being written. Its position is not in memory, where each step of it would have to wait
+/// for the one before.
+pub struct Words {
+    words: &'static [AtomicU32],
+    mask: u64,
+    at: u64,
+    limit: u64,
+}
+
+impl Words {
+    /// As [`Producer::put`].
+    #[inline(always)]
+    pub fn put(&mut self, word: u32) {
+        debug_assert!(self.at < self.limit);
+        // SAFETY: `mask` is the length less one, so the index is below the length.
+        let slot = unsafe { self.words.get_unchecked((self.at & self.mask) as usize) };
+        slot.store(word, Ordering::Relaxed);
+        self.at += 1;
+    }
 }
 
 impl Producer {
@@ -44,18 +65,17 @@ impl Producer {
         self.at += 1;
     }
 
-    /// Two words, as [`Self::put`].
+    /// Begins a record; the result is to be handed to [`Self::end`].
     #[inline(always)]
-    pub fn put_two(&mut self, first: u32, second: u32) {
-        // A local copy: the count is in memory, and two steps of it would wait for each other.
-        let at = self.at;
-        for (word, at) in [(first, at), (second, at + 1)] {
-            debug_assert!(at < self.limit);
-            // SAFETY: as in `put`.
-            let slot = unsafe { self.ring.words.get_unchecked((at & self.mask) as usize) };
-            slot.store(word, Ordering::Relaxed);
-        }
-        self.at = at + 2;
+    pub fn begin(&self) -> Words {
+        Words { words: self.ring.words, mask: self.mask, at: self.at, limit: self.limit }
+    }
+
+    /// Publishes what was written since [`Self::begin`], and everything before.
+    #[inline(always)]
+    pub fn end(&mut self, words: Words) {
+        self.at = words.at;
+        self.publish();
     }
 
     /// Gives the words written so far to the consumer. They must be whole records.

@@ -17,6 +17,8 @@ pub(super) struct Callables {
     hidden: HiddenTypes,
     cache: Box<[(Key, u32)]>,
     numbers: FxHashMap<String, u32>,
+    /// The last one asked for is a function or method written in Python.
+    is_python: bool,
 }
 
 fn slot(key: usize) -> usize {
@@ -25,7 +27,13 @@ fn slot(key: usize) -> usize {
 
 impl Callables {
     pub(super) fn new(hidden: HiddenTypes) -> Callables {
-        Callables { hidden, cache: vec![([0; 3], 0); CACHE].into(), numbers: FxHashMap::default() }
+        Callables { hidden, cache: vec![([0; 3], 0); CACHE].into(), numbers: FxHashMap::default(), is_python: false }
+    }
+
+    /// Whether the callable asked for last is a function or method written in Python.
+    #[inline(always)]
+    pub(super) fn is_python(&self) -> bool {
+        self.is_python
     }
 
     /// The number of its name; if it was not met before, the name too, to be defined.
@@ -37,6 +45,7 @@ impl Callables {
     pub(super) fn number(&mut self, callable: Obj<'_>) -> Result<u32, Unknown> {
         let shape = callable.callable_shape(&self.hidden);
         let key = key(callable, &shape);
+        self.is_python = matches!(shape, CallableShape::Function { .. });
         if let Some(key) = key
             && let (found, number) = self.cache[slot(key[0])]
             && found == key

@@ -4,7 +4,9 @@ use super::ffi::{Obj, Vectorcall};
 use super::monitoring;
 use super::state::{self, Enter, State};
 use dashcam_schema::EventKind;
-use dashcam_schema::record::{TAG_START_SUSPENDABLE, event_words};
+use dashcam_schema::record::{
+    self, PAYLOAD_MAX, TAG_START_SUSPENDABLE, TAG_WIDE_PLACE, event_words,
+};
 use pyo3::ffi::{Py_DECREF, Py_NewRef, Py_None, PyObject};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicPtr, Ordering};
@@ -75,36 +77,47 @@ unsafe extern "C" fn event<const NUMBER: u8>(
         }
     }
 
+    let mut words = state.begin_event();
+    let mut is_called = false;
     if kind.number() == EventKind::PY_START.number()
         || kind.resumes()
         || kind.number() == EventKind::RAISE.number()
         || kind.number() == EventKind::RERAISE.number()
     {
-        state.put_frames(kind, code);
+        is_called = state.put_frames(&mut words, kind, code);
     }
     let starts = kind.number() == EventKind::PY_START.number() && state.is_suspendable();
-    let ticks = if kind.is_timed() { state.tick() } else { 0 };
-    state.put_event(if starts { TAG_START_SUSPENDABLE } else { NUMBER }, place);
+    // Between the CALL of a Python function and its PY_START only the recording takes time: one
+    // reading of the clock, which is no small part of an event's cost, serves both.
+    let ticks = if kind.is_timed() && !is_called { state.tick(&mut words) } else { 0 };
+    state.note_call(kind, place);
+    if place > PAYLOAD_MAX {
+        words.put(record::word(TAG_WIDE_PLACE, 0));
+        words.put(place);
+    }
+    let tag = if starts { TAG_START_SUSPENDABLE } else { NUMBER };
+    words.put(record::word(tag, place.min(PAYLOAD_MAX)));
     if kind.is_timed() {
-        state.put(ticks);
+        words.put(ticks);
     }
     if kind.has_target() {
         // SAFETY: these carry the target offset third.
-        state.put(unsafe { Obj::borrowed(*args.add(2)) }.small_int() / 2);
+        words.put(unsafe { Obj::borrowed(*args.add(2)) }.small_int() / 2);
     } else if event_words(kind) > 0 && kind.number() >= EventKind::KNOWN {
         // A kind of a later CPython: what it carries beyond an offset is kept if it is an int.
         // SAFETY: the count, less its flag bit, says how many arguments there are.
         let third = (_count & !(1 << 63) > 2).then(|| unsafe { Obj::borrowed(*args.add(2)) });
-        state.put(third.filter(|o| o.is_int()).map_or(0, |o| o.small_int() / 2));
+        words.put(third.filter(|o| o.is_int()).map_or(0, |o| o.small_int() / 2));
     }
     if kind.has_callable() || kind.has_exception() {
-        state.put(extra);
+        words.put(extra);
     }
     if starts || kind.resumes() {
         let frame = state.frame();
-        state.put_address(frame);
+        words.put(frame as u32);
+        words.put((frame as u64 >> 32) as u32);
     }
-    state.publish();
+    state.end_event(words);
     answer(kind, false)
 }
 

@@ -7,7 +7,7 @@ use super::exceptions::{Exceptions, Fate};
 use super::ffi::{self, Frame, FrameFinder, Frames, HiddenTypes, Obj, RunningFrame, Stand};
 use super::threads::{self, Threads};
 use crate::filter::{Judge, Verdict};
-use crate::ring::{self, Clock, Gone, Producer, Ring};
+use crate::ring::{self, Clock, Gone, Producer, Ring, Words};
 use dashcam_schema::EventKind;
 use dashcam_schema::bytecode::code::Code;
 use dashcam_schema::bytecode::opcodes::Version;
@@ -17,6 +17,9 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use std::os::fd::RawFd;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
+
+/// Code units of the longest instruction that calls, caches included.
+const CALL_UNITS: u32 = 4;
 
 /// The recording in progress, or the idle state. Replaced under the GIL only.
 static STATE: AtomicPtr<State> = AtomicPtr::new(ptr::null_mut());
@@ -48,6 +51,9 @@ pub(super) struct State {
     /// [`State::enter`].
     last_code: usize,
     last_suspendable: bool,
+    /// If the last event was a CALL of a Python function: the address of its code object, and its
+    /// place; else 0.
+    call: (usize, u32),
     producer: Producer,
     clock: Clock,
     last_ticks: u64,
@@ -115,6 +121,7 @@ impl State {
         State {
             last_code: 0,
             last_suspendable: false,
+            call: (0, 0),
             producer: Producer::new(ring, clock),
             clock,
             last_ticks: 0,
@@ -232,6 +239,7 @@ impl State {
         }
         if running.number != self.thread && self.make_room(EVENT_WORDS_MAX) {
             self.thread = running.number;
+            self.call = (0, 0);
             self.producer.put(record::word(record::TAG_THREAD, running.number));
         }
         if running.is_new && self.began_midway {
@@ -389,14 +397,31 @@ impl State {
         }
     }
 
-    /// Writes what the mode wants to know of the frames around an event: where the calling frame
-    /// stands when one is entered, and where the frame itself stands when an exception passes.
-    /// Must come before [`State::tick`].
+    /// Begins an event's record; [`State::end_event`] publishes it.
     #[inline(always)]
-    pub(super) fn put_frames(&mut self, kind: EventKind, code: Obj<'_>) {
-        let Some(frames) = self.frames else { return };
+    pub(super) fn begin_event(&self) -> Words {
+        self.producer.begin()
+    }
+
+    #[inline(always)]
+    pub(super) fn end_event(&mut self, words: Words) {
+        self.producer.end(words);
+    }
+
+    /// Tells where frames stand if what is recorded needs it: the callers of a frame that is
+    /// entered, and the frame itself when an exception passes. True if the event is the beginning
+    /// of the call that the last event was.
+    #[inline(always)]
+    pub(super) fn put_frames(&mut self, words: &mut Words, kind: EventKind, code: Obj<'_>) -> bool {
+        let Some(frames) = self.frames else { return false };
+        let mut is_called = false;
         if enters(kind) {
-            self.put_callers(&frames, frames.caller_of_entered(code.address()));
+            let caller = frames.caller_of_entered(code.address());
+            is_called = caller.is_some_and(|caller| {
+                caller.code == self.call.0
+                    && caller.unit.wrapping_sub(self.call.1) < CALL_UNITS
+            });
+            self.put_callers(words, &frames, caller);
         }
         if kind.has_exception()
             && let Some(own) = frames.running().filter(|frame| frame.code == code.address())
@@ -404,21 +429,22 @@ impl State {
             // It may be the first that is heard of this frame.
             let is_raise = kind.number() == EventKind::RAISE.number();
             if is_raise && frames.stand(own) == Stand::Resuming {
-                self.put_callers(&frames, frames.caller(own));
+                self.put_callers(words, &frames, frames.caller(own));
             }
-            self.producer.put(record::word(record::TAG_AT, own.unit.min(PAYLOAD_MAX)));
+            words.put(record::word(record::TAG_AT, own.unit.min(PAYLOAD_MAX)));
         }
+        is_called
     }
 
     #[inline(always)]
-    fn put_callers(&mut self, frames: &Frames, mut caller: Option<Frame>) {
+    fn put_callers(&mut self, words: &mut Words, frames: &Frames, mut caller: Option<Frame>) {
         let mut count = 0;
         while let Some(frame) = caller {
             if let Some(code) =
                 self.codes.find(frame.code).filter(|code| *code != CodeRef::EXCLUDED)
             {
-                let place = record::word(record::TAG_CALLER, frame.unit.min(PAYLOAD_MAX));
-                self.producer.put_two(place, code.number());
+                words.put(record::word(record::TAG_CALLER, frame.unit.min(PAYLOAD_MAX)));
+                words.put(code.number());
                 count += 1;
                 if frames.stand(frame) == Stand::Within || count == CALLERS_MAX {
                     return;
@@ -426,6 +452,13 @@ impl State {
             }
             caller = frames.caller(frame);
         }
+    }
+
+    /// Notes what the event is, for the next: a CALL of a Python function at this unit or not.
+    #[inline(always)]
+    pub(super) fn note_call(&mut self, kind: EventKind, unit: u32) {
+        let is_call = kind.number() == EventKind::CALL.number() && self.callables.is_python();
+        self.call = if is_call { (self.last_code, unit) } else { (0, 0) };
     }
 
     /// Address of the running frame.
@@ -436,46 +469,19 @@ impl State {
         }
     }
 
-    /// Writes an event's first word.
+    /// Reads the clock for the event to come; the result is its delta.
     #[inline(always)]
-    pub(super) fn put_event(&mut self, tag: u8, place: u32) {
-        if place > PAYLOAD_MAX {
-            self.producer.put(record::word(record::TAG_WIDE_PLACE, 0));
-            self.producer.put(place);
-        }
-        self.producer.put(record::word(tag, place.min(PAYLOAD_MAX)));
-    }
-
-    /// Reads the clock for the event to come; the result is its delta. Must come before
-    /// [`State::put_event`].
-    #[inline(always)]
-    pub(super) fn tick(&mut self) -> u32 {
+    pub(super) fn tick(&mut self, words: &mut Words) -> u32 {
         let now = clock::ticks(self.clock);
         let delta = now.wrapping_sub(self.last_ticks);
         self.last_ticks = now;
         if delta > u64::from(u32::MAX) {
-            self.producer.put(record::word(record::TAG_CLOCK, 0));
-            self.producer.put(now as u32);
-            self.producer.put((now >> 32) as u32);
+            words.put(record::word(record::TAG_CLOCK, 0));
+            words.put(now as u32);
+            words.put((now >> 32) as u32);
             return 0;
         }
         delta as u32
-    }
-
-    #[inline(always)]
-    pub(super) fn put(&mut self, word: u32) {
-        self.producer.put(word);
-    }
-
-    #[inline(always)]
-    pub(super) fn put_address(&mut self, address: usize) {
-        self.producer.put(address as u32);
-        self.producer.put((address as u64 >> 32) as u32);
-    }
-
-    #[inline(always)]
-    pub(super) fn publish(&mut self) {
-        self.producer.publish();
     }
 
     /// Counts something that is not recorded.

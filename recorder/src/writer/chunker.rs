@@ -98,7 +98,7 @@ struct Watch {
 impl calls::Sink for Watch {
     #[inline]
     fn call(&mut self, call: &OpenCall, _end_seq: u64, end_ns: u64, exit: Exit) {
-        self.suspended.end(call.call_id);
+        self.suspended.end(call);
         if exit == Exit::Open {
             return;
         }
@@ -185,7 +185,7 @@ impl Chunker {
         columns.first_ns = self.last_ns;
         self.first_event_ns = self.last_ns;
         columns.state.stacks.clear();
-        columns.state.stacks.extend(self.calls.stacks().cloned());
+        columns.state.stacks.extend(self.calls.stacks());
         for stack in &columns.state.stacks {
             for exception in stack.calls.iter().flat_map(|call| &call.exceptions) {
                 self.exceptions.name(exception.exception);

@@ -9,58 +9,57 @@ use rustc_hash::FxHashMap;
 
 #[derive(Default)]
 pub(super) struct Suspended {
-    by_address: FxHashMap<u64, CallId>,
-    calls: FxHashMap<CallId, Frame>,
+    by_address: FxHashMap<u64, Frame>,
 }
 
 struct Frame {
-    address: u64,
-    /// Number of the chunk it last began or was suspended or resumed in.
+    call: CallId,
+    code: u32,
+    /// Number of the chunk it last began or was resumed in.
     chunk: u64,
 }
 
 impl Suspended {
     /// A call that may be suspended begins. Whatever had this frame before is gone for good.
-    pub(super) fn begin(&mut self, address: u64, call: CallId, chunk: u64, calls: &mut Calls) {
-        if let Some(old) = self.by_address.insert(address, call) {
-            self.calls.remove(&old);
-            calls.forget(old);
+    pub(super) fn begin(
+        &mut self,
+        address: u64,
+        call: CallId,
+        code: u32,
+        chunk: u64,
+        calls: &mut Calls,
+    ) {
+        if let Some(old) = self.by_address.insert(address, Frame { call, code, chunk }) {
+            calls.forget(old.call);
         }
-        self.calls.insert(call, Frame { address, chunk });
     }
 
     /// The suspended call of this frame, which goes on with an event of `code`; `None` if it began
-    /// before the recording did. The flag says that the chunk has not met this call yet.
+    /// before the recording did. The second is the call as it is now, if the chunk has not met it
+    /// yet.
     pub(super) fn resume<'a>(
         &mut self,
         address: u64,
         code: u32,
         chunk: u64,
         calls: &'a Calls,
-    ) -> Option<(&'a OpenCall, bool)> {
-        let id = self.by_address.get(&address)?;
-        let call = calls.suspended(*id).filter(|call| call.code == code)?;
-        let frame = self.calls.get_mut(id)?;
-        let is_new = frame.chunk != chunk;
-        frame.chunk = chunk;
-        Some((call, is_new))
-    }
-
-    /// A call yields. The chunk it does so in needs no word of it from before.
-    pub(super) fn suspend(&mut self, call: CallId, chunk: u64) {
-        if let Some(frame) = self.calls.get_mut(&call) {
-            frame.chunk = chunk;
+    ) -> Option<(CallId, Option<&'a OpenCall>)> {
+        let frame = self.by_address.get_mut(&address).filter(|frame| frame.code == code)?;
+        if frame.chunk == chunk {
+            return Some((frame.call, None));
         }
+        let call = calls.suspended(frame.call)?;
+        frame.chunk = chunk;
+        Some((frame.call, Some(call)))
     }
 
     /// A call ended.
     #[inline]
-    pub(super) fn end(&mut self, call: CallId) {
-        if !self.calls.is_empty()
-            && let Some(frame) = self.calls.remove(&call)
-            && self.by_address.get(&frame.address) == Some(&call)
+    pub(super) fn end(&mut self, call: &OpenCall) {
+        if call.frame != 0
+            && self.by_address.get(&call.frame).is_some_and(|frame| frame.call == call.call_id)
         {
-            self.by_address.remove(&frame.address);
+            self.by_address.remove(&call.frame);
         }
     }
 }

@@ -23,7 +23,7 @@ use super::{
     CONTROL, CONTROL_MAGIC, Column, Columns, Context, EVENTS_MAX, Header, OpenChunk, Run, Sealer,
     State, encoded,
 };
-use crate::derive::automaton::{Automaton, Codes, EdgeId, NodeId, ROOT};
+use crate::derive::automaton::{Automaton, Codes, Edge, EdgeId, NodeId, ROOT};
 use crate::derive::stacks::Stacks;
 use crate::derive::{Activation, Step};
 use crate::error::FormatError;
@@ -164,6 +164,9 @@ struct Numbered {
     chunk: u32,
     /// An edge's number among those of its node; how many a node has.
     number: u32,
+    /// How often an edge was gone over.
+    count: u32,
+    /// The call it resumed last, + 1.
     resumed: u64,
 }
 
@@ -186,29 +189,29 @@ impl Numbering {
         self.chunk += 1;
     }
 
-    /// Adds a step to the chunk.
+    /// Adds a step to the chunk. True if it is the first since its count was last taken.
     #[inline(always)]
-    pub fn put(&mut self, control: &mut Control, automaton: &Automaton, id: EdgeId) {
-        let chunk = self.chunk;
-        if let Some(known) = self.edges.get(id as usize)
-            && known.chunk == chunk
+    pub fn put(&mut self, control: &mut Control, edge: &Edge, id: EdgeId) -> bool {
+        if let Some(known) = self.edges.get_mut(id as usize)
+            && known.chunk == self.chunk
             && known.number < u32::from(WIDE)
         {
             control.tokens.push(known.number as u8);
-            return;
+            known.count += 1;
+            return known.count == 1;
         }
-        self.put_slowly(control, automaton, id);
+        self.put_slowly(control, edge, id)
     }
 
     #[cold]
-    fn put_slowly(&mut self, control: &mut Control, automaton: &Automaton, id: EdgeId) {
+    fn put_slowly(&mut self, control: &mut Control, edge: &Edge, id: EdgeId) -> bool {
         let (known, is_new) = entry(&mut self.edges, id, self.chunk);
+        known.count += 1;
         if !is_new {
             control.tokens.push(WIDE);
             control.wide.push(known.number);
-            return;
+            return known.count == 1;
         }
-        let edge = automaton.edge(id);
         let (node, _) = entry(&mut self.nodes, edge.from, self.chunk);
         known.number = node.number;
         node.number += 1;
@@ -216,6 +219,13 @@ impl Numbering {
         let is_own = edge.from != ROOT && edge.code == edge.step.code;
         let code = if is_own { 0 } else { edge.step.code + 1 };
         control.steps.push(Step { code, ..edge.step });
+        true
+    }
+
+    /// How often a step was put since this was last asked; it has to be before the next chunk
+    /// begins.
+    pub fn take_count(&mut self, id: EdgeId) -> u32 {
+        std::mem::take(&mut self.edges[id as usize].count)
     }
 
     /// Adds the call a step resumes.

@@ -48,6 +48,7 @@ fn columns_of(kinds: Vec<u8>, places: Vec<u32>, big: Vec<u64>) -> Columns {
             start_ns: 1,
             self_ns: 0,
             recursive: false,
+            frame: 0,
             last: Site::default(),
             exceptions: vec![],
         }],

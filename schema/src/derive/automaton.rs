@@ -57,23 +57,27 @@ pub enum Move {
     ResyncPop,
 }
 
-/// The way from one recorded event to the next.
+/// The way from one recorded event to the next. What is needed each time comes first.
 #[derive(Debug, Clone, Copy)]
 pub struct Edge {
-    pub from: NodeId,
     pub step: Step,
+    next: EdgeId,
     pub moves: Move,
-    /// The rules do not cover this step: nothing follows, and something may be missing.
-    pub desync: Option<Desync>,
-    /// Where its events begin in the automaton's columns, and how many they are; the last is the
-    /// recorded one.
-    first: u32,
+    /// How many events it has; the last is the recorded one.
     pub events: u32,
-    first_target: u32,
-    targets: u32,
+    /// Place of the recorded event, as it is to be seen.
+    pub place: u32,
+    /// Kind and place of the event before that, if there are several.
+    pub before: (u8, u32),
     /// The code object of all events but the last.
     pub code: u32,
-    next: EdgeId,
+    /// The rules do not cover this step: nothing follows, and something may be missing.
+    pub is_desync: bool,
+    pub from: NodeId,
+    /// Where its events begin in the automaton's columns.
+    first: u32,
+    first_target: u32,
+    targets: u32,
 }
 
 /// The nodes and edges of one process. Grows with what its program does, not with how long.
@@ -82,6 +86,8 @@ pub struct Automaton {
     by_activation: FxHashMap<Activation, NodeId>,
     edges: Vec<Edge>,
     by_step: FxHashMap<(NodeId, Step), EdgeId>,
+    /// Why edges are not covered by the rules.
+    desyncs: FxHashMap<EdgeId, Desync>,
     kinds: Vec<u8>,
     places: Vec<u32>,
     targets: Vec<u32>,
@@ -96,6 +102,7 @@ impl Default for Automaton {
             by_activation: FxHashMap::default(),
             edges: Vec::new(),
             by_step: FxHashMap::default(),
+            desyncs: FxHashMap::default(),
             kinds: Vec::new(),
             places: Vec::new(),
             targets: Vec::new(),
@@ -124,6 +131,11 @@ impl Automaton {
     #[inline(always)]
     pub fn edge(&self, edge: EdgeId) -> &Edge {
         &self.edges[edge as usize]
+    }
+
+    /// Why the rules do not cover an edge, if they do not.
+    pub fn desync(&self, edge: EdgeId) -> Option<Desync> {
+        self.desyncs.get(&edge).copied()
     }
 
     /// How many edges there are.
@@ -221,17 +233,22 @@ impl Automaton {
             }
         }
         let edge = Edge {
-            from,
             step: *step,
+            next: NO_EDGE,
             moves,
-            desync,
-            first,
             events: events.len() as u32,
+            place: events.last().map_or(step.place, |event| event.place),
+            before: events.iter().rev().nth(1).map_or((0, 0), |event| (event.kind, event.place)),
+            code: activation.code,
+            is_desync: desync.is_some(),
+            from,
+            first,
             first_target,
             targets: self.targets.len() as u32 - first_target,
-            code: activation.code,
-            next: NO_EDGE,
         };
+        if let Some(desync) = desync {
+            self.desyncs.insert(self.edges.len() as EdgeId, desync);
+        }
         self.scratch = events;
         edge
     }
@@ -250,7 +267,9 @@ impl Automaton {
                 _ if from == ROOT => from,
                 Some(code) => {
                     let mut walker = Walker::new(code, activation, events);
-                    walker.enter_from(step.with)?;
+                    if step.with != NO_UNIT && walker.stands_at(step.with) {
+                        walker.enter_from(step.with)?;
+                    }
                     let caller = walker.activation;
                     self.node(caller)
                 }
@@ -302,6 +321,10 @@ impl Automaton {
         callers: &[(u32, u32)],
     ) -> u32 {
         let activation = *self.activation(node);
+        if let [(code, unit)] = callers {
+            // Whether it stands there is worked out with the edge.
+            return if *code == activation.code && node != ROOT { *unit } else { NO_UNIT };
+        }
         let Some(code) = codes.code(activation.code).filter(|_| node != ROOT) else {
             return NO_UNIT;
         };
@@ -310,21 +333,10 @@ impl Automaton {
         let found = callers
             .iter()
             .find(|(number, unit)| *number == activation.code && walker.stands_at(*unit))
-            .map_or(NO_UNIT, |(_, unit)| normal(code, *unit));
+            .map_or(NO_UNIT, |(_, unit)| *unit);
         self.scratch = events;
         found
     }
-}
-
-/// The unit a frame stands at, as the rules need it: where its instruction begins. What of its
-/// cache has been passed depends on how far CPython has specialised the instruction, and only says
-/// something in 3.12 after a call.
-pub fn normal(code: &Code, unit: u32) -> u32 {
-    let Some(found) = code.unit(unit) else { return unit };
-    let start = found.start;
-    let is_call =
-        code.unit(start).is_some_and(|unit| matches!(unit.op, Op::Call | Op::Send));
-    if code.version == Version::V3_12 && is_call { unit } else { start }
 }
 
 fn range(first: u32, len: u32) -> Range<usize> {

@@ -203,11 +203,8 @@ impl<'a> Walker<'a> {
         is_here || !matches!(found.op, Op::Resume | Op::YieldValue)
     }
 
-    /// Another frame is entered while this one stands at `unit` ([`NO_UNIT`]: not known).
+    /// Another frame is entered while this one stands at `unit`, caches included.
     pub fn enter_from(&mut self, unit: u32) -> Result<(), Desync> {
-        if unit == NO_UNIT {
-            return Ok(());
-        }
         if self.activation.raising {
             // While an exception is on its way the frame does not go on, whatever is finalised.
             let is_iterating = self.activation.in_progress

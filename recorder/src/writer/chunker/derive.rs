@@ -29,8 +29,7 @@ pub(super) struct Derivation {
     pub(super) control: Control,
     /// Tokens before the current thread's.
     switched_at: usize,
-    /// By edge, how often it was gone over by the current thread since `counted` was last added to.
-    counts: Vec<u32>,
+    /// Edges the current thread went over since `counted` was last added to.
     touched: Vec<EdgeId>,
     counted: Vec<EdgeCount>,
     /// Edges the encoder knows of.
@@ -56,7 +55,6 @@ impl Derivation {
             numbering: Numbering::default(),
             control: Control::default(),
             switched_at: 0,
-            counts: Vec::new(),
             touched: Vec::new(),
             counted: Vec::new(),
             told: 0,
@@ -114,7 +112,7 @@ impl Derivation {
             return;
         }
         for edge in self.touched.drain(..) {
-            let count = std::mem::take(&mut self.counts[edge as usize]);
+            let count = self.numbering.take_count(edge);
             self.counted.push(EdgeCount { thread: *thread, edge, count });
         }
     }
@@ -181,30 +179,29 @@ impl Chunker {
             self.seal();
         }
         let Some(derivation) = &mut self.derivation else { return (place, 0) };
-        derivation.numbering.put(&mut derivation.control, &derivation.automaton, id);
-        let edge = derivation.automaton.edge(id);
-        if id as usize >= derivation.counts.len() {
-            derivation.counts.resize(id as usize + 1024, 0);
+        let Derivation { automaton, stacks, numbering, control, touched, unsettled, .. } =
+            &mut **derivation;
+        let edge = automaton.edge(id);
+        if numbering.put(control, edge, id) {
+            touched.push(id);
         }
-        let count = &mut derivation.counts[id as usize];
-        if *count == 0 {
-            derivation.touched.push(id);
+        stacks.apply(edge, automaton);
+        let (place, is_desync) = (edge.place, edge.is_desync);
+        if events > 1 {
+            let (kind, place) = edge.before;
+            *unsettled = Some((edge.code, kind, place));
+            self.len += events - 1;
         }
-        *count += 1;
-        let (kinds, places, _) = derivation.automaton.events(edge);
-        // Invariant: an edge has at least the recorded event.
-        let last = events - 1;
-        let place = places[last];
-        if last > 0 {
-            derivation.unsettled = Some((edge.code, kinds[last - 1], places[last - 1]));
-        }
-        let desync = edge.desync;
-        derivation.stacks.apply(edge, &derivation.automaton);
-        self.len += last;
-        if let Some(desync) = desync {
-            self.lose(LossKind::Underived, 1, desync.0.to_owned());
+        if is_desync {
+            self.underived(id);
         }
         (place, id)
+    }
+
+    #[cold]
+    fn underived(&mut self, id: EdgeId) {
+        let why = self.derivation.as_ref().and_then(|d| d.automaton.desync(id));
+        self.lose(LossKind::Underived, 1, why.map_or("", |desync| desync.0).to_owned());
     }
 
     /// An event that should follow from others was recorded as well.
@@ -246,8 +243,8 @@ impl Chunker {
         let Some(seen) = &mut derivation.verify else { return place };
         let mut seen = seen.remove(&self.thread).unwrap_or_default();
         seen.push(Derived { kind: kind.number(), place, target });
-        if let Some(desync) = edge.desync {
-            self.lose(LossKind::Underived, 1, desync.0.to_owned());
+        if edge.is_desync {
+            self.underived(id);
         }
         if seen != derived {
             let what = difference(code, &seen, &derived, &edge.step);

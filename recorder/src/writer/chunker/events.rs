@@ -135,9 +135,9 @@ impl Chunker {
         self.advance(ticks);
         if let Some(address) = frame {
             let id = self.next_seq();
-            self.watch.suspended.begin(address, id, self.chunk, &mut self.calls);
+            self.watch.suspended.begin(address, id, self.code, self.chunk, &mut self.calls);
         }
-        self.apply(EventKind::PY_START, place, 0, 0);
+        self.apply(EventKind::PY_START, place, 0, 0, frame.unwrap_or(0));
     }
 
     /// PY_RETURN
@@ -145,17 +145,14 @@ impl Chunker {
     pub(in crate::writer) fn leave(&mut self, place: u32, ticks: u32) {
         let (place, _) = self.step(EventKind::PY_RETURN, place, NO_UNIT);
         self.advance(ticks);
-        self.apply(EventKind::PY_RETURN, place, 0, 0);
+        self.apply(EventKind::PY_RETURN, place, 0, 0, 0);
     }
 
     /// PY_YIELD
     pub(in crate::writer) fn suspend(&mut self, place: u32, ticks: u32) {
         let (place, _) = self.step(EventKind::PY_YIELD, place, NO_UNIT);
         self.advance(ticks);
-        if let Some(top) = self.calls.top() {
-            self.watch.suspended.suspend(top.call_id, self.chunk);
-        }
-        self.apply(EventKind::PY_YIELD, place, 0, 0);
+        self.apply(EventKind::PY_YIELD, place, 0, 0, 0);
     }
 
     /// PY_UNWIND, RAISE, RERAISE and EXCEPTION_HANDLED; `ticks` for those that have them.
@@ -172,7 +169,7 @@ impl Chunker {
         if let Some(ticks) = ticks {
             self.advance(ticks);
         }
-        self.apply(kind, place, exception, 0);
+        self.apply(kind, place, exception, 0, 0);
         Ok(())
     }
 
@@ -194,28 +191,28 @@ impl Chunker {
         }
         self.advance(ticks);
         let resumed = match self.watch.suspended.resume(frame, self.code, self.chunk, &self.calls) {
-            Some((call, is_new)) => {
-                if is_new {
+            Some((id, new)) => {
+                if let Some(call) = new {
                     for open in &call.exceptions {
                         self.exceptions.name(open.exception);
                     }
                     self.columns.state.suspended.push(call.clone());
                 }
-                call.call_id
+                id
             }
             None => {
                 let id = self.next_seq();
-                self.watch.suspended.begin(frame, id, self.chunk, &mut self.calls);
+                self.watch.suspended.begin(frame, id, self.code, self.chunk, &mut self.calls);
                 0
             }
         };
         self.put_resumed(edge, resumed);
-        self.apply(kind, place, exception.unwrap_or(0), resumed);
+        self.apply(kind, place, exception.unwrap_or(0), resumed, frame);
         Ok(())
     }
 
     #[inline]
-    fn apply(&mut self, kind: EventKind, place: u32, exception: u32, resumed: u64) {
+    fn apply(&mut self, kind: EventKind, place: u32, exception: u32, resumed: u64, frame: u64) {
         self.settle();
         let event = Event {
             seq: self.next_seq(),
@@ -225,6 +222,7 @@ impl Chunker {
             code: self.code,
             exception,
             resumed,
+            frame,
         };
         self.calls.apply(&event, &mut self.watch);
         self.push(kind.number(), place);

@@ -30,7 +30,7 @@ impl Chunker {
         }
         let seq = self.first_seq;
         if can_be_suspended {
-            self.watch.suspended.begin(frame, seq, self.chunk, &mut self.calls);
+            self.watch.suspended.begin(frame, seq, code, self.chunk, &mut self.calls);
         }
         let event = Event {
             seq,
@@ -40,6 +40,7 @@ impl Chunker {
             code,
             exception: 0,
             resumed: 0,
+            frame: if can_be_suspended { frame } else { 0 },
         };
         self.calls.apply(&event, &mut self.watch);
         if let Some(derivation) = &mut self.derivation {
@@ -120,7 +121,5 @@ impl Chunker {
 
 /// Numbers of the exceptions that calls have in flight or are handling.
 fn open_exceptions(calls: &Calls) -> FxHashSet<u32> {
-    let stacked = calls.stacks().flat_map(|stack| &stack.calls);
-    let all = stacked.chain(calls.all_suspended());
-    all.flat_map(|call| &call.exceptions).map(|open| open.exception).collect()
+    calls.all().flat_map(|call| &call.exceptions).map(|open| open.exception).collect()
 }

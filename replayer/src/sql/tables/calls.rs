@@ -211,7 +211,7 @@ impl CallScan {
         if last != pending.chunk {
             match store.chunk(last).and_then(|chunk| replay(header, &chunk, &mut Deaf)) {
                 Ok(calls) => {
-                    for call in calls.stacks().flat_map(|stack| &stack.calls) {
+                    for call in calls.stacks().flat_map(|stack| stack.calls) {
                         if let Some(known) = pending.calls.get_mut(&call.call_id) {
                             known.self_ns = call.self_ns;
                         }
@@ -242,8 +242,7 @@ struct Collect<'a> {
 impl Collect<'_> {
     /// Notes what is open at the chunk's end.
     fn keep(&mut self, calls: &calls::Calls) {
-        let on_stacks = calls.stacks().flat_map(|stack| &stack.calls);
-        for call in on_stacks.chain(calls.all_suspended()) {
+        for call in calls.all() {
             if self.filter.passes(self.store, self.process, call) {
                 self.pending.calls.insert(call.call_id, call.clone());
             }

@@ -215,8 +215,7 @@ struct Collect<'a> {
 impl Collect<'_> {
     /// Notes what is not settled at the chunk's end.
     fn keep(&mut self, calls: &calls::Calls) {
-        let on_stacks = calls.stacks().flat_map(|stack| &stack.calls);
-        let open = on_stacks.chain(calls.all_suspended()).flat_map(|call| &call.exceptions);
+        let open = calls.all().flat_map(|call| &call.exceptions);
         for exception in open {
             if self.filter.passes(self.store, self.process, exception) {
                 let row = self.row(exception);

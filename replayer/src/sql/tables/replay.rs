@@ -47,6 +47,7 @@ pub(super) fn replay(
                 code: context.code,
                 exception: exceptions[i],
                 resumed: resumed.copied().unwrap_or(0),
+                frame: 0,
             };
             calls.apply(&event, sink);
         }
