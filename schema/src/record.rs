@@ -135,6 +135,8 @@ pub enum Definition {
         /// `importlib.util.MAGIC_NUMBER`, its first two bytes: tells what bytecode means.
         magic: u16,
         mode: Mode,
+        /// What was found in it that may matter to who reads the recording, as sentences.
+        quirks: Vec<String>,
     },
 }
 

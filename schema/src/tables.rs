@@ -139,6 +139,7 @@ tables! {
         platform Text "" "The interpreter's sys.platform and machine."
         capture Text "NOT NULL" "Capture level: flow."
         events_by Text "NOT NULL" "How events were obtained: derived (LINE, INSTRUCTION and JUMP follow from the others), direct (a callback for every event) or verify (direct, and compared with what follows)."
+        quirks Text "" "What is particular about the interpreter or was found in it, as a JSON array of sentences."
         dashcam_version Text "NOT NULL" "The dashcam that recorded it."
         event_count Integer "NOT NULL DEFAULT 0" "Events in the recording."
         lost_count Integer "NOT NULL DEFAULT 0" "Sum of the losses that are not of severity info."

@@ -47,6 +47,7 @@ impl Stream {
             pid: 1,
             magic: 3571,
             mode: Mode::Direct,
+            quirks: Vec::new(),
         });
         stream.define(&Definition::Thread { number: 0, native_id: 1 });
         stream.define(&Definition::ThreadName { number: 0, name: "MainThread".into() });

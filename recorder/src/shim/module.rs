@@ -211,6 +211,7 @@ fn begin(py: Python<'_>, boot: &Boot, descriptors: &Descriptors, midway: bool) -
         pid: std::process::id(),
         magic: ffi::bytecode_magic(),
         mode,
+        quirks: quirks(py, boot.mode, mode),
     };
     let hidden = ffi::verify_layout().map_err(PyRuntimeError::new_err)?;
     let finder = ffi::FrameFinder::find();
@@ -229,4 +230,30 @@ fn begin(py: Python<'_>, boot: &Boot, descriptors: &Descriptors, midway: bool) -
     }
     fork::watch(py)?;
     monitoring::switch_on(py, &kinds, mode)
+}
+
+/// What may matter to who reads the recording. Asks only `sys`, and leaves no error behind.
+fn quirks(py: Python<'_>, asked_for: Mode, mode: Mode) -> Vec<String> {
+    let mut quirks = Vec::new();
+    if mode != asked_for {
+        quirks.push(
+            "every event is recorded by a callback: there are no rules for this interpreter's bytecode \
+             or frames"
+                .to_owned(),
+        );
+    }
+    let others = monitoring::other_tools(py);
+    if !others.is_empty() {
+        quirks.push(format!("other tools were monitoring too: {}", others.join(", ")));
+    }
+    let Ok(sys) = py.import("sys") else { return quirks };
+    let is_set = |name: &str| sys.call_method0(name).is_ok_and(|function| !function.is_none());
+    if is_set("gettrace") || is_set("getprofile") {
+        quirks.push("a trace or profile function was set when recording began".to_owned());
+    }
+    let jit = sys.getattr("_jit").and_then(|jit| jit.call_method0("is_enabled"));
+    if jit.and_then(|is_on| is_on.extract()).unwrap_or(false) {
+        quirks.push("the JIT compiler was on".to_owned());
+    }
+    quirks
 }

@@ -88,6 +88,15 @@ pub(super) fn take_tool(py: Python<'_>) -> PyResult<()> {
     )))
 }
 
+/// Names of the other tools that have an id.
+pub(super) fn other_tools(py: Python<'_>) -> Vec<String> {
+    let own = TOOL.load(Ordering::Relaxed);
+    let name = |id: c_int| -> Option<String> {
+        monitoring(py).ok()?.call_method1("get_tool", (id,)).ok()?.extract().ok()
+    };
+    TOOL_IDS.into_iter().filter(|id| *id != own).filter_map(name).collect()
+}
+
 /// Gives the tool id back. Returns a loss if somebody else has it.
 pub(super) fn release_tool(py: Python<'_>) -> PyResult<Option<LossKind>> {
     let id = TOOL.swap(-1, Ordering::Relaxed);

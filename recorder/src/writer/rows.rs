@@ -6,6 +6,7 @@ use super::outlet::LossDelta;
 use super::source::Sources;
 use dashcam_schema::EventKind;
 use dashcam_schema::bytecode::lines::LineTable;
+use dashcam_schema::bytecode::opcodes::Version;
 use dashcam_schema::chunk::{Statistics, code_xxh3};
 use dashcam_schema::loss::{LossKind, Severity};
 use dashcam_schema::record::{CodeDefinition, Definition};
@@ -126,12 +127,15 @@ impl Rows {
                 )?;
                 self.kinds.insert(*number, name.clone());
             }
-            Definition::Interpreter { version, platform, stdlib, pid, magic, mode } => {
+            Definition::Interpreter { version, platform, stdlib, pid, magic, mode, quirks } => {
+                let known = Version::from_magic(*magic).map_or(&[][..], Version::quirks);
+                let known = known.iter().map(|quirk| (*quirk).to_owned());
+                let quirks: Vec<String> = known.chain(quirks.iter().cloned()).collect();
                 self.sources.stdlib = stdlib.into();
                 tx.execute(
-                    "UPDATE runs SET python_version = ?, platform = ?, events_by = ?
+                    "UPDATE runs SET python_version = ?, platform = ?, events_by = ?, quirks = ?
                      WHERE run_id = ?",
-                    (version, platform, mode.name(), self.run_id),
+                    (version, platform, mode.name(), json(&quirks), self.run_id),
                 )?;
                 tx.execute(
                     "UPDATE processes SET pid = ?, started_ns = ?, magic = ?

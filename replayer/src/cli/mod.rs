@@ -3,6 +3,7 @@
 //! Exit codes: 0 fine, 1 the thing asked for was not found or failed, 2 usage, 130 interrupted.
 
 mod check;
+mod doctor;
 mod dump;
 mod output;
 mod query;
@@ -40,6 +41,8 @@ enum Verb {
     Check(check::Args),
     /// Describe the tables and their columns
     Schema(schema::Args),
+    /// Try what works with an interpreter, and whether derived events are the real ones
+    Doctor(doctor::Args),
 }
 
 /// The recording to read.
@@ -66,6 +69,7 @@ pub fn main() -> ExitCode {
             Verb::Dump(args) => dump::run(&args),
             Verb::Check(args) => check::run(&args),
             Verb::Schema(args) => schema::run(&args),
+            Verb::Doctor(args) => doctor::run(&args),
         }
     };
     match result {

@@ -16,9 +16,14 @@ pub(super) struct Args {
     pub(super) arguments: Vec<OsString>,
 }
 
-pub(super) fn run(arguments: impl Iterator<Item = OsString>) -> anyhow::Result<u8> {
+/// The recorder: beside this program, or wherever PATH has it.
+pub(super) fn sibling() -> PathBuf {
     let sibling = std::env::current_exe().ok().map(|exe| exe.with_file_name(PROGRAM));
-    let program = sibling.filter(|path| path.exists()).unwrap_or_else(|| PathBuf::from(PROGRAM));
+    sibling.filter(|path| path.exists()).unwrap_or_else(|| PathBuf::from(PROGRAM))
+}
+
+pub(super) fn run(arguments: impl Iterator<Item = OsString>) -> anyhow::Result<u8> {
+    let program = sibling();
     // Comes back only if it fails.
     let error = Command::new(&program).args(arguments).exec();
     Err(match error.kind() {

@@ -168,7 +168,7 @@ impl Maker {
         let first_seq = *seq;
         *seq += events.len() as u64;
         let mut columns = Columns { first_ns: process.clock, ..Columns::default() };
-        columns.state.stacks = process.calls.stacks().cloned().collect();
+        columns.state.stacks = process.calls.stacks().collect();
         columns.state.stacks.sort_by_key(|stack| stack.thread);
         let (mut first_ns, mut kinds) = (None, 0u32);
         let mut counts: BTreeMap<(u32, u32, u8), i64> = BTreeMap::new();
@@ -222,6 +222,7 @@ impl Maker {
                     code: event.code,
                     exception: event.exception,
                     resumed,
+                    frame: 0,
                 };
                 process.calls.apply(&event, &mut Deaf);
             } else {

@@ -183,6 +183,24 @@ impl Version {
         }
     }
 
+    /// Where this version reports events in a way of its own, as sentences.
+    pub const fn quirks(self) -> &'static [&'static str] {
+        match self {
+            Version::V3_12 => &[
+                "JUMP is reported before signal handlers and garbage collection run",
+                "a line with an inlined call may be reported again after the call",
+                "CALL is not reported for f(*args) of a Python function",
+            ],
+            Version::V3_13 => &[
+                "RAISE is reported at the last unit of an instruction, or before it after a call",
+            ],
+            Version::V3_14 => &[
+                "RAISE is reported at the last unit of an instruction, or before it after a call",
+                "branches not taken and the ends of loops are reported by instructions of their own",
+            ],
+        }
+    }
+
     fn table(self) -> &'static Table {
         match self {
             Version::V3_12 => &V3_12,
