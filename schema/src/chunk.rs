@@ -429,9 +429,7 @@ impl OpenChunk<'_> {
         if xxh3_64(bytes) != xxh3 {
             return Err(FormatError::Checksum { part, offset });
         }
-        if raw as usize > COLUMN_BYTES_MAX
-            || count > self.header.events.max(1)
-        {
+        if raw as usize > COLUMN_BYTES_MAX || count > self.header.events.max(1) {
             return Err(FormatError::invalid(part, offset, "longer than a column may be"));
         }
         let raw_bytes = zstd::bulk::decompress(bytes, raw as usize)

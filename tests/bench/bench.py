@@ -1,4 +1,5 @@
-"""What recording costs, side by side: bare CPython, dashcam, empty native callbacks, VizTracer.
+"""What recording costs, side by side: bare CPython; dashcam as it is, and with `--events direct`; empty native
+callbacks for the events it takes, and for all; VizTracer.
 
     make bench                          all workloads, five rounds
     make bench BENCH_ARGS=--quick       a tenth of the work, one round: shows that it runs, measures little
@@ -33,8 +34,15 @@ ROOT = HERE.parent.parent
 VENV = ROOT / ".venv" / "bench"
 PYTHON = VENV / "bin" / "python"
 # Exact versions: another release is another measurement.
-PEERS = {"viztracer": "viztracer==1.1.1", "sqlglot": "sqlglot==30.30.0"}
-WORKLOADS = "calls numeric generators exceptions c_calls json_library sqlglot_library".split()
+PEERS = {
+    "viztracer": "viztracer==1.1.1",
+    "sqlglot": "sqlglot==30.30.0",
+    "html5lib": "html5lib==1.1",
+    "pyperformance": "pyperformance==1.14.0",
+}
+KERNELS = "richards nbody raytrace chaos go async_tree generators".split()
+WORKLOADS = [*KERNELS, *"json_python exceptions c_calls sqlglot_library html5lib_library".split()]
+NEEDS = {"sqlglot_library": "sqlglot", "html5lib_library": "html5lib", **dict.fromkeys(KERNELS, "pyperformance")}
 
 
 def skipped(what, why):
@@ -78,13 +86,30 @@ def build_empty(folder):
 
 def contenders(folder):
     """Name → command line before the script. `{out}` is a fresh folder."""
-    found = {"bare": [PYTHON], "dashcam": [VENV / "bin" / "dashcam", "record", "-o", "{out}/x.db"]}
+    record = [VENV / "bin" / "dashcam", "record", "-o", "{out}/x.db"]
+    found = {"bare": [PYTHON], "dashcam": record, "direct": [*record, "--events", "direct"]}
     if build_empty(folder):
-        found["empty callbacks"] = [PYTHON, HERE / "empty.py", folder]
+        found["empty control"] = [PYTHON, HERE / "empty.py", folder, "control"]
+        found["empty all"] = [PYTHON, HERE / "empty.py", folder, "all"]
     if installed("viztracer"):
         found["viztracer"] = [VENV / "bin" / "viztracer", "--quiet", "--tracer_entries", "10000000",
                               "-o", "{out}/result.json"]  # fmt: skip
     return found
+
+
+def path_of(workload):
+    return (folder_of_kernels() if workload in KERNELS else HERE / "workloads") / f"{workload}.py"
+
+
+def folder_of_kernels():
+    return ROOT / "build" / "bench-workloads"
+
+
+def make_kernels():
+    """Workloads out of pyperformance's own files, which are not ours to keep."""
+    folder = folder_of_kernels()
+    subprocess.run([PYTHON, HERE / "kernels.py", folder], check=True)
+    shutil.copy(HERE / "workloads" / "contract.py", folder)
 
 
 def run(command, workload, scale, measure_database=False):
@@ -94,7 +119,7 @@ def run(command, workload, scale, measure_database=False):
     command = [str(part).format(out=out) for part in command]
     begun = time.perf_counter()
     done = subprocess.run(
-        [*command, HERE / "workloads" / f"{workload}.py"],
+        [*command, path_of(workload)],
         env=environment, cwd=out, stdin=subprocess.DEVNULL, capture_output=True, text=True,
     )  # fmt: skip
     result = {"wall": time.perf_counter() - begun}
@@ -130,7 +155,7 @@ def measure(commands, workload, rounds, scale, start_up):
     runs = {name: [] for name in commands}
     for _ in range(rounds):
         for name, command in commands.items():
-            runs[name].append(run(command, workload, scale, measure_database=name == "dashcam"))
+            runs[name].append(run(command, workload, scale, measure_database=name in ("dashcam", "direct")))
             if runs[name][-1]["checksum"] != runs["bare"][0]["checksum"]:
                 raise SystemExit(f"{name} changed what {workload} computes")
     row = {"workload": workload, "bare_s": statistics.median(r["inside"] for r in runs["bare"])}
@@ -169,18 +194,22 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a tenth of the work, one round")
     parser.add_argument("--rounds", type=int, help="rounds (5; 1 with --quick)")
-    parser.add_argument("--scale", type=float, help="amount of work (1; 0.1 with --quick)")
+    parser.add_argument("--scale", type=float, help="amount of work, 1 for about a second bare (0.3; 0.03 with --quick)")
     parser.add_argument("--workloads", nargs="+", choices=WORKLOADS, default=WORKLOADS)
-    parser.add_argument("--only", nargs="+", help="contenders besides bare and dashcam (default: all)")
+    parser.add_argument("--only", nargs="*", help="contenders besides bare and dashcam (default: all)")
     parser.add_argument("--output", type=Path, default=ROOT / "bench.json")
     options = parser.parse_args()
     rounds = options.rounds or (1 if options.quick else 5)
-    scale = options.scale or (0.1 if options.quick else 1)
+    scale = options.scale or (0.03 if options.quick else 0.3)
     prepare()
-    workloads = list(options.workloads)
-    if "sqlglot_library" in workloads and not installed("sqlglot"):
-        skipped("sqlglot_library", "sqlglot is not installed")
-        workloads.remove("sqlglot_library")
+    workloads = []
+    for workload in options.workloads:
+        if (needs := NEEDS.get(workload)) and not installed(needs):
+            skipped(workload, f"{needs} is not installed")
+        else:
+            workloads.append(workload)
+    if set(workloads) & set(KERNELS):
+        make_kernels()
     folder = Path(tempfile.mkdtemp(prefix="dashcam-bench-"))
     commands = contenders(folder)
     if options.only is not None:

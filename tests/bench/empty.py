@@ -1,4 +1,5 @@
-"""empty.py FOLDER SCRIPT: runs a script with an empty native callback (FOLDER/empty.so) on every event."""
+"""empty.py FOLDER KINDS SCRIPT: runs a script with an empty native callback (FOLDER/empty.so) on every event
+(KINDS is `all`) or on those that the rest follows from (`control`)."""
 import sys
 
 sys.path.insert(0, sys.argv[1])
@@ -8,8 +9,10 @@ monitoring, events = sys.monitoring, sys.monitoring.events
 kinds = [name for name in dir(events) if name.isupper() and name != "NO_EVENTS"]
 if hasattr(events, "BRANCH_LEFT"):
     kinds.remove("BRANCH")  # deprecated there, and the same event again
-script = sys.argv[2]
-sys.argv[:] = sys.argv[2:]
+if sys.argv[2] == "control":
+    kinds = [kind for kind in kinds if kind not in ("LINE", "INSTRUCTION", "JUMP")]
+script = sys.argv[3]
+sys.argv[:] = sys.argv[3:]
 sys.path[:2] = [script.rpartition("/")[0]]
 with open(script) as file:
     code = compile(file.read(), script, "exec")

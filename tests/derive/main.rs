@@ -2,5 +2,7 @@
 //! an independent witness; here one and the same run is recorded both ways.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
+mod cpython;
+mod doctor;
 mod opcodes;
 mod verify;

@@ -14,8 +14,8 @@ pythons=$(for venv in .venv/3.*/; do "$venv/bin/python" -c 'import sys; print(sy
 echo "testing with Python $pythons"
 step "unit and integration tests" cargo test --workspace --no-fail-fast --quiet
 step "the ring, model-checked" make --no-print-directory loom
-step "the benchmark runs" .venv/default/bin/python tests/bench/bench.py --quick --only "empty callbacks" \
-    --workloads calls exceptions --output build/bench-quick.json
+step "the benchmark runs" .venv/default/bin/python tests/bench/bench.py --quick --only "empty control" \
+    --workloads richards exceptions --output build/bench-quick.json
 step "a library's own tests, recorded" .venv/default/bin/python tests/suites/suites.py markdown
 echo
 if [ "$status" = 0 ]; then

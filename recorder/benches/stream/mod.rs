@@ -4,8 +4,8 @@
 
 use dashcam_schema::EventKind;
 use dashcam_schema::record::{
-    CodeDefinition, Definition, Mode, TAG_CLOCK, TAG_CODE, TAG_DEFINE, TAG_START_SUSPENDABLE, TAG_THREAD,
-    flags, word,
+    CodeDefinition, Definition, Mode, TAG_CLOCK, TAG_CODE, TAG_DEFINE, TAG_START_SUSPENDABLE,
+    TAG_THREAD, flags, word,
 };
 use std::collections::BTreeMap;
 

@@ -27,7 +27,12 @@ fn slot(key: usize) -> usize {
 
 impl Callables {
     pub(super) fn new(hidden: HiddenTypes) -> Callables {
-        Callables { hidden, cache: vec![([0; 3], 0); CACHE].into(), numbers: FxHashMap::default(), is_python: false }
+        Callables {
+            hidden,
+            cache: vec![([0; 3], 0); CACHE].into(),
+            numbers: FxHashMap::default(),
+            is_python: false,
+        }
     }
 
     /// Whether the callable asked for last is a function or method written in Python.

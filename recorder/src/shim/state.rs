@@ -418,8 +418,7 @@ impl State {
         if enters(kind) {
             let caller = frames.caller_of_entered(code.address());
             is_called = caller.is_some_and(|caller| {
-                caller.code == self.call.0
-                    && caller.unit.wrapping_sub(self.call.1) < CALL_UNITS
+                caller.code == self.call.0 && caller.unit.wrapping_sub(self.call.1) < CALL_UNITS
             });
             self.put_callers(words, &frames, caller);
         }

@@ -5,8 +5,8 @@ use super::chunker::{Bad, Chunker};
 use crate::ring;
 use dashcam_schema::EventKind;
 use dashcam_schema::record::{
-    DEFINITION_BYTES_MAX, Definition, TAG_AT, TAG_CALLER, TAG_CLOCK, TAG_CODE, TAG_DEFINE, TAG_RUNNING,
-    TAG_START_SUSPENDABLE, TAG_THREAD, TAG_WIDE_PLACE, event_words, payload, tag,
+    DEFINITION_BYTES_MAX, Definition, TAG_AT, TAG_CALLER, TAG_CLOCK, TAG_CODE, TAG_DEFINE,
+    TAG_RUNNING, TAG_START_SUSPENDABLE, TAG_THREAD, TAG_WIDE_PLACE, event_words, payload, tag,
 };
 
 /// Takes in all whole records `words` begin with and says how many words they were. What is left

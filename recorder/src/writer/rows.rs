@@ -183,10 +183,7 @@ impl Rows {
             &code.line_table,
             &code.bytecode,
             &code.exception_table,
-            code_xxh3(
-                code.first_line,
-                [&code.line_table, &code.bytecode, &code.exception_table],
-            ),
+            code_xxh3(code.first_line, [&code.line_table, &code.bytecode, &code.exception_table]),
         ))?;
         self.codes.push(Code { id: tx.last_insert_rowid(), file: index });
         Ok(())

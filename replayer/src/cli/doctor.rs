@@ -85,7 +85,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
         find("quirk", true, quirk);
     }
 
-    let tools: Vec<&str> = probe["tools"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let tools: Vec<&str> =
+        probe["tools"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     find(
         "tool ids",
         tools.len() < 6,
@@ -98,7 +99,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
         "INSTRUCTION",
         true,
         match probe["loses_instructions"].as_bool() {
-            Some(true) => "taken away from a tool when another starts; derived events are not".to_owned(),
+            Some(true) => {
+                "taken away from a tool when another starts; derived events are not".to_owned()
+            }
             Some(false) => "left alone when another tool starts".to_owned(),
             None => "not tried: no two tool ids are free".to_owned(),
         },
@@ -108,7 +111,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
     }
     let jit = text("jit");
     let is_on = jit == "on";
-    let words = if is_on { "on: not tried with recording; PYTHON_JIT=0 turns it off" } else { &jit };
+    let words =
+        if is_on { "on: not tried with recording; PYTHON_JIT=0 turns it off" } else { &jit };
     find("JIT", !is_on, words.to_owned());
     let has_gil = probe["gil"].as_bool() != Some(false);
     let words = if has_gil { "on" } else { "off: free-threaded Python is not supported" };
@@ -119,8 +123,12 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
         true,
         match probe["ptrace_scope"].as_str() {
             None | Some("0") => "any process of yours may be attached to".to_owned(),
-            Some("1") => "only children may be attached to (kernel.yama.ptrace_scope = 1)".to_owned(),
-            Some(scope) => format!("no process may be attached to (kernel.yama.ptrace_scope = {scope})"),
+            Some("1") => {
+                "only children may be attached to (kernel.yama.ptrace_scope = 1)".to_owned()
+            }
+            Some(scope) => {
+                format!("no process may be attached to (kernel.yama.ptrace_scope = {scope})")
+            }
         },
     );
     print(args.format, &findings)?;

@@ -295,7 +295,8 @@ impl Chunk {
             Source::Stored(bytes) => bytes.len(),
             Source::Derived(columns) => {
                 columns.kinds.len() * 5
-                    + (columns.targets.len() + columns.callables.len() + columns.exceptions.len()) * 4
+                    + (columns.targets.len() + columns.callables.len() + columns.exceptions.len())
+                        * 4
                     + (columns.times.len() + columns.resumed.len() + columns.runs.len()) * 8
             }
         };

@@ -91,12 +91,7 @@ static V3_12: Table = table(
         (5, EndSend),
         (54, EndAsyncFor),
     ],
-    &[
-        (1, &[25, 60, 92, 93, 107, 122, 123, 141]),
-        (3, &[171]),
-        (4, &[95, 116]),
-        (9, &[106]),
-    ],
+    &[(1, &[25, 60, 92, 93, 107, 122, 123, 141]), (3, &[171]), (4, &[95, 116]), (9, &[106])],
 );
 
 static V3_13: Table = table(
@@ -191,9 +186,9 @@ impl Version {
                 "a line with an inlined call may be reported again after the call",
                 "CALL is not reported for f(*args) of a Python function",
             ],
-            Version::V3_13 => &[
-                "RAISE is reported at the last unit of an instruction, or before it after a call",
-            ],
+            Version::V3_13 => {
+                &["RAISE is reported at the last unit of an instruction, or before it after a call"]
+            }
             Version::V3_14 => &[
                 "RAISE is reported at the last unit of an instruction, or before it after a call",
                 "branches not taken and the ends of loops are reported by instructions of their own",

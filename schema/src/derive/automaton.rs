@@ -173,12 +173,7 @@ impl Automaton {
     }
 
     #[cold]
-    fn find_slowly(
-        &mut self,
-        codes: &(impl Codes + ?Sized),
-        from: NodeId,
-        step: &Step,
-    ) -> EdgeId {
+    fn find_slowly(&mut self, codes: &(impl Codes + ?Sized), from: NodeId, step: &Step) -> EdgeId {
         if let Some(found) = self.by_step.get(&(from, *step)) {
             return *found;
         }

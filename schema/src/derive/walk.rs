@@ -141,13 +141,9 @@ impl<'a> Walker<'a> {
             }
             Op::YieldValue | Op::Return => Err(Desync("the end of a frame was passed")),
             Op::RaiseVarargs | Op::Reraise => Err(Desync("a raise was passed")),
-            Op::Call | Op::CallKw if called == Called::Nothing => {
-                Err(Desync("a CALL was passed"))
-            }
+            Op::Call | Op::CallKw if called == Called::Nothing => Err(Desync("a CALL was passed")),
             // 3.12 does not report it when the callable is a Python function.
-            Op::CallFunctionEx
-                if called == Called::Nothing && self.version() > Version::V3_12 =>
-            {
+            Op::CallFunctionEx if called == Called::Nothing && self.version() > Version::V3_12 => {
                 Err(Desync("a CALL was passed"))
             }
             _ => self.leave(next),

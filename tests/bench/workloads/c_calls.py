@@ -1,23 +1,32 @@
-"""Builtins and their methods, called from a loop."""
+"""C-call heavy: len/append/isinstance/dict.get/str methods/min/abs."""
 from contract import run
 
 
 def kernel(n):
     out = []
-    table = {"a": 1, "b": 2}
-    text = "hello world"
-    total = 0
+    d = {"a": 1, "b": 2}
+    s = "hello world"
+    tot = 0
     for i in range(n):
         out.append(i)
         if isinstance(i, int):
-            total += len(out)
-        total += table.get("a", 0) + abs(-i)
-        if text.startswith("hello"):
-            total += ord(text[i % 11])
-        total += min(i, 7) + (hash(i) & 1)
+            tot += len(out)
+        tot += d.get("a", 0)
+        tot += abs(-i)
+        if s.startswith("hello"):
+            tot += ord(s[i % 11])
+        tot += min(i, 7)
         if len(out) > 1000:
             out.clear()
-    return total
+        tot += hash(i) & 1
+    return tot
 
 
-run(kernel, 450_000)
+def work(n):
+    tot = 0
+    for _ in range(n):
+        tot += kernel(1000)
+    return tot
+
+
+run(work, 2500)

@@ -1,4 +1,4 @@
-"""What every workload promises: W_SCALE scales it (1 is about a third of a second untraced), the seconds
+"""What every workload promises: W_SCALE scales it (1 is about a second untraced), the seconds
 spent in the kernel go to the file W_TIME names, and a checksum goes to standard output."""
 import os
 import time

@@ -1,51 +1,60 @@
-"""Exceptions raised, caught, passed on, replaced, and the common ones from C."""
+"""Exception-heavy: raise / except / finally / re-raise / chained."""
 from contract import run
 
 
-class Refused(Exception):
-    def __init__(self, number):
-        super().__init__(number)
-        self.number = number
+class MyErr(Exception):
+    def __init__(self, n):
+        super().__init__(n)
+        self.n = n
 
 
 def leaf(i):
     if i % 3 == 0:
-        raise Refused(i)
+        raise MyErr(i)
     if i % 3 == 1:
-        return int("x")
+        raise ValueError("bad %d" % i)
     return {}["missing"]
 
 
 def middle(i):
     try:
         return leaf(i)
-    except Refused:
+    except MyErr:
         raise
-    except ValueError as error:
-        raise LookupError(i) from error
+    except ValueError as e:
+        raise KeyError(i) from e
     finally:
         i += 1
 
 
 def outer(i):
-    total = 0
+    acc = 0
     try:
         middle(i)
-    except Refused as error:
-        total += error.number & 3
-    except LookupError as error:
-        total += 1 if error.__cause__ else 2
+    except MyErr as e:
+        acc += e.n & 3
+    except KeyError as e:
+        acc += 1 if e.__cause__ is not None else 2
+    else:
+        acc += 100
     finally:
-        total += 1
+        acc += 1
+    try:
+        int("x")
+    except (TypeError, ValueError):
+        acc += 1
     try:
         next(iter(()))
     except StopIteration:
-        total += 1
-    return total
+        acc += 1
+    return acc
 
 
-def kernel(n):
-    return sum(outer(i) for i in range(n))
+def work(n):
+    tot = 0
+    for i in range(n):
+        tot += outer(i)
+    return tot
 
 
-run(kernel, 130_000)
+run(work, 260000)

@@ -74,9 +74,8 @@ impl Derivation {
         let lines = LineTable::decode(&code.line_table, code.first_line);
         let known = !code.bytecode.is_empty();
         let version = self.version;
-        self.codes.push(
-            known.then(|| Code::new(version, &code.bytecode, &code.exception_table, &lines)),
-        );
+        self.codes
+            .push(known.then(|| Code::new(version, &code.bytecode, &code.exception_table, &lines)));
     }
 
     pub(super) fn caller(&mut self, unit: u32, code: u32) {
@@ -247,6 +246,10 @@ impl Chunker {
             self.underived(id);
         }
         if seen != derived {
+            if is_without_instructions(&seen, &derived) {
+                self.lose(LossKind::InstructionsTaken, 1, String::new());
+                return place;
+            }
             let what = difference(code, &seen, &derived, &edge.step);
             self.lose(LossKind::DerivedDiffers, 1, what);
         }
@@ -325,6 +328,12 @@ impl Chunker {
             None => self.columns.resumed.push(call),
         }
     }
+}
+
+/// Whether INSTRUCTION events are all that is missing from what was recorded.
+fn is_without_instructions(seen: &[Derived], derived: &[Derived]) -> bool {
+    let is_other = |event: &&Derived| event.kind != EventKind::INSTRUCTION.number();
+    seen.iter().all(|event| is_other(&event)) && derived.iter().filter(is_other).eq(seen)
 }
 
 /// Where two runs of events part, in words.

@@ -1,8 +1,8 @@
 //! Events, a method per form. The caller has checked `is_full` and `has_context`.
 
 use super::{Bad, Chunker};
-use dashcam_schema::bytecode::code::NO_UNIT;
 use dashcam_schema::EventKind;
+use dashcam_schema::bytecode::code::NO_UNIT;
 use dashcam_schema::calls::Event;
 use dashcam_schema::record::{payload, tag};
 

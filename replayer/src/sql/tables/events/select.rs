@@ -307,7 +307,6 @@ impl Events<'_> {
 
 /// Whether any unit is on one of these lines.
 fn has_any(table: &LineTable, lines: &IntSet) -> bool {
-    (0..table.by_unit().len() as u32).any(|unit| {
-        table.line(unit).is_some_and(|line| lines.contains(line.into()))
-    })
+    (0..table.by_unit().len() as u32)
+        .any(|unit| table.line(unit).is_some_and(|line| lines.contains(line.into())))
 }

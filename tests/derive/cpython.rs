@@ -1,0 +1,41 @@
+//! CPython's own tests of what sends control about, each recorded both ways in one run.
+
+use crate::verify::DIFFERENCES;
+use dashcam_tests::{Python, Recording, shell_status};
+
+/// Modules of `test`. Not in here: test_sys_settrace, whose tests set `f_lineno`, a jump no event
+/// tells of.
+const MODULES: &[&str] = &[
+    "test.test_generators",
+    "test.test_exceptions",
+    "test.test_coroutines",
+    "test.test_asyncgen",
+    "test.test_with",
+    "test.test_patma",
+    "test.test_contextlib",
+];
+
+#[test]
+fn cpythons_own() {
+    for python in Python::all() {
+        if python.eval("__import__('importlib.util').util.find_spec('test.test_with') is None")
+            != "False"
+        {
+            println!("SKIPPED: {python} has no tests of its own");
+            continue;
+        }
+        for module in MODULES {
+            let what = ["--events", "verify", "-m", "unittest", "-q", module];
+            let recording = Recording::new(&python, what);
+            assert_eq!(
+                shell_status(&recording.output),
+                0,
+                "{python} {module}: {}",
+                recording.said()
+            );
+            assert!(recording.number("select event_count from runs") > 50_000);
+            let found = recording.text(DIFFERENCES);
+            assert!(found.is_empty(), "{python}, {module}: {found}");
+        }
+    }
+}
