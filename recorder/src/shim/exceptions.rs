@@ -19,9 +19,16 @@ pub(super) struct Exceptions {
     count: u32,
     /// Address of the exception of the last PY_THROW: the RAISE that follows is not a new one.
     thrown: usize,
+    /// Number of a StopIteration without a value, which one that ends a generator may share: nothing
+    /// comes of it, and generators end often.
+    bare_stop: Option<u32>,
     plain_str: [usize; 3],
     os_error_str: usize,
 }
+
+/// So many exceptions after it was defined, a shared one is defined again: the recorder does not
+/// keep them for ever.
+const SHARED_FOR: u32 = 1 << 14;
 
 /// An exception to be defined.
 pub(super) struct New<'a> {
@@ -50,6 +57,7 @@ impl Exceptions {
             type_cache: FxHashMap::default(),
             count: 0,
             thrown: 0,
+            bare_stop: None,
             plain_str: ffi::plain_str_slots(),
             os_error_str: ffi::os_error_str_slot(),
         }
@@ -78,6 +86,16 @@ impl Exceptions {
             && *known_class == class.address()
         {
             return Ok(*number);
+        }
+        let is_bare_stop = kind == EventKind::STOP_ITERATION && exception.is_bare_stop();
+        if is_bare_stop
+            && let Some(number) = self.bare_stop
+            && self.count - number < SHARED_FOR
+        {
+            return Ok(number);
+        }
+        if is_bare_stop {
+            self.bare_stop = Some(self.count);
         }
         if self.by_address.len() >= REMEMBERED {
             self.by_address.clear();

@@ -500,6 +500,14 @@ impl<'a> Obj<'a> {
         self.field(EXCEPTION_ARGS)
     }
 
+    /// Whether it is exactly a StopIteration, without a value.
+    pub(super) fn is_bare_stop(self) -> bool {
+        // SAFETY: a static of the interpreter.
+        let class = unsafe { pyo3::ffi::PyExc_StopIteration };
+        self.class().address() == class as usize
+            && self.exception_args().and_then(Obj::tuple_items).is_some_and(|args| args.is_empty())
+    }
+
     /// For an exception: whether it was raised just here and now, having travelled no further.
     #[inline]
     pub(super) fn is_freshly_raised(self) -> bool {
