@@ -8,6 +8,7 @@
 mod derive;
 mod events;
 mod others;
+mod patterns;
 
 use super::clock::Clock;
 use super::exceptions::Exceptions;

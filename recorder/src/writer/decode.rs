@@ -20,14 +20,38 @@ pub(super) fn decode(
     clock: ring::Clock,
 ) -> Result<usize, (usize, Bad)> {
     let mut at = 0;
+    // Where the words that belong to the next event begin, if they all are in `words`.
+    let mut group = None;
     while at < words.len() {
         if chunker.is_full() {
             chunker.seal();
         }
+        let leaves_out = chunker.leaves_out();
+        if leaves_out {
+            let taken = chunker.repeated(&words[at..]);
+            if taken > 0 {
+                at += taken;
+                group = Some(at);
+                continue;
+            }
+        }
+        let first = tag(words[at]);
         match record(&words[at..], chunker, clock) {
             Ok(0) => break,
             Ok(taken) => at += taken,
             Err(bad) => return Err((at, bad)),
+        }
+        if leaves_out {
+            group = match first {
+                TAG_CODE | TAG_CALLER | TAG_AT => group,
+                0..=TAG_START_SUSPENDABLE => {
+                    if let Some(begin) = group {
+                        chunker.learn(&words[begin..at]);
+                    }
+                    Some(at)
+                }
+                _ => None,
+            };
         }
     }
     Ok(at)

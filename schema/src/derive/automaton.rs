@@ -148,6 +148,18 @@ impl Automaton {
         self.edges.is_empty()
     }
 
+    /// The first edge from a node.
+    #[inline(always)]
+    pub fn first(&self, node: NodeId) -> Option<EdgeId> {
+        Some(self.nodes[node as usize].first).filter(|id| *id != NO_EDGE)
+    }
+
+    /// The next edge from the same node, among the first few.
+    #[inline(always)]
+    pub fn next(&self, edge: EdgeId) -> Option<EdgeId> {
+        Some(self.edges[edge as usize].next).filter(|id| *id != NO_EDGE)
+    }
+
     /// The edge's events: kinds, places, and targets of those that have one.
     #[inline(always)]
     pub fn events(&self, edge: &Edge) -> (&[u8], &[u32], &[u32]) {

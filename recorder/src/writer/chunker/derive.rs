@@ -2,6 +2,7 @@
 //! [`dashcam_schema::derive`].
 
 use super::super::outlet::{EdgeCount, EdgeEvents};
+use super::patterns::Pattern;
 use super::{Bad, Chunker};
 use dashcam_schema::EventKind;
 use dashcam_schema::bytecode::code::{Code, NO_UNIT};
@@ -23,8 +24,12 @@ pub(super) const TIME_SHIFT: u32 = 4;
 pub(super) struct Derivation {
     version: Version,
     codes: Vec<Option<Code>>,
-    automaton: Automaton,
-    stacks: Stacks,
+    pub(super) automaton: Automaton,
+    pub(super) stacks: Stacks,
+    /// By edge.
+    pub(super) patterns: Vec<Pattern>,
+    /// The edge gone over last.
+    pub(super) last_edge: EdgeId,
     numbering: Numbering,
     pub(super) control: Control,
     /// Tokens before the current thread's.
@@ -52,6 +57,8 @@ impl Derivation {
             codes: Vec::new(),
             automaton: Automaton::default(),
             stacks: Stacks::default(),
+            patterns: Vec::new(),
+            last_edge: 0,
             numbering: Numbering::default(),
             control: Control::default(),
             switched_at: 0,
@@ -68,6 +75,12 @@ impl Derivation {
     /// Whether events that follow are left out.
     pub(super) fn leaves_out(&self) -> bool {
         self.verify.is_none()
+    }
+
+    /// Whether nothing that belongs to the event to come was taken in yet.
+    #[inline(always)]
+    pub(super) fn is_between_events(&self) -> bool {
+        self.callers.is_empty() && self.at.is_none()
     }
 
     pub(super) fn define(&mut self, code: &CodeDefinition) {
@@ -173,11 +186,19 @@ impl Chunker {
             return (self.compare(kind, place, with), 0);
         }
         let id = derivation.find(kind, self.code, place, with);
+        derivation.last_edge = id;
         let events = derivation.automaton.edge(id).events as usize;
         if self.len + events > EVENTS_MAX {
             self.seal();
         }
-        let Some(derivation) = &mut self.derivation else { return (place, 0) };
+        (self.go(id), id)
+    }
+
+    /// Goes over an edge, for which there is room: all but its last event are in the chunk. Says
+    /// the place of that one.
+    #[inline(always)]
+    pub(super) fn go(&mut self, id: EdgeId) -> u32 {
+        let Some(derivation) = &mut self.derivation else { return 0 };
         let Derivation { automaton, stacks, numbering, control, touched, unsettled, .. } =
             &mut **derivation;
         let edge = automaton.edge(id);
@@ -186,15 +207,15 @@ impl Chunker {
         }
         stacks.apply(edge, automaton);
         let (place, is_desync) = (edge.place, edge.is_desync);
-        if events > 1 {
+        if edge.events > 1 {
             let (kind, place) = edge.before;
             *unsettled = Some((edge.code, kind, place));
-            self.len += events - 1;
+            self.len += edge.events as usize - 1;
         }
         if is_desync {
             self.underived(id);
         }
-        (place, id)
+        place
     }
 
     #[cold]

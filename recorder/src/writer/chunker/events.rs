@@ -4,6 +4,7 @@ use super::{Bad, Chunker};
 use dashcam_schema::EventKind;
 use dashcam_schema::bytecode::code::NO_UNIT;
 use dashcam_schema::calls::Event;
+use dashcam_schema::derive::automaton::EdgeId;
 use dashcam_schema::record::{payload, tag};
 
 impl Chunker {
@@ -39,7 +40,7 @@ impl Chunker {
     }
 
     #[inline(always)]
-    fn push(&mut self, kind: u8, place: u32) {
+    pub(super) fn push(&mut self, kind: u8, place: u32) {
         match self.derivation.as_mut().filter(|d| d.leaves_out()) {
             Some(derivation) => derivation.unsettled = Some((self.code, kind, place)),
             None => {
@@ -190,6 +191,20 @@ impl Chunker {
             self.name_exception(exception);
         }
         self.advance(ticks);
+        self.resume_call(kind, place, exception, frame, edge);
+        Ok(())
+    }
+
+    /// The rest of it, once the way there is in the chunk.
+    #[inline(always)]
+    pub(super) fn resume_call(
+        &mut self,
+        kind: EventKind,
+        place: u32,
+        exception: Option<u32>,
+        frame: u64,
+        edge: EdgeId,
+    ) {
         let resumed = match self.watch.suspended.resume(frame, self.code, self.chunk, &self.calls) {
             Some((id, new)) => {
                 if let Some(call) = new {
@@ -208,11 +223,10 @@ impl Chunker {
         };
         self.put_resumed(edge, resumed);
         self.apply(kind, place, exception.unwrap_or(0), resumed, frame);
-        Ok(())
     }
 
     #[inline]
-    fn apply(&mut self, kind: EventKind, place: u32, exception: u32, resumed: u64, frame: u64) {
+    pub(super) fn apply(&mut self, kind: EventKind, place: u32, exception: u32, resumed: u64, frame: u64) {
         self.settle();
         let event = Event {
             seq: self.next_seq(),
