@@ -3,7 +3,7 @@
 use dashcam_tests::{Python, Recording, program, tests_path};
 
 /// Losses that say that rules and events differ.
-pub const DIFFERENCES: &str = "select kind, count, detail from losses
+pub(crate) const DIFFERENCES: &str = "select kind, count, detail from losses
     where kind in ('underived', 'derived_differs', 'bad_record', 'callback_failed')";
 
 #[test]

@@ -47,7 +47,7 @@ pub(super) enum Source {
     /// The chunk's bytes: each column by itself.
     Stored(Vec<u8>),
     /// Derived, all at once.
-    Derived(Columns),
+    Derived(Box<Columns>),
 }
 
 /// One method per column: decodes it the first time, and fails each time if it is damaged.
@@ -269,7 +269,7 @@ impl Chunk {
             Source::Stored(bytes) => {
                 Cow::Owned(chunk::open(bytes).and_then(|o| o.columns()).map_err(|e| self.error(e))?)
             }
-            Source::Derived(columns) => Cow::Borrowed(columns),
+            Source::Derived(columns) => Cow::Borrowed(&**columns),
         };
         columns.check().map_err(|source| self.error(source))?;
         Ok(columns)

@@ -167,7 +167,7 @@ impl Store {
         };
         let mut expanders = self.expanders.borrow_mut();
         let expander = expanders.entry(header.process_id).or_default();
-        expander.expand(&codes, control).map(Source::Derived)
+        expander.expand(&codes, control).map(|columns| Source::Derived(columns.into()))
     }
 
     fn unreadable(&self, chunk: i64, what: String) -> Error {

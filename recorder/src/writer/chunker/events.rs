@@ -226,7 +226,14 @@ impl Chunker {
     }
 
     #[inline]
-    pub(super) fn apply(&mut self, kind: EventKind, place: u32, exception: u32, resumed: u64, frame: u64) {
+    pub(super) fn apply(
+        &mut self,
+        kind: EventKind,
+        place: u32,
+        exception: u32,
+        resumed: u64,
+        frame: u64,
+    ) {
         self.settle();
         let event = Event {
             seq: self.next_seq(),
