@@ -53,12 +53,13 @@ def prepare():
     """A virtual environment with everything to be compared; what cannot be had is missing from it."""
     wheel = max((ROOT / "build" / "wheel").glob("*.whl"), key=os.path.getmtime)
     pip = [ROOT / ".venv" / "build" / "bin" / "python", "-m", "pip", "--python", PYTHON, "install", "--quiet"]
-    made_from = VENV / "made-from"
-    if not made_from.exists():
+    made_from, peers = VENV / "made-from", VENV / "peers"
+    if not peers.exists() or peers.read_text() != str(PEERS):
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", "--clear", VENV], check=True)
         for peer in PEERS.values():
             if subprocess.run([*pip, peer], stdin=subprocess.DEVNULL).returncode:
                 skipped(peer, "could not be installed")
+        peers.write_text(str(PEERS))
     stamp = f"{wheel} {wheel.stat().st_mtime_ns}"
     if not made_from.exists() or made_from.read_text() != stamp:
         subprocess.run([*pip, "--no-deps", "--force-reinstall", wheel], check=True)

@@ -114,3 +114,126 @@ fn a_damaged_column_leaves_the_others() {
     assert!(matches!(chunk.state(), Err(FormatError::Checksum { part: "state", .. })));
     assert_eq!(chunk.places().unwrap(), columns.places);
 }
+
+/// Derived recordings: what is read from a file is anything, and does no harm.
+mod control {
+    use super::*;
+    use crate::bytecode::code::{Code, NO_UNIT};
+    use crate::bytecode::lines::LineTable;
+    use crate::bytecode::opcodes::Version;
+    use crate::chunk::control::{Control, Expander, NEW, Numbering, WIDE};
+    use crate::derive::automaton::{Automaton, ROOT};
+    use crate::derive::stacks::Stacks;
+    use crate::derive::{Activation, Step};
+
+    /// `while x: f()` between a RESUME and a return, of 3.13: RESUME, LOAD_FAST x, POP_JUMP_IF_FALSE
+    /// (8 on), LOAD_FAST f, PUSH_NULL, CALL, POP_TOP, JUMP_BACKWARD (10 back), RETURN_CONST.
+    fn code() -> Code {
+        let bytes = [
+            149, 0, 85, 0, 97, 8, 0, 0, 85, 1, 34, 0, 53, 0, 0, 0, 0, 0, 0, 0, 32, 0, 77, 12, 0, 0,
+            103, 0,
+        ];
+        // One entry of a line for each eight units.
+        let lines = LineTable::decode(&[0xd7, 0, 0, 0xdd, 0, 0], 5);
+        Code::new(Version::V3_13, &bytes, &[], &lines)
+    }
+
+    fn step(kind: EventKind, place: u32, with: u32) -> Step {
+        Step { kind: kind.number(), code: 0, place, with, also: NO_UNIT }
+    }
+
+    #[test]
+    fn a_loop_comes_back_out() {
+        let codes = [Some(code())];
+        let turns = 300;
+        let mut steps = vec![step(EventKind::PY_START, 0, NO_UNIT)];
+        for _ in 0..turns {
+            steps.push(step(EventKind::BRANCH, 2, 4));
+            steps.push(step(EventKind::CALL, 6, 7));
+            steps.push(step(EventKind::C_RETURN, 6, 7));
+        }
+        steps.push(step(EventKind::BRANCH, 2, 13));
+        steps.push(step(EventKind::PY_RETURN, 13, NO_UNIT));
+
+        let (mut automaton, mut stacks) = (Automaton::default(), Stacks::default());
+        let (mut numbering, mut control) = (Numbering::default(), Control::default());
+        numbering.begin();
+        stacks.set_thread(3);
+        let mut expected = Vec::new();
+        for step in &steps {
+            let id = automaton.find(&codes[..], stacks.top(), step);
+            let edge = automaton.edge(id);
+            assert!(!edge.is_desync, "{step:?}: {:?}", automaton.desync(id));
+            numbering.put(&mut control, edge, id);
+            expected.extend_from_slice(automaton.events(edge).0);
+            control.events += edge.events;
+            let timed = EventKind::from_number(step.kind).unwrap().is_timed();
+            control.times.extend(timed.then_some(2));
+            stacks.apply(edge, &automaton);
+        }
+        assert_eq!(stacks.top(), ROOT);
+        control.time_unit = 16;
+        control.switches.push((control.tokens.len() as u32, 3));
+        assert!(control.steps.len() < 12, "a loop goes over the same few edges");
+        let new = control.tokens.iter().filter(|token| **token == NEW).count();
+        assert_eq!(new, control.steps.len());
+
+        let bytes = Sealer::new(1).unwrap().seal_control(&control).unwrap();
+        assert!(bytes.len() < 2000, "{} bytes", bytes.len());
+        let read = open(&bytes).unwrap().control().unwrap();
+        assert_eq!(read.tokens, control.tokens);
+        let columns = Expander::default().expand(&codes[..], read).unwrap();
+        columns.check().unwrap();
+        assert_eq!(columns.kinds, expected);
+        assert_eq!(columns.times, vec![32; 2 * turns + 2]);
+        assert_eq!(columns.callables, vec![7; 2 * turns]);
+        let jumps = columns.kinds.iter().filter(|kind| **kind == EventKind::JUMP.number()).count();
+        assert_eq!(jumps, turns);
+    }
+
+    fn any_step() -> impl Strategy<Value = Step> {
+        let place = prop_oneof![0u32..16, any::<u32>()];
+        (0..EventKind::LIMIT, 0u32..4, place.clone(), place.clone(), place)
+            .prop_map(|(kind, code, place, with, also)| Step { kind, code, place, with, also })
+    }
+
+    fn any_activation() -> impl Strategy<Value = Activation> {
+        let place = prop_oneof![0u32..16, any::<u32>()];
+        (0u32..3, place.clone(), place, any::<[bool; 3]>()).prop_map(
+            |(code, at, previous, flags)| {
+                let [in_progress, raising, thrown] = flags;
+                Activation { in_progress, raising, thrown, ..Activation::new(code, at, previous) }
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn anything_is_expanded_or_refused(
+            tokens in proptest::collection::vec(prop_oneof![Just(NEW), Just(WIDE), 0u8..3], 0..60),
+            steps in proptest::collection::vec(any_step(), 0..60),
+            walk in proptest::collection::vec(any_activation(), 0..4),
+            events in 0u32..500,
+        ) {
+            let codes = [Some(code()), None, Some(code())];
+            let control = Control {
+                events,
+                switches: vec![(tokens.len() as u32, 1)],
+                wide: vec![0; tokens.len()],
+                resumed: vec![5; tokens.len()],
+                walks: vec![(1, walk)],
+                tokens,
+                steps,
+                ..Control::default()
+            };
+            let mut expander = Expander::default();
+            for _ in 0..2 {
+                if let Ok(columns) = expander.expand(&codes[..], control.clone()) {
+                    prop_assert_eq!(columns.kinds.len(), events as usize);
+                    let total: u32 = columns.runs.iter().map(|run| run.events).sum();
+                    prop_assert_eq!(total, events);
+                }
+            }
+        }
+    }
+}
