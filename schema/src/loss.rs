@@ -58,6 +58,7 @@ losses! {
     StoreFailed "store_failed" Error "chunks" "Chunks could not be written to the database."
     Desync "desync" Loss "calls" "The call stack did not fit an event; calls were closed to resynchronise."
     Underived "underived" Loss "events" "The rules by which events follow from others did not cover an event; events before it may be missing."
+    Traced "traced" Info "times" "A trace function was in use; where a debugger jumps (sets f_lineno), events derived up to the next recorded one may not be what happened."
     DerivedDiffers "derived_differs" Error "events" "Events that were recorded are not those that follow from the others (--events verify)."
     InstructionsTaken "instructions_taken" Info "stretches" "Another tool started and CPython dropped our INSTRUCTION events; the events that follow from the others have them (--events verify)."
     SourceUnread "source_unread" Info "files" "Source files that could not be read."

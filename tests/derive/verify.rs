@@ -25,3 +25,13 @@ fn every_program() {
         }
     }
 }
+
+/// A debugger that jumps sets `f_lineno`, which is no event: that it may have is a row.
+#[test]
+fn a_trace_function_is_said() {
+    let code = "import sys\nsys.settrace(lambda *a: None)\ndef f(): pass\nf()";
+    for python in Python::all() {
+        let recording = Recording::new(&python, ["-c", code]);
+        recording.check("select kind, severity, count from losses", "traced info 1");
+    }
+}

@@ -955,6 +955,17 @@ impl Frames {
         }
     }
 
+    /// Whether the running thread has a trace function.
+    pub(super) fn is_traced(&self) -> bool {
+        /// From the pointer that leads to the running frame; `c_profilefunc` lies between.
+        const TRACE_FUNCTION: usize = 16;
+        // SAFETY: within the thread state, right behind what `find` saw there.
+        let function = unsafe {
+            PyThreadState_Get().byte_add(self.finder.offset + TRACE_FUNCTION).cast::<usize>().read()
+        };
+        function != 0
+    }
+
     /// What the instruction that the frame stands at tells.
     #[inline(always)]
     pub(super) fn stand(&self, frame: Frame) -> Stand {

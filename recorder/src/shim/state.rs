@@ -60,6 +60,8 @@ pub(super) struct State {
     finder: Option<FrameFinder>,
     /// For modes whose records say where frames stand.
     frames: Option<Frames>,
+    /// It was said that a trace function is in use.
+    told_traced: bool,
     callables: Callables,
     exceptions: Exceptions,
 
@@ -127,6 +129,7 @@ impl State {
             last_ticks: 0,
             finder,
             frames: None,
+            told_traced: false,
             callables: Callables::new(hidden),
             exceptions: Exceptions::new(),
             recording: false,
@@ -289,6 +292,11 @@ impl State {
         }
         if self.watcher.is_none() {
             code.keep();
+        }
+        // A debugger brings code of its own, so asking now and then is enough.
+        if !self.told_traced && self.frames.is_some_and(|frames| frames.is_traced()) {
+            self.told_traced = true;
+            self.lose(LossKind::Traced, 1, "");
         }
         let definition = code::describe(code);
         let module = ffi::current_globals()

@@ -294,6 +294,10 @@ impl<'a> Walker<'a> {
                 self.activation.raising = true;
                 self.activation.fault = place;
             }
+            EventKind::EXCEPTION_HANDLED | EventKind::PY_UNWIND if !self.activation.raising => {
+                // A trace function's, for example.
+                return Err(Desync("an exception that nothing raised"));
+            }
             EventKind::EXCEPTION_HANDLED => {
                 self.emit(event, place, NO_UNIT);
                 self.activation = Activation {
