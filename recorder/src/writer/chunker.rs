@@ -12,7 +12,7 @@ mod patterns;
 
 use super::clock::Clock;
 use super::exceptions::Exceptions;
-use super::outlet::{Batch, Form, LossDelta, Outlet, RawChunk};
+use super::outlet::{Batch, LossDelta, Outlet, RawChunk};
 use super::suspended::Suspended;
 use super::totals::{FunctionTotal, Totals};
 use dashcam_schema::EventKind;
@@ -201,22 +201,9 @@ impl Chunker {
         self.settle();
         let next_seq = self.next_seq();
         let chunk = (self.len > 0).then(|| {
-            let control = self.take_control();
             let mut columns = std::mem::replace(&mut self.columns, self.outlet.columns());
             columns.state.exceptions = self.exceptions.take_named();
-            let form = match control {
-                Some((mut control, counts, new_edges)) => {
-                    control.times = std::mem::take(&mut columns.times);
-                    control.exceptions = std::mem::take(&mut columns.exceptions);
-                    control.state = std::mem::take(&mut columns.state);
-                    Form::Control { control, counts, new_edges, columns }
-                }
-                None => {
-                    columns.kinds.truncate(self.len);
-                    columns.places.truncate(self.len);
-                    Form::Direct(columns)
-                }
-            };
+            let form = self.form(columns);
             RawChunk {
                 first_seq: self.first_seq,
                 event_count: self.len as u64,

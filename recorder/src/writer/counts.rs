@@ -101,6 +101,11 @@ impl Counter {
         }
     }
 
+    /// Edges are numbered from 0 again.
+    pub(super) fn forget_edges(&mut self) {
+        self.edges.clear();
+    }
+
     /// The sums of a chunk of a derived recording.
     pub(super) fn count_edges(
         &mut self,

@@ -19,6 +19,7 @@ pub(super) fn decode(
     chunker: &mut Chunker,
     clock: ring::Clock,
 ) -> Result<usize, (usize, Bad)> {
+    chunker.tidy();
     let mut at = 0;
     // Where the words that belong to the next event begin, if they all are in `words`.
     let mut group = None;

@@ -90,7 +90,10 @@ impl Encoder {
                 let codes = numbers(contexts.iter().map(|context| context.code));
                 (data, counts, threads, codes, columns)
             }
-            Form::Control { control, counts, new_edges, columns } => {
+            Form::Control { control, counts, is_renewed, new_edges, columns } => {
+                if is_renewed {
+                    self.counter.forget_edges();
+                }
                 let data = self.sealer.seal_control(&control)?;
                 let counts = self.counter.count_edges(&counts, new_edges);
                 let threads = numbers(counts.events.iter().map(|(thread, ..)| *thread));

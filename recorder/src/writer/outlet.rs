@@ -38,6 +38,8 @@ pub(super) enum Form {
     Control {
         control: Control,
         counts: Vec<EdgeCount>,
+        /// Edges are numbered from 0 again.
+        is_renewed: bool,
         /// Edges that occur for the first time, by number from where the last chunk's ended.
         new_edges: Vec<EdgeEvents>,
         /// To be used again.

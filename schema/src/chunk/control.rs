@@ -23,7 +23,7 @@ use super::{
     CONTROL, CONTROL_MAGIC, Column, Columns, Context, EVENTS_MAX, Header, OpenChunk, Run, Sealer,
     State, encoded,
 };
-use crate::derive::automaton::{Automaton, Codes, Edge, EdgeId, NodeId, ROOT};
+use crate::derive::automaton::{Automaton, Codes, EDGES_MAX, Edge, EdgeId, NodeId, ROOT};
 use crate::derive::stacks::Stacks;
 use crate::derive::{Activation, Step};
 use crate::error::FormatError;
@@ -274,6 +274,9 @@ impl Expander {
         control: Control,
     ) -> Result<Columns, FormatError> {
         let bad = |what| FormatError::invalid("chunk", 0, what);
+        if self.automaton.len() > EDGES_MAX {
+            *self = Expander::default();
+        }
         self.chunk += 1;
         self.more.clear();
         self.resumed.clear();

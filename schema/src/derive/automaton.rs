@@ -11,6 +11,7 @@ use crate::bytecode::opcodes::{Op, Version};
 use crate::chunk::EVENTS_MAX;
 use crate::event::EventKind;
 use rustc_hash::FxHashMap;
+use std::borrow::Borrow;
 use std::ops::Range;
 
 /// Index of a node.
@@ -21,6 +22,9 @@ pub type EdgeId = u32;
 /// The node below every stack: no activation.
 pub const ROOT: NodeId = 0;
 const NO_EDGE: EdgeId = u32::MAX;
+/// With more edges than this an automaton should be made anew: programs that make code objects without
+/// end would make it grow without end. An edge takes some hundred bytes.
+pub const EDGES_MAX: usize = 1 << 18;
 /// Edges of a node that are looked through one by one; more are hashed.
 const LISTED: u32 = 8;
 
@@ -30,9 +34,9 @@ pub trait Codes {
     fn code(&self, number: u32) -> Option<&Code>;
 }
 
-impl Codes for [Option<Code>] {
+impl<C: Borrow<Code>> Codes for [Option<C>] {
     fn code(&self, number: u32) -> Option<&Code> {
-        self.get(number as usize)?.as_ref()
+        self.get(number as usize)?.as_ref().map(Borrow::borrow)
     }
 }
 
@@ -80,7 +84,8 @@ pub struct Edge {
     targets: u32,
 }
 
-/// The nodes and edges of one process. Grows with what its program does, not with how long.
+/// The nodes and edges of one process. Grows with what its program does, not with how long; see
+/// [`EDGES_MAX`].
 pub struct Automaton {
     nodes: Vec<Node>,
     by_activation: FxHashMap<Activation, NodeId>,

@@ -25,6 +25,13 @@ impl Stacks {
         current.into_iter().chain(others)
     }
 
+    /// The same stacks over another automaton.
+    pub fn renew(&mut self, old: &Automaton, new: &mut Automaton) {
+        for stack in std::iter::once(&mut self.current).chain(self.others.values_mut()) {
+            stack.iter_mut().for_each(|node| *node = new.node(*old.activation(*node)));
+        }
+    }
+
     /// The events that follow are this thread's.
     pub fn set_thread(&mut self, thread: u32) {
         if thread == self.thread {

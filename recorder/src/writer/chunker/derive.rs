@@ -1,21 +1,22 @@
 //! Derived recording: instead of events, the way over the automaton's edges; see
 //! [`dashcam_schema::derive`].
 
-use super::super::outlet::{EdgeCount, EdgeEvents};
+use super::super::outlet::{EdgeCount, EdgeEvents, Form};
 use super::patterns::Pattern;
 use super::{Bad, Chunker};
 use dashcam_schema::EventKind;
 use dashcam_schema::bytecode::code::{Code, NO_UNIT};
 use dashcam_schema::bytecode::lines::LineTable;
 use dashcam_schema::bytecode::opcodes::{Op, Version};
-use dashcam_schema::chunk::EVENTS_MAX;
 use dashcam_schema::chunk::control::{Control, Numbering};
-use dashcam_schema::derive::automaton::{Automaton, EdgeId};
+use dashcam_schema::chunk::{Columns, EVENTS_MAX, code_xxh3};
+use dashcam_schema::derive::automaton::{Automaton, EDGES_MAX, EdgeId};
 use dashcam_schema::derive::stacks::Stacks;
 use dashcam_schema::derive::{Activation, Called, Derived, Step, is_derived};
 use dashcam_schema::loss::LossKind;
 use dashcam_schema::record::{CodeDefinition, Mode};
 use rustc_hash::FxHashMap;
+use std::sync::Arc;
 
 /// Times are stored in units of 2^this nanoseconds: finer than what recording an event costs.
 pub(super) const TIME_SHIFT: u32 = 4;
@@ -23,7 +24,9 @@ pub(super) const TIME_SHIFT: u32 = 4;
 /// What derivation keeps beside the chunk's columns.
 pub(super) struct Derivation {
     version: Version,
-    codes: Vec<Option<Code>>,
+    codes: Vec<Option<Arc<Code>>>,
+    /// The same by [`code_xxh3`]: code that is compiled again and again is kept once.
+    by_content: FxHashMap<i64, Arc<Code>>,
     pub(super) automaton: Automaton,
     pub(super) stacks: Stacks,
     /// By edge.
@@ -39,6 +42,8 @@ pub(super) struct Derivation {
     counted: Vec<EdgeCount>,
     /// Edges the encoder knows of.
     told: usize,
+    /// Edges are numbered from 0 again.
+    is_renewed: bool,
     /// Where callers stand, nearest first, and the frame itself; of the event to come.
     callers: Vec<(u32, u32)>,
     at: Option<u32>,
@@ -55,6 +60,7 @@ impl Derivation {
         Some(Box::new(Derivation {
             version,
             codes: Vec::new(),
+            by_content: FxHashMap::default(),
             automaton: Automaton::default(),
             stacks: Stacks::default(),
             patterns: Vec::new(),
@@ -65,6 +71,7 @@ impl Derivation {
             touched: Vec::new(),
             counted: Vec::new(),
             told: 0,
+            is_renewed: false,
             callers: Vec::new(),
             at: None,
             unsettled: None,
@@ -84,11 +91,28 @@ impl Derivation {
     }
 
     pub(super) fn define(&mut self, code: &CodeDefinition) {
-        let lines = LineTable::decode(&code.line_table, code.first_line);
-        let known = !code.bytecode.is_empty();
+        if code.bytecode.is_empty() {
+            self.codes.push(None);
+            return;
+        }
+        let parts = [&code.line_table[..], &code.bytecode, &code.exception_table];
+        let hash = code_xxh3(code.first_line, parts);
         let version = self.version;
-        self.codes
-            .push(known.then(|| Code::new(version, &code.bytecode, &code.exception_table, &lines)));
+        let known = self.by_content.entry(hash).or_insert_with(|| {
+            let lines = LineTable::decode(&code.line_table, code.first_line);
+            Arc::new(Code::new(version, &code.bytecode, &code.exception_table, &lines))
+        });
+        self.codes.push(Some(Arc::clone(known)));
+    }
+
+    /// At the beginning of a chunk: begins the automaton anew.
+    fn renew(&mut self) {
+        let old = std::mem::take(&mut self.automaton);
+        self.stacks.renew(&old, &mut self.automaton);
+        self.numbering = Numbering::default();
+        self.numbering.begin();
+        self.patterns.clear();
+        (self.told, self.last_edge, self.is_renewed) = (0, 0, true);
     }
 
     pub(super) fn caller(&mut self, unit: u32, code: u32) {
@@ -101,7 +125,7 @@ impl Derivation {
 
     /// A call that was there before the recording.
     pub(super) fn running(&mut self, code: u32, unit: u32) {
-        let known = self.codes.get(code as usize).and_then(Option::as_ref);
+        let known = self.codes.get(code as usize).and_then(Option::as_deref);
         let start = known.and_then(|code| code.unit(unit)).map_or(unit, |unit| unit.start);
         let running = Activation { called: Called::Python, ..Activation::new(code, start, unit) };
         let node = self.automaton.node(running);
@@ -139,7 +163,7 @@ impl Derivation {
             let mut may_enter = true;
             match kind {
                 EventKind::RAISE => {
-                    let known = self.codes.get(code as usize).and_then(Option::as_ref);
+                    let known = self.codes.get(code as usize).and_then(Option::as_deref);
                     let unit = known.and_then(|code| code.unit(at));
                     step.place = unit.map_or(place, |unit| unit.start);
                     let op = known.and_then(|code| code.unit(step.place)).map(|unit| unit.op);
@@ -239,7 +263,7 @@ impl Chunker {
         let keeps_jumps = derivation
             .codes
             .get(code as usize)
-            .and_then(Option::as_ref)
+            .and_then(Option::as_deref)
             .is_some_and(|code| code.has_silent_cycle);
         let target = if kind.has_target() { with } else { NO_UNIT };
         if is_derived(kind, keeps_jumps) {
@@ -316,12 +340,21 @@ impl Chunker {
         }
     }
 
-    /// The chunk's columns, and what its edges stand for.
-    pub(super) fn take_control(&mut self) -> Option<(Control, Vec<EdgeCount>, Vec<EdgeEvents>)> {
-        let derivation = self.derivation.as_mut().filter(|d| d.leaves_out())?;
+    /// What the chunk consists of: its columns, or the way control took with some of them.
+    pub(super) fn form(&mut self, mut columns: Columns) -> Form {
+        let Some(derivation) = self.derivation.as_mut().filter(|d| d.leaves_out()) else {
+            columns.kinds.truncate(self.len);
+            columns.places.truncate(self.len);
+            return Form::Direct(columns);
+        };
         derivation.end_stretch();
-        let mut control = std::mem::take(&mut derivation.control);
-        control.events = self.len as u32;
+        let control = Control {
+            events: self.len as u32,
+            times: std::mem::take(&mut columns.times),
+            exceptions: std::mem::take(&mut columns.exceptions),
+            state: std::mem::take(&mut columns.state),
+            ..std::mem::take(&mut derivation.control)
+        };
         let automaton = &derivation.automaton;
         let new = derivation.told..automaton.len();
         derivation.told = automaton.len();
@@ -336,7 +369,23 @@ impl Chunker {
                 targets: targets.into(),
             }
         });
-        Some((control, std::mem::take(&mut derivation.counted), new.collect()))
+        Form::Control {
+            control,
+            counts: std::mem::take(&mut derivation.counted),
+            is_renewed: std::mem::take(&mut derivation.is_renewed),
+            new_edges: new.collect(),
+            columns,
+        }
+    }
+
+    /// Gives up what was worked out so far, if it is too much. Not while an event is taken in.
+    pub(in crate::writer) fn tidy(&mut self) {
+        if self.derivation.as_ref().is_some_and(|d| d.automaton.len() > EDGES_MAX) {
+            self.seal();
+            if let Some(derivation) = &mut self.derivation {
+                derivation.renew();
+            }
+        }
     }
 
     /// The call that `edge` resumes, for the chunk's column of them.
