@@ -165,6 +165,14 @@ impl EventKind {
     }
 }
 
+/// Bit per kind that `has` holds for.
+pub fn kinds_that(has: impl Fn(EventKind) -> bool) -> u32 {
+    (0..EventKind::LIMIT)
+        .filter_map(EventKind::from_number)
+        .filter(|kind| has(*kind))
+        .fold(0, |mask, kind| mask | 1 << kind.number())
+}
+
 impl std::fmt::Debug for EventKind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.name() {

@@ -9,7 +9,7 @@ use dashcam_schema::FormatError;
 use dashcam_schema::chunk::{
     self, Columns, Context, ExceptionEntry, OpenChunk, Run, State, has_target,
 };
-use dashcam_schema::event::EventKind;
+use dashcam_schema::event::{EventKind, kinds_that};
 use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::path::PathBuf;
@@ -168,7 +168,7 @@ impl Chunk {
             let deltas = if count == 0 { &padded[..] } else { &deltas[..] };
             let last = deltas.len() - 1;
             let (mut now, mut next) = (chunk.first_ns()?, 0);
-            let timed = mask(EventKind::is_timed);
+            let timed = kinds_that(EventKind::is_timed);
             let times = chunk.kinds()?.iter().map(|kind| {
                 let is_timed = u64::from(timed >> kind & 1);
                 now = now.saturating_add(deltas[next.min(last)] & is_timed.wrapping_neg());
@@ -204,7 +204,7 @@ impl Chunk {
     pub fn resumed(&self) -> Result<&Vec<u64>, Error> {
         let resumed =
             self.plain(&self.resumed, |open| open.resumed(), |columns| &columns.resumed)?;
-        let mask = mask(EventKind::resumes);
+        let mask = kinds_that(EventKind::resumes);
         let wanted = self.kinds()?.iter().filter(|kind| mask >> **kind & 1 == 1).count();
         if resumed.len() == wanted {
             Ok(resumed)
@@ -244,7 +244,7 @@ impl Chunk {
         values: &[u32],
         has: fn(EventKind) -> bool,
     ) -> Result<Vec<u32>, Error> {
-        let mask = mask(has);
+        let mask = kinds_that(has);
         let mut next = 0;
         let spread = self.kinds()?.iter().map(|kind| {
             let has = mask >> kind & 1;
@@ -302,12 +302,4 @@ impl Chunk {
         };
         source + self.kinds.get().map_or(0, Vec::len) + words + longs + runs + state
     }
-}
-
-/// Bit per kind that `has` holds for.
-pub fn mask(has: impl Fn(EventKind) -> bool) -> u32 {
-    (0..EventKind::LIMIT)
-        .filter_map(EventKind::from_number)
-        .filter(|kind| has(*kind))
-        .fold(0, |mask, kind| mask | 1 << kind.number())
 }

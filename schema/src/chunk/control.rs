@@ -27,7 +27,7 @@ use crate::derive::automaton::{Automaton, Codes, EDGES_MAX, Edge, EdgeId, NodeId
 use crate::derive::stacks::Stacks;
 use crate::derive::{Activation, Step};
 use crate::error::FormatError;
-use crate::event::EventKind;
+use crate::event::{EventKind, kinds_that};
 use rustc_hash::FxHashMap;
 
 /// Token: the number is in the column of wide tokens.
@@ -303,12 +303,8 @@ impl Expander {
         let mut steps = control.steps.iter();
         let mut wide = control.wide.iter();
         let mut resumed = control.resumed.iter();
-        let mask = |has: fn(EventKind) -> bool| {
-            let kinds = (0..EventKind::LIMIT).filter_map(EventKind::from_number);
-            kinds.filter(|kind| has(*kind)).fold(0u32, |mask, kind| mask | 1 << kind.number())
-        };
-        let has_callable = mask(EventKind::has_callable);
-        let is_resuming = mask(EventKind::resumes);
+        let has_callable = kinds_that(EventKind::has_callable);
+        let is_resuming = kinds_that(EventKind::resumes);
         let mut contexts = FxHashMap::default();
         for (length, thread) in control.switches {
             stacks.set_thread(thread);

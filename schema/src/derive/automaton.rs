@@ -304,8 +304,6 @@ impl Automaton {
         let mut walker = Walker::new(code, activation, events);
         Ok(match walker.event(step)? {
             Effect::Stay(next) => Move::Stay(self.node(next)),
-            // No rule of an event that enters nothing puts a frame on top.
-            Effect::Push(..) => return Err(Desync("a frame from nowhere")),
             Effect::Pop => Move::Pop,
         })
     }
@@ -319,8 +317,8 @@ impl Automaton {
         match recovered(step) {
             Effect::Pop if is_here => Move::Pop,
             Effect::Pop => Move::ResyncPop,
-            Effect::Stay(next) | Effect::Push(next, ..) if is_here => Move::Stay(self.node(next)),
-            Effect::Stay(next) | Effect::Push(next, ..) => Move::Resync(self.node(next)),
+            Effect::Stay(next) if is_here => Move::Stay(self.node(next)),
+            Effect::Stay(next) => Move::Resync(self.node(next)),
         }
     }
 

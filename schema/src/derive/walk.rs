@@ -18,8 +18,6 @@ pub struct Desync(pub &'static str);
 pub enum Effect {
     /// The top activation goes on so.
     Stay(Activation),
-    /// So does its caller, and this one is put on top.
-    Push(Activation),
     /// The top activation is left.
     Pop,
 }

@@ -1,8 +1,8 @@
 //! Runs the call stack machine over a chunk.
 
-use crate::store::chunk::mask;
 use crate::store::{Chunk, ChunkHeader, Error, Process, Store};
 use dashcam_schema::calls::{Calls, Event, Exit, OpenCall, OpenException, Sink, Site};
+use dashcam_schema::event::kinds_that;
 use dashcam_schema::event::{EventKind, Place};
 
 /// Tells `sink` what ends in a chunk; gives back the stacks as they are at its end.
@@ -19,7 +19,7 @@ pub(super) fn replay(
     let state = chunk.state()?;
     let mut resumed = chunk.resumed()?.iter();
     let mut calls = Calls::resume_from(state.stacks.clone(), state.suspended.clone());
-    let (touches, resumes) = (mask(EventKind::touches_stack), mask(EventKind::resumes));
+    let (touches, resumes) = (kinds_that(EventKind::touches_stack), kinds_that(EventKind::resumes));
 
     let mut start = 0;
     for run in &runs.runs {

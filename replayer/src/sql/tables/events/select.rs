@@ -7,11 +7,11 @@ use crate::sql::filter::{IntSet, TextSet};
 use crate::sql::plan::Plan;
 use crate::sql::tables::candidates::{CodeFilter, CodeTest, Scope};
 use crate::sql::tables::int;
-use crate::store::chunk::mask;
 use crate::store::{Chunk, ChunkHeader, Code, Error, Process, Store};
 use dashcam_schema::bytecode::lines::LineTable;
 use dashcam_schema::chunk::Context;
 use dashcam_schema::event::EventKind;
+use dashcam_schema::event::kinds_that;
 use std::ops::Range;
 
 /// Events of a chunk, as ranges of indexes, ascending.
@@ -106,12 +106,13 @@ impl Filter {
 
     /// Bit per kind that passes in this process.
     pub(super) fn kinds(&self, process: &Process) -> u32 {
-        let mut kinds = mask(|kind| self.kinds.contains(process.kinds[kind.number() as usize]));
+        let mut kinds =
+            kinds_that(|kind| self.kinds.contains(process.kinds[kind.number() as usize]));
         if !self.callables.is_all() {
-            kinds &= mask(EventKind::has_callable);
+            kinds &= kinds_that(EventKind::has_callable);
         }
         if !self.exceptions.is_all() {
-            kinds &= mask(EventKind::has_exception);
+            kinds &= kinds_that(EventKind::has_exception);
         }
         kinds
     }
