@@ -159,6 +159,11 @@ impl EventKind {
         self.is_in(RESUMED)
     }
 
+    /// Puts a frame on the stack: a call begins or goes on.
+    pub const fn enters(self) -> bool {
+        self.0 == EventKind::PY_START.0 || self.resumes()
+    }
+
     /// Changes the call stack or the exceptions in flight (see [`crate::calls`]).
     pub const fn touches_stack(self) -> bool {
         self.is_in(STACK)

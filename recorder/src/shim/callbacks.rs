@@ -79,8 +79,7 @@ unsafe extern "C" fn event<const NUMBER: u8>(
 
     let mut words = state.begin_event();
     let mut is_called = false;
-    if kind.number() == EventKind::PY_START.number()
-        || kind.resumes()
+    if kind.enters()
         || kind.number() == EventKind::RAISE.number()
         || kind.number() == EventKind::RERAISE.number()
     {

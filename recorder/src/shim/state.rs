@@ -90,11 +90,6 @@ pub(super) struct State {
     scratch: Vec<u8>,
 }
 
-/// Whether an event of this kind begins a frame or goes on in one.
-const fn enters(kind: EventKind) -> bool {
-    kind.number() == EventKind::PY_START.number() || kind.resumes()
-}
-
 /// What it takes to leave events to be derived.
 pub(super) struct Derivation {
     pub(super) frames: Frames,
@@ -253,7 +248,7 @@ impl State {
     /// Tells of the calls the running thread was in before it was recorded.
     fn push_running_frames(&mut self, kind: EventKind) {
         let mut frames = ffi::running_frames();
-        if enters(kind) {
+        if kind.enters() {
             // The innermost begins, or goes on, with this very event.
             frames.drain(..1.min(frames.len()));
         }
@@ -423,7 +418,7 @@ impl State {
     pub(super) fn put_frames(&mut self, words: &mut Words, kind: EventKind, code: Obj<'_>) -> bool {
         let Some(frames) = self.frames else { return false };
         let mut is_called = false;
-        if enters(kind) {
+        if kind.enters() {
             let caller = frames.caller_of_entered(code.address());
             is_called = caller.is_some_and(|caller| {
                 caller.code == self.call.0 && caller.unit.wrapping_sub(self.call.1) < CALL_UNITS

@@ -267,12 +267,11 @@ impl Chunk {
     pub fn verify(&self) -> Result<Cow<'_, Columns>, Error> {
         let columns = match &self.source {
             Source::Stored(bytes) => {
-                Cow::Owned(chunk::open(bytes).and_then(|o| o.columns()).map_err(|e| self.error(e))?)
+                chunk::open(bytes).and_then(|open| open.columns()).map(Cow::Owned)
             }
-            Source::Derived(columns) => Cow::Borrowed(&**columns),
+            Source::Derived(columns) => columns.check().map(|()| Cow::Borrowed(&**columns)),
         };
-        columns.check().map_err(|source| self.error(source))?;
-        Ok(columns)
+        columns.map_err(|source| self.error(source))
     }
 
     /// Memory it takes now.

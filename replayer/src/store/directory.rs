@@ -76,7 +76,8 @@ impl Directory {
             let process = Process {
                 process_id: row.get(0)?,
                 run_id: row.get(1)?,
-                magic: row.get(2)?,
+                // A damaged number costs the derived chunks, not the file.
+                magic: row.get::<_, i64>(2).ok().and_then(|magic| magic.try_into().ok()),
                 threads: FxHashMap::default(),
                 codes: FxHashMap::default(),
                 callables: FxHashMap::default(),

@@ -358,8 +358,7 @@ fn has_target(kind: u8) -> bool {
 }
 
 fn enters(step: &Step) -> bool {
-    let kind = EventKind::from_number(step.kind);
-    matches!(kind, Some(EventKind::PY_START | EventKind::PY_RESUME | EventKind::PY_THROW))
+    EventKind::from_number(step.kind).is_some_and(EventKind::enters)
 }
 
 /// Whether this RAISE is of a new frame: an error at its RESUME, before PY_START could be reported.

@@ -14,7 +14,7 @@ use dashcam_schema::derive::automaton::{Automaton, EDGES_MAX, EdgeId};
 use dashcam_schema::derive::stacks::Stacks;
 use dashcam_schema::derive::{Activation, Called, Derived, Step, is_derived};
 use dashcam_schema::loss::LossKind;
-use dashcam_schema::record::{CodeDefinition, Mode};
+use dashcam_schema::record::{CALLERS_MAX, CodeDefinition, Mode};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
@@ -113,14 +113,6 @@ impl Derivation {
         self.numbering.begin();
         self.patterns.clear();
         (self.told, self.last_edge, self.is_renewed) = (0, 0, true);
-    }
-
-    pub(super) fn caller(&mut self, unit: u32, code: u32) {
-        self.callers.push((code, unit));
-    }
-
-    pub(super) fn at(&mut self, unit: u32) {
-        self.at = Some(unit);
     }
 
     /// A call that was there before the recording.
@@ -306,14 +298,17 @@ impl Chunker {
             return Err("a caller of an undefined code object");
         }
         if let Some(derivation) = &mut self.derivation {
-            derivation.caller(unit, code);
+            if derivation.callers.len() >= CALLERS_MAX {
+                return Err("too many callers of one event");
+            }
+            derivation.callers.push((code, unit));
         }
         Ok(())
     }
 
     pub(in crate::writer) fn at(&mut self, unit: u32) {
         if let Some(derivation) = &mut self.derivation {
-            derivation.at(unit);
+            derivation.at = Some(unit);
         }
     }
 
