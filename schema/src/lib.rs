@@ -9,6 +9,7 @@
 //! - [`tables`]: the SQL tables, each column with its type, unit and sentence;
 //! - [`bytecode`]: what follows from a code object alone, such as its lines;
 //! - [`derive`]: the events that follow from others and are not recorded;
+//! - [`value`]: what variables held, and how that is told, kept and written;
 //! - [`loss`]: every way something was not recorded;
 //! - [`version`] and [`error`]: what can be read, and what may be wrong with it.
 //!
@@ -24,6 +25,7 @@ pub mod event;
 pub mod loss;
 pub mod record;
 pub mod tables;
+pub mod value;
 pub mod version;
 
 pub use error::FormatError;

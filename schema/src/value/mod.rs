@@ -1,0 +1,258 @@
+//! Values: what variables held, as far as a recording knows.
+//!
+//! ```text
+//!  shim ── words ──▶ ring ──▶ recorder ── records ──▶ chunks of values ──▶ replayer ──▶ text, JSON
+//!        [`words`]                        [`chunk`]                          [`render`]
+//! ```
+//!
+//! A [`Value`] is a scalar or a reference to an object. What an object holds is said by an
+//! [`Object`] record, once, and again when it is looked at and holds something else. So a value met
+//! again costs a reference, and an object that two variables share is one object.
+//!
+//! Values are read and never asked: nothing here comes from running the program's code.
+
+pub mod words;
+
+/// How much of a program's values a recording holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, bincode::Encode, bincode::Decode)]
+pub enum Capture {
+    /// None.
+    #[default]
+    Flow,
+    /// Arguments, results, and exceptions.
+    Calls,
+}
+
+impl Capture {
+    /// As `--capture` and `runs.capture` spell it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Capture::Flow => "flow",
+            Capture::Calls => "calls",
+        }
+    }
+
+    /// The level with this name.
+    pub fn from_name(name: &str) -> Option<Capture> {
+        [Capture::Flow, Capture::Calls].into_iter().find(|capture| capture.name() == name)
+    }
+}
+
+/// How much of a value is kept. What is cut says so, with its real length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, bincode::Encode, bincode::Decode)]
+pub struct Limits {
+    /// Characters of a str, bytes of a bytes or bytearray.
+    pub string: u32,
+    /// Items of a container, attributes of an instance.
+    pub items: u32,
+    /// Containers within containers: 1 shows the items of a list but not of lists in it.
+    pub depth: u32,
+    /// Objects looked at for one event.
+    pub objects: u32,
+    /// Decimal digits of an int, roughly.
+    pub digits: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { string: 200, items: 50, depth: 3, objects: 50, digits: 300 }
+    }
+}
+
+/// Names whose values stay in the program, unless the user says otherwise: a variable, attribute or
+/// key of type str is one of these if it contains one, whatever the case.
+pub const REDACTED: [&str; 10] = [
+    "password",
+    "passwd",
+    "passphrase",
+    "secret",
+    "token",
+    "api_key",
+    "apikey",
+    "authorization",
+    "credential",
+    "private_key",
+];
+
+/// What a variable, item or attribute holds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Value {
+    /// Nothing: an unbound variable, an attribute that is not there.
+    Unbound,
+    None,
+    False,
+    True,
+    Ellipsis,
+    NotImplemented,
+    /// Left out: its name is one whose values must not leave the program.
+    Redacted,
+    /// Left out: it could not be read safely.
+    Unread,
+    /// An int of 64 bits; longer ones are objects.
+    Int(i64),
+    Float(f64),
+    /// A short str, as a number of the chunk's texts.
+    Str(TextNumber),
+    /// A short bytes, as a number of the chunk's texts.
+    Bytes(TextNumber),
+    /// An object whose contents were looked at then and there.
+    Object(ObjectId),
+    /// An object whose contents were not looked at: too deep, or one too many.
+    Shallow(ObjectId),
+}
+
+/// Tells an object from all others of its process, whatever addresses were used again.
+pub type ObjectId = u64;
+/// Index into a chunk's texts.
+pub type TextNumber = u32;
+/// Index into a chunk's classes.
+pub type ClassNumber = u32;
+/// Index into a chunk's shapes.
+pub type ShapeNumber = u32;
+
+/// What sort of objects a class has: decides how they are read and written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, bincode::Encode, bincode::Decode)]
+#[repr(u8)]
+pub enum Sort {
+    /// Nothing is known but class and identity.
+    Opaque,
+    Str,
+    Bytes,
+    ByteArray,
+    Int,
+    /// Items: real and imaginary part.
+    Complex,
+    List,
+    Tuple,
+    Set,
+    FrozenSet,
+    Dict,
+    /// Items, and as last pair of attributes `maxlen`.
+    Deque,
+    /// Items: start, stop, step.
+    Range,
+    Slice,
+    /// A class in Python or C without contents of its own but attributes.
+    Instance,
+    /// Items: `args`; attributes `__cause__` and `__context__` where there are such, then its own.
+    Exception,
+    /// Functions, methods, builtins: goes by a name.
+    Function,
+    /// Goes by a name.
+    Class,
+    /// Goes by a name.
+    Module,
+    /// Generators, coroutines: goes by a name.
+    Generator,
+    /// `array.array`, numpy arrays: a name tells item type and shape, items are numbers.
+    Array,
+}
+
+impl Sort {
+    /// All, by number.
+    pub const ALL: [Sort; 21] = [
+        Sort::Opaque,
+        Sort::Str,
+        Sort::Bytes,
+        Sort::ByteArray,
+        Sort::Int,
+        Sort::Complex,
+        Sort::List,
+        Sort::Tuple,
+        Sort::Set,
+        Sort::FrozenSet,
+        Sort::Dict,
+        Sort::Deque,
+        Sort::Range,
+        Sort::Slice,
+        Sort::Instance,
+        Sort::Exception,
+        Sort::Function,
+        Sort::Class,
+        Sort::Module,
+        Sort::Generator,
+        Sort::Array,
+    ];
+
+    /// The sort with this number.
+    pub fn from_number(number: u8) -> Option<Sort> {
+        Sort::ALL.get(usize::from(number)).copied()
+    }
+}
+
+/// A class of objects.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, bincode::Encode, bincode::Decode)]
+pub struct Class {
+    /// As tracebacks print it: `module.qualname`, without the module if it is `builtins` or
+    /// `__main__`.
+    pub name: String,
+    pub sort: Sort,
+    /// It is that builtin class itself, not one derived from it: objects are written as Python
+    /// writes them.
+    pub is_exact: bool,
+}
+
+/// The names of an instance's attributes, in order.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, bincode::Encode, bincode::Decode)]
+pub struct Shape {
+    pub names: Vec<String>,
+}
+
+/// What an object held when it was looked at. Each part has as many entries as were kept; the
+/// lengths are the real ones.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Object {
+    pub id: ObjectId,
+    pub class: ClassNumber,
+    /// Characters or bytes of a str, bytes, bytearray; decimal digits of a long int (`-123`,
+    /// hexadecimal with `0x` if too long to be written decimally in time); the name of what goes by
+    /// a name.
+    pub text: Option<Part<TextNumber>>,
+    /// Items of a sequence or set; for a dict, keys and values by turns, and the length counts
+    /// pairs.
+    pub items: Option<Part<Vec<Value>>>,
+    /// Attributes by the names of a shape, [`Value::Unbound`] where there is none.
+    pub attributes: Option<(ShapeNumber, Vec<Value>)>,
+}
+
+/// A part of an object and its real length: characters, bytes, items or pairs.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Part<T> {
+    pub kept: T,
+    pub length: u64,
+}
+
+/// What an event's values are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum GroupKind {
+    /// PY_START: the arguments, in the order of the code object's argument names.
+    Arguments,
+    /// PY_RETURN, PY_YIELD: the one value returned or yielded.
+    Result,
+    /// PY_RESUME: the one value sent.
+    Sent,
+    /// RAISE: the one exception.
+    Raised,
+}
+
+impl GroupKind {
+    /// All, by number.
+    pub const ALL: [GroupKind; 4] =
+        [GroupKind::Arguments, GroupKind::Result, GroupKind::Sent, GroupKind::Raised];
+
+    /// The kind with this number.
+    pub fn from_number(number: u8) -> Option<GroupKind> {
+        GroupKind::ALL.get(usize::from(number)).copied()
+    }
+}
+
+/// The values that came with one event.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Group {
+    /// Number of the event among its process's events of other kinds than LINE, JUMP and
+    /// INSTRUCTION, from 0.
+    pub ordinal: u64,
+    pub kind: GroupKind,
+    pub values: Vec<Value>,
+}

@@ -1,0 +1,84 @@
+//! The words in which the shim pushes values through a ring of their own.
+//!
+//! A record is one word of tag and payload, as in [`crate::record`], and the words its tag asks
+//! for. Addresses are two words: bits 32.. in the payload, bits 0..32 in the word after.
+//!
+//! | tag | payload | words after |
+//! |---|---|---|
+//! | [`GROUP`] | [`GroupKind`](super::GroupKind) | low 32 bits of the ordinal; number of values; the values |
+//! | [`OBJECT`] | address | address; number of the class; number of parts; the parts |
+//! | [`CLASS`] | number | [`Sort`](super::Sort), with [`EXACT`] added if it is that class itself; bytes of the name; the name |
+//! | [`SHAPE`] | number | number of names; each name: its bytes, and the name |
+//! | [`EPOCH`] | 0 | low 32 bits of the next group's ordinal; high 32 bits |
+//!
+//! Objects are told of right after the group that refers to them, and only if they hold something
+//! else than when they were told of last, or have not been since the last [`EPOCH`]. At an epoch
+//! classes and shapes are numbered from 0 again. So what lies between two epochs can be read alone.
+//!
+//! A value:
+//!
+//! | tag | payload | words after |
+//! |---|---|---|
+//! | [`CONSTANT`] | one of [`constant`] | |
+//! | [`SMALL_INT`] | 26 bits, two's complement | |
+//! | [`INT`] | 0 | low word, high word |
+//! | [`FLOAT`] | 0 | low word, high word of the IEEE 754 double |
+//! | [`STR`] | bytes of UTF-8, lone surrogates encoded alike | the text |
+//! | [`BYTES`] | bytes | the bytes |
+//! | [`REFERENCE`] | address | address |
+//! | [`SHALLOW`] | address | address |
+//!
+//! A part of an object:
+//!
+//! | tag | payload | words after |
+//! |---|---|---|
+//! | [`TEXT`] | bytes | real length, low and high word; the text |
+//! | [`DIGITS`] | digits kept | 1 if negative; real number of digits; the digits, 30 bits each, least significant first, or the most significant of them if not all were kept |
+//! | [`ITEMS`] | values kept | real length, low and high word; the values |
+//! | [`ATTRIBUTES`] | values | number of the shape; the values |
+//!
+//! Texts are padded with zero bytes to whole words.
+
+pub use crate::record::{payload, tag, word};
+
+pub const GROUP: u8 = 1;
+pub const OBJECT: u8 = 2;
+pub const CLASS: u8 = 3;
+pub const SHAPE: u8 = 4;
+pub const EPOCH: u8 = 5;
+
+pub const CONSTANT: u8 = 16;
+pub const SMALL_INT: u8 = 17;
+pub const INT: u8 = 18;
+pub const FLOAT: u8 = 19;
+pub const STR: u8 = 20;
+pub const BYTES: u8 = 21;
+pub const REFERENCE: u8 = 22;
+pub const SHALLOW: u8 = 23;
+
+pub const TEXT: u8 = 32;
+pub const DIGITS: u8 = 33;
+pub const ITEMS: u8 = 34;
+pub const ATTRIBUTES: u8 = 35;
+
+/// Added to the sort of a class that is that builtin class itself.
+pub const EXACT: u32 = 1 << 8;
+
+/// Payloads of [`CONSTANT`].
+pub mod constant {
+    pub const UNBOUND: u32 = 0;
+    pub const NONE: u32 = 1;
+    pub const FALSE: u32 = 2;
+    pub const TRUE: u32 = 3;
+    pub const ELLIPSIS: u32 = 4;
+    pub const NOT_IMPLEMENTED: u32 = 5;
+    pub const REDACTED: u32 = 6;
+    pub const UNREAD: u32 = 7;
+}
+
+/// Records of one event, definitions included, fit in this many words.
+pub const GROUP_WORDS_MAX: usize = 1 << 15;
+/// Strs and bytes of at most this many bytes are values; longer ones are objects.
+pub const INLINE_BYTES: usize = 24;
+/// The smallest int that is not a [`SMALL_INT`].
+pub const SMALL_INT_LIMIT: i64 = 1 << 25;
