@@ -583,6 +583,7 @@ pub struct Statistics<'a> {
     pub first_ns: i64,
     pub last_ns: i64,
     pub kinds: i64,
+    pub first_ordinal: i64,
     /// As stored.
     pub threads: &'a [u8],
     pub codes: &'a [u8],
@@ -601,6 +602,7 @@ impl Statistics<'_> {
             self.first_ns,
             self.last_ns,
             self.kinds,
+            self.first_ordinal,
             threads,
         ];
         let mut bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();

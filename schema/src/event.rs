@@ -82,6 +82,7 @@ const EXCEPTION: u32 = mask(&[
     EventKind::STOP_ITERATION,
 ]);
 const RESUMED: u32 = mask(&[EventKind::PY_RESUME, EventKind::PY_THROW]);
+const FOLLOWS: u32 = mask(&[EventKind::LINE, EventKind::JUMP, EventKind::INSTRUCTION]);
 const STACK: u32 = mask(&[
     EventKind::PY_START,
     EventKind::PY_RESUME,
@@ -157,6 +158,12 @@ impl EventKind {
     /// Goes on in a call that was suspended, so it has to say in which.
     pub const fn resumes(self) -> bool {
         self.is_in(RESUMED)
+    }
+
+    /// Is numbered among the events of its process that values may belong to: any kind but those that
+    /// may follow from others.
+    pub const fn has_ordinal(self) -> bool {
+        !self.is_in(FOLLOWS)
     }
 
     /// Puts a frame on the stack: a call begins or goes on.

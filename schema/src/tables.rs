@@ -309,6 +309,7 @@ tables! {
         first_ns Integer "NOT NULL" "Earliest time of its events, in nanoseconds since the run began."
         last_ns Integer "NOT NULL" "Latest time of its events."
         kinds Integer "NOT NULL" "Bit per event kind that occurs."
+        first_ordinal Integer "NOT NULL" "Events of other kinds than LINE, JUMP and INSTRUCTION before it in its process."
         threads Blob "NOT NULL" "Numbers of its threads, ascending, u32 little endian."
         codes Blob "NOT NULL" "Numbers of its code objects, ascending, u32 little endian."
         row_xxh3 Integer "NOT NULL" "Hash of the columns from run_id to codes."

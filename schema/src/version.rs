@@ -3,7 +3,8 @@
 //! History of [`FORMAT_VERSION`]:
 //!
 //! 1. Direct recording of every event kind; columnar chunks; summaries. Never released.
-//! 2. Derived recordings: chunks of control events, bytecode, unit of times (dashcam 0.1).
+//! 2. Derived recordings: chunks of control events, bytecode, unit of times. Never released.
+//! 3. Values: chunks of values, ordinals of chunks (dashcam 0.1).
 
 use crate::error::FormatError;
 
@@ -11,10 +12,10 @@ use crate::error::FormatError;
 pub const APPLICATION_ID: i32 = 0x6473_6863;
 
 /// `PRAGMA user_version` this build writes.
-pub const FORMAT_VERSION: i32 = 2;
+pub const FORMAT_VERSION: i32 = 3;
 
 /// The oldest `user_version` this build reads.
-pub const OLDEST_READABLE: i32 = 2;
+pub const OLDEST_READABLE: i32 = 3;
 
 /// Whether a database with these two pragmas is one this build reads.
 pub fn check(application_id: i32, user_version: i32) -> Result<(), FormatError> {

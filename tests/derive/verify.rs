@@ -35,3 +35,19 @@ fn a_trace_function_is_said() {
         recording.check("select kind, severity, count from losses", "traced info 1");
     }
 }
+
+/// What values are tied to events by is the same however events were obtained.
+#[test]
+fn chunks_know_their_first_ordinal() {
+    let code = "def f(i): return len(str(i))\nfor i in range(100000):\n    f(i) if i % 3 else 0";
+    let python = Python::any();
+    for mode in ["derived", "direct", "verify"] {
+        let recording = Recording::new(&python, ["--events", mode, "-c", code]);
+        recording.check("select count(*) > 2 from chunks", "1");
+        recording.check(
+            "select count(*) from chunks where first_ordinal <> (select count(*) from events
+             where seq < first_seq and kind not in ('LINE', 'JUMP', 'INSTRUCTION'))",
+            "0",
+        );
+    }
+}

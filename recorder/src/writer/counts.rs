@@ -21,6 +21,16 @@ pub(super) struct Counts {
     pub(super) branches: Vec<(u32, u32, u64, u64)>,
 }
 
+impl Counts {
+    /// Events that have an ordinal. Only kinds that have none are derived, so it does not matter
+    /// which of the events were recorded.
+    pub(super) fn with_ordinals(&self) -> u64 {
+        let has_ordinal = |kind| EventKind::from_number(kind).is_some_and(EventKind::has_ordinal);
+        let events = self.events.iter().filter(|(_, _, kind, _)| has_ordinal(*kind));
+        events.map(|(.., count)| count).sum()
+    }
+}
+
 /// How much room a code object's counters take.
 #[derive(Clone, Copy)]
 struct Extent {

@@ -117,6 +117,9 @@ fn event(words: &[u32], place: u32, chunker: &mut Chunker) -> Result<usize, Bad>
     if words.len() < length {
         return Ok(0);
     }
+    if chunker.leaves_out() && matches!(kind, EventKind::LINE | EventKind::INSTRUCTION) {
+        return Err("an event that follows from others");
+    }
     match (kind, &words[1..length]) {
         (EventKind::PY_START, [ticks]) => chunker.start(place, *ticks, None),
         (EventKind::PY_RETURN, [ticks]) => chunker.leave(place, *ticks),

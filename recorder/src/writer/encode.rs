@@ -27,6 +27,7 @@ pub(super) struct StoredChunk {
     pub(super) first_ns: u64,
     pub(super) last_ns: u64,
     pub(super) kinds: u32,
+    pub(super) first_ordinal: u64,
     pub(super) threads: Vec<u8>,
     pub(super) codes: Vec<u8>,
     pub(super) data: Vec<u8>,
@@ -36,6 +37,8 @@ pub(super) struct StoredChunk {
 pub(super) struct Encoder {
     sealer: Sealer,
     counter: Counter,
+    /// The next event's, among those that have one.
+    ordinal: u64,
     /// Takes columns back to the drain.
     spare: Sender<Columns>,
 }
@@ -44,7 +47,7 @@ impl Encoder {
     /// # Errors
     /// If zstd cannot allocate its state.
     pub(super) fn new(spare: Sender<Columns>) -> std::io::Result<Encoder> {
-        Ok(Encoder { sealer: Sealer::new(LEVEL)?, counter: Counter::default(), spare })
+        Ok(Encoder { sealer: Sealer::new(LEVEL)?, counter: Counter::default(), ordinal: 0, spare })
     }
 
     /// Runs until the drain has ended, or the store has.
@@ -81,10 +84,13 @@ impl Encoder {
 
     fn chunk(&mut self, raw: RawChunk) -> Result<StoredChunk, dashcam_schema::FormatError> {
         let RawChunk { first_seq, event_count, first_ns, last_ns, form } = raw;
+        let first_ordinal = self.ordinal;
+        // Counted first: should sealing fail, this chunk is lost, and later ones are numbered right.
         let (data, counts, threads, codes, columns) = match form {
             Form::Direct(columns) => {
-                let data = self.sealer.seal(&columns)?;
                 let counts = self.counter.count(&columns);
+                self.ordinal += counts.with_ordinals();
+                let data = self.sealer.seal(&columns)?;
                 let contexts = &columns.contexts;
                 let threads = numbers(contexts.iter().map(|context| context.thread));
                 let codes = numbers(contexts.iter().map(|context| context.code));
@@ -94,8 +100,9 @@ impl Encoder {
                 if is_renewed {
                     self.counter.forget_edges();
                 }
-                let data = self.sealer.seal_control(&control)?;
                 let counts = self.counter.count_edges(&counts, new_edges);
+                self.ordinal += counts.with_ordinals();
+                let data = self.sealer.seal_control(&control)?;
                 let threads = numbers(counts.events.iter().map(|(thread, ..)| *thread));
                 let codes = numbers(counts.events.iter().map(|(_, code, ..)| *code));
                 (data, counts, threads, codes, columns)
@@ -108,6 +115,7 @@ impl Encoder {
             first_ns,
             last_ns,
             kinds,
+            first_ordinal,
             threads,
             codes,
             data,

@@ -225,13 +225,14 @@ impl Rows {
             first_ns: chunk.first_ns as i64,
             last_ns: chunk.last_ns as i64,
             kinds: chunk.kinds.into(),
+            first_ordinal: chunk.first_ordinal as i64,
             threads: &chunk.threads,
             codes: &chunk.codes,
         };
         tx.prepare_cached(
             "INSERT INTO chunks (run_id, process_id, first_seq, event_count, first_ns, last_ns,
-                 kinds, threads, codes, row_xxh3, data)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                 kinds, first_ordinal, threads, codes, row_xxh3, data)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?
         .execute((
             row.run_id,
@@ -241,6 +242,7 @@ impl Rows {
             row.first_ns,
             row.last_ns,
             row.kinds,
+            row.first_ordinal,
             row.threads,
             row.codes,
             row.xxh3(),

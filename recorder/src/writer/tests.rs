@@ -152,6 +152,15 @@ fn a_program_is_in_the_tables() {
         columns.kinds.iter().for_each(|kind| *found.entry(*kind).or_insert(0) += 1);
     }
     assert_eq!(found, program.events);
+    let mut ordinals = vec![0];
+    for (_, columns) in &chunks {
+        let kinds = columns.kinds.iter().filter_map(|kind| EventKind::from_number(*kind));
+        let count = kinds.filter(|kind| kind.has_ordinal()).count() as i64;
+        ordinals.push(ordinals[ordinals.len() - 1] + count);
+    }
+    ordinals.pop();
+    let stored = numbers::<1>(&db, "SELECT first_ordinal FROM chunks ORDER BY first_seq");
+    assert_eq!(stored.concat(), ordinals);
     let lines = number(&db, "SELECT sum(count) FROM line_counts") as u64;
     assert_eq!(lines, program.events[&EventKind::LINE.number()]);
     let branches = number(&db, "SELECT sum(taken + not_taken) FROM branch_counts") as u64;

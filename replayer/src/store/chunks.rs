@@ -18,6 +18,8 @@ pub struct ChunkHeader {
     pub last_ns: i64,
     /// Bit per event kind that occurs.
     pub kinds: u32,
+    /// Events of its process before it that have an ordinal.
+    pub first_ordinal: i64,
     /// Numbers of its threads and code objects, ascending.
     pub threads: Box<[u32]>,
     pub codes: Box<[u32]>,
@@ -37,7 +39,7 @@ impl Headers {
         directory: &Directory,
     ) -> rusqlite::Result<Headers> {
         let sql = "SELECT chunk_id, run_id, process_id, first_seq, event_count, first_ns, last_ns,
-                          kinds, threads, codes, row_xxh3
+                          kinds, first_ordinal, threads, codes, row_xxh3
                    FROM chunks ORDER BY run_id, first_seq";
         let mut statement = connection.prepare(sql)?;
         let mut rows = statement.query([])?;
@@ -97,8 +99,9 @@ fn header(row: &Row<'_>) -> Result<ChunkHeader, String> {
         first_ns: integer(5, "first_ns", i64::MAX)?,
         last_ns: integer(6, "last_ns", i64::MAX)?,
         kinds: integer(7, "kinds", u32::MAX.into())? as u32,
-        threads: numbers(8, "threads")?,
-        codes: numbers(9, "codes")?,
+        first_ordinal: integer(8, "first_ordinal", i64::MAX)?,
+        threads: numbers(9, "threads")?,
+        codes: numbers(10, "codes")?,
     };
     check(row)?;
     Ok(header)
@@ -117,10 +120,11 @@ fn check(row: &Row<'_>) -> Result<(), String> {
             first_ns: integer(5)?,
             last_ns: integer(6)?,
             kinds: integer(7)?,
-            threads: &blob(8)?,
-            codes: &blob(9)?,
+            first_ordinal: integer(8)?,
+            threads: &blob(9)?,
+            codes: &blob(10)?,
         };
-        Ok(statistics.xxh3() == integer(10)?)
+        Ok(statistics.xxh3() == integer(11)?)
     };
     if fits().unwrap_or(false) { Ok(()) } else { Err("row: checksum mismatch".to_owned()) }
 }

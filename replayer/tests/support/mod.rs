@@ -76,6 +76,7 @@ pub struct Process {
     pub id: i64,
     calls: Calls,
     clock: u64,
+    ordinal: u64,
     /// `seq` of each event so far.
     seqs: Vec<u64>,
     exceptions: Vec<ExceptionEntry>,
@@ -120,6 +121,7 @@ impl Maker {
             id: self.db.last_insert_rowid(),
             calls: Calls::default(),
             clock: 0,
+            ordinal: 0,
             seqs: Vec::new(),
             exceptions: Vec::new(),
         }
@@ -248,12 +250,13 @@ impl Maker {
             first_ns: first_ns.unwrap_or(0) as i64,
             last_ns: process.clock as i64,
             kinds: i64::from(kinds),
+            first_ordinal: process.ordinal as i64,
             threads: &threads,
             codes: &codes,
         };
         let sql = "INSERT INTO chunks (run_id, process_id, first_seq, event_count, first_ns,
-                       last_ns, kinds, threads, codes, row_xxh3, data)
-                   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+                       last_ns, kinds, first_ordinal, threads, codes, row_xxh3, data)
+                   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
         let row = params![
             row.run_id,
             row.process_id,
@@ -262,12 +265,14 @@ impl Maker {
             row.first_ns,
             row.last_ns,
             row.kinds,
+            row.first_ordinal,
             row.threads,
             row.codes,
             row.xxh3(),
             data
         ];
         self.db.execute(sql, row).unwrap();
+        process.ordinal += events.iter().filter(|event| event.kind.has_ordinal()).count() as u64;
         let sql = "UPDATE runs SET event_count = event_count + ? WHERE run_id = ?";
         self.db.execute(sql, params![events.len() as i64, process.run]).unwrap();
         let sql = "INSERT INTO event_counts
