@@ -1,9 +1,24 @@
 //! What the recorder process tells a shim that is about to start, as one environment variable.
 
 use dashcam_schema::record::{DEFINITION_BYTES_MAX, Mode};
+use dashcam_schema::value::{Capture, Limits, REDACTED};
 
 /// Name of the environment variable; removed before the program could see it.
 pub const VARIABLE: &str = "DASHCAM_BOOT";
+
+/// What is captured if nobody says what.
+pub const DEFAULT_CAPTURE: Capture = Capture::Flow;
+/// The largest limits on values that may be asked for.
+pub const LIMITS_MAX: Limits =
+    Limits { string: 1 << 16, items: 10_000, depth: 16, objects: 10_000, digits: 4300 };
+
+/// Names whose values are not to leave the program: these, and those that always should not,
+/// unless the user says otherwise.
+pub fn redacted(patterns: &[String], no_defaults: bool) -> Vec<String> {
+    let defaults = if no_defaults { &[][..] } else { &REDACTED[..] };
+    let patterns = patterns.iter().map(|pattern| pattern.to_lowercase());
+    defaults.iter().map(|name| (*name).to_owned()).chain(patterns).collect()
+}
 
 /// Sent through the control socket by the shim: recording cannot start; the rest is the reason.
 /// The program's process ends with status 1 afterwards.
@@ -26,6 +41,14 @@ pub struct Boot {
     pub filter: Filter,
     /// Which events are asked for; the shim may have to record [`Mode::Direct`] all the same.
     pub mode: Mode,
+    pub capture: Capture,
+    /// Inherited descriptor of the memfd of the ring that values go through; -1 if there is none,
+    /// as without capture.
+    pub values_fd: i32,
+    pub limits: Limits,
+    /// Variables, attributes and keys whose names contain one of these, whatever the case, are left
+    /// out.
+    pub redact: Vec<String>,
     /// The program's own PYTHONPATH; `None` if it had none.
     pub python_path: Option<Vec<u8>>,
     /// Folder of the `dashcam` package whose shim is to be loaded.
@@ -76,8 +99,12 @@ mod tests {
             python_path: Some(b"/a:\xff".to_vec()),
             filter: Filter { include: vec!["app.*".into()], ..Filter::default() },
             mode: Mode::Verify,
+            capture: Capture::Calls,
+            values_fd: -1,
+            redact: redacted(&["PIN".to_owned()], false),
             ..Boot::default()
         };
+        assert!(boot.redact.ends_with(&["private_key".to_owned(), "pin".to_owned()]));
         assert_eq!(Boot::from_variable(&boot.to_variable()), Some(boot));
         assert_eq!(Boot::from_variable("3:zz"), None);
         assert_eq!(Boot::from_variable("3:é"), None);

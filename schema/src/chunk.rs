@@ -612,6 +612,27 @@ impl Statistics<'_> {
     }
 }
 
+/// What a row of `value_chunks` says beside the data, as [`Statistics`] does for `chunks`.
+#[derive(Debug, Clone, Copy)]
+pub struct ValueStatistics {
+    pub run_id: i64,
+    pub process_id: i64,
+    pub first_ordinal: i64,
+    pub last_ordinal: i64,
+    pub group_count: i64,
+}
+
+impl ValueStatistics {
+    /// xxh3-64 of the numbers in the order of declaration.
+    pub fn xxh3(&self) -> i64 {
+        let ValueStatistics { run_id, process_id, first_ordinal, last_ordinal, group_count } =
+            *self;
+        let numbers = [run_id, process_id, first_ordinal, last_ordinal, group_count];
+        let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+        xxh3_64(&bytes).cast_signed()
+    }
+}
+
 /// Whether an event of this kind has an entry in [`Columns::targets`]. Kinds a later CPython adds
 /// have one too, 0 when the event carried none.
 pub const fn has_target(kind: EventKind) -> bool {

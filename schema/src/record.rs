@@ -25,6 +25,7 @@
 
 use crate::event::EventKind;
 use crate::loss::LossKind;
+use crate::value::Capture;
 
 /// PY_START of a generator, coroutine or asynchronous generator: the event's words as for
 /// PY_START, then the frame's address, by which PY_RESUME names it.
@@ -135,6 +136,8 @@ pub enum Definition {
         /// `importlib.util.MAGIC_NUMBER`, its first two bytes: tells what bytecode means.
         magic: u16,
         mode: Mode,
+        /// Which values come with the events, through a ring of their own.
+        capture: Capture,
         /// What was found in it that may matter to who reads the recording, as sentences.
         quirks: Vec<String>,
     },

@@ -137,7 +137,7 @@ tables! {
         hostname Text "NOT NULL" "Name of the machine."
         python_version Text "" "Version of the interpreter, such as 3.13.0."
         platform Text "" "The interpreter's sys.platform and machine."
-        capture Text "NOT NULL" "Capture level: flow."
+        capture Text "NOT NULL" "Capture level: flow (no values) or calls (arguments, results and exceptions)."
         events_by Text "NOT NULL" "How events were obtained: derived (LINE, INSTRUCTION and JUMP follow from the others), direct (a callback for every event) or verify (direct, and compared with what follows)."
         quirks Text "" "What is particular about the interpreter or was found in it, as a JSON array of sentences."
         dashcam_version Text "NOT NULL" "The dashcam that recorded it."
@@ -315,4 +315,14 @@ tables! {
         row_xxh3 Integer "NOT NULL" "Hash of the columns from run_id to codes."
         data Blob "NOT NULL" "The chunk; see FORMAT.md."
     } : "" "" ["CREATE UNIQUE INDEX chunks_of_run ON chunks (run_id, first_seq)"]
+    internal value_chunks "The compressed values that came with events." {
+        value_chunk_id Integer "PRIMARY KEY" "Number of the chunk of values in this file."
+        run_id Integer "NOT NULL REFERENCES runs" "Run."
+        process_id Integer "NOT NULL REFERENCES processes" "Process."
+        first_ordinal Integer "NOT NULL" "Ordinal of the first event with values in it."
+        last_ordinal Integer "NOT NULL" "Ordinal of the last event with values in it."
+        group_count Integer "NOT NULL" "Events with values in it."
+        row_xxh3 Integer "NOT NULL" "Hash of the columns from run_id to group_count."
+        data Blob "NOT NULL" "The chunk; see FORMAT.md."
+    } : "" "" ["CREATE INDEX value_chunks_of_process ON value_chunks (run_id, process_id, first_ordinal)"]
 }

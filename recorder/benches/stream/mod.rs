@@ -7,6 +7,7 @@ use dashcam_schema::record::{
     CodeDefinition, Definition, Mode, TAG_CLOCK, TAG_CODE, TAG_DEFINE, TAG_START_SUSPENDABLE,
     TAG_THREAD, flags, word,
 };
+use dashcam_schema::value::Capture;
 use std::collections::BTreeMap;
 
 /// Functions of the program.
@@ -47,6 +48,7 @@ impl Stream {
             pid: 1,
             magic: 3571,
             mode: Mode::Direct,
+            capture: Capture::Flow,
             quirks: Vec::new(),
         });
         stream.define(&Definition::Thread { number: 0, native_id: 1 });

@@ -50,6 +50,13 @@ impl Consumer {
         self.ring.header.consumer.closed.store(1, Ordering::Relaxed);
     }
 
+    /// Asks the producer to say sometime soon, in a record, that what follows can be read alone.
+    pub fn ask_for_epoch(&self) {
+        // Relaxed: the number is all there is to it, and this side alone changes it.
+        let epoch = &self.ring.header.consumer.epoch;
+        epoch.store(epoch.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+    }
+
     /// How often the producer waited for room, and for how many nanoseconds in all.
     pub fn waited(&self) -> (u64, u64) {
         let fields = &self.ring.header.producer;

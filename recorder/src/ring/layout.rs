@@ -5,7 +5,7 @@ use super::sync::{AtomicU32, AtomicU64};
 /// "dcrg", little endian.
 pub(super) const MAGIC: u32 = 0x6772_6364;
 /// Both sides come from one wheel, but a recorder may meet the shim of another installation.
-pub(super) const VERSION: u32 = 2;
+pub(super) const VERSION: u32 = 3;
 /// Bytes before the words.
 pub(super) const HEADER_BYTES: usize = 4096;
 
@@ -38,6 +38,9 @@ pub(super) struct ConsumerFields {
     pub(super) tail: AtomicU64,
     /// 1 once the consumer takes no more.
     pub(super) closed: AtomicU32,
+    /// Times the consumer asked for an epoch: that what follows can be read without what was
+    /// published before.
+    pub(super) epoch: AtomicU32,
 }
 
 // Both processes must see the same layout.
@@ -82,7 +85,11 @@ impl Ring {
                 waited_ns: AtomicU64::new(0),
                 clock: AtomicU32::new(0),
             },
-            consumer: ConsumerFields { tail: AtomicU64::new(0), closed: AtomicU32::new(0) },
+            consumer: ConsumerFields {
+                tail: AtomicU64::new(0),
+                closed: AtomicU32::new(0),
+                epoch: AtomicU32::new(0),
+            },
         };
         Ring {
             header: Box::leak(Box::new(header)),
@@ -105,7 +112,11 @@ impl Ring {
                 waited_ns: AtomicU64::new(0),
                 clock: AtomicU32::new(0),
             },
-            consumer: ConsumerFields { tail: AtomicU64::new(0), closed: AtomicU32::new(1) },
+            consumer: ConsumerFields {
+                tail: AtomicU64::new(0),
+                closed: AtomicU32::new(1),
+                epoch: AtomicU32::new(0),
+            },
         };
         static WORDS: [AtomicU32; 1] = [AtomicU32::new(0)];
         Ring { header: &HEADER, words: &WORDS }

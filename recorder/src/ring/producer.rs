@@ -23,6 +23,8 @@ pub struct Producer {
 pub struct Words {
     words: &'static [AtomicU32],
     mask: u64,
+    /// Where it begins.
+    from: u64,
     at: u64,
     limit: u64,
 }
@@ -37,6 +39,35 @@ impl Words {
         slot.store(word, Ordering::Relaxed);
         self.at += 1;
     }
+
+    /// Where the next word goes, counted since the ring was made.
+    #[inline(always)]
+    pub fn position(&self) -> u64 {
+        self.at
+    }
+
+    /// How many more words there is room for without asking again.
+    #[inline(always)]
+    pub fn remaining(&self) -> usize {
+        (self.limit - self.at) as usize
+    }
+
+    /// Takes back the words from a [`Self::position`] on, which must be of this record: what was
+    /// not published is nobody else's.
+    #[inline(always)]
+    pub fn rewind(&mut self, to: u64) {
+        debug_assert!((self.from..=self.at).contains(&to));
+        self.at = to;
+    }
+
+    /// Writes over a word of this record, such as a length that is known only now.
+    #[inline(always)]
+    pub fn set(&mut self, position: u64, word: u32) {
+        debug_assert!((self.from..self.at).contains(&position));
+        // SAFETY: as in `put`.
+        let slot = unsafe { self.words.get_unchecked((position & self.mask) as usize) };
+        slot.store(word, Ordering::Relaxed);
+    }
 }
 
 impl Producer {
@@ -50,10 +81,23 @@ impl Producer {
     /// Whether an event's words ([`EVENT_WORDS_MAX`]) may be written now. If not, [`Self::wait`].
     #[inline(always)]
     pub fn has_room(&self) -> bool {
-        self.at + EVENT_WORDS_MAX as u64 <= self.limit
+        self.room_for(EVENT_WORDS_MAX)
     }
 
-    /// Writes the next word of a record. [`Self::has_room`] or [`Self::wait`] must have said yes
+    /// Whether so many words may be written now. If not, [`Self::wait`].
+    #[inline(always)]
+    pub fn room_for(&self, words: usize) -> bool {
+        self.at + words as u64 <= self.limit
+    }
+
+    /// How many epochs the consumer has asked for; a record is to say so when this changes.
+    #[inline(always)]
+    pub fn wanted_epoch(&self) -> u32 {
+        // Relaxed: nothing else is to be seen with it.
+        self.ring.header.consumer.epoch.load(Ordering::Relaxed)
+    }
+
+    /// Writes the next word of a record. [`Self::room_for`] or [`Self::wait`] must have said yes
     /// to as many words.
     #[inline(always)]
     pub fn put(&mut self, word: u32) {
@@ -68,7 +112,8 @@ impl Producer {
     /// Begins a record; the result is to be handed to [`Self::end`].
     #[inline(always)]
     pub fn begin(&self) -> Words {
-        Words { words: self.ring.words, mask: self.mask, at: self.at, limit: self.limit }
+        let (mask, at, limit) = (self.mask, self.at, self.limit);
+        Words { words: self.ring.words, mask, from: at, at, limit }
     }
 
     /// Publishes what was written since [`Self::begin`], and everything before.

@@ -127,15 +127,25 @@ impl Rows {
                 )?;
                 self.kinds.insert(*number, name.clone());
             }
-            Definition::Interpreter { version, platform, stdlib, pid, magic, mode, quirks } => {
+            Definition::Interpreter {
+                version,
+                platform,
+                stdlib,
+                pid,
+                magic,
+                mode,
+                capture,
+                quirks,
+            } => {
                 let known = Version::from_magic(*magic).map_or(&[][..], Version::quirks);
                 let known = known.iter().map(|quirk| (*quirk).to_owned());
                 let quirks: Vec<String> = known.chain(quirks.iter().cloned()).collect();
                 self.sources.stdlib = stdlib.into();
                 tx.execute(
-                    "UPDATE runs SET python_version = ?, platform = ?, events_by = ?, quirks = ?
+                    "UPDATE runs SET python_version = ?, platform = ?, events_by = ?, capture = ?,
+                         quirks = ?
                      WHERE run_id = ?",
-                    (version, platform, mode.name(), json(&quirks), self.run_id),
+                    (version, platform, mode.name(), capture.name(), json(&quirks), self.run_id),
                 )?;
                 tx.execute(
                     "UPDATE processes SET pid = ?, started_ns = ?, magic = ?
