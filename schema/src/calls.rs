@@ -25,7 +25,7 @@ pub struct Site {
 }
 
 /// A call that has begun and not ended.
-#[derive(Clone, PartialEq, Eq, Debug, bincode::Encode, bincode::Decode)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, bincode::Encode, bincode::Decode)]
 pub struct OpenCall {
     pub call_id: CallId,
     /// The call this one was made from; 0 for a thread's outermost.
@@ -118,11 +118,13 @@ pub struct Stack {
 #[derive(Clone, Debug, Default)]
 pub struct Calls {
     /// Every open call; the places of those that ended are `free`.
-    open: Vec<OpenCall>,
+    open: Vec<Held>,
     free: Vec<Place>,
     stacks: Vec<Live>,
     by_thread: FxHashMap<u32, usize>,
-    suspended: FxHashMap<CallId, Place>,
+    /// The calls that were suspended at least once. They stay here while they run: most of them
+    /// are suspended again and again.
+    suspendable: FxHashMap<CallId, Place>,
     /// Of the current thread.
     active: Active,
     current: usize,
@@ -130,6 +132,15 @@ pub struct Calls {
 
 /// Index into [`Calls::open`].
 type Place = u32;
+
+/// An open call, and whether it runs.
+#[derive(Clone, Debug, Default)]
+struct Held {
+    call: OpenCall,
+    is_suspended: bool,
+    /// It is in [`Calls::suspendable`], or was until another call of the same id took its entry.
+    is_listed: bool,
+}
 
 /// As [`Stack`], while it lives.
 #[derive(Clone, Debug)]
@@ -148,29 +159,41 @@ struct Active {
 }
 
 impl Active {
-    fn count(&mut self, code: u32) -> &mut u32 {
+    #[cold]
+    fn add_first(&mut self, code: u32) -> bool {
         const LISTED: usize = 1 << 20;
         let index = code as usize;
-        if index >= LISTED {
-            return self.odd.entry(code).or_insert(0);
-        }
-        if index >= self.by_code.len() {
+        let count = if index >= LISTED {
+            self.odd.entry(code).or_insert(0)
+        } else {
             self.by_code.resize(index + 1, 0);
-        }
-        &mut self.by_code[index]
-    }
-
-    /// One more; true if there was one already.
-    fn add(&mut self, code: u32) -> bool {
-        let count = self.count(code);
+            &mut self.by_code[index]
+        };
         *count += 1;
         *count > 1
     }
 
+    /// One more; true if there was one already.
+    #[inline]
+    fn add(&mut self, code: u32) -> bool {
+        let Some(count) = self.by_code.get_mut(code as usize) else { return self.add_first(code) };
+        *count += 1;
+        *count > 1
+    }
+
+    #[inline]
     fn remove(&mut self, code: u32) {
-        let count = self.count(code);
+        match self.by_code.get_mut(code as usize) {
+            Some(count) => *count = count.saturating_sub(1),
+            None => self.remove_odd(code),
+        }
+    }
+
+    #[cold]
+    fn remove_odd(&mut self, code: u32) {
+        let Some(count) = self.odd.get_mut(&code) else { return };
         *count = count.saturating_sub(1);
-        if *count == 0 && !self.odd.is_empty() {
+        if *count == 0 {
             self.odd.remove(&code);
         }
     }
@@ -189,51 +212,55 @@ impl Calls {
         for call in suspended {
             let id = call.call_id;
             let place = calls.place(call);
-            calls.suspended.insert(id, place);
+            let held = &mut calls.open[place as usize];
+            (held.is_suspended, held.is_listed) = (true, true);
+            calls.suspendable.insert(id, place);
         }
         if let Some(first) = calls.stacks.first() {
             for place in &first.calls {
-                calls.active.add(calls.open[*place as usize].code);
+                calls.active.add(calls.open[*place as usize].call.code);
             }
         }
         calls
     }
 
     fn place(&mut self, call: OpenCall) -> Place {
-        match self.free.pop() {
-            Some(place) => {
-                self.open[place as usize] = call;
-                place
-            }
-            None => {
-                self.open.push(call);
-                self.open.len() as Place - 1
-            }
-        }
+        self.open.push(Held { call, ..Held::default() });
+        self.open.len() as Place - 1
     }
 
     /// The stacks that hold a call.
     pub fn stacks(&self) -> impl Iterator<Item = Stack> {
         self.stacks.iter().filter(|stack| !stack.calls.is_empty()).map(|stack| {
-            let calls = stack.calls.iter().map(|place| self.open[*place as usize].clone());
+            let calls = stack.calls.iter().map(|place| self.open[*place as usize].call.clone());
             Stack { thread: stack.thread, calls: calls.collect(), since_ns: stack.since_ns }
         })
     }
 
+    /// The place of a call that is suspended now.
+    #[inline]
+    fn suspended_place(&self, call_id: CallId) -> Option<Place> {
+        let place = *self.suspendable.get(&call_id)?;
+        self.open[place as usize].is_suspended.then_some(place)
+    }
+
     /// A call that is suspended now.
     pub fn suspended(&self, call_id: CallId) -> Option<&OpenCall> {
-        self.suspended.get(&call_id).map(|place| &self.open[*place as usize])
+        self.suspended_place(call_id).map(|place| &self.open[place as usize].call)
     }
 
     /// All calls that are on a stack or suspended now.
     pub fn all(&self) -> impl Iterator<Item = &OpenCall> {
         let on_stacks = self.stacks.iter().flat_map(|stack| &stack.calls);
-        on_stacks.chain(self.suspended.values()).map(|place| &self.open[*place as usize])
+        let suspended = self.suspendable.values();
+        let suspended = suspended.filter(|place| self.open[**place as usize].is_suspended);
+        on_stacks.chain(suspended).map(|place| &self.open[*place as usize].call)
     }
 
     /// Drops a suspended call that can never go on (its frame's memory was given to another).
     pub fn forget(&mut self, call_id: CallId) {
-        if let Some(place) = self.suspended.remove(&call_id) {
+        if let Some(place) = self.suspended_place(call_id) {
+            self.suspendable.remove(&call_id);
             self.free.push(place);
         }
     }
@@ -245,7 +272,7 @@ impl Calls {
                 return;
             }
             for place in &left.calls {
-                self.active.remove(self.open[*place as usize].code);
+                self.active.remove(self.open[*place as usize].call.code);
             }
             // Threads come and go; nothing is kept for one that may be gone.
             if left.calls.is_empty() {
@@ -261,7 +288,7 @@ impl Calls {
             self.stacks.len() - 1
         });
         for place in &self.stacks[self.current].calls {
-            self.active.add(self.open[*place as usize].code);
+            self.active.add(self.open[*place as usize].call.code);
         }
     }
 
@@ -269,7 +296,7 @@ impl Calls {
     #[inline]
     fn top(&mut self) -> Option<&mut OpenCall> {
         let place = self.stacks.get(self.current)?.calls.last()?;
-        Some(&mut self.open[*place as usize])
+        Some(&mut self.open[*place as usize].call)
     }
 
     /// Notes the last event inside the current thread's innermost call. Cheaper than [`apply`],
@@ -285,39 +312,38 @@ impl Calls {
         }
     }
 
+    /// Whether the current thread's innermost call is of this code object. If so, what [`at`] would
+    /// note is of no use to an event that leaves the call.
+    ///
+    /// [`at`]: Calls::at
+    #[inline]
+    pub fn is_on_top(&self, code: u32) -> bool {
+        let top = self.stacks.get(self.current).and_then(|stack| stack.calls.last());
+        top.is_some_and(|place| self.open[*place as usize].call.code == code)
+    }
+
     /// Takes in one event of the current thread. Call it for every event of a kind that
     /// [`EventKind::touches_stack`]; for others, [`Calls::at`] will do.
     ///
     /// # Panics
     /// If [`Calls::set_thread`] was never called.
+    #[inline(always)]
     pub fn apply(&mut self, event: &Event, sink: &mut impl Sink) {
         let site = Site { code: event.code, kind: event.kind.number(), place: event.place };
         match event.kind {
-            EventKind::PY_START => {
-                self.begin(event, site);
-            }
-            EventKind::PY_RESUME | EventKind::PY_THROW => {
-                let suspended = self.suspended.remove(&event.resumed);
-                match suspended.filter(|place| self.open[*place as usize].code == event.code) {
-                    Some(place) => {
-                        self.switch(event.time_ns);
-                        let recursive = self.active.add(event.code);
-                        let call = &mut self.open[place as usize];
-                        (call.last, call.recursive) = (site, recursive);
-                        self.stacks[self.current].calls.push(place);
-                    }
-                    None => {
-                        if let Some(place) = suspended {
-                            self.suspended.insert(event.resumed, place);
-                        }
-                        // Begun before the recording was, or thrown into before it began.
-                        self.begin(event, site);
-                    }
-                }
-            }
+            EventKind::PY_START => self.begin(event, site),
             EventKind::PY_RETURN | EventKind::PY_UNWIND | EventKind::PY_YIELD => {
                 self.leave(event, site, sink);
             }
+            EventKind::PY_RESUME | EventKind::PY_THROW => self.resume(event, site),
+            _ => self.apply_exception(event, site, sink),
+        }
+    }
+
+    /// What neither enters nor leaves a frame.
+    #[inline(never)]
+    fn apply_exception(&mut self, event: &Event, site: Site, sink: &mut impl Sink) {
+        match event.kind {
             EventKind::RAISE | EventKind::RERAISE => {
                 self.at_checked(event, site, sink);
                 let thread = self.stacks[self.current].thread;
@@ -352,30 +378,55 @@ impl Calls {
         }
     }
 
+    #[inline(always)]
+    fn resume(&mut self, event: &Event, site: Site) {
+        let place = self.suspended_place(event.resumed);
+        match place.filter(|place| self.open[*place as usize].call.code == event.code) {
+            Some(place) => {
+                self.switch(event.time_ns);
+                let recursive = self.active.add(event.code);
+                let held = &mut self.open[place as usize];
+                held.is_suspended = false;
+                (held.call.last, held.call.recursive) = (site, recursive);
+                self.stacks[self.current].calls.push(place);
+            }
+            // Begun before the recording was, or thrown into before it began.
+            None => self.begin(event, site),
+        }
+    }
+
+    #[inline(always)]
     fn begin(&mut self, event: &Event, site: Site) {
-        self.switch(event.time_ns);
-        let (thread, depth) = {
-            let stack = &self.stacks[self.current];
-            (stack.thread, stack.calls.len() as u32)
-        };
-        let recursive = self.active.add(event.code);
-        let parent = self.top().map(|parent| (parent.call_id, parent.last));
-        let call = OpenCall {
-            call_id: event.seq,
-            parent: parent.map_or(0, |(id, _)| id),
-            depth,
-            code: event.code,
-            thread,
-            called_from: parent.map(|(_, last)| last),
-            start_ns: event.time_ns,
-            self_ns: 0,
-            recursive,
-            frame: event.frame,
-            last: site,
-            exceptions: Vec::new(),
-        };
-        let place = self.place(call);
-        self.stacks[self.current].calls.push(place);
+        let stack = &mut self.stacks[self.current];
+        let depth = stack.calls.len() as u32;
+        let (mut parent, mut called_from) = (0, None);
+        if let Some(place) = stack.calls.last() {
+            let caller = &mut self.open[*place as usize].call;
+            caller.self_ns += event.time_ns.saturating_sub(stack.since_ns);
+            (parent, called_from) = (caller.call_id, Some(caller.last));
+        }
+        stack.since_ns = event.time_ns;
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.open.push(Held::default());
+            self.open.len() as Place - 1
+        });
+        stack.calls.push(place);
+        let held = &mut self.open[place as usize];
+        (held.is_suspended, held.is_listed) = (false, false);
+        // One by one: a whole new call would be made elsewhere first, and copied.
+        let call = &mut held.call;
+        call.call_id = event.seq;
+        call.parent = parent;
+        call.depth = depth;
+        call.code = event.code;
+        call.thread = stack.thread;
+        call.called_from = called_from;
+        call.start_ns = event.time_ns;
+        call.self_ns = 0;
+        call.recursive = self.active.add(event.code);
+        call.frame = event.frame;
+        call.last = site;
+        call.exceptions.clear();
     }
 
     /// Makes the innermost call one of the event's code object, closing what stands above it.
@@ -394,7 +445,7 @@ impl Calls {
     #[cold]
     fn close_above(&mut self, event: &Event, site: Site, sink: &mut impl Sink) -> bool {
         let calls = &self.stacks[self.current].calls;
-        let is_of = |place: &Place| self.open[*place as usize].code == event.code;
+        let is_of = |place: &Place| self.open[*place as usize].call.code == event.code;
         let Some(keep) = calls.iter().rposition(is_of) else { return false };
         let extra = calls.len() - keep - 1;
         for _ in 0..extra {
@@ -411,11 +462,15 @@ impl Calls {
     }
 
     /// A call that was just taken from the current thread's stack is over.
+    #[inline(always)]
     fn end(&mut self, place: Place, event: &Event, exit: Exit, sink: &mut impl Sink) {
-        let call = &mut self.open[place as usize];
+        let Held { call, is_listed, .. } = &mut self.open[place as usize];
         self.active.remove(call.code);
-        for exception in call.exceptions.drain(..) {
-            sink.exception(&exception);
+        if *is_listed && self.suspendable.get(&call.call_id) == Some(&place) {
+            self.suspendable.remove(&call.call_id);
+        }
+        if !call.exceptions.is_empty() {
+            call.exceptions.drain(..).for_each(|exception| sink.exception(&exception));
         }
         sink.call(call, event.seq, event.time_ns, exit);
         self.free.push(place);
@@ -426,43 +481,77 @@ impl Calls {
     fn switch(&mut self, now_ns: u64) {
         let stack = &mut self.stacks[self.current];
         if let Some(place) = stack.calls.last() {
-            self.open[*place as usize].self_ns += now_ns.saturating_sub(stack.since_ns);
+            let call = &mut self.open[*place as usize].call;
+            call.self_ns += now_ns.saturating_sub(stack.since_ns);
         }
         stack.since_ns = now_ns;
     }
 
-    fn leave(&mut self, event: &Event, site: Site, sink: &mut impl Sink) {
-        if !self.at_checked(event, site, sink) {
-            sink.desync(event.seq, 0);
-            return;
+    /// Takes the innermost call from its stack if it is of the event's code object.
+    #[inline(always)]
+    fn take_top(&mut self, event: &Event, site: Site) -> Option<Place> {
+        let stack = &mut self.stacks[self.current];
+        let place = *stack.calls.last()?;
+        let call = &mut self.open[place as usize].call;
+        if call.code != event.code {
+            return None;
         }
-        self.switch(event.time_ns);
-        let Some(place) = self.stacks[self.current].calls.pop() else { return };
+        stack.calls.pop();
+        call.last = site;
+        call.self_ns += event.time_ns.saturating_sub(stack.since_ns);
+        stack.since_ns = event.time_ns;
+        Some(place)
+    }
+
+    /// As [`Self::take_top`], after what stands above a call of the event's code object is closed.
+    #[cold]
+    fn take_below(&mut self, event: &Event, site: Site, sink: &mut impl Sink) -> Option<Place> {
+        if !self.close_above(event, site, sink) {
+            sink.desync(event.seq, 0);
+        }
+        self.take_top(event, site)
+    }
+
+    #[inline(always)]
+    fn leave(&mut self, event: &Event, site: Site, sink: &mut impl Sink) {
+        let place = self.take_top(event, site).or_else(|| self.take_below(event, site, sink));
+        let Some(place) = place else { return };
         match event.kind {
-            EventKind::PY_YIELD => {
-                let call = &self.open[place as usize];
-                self.active.remove(call.code);
-                if let Some(before) = self.suspended.insert(call.call_id, place) {
-                    self.free.push(before);
-                }
-            }
+            EventKind::PY_YIELD => self.suspend(place),
             EventKind::PY_UNWIND => {
-                // What is still in flight goes on in the caller.
-                let exceptions = &mut self.open[place as usize].exceptions;
-                let in_flight = exceptions
-                    .iter()
-                    .rposition(|e| e.exception == event.exception && e.handled.is_none());
-                if let Some(i) = in_flight
-                    && !self.stacks[self.current].calls.is_empty()
-                {
-                    let exception = exceptions.remove(i);
-                    if let Some(caller) = self.top() {
-                        caller.hold(exception, sink);
-                    }
-                }
+                self.hand_on(place, event, sink);
                 self.end(place, event, Exit::Unwind(event.exception), sink);
             }
             _ => self.end(place, event, Exit::Return, sink),
+        }
+    }
+
+    /// A call that was just taken from the current thread's stack may go on later.
+    #[inline]
+    fn suspend(&mut self, place: Place) {
+        let Held { call, is_suspended, is_listed } = &mut self.open[place as usize];
+        self.active.remove(call.code);
+        *is_suspended = true;
+        if !std::mem::replace(is_listed, true)
+            && let Some(before) = self.suspendable.insert(call.call_id, place)
+            && self.open[before as usize].is_suspended
+        {
+            self.free.push(before);
+        }
+    }
+
+    /// What is still in flight in a call that is unwound goes on in its caller.
+    fn hand_on(&mut self, place: Place, event: &Event, sink: &mut impl Sink) {
+        let exceptions = &mut self.open[place as usize].call.exceptions;
+        let in_flight =
+            exceptions.iter().rposition(|e| e.exception == event.exception && e.handled.is_none());
+        if let Some(i) = in_flight
+            && !self.stacks[self.current].calls.is_empty()
+        {
+            let exception = exceptions.remove(i);
+            if let Some(caller) = self.top() {
+                caller.hold(exception, sink);
+            }
         }
     }
 }

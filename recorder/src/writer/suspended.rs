@@ -6,6 +6,7 @@
 
 use dashcam_schema::calls::{CallId, Calls, OpenCall};
 use rustc_hash::FxHashMap;
+use std::collections::hash_map::Entry;
 
 #[derive(Default)]
 pub(super) struct Suspended {
@@ -56,10 +57,16 @@ impl Suspended {
     /// A call ended.
     #[inline]
     pub(super) fn end(&mut self, call: &OpenCall) {
-        if call.frame != 0
-            && self.by_address.get(&call.frame).is_some_and(|frame| frame.call == call.call_id)
+        if call.frame != 0 {
+            self.end_frame(call);
+        }
+    }
+
+    fn end_frame(&mut self, call: &OpenCall) {
+        if let Entry::Occupied(entry) = self.by_address.entry(call.frame)
+            && entry.get().call == call.call_id
         {
-            self.by_address.remove(&call.frame);
+            entry.remove();
         }
     }
 }

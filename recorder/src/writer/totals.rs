@@ -27,17 +27,22 @@ pub(super) struct Totals {
 }
 
 impl Totals {
-    #[inline]
+    #[inline(always)]
     pub(super) fn add(&mut self, code: u32, one: &FunctionTotal) {
+        match self.by_code.get_mut(code as usize) {
+            Some(total) if total.calls > 0 => total.add(one),
+            _ => self.add_first(code, one),
+        }
+    }
+
+    #[cold]
+    fn add_first(&mut self, code: u32, one: &FunctionTotal) {
         let index = code as usize;
         if index >= self.by_code.len() {
             self.by_code.resize(index + 1, FunctionTotal::default());
         }
-        let total = &mut self.by_code[index];
-        if total.calls == 0 {
-            self.touched.push(code);
-        }
-        total.add(one);
+        self.touched.push(code);
+        self.by_code[index].add(one);
     }
 
     /// What was added since the last time.
