@@ -97,7 +97,7 @@ struct Watch {
 }
 
 impl calls::Sink for Watch {
-    #[inline]
+    #[inline(always)]
     fn call(&mut self, call: &OpenCall, _end_seq: u64, end_ns: u64, exit: Exit) {
         self.suspended.end(call);
         if exit == Exit::Open {
@@ -240,11 +240,11 @@ impl Chunker {
     // ---- Contexts
 
     /// Tells the stacks of the last event that did not touch them.
-    #[inline]
+    #[inline(always)]
     fn settle(&mut self) {
         if let Some(derivation) = self.derivation.as_mut().filter(|d| d.leaves_out()) {
-            if let Some((code, kind, place)) = derivation.unsettled.take() {
-                self.calls.at(Site { code, kind, place });
+            if let Some(site) = derivation.take_unsettled() {
+                self.calls.at(site);
             }
         } else if self.len > self.applied {
             let last = self.len - 1;

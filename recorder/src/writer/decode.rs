@@ -33,7 +33,12 @@ pub(super) fn decode(
             if taken > 0 {
                 at += taken;
                 group = Some(at);
-                continue;
+                if at == words.len() {
+                    break;
+                }
+                if chunker.is_full() {
+                    chunker.seal();
+                }
             }
         }
         let first = tag(words[at]);
@@ -139,6 +144,7 @@ fn event(words: &[u32], place: u32, chunker: &mut Chunker) -> Result<usize, Bad>
             chunker.exception(kind, place, None, *exception)?;
         }
         (_, [target]) => chunker.branch(tag, place, *target)?,
+        (_, []) if chunker.leaves_out() => return Err("an event that follows from others"),
         (_, []) => chunker.bare(tag, place),
         _ => return Err("an event of unknown form"),
     }

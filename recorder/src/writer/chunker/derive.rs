@@ -8,6 +8,7 @@ use dashcam_schema::EventKind;
 use dashcam_schema::bytecode::code::{Code, NO_UNIT};
 use dashcam_schema::bytecode::lines::LineTable;
 use dashcam_schema::bytecode::opcodes::{Op, Version};
+use dashcam_schema::calls::Site;
 use dashcam_schema::chunk::control::{Control, Numbering};
 use dashcam_schema::chunk::{Columns, EVENTS_MAX, code_xxh3};
 use dashcam_schema::derive::automaton::{Automaton, EDGES_MAX, EdgeId};
@@ -47,13 +48,41 @@ pub(super) struct Derivation {
     /// Where callers stand, nearest first, and the frame itself; of the event to come.
     callers: Vec<(u32, u32)>,
     at: Option<u32>,
-    /// The last event that the call stacks do not know of yet: code object, kind, place.
-    pub(super) unsettled: Option<(u32, u8, u32)>,
+    /// The last event that the call stacks do not know of yet.
+    pub(super) unsettled: Unsettled,
     /// When every event is recorded as well: those of each thread that should follow.
     verify: Option<FxHashMap<u32, Vec<Derived>>>,
 }
 
+/// An event, told by the edge it is on: to note that costs less than to note the event, of most of
+/// which the call stacks never hear.
+#[derive(Clone, Copy)]
+pub(super) enum Unsettled {
+    Nothing,
+    /// The edge's last event, which was recorded.
+    Recorded(EdgeId),
+    /// The one before that.
+    Before(EdgeId),
+}
+
 impl Derivation {
+    /// The event the call stacks are to hear of, if there is one; from now on they know.
+    #[inline(always)]
+    pub(super) fn take_unsettled(&mut self) -> Option<Site> {
+        match std::mem::replace(&mut self.unsettled, Unsettled::Nothing) {
+            Unsettled::Nothing => None,
+            Unsettled::Recorded(id) => {
+                let edge = self.automaton.edge(id);
+                Some(Site { code: edge.step.code, kind: edge.step.kind, place: edge.place })
+            }
+            Unsettled::Before(id) => {
+                let edge = self.automaton.edge(id);
+                let (kind, place) = edge.before;
+                Some(Site { code: edge.code, kind, place })
+            }
+        }
+    }
+
     /// `None` if the rules do not know this interpreter, or nothing is to be derived.
     pub(super) fn new(mode: Mode, magic: u16) -> Option<Box<Derivation>> {
         let version = Version::from_magic(magic).filter(|_| mode.has_frames())?;
@@ -74,7 +103,7 @@ impl Derivation {
             is_renewed: false,
             callers: Vec::new(),
             at: None,
-            unsettled: None,
+            unsettled: Unsettled::Nothing,
             verify: (mode == Mode::Verify).then(FxHashMap::default),
         }))
     }
@@ -113,6 +142,20 @@ impl Derivation {
         self.numbering.begin();
         self.patterns.clear();
         (self.told, self.last_edge, self.is_renewed) = (0, 0, true);
+    }
+
+    /// Goes over an edge.
+    #[inline(always)]
+    pub(super) fn go(&mut self, id: EdgeId) {
+        let edge = self.automaton.edge(id);
+        if self.numbering.put(&mut self.control, edge, id) {
+            self.touched.push(id);
+        }
+        self.stacks.apply(edge, &self.automaton);
+        if edge.events > 1 {
+            self.unsettled = Unsettled::Before(id);
+        }
+        self.last_edge = id;
     }
 
     /// A call that was there before the recording.
@@ -202,7 +245,6 @@ impl Chunker {
             return (self.compare(kind, place, with), 0);
         }
         let id = derivation.find(kind, self.code, place, with);
-        derivation.last_edge = id;
         let events = derivation.automaton.edge(id).events as usize;
         if self.len + events > EVENTS_MAX {
             self.seal();
@@ -212,22 +254,12 @@ impl Chunker {
 
     /// Goes over an edge, for which there is room: all but its last event are in the chunk. Says
     /// the place of that one.
-    #[inline(always)]
-    pub(super) fn go(&mut self, id: EdgeId) -> u32 {
+    fn go(&mut self, id: EdgeId) -> u32 {
         let Some(derivation) = &mut self.derivation else { return 0 };
-        let Derivation { automaton, stacks, numbering, control, touched, unsettled, .. } =
-            &mut **derivation;
-        let edge = automaton.edge(id);
-        if numbering.put(control, edge, id) {
-            touched.push(id);
-        }
-        stacks.apply(edge, automaton);
+        derivation.go(id);
+        let edge = derivation.automaton.edge(id);
         let (place, is_desync) = (edge.place, edge.is_desync);
-        if edge.events > 1 {
-            let (kind, place) = edge.before;
-            *unsettled = Some((edge.code, kind, place));
-            self.len += edge.events as usize - 1;
-        }
+        self.len += edge.events as usize - 1;
         if is_desync {
             self.underived(id);
         }

@@ -1,5 +1,6 @@
 //! Events, a method per form. The caller has checked `is_full` and `has_context`.
 
+use super::derive::Unsettled;
 use super::{Bad, Chunker};
 use dashcam_schema::EventKind;
 use dashcam_schema::bytecode::code::NO_UNIT;
@@ -42,7 +43,7 @@ impl Chunker {
     #[inline(always)]
     pub(super) fn push(&mut self, kind: u8, place: u32) {
         match self.derivation.as_mut().filter(|d| d.leaves_out()) {
-            Some(derivation) => derivation.unsettled = Some((self.code, kind, place)),
+            Some(derivation) => derivation.unsettled = Unsettled::Recorded(derivation.last_edge),
             None => {
                 self.columns.kinds[self.len] = kind;
                 self.columns.places[self.len] = place;
@@ -196,8 +197,7 @@ impl Chunker {
     }
 
     /// The rest of it, once the way there is in the chunk.
-    #[inline(always)]
-    pub(super) fn resume_call(
+    fn resume_call(
         &mut self,
         kind: EventKind,
         place: u32,
@@ -205,6 +205,13 @@ impl Chunker {
         frame: u64,
         edge: EdgeId,
     ) {
+        let resumed = self.resumed(frame, edge);
+        self.apply(kind, place, exception.unwrap_or(0), resumed, frame);
+    }
+
+    /// The call that goes on in this frame; 0 if it is not known.
+    #[inline(always)]
+    pub(super) fn resumed(&mut self, frame: u64, edge: EdgeId) -> u64 {
         let resumed = match self.watch.suspended.resume(frame, self.code, self.chunk, &self.calls) {
             Some((id, new)) => {
                 if let Some(call) = new {
@@ -222,10 +229,9 @@ impl Chunker {
             }
         };
         self.put_resumed(edge, resumed);
-        self.apply(kind, place, exception.unwrap_or(0), resumed, frame);
+        resumed
     }
 
-    #[inline]
     pub(super) fn apply(
         &mut self,
         kind: EventKind,
@@ -234,7 +240,28 @@ impl Chunker {
         resumed: u64,
         frame: u64,
     ) {
-        self.settle();
+        self.tell(kind, place, exception, resumed, frame);
+        self.push(kind.number(), place);
+        self.applied = self.len;
+        if let Some(derivation) = &mut self.derivation {
+            derivation.unsettled = Unsettled::Nothing;
+        }
+    }
+
+    /// The next event is for the call stacks.
+    #[inline(always)]
+    pub(super) fn tell(
+        &mut self,
+        kind: EventKind,
+        place: u32,
+        exception: u32,
+        resumed: u64,
+        frame: u64,
+    ) {
+        let leaves = matches!(kind, EventKind::PY_RETURN | EventKind::PY_YIELD);
+        if !(leaves && self.calls.is_on_top(self.code)) {
+            self.settle();
+        }
         let event = Event {
             seq: self.next_seq(),
             time_ns: self.last_ns,
@@ -246,10 +273,5 @@ impl Chunker {
             frame,
         };
         self.calls.apply(&event, &mut self.watch);
-        self.push(kind.number(), place);
-        self.applied = self.len;
-        if let Some(derivation) = &mut self.derivation {
-            derivation.unsettled = None;
-        }
     }
 }

@@ -2,6 +2,7 @@
 //! derived recording. They are told by comparing words, and need not be taken apart.
 
 use super::Chunker;
+use super::derive::{Derivation, Unsettled};
 use dashcam_schema::EventKind;
 use dashcam_schema::chunk::EVENTS_MAX;
 use dashcam_schema::derive::automaton::EdgeId;
@@ -11,14 +12,17 @@ const WORDS: usize = 8;
 /// Edges that are tried before the record is taken apart.
 const TRIED: usize = 4;
 
-/// The words of the record that went over an edge last, with what stood before it.
+/// The words of the record that went over an edge last, with what stood before it. Compared all at
+/// once, which takes fewer instructions than to look at only as many words as there are.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Pattern {
+    /// 0 where `masks` is.
     words: [u32; WORDS],
+    /// 0 for words that may be anything: times, addresses, and what is not part of the record. All
+    /// ones for the others.
+    masks: [u32; WORDS],
     /// 0: none yet.
     len: u8,
-    /// Bit per word that may be anything: times and addresses.
-    free: u8,
     kind: u8,
     /// The code object is among the words.
     has_code: bool,
@@ -55,76 +59,124 @@ impl Pattern {
             }
         }
         let mut pattern = Pattern { kind: kind.number(), has_code, ..Pattern::default() };
-        pattern.words[..words.len()].copy_from_slice(words);
         pattern.len = words.len() as u8;
         let free = (words.len() - after - free)..(words.len() - after);
-        free.for_each(|i| pattern.free |= 1 << i);
+        for (i, word) in words.iter().enumerate().filter(|(i, _)| !free.contains(i)) {
+            (pattern.words[i], pattern.masks[i]) = (*word, u32::MAX);
+        }
         Some(pattern)
     }
 
     #[inline(always)]
-    fn fits(&self, words: &[u32]) -> bool {
-        let len = usize::from(self.len);
-        len > 0
-            && len <= words.len()
-            && (0..len).all(|i| self.words[i] == words[i] || self.free >> i & 1 == 1)
+    fn fits(&self, words: &[u32; WORDS]) -> bool {
+        let mut differing = 0;
+        for ((word, own), mask) in words.iter().zip(&self.words).zip(&self.masks) {
+            differing |= (word ^ own) & mask;
+        }
+        differing == 0 && self.len > 0
     }
 }
 
 impl Chunker {
-    /// Takes in the record that `words` begin with if it is like the last one that went this way;
-    /// says how many words it was, or 0.
-    #[inline(always)]
+    /// Takes in the records that `words` begin with as long as each is like the last one that went
+    /// its way; says how many words they were. The last few words are never taken.
+    #[inline]
     pub(in crate::writer) fn repeated(&mut self, words: &[u32]) -> usize {
-        let Some(derivation) = &self.derivation else { return 0 };
-        if !derivation.is_between_events() {
-            return 0;
+        let mut taken = 0;
+        // What belongs to the event to come is in the pattern, or this is no way for it.
+        if self.derivation.as_ref().is_some_and(|d| d.is_between_events()) {
+            while let Some(window) = words[taken..].first_chunk()
+                && let len @ 1.. = self.repeat(window)
+            {
+                taken += len;
+            }
         }
-        let mut id = derivation.automaton.first(derivation.stacks.top());
+        taken
+    }
+
+    /// Takes in one such record; says how many words it was, or 0.
+    #[inline(always)]
+    fn repeat(&mut self, words: &[u32; WORDS]) -> usize {
+        let Some(derivation) = self.derivation.as_deref_mut() else { return 0 };
+        let Derivation { automaton, stacks, patterns, .. } = derivation;
+        let mut next = automaton.first(stacks.top());
         for _ in 0..TRIED {
-            let Some(found) = id else { return 0 };
-            if let Some(pattern) = derivation.patterns.get(found as usize)
+            let Some(id) = next else { return 0 };
+            if let Some(pattern) = patterns.get(id as usize)
                 && pattern.fits(words)
             {
-                let edge = derivation.automaton.edge(found);
-                if !pattern.has_code && self.code != edge.step.code {
+                let edge = automaton.edge(id);
+                if !pattern.has_code && self.code != edge.step.code
+                    || self.len + edge.events as usize > EVENTS_MAX
+                {
                     return 0;
                 }
-                let (kind, len) = (pattern.kind, usize::from(pattern.len));
                 self.code = edge.step.code;
-                return self.repeat(found, kind, &words[..len]);
+                let (kind, len, place) = (pattern.kind, usize::from(pattern.len), edge.place);
+                self.len += edge.events as usize - 1;
+                derivation.go(id);
+                self.take_in(id, kind, place, words, len);
+                return len;
             }
-            id = derivation.automaton.next(found);
+            next = automaton.next(id);
         }
         0
     }
 
+    /// The event at the end of the first `len` words, once the way there is in the chunk.
     #[inline(always)]
-    fn repeat(&mut self, id: EdgeId, kind: u8, words: &[u32]) -> usize {
-        let events = self.derivation.as_ref().map_or(0, |d| d.automaton.edge(id).events as usize);
-        if self.len + events > EVENTS_MAX {
-            self.seal();
-        }
-        let place = self.go(id);
-        let len = words.len();
-        let Some(kind) = EventKind::from_number(kind) else { return 0 };
+    fn take_in(&mut self, id: EdgeId, kind: u8, place: u32, words: &[u32; WORDS], len: usize) {
+        // From the end, for what stands before the event may differ. The mask changes nothing.
+        let word = |from_end: usize| words[len.wrapping_sub(from_end) % WORDS];
+        let Some(kind) = EventKind::from_number(kind) else { return };
         match kind {
             EventKind::CALL | EventKind::C_RETURN | EventKind::C_RAISE => {
-                self.advance(words[len - 2]);
-                self.push(kind.number(), place);
+                self.advance(word(2));
+                self.note(id);
             }
-            EventKind::PY_START | EventKind::PY_RETURN | EventKind::PY_YIELD => {
-                self.advance(words[len - 1]);
-                self.apply(kind, place, 0, 0, 0);
+            // An arm each: what the call stacks have to do for a known kind is little.
+            EventKind::PY_START => {
+                self.advance(word(1));
+                self.tell(EventKind::PY_START, place, 0, 0, 0);
+                self.told();
+            }
+            EventKind::PY_RETURN => {
+                self.advance(word(1));
+                self.tell(EventKind::PY_RETURN, place, 0, 0, 0);
+                self.told();
+            }
+            EventKind::PY_YIELD => {
+                self.advance(word(1));
+                self.tell(EventKind::PY_YIELD, place, 0, 0, 0);
+                self.told();
             }
             EventKind::PY_RESUME => {
-                self.advance(words[len - 3]);
-                let frame = u64::from(words[len - 2]) | u64::from(words[len - 1]) << 32;
-                self.resume_call(kind, place, None, frame, id);
+                self.advance(word(3));
+                let frame = u64::from(word(2)) | u64::from(word(1)) << 32;
+                let resumed = self.resumed(frame, id);
+                self.tell(EventKind::PY_RESUME, place, 0, resumed, frame);
+                self.told();
             }
-            _ => self.push(kind.number(), place),
+            _ => self.note(id),
         }
-        len
+    }
+
+    /// One more event, of which the call stacks need not know yet.
+    #[inline(always)]
+    fn note(&mut self, id: EdgeId) {
+        if let Some(derivation) = self.derivation.as_deref_mut() {
+            derivation.unsettled = Unsettled::Recorded(id);
+        }
+        self.len += 1;
+    }
+
+    /// One more event, of which the call stacks know.
+    #[inline(always)]
+    fn told(&mut self) {
+        if let Some(derivation) = self.derivation.as_deref_mut() {
+            derivation.unsettled = Unsettled::Nothing;
+        }
+        self.len += 1;
     }
 
     /// `words` are the event that was taken in last and what stood before it.
