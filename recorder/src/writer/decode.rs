@@ -41,7 +41,7 @@ pub(super) fn decode(
                 }
             }
         }
-        let first = tag(words[at]);
+        let (before, first) = (at, tag(words[at]));
         match record(&words[at..], chunker, clock) {
             Ok(0) => break,
             Ok(taken) => at += taken,
@@ -56,7 +56,8 @@ pub(super) fn decode(
                     }
                     Some(at)
                 }
-                _ => None,
+                // A definition, most often. If it stands between two events, nothing is missing.
+                _ => group.filter(|begin| *begin == before).map(|_| at),
             };
         }
     }
@@ -103,7 +104,7 @@ fn record(words: &[u32], chunker: &mut Chunker, clock: ring::Clock) -> Result<us
     }
 }
 
-fn address(low: u32, high: u32) -> u64 {
+pub(super) fn address(low: u32, high: u32) -> u64 {
     u64::from(low) | u64::from(high) << 32
 }
 

@@ -254,7 +254,7 @@ impl Chunker {
 
     /// Goes over an edge, for which there is room: all but its last event are in the chunk. Says
     /// the place of that one.
-    fn go(&mut self, id: EdgeId) -> u32 {
+    pub(super) fn go(&mut self, id: EdgeId) -> u32 {
         let Some(derivation) = &mut self.derivation else { return 0 };
         derivation.go(id);
         let edge = derivation.automaton.edge(id);

@@ -104,7 +104,7 @@ impl Chunker {
     }
 
     #[inline]
-    fn check_exception(&self, exception: u32) -> Result<(), Bad> {
+    pub(super) fn check_exception(&self, exception: u32) -> Result<(), Bad> {
         if exception >= self.exceptions.defined() {
             return Err("an undefined exception");
         }
@@ -112,7 +112,7 @@ impl Chunker {
     }
 
     #[inline]
-    fn name_exception(&mut self, exception: u32) {
+    pub(super) fn name_exception(&mut self, exception: u32) {
         self.exceptions.name(exception);
         self.columns.exceptions.push(exception);
     }
@@ -136,10 +136,16 @@ impl Chunker {
         let (place, _) = self.step(EventKind::PY_START, place, NO_UNIT);
         self.advance(ticks);
         if let Some(address) = frame {
-            let id = self.next_seq();
-            self.watch.suspended.begin(address, id, self.code, self.chunk, &mut self.calls);
+            self.begin_suspendable(address);
         }
         self.apply(EventKind::PY_START, place, 0, 0, frame.unwrap_or(0));
+    }
+
+    /// The next event begins a call that may be suspended, in this frame.
+    #[inline]
+    pub(super) fn begin_suspendable(&mut self, frame: u64) {
+        let id = self.next_seq();
+        self.watch.suspended.begin(frame, id, self.code, self.chunk, &mut self.calls);
     }
 
     /// PY_RETURN
