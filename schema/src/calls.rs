@@ -312,31 +312,43 @@ impl Calls {
         }
     }
 
-    /// Whether the current thread's innermost call is of this code object. If so, what [`at`] would
-    /// note is of no use to an event that leaves the call.
-    ///
-    /// [`at`]: Calls::at
-    #[inline]
-    pub fn is_on_top(&self, code: u32) -> bool {
-        let top = self.stacks.get(self.current).and_then(|stack| stack.calls.last());
-        top.is_some_and(|place| self.open[*place as usize].call.code == code)
-    }
-
     /// Takes in one event of the current thread. Call it for every event of a kind that
     /// [`EventKind::touches_stack`]; for others, [`Calls::at`] will do.
     ///
     /// # Panics
     /// If [`Calls::set_thread`] was never called.
-    #[inline(always)]
     pub fn apply(&mut self, event: &Event, sink: &mut impl Sink) {
+        self.apply_after(|| None, event, sink);
+    }
+
+    /// As [`at`] with what `before` says, then [`apply`]; but an event that leaves a call seldom
+    /// needs to ask.
+    ///
+    /// # Panics
+    /// As [`apply`].
+    ///
+    /// [`at`]: Calls::at
+    /// [`apply`]: Calls::apply
+    #[inline(always)]
+    pub fn apply_after(
+        &mut self,
+        before: impl FnOnce() -> Option<Site>,
+        event: &Event,
+        sink: &mut impl Sink,
+    ) {
         let site = Site { code: event.code, kind: event.kind.number(), place: event.place };
         match event.kind {
-            EventKind::PY_START => self.begin(event, site),
+            EventKind::PY_START => self.begin(before(), event, site),
             EventKind::PY_RETURN | EventKind::PY_UNWIND | EventKind::PY_YIELD => {
-                self.leave(event, site, sink);
+                self.leave(before, event, site, sink);
             }
-            EventKind::PY_RESUME | EventKind::PY_THROW => self.resume(event, site),
-            _ => self.apply_exception(event, site, sink),
+            EventKind::PY_RESUME | EventKind::PY_THROW => self.resume(before(), event, site),
+            _ => {
+                if let Some(before) = before() {
+                    self.at(before);
+                }
+                self.apply_exception(event, site, sink);
+            }
         }
     }
 
@@ -379,10 +391,13 @@ impl Calls {
     }
 
     #[inline(always)]
-    fn resume(&mut self, event: &Event, site: Site) {
+    fn resume(&mut self, before: Option<Site>, event: &Event, site: Site) {
         let place = self.suspended_place(event.resumed);
         match place.filter(|place| self.open[*place as usize].call.code == event.code) {
             Some(place) => {
+                if let Some(before) = before {
+                    self.at(before);
+                }
                 self.switch(event.time_ns);
                 let recursive = self.active.add(event.code);
                 let held = &mut self.open[place as usize];
@@ -391,18 +406,23 @@ impl Calls {
                 self.stacks[self.current].calls.push(place);
             }
             // Begun before the recording was, or thrown into before it began.
-            None => self.begin(event, site),
+            None => self.begin(before, event, site),
         }
     }
 
     #[inline(always)]
-    fn begin(&mut self, event: &Event, site: Site) {
+    fn begin(&mut self, before: Option<Site>, event: &Event, site: Site) {
         let stack = &mut self.stacks[self.current];
         let depth = stack.calls.len() as u32;
         let (mut parent, mut called_from) = (0, None);
         if let Some(place) = stack.calls.last() {
             let caller = &mut self.open[*place as usize].call;
             caller.self_ns += event.time_ns.saturating_sub(stack.since_ns);
+            if let Some(before) = before
+                && before.code == caller.code
+            {
+                caller.last = before;
+            }
             (parent, called_from) = (caller.call_id, Some(caller.last));
         }
         stack.since_ns = event.time_ns;
@@ -505,7 +525,16 @@ impl Calls {
 
     /// As [`Self::take_top`], after what stands above a call of the event's code object is closed.
     #[cold]
-    fn take_below(&mut self, event: &Event, site: Site, sink: &mut impl Sink) -> Option<Place> {
+    fn take_below(
+        &mut self,
+        before: Option<Site>,
+        event: &Event,
+        site: Site,
+        sink: &mut impl Sink,
+    ) -> Option<Place> {
+        if let Some(before) = before {
+            self.at(before);
+        }
         if !self.close_above(event, site, sink) {
             sink.desync(event.seq, 0);
         }
@@ -513,9 +542,20 @@ impl Calls {
     }
 
     #[inline(always)]
-    fn leave(&mut self, event: &Event, site: Site, sink: &mut impl Sink) {
-        let place = self.take_top(event, site).or_else(|| self.take_below(event, site, sink));
-        let Some(place) = place else { return };
+    fn leave(
+        &mut self,
+        before: impl FnOnce() -> Option<Site>,
+        event: &Event,
+        site: Site,
+        sink: &mut impl Sink,
+    ) {
+        let place = match self.take_top(event, site) {
+            Some(place) => place,
+            None => match self.take_below(before(), event, site, sink) {
+                Some(place) => place,
+                None => return,
+            },
+        };
         match event.kind {
             EventKind::PY_YIELD => self.suspend(place),
             EventKind::PY_UNWIND => {

@@ -240,18 +240,27 @@ impl Chunker {
     // ---- Contexts
 
     /// Tells the stacks of the last event that did not touch them.
-    #[inline(always)]
     fn settle(&mut self) {
-        if let Some(derivation) = self.derivation.as_mut().filter(|d| d.leaves_out()) {
-            if let Some(site) = derivation.take_unsettled() {
-                self.calls.at(site);
-            }
-        } else if self.len > self.applied {
-            let last = self.len - 1;
-            let (kind, place) = (self.columns.kinds[last], self.columns.places[last]);
-            self.calls.at(Site { code: self.code, kind, place });
-            self.applied = self.len;
+        let (unsettled, calls, _) = self.unsettled();
+        if let Some(site) = unsettled() {
+            calls.at(site);
         }
+        self.applied = self.len;
+    }
+
+    /// That event, when asked for: the stacks are to hear of it now. With it those who hear.
+    #[inline(always)]
+    fn unsettled(&mut self) -> (impl FnOnce() -> Option<Site>, &mut Calls, &mut Watch) {
+        let Chunker { derivation, columns, len, applied, code, calls, watch, .. } = self;
+        let (len, applied, code) = (*len, *applied, *code);
+        let last = move || {
+            if let Some(derivation) = derivation.as_mut().filter(|d| d.leaves_out()) {
+                return derivation.take_unsettled();
+            }
+            let last = len.checked_sub(1).filter(|_| len > applied)?;
+            Some(Site { code, kind: columns.kinds[last], place: columns.places[last] })
+        };
+        (last, calls, watch)
     }
 
     #[inline]

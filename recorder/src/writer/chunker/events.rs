@@ -264,10 +264,6 @@ impl Chunker {
         resumed: u64,
         frame: u64,
     ) {
-        let leaves = matches!(kind, EventKind::PY_RETURN | EventKind::PY_YIELD);
-        if !(leaves && self.calls.is_on_top(self.code)) {
-            self.settle();
-        }
         let event = Event {
             seq: self.next_seq(),
             time_ns: self.last_ns,
@@ -278,6 +274,7 @@ impl Chunker {
             resumed,
             frame,
         };
-        self.calls.apply(&event, &mut self.watch);
+        let (unsettled, calls, watch) = self.unsettled();
+        calls.apply_after(unsettled, &event, watch);
     }
 }
