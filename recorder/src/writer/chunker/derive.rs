@@ -155,7 +155,6 @@ impl Derivation {
         if edge.events > 1 {
             self.unsettled = Unsettled::Before(id);
         }
-        self.last_edge = id;
     }
 
     /// A call that was there before the recording.
@@ -257,6 +256,7 @@ impl Chunker {
     pub(super) fn go(&mut self, id: EdgeId) -> u32 {
         let Some(derivation) = &mut self.derivation else { return 0 };
         derivation.go(id);
+        derivation.last_edge = id;
         let edge = derivation.automaton.edge(id);
         let (place, is_desync) = (edge.place, edge.is_desync);
         self.len += edge.events as usize - 1;

@@ -12,8 +12,8 @@ use dashcam_schema::record::{
 };
 
 const WORDS: usize = 8;
-/// Edges that are tried before the record is taken apart.
-const TRIED: usize = 4;
+/// Edges that are tried before the record is taken apart: all that are in a node's list.
+const TRIED: usize = 8;
 /// The words of the record that went over an edge last, with what stood before it. Compared all at
 /// once, which takes fewer instructions than to look at only as many words as there are.
 #[derive(Clone, Copy)]
