@@ -24,7 +24,11 @@ use xxhash_rust::xxh3::xxh3_64;
 
 const MAGIC: [u8; 4] = *b"DCK1";
 const CONTROL_MAGIC: [u8; 4] = *b"DCC1";
-const PREFIX: usize = 16;
+/// Of chunks of values: see [`crate::value::chunk`].
+pub(crate) const VALUES_MAGIC: [u8; 4] = *b"DCV1";
+pub(crate) const PREFIX: usize = 16;
+/// The part of a chunk that errors in its header name.
+pub(crate) const HEADER: &str = "chunk header";
 
 /// A chunk holds at most this many events, those that follow from others included.
 pub const EVENTS_MAX: usize = 1 << 19;
@@ -130,14 +134,47 @@ struct Header {
     columns: Vec<ColumnHeader>,
 }
 
+/// What a header says of a column.
 #[derive(Debug, Clone, Copy, bincode::Encode, bincode::Decode)]
-struct ColumnHeader {
+pub(crate) struct ColumnHeader {
     /// Values in it.
-    count: u32,
+    pub(crate) count: u32,
     /// Bytes before and after compression.
     raw: u32,
-    packed: u32,
+    pub(crate) packed: u32,
     xxh3: u64,
+}
+
+impl ColumnHeader {
+    /// The column's bytes, decompressed; `offset` is where it begins in the chunk, `max` how large
+    /// it may be.
+    pub(crate) fn read(
+        &self,
+        chunk: &[u8],
+        part: &'static str,
+        offset: usize,
+        max: usize,
+    ) -> Result<Vec<u8>, FormatError> {
+        let ColumnHeader { raw, packed, xxh3, .. } = *self;
+        let bytes = chunk.get(offset..offset + packed as usize).ok_or(FormatError::Truncated {
+            part,
+            offset,
+            needed: packed as usize,
+            found: chunk.len().saturating_sub(offset),
+        })?;
+        if xxh3_64(bytes) != xxh3 {
+            return Err(FormatError::Checksum { part, offset });
+        }
+        if raw as usize > max {
+            return Err(FormatError::invalid(part, offset, "longer than a column may be"));
+        }
+        let raw_bytes = zstd::bulk::decompress(bytes, raw as usize)
+            .map_err(|error| FormatError::invalid(part, offset, error))?;
+        if raw_bytes.len() != raw as usize {
+            return Err(FormatError::invalid(part, offset, "shorter than it says"));
+        }
+        Ok(raw_bytes)
+    }
 }
 
 /// All columns there are.
@@ -230,7 +267,7 @@ impl Column {
     }
 }
 
-const fn bounded<const N: usize>()
+pub(crate) const fn bounded<const N: usize>()
 -> Configuration<bincode::config::LittleEndian, bincode::config::Varint, Limit<N>> {
     bincode::config::standard().with_limit::<N>()
 }
@@ -270,7 +307,7 @@ impl Sealer {
         if events > EVENTS_MAX || columns.places.len() != events || total != events as u64 {
             return Err(FormatError::invalid("chunk", 0, "columns of unequal length"));
         }
-        self.body.clear();
+        self.begin();
         let runs = &columns.runs;
         let contexts = &columns.contexts;
         let state = encoded(&columns.state)?;
@@ -294,8 +331,17 @@ impl Sealer {
         self.finish(MAGIC, &header)
     }
 
+    /// Forgets the columns of the chunk before.
+    pub(crate) fn begin(&mut self) {
+        self.body.clear();
+    }
+
     /// Puts the header before the columns.
-    fn finish(&mut self, magic: [u8; 4], header: &Header) -> Result<Vec<u8>, FormatError> {
+    pub(crate) fn finish(
+        &mut self,
+        magic: [u8; 4],
+        header: &impl bincode::Encode,
+    ) -> Result<Vec<u8>, FormatError> {
         let header = bincode::encode_to_vec(header, bounded::<HEADER_BYTES_MAX>())
             .map_err(|error| FormatError::invalid("chunk header", 0, error))?;
         let mut bytes = Vec::with_capacity(PREFIX + header.len() + self.body.len());
@@ -308,7 +354,7 @@ impl Sealer {
     }
 
     /// Compresses a column onto the end of the body.
-    fn put(&mut self, raw: &[u8], count: usize) -> Result<ColumnHeader, FormatError> {
+    pub(crate) fn put(&mut self, raw: &[u8], count: usize) -> Result<ColumnHeader, FormatError> {
         let bound = zstd::zstd_safe::compress_bound(raw.len());
         if self.packed.len() < bound {
             self.packed.resize(bound, 0);
@@ -327,7 +373,7 @@ impl Sealer {
         })
     }
 
-    fn put_ints<T: Int>(&mut self, values: &[T]) -> Result<ColumnHeader, FormatError> {
+    pub(crate) fn put_ints<T: Int>(&mut self, values: &[T]) -> Result<ColumnHeader, FormatError> {
         let mut raw = std::mem::take(&mut self.raw);
         raw.clear();
         pack(values, &mut raw);
@@ -336,7 +382,10 @@ impl Sealer {
         header
     }
 
-    fn put_each(&mut self, values: impl Iterator<Item = u32>) -> Result<ColumnHeader, FormatError> {
+    pub(crate) fn put_each(
+        &mut self,
+        values: impl Iterator<Item = u32>,
+    ) -> Result<ColumnHeader, FormatError> {
         let mut narrow = std::mem::take(&mut self.narrow);
         narrow.clear();
         narrow.extend(values);
@@ -362,14 +411,35 @@ pub struct OpenChunk<'a> {
 
 /// Checks a chunk's header.
 pub fn open(bytes: &[u8]) -> Result<OpenChunk<'_>, FormatError> {
-    let part = "chunk header";
-    let truncated = |needed| FormatError::Truncated { part, offset: 0, needed, found: bytes.len() };
-    let prefix: &[u8; PREFIX] = bytes.first_chunk().ok_or_else(|| truncated(PREFIX))?;
-    let form = match prefix.first_chunk::<4>() {
-        Some(&MAGIC) => DIRECT,
-        Some(&CONTROL_MAGIC) => CONTROL,
+    let (magic, header, mut offset): (_, Header, usize) = read_header(bytes)?;
+    let part = HEADER;
+    let form = match magic {
+        MAGIC => DIRECT,
+        CONTROL_MAGIC => CONTROL,
         _ => return Err(FormatError::invalid(part, 0, "does not begin like a chunk")),
     };
+    if header.columns.len() != form.len() || header.events as usize > EVENTS_MAX {
+        return Err(FormatError::invalid(part, PREFIX, "impossible number of columns or events"));
+    }
+    let mut offsets = [0; Column::Walks as usize + 1];
+    for (column, described) in form.iter().zip(&header.columns) {
+        offsets[*column as usize] = offset;
+        offset += described.packed as usize;
+    }
+    Ok(OpenChunk { bytes, header, form, offsets })
+}
+
+/// What any chunk begins with: magic, header, and the offset of the first column.
+pub(crate) fn read_header<H: bincode::Decode<()>>(
+    bytes: &[u8],
+) -> Result<([u8; 4], H, usize), FormatError> {
+    let part = HEADER;
+    let truncated = |needed| FormatError::Truncated { part, offset: 0, needed, found: bytes.len() };
+    let prefix: &[u8; PREFIX] = bytes.first_chunk().ok_or_else(|| truncated(PREFIX))?;
+    let magic = [prefix[0], prefix[1], prefix[2], prefix[3]];
+    if ![MAGIC, CONTROL_MAGIC, VALUES_MAGIC].contains(&magic) {
+        return Err(FormatError::invalid(part, 0, "does not begin like a chunk"));
+    }
     let word = |at: usize| {
         u32::from_le_bytes([prefix[at], prefix[at + 1], prefix[at + 2], prefix[at + 3]])
     };
@@ -382,19 +452,9 @@ pub fn open(bytes: &[u8]) -> Result<OpenChunk<'_>, FormatError> {
     if xxh3_64(header) != xxh3 {
         return Err(FormatError::Checksum { part, offset: PREFIX });
     }
-    let (header, _): (Header, usize) =
-        bincode::decode_from_slice(header, bounded::<HEADER_BYTES_MAX>())
-            .map_err(|error| FormatError::invalid(part, PREFIX, error))?;
-    if header.columns.len() != form.len() || header.events as usize > EVENTS_MAX {
-        return Err(FormatError::invalid(part, PREFIX, "impossible number of columns or events"));
-    }
-    let mut offsets = [0; Column::Walks as usize + 1];
-    let mut offset = PREFIX + length;
-    for (column, described) in form.iter().zip(&header.columns) {
-        offsets[*column as usize] = offset;
-        offset += described.packed as usize;
-    }
-    Ok(OpenChunk { bytes, header, form, offsets })
+    let (header, _): (H, usize) = bincode::decode_from_slice(header, bounded::<HEADER_BYTES_MAX>())
+        .map_err(|error| FormatError::invalid(part, PREFIX, error))?;
+    Ok((magic, header, PREFIX + length))
 }
 
 impl OpenChunk<'_> {
@@ -418,26 +478,12 @@ impl OpenChunk<'_> {
         let Some(index) = self.form.iter().position(|other| *other == column) else {
             return Err(FormatError::invalid(part, 0, "not in a chunk of this form"));
         };
-        let ColumnHeader { count, raw, packed, xxh3 } = self.header.columns[index];
-        let bytes =
-            self.bytes.get(offset..offset + packed as usize).ok_or(FormatError::Truncated {
-                part,
-                offset,
-                needed: packed as usize,
-                found: self.bytes.len().saturating_sub(offset),
-            })?;
-        if xxh3_64(bytes) != xxh3 {
-            return Err(FormatError::Checksum { part, offset });
-        }
-        if raw as usize > COLUMN_BYTES_MAX || count > self.header.events.max(1) {
+        let column = self.header.columns[index];
+        if column.count > self.header.events.max(1) {
             return Err(FormatError::invalid(part, offset, "longer than a column may be"));
         }
-        let raw_bytes = zstd::bulk::decompress(bytes, raw as usize)
-            .map_err(|error| FormatError::invalid(part, offset, error))?;
-        if raw_bytes.len() != raw as usize {
-            return Err(FormatError::invalid(part, offset, "shorter than it says"));
-        }
-        Ok((raw_bytes, count as usize))
+        let raw = column.read(self.bytes, part, offset, COLUMN_BYTES_MAX)?;
+        Ok((raw, column.count as usize))
     }
 
     fn ints<T: Int>(&self, column: Column) -> Result<Vec<T>, FormatError> {
@@ -640,7 +686,7 @@ pub const fn has_target(kind: EventKind) -> bool {
 }
 
 /// What columns hold.
-trait Int: Copy + Default + std::ops::BitOr<Output = Self> {
+pub(crate) trait Int: Copy + Default + std::ops::BitOr<Output = Self> {
     fn wide(self) -> u64;
     fn narrow(value: u64) -> Option<Self>;
     // Methods of the type itself, so that loops over a column work in its own width.
@@ -721,7 +767,7 @@ fn pack<T: Int>(values: &[T], out: &mut Vec<u8>) {
 }
 
 /// The inverse of [`pack`]; `None` if the bytes are not its work.
-fn unpack<T: Int>(bytes: &[u8], count: usize) -> Option<Vec<T>> {
+pub(crate) fn unpack<T: Int>(bytes: &[u8], count: usize) -> Option<Vec<T>> {
     let (&width, rest) = bytes.split_first()?;
     let (over, rest) = rest.split_first_chunk::<4>()?;
     let over = u32::from_le_bytes(*over) as usize;

@@ -11,6 +11,7 @@
 //!
 //! Values are read and never asked: nothing here comes from running the program's code.
 
+pub mod chunk;
 pub mod words;
 
 /// How much of a program's values a recording holds.
@@ -248,11 +249,11 @@ impl GroupKind {
 }
 
 /// The values that came with one event.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Group {
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Group<'a> {
     /// Number of the event among its process's events of other kinds than LINE, JUMP and
     /// INSTRUCTION, from 0.
     pub ordinal: u64,
     pub kind: GroupKind,
-    pub values: Vec<Value>,
+    pub values: &'a [Value],
 }

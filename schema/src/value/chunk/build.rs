@@ -1,0 +1,524 @@
+//! The recorder's side.
+
+use super::{
+    CHANGED, CHANGES_MAX, COLUMN_BYTES_MAX, COLUMNS, Column, FULL, Form, HAS_ATTRIBUTES, HAS_ITEMS,
+    HAS_TEXT, Header, RECORDS_MAX, Slot, Tag, VALUES_MAX, characters, put_varint, zigzag,
+};
+use crate::chunk::{ColumnHeader, Sealer, VALUES_MAGIC, bounded};
+use crate::error::FormatError;
+use crate::value::{
+    Class, ClassNumber, GroupKind, Object, ObjectId, Shape, ShapeNumber, TextNumber, Value,
+};
+use rustc_hash::FxHashMap;
+use xxhash_rust::xxh3::xxh3_64;
+
+/// Gathers the values of a chunk.
+///
+/// Groups come by ascending ordinal, and an object after the group from whose event on it holds
+/// what is told. What does not fit, such as a number nobody was given, is found by
+/// [`Builder::seal`].
+#[derive(Default)]
+pub struct Builder {
+    texts: Interner,
+    classes: Vec<Class>,
+    class_numbers: FxHashMap<Class, ClassNumber>,
+    shapes: Vec<Shape>,
+    shape_numbers: FxHashMap<Shape, ShapeNumber>,
+    forms: Interner,
+    /// By form.
+    tables: Vec<Table>,
+    records: Vec<u32>,
+    ordinals: Vec<u64>,
+    first_ordinal: Option<u64>,
+    last_ordinal: u64,
+    ids: Vec<ObjectId>,
+    indexes: FxHashMap<ObjectId, u32>,
+    /// By index: what each object held when it was last told of.
+    told: Vec<Option<Told>>,
+    numbering: Numbering,
+    /// Values in records so far.
+    values: usize,
+    /// What is wrong, if anything is.
+    wrong: Option<&'static str>,
+    bytes: usize,
+    form: Vec<u8>,
+    slots: Vec<u64>,
+    sealer: Option<(i32, Sealer)>,
+}
+
+/// What `seal` starts over with.
+#[derive(Default)]
+struct Numbering {
+    /// The first text that did not occur in a value.
+    next_text: u32,
+    /// The index after that of the object last told of in full.
+    next_first: u32,
+}
+
+/// The slots of all records of one form.
+struct Table {
+    slots: Box<[Slot]>,
+    /// Record by record.
+    rows: Vec<u64>,
+}
+
+struct Told {
+    object: Object,
+    /// Times it was told of by what changed, since it was told of in full.
+    changes: u8,
+}
+
+/// Numbers byte strings by content.
+#[derive(Default)]
+struct Interner {
+    bytes: Vec<u8>,
+    /// Where each ends.
+    ends: Vec<usize>,
+    /// By hash; one whose place is taken has the next that is free.
+    numbers: FxHashMap<u64, u32>,
+}
+
+impl Interner {
+    fn get(&self, number: u32) -> &[u8] {
+        let number = number as usize;
+        let start = if number == 0 { 0 } else { self.ends[number - 1] };
+        &self.bytes[start..self.ends[number]]
+    }
+
+    fn number(&mut self, bytes: &[u8]) -> u32 {
+        let mut hash = xxh3_64(bytes);
+        while let Some(number) = self.numbers.get(&hash) {
+            if self.get(*number) == bytes {
+                return *number;
+            }
+            hash = hash.wrapping_add(1);
+        }
+        let number = self.ends.len() as u32;
+        self.bytes.extend_from_slice(bytes);
+        self.ends.push(self.bytes.len());
+        self.numbers.insert(hash, number);
+        number
+    }
+
+    fn lengths(&self) -> impl Iterator<Item = u32> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).map(|(start, end)| (end - start) as u32)
+    }
+
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
+        self.numbers.clear();
+    }
+}
+
+impl Builder {
+    /// The number of a text: the same for the same bytes.
+    pub fn text(&mut self, text: &[u8]) -> TextNumber {
+        let before = self.texts.bytes.len();
+        let number = self.texts.number(text);
+        self.bytes += self.texts.bytes.len() - before;
+        number
+    }
+
+    /// The number of a class: the same for the same class.
+    pub fn class(&mut self, class: Class) -> ClassNumber {
+        let Builder { classes, class_numbers, bytes, .. } = self;
+        *class_numbers.entry(class).or_insert_with_key(|class| {
+            *bytes += class.name.len() + 4;
+            classes.push(class.clone());
+            classes.len() as u32 - 1
+        })
+    }
+
+    /// The number of a shape: the same for the same names.
+    pub fn shape(&mut self, shape: Shape) -> ShapeNumber {
+        let Builder { shapes, shape_numbers, bytes, .. } = self;
+        *shape_numbers.entry(shape).or_insert_with_key(|shape| {
+            *bytes += shape.names.iter().map(|name| name.len() + 1).sum::<usize>();
+            shapes.push(shape.clone());
+            shapes.len() as u32 - 1
+        })
+    }
+
+    /// Appends the values of an event.
+    pub fn group(&mut self, ordinal: u64, kind: GroupKind, values: &[Value]) {
+        let first = *self.first_ordinal.get_or_insert(ordinal);
+        let last = if self.ordinals.is_empty() { first } else { self.last_ordinal };
+        match ordinal.checked_sub(last) {
+            Some(delta) => self.ordinals.push(delta),
+            None => return self.refuse("ordinals that do not ascend"),
+        }
+        self.last_ordinal = ordinal;
+        self.begin(kind as u8);
+        self.values(values);
+        self.push();
+    }
+
+    /// Appends what an object holds from the event of the last group on.
+    pub fn object(&mut self, object: Object) {
+        if self.ordinals.is_empty() {
+            return self.refuse("an object before all groups");
+        }
+        let names = |shape: u32| self.shapes.get(shape as usize).map(|shape| shape.names.len());
+        let fits = object.class < self.classes.len() as u32
+            && object.attributes.as_ref().is_none_or(|(s, v)| names(*s) == Some(v.len()));
+        if !fits {
+            return self.refuse("an object that does not fit its class or shape");
+        }
+        let index = self.index(object.id);
+        let before = self.told[index as usize].take();
+        let changes = before.as_ref().filter(|told| told.changes < CHANGES_MAX);
+        let changes = changes.and_then(|told| Some((changes_of(&told.object, &object)?, told)));
+        let changes = if let Some((changes, told)) = changes {
+            let count = told.changes + 1;
+            self.changed(index, &object, &changes);
+            count
+        } else {
+            self.full(index, &object);
+            0
+        };
+        self.told[index as usize] = Some(Told { object, changes });
+    }
+
+    fn full(&mut self, index: u32, object: &Object) {
+        let parts = [
+            (object.text.is_some(), HAS_TEXT),
+            (object.items.is_some(), HAS_ITEMS),
+            (object.attributes.is_some(), HAS_ATTRIBUTES),
+        ];
+        self.begin(FULL);
+        self.form.push(parts.iter().map(|(has, bit)| if *has { *bit } else { 0 }).sum());
+        put_varint(object.class.into(), &mut self.form);
+        self.slots.push(zigzag(i64::from(index) - i64::from(self.numbering.next_first)));
+        self.numbering.next_first = index + 1;
+        if let Some(text) = &object.text {
+            if text.kept as usize >= self.texts.ends.len() {
+                return self.refuse("a text that was not given");
+            }
+            let expected = characters(self.texts.get(text.kept));
+            let number = self.text_slot(text.kept);
+            self.slots.push(number);
+            self.slots.push(zigzag(text.length.wrapping_sub(expected).cast_signed()));
+        }
+        if let Some(items) = &object.items {
+            let kept = items.kept.len() as u64;
+            put_varint(kept, &mut self.form);
+            self.slots.push(zigzag(items.length.wrapping_sub(kept).cast_signed()));
+        }
+        if let Some((shape, _)) = &object.attributes {
+            put_varint((*shape).into(), &mut self.form);
+        }
+        if let Some(items) = &object.items {
+            self.values(&items.kept);
+        }
+        if let Some((_, attributes)) = &object.attributes {
+            self.values(attributes);
+        }
+        self.push();
+    }
+
+    fn changed(&mut self, index: u32, object: &Object, changes: &Changes) {
+        self.begin(CHANGED);
+        put_varint(zigzag(changes.kept), &mut self.form);
+        put_varint(zigzag(changes.length), &mut self.form);
+        put_varint(changes.values.len() as u64, &mut self.form);
+        self.slots.push(index.into());
+        let mut next = 0;
+        for (position, _) in &changes.values {
+            self.slots.push((position - next) as u64);
+            next = position + 1;
+        }
+        for (_, value) in &changes.values {
+            self.values(std::slice::from_ref(value));
+        }
+        if let Some(items) = &object.items {
+            let more = usize::try_from(changes.kept).unwrap_or(0);
+            self.values(&items.kept[items.kept.len() - more..]);
+        }
+        self.push();
+    }
+
+    fn begin(&mut self, first: u8) {
+        self.form.clear();
+        self.form.push(first);
+        self.slots.clear();
+    }
+
+    fn values(&mut self, values: &[Value]) {
+        self.values += values.len();
+        for value in values {
+            self.form.push(Tag::of(value) as u8);
+            let slot = match *value {
+                Value::Int(int) => int.cast_unsigned(),
+                Value::Float(float) => float.to_bits(),
+                Value::Str(text) | Value::Bytes(text) => self.text_slot(text),
+                Value::Object(id) | Value::Shallow(id) => self.reference_slot(id),
+                _ => continue,
+            };
+            self.slots.push(slot);
+        }
+    }
+
+    fn push(&mut self) {
+        let number = self.forms.number(&self.form);
+        if number as usize == self.tables.len() {
+            // Invariant: what was put into a form is one.
+            let slots = Form::decode(&self.form).map(|form| form.slots()).unwrap_or_default();
+            debug_assert_eq!(slots.len(), self.slots.len());
+            self.tables.push(Table { slots: slots.into(), rows: Vec::new() });
+            self.bytes += self.form.len();
+        }
+        self.tables[number as usize].rows.extend_from_slice(&self.slots);
+        self.records.push(number);
+        self.bytes += 2 + 3 * self.slots.len();
+    }
+
+    fn text_slot(&mut self, text: TextNumber) -> u64 {
+        if text as usize >= self.texts.ends.len() {
+            self.refuse("a text that was not given");
+        }
+        if text == self.numbering.next_text {
+            self.numbering.next_text += 1;
+            return 0;
+        }
+        u64::from(text) + 1
+    }
+
+    fn reference_slot(&mut self, id: ObjectId) -> u64 {
+        let known = self.ids.len();
+        let index = self.index(id);
+        if index as usize == known { 0 } else { u64::from(index) + 1 }
+    }
+
+    fn index(&mut self, id: ObjectId) -> u32 {
+        *self.indexes.entry(id).or_insert_with(|| {
+            self.ids.push(id);
+            self.told.push(None);
+            self.ids.len() as u32 - 1
+        })
+    }
+
+    fn refuse(&mut self, what: &'static str) {
+        self.wrong.get_or_insert(what);
+    }
+
+    /// Whether there are no groups.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// Number of groups.
+    pub fn groups(&self) -> usize {
+        self.ordinals.len()
+    }
+
+    /// Roughly, the size before compression.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Ordinal of the first group.
+    pub fn first_ordinal(&self) -> Option<u64> {
+        self.first_ordinal
+    }
+
+    /// Ordinal of the last group.
+    pub fn last_ordinal(&self) -> Option<u64> {
+        self.first_ordinal.map(|_| self.last_ordinal)
+    }
+
+    /// The bytes of the chunk. The builder is empty afterwards, also if this fails. `level` is
+    /// zstd's.
+    ///
+    /// # Errors
+    /// If what was given contradicts itself or is more than a chunk may hold.
+    pub fn seal(&mut self, level: i32) -> Result<Vec<u8>, FormatError> {
+        let sealed = self.sealed(level);
+        self.clear();
+        sealed
+    }
+
+    fn sealed(&mut self, level: i32) -> Result<Vec<u8>, FormatError> {
+        let invalid = |what: &str| FormatError::invalid("chunk of values", 0, what);
+        let slots = |table: &Table| table.rows.len();
+        let values = self.tables.iter().map(slots).sum::<usize>().max(self.values);
+        if let Some(what) = self.wrong {
+            return Err(invalid(what));
+        }
+        let bytes = self.texts.bytes.len().max(self.forms.bytes.len());
+        if self.records.len() > RECORDS_MAX || values > VALUES_MAX || bytes > COLUMN_BYTES_MAX {
+            return Err(invalid("more than a chunk may hold"));
+        }
+        let mut sealer = match self.sealer.take() {
+            Some((same, sealer)) if same == level => sealer,
+            _ => Sealer::new(level).map_err(|error| invalid(&error.to_string()))?,
+        };
+        let columns = self.put(&mut sealer);
+        let sealed = columns.and_then(|columns| {
+            let header = Header {
+                groups: self.ordinals.len() as u32,
+                first_ordinal: self.first_ordinal.unwrap_or(0),
+                last_ordinal: self.last_ordinal,
+                columns,
+            };
+            sealer.finish(VALUES_MAGIC, &header)
+        });
+        self.sealer = Some((level, sealer));
+        sealed
+    }
+
+    /// Compresses all columns, in the order of [`Column`].
+    fn put(&self, sealer: &mut Sealer) -> Result<Vec<ColumnHeader>, FormatError> {
+        let mut slots = Slots::default();
+        self.tables.iter().for_each(|table| slots.take(table));
+        let definitions =
+            bincode::encode_to_vec((&self.classes, &self.shapes), bounded::<COLUMN_BYTES_MAX>())
+                .map_err(|error| FormatError::invalid(Column::Definitions.name(), 0, error))?;
+        let before = std::iter::once(&0).chain(&self.ids);
+        let ids = self.ids.iter().zip(before);
+        let ids =
+            ids.map(|(id, before)| zigzag(id.wrapping_sub(*before).wrapping_sub(1).cast_signed()));
+        let ids: Vec<u64> = ids.collect();
+        let low = |value: &u64| *value as u32;
+        let high = |value: &u64| (*value >> 32) as u32;
+
+        sealer.begin();
+        let mut columns = Vec::with_capacity(COLUMNS);
+        columns.push(sealer.put_ints(&self.records)?);
+        columns.push(sealer.put_each(self.forms.lengths())?);
+        columns.push(sealer.put(&self.forms.bytes, 1)?);
+        columns.push(sealer.put_ints(&self.ordinals)?);
+        columns.push(sealer.put(&definitions, 1)?);
+        columns.push(sealer.put_each(self.texts.lengths())?);
+        columns.push(sealer.put(&self.texts.bytes, 1)?);
+        columns.push(sealer.put_ints(&ids)?);
+        columns.push(sealer.put_ints(&slots.references)?);
+        columns.push(sealer.put_each(slots.ints.iter().map(low))?);
+        columns.push(sealer.put_each(slots.ints.iter().map(high))?);
+        columns.push(sealer.put(&slots.int_modes, slots.int_modes.len())?);
+        columns.push(sealer.put_each(slots.floats.iter().map(low))?);
+        columns.push(sealer.put_each(slots.floats.iter().map(high))?);
+        columns.push(sealer.put_ints(&slots.texts)?);
+        columns.push(sealer.put_ints(&slots.lengths)?);
+        columns.push(sealer.put_ints(&slots.objects)?);
+        columns.push(sealer.put_ints(&slots.positions)?);
+        Ok(columns)
+    }
+
+    fn clear(&mut self) {
+        self.texts.clear();
+        self.classes.clear();
+        self.class_numbers.clear();
+        self.shapes.clear();
+        self.shape_numbers.clear();
+        self.forms.clear();
+        self.tables.clear();
+        self.records.clear();
+        self.ordinals.clear();
+        self.first_ordinal = None;
+        self.last_ordinal = 0;
+        self.ids.clear();
+        self.indexes.clear();
+        self.told.clear();
+        self.numbering = Numbering::default();
+        self.values = 0;
+        self.wrong = None;
+        self.bytes = 0;
+    }
+}
+
+/// The columns of slots.
+#[derive(Default)]
+struct Slots {
+    references: Vec<u32>,
+    ints: Vec<u64>,
+    int_modes: Vec<u8>,
+    floats: Vec<u64>,
+    texts: Vec<u32>,
+    lengths: Vec<u64>,
+    objects: Vec<u32>,
+    positions: Vec<u32>,
+}
+
+impl Slots {
+    fn take(&mut self, table: &Table) {
+        let width = table.slots.len();
+        for (i, slot) in table.slots.iter().enumerate() {
+            let column = || table.rows.iter().skip(i).step_by(width);
+            let narrow = || column().map(|value| *value as u32);
+            match slot {
+                Slot::Reference => self.references.extend(narrow()),
+                Slot::Text => self.texts.extend(narrow()),
+                Slot::First | Slot::Again => self.objects.extend(narrow()),
+                Slot::Position => self.positions.extend(narrow()),
+                Slot::Length => self.lengths.extend(column()),
+                Slot::Float => self.floats.extend(column()),
+                Slot::Int => {
+                    let each = || column().map(|value| value.cast_signed());
+                    let before = || std::iter::once(0).chain(each());
+                    let less = || each().zip(before()).map(|(int, last)| int.wrapping_sub(last));
+                    // Counters count; what is no counter is better off as it is.
+                    let bits = |value: i64| u64::from(64 - zigzag(value).leading_zeros());
+                    let as_is: u64 = each().map(bits).sum();
+                    let differences: u64 = less().map(bits).sum();
+                    if differences < as_is {
+                        self.ints.extend(less().map(zigzag));
+                    } else {
+                        self.ints.extend(each().map(zigzag));
+                    }
+                    self.int_modes.push((differences < as_is).into());
+                }
+            }
+        }
+    }
+}
+
+/// What an object holds now and did not before.
+struct Changes {
+    kept: i64,
+    length: i64,
+    /// Values at their positions: items first, then attributes, positions as they were before.
+    /// Items beyond those there were before are not among them.
+    values: Vec<(usize, Value)>,
+}
+
+/// `None` if it is not worth it, or more is different than values.
+fn changes_of(before: &Object, now: &Object) -> Option<Changes> {
+    let parts = |object: &Object| {
+        let shape = object.attributes.as_ref().map(|(shape, _)| *shape);
+        let text = object.text.as_ref().map(|text| (text.kept, text.length));
+        (object.class, text, object.items.is_some(), shape)
+    };
+    if parts(before) != parts(now) {
+        return None;
+    }
+    let items = |object: &Object| object.items.as_ref().map_or(0, |items| items.length);
+    let length = items(now).wrapping_sub(items(before)).cast_signed();
+    let (old_items, old_attributes) = values(before);
+    let (new_items, new_attributes) = values(now);
+    let kept = new_items.len() as i64 - old_items.len() as i64;
+    let pairs = old_items.iter().zip(new_items).enumerate();
+    let attributes = old_attributes.iter().zip(new_attributes);
+    let pairs = pairs.chain((old_items.len()..).zip(attributes));
+    let changed = pairs.filter(|(_, (old, new))| !is_same(old, new));
+    let changed: Vec<(usize, Value)> = changed.map(|(at, (_, new))| (at, *new)).collect();
+    let told = changed.len() + usize::try_from(kept).unwrap_or(0);
+    let all = new_items.len() + new_attributes.len();
+    (told <= 1 + all / 2).then_some(Changes { kept, length, values: changed })
+}
+
+fn values(object: &Object) -> (&[Value], &[Value]) {
+    (
+        object.items.as_ref().map_or(&[], |items| &items.kept),
+        object.attributes.as_ref().map_or(&[], |(_, values)| values),
+    )
+}
+
+/// Whether two values are the same to the last bit: 0.0 is not -0.0, and NaN is NaN.
+fn is_same(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Float(a), Value::Float(b)) => a.to_bits() == b.to_bits(),
+        (a, b) => a == b,
+    }
+}

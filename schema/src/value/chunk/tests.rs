@@ -1,0 +1,202 @@
+use super::*;
+use crate::value::{Class, Object, Part, Shape, Sort};
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+
+const LEVEL: i32 = 3;
+
+/// What the recorder may push.
+#[derive(Debug, Clone)]
+enum Push {
+    Group(u64, GroupKind, Vec<Value>),
+    Object(Object),
+}
+
+fn values() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        Just(Value::Unbound),
+        Just(Value::None),
+        Just(Value::True),
+        Just(Value::Redacted),
+        any::<i64>().prop_map(Value::Int),
+        (-3i64..3).prop_map(Value::Int),
+        any::<u64>().prop_map(|bits| Value::Float(f64::from_bits(bits))),
+        (0u32..6).prop_map(Value::Str),
+        (0u32..6).prop_map(Value::Bytes),
+        (1u64..9).prop_map(Value::Object),
+        (1u64..9).prop_map(Value::Shallow),
+        any::<u64>().prop_map(Value::Object),
+    ]
+}
+
+fn part() -> impl Strategy<Value = Part<Vec<Value>>> {
+    (prop::collection::vec(values(), 0..6), any::<bool>(), any::<u64>()).prop_map(
+        |(kept, is_cut, length)| {
+            let length = if is_cut { length } else { kept.len() as u64 };
+            Part { kept, length }
+        },
+    )
+}
+
+fn objects() -> impl Strategy<Value = Object> {
+    let text = prop::option::of((0u32..6, any::<u64>()));
+    let text = text.prop_map(|text| text.map(|(kept, length)| Part { kept, length }));
+    let attributes = prop::option::of((Just(1u32), prop::collection::vec(values(), 3..=3)));
+    (1u64..5, 0u32..2, text, prop::option::of(part()), attributes).prop_map(
+        |(id, class, text, items, attributes)| Object { id, class, text, items, attributes },
+    )
+}
+
+fn groups() -> impl Strategy<Value = Push> {
+    let kind = prop::sample::select(GroupKind::ALL.to_vec());
+    (0u64..3, kind, prop::collection::vec(values(), 0..4))
+        .prop_map(|(delta, kind, values)| Push::Group(delta, kind, values))
+}
+
+fn pushes() -> impl Strategy<Value = Vec<Push>> {
+    let push = prop_oneof![groups(), objects().prop_map(Push::Object)];
+    (groups(), prop::collection::vec(push, 0..60)).prop_map(|(first, mut rest)| {
+        rest.insert(0, first);
+        rest
+    })
+}
+
+fn builder() -> Builder {
+    let mut builder = Builder::default();
+    for text in ["", "a", "it's", "ünïcode", "long enough to be told of", "\u{1f600}"] {
+        builder.text(text.as_bytes());
+    }
+    for (name, sort) in [("list", Sort::List), ("app.Point", Sort::Instance)] {
+        builder.class(Class { name: name.into(), sort, is_exact: true });
+    }
+    builder.shape(Shape { names: vec![] });
+    builder.shape(Shape { names: ["x", "y", "z"].map(str::to_owned).to_vec() });
+    builder
+}
+
+/// To the last bit, as NaN is not equal to itself.
+fn bits(values: &[Value]) -> String {
+    let bits = |value: &Value| match value {
+        Value::Float(float) => format!("Float({:x})", float.to_bits()),
+        other => format!("{other:?}"),
+    };
+    values.iter().map(bits).collect::<Vec<_>>().join(",")
+}
+
+fn object_bits(object: &Object) -> String {
+    let items = object.items.as_ref().map(|items| (bits(&items.kept), items.length));
+    let attributes = object.attributes.as_ref().map(|(shape, values)| (*shape, bits(values)));
+    format!("{} {} {:?} {items:?} {attributes:?}", object.id, object.class, object.text)
+}
+
+fn sealed(pushes: &[Push]) -> Vec<u8> {
+    let mut builder = builder();
+    let mut ordinal = 100;
+    for push in pushes {
+        match push {
+            Push::Group(delta, kind, values) => {
+                ordinal += delta;
+                builder.group(ordinal, *kind, values);
+            }
+            Push::Object(object) => builder.object(object.clone()),
+        }
+    }
+    builder.seal(LEVEL).unwrap()
+}
+
+proptest! {
+    #[test]
+    fn what_is_told_is_read(pushes in pushes()) {
+        let read = Values::open(&sealed(&pushes)).unwrap();
+        let mut groups = read.groups();
+        let mut ordinal = 100;
+        let mut objects: BTreeMap<u64, Object> = BTreeMap::new();
+        let mut states = Vec::new();
+        for push in &pushes {
+            match push {
+                Push::Group(delta, kind, values) => {
+                    if *delta > 0 {
+                        states.push((ordinal, objects.clone()));
+                    }
+                    ordinal += delta;
+                    let group = groups.next().unwrap();
+                    prop_assert_eq!((group.ordinal, group.kind), (ordinal, *kind));
+                    prop_assert_eq!(bits(group.values), bits(values));
+                }
+                Push::Object(object) => { objects.insert(object.id, object.clone()); }
+            }
+        }
+        prop_assert!(groups.next().is_none());
+        states.push((ordinal, objects));
+        for (ordinal, objects) in states {
+            for id in 1..5 {
+                let found = read.object(id, ordinal).map(|object| object_bits(&object));
+                prop_assert_eq!(found, objects.get(&id).map(object_bits));
+            }
+        }
+    }
+
+    #[test]
+    fn damage_is_an_error_and_nothing_worse(
+        pushes in pushes(), at in any::<prop::sample::Index>(), bit in 0u8..8, cut in any::<bool>(),
+    ) {
+        let mut bytes = sealed(&pushes);
+        let at = at.index(bytes.len());
+        if cut { bytes.truncate(at) } else { bytes[at] ^= 1 << bit }
+        prop_assert!(Values::open(&bytes).is_err());
+    }
+}
+
+#[test]
+fn a_builder_is_empty_after_sealing() {
+    let mut builder = builder();
+    builder.group(7, GroupKind::Result, &[Value::Str(1)]);
+    assert_eq!((builder.first_ordinal(), builder.groups()), (Some(7), 1));
+    builder.seal(LEVEL).unwrap();
+    assert!(builder.is_empty());
+    builder.group(1, GroupKind::Result, &[Value::Str(0)]);
+    assert!(builder.seal(LEVEL).is_err(), "its texts are those of the chunk before");
+}
+
+#[test]
+fn equal_texts_are_one() {
+    let mut builder = Builder::default();
+    assert_eq!([builder.text(b"a"), builder.text(b"b"), builder.text(b"a")], [0, 1, 0]);
+}
+
+/// Methods called with an object, two small ints and a reference; they return None, and change an
+/// attribute now and then.
+#[test]
+fn a_call_takes_few_bytes() {
+    let mut builder = Builder::default();
+    let class = Class { name: "Task".into(), sort: Sort::Instance, is_exact: false };
+    let class = builder.class(class);
+    let names = ["link", "ident", "priority", "count"].map(str::to_owned).to_vec();
+    let shape = builder.shape(Shape { names });
+    let calls = 50_000u64;
+    let mut random = 1u64;
+    for call in 0..calls {
+        random = random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        let (id, other) = (1 + (random >> 33) % 6, 1 + (random >> 40) % 12);
+        let arguments =
+            [Value::Object(id), Value::Object(other), Value::Int(random as i64 >> 61), Value::None];
+        builder.group(2 * call, GroupKind::Arguments, &arguments);
+        if call % 3 == 0 {
+            let attributes = vec![
+                Value::Shallow(other),
+                Value::Int(id as i64),
+                Value::Int(1000),
+                Value::Int(call as i64),
+            ];
+            builder.object(Object {
+                id,
+                class,
+                attributes: Some((shape, attributes)),
+                ..Object::default()
+            });
+        }
+        builder.group(2 * call + 1, GroupKind::Result, &[Value::None]);
+    }
+    let bytes = builder.seal(LEVEL).unwrap().len() as f64 / calls as f64;
+    assert!(bytes < 4.0, "{bytes:.2} bytes per call");
+}
