@@ -48,7 +48,7 @@ fn begin(folder: &Folder) -> (Recording, Producer) {
     let about = About { command: r#"["app.py"]"#.into(), cwd: "/".into(), code: None };
     let run = Run::begin(Database::open(&folder.db()).unwrap(), &about).unwrap();
     let (ring, _file) = create(1 << 16).unwrap();
-    let recording = Recording::start(run, &about, ring, Clock::start()).unwrap();
+    let recording = Recording::start(run, &about, ring, None, Clock::start()).unwrap();
     (recording, Producer::new(ring, RingClock::Monotonic))
 }
 
@@ -416,7 +416,7 @@ fn a_full_disk_ends_the_recording_and_is_counted() {
     let pages = number(&run.database.connection, "PRAGMA page_count");
     run.database.connection.pragma_update(None, "max_page_count", pages + 20).unwrap();
     let (ring, _file) = create(1 << 16).unwrap();
-    let recording = Recording::start(run, &about, ring, Clock::start()).unwrap();
+    let recording = Recording::start(run, &about, ring, None, Clock::start()).unwrap();
     let mut producer = Producer::new(ring, RingClock::Monotonic);
     let mut program = stream();
     program.calls(DIRECT_EVENTS as u64);
