@@ -176,7 +176,7 @@ impl Values {
             return Err(End);
         };
         let mut used = 0;
-        while taken > 0 {
+        loop {
             match self.reader.read(&words[used..], &mut self.chunk) {
                 Ok(progress) => {
                     used += progress.used;

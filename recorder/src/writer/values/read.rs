@@ -285,7 +285,7 @@ impl Reader {
                     let length = cursor.long()?;
                     let items = pending.values(cursor, bounded(payload)?)?;
                     let kept = items.len() as u64;
-                    if is_dict && kept % 2 != 0 || length < kept >> u32::from(is_dict) {
+                    if is_dict && !kept.is_multiple_of(2) || length < kept >> u32::from(is_dict) {
                         return Err("more items than it says".into());
                     }
                     RawPart::Items { items, length }
