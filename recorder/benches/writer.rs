@@ -51,7 +51,7 @@ fn main() {
     let about = About { command: "[]".into(), cwd: "/".into(), code: None };
     let run = Run::begin(Database::open(&path).unwrap(), &about).unwrap();
     let (ring, _file) = ring::create(mib << 18).unwrap();
-    let recording = Recording::start(run, &about, ring, Clock::start()).unwrap();
+    let recording = Recording::start(run, &about, ring, None, Clock::start()).unwrap();
 
     prologue.set_clock(sys::monotonic_ns());
     let began = Instant::now();

@@ -29,7 +29,10 @@ __all__ = ["DashcamError", "is_recording", "record", "record_calls", "start", "s
 
 _READY, _REFUSED, _STOPPED, _STORED = b"R", b"E", b"S", b"D"
 _RING_MIB = 8
+_VALUES_RING_MIB = 16
 _EVENTS = ("derived", "direct", "verify")
+_CAPTURE = ("flow", "calls")
+_LIMITS = ("max_string", "max_items", "max_depth", "max_objects", "max_digits")
 
 
 class DashcamError(Exception):
@@ -64,27 +67,44 @@ def _program(name):
     return found
 
 
-def start(db="dashcam.db", *, include=(), exclude=(), no_stdlib=False, events="derived"):
+def start(db="dashcam.db", **options):
     """Start recording this process into `db`, all threads of it. Returns when it is on.
 
-    `include` and `exclude` take module names and path globs. `events` is "derived" (record what
-    the rest follows from), "direct" (every kind by callback: the reference) or "verify" (record
-    directly, derive as well, and compare).
-    Raises DashcamError if that is not possible, saying why.
+    Options, all by name:
+
+    `include` and `exclude` take module names and path globs; `no_stdlib` leaves the standard
+    library out.
+
+    `capture` is "flow" (events only) or "calls" (arguments, results and exceptions too).
+    `max_string`, `max_items`, `max_depth`, `max_objects` and `max_digits` say how much of a value
+    is kept. `redact` takes strings: values of names that contain one are left out, besides those
+    of the usual ones (password, token …) unless `no_default_redact` is true.
+
+    `events` is "derived" (record what the rest follows from), "direct" (every kind by callback: the
+    reference) or "verify" (record directly, derive as well, and compare).
+
+    Raises DashcamError if recording is not possible, saying why.
     """
+    _start(db, _checked(**options))
+
+
+def _start(db, options):
     global _session
-    _check_events(events)
     with _lock:
         if _session is not None:
             raise DashcamError("already recording; call dashcam.stop() first")
         ours, theirs = _socket.socketpair()
-        ring = _shim.create_ring(_RING_MIB)
+        rings = []
         try:
+            rings.append(_shim.create_ring(_RING_MIB))
+            if options["capture"] != "flow":
+                rings.append(_shim.create_ring(_VALUES_RING_MIB))
             arguments = [
                 _program("dashcam-recorder"),
                 "--serve",
-                f"--ring-fd={ring}",
+                f"--ring-fd={rings[0]}",
                 f"--control-fd={theirs.fileno()}",
+                *(f"--values-fd={ring}" for ring in rings[1:]),
                 "-o",
                 _os.fspath(db),
                 "--command",
@@ -92,7 +112,7 @@ def start(db="dashcam.db", *, include=(), exclude=(), no_stdlib=False, events="d
             ]
             process = _subprocess.Popen(
                 arguments,
-                pass_fds=(ring, theirs.fileno()),
+                pass_fds=(*rings, theirs.fileno()),
                 stdin=_subprocess.DEVNULL,
                 start_new_session=True,
             )
@@ -102,16 +122,22 @@ def start(db="dashcam.db", *, include=(), exclude=(), no_stdlib=False, events="d
                 reason = b"".join(iter(lambda: ours.recv(4096), b"")).decode(errors="replace")
                 process.wait()
                 raise DashcamError(reason or "the recorder process ended before it was ready")
-            descriptors, ring = (ring, _os.dup(ours.fileno())), -1
+            control = _os.dup(ours.fileno())
+            (ring, values), rings = (rings[0], rings[1] if rings[1:] else -1), []
             try:
                 _shim.start(
-                    *descriptors,
+                    ring,
+                    control,
                     process.pid,
-                    _strings(include),
-                    _strings(exclude),
-                    bool(no_stdlib),
+                    options["include"],
+                    options["exclude"],
+                    options["no_stdlib"],
                     _os.path.dirname(_os.path.abspath(__file__)),
-                    events,
+                    options["events"],
+                    options["capture"],
+                    values,
+                    options["limits"],
+                    options["redact"],
                 )
             except RuntimeError as error:
                 ours.close()
@@ -121,14 +147,54 @@ def start(db="dashcam.db", *, include=(), exclude=(), no_stdlib=False, events="d
             ours.close()
             raise
         finally:
-            if ring >= 0:
+            for ring in rings:
                 _os.close(ring)
         _session = _Session(process, ours)
 
 
-def _check_events(events):
+def _checked(
+    *,
+    include=(),
+    exclude=(),
+    no_stdlib=False,
+    events="derived",
+    capture=_shim.DEFAULT_CAPTURE,
+    max_string=None,
+    max_items=None,
+    max_depth=None,
+    max_objects=None,
+    max_digits=None,
+    redact=(),
+    no_default_redact=False,
+):
+    """The options of `start` as the shim takes them. Raises ValueError if one makes no sense."""
     if events not in _EVENTS:
         raise ValueError(f"events must be 'derived', 'direct' or 'verify', not {events!r}")
+    if capture not in _CAPTURE:
+        raise ValueError(f"capture must be 'flow' or 'calls', not {capture!r}")
+    limits = (max_string, max_items, max_depth, max_objects, max_digits)
+    limits = tuple(map(_limit, _LIMITS, limits, _shim.LIMITS, _shim.LIMITS_MAX))
+    redact = [redact] if isinstance(redact, str) else list(redact)
+    if not all(isinstance(name, str) and name for name in redact):
+        raise ValueError(f"redact must be strings that are not empty, not {redact!r}")
+    defaults = [] if no_default_redact else _shim.REDACTED
+    return {
+        "include": _strings(include),
+        "exclude": _strings(exclude),
+        "no_stdlib": bool(no_stdlib),
+        "events": events,
+        "capture": capture,
+        "limits": limits,
+        "redact": [*defaults, *(name.lower() for name in redact)],
+    }
+
+
+def _limit(name, value, default, most):
+    if value is None:
+        return default
+    if not isinstance(value, int) or not 0 <= value <= most:
+        raise ValueError(f"{name} must be a whole number from 0 to {most}, not {value!r}")
+    return int(value)
 
 
 def _strings(patterns):
@@ -159,26 +225,18 @@ def stop():
 
 
 class record:
-    """Context manager and decorator: record what runs inside.
+    """Context manager and decorator: record what runs inside. Takes the options of `start`.
 
     After it, `run_id` is the number of the run in `db`.
     """
 
-    def __init__(
-        self, db="dashcam.db", *, include=(), exclude=(), no_stdlib=False, events="derived"
-    ):
-        _check_events(events)
+    def __init__(self, db="dashcam.db", **options):
         self.db = db
         self.run_id = None
-        self._options = {
-            "include": include,
-            "exclude": exclude,
-            "no_stdlib": no_stdlib,
-            "events": events,
-        }
+        self._options = _checked(**options)
 
     def __enter__(self):
-        start(self.db, **self._options)
+        _start(self.db, self._options)
         return self
 
     def __exit__(self, *exception):

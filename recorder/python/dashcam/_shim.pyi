@@ -1,6 +1,10 @@
 from collections.abc import Sequence
 
 __version__: str
+DEFAULT_CAPTURE: str
+LIMITS: tuple[int, int, int, int, int]
+LIMITS_MAX: tuple[int, int, int, int, int]
+REDACTED: list[str]
 
 def boot(value: str) -> bytes | None: ...
 def create_ring(mib: int) -> int: ...
@@ -13,6 +17,10 @@ def start(
     no_stdlib: bool,
     package: str,
     events: str,
+    capture: str,
+    values_fd: int,
+    limits: tuple[int, int, int, int, int],
+    redact: Sequence[str],
 ) -> None: ...
 def stop() -> bool: ...
 def is_recording() -> bool: ...

@@ -3,12 +3,13 @@
 use super::ffi;
 use super::state::{self, Derivation, State};
 use super::{fork, monitoring};
-use crate::boot::{Boot, Filter, REFUSED};
+use crate::boot::{Boot, DEFAULT_CAPTURE, Filter, LIMITS_MAX, REFUSED};
 use crate::filter::Judge;
 use crate::ring;
 use dashcam_schema::bytecode::opcodes::Version;
 use dashcam_schema::loss::LossKind;
 use dashcam_schema::record::{Definition, Mode};
+use dashcam_schema::value::{Capture, Limits, REDACTED};
 use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -30,6 +31,10 @@ mod _shim {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+        module.add("DEFAULT_CAPTURE", DEFAULT_CAPTURE.name())?;
+        module.add("LIMITS", numbers(Limits::default()))?;
+        module.add("LIMITS_MAX", numbers(LIMITS_MAX))?;
+        module.add("REDACTED", REDACTED.to_vec())?;
         let hidden = ffi::verify_layout().map_err(|what| {
             PyRuntimeError::new_err(format!(
                 "this build of Python lays out {what} in a way dashcam does not know"
@@ -77,8 +82,9 @@ mod _shim {
         Ok(file.into_raw_fd())
     }
 
-    /// Starts recording this process, into a ring that a recorder process drains. Both descriptors
-    /// are taken over, and closed whatever happens.
+    /// Starts recording this process, into a ring that a recorder process drains, and values into
+    /// another one, if `values_fd` is not -1. The descriptors are taken over, and closed whatever
+    /// happens.
     #[pyfunction]
     #[allow(clippy::too_many_arguments)]
     fn start(
@@ -91,21 +97,34 @@ mod _shim {
         no_stdlib: bool,
         package: String,
         events: &str,
+        capture: &str,
+        values_fd: RawFd,
+        limits: (u32, u32, u32, u32, u32),
+        redact: Vec<String>,
     ) -> PyResult<()> {
         let filter = Filter { include, exclude, no_stdlib };
         let mode = Mode::from_name(events);
+        let known_capture = Capture::from_name(capture);
+        let (string, items, depth, objects, digits) = limits;
         let boot = Boot {
             ring_fd,
             control_fd,
             recorder_pid,
             filter,
             mode: mode.unwrap_or_default(),
+            capture: known_capture.unwrap_or_default(),
+            values_fd,
+            limits: Limits { string, items, depth, objects, digits },
+            redact,
             python_path: None,
             package,
         };
         let descriptors = Descriptors::of(&boot);
         if mode.is_none() {
             return Err(PyValueError::new_err("events must be 'derived', 'direct' or 'verify'"));
+        }
+        if known_capture.is_none() {
+            return Err(PyValueError::new_err("capture must be 'flow' or 'calls'"));
         }
         if is_recording() {
             return Err(PyRuntimeError::new_err("already recording"));
@@ -140,6 +159,11 @@ mod _shim {
     }
 }
 
+/// In the order of the options.
+fn numbers(limits: Limits) -> (u32, u32, u32, u32, u32) {
+    (limits.string, limits.items, limits.depth, limits.objects, limits.digits)
+}
+
 /// The program's first frame is about to run.
 pub(super) fn begin_program(py: Python<'_>) -> PyResult<()> {
     let prepared = PREPARED.lock().ok().and_then(|mut prepared| prepared.take());
@@ -160,15 +184,18 @@ pub(super) fn begin_program(py: Python<'_>) -> PyResult<()> {
 struct Descriptors {
     ring: File,
     control: OwnedFd,
+    values: Option<File>,
 }
 
 impl Descriptors {
     fn of(boot: &Boot) -> Descriptors {
+        let has_values = boot.values_fd >= 0;
         // SAFETY: the recorder process, or `dashcam.start`, made these descriptors for us alone.
         unsafe {
             Descriptors {
                 ring: File::from_raw_fd(boot.ring_fd),
                 control: OwnedFd::from_raw_fd(boot.control_fd),
+                values: has_values.then(|| File::from_raw_fd(boot.values_fd)),
             }
         }
     }
@@ -211,6 +238,7 @@ fn begin(py: Python<'_>, boot: &Boot, descriptors: &Descriptors, midway: bool) -
         pid: std::process::id(),
         magic: ffi::bytecode_magic(),
         mode,
+        capture: if descriptors.values.is_some() { boot.capture } else { Capture::Flow },
         quirks: quirks(py, boot.mode, mode),
     };
     let hidden = ffi::verify_layout().map_err(PyRuntimeError::new_err)?;

@@ -11,6 +11,7 @@ use super::rows::Rows;
 use super::source::Sources;
 use super::store::words;
 use super::totals::FunctionTotal;
+use super::values::StoredValues;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use dashcam_schema::loss::LossKind;
 use dashcam_schema::record::Definition;
@@ -35,6 +36,7 @@ pub(super) struct Pending {
     pub(super) definitions: Vec<Definition>,
     pub(super) began_ns: Option<u64>,
     pub(super) chunks: Vec<StoredChunk>,
+    pub(super) values: Vec<StoredValues>,
     /// By (thread, code, kind).
     pub(super) events: FxHashMap<(u32, u32, u8), u64>,
     /// By (code, line).
@@ -65,6 +67,10 @@ impl Pending {
             self.bytes += chunk.data.len();
             self.chunks.push(chunk);
         }
+        if let Some(values) = batch.values {
+            self.bytes += values.data.len();
+            self.values.push(values);
+        }
         for (code, total) in &batch.totals {
             self.totals.entry(*code).or_default().add(total);
         }
@@ -76,7 +82,10 @@ impl Pending {
     }
 
     fn is_empty(&self) -> bool {
-        self.definitions.is_empty() && self.chunks.is_empty() && self.losses.is_empty()
+        self.definitions.is_empty()
+            && self.chunks.is_empty()
+            && self.values.is_empty()
+            && self.losses.is_empty()
     }
 }
 
@@ -94,7 +103,7 @@ impl Store {
         Store { run, rows, pending: Pending::default(), failed }
     }
 
-    /// Runs until the encoder has ended; then everything is stored.
+    /// Runs until the encoder has ended, and the thread of values; then everything is stored.
     pub(super) fn run(mut self, batches: &Receiver<Encoded>) -> Run {
         let mut due = Instant::now() + PERIOD;
         loop {
@@ -140,7 +149,7 @@ impl Store {
         // There may be room for as little as this, even on a full disk.
         let lost = LossDelta {
             kind: LossKind::StoreFailed,
-            count: pending.chunks.len().max(1) as u64,
+            count: (pending.chunks.len() + pending.values.len()).max(1) as u64,
             first_seq: pending.chunks.first().map_or(0, |chunk| chunk.first_seq),
             detail: what,
         };

@@ -10,14 +10,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Words taken at a time: they stay in the processor's cache until they are decoded.
-const WORDS: usize = 1 << 15;
+pub(super) const WORDS: usize = 1 << 15;
 /// Events wait at most this long for their chunk to fill: what a reader meanwhile, or after the
 /// recorder's sudden death, does not see.
 const CHUNK_AGE: Duration = Duration::from_millis(250);
 /// A producer at full speed fills a hundredth of a ring meanwhile.
-const NAP: Duration = Duration::from_millis(1);
+pub(super) const NAP: Duration = Duration::from_millis(1);
 /// After a while without events.
-const LONG_NAP: Duration = Duration::from_millis(5);
+pub(super) const LONG_NAP: Duration = Duration::from_millis(5);
 
 /// What the drain is told from outside.
 pub(super) enum Order {
@@ -28,7 +28,7 @@ pub(super) enum Order {
 }
 
 /// The recording ends before the program does.
-struct End;
+pub(super) struct End;
 
 pub(super) struct Drain {
     pub(super) consumer: Consumer,

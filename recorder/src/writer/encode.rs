@@ -3,6 +3,7 @@
 use super::counts::{Counter, Counts};
 use super::outlet::{Batch, Form, LossDelta, RawChunk};
 use super::totals::FunctionTotal;
+use super::values::StoredValues;
 use crossbeam_channel::{Receiver, Sender};
 use dashcam_schema::chunk::{Columns, Sealer};
 use dashcam_schema::record::Definition;
@@ -11,10 +12,12 @@ use dashcam_schema::record::Definition;
 pub(super) const LEVEL: i32 = 1;
 
 /// A batch ready to be stored.
+#[derive(Default)]
 pub(super) struct Encoded {
     pub(super) definitions: Vec<Definition>,
     pub(super) began_ns: Option<u64>,
     pub(super) chunk: Option<StoredChunk>,
+    pub(super) values: Option<StoredValues>,
     pub(super) totals: Vec<(u32, FunctionTotal)>,
     pub(super) losses: Vec<LossDelta>,
     pub(super) stored: Option<Sender<()>>,
@@ -79,7 +82,7 @@ impl Encoder {
                 .ok()
         });
         let Batch { definitions, began_ns, totals, stored, .. } = batch;
-        Encoded { definitions, began_ns, chunk, totals, losses, stored }
+        Encoded { definitions, began_ns, chunk, values: None, totals, losses, stored }
     }
 
     fn chunk(&mut self, raw: RawChunk) -> Result<StoredChunk, dashcam_schema::FormatError> {

@@ -3,10 +3,12 @@
 //! ```text
 //!  ring ─▶ drain · decode · chunker ─▶ batches ─▶ encode · counts ─▶ batches ─▶ commit · rows ─▶ DB
 //!          (thread)      ▲                        (thread)                      (thread)
-//!                        └──────── empty columns ─────┘
+//!                        └──────── empty columns ─────┘             ▲
+//!  ring of values ─▶ values ─▶ chunks of values ─────────────────────┘
+//!                    (thread)
 //! ```
 //!
-//! Both channels are bounded, so memory is too: when the disk is slow the encoder waits, then the
+//! All channels are bounded, so memory is too: when the disk is slow the encoder waits, then the
 //! drain, then, once the ring is full, the program.
 
 mod chunker;
@@ -27,6 +29,7 @@ mod store;
 mod suspended;
 pub mod sys;
 mod totals;
+mod values;
 
 pub use clock::Clock;
 pub use lifecycle::{About, End, Run, Summary};
@@ -43,14 +46,16 @@ use source::Sources;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
+use values::Values;
 
 /// Chunks on their way from one thread to the next.
 const CHUNKS_WAITING: usize = 4;
 
-/// The threads that record one ring.
+/// The threads that record one process.
 pub struct Recording {
     orders: Sender<Order>,
     drain: JoinHandle<()>,
+    values: Option<(Sender<Order>, JoinHandle<()>)>,
     encoder: JoinHandle<()>,
     store: JoinHandle<Run>,
     clock: Clock,
@@ -58,11 +63,17 @@ pub struct Recording {
 }
 
 impl Recording {
-    /// Begins to empty the ring into the database.
+    /// Begins to empty the ring, and that of values if there is one, into the database.
     ///
     /// # Errors
     /// If the system has no more threads or memory.
-    pub fn start(run: Run, about: &About, ring: Ring, clock: Clock) -> std::io::Result<Recording> {
+    pub fn start(
+        run: Run,
+        about: &About,
+        ring: Ring,
+        values: Option<Ring>,
+        clock: Clock,
+    ) -> std::io::Result<Recording> {
         let (order_sender, orders) = bounded(4);
         let (batch_sender, batches) = bounded(CHUNKS_WAITING);
         let (encoded_sender, encoded) = bounded(CHUNKS_WAITING);
@@ -72,6 +83,14 @@ impl Recording {
             Sources { cwd: about.cwd.clone(), code: about.code.clone(), ..Sources::default() };
         let store = Store::new(run, sources, Arc::clone(&failed));
         let store = spawn("store", move || store.run(&encoded))?;
+        let values = values
+            .map(|ring| {
+                let (order_sender, orders) = bounded(4);
+                let store = encoded_sender.clone();
+                let values = Values::new(Consumer::new(ring), orders, store, Arc::clone(&failed));
+                spawn("values", move || values.run()).map(|thread| (order_sender, thread))
+            })
+            .transpose()?;
         let encoder = Encoder::new(spare_sender)?;
         let encoder = spawn("encode", move || encoder.run(&batches, &encoded_sender))?;
         let outlet = Outlet { batches: batch_sender, spare };
@@ -82,21 +101,25 @@ impl Recording {
             failed: Arc::clone(&failed),
         };
         let drain = spawn("drain", move || drain.run())?;
-        Ok(Recording { orders: order_sender, drain, encoder, store, clock, failed })
+        Ok(Recording { orders: order_sender, drain, values, encoder, store, clock, failed })
     }
 
-    /// Waits until every event published before this call is in the database.
+    /// Waits until every event and value published before this call is in the database.
     pub fn flush(&self) {
-        let (sender, receiver) = bounded(1);
-        if self.orders.send(Order::Flush(sender)).is_ok() {
-            let _ = receiver.recv();
+        let values = self.values.as_ref().map(|(orders, _)| orders);
+        let asked = [Some(&self.orders), values].into_iter().flatten().filter_map(|orders| {
+            let (sender, receiver) = bounded(1);
+            orders.send(Order::Flush(sender)).ok().map(|()| receiver)
+        });
+        for stored in asked.collect::<Vec<_>>() {
+            let _ = stored.recv();
         }
     }
 
     /// Nothing came to be recorded: leaves no trace of the run.
-    pub fn abandon(self) {
+    pub fn abandon(mut self) {
         let _ = self.orders.send(Order::Finish);
-        let _ = (self.drain.join(), self.encoder.join());
+        let _ = (self.finish_values(), self.drain.join(), self.encoder.join());
         if let Ok(run) = self.store.join() {
             run.abandon();
         }
@@ -104,13 +127,22 @@ impl Recording {
 
     /// The program has ended or will send no more events: stores everything that is in the ring,
     /// and the run's end. `None` if a bug of ours ended a thread; what was committed stands.
-    pub fn finish(self, end: End) -> Option<Summary> {
+    pub fn finish(mut self, end: End) -> Option<Summary> {
         let _ = self.orders.send(Order::Finish);
-        let threads_ended = self.drain.join().is_ok() & self.encoder.join().is_ok();
+        let values_ended = self.finish_values();
+        let threads_ended = values_ended & self.drain.join().is_ok() & self.encoder.join().is_ok();
         let run = self.store.join().ok()?;
         let is_stored = threads_ended && !self.failed.load(Ordering::Relaxed);
         let end = End { is_complete: end.is_complete && is_stored, ..end };
         Some(Summary { is_stored, ..run.finish(end, self.clock.now_ns()) })
+    }
+
+    /// False if a bug of ours ended the thread.
+    fn finish_values(&mut self) -> bool {
+        self.values.take().is_none_or(|(orders, thread)| {
+            let _ = orders.send(Order::Finish);
+            thread.join().is_ok()
+        })
     }
 }
 

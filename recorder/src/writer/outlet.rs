@@ -88,6 +88,9 @@ impl LossDelta {
                 loss.count += count;
                 if loss.detail.is_empty() {
                     loss.detail = detail;
+                } else if kind == LossKind::Waited && !detail.is_empty() {
+                    // Of the other ring.
+                    loss.detail = format!("{}, {detail}", loss.detail);
                 }
             }
             None => losses.push(LossDelta { kind, count, first_seq, detail }),

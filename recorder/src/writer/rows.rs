@@ -4,10 +4,11 @@ use super::commit::Pending;
 use super::encode::StoredChunk;
 use super::outlet::LossDelta;
 use super::source::Sources;
+use super::values::StoredValues;
 use dashcam_schema::EventKind;
 use dashcam_schema::bytecode::lines::LineTable;
 use dashcam_schema::bytecode::opcodes::Version;
-use dashcam_schema::chunk::{Statistics, code_xxh3};
+use dashcam_schema::chunk::{Statistics, ValueStatistics, code_xxh3};
 use dashcam_schema::loss::{LossKind, Severity};
 use dashcam_schema::record::{CodeDefinition, Definition};
 use rusqlite::{Connection, Result, Transaction, TransactionBehavior};
@@ -65,6 +66,9 @@ impl Rows {
         }
         for chunk in &pending.chunks {
             self.chunk(&tx, chunk)?;
+        }
+        for values in &pending.values {
+            self.values(&tx, values)?;
         }
         self.event_counts(&tx, pending)?;
         self.line_counts(&tx, pending)?;
@@ -261,6 +265,31 @@ impl Rows {
         Ok(())
     }
 
+    fn values(&self, tx: &Transaction<'_>, values: &StoredValues) -> Result<()> {
+        let row = ValueStatistics {
+            run_id: self.run_id,
+            process_id: self.process_id,
+            first_ordinal: values.first_ordinal as i64,
+            last_ordinal: values.last_ordinal as i64,
+            group_count: values.group_count as i64,
+        };
+        tx.prepare_cached(
+            "INSERT INTO value_chunks (run_id, process_id, first_ordinal, last_ordinal, group_count,
+                 row_xxh3, data)
+             VALUES (?, ?, ?, ?, ?, ?, ?)",
+        )?
+        .execute((
+            row.run_id,
+            row.process_id,
+            row.first_ordinal,
+            row.last_ordinal,
+            row.group_count,
+            row.xxh3(),
+            &values.data,
+        ))?;
+        Ok(())
+    }
+
     fn event_counts(&self, tx: &Transaction<'_>, pending: &Pending) -> Result<()> {
         let mut add = tx.prepare_cached(
             "INSERT INTO event_counts (run_id, process_id, thread_id, kind, code_id, count)
@@ -365,11 +394,14 @@ impl Rows {
     fn loss(&self, tx: &Transaction<'_>, loss: &LossDelta) -> Result<()> {
         let severity = loss.kind.severity();
         let detail = format!("{} {}", loss.kind.sentence(), loss.detail);
+        // Each ring says once how often.
+        let is_waited = loss.kind == LossKind::Waited;
+        let more = if is_waited { format!(", {}", loss.detail) } else { String::new() };
         let first_seq = (loss.first_seq > 0).then_some(loss.first_seq as i64);
         tx.execute(
             "INSERT INTO losses (run_id, process_id, kind, severity, count, first_seq, detail)
              VALUES (?, ?, ?, ?, ?, ?, ?)
-             ON CONFLICT DO UPDATE SET count = count + excluded.count",
+             ON CONFLICT DO UPDATE SET count = count + excluded.count, detail = detail || ?",
             (
                 self.run_id,
                 self.process_id,
@@ -378,6 +410,7 @@ impl Rows {
                 loss.count as i64,
                 first_seq,
                 detail.trim_end(),
+                more,
             ),
         )?;
         if severity != Severity::Info {

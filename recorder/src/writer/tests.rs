@@ -5,11 +5,13 @@
 use super::*;
 use crate::ring::{Clock as RingClock, Producer, create};
 use dashcam_schema::EventKind;
+use dashcam_schema::chunk::ValueStatistics;
 use dashcam_schema::chunk::{self, Columns, DIRECT_EVENTS};
 use dashcam_schema::loss::LossKind;
 use dashcam_schema::record::{
     Definition, TAG_CODE, TAG_RUNNING, TAG_START_SUSPENDABLE, TAG_THREAD, TAG_WIDE_PLACE, word,
 };
+use dashcam_schema::value::words as values;
 use rusqlite::Connection;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -48,7 +50,7 @@ fn begin(folder: &Folder) -> (Recording, Producer) {
     let about = About { command: r#"["app.py"]"#.into(), cwd: "/".into(), code: None };
     let run = Run::begin(Database::open(&folder.db()).unwrap(), &about).unwrap();
     let (ring, _file) = create(1 << 16).unwrap();
-    let recording = Recording::start(run, &about, ring, Clock::start()).unwrap();
+    let recording = Recording::start(run, &about, ring, None, Clock::start()).unwrap();
     (recording, Producer::new(ring, RingClock::Monotonic))
 }
 
@@ -416,7 +418,7 @@ fn a_full_disk_ends_the_recording_and_is_counted() {
     let pages = number(&run.database.connection, "PRAGMA page_count");
     run.database.connection.pragma_update(None, "max_page_count", pages + 20).unwrap();
     let (ring, _file) = create(1 << 16).unwrap();
-    let recording = Recording::start(run, &about, ring, Clock::start()).unwrap();
+    let recording = Recording::start(run, &about, ring, None, Clock::start()).unwrap();
     let mut producer = Producer::new(ring, RingClock::Monotonic);
     let mut program = stream();
     program.calls(DIRECT_EVENTS as u64);
@@ -453,6 +455,138 @@ fn runs_share_a_file_and_abandoned_ones_leave_nothing() {
     let db = Connection::open(folder.db()).unwrap();
     assert_eq!(number(&db, "SELECT count(*) FROM runs"), 1);
     assert_eq!(number(&db, "SELECT count(*) FROM processes"), 1);
+}
+
+/// A recording with a ring for values beside the other.
+fn begin_with_values(folder: &Folder) -> (Recording, Producer, Producer) {
+    let about = About { command: "[]".into(), cwd: "/".into(), code: None };
+    let run = Run::begin(Database::open(&folder.db()).unwrap(), &about).unwrap();
+    let (ring, values) = (Ring::on_heap(1 << 16), Ring::on_heap(1 << 16));
+    let recording = Recording::start(run, &about, ring, Some(values), Clock::start()).unwrap();
+    let producer = |ring| Producer::new(ring, RingClock::Monotonic);
+    (recording, producer(ring), producer(values))
+}
+
+/// One value of one event, which refers to an object that is told of; published as a whole.
+fn put_value(producer: &mut Producer, ordinal: u64) {
+    let pause = || {
+        std::thread::sleep(std::time::Duration::from_micros(20));
+        Ok(20_000)
+    };
+    producer.wait(16, pause).unwrap();
+    let address = 0x1000 + ordinal as u32 % 64 * 16;
+    let mut words = producer.begin();
+    let group = [word(values::GROUP, 1), ordinal as u32, 1, word(values::REFERENCE, 0), address];
+    let object = [word(values::OBJECT, 0), address, 0, 1];
+    let item = [word(values::ITEMS, 1), 1, 0, word(values::SMALL_INT, ordinal as u32)];
+    group.into_iter().chain(object).chain(item).for_each(|word| words.put(word));
+    producer.end(words);
+}
+
+/// As a shim does when it is asked to.
+fn put_epoch(producer: &mut Producer, ordinal: u64) {
+    producer.wait(16, || Ok(0)).unwrap();
+    let mut words = producer.begin();
+    let epoch = [word(values::EPOCH, 0), ordinal as u32, (ordinal >> 32) as u32];
+    let class = [word(values::CLASS, 0), 6, 4, u32::from_le_bytes(*b"list")];
+    epoch.into_iter().chain(class).for_each(|word| words.put(word));
+    producer.end(words);
+}
+
+/// First and last ordinal and groups of every chunk of values, whose rows have the right hash.
+fn value_chunks(db: &Connection) -> Vec<[i64; 3]> {
+    let sql = "SELECT run_id, process_id, first_ordinal, last_ordinal, group_count, row_xxh3
+               FROM value_chunks ORDER BY first_ordinal";
+    let check = |row: [i64; 6]| {
+        let [run_id, process_id, first_ordinal, last_ordinal, group_count, row_xxh3] = row;
+        let row = ValueStatistics { run_id, process_id, first_ordinal, last_ordinal, group_count };
+        assert_eq!(row.xxh3(), row_xxh3);
+        [first_ordinal, last_ordinal, group_count]
+    };
+    numbers::<6>(db, sql).into_iter().map(check).collect()
+}
+
+#[test]
+fn values_are_stored_beside_events_epoch_by_epoch() {
+    const GROUPS: u64 = 200_000;
+    let folder = Folder::new();
+    let (recording, mut events, mut values) = begin_with_values(&folder);
+    let mut program = stream();
+    program.calls(1000);
+    push(&mut events, &program.words);
+    // Begins beyond 32 bits.
+    let first = (1 << 33) - 5;
+    let mut epoch = values.wanted_epoch();
+    let mut begins = vec![first as i64];
+    put_epoch(&mut values, first);
+    for ordinal in first..first + GROUPS {
+        if values.wanted_epoch() != epoch {
+            epoch = values.wanted_epoch();
+            begins.push(ordinal as i64);
+            put_epoch(&mut values, ordinal);
+        }
+        put_value(&mut values, ordinal);
+    }
+    let summary = recording.finish(COMPLETE).unwrap();
+    assert!(summary.losses.is_empty(), "{:?}", summary.losses);
+    let db = Connection::open(folder.db()).unwrap();
+    assert_eq!(summary.events, program.len());
+    let chunks = value_chunks(&db);
+    assert!(chunks.len() > 1, "an epoch is asked for");
+    assert_eq!(chunks.iter().map(|[first, ..]| *first).collect::<Vec<_>>(), begins);
+    assert!(chunks.windows(2).all(|pair| pair[0][1] + 1 == pair[1][0]));
+    assert!(chunks.iter().all(|[first, last, groups]| last - first + 1 == *groups));
+    assert_eq!(chunks[chunks.len() - 1][1] as u64, first + GROUPS - 1);
+    // Both rings made their producers wait, or this one did.
+    let waited = text(&db, "SELECT detail FROM losses WHERE kind = 'waited'");
+    assert!(waited.contains("for room for values"), "{waited}");
+}
+
+#[test]
+fn a_flush_takes_values_along() {
+    let folder = Folder::new();
+    let (recording, _events, mut values) = begin_with_values(&folder);
+    put_epoch(&mut values, 0);
+    (0..10).for_each(|ordinal| put_value(&mut values, ordinal));
+    recording.flush();
+    let db = Connection::open(folder.db()).unwrap();
+    assert_eq!(value_chunks(&db), [[0, 9, 10]]);
+    assert!(values.wanted_epoch() > 0);
+    // Killed without a word: what was published is stored.
+    (10..20).for_each(|ordinal| put_value(&mut values, ordinal));
+    let end = End { is_complete: false, exit_code: None, exit_signal: Some(9) };
+    recording.finish(end).unwrap();
+    assert_eq!(value_chunks(&db), [[0, 9, 10], [10, 19, 10]]);
+}
+
+#[test]
+fn a_bad_value_ends_the_capture_and_events_go_on() {
+    let folder = Folder::new();
+    let (recording, mut events, mut values) = begin_with_values(&folder);
+    put_epoch(&mut values, 0);
+    put_value(&mut values, 7);
+    push(&mut values, &[word(values::ATTRIBUTES, 0)]);
+    while values.wait(1 << 16, || Ok(0)).is_ok() {
+        push(&mut values, &[word(values::EPOCH, 0); 999]);
+    }
+    recording.flush();
+    let mut program = stream();
+    program.calls(1000);
+    push(&mut events, &program.words);
+    let summary = recording.finish(COMPLETE).unwrap();
+    assert_eq!((summary.events, summary.losses.len()), (program.len(), 1));
+    let db = Connection::open(folder.db()).unwrap();
+    assert_eq!(value_chunks(&db), [[7, 7, 1]]);
+    assert_eq!(text(&db, "SELECT kind || ' ' || count FROM losses"), "bad_value 1");
+    assert_eq!(text(&db, "SELECT status FROM runs"), "complete");
+}
+
+#[test]
+fn an_abandoned_run_leaves_no_values() {
+    let folder = Folder::new();
+    let (recording, _events, _values) = begin_with_values(&folder);
+    recording.abandon();
+    assert!(!folder.db().exists());
 }
 
 #[test]

@@ -3,7 +3,9 @@
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum};
+use dashcam_recorder::boot::{DEFAULT_CAPTURE, LIMITS_MAX};
 use dashcam_schema::record;
+use dashcam_schema::value::{self, Limits};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -41,6 +43,11 @@ pub(crate) struct Options {
     /// Which events to take from Python, and which to leave to follow from them
     #[arg(long, value_name = "MODE", value_enum, default_value_t = Events::Derived)]
     pub(crate) events: Events,
+    /// How much of the program's values to record
+    #[arg(long, value_name = "LEVEL", value_enum, default_value_t = Capture::DEFAULT)]
+    pub(crate) capture: Capture,
+    #[command(flatten)]
+    pub(crate) values: Values,
     /// Interpreter to run the program with [default: the virtual environment's, or python3]
     #[arg(long, value_name = "PYTHON")]
     pub(crate) python: Option<OsString>,
@@ -55,6 +62,8 @@ pub(crate) struct Options {
     ring_fd: Option<i32>,
     #[arg(long, hide = true)]
     control_fd: Option<i32>,
+    #[arg(long, hide = true)]
+    values_fd: Option<i32>,
     #[arg(long, hide = true, default_value = "[]")]
     command: String,
 
@@ -83,6 +92,78 @@ impl From<Events> for record::Mode {
     }
 }
 
+/// As [`value::Capture`], for the command line.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Capture {
+    /// none: events only
+    Flow,
+    /// arguments, results and exceptions
+    Calls,
+}
+
+impl Capture {
+    const DEFAULT: Capture = match DEFAULT_CAPTURE {
+        value::Capture::Flow => Capture::Flow,
+        value::Capture::Calls => Capture::Calls,
+    };
+}
+
+impl From<Capture> for value::Capture {
+    fn from(capture: Capture) -> value::Capture {
+        match capture {
+            Capture::Flow => value::Capture::Flow,
+            Capture::Calls => value::Capture::Calls,
+        }
+    }
+}
+
+/// How much of a value is recorded, and which are not.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Values {
+    /// Keep so many characters of a str, bytes of a bytes
+    #[arg(long, value_name = "N", default_value_t = Limits::default().string,
+          value_parser = up_to(LIMITS_MAX.string))]
+    max_string: u32,
+    /// Keep so many items of a container, attributes of an instance
+    #[arg(long, value_name = "N", default_value_t = Limits::default().items,
+          value_parser = up_to(LIMITS_MAX.items))]
+    max_items: u32,
+    /// Look so deep into containers within containers
+    #[arg(long, value_name = "N", default_value_t = Limits::default().depth,
+          value_parser = up_to(LIMITS_MAX.depth))]
+    max_depth: u32,
+    /// Look at so many objects for one event
+    #[arg(long, value_name = "N", default_value_t = Limits::default().objects,
+          value_parser = up_to(LIMITS_MAX.objects))]
+    max_objects: u32,
+    /// Keep so many digits of an int, roughly
+    #[arg(long, value_name = "N", default_value_t = Limits::default().digits,
+          value_parser = up_to(LIMITS_MAX.digits))]
+    max_digits: u32,
+    /// Leave out values of names that contain this, besides the usual ones (password, token …)
+    #[arg(long, value_name = "PATTERN", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub(crate) redact: Vec<String>,
+    /// Do not leave out the usual ones
+    #[arg(long)]
+    pub(crate) no_default_redact: bool,
+}
+
+fn up_to(max: u32) -> clap::builder::RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(0..=i64::from(max))
+}
+
+impl Values {
+    pub(crate) fn limits(&self) -> Limits {
+        Limits {
+            string: self.max_string,
+            items: self.max_items,
+            depth: self.max_depth,
+            objects: self.max_objects,
+            digits: self.max_digits,
+        }
+    }
+}
+
 /// What to run.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Program {
@@ -101,6 +182,7 @@ pub(crate) struct Serve {
     pub(crate) output: PathBuf,
     pub(crate) ring_fd: i32,
     pub(crate) control_fd: i32,
+    pub(crate) values_fd: Option<i32>,
     pub(crate) command: String,
 }
 
@@ -111,10 +193,18 @@ const VALUED: &[&str] = &[
     "--include",
     "--exclude",
     "--events",
+    "--capture",
+    "--max-string",
+    "--max-items",
+    "--max-depth",
+    "--max-objects",
+    "--max-digits",
+    "--redact",
     "--python",
     "--ring-size",
     "--ring-fd",
     "--control-fd",
+    "--values-fd",
     "--command",
 ];
 
@@ -144,8 +234,8 @@ pub(crate) fn parse(words: Vec<OsString>) -> Mode {
     if options.serve
         && let (Some(ring_fd), Some(control_fd)) = (options.ring_fd, options.control_fd)
     {
-        let Options { output, command, .. } = options;
-        return Mode::Serve(Serve { output, ring_fd, control_fd, command });
+        let Options { output, command, values_fd, .. } = options;
+        return Mode::Serve(Serve { output, ring_fd, control_fd, values_fd, command });
     }
     options.program = Program { words: rest.to_vec() };
     match rest.first().map(|word| word.as_bytes()) {
@@ -202,12 +292,36 @@ mod tests {
             ("-o x.db --no-stdlib app.py --help", 3, "app.py --help"),
             ("-ox.db --include=a -m pkg -o y -m", 2, "-m pkg -o y -m"),
             ("--events direct app.py --events x", 2, "app.py --events x"),
+            ("--capture calls --max-items 9 --no-default-redact a.py", 5, "a.py"),
             ("--python p -c pass -- x", 2, "-c pass -- x"),
             ("-mpkg", 0, "-mpkg"),
         ] {
             let (options, rest) = split(line);
             let expected: Vec<OsString> = program.split(' ').map(OsString::from).collect();
             assert_eq!((options.len(), rest), (ours, expected), "{line}");
+        }
+    }
+
+    /// Whatever takes a value is among those that do.
+    #[test]
+    fn values_are_not_taken_for_the_program() {
+        for option in Options::command().get_arguments().filter(|o| o.get_action().takes_values()) {
+            let Some(long) = option.get_long() else { continue };
+            assert!(VALUED.contains(&&*format!("--{long}")), "--{long}");
+        }
+    }
+
+    #[test]
+    fn bad_values_are_refused_by_name() {
+        for (bad, expected) in [
+            ("--capture=state", "'--capture <LEVEL>'"),
+            ("--max-string=65537", "'--max-string <N>': 65537 is not in 0..=65536"),
+            ("--max-depth=-1", "'--max-depth <N>'"),
+            ("--redact=", "'--redact <PATTERN>'"),
+        ] {
+            let error = Options::command().try_get_matches_from(["dashcam", bad]).unwrap_err();
+            let text = error.to_string();
+            assert!(text.lines().next().is_some_and(|line| line.contains(expected)), "{text}");
         }
     }
 

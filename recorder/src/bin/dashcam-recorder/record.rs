@@ -8,10 +8,11 @@ use crate::args::Options;
 use crate::interpreter::{self, Inquiry};
 use crate::say;
 use anyhow::{Context, Result, bail};
-use dashcam_recorder::boot::{Boot, Filter, REFUSED, STOPPED, STORED, VARIABLE};
+use dashcam_recorder::boot::{Boot, Filter, REFUSED, STOPPED, STORED, VARIABLE, redacted};
 use dashcam_recorder::ring::{self, Ring};
 use dashcam_recorder::writer::sys::{self, Fate, Signals};
 use dashcam_recorder::writer::{About, Clock, Database, End, Recording, Run, Summary};
+use dashcam_schema::value::Capture;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd};
@@ -43,15 +44,20 @@ pub(crate) fn record(options: Options) -> Result<i32> {
     let clock = Clock::start();
     // The system takes its time to fill that much memory with zeros.
     let mib = options.ring_size;
-    let ring = thread::spawn(move || create_ring(mib));
-    let mut run = Run::begin(Database::open(&options.output)?, &about)?;
-    let ring = ring.join().unwrap_or_else(|_| bail!("no shared memory"));
-    let started = inquiry.end().and_then(|package| {
-        let (ring, ring_file) = ring?;
-        let (control, child) = start(&options, &python, &package, &ring_file, mask, survive)?;
-        Ok((ring, control, child))
+    let captures = Capture::from(options.capture) != Capture::Flow;
+    let rings = thread::spawn(move || {
+        Ok((create_ring(mib)?, if captures { Some(create_ring(mib)?) } else { None }))
     });
-    let (ring, control, pid) = match started {
+    let mut run = Run::begin(Database::open(&options.output)?, &about)?;
+    let rings = rings.join().unwrap_or_else(|_| bail!("no shared memory"));
+    let started = inquiry.end().and_then(|package| {
+        let ((ring, ring_file), values) = rings?;
+        let (values, values_file) = values.unzip();
+        let files = (&ring_file, values_file.as_ref());
+        let (control, child) = start(&options, &python, &package, files, mask, survive)?;
+        Ok((ring, values, control, child))
+    });
+    let (ring, values, control, pid) = match started {
         Ok(started) => started,
         Err(error) => {
             run.abandon();
@@ -60,7 +66,7 @@ pub(crate) fn record(options: Options) -> Result<i32> {
     };
     run.set_pid(pid);
     let run_id = run.run_id;
-    let recording = Recording::start(run, &about, ring, clock)?;
+    let recording = Recording::start(run, &about, ring, values, clock)?;
     thread::spawn(move || forward(forwarded, pid));
     // Whoever reads the program's output shall see its end when the program ends.
     sys::leave_standard_streams();
@@ -106,13 +112,14 @@ fn start(
     options: &Options,
     python: &Path,
     package: &Path,
-    ring: &File,
+    (ring, values): (&File, Option<&File>),
     mask: Signals,
     file_size_signal: sys::Disposition,
 ) -> Result<(UnixStream, u32)> {
     let (control, theirs) = UnixStream::pair()?;
     // High numbers: the program's own files are numbered as if ours were not there.
     let ring = sys::duplicate_high(ring.as_fd())?;
+    let values = values.map(|values| sys::duplicate_high(values.as_fd())).transpose()?;
     let theirs = sys::duplicate_high(theirs.as_fd())?;
     let python_path = std::env::var_os("PYTHONPATH");
     let boot = Boot {
@@ -125,6 +132,10 @@ fn start(
             no_stdlib: options.no_stdlib,
         },
         mode: options.events.into(),
+        capture: options.capture.into(),
+        values_fd: values.as_ref().map_or(-1, |values| values.as_raw_fd()),
+        limits: options.values.limits(),
+        redact: redacted(&options.values.redact, options.values.no_default_redact),
         python_path: python_path.as_ref().map(|path| path.as_bytes().to_vec()),
         package: package.to_string_lossy().into_owned(),
     };
@@ -137,9 +148,10 @@ fn start(
     command.args(&options.program.words);
     command.env("PYTHONPATH", std::ffi::OsString::from_vec(path));
     command.env(VARIABLE, boot.to_variable());
-    let inherited = [ring.as_raw_fd(), theirs.as_raw_fd()];
+    let inherited = [Some(&ring), Some(&theirs), values.as_ref()];
+    let inherited = inherited.map(|file| file.map(|file| file.as_raw_fd()));
     sys::before_exec(&mut command, move || {
-        inherited.into_iter().try_for_each(sys::inherit)?;
+        inherited.into_iter().flatten().try_for_each(sys::inherit)?;
         file_size_signal.restore();
         mask.restore();
         Ok(())

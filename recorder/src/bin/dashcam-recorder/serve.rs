@@ -55,12 +55,14 @@ pub(crate) fn serve(options: &Serve) -> Result<i32> {
 
 fn begin(options: &Serve) -> Result<(Recording, i64)> {
     let clock = Clock::start();
-    let ring = ring::attach(&File::from(sys::take_inherited(options.ring_fd)?))?;
+    let attach = |fd| ring::attach(&File::from(sys::take_inherited(fd)?));
+    let ring = attach(options.ring_fd)?;
+    let values = options.values_fd.map(attach).transpose()?;
     let about =
         About { command: options.command.clone(), cwd: std::env::current_dir()?, code: None };
     let run = Run::begin(Database::open(&options.output)?, &about)?;
     let run_id = run.run_id;
-    Ok((Recording::start(run, &about, ring, clock)?, run_id))
+    Ok((Recording::start(run, &about, ring, values, clock)?, run_id))
 }
 
 /// True when the program says stop; false when it has gone without a word. A child it forked may

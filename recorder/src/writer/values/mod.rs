@@ -1,0 +1,266 @@
+//! The thread that records values: empties the ring they come through, and seals chunks of them.
+//!
+//! What an object holds is told once, and not again as long as it stays the same. For a chunk to be
+//! readable alone it has to begin where all is told again: at an epoch. The thread asks for one when
+//! there is enough for a chunk or something has waited long enough, and the shim obeys when it tells
+//! of the next value.
+
+mod builder;
+mod identity;
+mod read;
+
+use super::drain::{End, LONG_NAP, NAP, Order, WORDS};
+use super::encode::{Encoded, LEVEL};
+use super::outlet::LossDelta;
+use crate::ring::Consumer;
+use builder::Builder;
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use dashcam_schema::loss::LossKind;
+use dashcam_schema::value::{
+    Class, ClassNumber, GroupKind, Object, Shape, ShapeNumber, TextNumber, Value,
+};
+use read::Reader;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// A chunk is to be about as large, before compression.
+const CHUNK_BYTES: usize = 4 << 20;
+/// With so much a chunk ends although no epoch has begun: a shim that does not obey must not take
+/// all memory. Objects that what follows refers to may then be told of in this chunk only.
+const CHUNK_BYTES_MAX: usize = 64 << 20;
+/// Values wait at most this long before an epoch is asked for.
+const CHUNK_AGE: Duration = Duration::from_millis(250);
+
+/// A row of `value_chunks`.
+pub(super) struct StoredValues {
+    pub(super) first_ordinal: u64,
+    pub(super) last_ordinal: u64,
+    pub(super) group_count: u64,
+    pub(super) data: Vec<u8>,
+}
+
+/// Where what was read goes.
+trait Records {
+    fn text(&mut self, text: &[u8]) -> TextNumber;
+    fn class(&mut self, class: Class) -> ClassNumber;
+    fn shape(&mut self, shape: Shape) -> ShapeNumber;
+    fn group(&mut self, ordinal: u64, kind: GroupKind, values: &[Value]);
+    fn object(&mut self, object: Object);
+}
+
+/// The chunk being made.
+#[derive(Default)]
+struct Chunk {
+    builder: Builder,
+    first_ordinal: u64,
+    last_ordinal: u64,
+    groups: u64,
+}
+
+impl Records for Chunk {
+    fn text(&mut self, text: &[u8]) -> TextNumber {
+        self.builder.text(text)
+    }
+
+    fn class(&mut self, class: Class) -> ClassNumber {
+        self.builder.class(class)
+    }
+
+    fn shape(&mut self, shape: Shape) -> ShapeNumber {
+        self.builder.shape(shape)
+    }
+
+    fn group(&mut self, ordinal: u64, kind: GroupKind, values: &[Value]) {
+        if self.groups == 0 {
+            self.first_ordinal = ordinal;
+        }
+        self.last_ordinal = ordinal;
+        self.groups += 1;
+        self.builder.group(ordinal, kind, values);
+    }
+
+    fn object(&mut self, object: Object) {
+        self.builder.object(object);
+    }
+}
+
+pub(super) struct Values {
+    consumer: Consumer,
+    reader: Reader,
+    chunk: Chunk,
+    orders: Receiver<Order>,
+    store: Sender<Encoded>,
+    /// Set once nothing can be stored any more.
+    failed: Arc<AtomicBool>,
+    /// An epoch was asked for and has not begun.
+    is_asked: bool,
+    sealed: Instant,
+}
+
+impl Values {
+    pub(super) fn new(
+        consumer: Consumer,
+        orders: Receiver<Order>,
+        store: Sender<Encoded>,
+        failed: Arc<AtomicBool>,
+    ) -> Values {
+        Values {
+            consumer,
+            reader: Reader::default(),
+            chunk: Chunk::default(),
+            orders,
+            store,
+            failed,
+            is_asked: false,
+            sealed: Instant::now(),
+        }
+    }
+
+    /// Runs until [`Order::Finish`], or until whoever gives orders is gone.
+    pub(super) fn run(mut self) {
+        let is_told = self.drain().is_ok();
+        self.consumer.close();
+        self.seal();
+        let (waits, waited_ns) = self.consumer.waited();
+        if waits > 0 {
+            self.lose(LossKind::Waited, waited_ns, format!("{waits} times for room for values"));
+        }
+        // Ended early; there still are orders to answer.
+        while !is_told && let Ok(Order::Flush(stored)) = self.orders.recv() {
+            self.send(Encoded { stored: Some(stored), ..Encoded::default() });
+        }
+    }
+
+    fn drain(&mut self) -> Result<(), End> {
+        let mut words = Vec::with_capacity(2 * WORDS);
+        let mut idle = 0u32;
+        loop {
+            let taken = self.step(&mut words)?;
+            self.ask();
+            if taken == WORDS {
+                continue;
+            }
+            idle = if taken == 0 { idle.saturating_add(1) } else { 0 };
+            let nap = if idle < 1000 { NAP } else { LONG_NAP };
+            match self.orders.recv_timeout(nap) {
+                Err(RecvTimeoutError::Timeout) => {}
+                Ok(Order::Flush(stored)) => {
+                    let result = self.empty(&mut words);
+                    // The program may never tell of another value, so no epoch is awaited; but what
+                    // follows should begin with one.
+                    self.seal();
+                    self.is_asked = false;
+                    self.ask_now();
+                    self.send(Encoded { stored: Some(stored), ..Encoded::default() });
+                    result?;
+                }
+                Ok(Order::Finish) | Err(RecvTimeoutError::Disconnected) => {
+                    if self.empty(&mut words).is_ok() && !words.is_empty() {
+                        self.bad("half a record");
+                    }
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// Takes and reads one batch; says how many words it was. `words` holds the beginning of a
+    /// record between two calls.
+    fn step(&mut self, words: &mut Vec<u32>) -> Result<usize, End> {
+        if self.failed.load(Ordering::Relaxed) {
+            return Err(End);
+        }
+        let Ok(taken) = self.consumer.take(words, WORDS) else {
+            self.bad("the ring's positions make no sense");
+            return Err(End);
+        };
+        let mut used = 0;
+        loop {
+            match self.reader.read(&words[used..], &mut self.chunk) {
+                Ok(progress) => {
+                    used += progress.used;
+                    if !progress.is_epoch {
+                        break;
+                    }
+                    self.seal();
+                    self.is_asked = false;
+                }
+                Err((at, bad)) => {
+                    let word = words.get(used + at).copied().unwrap_or(0);
+                    self.bad(&format!("{bad} (first word {word:#010x})"));
+                    return Err(End);
+                }
+            }
+        }
+        words.drain(..used);
+        if taken < WORDS {
+            // All that was published was taken, and what belongs to a group is published with it.
+            self.reader.complete(&mut self.chunk);
+        }
+        let forgotten = std::mem::take(&mut self.reader.forgotten);
+        if forgotten > 0 {
+            self.lose(LossKind::ObjectsForgotten, forgotten, String::new());
+            // All that is still in use is told again, by its new number.
+            self.ask_now();
+        }
+        if self.chunk.builder.bytes() >= CHUNK_BYTES_MAX {
+            self.seal();
+        }
+        Ok(taken)
+    }
+
+    fn empty(&mut self, words: &mut Vec<u32>) -> Result<(), End> {
+        while self.step(words)? > 0 {}
+        Ok(())
+    }
+
+    /// Asks for an epoch when it is time.
+    fn ask(&mut self) {
+        let is_old = self.chunk.groups > 0 && self.sealed.elapsed() >= CHUNK_AGE;
+        if is_old || self.chunk.builder.bytes() >= CHUNK_BYTES {
+            self.ask_now();
+        }
+    }
+
+    fn ask_now(&mut self) {
+        if !self.is_asked {
+            self.is_asked = true;
+            self.consumer.ask_for_epoch();
+        }
+    }
+
+    /// Hands the chunk on, if there is one; begins the next.
+    fn seal(&mut self) {
+        self.reader.complete(&mut self.chunk);
+        self.reader.sealed();
+        self.sealed = Instant::now();
+        let Chunk { builder, first_ordinal, last_ordinal, groups } = &mut self.chunk;
+        let group_count = std::mem::take(groups);
+        if group_count == 0 {
+            return;
+        }
+        let (first_ordinal, last_ordinal) = (*first_ordinal, *last_ordinal);
+        match builder.seal(LEVEL) {
+            Ok(data) => {
+                let chunk = StoredValues { first_ordinal, last_ordinal, group_count, data };
+                self.send(Encoded { values: Some(chunk), ..Encoded::default() });
+            }
+            Err(error) => self.lose(LossKind::StoreFailed, 1, error.to_string()),
+        }
+    }
+
+    fn bad(&mut self, what: &str) {
+        self.lose(LossKind::BadValue, 1, what.to_owned());
+    }
+
+    fn lose(&self, kind: LossKind, count: u64, detail: String) {
+        let losses = vec![LossDelta { kind, count, first_seq: 0, detail }];
+        self.send(Encoded { losses, ..Encoded::default() });
+    }
+
+    /// Waits while the store is busy with earlier ones.
+    fn send(&self, encoded: Encoded) {
+        let _ = self.store.send(encoded);
+    }
+}

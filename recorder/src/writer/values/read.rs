@@ -1,0 +1,552 @@
+//! Words of the ring of values → groups and objects. Trusts nothing: a record that cannot be right
+//! ends the capture of values there, and everything before it stands.
+//!
+//! A group is complete once its objects are, which shows when something else follows or when all
+//! that was published has been taken. Until then it is kept as it was read, with addresses instead
+//! of numbers: which object is at an address is only known after the objects' classes are.
+
+use super::Records;
+use super::identity::Identities;
+use dashcam_schema::value::words::{
+    ATTRIBUTES, BYTES, CLASS, CONSTANT, DIGITS, EPOCH, EXACT, FLOAT, GROUP, GROUP_WORDS_MAX,
+    INLINE_BYTES, INT, ITEMS, OBJECT, REFERENCE, SHALLOW, SHAPE, SMALL_INT, STR, TEXT, constant,
+    payload, tag,
+};
+use dashcam_schema::value::{
+    Class, ClassNumber, GroupKind, Object, Part, Shape, ShapeNumber, Sort, Value,
+};
+use rustc_hash::FxHasher;
+use std::hash::Hasher;
+use std::ops::Range;
+
+/// Ordinals are below this; the database has signed numbers.
+const ORDINAL_MAX: u64 = 1 << 62;
+/// Digits of 30 bits of the longest int that is written decimally, which takes time by their
+/// square. Python itself writes 4300 decimal digits at most.
+const DECIMAL_MAX: usize = 480;
+
+/// A record that cannot be right, and why.
+pub(super) type Bad = &'static str;
+
+/// Why a record was not read.
+#[derive(Debug, PartialEq, Eq)]
+enum Stop {
+    /// It is not all there yet.
+    More,
+    Bad(Bad),
+}
+
+impl From<Bad> for Stop {
+    fn from(bad: Bad) -> Stop {
+        Stop::Bad(bad)
+    }
+}
+
+type Read<T> = Result<T, Stop>;
+
+/// How far [`Reader::read`] came.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Progress {
+    /// Words of whole records.
+    pub(super) used: usize,
+    /// The last of them begins an epoch.
+    pub(super) is_epoch: bool,
+}
+
+/// A value as it was read.
+#[derive(Debug, Clone)]
+enum Raw {
+    Ready(Value),
+    Str(Range<usize>),
+    Bytes(Range<usize>),
+    Object(u64),
+    Shallow(u64),
+}
+
+/// A part of an object.
+#[derive(Debug)]
+enum RawPart {
+    Text { text: Range<usize>, length: u64 },
+    Items { items: Range<usize>, length: u64 },
+    Attributes { shape: usize, values: Range<usize> },
+}
+
+#[derive(Debug)]
+struct RawObject {
+    address: u64,
+    class: usize,
+    parts: Range<usize>,
+    contents: u32,
+}
+
+/// A group being read, its texts and values one after the other.
+#[derive(Debug, Default)]
+struct Pending {
+    group: Option<(u64, GroupKind, Range<usize>)>,
+    objects: Vec<RawObject>,
+    parts: Vec<RawPart>,
+    values: Vec<Raw>,
+    bytes: Vec<u8>,
+    /// Words of it so far.
+    words: usize,
+}
+
+impl Pending {
+    fn clear(&mut self) {
+        self.group = None;
+        self.objects.clear();
+        self.parts.clear();
+        self.values.clear();
+        self.bytes.clear();
+        self.words = 0;
+    }
+}
+
+/// What is known from one record to the next.
+#[derive(Default)]
+pub(super) struct Reader {
+    /// The last ordinal met.
+    ordinal: u64,
+    /// By the ring's numbers, with those they have in the chunk.
+    classes: Vec<(Class, Option<ClassNumber>)>,
+    shapes: Vec<(Shape, Option<ShapeNumber>)>,
+    pending: Pending,
+    pub(super) identities: Identities,
+    /// Objects forgotten, until somebody takes the number.
+    pub(super) forgotten: u64,
+}
+
+impl Reader {
+    /// Takes in the whole records `words` begin with, up to an epoch. What is left is the beginning
+    /// of one more record, or what follows the epoch.
+    ///
+    /// # Errors
+    /// The words before the bad record, and what is wrong with it. The group before it is complete.
+    pub(super) fn read(
+        &mut self,
+        words: &[u32],
+        records: &mut impl Records,
+    ) -> Result<Progress, (usize, Bad)> {
+        let mut used = 0;
+        while used < words.len() {
+            let is_epoch = tag(words[used]) == EPOCH;
+            match self.record(&words[used..], records) {
+                Ok(taken) => used += taken,
+                Err(Stop::More) if words.len() - used <= GROUP_WORDS_MAX => break,
+                Err(stop) => {
+                    self.complete(records);
+                    let bad = if let Stop::Bad(bad) = stop { bad } else { "a record without end" };
+                    return Err((used, bad));
+                }
+            }
+            if is_epoch {
+                return Ok(Progress { used, is_epoch });
+            }
+        }
+        Ok(Progress { used, is_epoch: false })
+    }
+
+    /// The chunk is sealed: what was numbered in it has no number in the next.
+    pub(super) fn sealed(&mut self) {
+        self.classes.iter_mut().for_each(|(_, number)| *number = None);
+        self.shapes.iter_mut().for_each(|(_, number)| *number = None);
+    }
+
+    /// Takes in one record and says how many words it was.
+    fn record(&mut self, words: &[u32], records: &mut impl Records) -> Read<usize> {
+        let mut cursor = Cursor { words, at: 0 };
+        let (tag, payload) = cursor.tagged()?;
+        match tag {
+            GROUP => {
+                let kind = u8::try_from(payload).ok().and_then(GroupKind::from_number);
+                let kind = kind.ok_or("a group of unknown kind")?;
+                let (low, count) = (cursor.word()?, cursor.count()?);
+                self.complete(records);
+                // Ordinals ascend; what is told is how far.
+                let ahead = low.wrapping_sub(self.ordinal as u32);
+                if ahead > u32::MAX / 2 {
+                    return Err("a group before the one before".into());
+                }
+                let values = self.pending.values(&mut cursor, count)?;
+                self.advance(self.ordinal + u64::from(ahead))?;
+                self.pending.group = Some((self.ordinal, kind, values));
+            }
+            OBJECT => {
+                if self.pending.group.is_none() {
+                    return Err("an object of no group".into());
+                }
+                self.object(&mut cursor, payload)?;
+            }
+            CLASS => {
+                if payload as usize != self.classes.len() {
+                    return Err("a class that is not the next one".into());
+                }
+                let sort = cursor.word()?;
+                let is_exact = sort & EXACT != 0;
+                let sort = u8::try_from(sort & !EXACT).ok().and_then(Sort::from_number);
+                let sort = sort.ok_or("a class of unknown sort")?;
+                let name = cursor.name()?;
+                self.classes.push((Class { name, sort, is_exact }, None));
+            }
+            SHAPE => {
+                if payload as usize != self.shapes.len() {
+                    return Err("a shape that is not the next one".into());
+                }
+                let count = cursor.count()?;
+                let names = (0..count).map(|_| cursor.name()).collect::<Read<Vec<String>>>()?;
+                self.shapes.push((Shape { names }, None));
+            }
+            EPOCH => {
+                let ordinal = cursor.long()?;
+                self.complete(records);
+                if ordinal < self.ordinal {
+                    return Err("an epoch before the group before".into());
+                }
+                self.advance(ordinal)?;
+                self.classes.clear();
+                self.shapes.clear();
+            }
+            _ => return Err("an unknown tag".into()),
+        }
+        self.pending.words += cursor.at;
+        if self.pending.words > 2 * GROUP_WORDS_MAX {
+            return Err("a group without end".into());
+        }
+        Ok(cursor.at)
+    }
+
+    fn advance(&mut self, ordinal: u64) -> Read<()> {
+        if ordinal >= ORDINAL_MAX {
+            return Err("an impossible ordinal".into());
+        }
+        self.ordinal = ordinal;
+        Ok(())
+    }
+
+    /// An object of the group being read. Nothing is kept of it if it is not all there.
+    fn object(&mut self, cursor: &mut Cursor<'_>, payload: u32) -> Read<()> {
+        let Pending { parts, values, bytes, .. } = &mut self.pending;
+        let before = (parts.len(), values.len(), bytes.len());
+        let result = self.whole_object(cursor, payload);
+        if result.is_err() {
+            let Pending { parts, values, bytes, .. } = &mut self.pending;
+            parts.truncate(before.0);
+            values.truncate(before.1);
+            bytes.truncate(before.2);
+        }
+        result
+    }
+
+    fn whole_object(&mut self, cursor: &mut Cursor<'_>, payload: u32) -> Read<()> {
+        let address = cursor.address(payload)?;
+        let class = cursor.word()? as usize;
+        let Some((Class { sort, .. }, _)) = self.classes.get(class) else {
+            return Err("an object of an undefined class".into());
+        };
+        let (is_str, is_dict) = (*sort == Sort::Str, *sort == Sort::Dict);
+        let pending = &mut self.pending;
+        let first_part = pending.parts.len();
+        let mut hasher = FxHasher::default();
+        let (mut has_text, mut has_items, mut has_attributes) = (false, false, false);
+        for _ in 0..cursor.count()? {
+            let begin = cursor.at;
+            let (tag, payload) = cursor.tagged()?;
+            let is_twice = match tag {
+                TEXT | DIGITS => std::mem::replace(&mut has_text, true),
+                ITEMS => std::mem::replace(&mut has_items, true),
+                ATTRIBUTES => std::mem::replace(&mut has_attributes, true),
+                _ => return Err("a part of unknown form".into()),
+            };
+            if is_twice {
+                return Err("two parts of one form".into());
+            }
+            let part = match tag {
+                TEXT => {
+                    let length = cursor.long()?;
+                    let text = pending.text(cursor, payload)?;
+                    // A character is four bytes at the most.
+                    let least = if is_str { text.len().div_ceil(4) } else { text.len() };
+                    if length < least as u64 {
+                        return Err("a text longer than it says".into());
+                    }
+                    RawPart::Text { text, length }
+                }
+                DIGITS => {
+                    let (is_negative, all) = (cursor.word()? == 1, cursor.word()?);
+                    let kept = bounded(payload)?;
+                    let digits = cursor.take(kept)?;
+                    if all < payload || kept == 0 || digits.iter().any(|digit| digit >> 30 != 0) {
+                        return Err("impossible digits".into());
+                    }
+                    let (text, length) = written(is_negative, digits, all);
+                    RawPart::Text { text: pending.append(text.as_bytes()), length }
+                }
+                ITEMS => {
+                    let length = cursor.long()?;
+                    let items = pending.values(cursor, bounded(payload)?)?;
+                    let kept = items.len() as u64;
+                    if is_dict && !kept.is_multiple_of(2) || length < kept >> u32::from(is_dict) {
+                        return Err("more items than it says".into());
+                    }
+                    RawPart::Items { items, length }
+                }
+                _ => {
+                    let shape = cursor.word()? as usize;
+                    let values = pending.values(cursor, bounded(payload)?)?;
+                    match self.shapes.get(shape) {
+                        Some((shape, _)) if shape.names.len() == values.len() => {}
+                        Some(_) => return Err("attributes that do not fit their shape".into()),
+                        None => return Err("attributes of an undefined shape".into()),
+                    }
+                    RawPart::Attributes { shape, values }
+                }
+            };
+            match &part {
+                // How deep was looked is not what it holds.
+                RawPart::Items { items, length } => {
+                    hasher.write_u64(*length);
+                    pending.values[items.clone()].iter().for_each(|value| match value {
+                        Raw::Object(address) | Raw::Shallow(address) => hasher.write_u64(*address),
+                        Raw::Str(bytes) | Raw::Bytes(bytes) => {
+                            hasher.write(&pending.bytes[bytes.clone()]);
+                        }
+                        Raw::Ready(Value::Int(int)) => hasher.write_i64(*int),
+                        Raw::Ready(Value::Float(float)) => hasher.write_u64(float.to_bits()),
+                        Raw::Ready(_) => hasher.write_u8(0),
+                    });
+                }
+                RawPart::Text { .. } => {
+                    cursor.words[begin..cursor.at].iter().for_each(|word| hasher.write_u32(*word));
+                }
+                // What class an object has besides may have attributes that change.
+                RawPart::Attributes { .. } => {}
+            }
+            pending.parts.push(part);
+        }
+        let parts = first_part..pending.parts.len();
+        let contents = hasher.finish() as u32;
+        pending.objects.push(RawObject { address, class, parts, contents });
+        Ok(())
+    }
+
+    /// Hands on the group that was read last: everything of it has come.
+    pub(super) fn complete(&mut self, records: &mut impl Records) {
+        let Some((ordinal, kind, values)) = self.pending.group.take() else {
+            self.pending.clear();
+            return;
+        };
+        self.forgotten += self.identities.forget();
+        let Reader { pending, identities, classes, shapes, .. } = self;
+        for object in &pending.objects {
+            identities.tell(object.address, &classes[object.class].0, object.contents);
+        }
+        let values = pending.resolve(values, identities, records);
+        records.group(ordinal, kind, &values);
+        for object in &pending.objects {
+            let (class, number) = &mut classes[object.class];
+            let class = *number.get_or_insert_with(|| records.class(class.clone()));
+            let id = identities.at(object.address);
+            let mut told = Object { id, class, ..Object::default() };
+            for part in &pending.parts[object.parts.clone()] {
+                match part {
+                    RawPart::Text { text, length } => {
+                        let kept = records.text(&pending.bytes[text.clone()]);
+                        told.text = Some(Part { kept, length: *length });
+                    }
+                    RawPart::Items { items, length } => {
+                        let kept = pending.resolve(items.clone(), identities, records);
+                        told.items = Some(Part { kept, length: *length });
+                    }
+                    RawPart::Attributes { shape, values } => {
+                        let (shape, number) = &mut shapes[*shape];
+                        let shape = *number.get_or_insert_with(|| records.shape(shape.clone()));
+                        let values = pending.resolve(values.clone(), identities, records);
+                        told.attributes = Some((shape, values));
+                    }
+                }
+            }
+            records.object(told);
+        }
+        self.pending.clear();
+    }
+}
+
+/// Words from the front on.
+struct Cursor<'a> {
+    words: &'a [u32],
+    at: usize,
+}
+
+impl<'a> Cursor<'a> {
+    fn take(&mut self, count: usize) -> Read<&'a [u32]> {
+        let words = self.words.get(self.at..self.at + count).ok_or(Stop::More)?;
+        self.at += count;
+        Ok(words)
+    }
+
+    fn word(&mut self) -> Read<u32> {
+        Ok(self.take(1)?[0])
+    }
+
+    fn tagged(&mut self) -> Read<(u8, u32)> {
+        let word = self.word()?;
+        Ok((tag(word), payload(word)))
+    }
+
+    fn long(&mut self) -> Read<u64> {
+        Ok(u64::from(self.word()?) | u64::from(self.word()?) << 32)
+    }
+
+    fn address(&mut self, payload: u32) -> Read<u64> {
+        Ok(u64::from(payload) << 32 | u64::from(self.word()?))
+    }
+
+    fn count(&mut self) -> Read<usize> {
+        let count = self.word()?;
+        bounded(count)
+    }
+
+    /// Bytes of a text, padding and all that comes after `length` left out.
+    fn bytes(&mut self, length: u32) -> Read<impl Iterator<Item = u8> + use<'a>> {
+        let length = length as usize;
+        if length > 4 * GROUP_WORDS_MAX {
+            return Err("an impossible length".into());
+        }
+        let words = self.take(length.div_ceil(4))?;
+        Ok(words.iter().flat_map(|word| word.to_le_bytes()).take(length))
+    }
+
+    fn name(&mut self) -> Read<String> {
+        let length = self.word()?;
+        let bytes: Vec<u8> = self.bytes(length)?.collect();
+        // Names may have lone surrogates; they need not be told apart by those.
+        Ok(String::from_utf8(bytes)
+            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+    }
+}
+
+/// A count of words or more, of which a group has so many at the most.
+fn bounded(count: u32) -> Read<usize> {
+    let count = count as usize;
+    if count > GROUP_WORDS_MAX { Err("an impossible length".into()) } else { Ok(count) }
+}
+
+impl Pending {
+    fn append(&mut self, bytes: &[u8]) -> Range<usize> {
+        let begin = self.bytes.len();
+        self.bytes.extend_from_slice(bytes);
+        begin..self.bytes.len()
+    }
+
+    fn text(&mut self, cursor: &mut Cursor<'_>, length: u32) -> Read<Range<usize>> {
+        let begin = self.bytes.len();
+        self.bytes.extend(cursor.bytes(length)?);
+        Ok(begin..self.bytes.len())
+    }
+
+    fn values(&mut self, cursor: &mut Cursor<'_>, count: usize) -> Read<Range<usize>> {
+        let begin = self.values.len();
+        for _ in 0..count {
+            let value = self.value(cursor)?;
+            self.values.push(value);
+        }
+        Ok(begin..self.values.len())
+    }
+
+    fn value(&mut self, cursor: &mut Cursor<'_>) -> Read<Raw> {
+        let (tag, payload) = cursor.tagged()?;
+        Ok(match tag {
+            CONSTANT => Raw::Ready(match payload {
+                constant::UNBOUND => Value::Unbound,
+                constant::NONE => Value::None,
+                constant::FALSE => Value::False,
+                constant::TRUE => Value::True,
+                constant::ELLIPSIS => Value::Ellipsis,
+                constant::NOT_IMPLEMENTED => Value::NotImplemented,
+                constant::REDACTED => Value::Redacted,
+                constant::UNREAD => Value::Unread,
+                _ => return Err("an unknown constant".into()),
+            }),
+            // The payload's highest bit is the sign.
+            SMALL_INT => Raw::Ready(Value::Int(i64::from((payload << 6).cast_signed() >> 6))),
+            INT => Raw::Ready(Value::Int(cursor.long()?.cast_signed())),
+            FLOAT => Raw::Ready(Value::Float(f64::from_bits(cursor.long()?))),
+            STR | BYTES if payload as usize > INLINE_BYTES => {
+                return Err("a long text that is no object".into());
+            }
+            STR => Raw::Str(self.text(cursor, payload)?),
+            BYTES => Raw::Bytes(self.text(cursor, payload)?),
+            REFERENCE => Raw::Object(cursor.address(payload)?),
+            SHALLOW => Raw::Shallow(cursor.address(payload)?),
+            _ => return Err("a value of unknown form".into()),
+        })
+    }
+
+    /// Values as chunks have them.
+    fn resolve(
+        &self,
+        values: Range<usize>,
+        identities: &mut Identities,
+        records: &mut impl Records,
+    ) -> Vec<Value> {
+        let resolve = |raw: &Raw| match raw {
+            Raw::Ready(value) => *value,
+            Raw::Str(text) => Value::Str(records.text(&self.bytes[text.clone()])),
+            Raw::Bytes(text) => Value::Bytes(records.text(&self.bytes[text.clone()])),
+            Raw::Object(address) => Value::Object(identities.at(*address)),
+            Raw::Shallow(address) => Value::Shallow(identities.at(*address)),
+        };
+        self.values[values].iter().map(resolve).collect()
+    }
+}
+
+/// An int of 30-bit digits, least significant first, as text, and the text's length if all of `all`
+/// digits were there; those that are not are the least significant ones.
+fn written(is_negative: bool, digits: &[u32], all: u32) -> (String, u64) {
+    let sign = if is_negative { "-" } else { "" };
+    let missing = u64::from(all) - digits.len() as u64;
+    let length = digits.iter().rposition(|digit| *digit != 0).map_or(0, |last| last + 1);
+    let digits = &digits[..length];
+    if missing == 0 && length <= DECIMAL_MAX {
+        let text = format!("{sign}{}", decimal(digits));
+        let length = text.len() as u64;
+        return (text, length);
+    }
+    // Hexadecimal digits are counted from bit 0 of the whole, so what is written is how it begins.
+    let missing_bits = 30 * missing;
+    let top_bits = digits.last().map_or(0, |digit| 32 - digit.leading_zeros());
+    let bits = missing_bits + (30 * length.saturating_sub(1)) as u64 + u64::from(top_bits);
+    let bit = |at: u64| {
+        let at = at - missing_bits;
+        digits.get((at / 30) as usize).is_some_and(|digit| digit >> (at % 30) & 1 == 1)
+    };
+    let all = bits.div_ceil(4).max(1);
+    let mut text = format!("{sign}0x");
+    for nibble in (missing_bits.div_ceil(4)..all).rev() {
+        let value = (0..4).fold(0, |value, i| value | u32::from(bit(4 * nibble + i)) << i);
+        text.extend(char::from_digit(value, 16));
+    }
+    (text, all + 2 + sign.len() as u64)
+}
+
+fn decimal(digits: &[u32]) -> String {
+    const STEP: u64 = 1_000_000_000;
+    let mut rest = digits.to_vec();
+    let mut groups = Vec::new();
+    while let Some(last) = rest.iter().rposition(|digit| *digit != 0) {
+        rest.truncate(last + 1);
+        let mut remainder = 0;
+        for digit in rest.iter_mut().rev() {
+            let value = remainder << 30 | u64::from(*digit);
+            *digit = (value / STEP) as u32;
+            remainder = value % STEP;
+        }
+        groups.push(remainder);
+    }
+    let Some(first) = groups.pop() else { return "0".to_owned() };
+    let rest = groups.iter().rev().map(|group| format!("{group:09}"));
+    std::iter::once(first.to_string()).chain(rest).collect()
+}
+
+#[cfg(test)]
+mod tests;
