@@ -10,7 +10,9 @@ pub const VARIABLE: &str = "DASHCAM_BOOT";
 pub const DEFAULT_CAPTURE: Capture = Capture::Flow;
 /// The largest limits on values that may be asked for.
 pub const LIMITS_MAX: Limits =
-    Limits { string: 1 << 16, items: 10_000, depth: 16, objects: 10_000, digits: 4300 };
+    Limits { string: 1 << 16, items: 10_000, depth: 16, objects: OBJECTS_MAX as u32, digits: 4300 };
+/// Objects that are looked at for one event at the most.
+pub const OBJECTS_MAX: usize = 256;
 
 /// Names whose values are not to leave the program: these, and those that always should not,
 /// unless the user says otherwise.

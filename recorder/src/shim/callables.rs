@@ -67,33 +67,16 @@ impl Callables {
         shape: &CallableShape<'_>,
         key: Option<Key>,
     ) -> Result<u32, Unknown> {
-        let name = match shape {
+        // What the key consists of must stay what it is.
+        match shape {
             CallableShape::Function { qualname, module, .. } => {
                 qualname.keep();
                 module.iter().for_each(|module| module.keep());
-                let (qualname, _) = qualname.text(1 << 12).unwrap_or_default();
-                in_module(*module, &qualname)
             }
-            CallableShape::Builtin { method, owner, module } => {
-                module.iter().for_each(|module| module.keep());
-                // SAFETY: from the shape just taken.
-                let name = unsafe { Obj::method_name(*method) };
-                match owner.filter(|owner| !owner.is_module()) {
-                    None => in_module(*module, &name),
-                    Some(owner) if owner.is_class() => format!("{}.{name}", owner.class_name()),
-                    Some(owner) => format!("{}.{name}", owner.class().class_name()),
-                }
-            }
-            CallableShape::Descriptor { method, owner } => {
-                // SAFETY: from the shape just taken.
-                format!("{}.{}", owner.class_name(), unsafe { Obj::method_name(*method) })
-            }
-            CallableShape::Wrapper { owner, name, .. } => {
-                format!("{}.{}", owner.class_name(), name.text(1 << 12).unwrap_or_default().0)
-            }
-            CallableShape::Class => callable.class_name(),
-            CallableShape::Instance => format!("<{} object>", callable.class().class_name()),
-        };
+            CallableShape::Builtin { module, .. } => module.iter().for_each(|module| module.keep()),
+            _ => {}
+        }
+        let name = name(callable, shape);
         let next = self.numbers.len() as u32;
         let (number, new) = match self.numbers.get(&name) {
             Some(number) => (*number, false),
@@ -114,6 +97,38 @@ impl Callables {
         if entry.0[0] == code {
             *entry = ([0; 3], 0);
         }
+    }
+}
+
+/// What a callable goes by.
+pub(super) fn name_of(callable: Obj<'_>, hidden: &HiddenTypes) -> String {
+    name(callable, &callable.callable_shape(hidden))
+}
+
+fn name(callable: Obj<'_>, shape: &CallableShape<'_>) -> String {
+    match shape {
+        CallableShape::Function { qualname, module, .. } => {
+            let (qualname, _) = qualname.text(1 << 12).unwrap_or_default();
+            in_module(*module, &qualname)
+        }
+        CallableShape::Builtin { method, owner, module } => {
+            // SAFETY: from the shape just taken.
+            let name = unsafe { Obj::method_name(*method) };
+            match owner.filter(|owner| !owner.is_module()) {
+                None => in_module(*module, &name),
+                Some(owner) if owner.is_class() => format!("{}.{name}", owner.class_name()),
+                Some(owner) => format!("{}.{name}", owner.class().class_name()),
+            }
+        }
+        CallableShape::Descriptor { method, owner } => {
+            // SAFETY: from the shape just taken.
+            format!("{}.{}", owner.class_name(), unsafe { Obj::method_name(*method) })
+        }
+        CallableShape::Wrapper { owner, name, .. } => {
+            format!("{}.{}", owner.class_name(), name.text(1 << 12).unwrap_or_default().0)
+        }
+        CallableShape::Class => callable.class_name(),
+        CallableShape::Instance => format!("<{} object>", callable.class().class_name()),
     }
 }
 

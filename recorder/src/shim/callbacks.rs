@@ -7,6 +7,7 @@ use dashcam_schema::EventKind;
 use dashcam_schema::record::{
     self, PAYLOAD_MAX, TAG_START_SUSPENDABLE, TAG_WIDE_PLACE, event_words,
 };
+use dashcam_schema::value::GroupKind;
 use pyo3::ffi::{Py_DECREF, Py_NewRef, Py_None, PyObject};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicPtr, Ordering};
@@ -77,6 +78,30 @@ unsafe extern "C" fn event<const NUMBER: u8>(
         }
     }
 
+    if state.captures() {
+        // Before the event itself: one that is there has its values there too.
+        match kind {
+            EventKind::PY_START => fenced(state, |s| s.tell_arguments(code)),
+            EventKind::PY_RESUME => fenced(state, |s| s.tell_sent(code, place)),
+            EventKind::PY_RETURN => {
+                // SAFETY: PY_RETURN carries the value third.
+                let value = unsafe { Obj::borrowed(*args.add(2)) };
+                fenced(state, |s| s.tell_value(GroupKind::Result, value));
+            }
+            EventKind::PY_YIELD => {
+                // SAFETY: PY_YIELD carries the value third.
+                let value = unsafe { Obj::borrowed(*args.add(2)) };
+                fenced(state, |s| s.tell_yielded(code, place, value));
+            }
+            EventKind::RAISE if state.is_new_exception() => {
+                // SAFETY: RAISE carries the exception third.
+                let exception = unsafe { Obj::borrowed(*args.add(2)) };
+                fenced(state, |s| s.tell_value(GroupKind::Raised, exception));
+            }
+            _ => {}
+        }
+    }
+
     let mut words = state.begin_event();
     let mut is_called = false;
     if kind.enters()
@@ -117,6 +142,9 @@ unsafe extern "C" fn event<const NUMBER: u8>(
         words.put((frame as u64 >> 32) as u32);
     }
     state.end_event(words);
+    if kind.has_ordinal() {
+        state.count_event();
+    }
     answer(kind, false)
 }
 
@@ -171,6 +199,10 @@ trait Fallback {
 
 impl Fallback for Enter {
     const FALLBACK: Enter = Enter::Skip;
+}
+
+impl Fallback for () {
+    const FALLBACK: () = ();
 }
 
 impl Fallback for Option<u32> {

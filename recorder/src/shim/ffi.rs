@@ -4,6 +4,8 @@
 //! shim can use safely, because it can only be had from a callback's arguments, from another `Obj`,
 //! or from the interpreter's own immortal objects, and never outlives the callback.
 
+pub(super) mod objects;
+
 use dashcam_schema::bytecode::opcodes::{Op, Version};
 use pyo3::ffi::*;
 use std::ffi::{CStr, c_char, c_int, c_void};
@@ -803,6 +805,10 @@ const FRAME_CODE: usize = 0;
 const FRAME_PREVIOUS: usize = 8;
 /// `prev_instr` in 3.12, `instr_ptr` from 3.13 on.
 const FRAME_INSTRUCTION: usize = 56;
+/// `stacktop`, `stackpointer` from 3.14 on.
+const FRAME_STACK: usize = 64;
+/// Deeper stacks than this are taken for a mistake.
+const STACK_MAX: usize = 1 << 20;
 /// 3.14 marks borrowed pointers in the low bits.
 const POINTER: usize = !7;
 /// Values of a frame's `owner`. From the last one on, it is not of Python code.
@@ -814,6 +820,10 @@ const OWNED_BY_INTERPRETER: u8 = 3;
 struct FrameLayout {
     /// `owner` of a frame.
     owner: usize,
+    /// `localsplus` of a frame: arguments, other locals, cells and free variables, then its stack.
+    locals: usize,
+    /// The stack's top is a pointer; before, the number of slots used.
+    has_stack_pointer: bool,
     /// `_co_firsttraceable` of a code object, in code units.
     first_traceable: usize,
     /// `co_code_adaptive` of a code object.
@@ -859,15 +869,30 @@ static STANDS_3_14: [Stand; 256] = stands(&[128, 196, 255, 245, 238, 254], &[120
 impl FrameLayout {
     fn of(version: Version) -> FrameLayout {
         match version {
-            Version::V3_12 => {
-                FrameLayout { owner: 70, first_traceable: 176, bytecode: 192, stands: &STANDS_3_12 }
-            }
-            Version::V3_13 => {
-                FrameLayout { owner: 70, first_traceable: 184, bytecode: 200, stands: &STANDS_3_13 }
-            }
-            Version::V3_14 => {
-                FrameLayout { owner: 74, first_traceable: 192, bytecode: 208, stands: &STANDS_3_14 }
-            }
+            Version::V3_12 => FrameLayout {
+                owner: 70,
+                locals: 72,
+                has_stack_pointer: false,
+                first_traceable: 176,
+                bytecode: 192,
+                stands: &STANDS_3_12,
+            },
+            Version::V3_13 => FrameLayout {
+                owner: 70,
+                locals: 72,
+                has_stack_pointer: false,
+                first_traceable: 184,
+                bytecode: 200,
+                stands: &STANDS_3_13,
+            },
+            Version::V3_14 => FrameLayout {
+                owner: 74,
+                locals: 80,
+                has_stack_pointer: true,
+                first_traceable: 192,
+                bytecode: 208,
+                stands: &STANDS_3_14,
+            },
         }
     }
 }
@@ -953,6 +978,47 @@ impl Frames {
             // Code that is not Python's has events too, but no frames.
             self.first_of_python(if own == code { previous } else { running as usize })
         }
+    }
+
+    /// The first locals of a frame that has as many, in the order of its code object's variables:
+    /// what is in each, which for a variable that is shared with inner functions is a cell.
+    #[inline(always)]
+    pub(super) fn locals<'a>(
+        &self,
+        frame: Frame,
+        count: usize,
+    ) -> impl Iterator<Item = Option<Obj<'a>>> + use<'a> {
+        let first = frame.address + self.layout.locals;
+        (0..count).map(move |i| {
+            // SAFETY: `find` saw the frame's layout; the code object's variables are no fewer, and a
+            // frame owns what is in them while it runs.
+            let word = unsafe { (first as *const usize).add(i).read() } & POINTER;
+            (word != 0).then_some(Obj(word as *mut PyObject, PhantomData))
+        })
+    }
+
+    /// While a generator's frame yields: the slot that what is sent to it will be in.
+    pub(super) fn slot_of_sent(&self, frame: Frame) -> Option<u32> {
+        // SAFETY: the field is there in every version; see `find`.
+        let slot = unsafe {
+            let field = (frame.address as *const u8).add(FRAME_STACK);
+            if self.layout.has_stack_pointer {
+                // What is yielded is still on the stack.
+                let first = frame.address + self.layout.locals;
+                (field.cast::<usize>().read().checked_sub(first)? / 8).checked_sub(1)?
+            } else {
+                usize::try_from(field.cast::<c_int>().read()).ok()?
+            }
+        };
+        (slot < STACK_MAX).then_some(slot as u32)
+    }
+
+    /// While a generator's frame goes on: what was sent to it, in the slot its yield told of.
+    pub(super) fn sent<'a>(&self, frame: Frame, slot: u32) -> Option<Obj<'a>> {
+        let first = frame.address + self.layout.locals;
+        // SAFETY: the same instruction always leaves the stack as deep, and the value is on it.
+        let word = unsafe { (first as *const usize).add(slot as usize).read() } & POINTER;
+        (word != 0).then_some(Obj(word as *mut PyObject, PhantomData))
     }
 
     /// Whether the running thread has a trace function.

@@ -16,3 +16,4 @@ mod module;
 mod monitoring;
 mod state;
 mod threads;
+mod values;

@@ -2,6 +2,7 @@
 
 use super::ffi;
 use super::state::{self, Derivation, State};
+use super::values::Values;
 use super::{fork, monitoring};
 use crate::boot::{Boot, DEFAULT_CAPTURE, Filter, LIMITS_MAX, REFUSED};
 use crate::filter::Judge;
@@ -209,6 +210,25 @@ fn derivation(mode: Mode) -> Option<Derivation> {
     Some(Derivation { frames, jumps_in: (mode == Mode::Derived).then_some(version) })
 }
 
+/// What tells of values, if they are to be captured.
+///
+/// # Errors
+/// If they cannot be read in this interpreter; why, as a sentence.
+fn values(
+    boot: &Boot,
+    descriptors: &Descriptors,
+    hidden: ffi::HiddenTypes,
+) -> Result<Option<Box<Values>>, String> {
+    let Some(file) = &descriptors.values else { return Ok(None) };
+    let frames = Version::from_magic(ffi::bytecode_magic()).and_then(ffi::Frames::find);
+    let frames = frames.ok_or("this interpreter lays out frames in a way dashcam does not know")?;
+    let ring = ring::attach(file).map_err(|error| error.to_string())?;
+    let values = Values::new(ring, frames, boot.limits, &boot.redact, hidden).map_err(|what| {
+        format!("this interpreter lays out {what} in a way dashcam does not know")
+    })?;
+    Ok(Some(Box::new(values)))
+}
+
 fn begin(py: Python<'_>, boot: &Boot, descriptors: &Descriptors, midway: bool) -> PyResult<()> {
     let ring = ring::attach(&descriptors.ring)?;
     let control = descriptors.control.as_raw_fd();
@@ -229,6 +249,11 @@ fn begin(py: Python<'_>, boot: &Boot, descriptors: &Descriptors, midway: bool) -
         .and_then(|file| file.extract::<String>())
         .map(|file| file.rsplit_once('/').map_or(String::new(), |(folder, _)| folder.to_owned()))
         .unwrap_or_default();
+    let hidden = ffi::verify_layout().map_err(PyRuntimeError::new_err)?;
+    let (values, unread) = match values(boot, descriptors, hidden) {
+        Ok(values) => (values, None),
+        Err(what) => (None, Some(what)),
+    };
     let derivation = derivation(boot.mode);
     let mode = if derivation.is_some() { boot.mode } else { Mode::Direct };
     let interpreter = Definition::Interpreter {
@@ -238,14 +263,13 @@ fn begin(py: Python<'_>, boot: &Boot, descriptors: &Descriptors, midway: bool) -
         pid: std::process::id(),
         magic: ffi::bytecode_magic(),
         mode,
-        capture: if descriptors.values.is_some() { boot.capture } else { Capture::Flow },
-        quirks: quirks(py, boot.mode, mode),
+        capture: if values.is_some() { boot.capture } else { Capture::Flow },
+        quirks: quirks(py, boot.mode, mode, unread),
     };
-    let hidden = ffi::verify_layout().map_err(PyRuntimeError::new_err)?;
     let finder = ffi::FrameFinder::find();
     let judge = Judge::new(&boot.filter, &stdlib, &boot.package);
     let state = State::new(ring, judge, hidden, control.into_raw_fd(), boot.recorder_pid, finder);
-    state.begin(midway, interpreter, derivation);
+    state.begin(midway, interpreter, derivation, values);
 
     let kinds = monitoring::kinds(py)?;
     // SAFETY: Python called us, directly or through a callback; the GIL is held.
@@ -261,8 +285,9 @@ fn begin(py: Python<'_>, boot: &Boot, descriptors: &Descriptors, midway: bool) -
 }
 
 /// What may matter to who reads the recording. Asks only `sys`, and leaves no error behind.
-fn quirks(py: Python<'_>, asked_for: Mode, mode: Mode) -> Vec<String> {
+fn quirks(py: Python<'_>, asked_for: Mode, mode: Mode, unread: Option<String>) -> Vec<String> {
     let mut quirks = Vec::new();
+    quirks.extend(unread.map(|why| format!("no values are recorded: {why}")));
     if mode != asked_for {
         quirks.push(
             "every event is recorded by a callback: there are no rules for this interpreter's bytecode \

@@ -6,6 +6,7 @@ use super::code::{self, CodeRef, Codes, Watcher};
 use super::exceptions::{Exceptions, Fate};
 use super::ffi::{self, Frame, FrameFinder, Frames, HiddenTypes, Obj, RunningFrame, Stand};
 use super::threads::{self, Threads};
+use super::values::{EVENT_VALUES_WORDS_MAX, Values};
 use crate::filter::{Judge, Verdict};
 use crate::ring::{self, Clock, Gone, Producer, Ring, Words};
 use dashcam_schema::EventKind;
@@ -13,6 +14,7 @@ use dashcam_schema::bytecode::code::Code;
 use dashcam_schema::bytecode::opcodes::Version;
 use dashcam_schema::loss::LossKind;
 use dashcam_schema::record::{self, CALLERS_MAX, Definition, EVENT_WORDS_MAX, PAYLOAD_MAX};
+use dashcam_schema::value::GroupKind;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::os::fd::RawFd;
 use std::ptr;
@@ -64,6 +66,12 @@ pub(super) struct State {
     told_traced: bool,
     callables: Callables,
     exceptions: Exceptions,
+    /// The exception asked for last was not met before.
+    is_new_exception: bool,
+    /// Events so far of other kinds than LINE, JUMP and INSTRUCTION.
+    ordinal: u64,
+    /// Tells of values, if they are captured.
+    values: Option<Box<Values>>,
 
     recording: bool,
     codes: Codes,
@@ -127,6 +135,9 @@ impl State {
             told_traced: false,
             callables: Callables::new(hidden),
             exceptions: Exceptions::new(),
+            is_new_exception: false,
+            ordinal: 0,
+            values: None,
             recording: false,
             codes: Codes::new(),
             threads: Threads::default(),
@@ -150,7 +161,9 @@ impl State {
         began_midway: bool,
         interpreter: Definition,
         derivation: Option<Derivation>,
+        values: Option<Box<Values>>,
     ) {
+        self.values = values;
         self.jumps_in = derivation.as_ref().and_then(|derivation| derivation.jumps_in);
         self.frames = derivation.map(|derivation| derivation.frames);
         self.watcher = Watcher::new();
@@ -173,8 +186,13 @@ impl State {
         self.last_code = 0;
         threads::forget_last();
         self.watcher = None;
-        // SAFETY: the producer was the mapping's only user in this process.
-        unsafe { ring::unmap(self.producer.detach()) };
+        // SAFETY: the producers were the mappings' only users in this process.
+        unsafe {
+            ring::unmap(self.producer.detach());
+            if let Some(mut values) = self.values.take() {
+                ring::unmap(values.producer().detach());
+            }
+        }
     }
 
     /// In a forked child: like [`State::end`], but touches nothing shared and nothing of Python's.
@@ -302,6 +320,10 @@ impl State {
             Verdict::Record => {
                 self.look_for_loops(address, &definition.bytecode);
                 let found = self.codes.add(address, &definition);
+                if let Some(values) = &mut self.values {
+                    values
+                        .define_code(&definition.argument_names, &code.code_names(c"co_cellvars"));
+                }
                 self.define(&Definition::Code(definition));
                 Some(found)
             }
@@ -383,7 +405,9 @@ impl State {
 
     /// Number of an exception, with room for an event after it; `None` if recording has ended.
     pub(super) fn exception(&mut self, kind: EventKind, exception: Obj<'_>) -> Option<u32> {
-        match self.exceptions.number(kind, exception) {
+        let number = self.exceptions.number(kind, exception);
+        self.is_new_exception = number.is_err();
+        match number {
             Ok(number) => Some(number),
             Err(new) => {
                 if let Some(name) = new.type_name {
@@ -396,6 +420,76 @@ impl State {
                 }
                 self.define_exception(new.exception_type, &new.message);
                 self.make_room(EVENT_WORDS_MAX).then_some(new.number)
+            }
+        }
+    }
+
+    /// Whether values are captured.
+    #[inline(always)]
+    pub(super) fn captures(&self) -> bool {
+        self.values.is_some()
+    }
+
+    /// Tells what arguments the call that begins with the next event has.
+    pub(super) fn tell_arguments(&mut self, code: Obj<'_>) {
+        let Some(number) = self.codes.find(code.address()).map(CodeRef::number) else { return };
+        let ordinal = self.ordinal;
+        let Some(values) = self.values_with_room() else { return };
+        values.tell_arguments(ordinal, number, code);
+    }
+
+    /// Tells what is yielded by the next event.
+    pub(super) fn tell_yielded(&mut self, code: Obj<'_>, unit: u32, value: Obj<'_>) {
+        let Some(number) = self.codes.find(code.address()).map(CodeRef::number) else { return };
+        let ordinal = self.ordinal;
+        let Some(values) = self.values_with_room() else { return };
+        values.tell_yielded(ordinal, (number, unit), code, value);
+    }
+
+    /// Tells what is sent to the frame that goes on with the next event.
+    pub(super) fn tell_sent(&mut self, code: Obj<'_>, unit: u32) {
+        let Some(number) = self.codes.find(code.address()).map(CodeRef::number) else { return };
+        let ordinal = self.ordinal;
+        let Some(values) = self.values_with_room() else { return };
+        values.tell_sent(ordinal, (number, unit), code);
+    }
+
+    /// Tells the value that comes with the next event.
+    #[inline]
+    pub(super) fn tell_value(&mut self, kind: GroupKind, value: Obj<'_>) {
+        let ordinal = self.ordinal;
+        let Some(values) = self.values_with_room() else { return };
+        values.tell(ordinal, kind, 1, std::iter::once(Some(value)));
+    }
+
+    /// Whether the exception asked for last was met then for the first time.
+    pub(super) fn is_new_exception(&self) -> bool {
+        self.is_new_exception
+    }
+
+    /// Counts an event that values may come with.
+    #[inline(always)]
+    pub(super) fn count_event(&mut self) {
+        self.ordinal += 1;
+    }
+
+    #[inline]
+    fn values_with_room(&mut self) -> Option<&mut Values> {
+        if !self.values.as_ref()?.has_room() {
+            self.make_room_for_values();
+        }
+        self.values.as_deref_mut()
+    }
+
+    #[cold]
+    fn make_room_for_values(&mut self) {
+        let Some(values) = &mut self.values else { return };
+        let pause = pause(self.control_fd, self.recorder_pid);
+        if values.producer().wait(EVENT_VALUES_WORDS_MAX, pause).is_err() {
+            // The recorder takes no more of them; whether it takes events shows there.
+            if let Some(mut values) = self.values.take() {
+                // SAFETY: the producer was the mapping's only user in this process.
+                unsafe { ring::unmap(values.producer().detach()) };
             }
         }
     }
@@ -553,22 +647,12 @@ impl State {
             // The idle ring has no room to give.
             return false;
         }
-        let (fd, pid) = (self.control_fd, self.recorder_pid);
-        let mut died = false;
-        let pause = || {
-            let start = monotonic_ns();
-            if recorder_is_gone(fd, pid) {
-                died = true;
-                return Err(Gone);
-            }
-            std::thread::sleep(std::time::Duration::from_micros(50));
-            Ok(monotonic_ns() - start)
-        };
+        let pause = pause(self.control_fd, self.recorder_pid);
         let room = self.producer.wait(words, pause).is_ok();
         if !room {
             self.end_in_child();
         }
-        if died {
+        if !room && recorder_is_gone(self.control_fd, self.recorder_pid) {
             warn("the recorder process has died; the program goes on unrecorded");
         }
         room
@@ -582,6 +666,18 @@ impl Drop for State {
             // SAFETY: ours alone.
             unsafe { libc::close(self.control_fd) };
         }
+    }
+}
+
+/// Lets some time pass for the recorder to make room, and says how much it was.
+fn pause(fd: RawFd, pid: u32) -> impl FnMut() -> Result<u64, Gone> {
+    move || {
+        let start = monotonic_ns();
+        if recorder_is_gone(fd, pid) {
+            return Err(Gone);
+        }
+        std::thread::sleep(std::time::Duration::from_micros(50));
+        Ok(monotonic_ns() - start)
     }
 }
 

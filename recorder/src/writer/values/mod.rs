@@ -5,7 +5,6 @@
 //! there is enough for a chunk or something has waited long enough, and the shim obeys when it tells
 //! of the next value.
 
-mod builder;
 mod identity;
 mod read;
 
@@ -13,9 +12,10 @@ use super::drain::{End, LONG_NAP, NAP, Order, WORDS};
 use super::encode::{Encoded, LEVEL};
 use super::outlet::LossDelta;
 use crate::ring::Consumer;
-use builder::Builder;
+
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use dashcam_schema::loss::LossKind;
+use dashcam_schema::value::chunk::Builder;
 use dashcam_schema::value::{
     Class, ClassNumber, GroupKind, Object, Shape, ShapeNumber, TextNumber, Value,
 };

@@ -1,0 +1,1047 @@
+//! What objects hold, read by structure: no method, property or descriptor of anybody's is called.
+//!
+//! A [`Layout`] says how objects of one class are read. It is made by looking at the class alone and
+//! is good for every object of it, so an object costs no questions.
+
+use super::*;
+use dashcam_schema::value::Sort;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
+
+// The same in 3.12, 3.13 and 3.14; `verify_contents` compares them with samples.
+const SIZE: usize = 16;
+const FLOAT_VALUE: usize = 16;
+const STR_HASH: usize = 24;
+const STR_ASCII_DATA: usize = 40;
+const STR_COMPACT_DATA: usize = 56;
+const BYTES_HASH: usize = 24;
+const BYTES_DATA: usize = 32;
+const BYTEARRAY_START: usize = 40;
+const LIST_ITEMS: usize = 24;
+const SET_USED: usize = 24;
+const SET_MASK: usize = 32;
+const SET_TABLE: usize = 40;
+const TRIPLE: usize = 16;
+const CELL_CONTENTS: usize = 16;
+const EXCEPTION_DICT: usize = 16;
+const EXCEPTION_CONTEXT: usize = 48;
+const EXCEPTION_CAUSE: usize = 56;
+const GENERATOR_QUALNAME: usize = 32;
+const TYPE_BASIC_SIZE: usize = 32;
+const TYPE_MEMBERS: usize = 240;
+const TYPE_BASE: usize = 256;
+const TYPE_DICT_OFFSET: usize = 288;
+const HEAPTYPE_CACHED_KEYS: usize = 880;
+const MEMBER_SIZE: usize = 40;
+const KEYS_INDEX_BYTES: usize = 9;
+const KEYS_KIND: usize = 10;
+const KEYS_ENTRIES: usize = 24;
+const KEYS_INDICES: usize = 32;
+const KEYS_SPLIT: u8 = 2;
+/// The dict pointer of a class with `MANAGED_DICT`, before the object.
+const MANAGED_DICT: usize = 24;
+const DEQUE_LEFT: usize = 24;
+const DEQUE_LEFT_INDEX: usize = 40;
+const DEQUE_MAXLEN: usize = 64;
+const DEQUE_BLOCK: usize = 64;
+const DEFAULTDICT_FACTORY: usize = 48;
+const ODICT_FIRST: usize = 48;
+const ODICT_NODE_NEXT: usize = 16;
+const ARRAY_ITEMS: usize = 24;
+const ARRAY_DESCRIPTOR: usize = 40;
+
+const FLAG_INLINE_VALUES: usize = 1 << 2;
+const FLAG_MANAGED_DICT: usize = 1 << 4;
+const FLAG_IMMUTABLE_TYPE: usize = 1 << 8;
+const FLAG_LONG: usize = 1 << 24;
+const FLAG_LIST: usize = 1 << 25;
+const FLAG_TUPLE: usize = 1 << 26;
+const FLAG_BYTES: usize = 1 << 27;
+const FLAG_STR: usize = 1 << 28;
+const FLAG_DICT: usize = 1 << 29;
+const FLAG_EXCEPTION: usize = 1 << 30;
+const FLAG_CLASS: usize = 1 << 31;
+
+/// Where a tuple's items begin: 3.14 put a hash before them.
+static TUPLE_ITEMS: AtomicUsize = AtomicUsize::new(24);
+/// Instances of classes written in Python were seen to lie as they are read here.
+static INSTANCES_FIT: AtomicBool = AtomicBool::new(false);
+/// Classes that no header exports: names, sizes of their objects, and what they are. The sizes are the
+/// same in 3.12, 3.13 and 3.14.
+const UNEXPORTED: [(&CStr, usize, Sort, Detail); 3] = [
+    (c"collections.deque", 216, Sort::Deque, Detail::Nothing),
+    (c"collections.defaultdict", 56, Sort::Dict, Detail::Factory),
+    (c"array.array", 64, Sort::Array, Detail::Nothing),
+];
+
+unsafe extern "C" {
+    static mut PyODict_Type: PyTypeObject;
+    static PyByteArray_Type: PyTypeObject;
+    static PyGen_Type: PyTypeObject;
+    static PyCoro_Type: PyTypeObject;
+    static PyAsyncGen_Type: PyTypeObject;
+    static PyStaticMethod_Type: PyTypeObject;
+    static PyClassMethod_Type: PyTypeObject;
+    static PyCell_Type: PyTypeObject;
+    fn _PyObject_GetDictPtr(object: *mut PyObject) -> *mut *mut PyObject;
+}
+
+/// How objects of one class are read.
+#[derive(Debug, Clone)]
+pub(in crate::shim) struct Layout {
+    class: usize,
+    version: usize,
+    pub(in crate::shim) sort: Sort,
+    /// It is that builtin class itself.
+    pub(in crate::shim) is_exact: bool,
+    detail: Detail,
+    dict: DictAt,
+    /// Offsets and names of `__slots__`.
+    slots: Box<[(usize, String)]>,
+}
+
+/// What is to be read besides what the sort says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Detail {
+    Nothing,
+    /// A float's number.
+    Float,
+    /// `default_factory`
+    Factory,
+    /// Pairs are in the order of a list of their own.
+    Ordered,
+}
+
+/// Where an instance's `__dict__` is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum DictAt {
+    Nowhere,
+    /// A pointer at this offset.
+    Offset(usize),
+    /// A pointer behind items.
+    Behind,
+    /// A pointer before the object, to a dict or, its lowest bit set, to values (3.12).
+    Before,
+    /// Values at this offset, or if they are not valid any more a dict before the object.
+    Inline(usize),
+}
+
+/// Where the attributes of one instance are.
+pub(in crate::shim) enum Attributes<'a> {
+    None,
+    /// Values by the keys that all instances of the class share.
+    Shared {
+        keys: SharedKeys,
+        values: *const usize,
+    },
+    Dict(Obj<'a>),
+}
+
+/// Names that instances of a class share.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(in crate::shim) struct SharedKeys {
+    address: usize,
+    count: usize,
+}
+
+impl Layout {
+    /// Looks at a class.
+    pub(in crate::shim) fn of(class: Obj<'_>) -> Layout {
+        let flags = class.word(TYPE_FLAGS);
+        let (sort, is_exact, detail) = sort(class, flags);
+        let is_heap = flags as u64 & HEAPTYPE != 0;
+        let fits = INSTANCES_FIT.load(Ordering::Relaxed);
+        let may_have_attributes = !matches!(sort, Sort::Class | Sort::Module | Sort::Function);
+        let has_attributes = is_heap && fits && may_have_attributes;
+        Layout {
+            class: class.address(),
+            version: class.class_version().unwrap_or(usize::MAX),
+            sort,
+            is_exact,
+            detail,
+            dict: if has_attributes { dict_at(class, flags) } else { DictAt::Nowhere },
+            slots: if has_attributes { slots(class) } else { Box::default() },
+        }
+    }
+
+    /// Whether this still is the layout of the class at this address: an address may be used
+    /// again, but a version is never given twice.
+    #[inline(always)]
+    pub(in crate::shim) fn fits(&self, class: Obj<'_>) -> bool {
+        self.class == class.address() && class.class_version() == Some(self.version)
+    }
+
+    /// Whether it says the same of a class as another.
+    pub(in crate::shim) fn is_like(&self, other: &Layout) -> bool {
+        (self.sort, self.is_exact, self.detail, self.dict, &self.slots)
+            == (other.sort, other.is_exact, other.detail, other.dict, &other.slots)
+    }
+
+    /// Names of the slots, in the order [`Layout::slot_values`] gives them.
+    pub(in crate::shim) fn slot_names(&self) -> impl Iterator<Item = &str> {
+        self.slots.iter().map(|(_, name)| &**name)
+    }
+
+    pub(in crate::shim) fn slot_values<'a>(
+        &self,
+        object: Obj<'a>,
+    ) -> impl Iterator<Item = Option<Obj<'a>>> {
+        debug_assert_eq!(self.class, object.class().address());
+        self.slots.iter().map(move |(offset, _)| object.field(*offset))
+    }
+
+    /// Where the attributes of an object of this class are.
+    #[inline]
+    pub(in crate::shim) fn attributes<'a>(&self, object: Obj<'a>) -> Attributes<'a> {
+        debug_assert_eq!(self.class, object.class().address());
+        // SAFETY: `dict_at` found, for this class, that its objects have the pointer there; a pointer
+        // that is not null is to a dict or values, which live as long as the object leaves them.
+        unsafe {
+            match self.dict {
+                DictAt::Nowhere => Attributes::None,
+                DictAt::Offset(offset) => dict_or_none(object.word(offset)),
+                DictAt::Behind => {
+                    let pointer = _PyObject_GetDictPtr(object.0);
+                    if pointer.is_null() {
+                        Attributes::None
+                    } else {
+                        dict_or_none(*pointer as usize)
+                    }
+                }
+                DictAt::Before => {
+                    let pointer = object.0.byte_sub(MANAGED_DICT).cast::<usize>().read();
+                    if pointer & 1 == 0 {
+                        return dict_or_none(pointer);
+                    }
+                    shared(self.class, (pointer + 1) as *const usize, None)
+                }
+                DictAt::Inline(offset) => {
+                    // capacity, size, embedded, valid
+                    let head = object.0.byte_add(offset).cast::<[u8; 4]>().read();
+                    if head[3] == 0 {
+                        return dict_or_none(
+                            object.0.byte_sub(MANAGED_DICT).cast::<usize>().read(),
+                        );
+                    }
+                    let values = object.0.byte_add(offset + 8).cast::<usize>();
+                    shared(self.class, values, Some(head[0]))
+                }
+            }
+        }
+    }
+
+    /// What stands before an instance's own attributes: name and value.
+    pub(in crate::shim) fn extra<'a>(
+        &self,
+        object: Obj<'a>,
+    ) -> [Option<(&'static str, Obj<'a>)>; 2] {
+        let named = |name, offset| object.field(offset).map(|value| (name, value));
+        match (self.sort, self.detail) {
+            (Sort::Exception, _) => {
+                [named("__cause__", EXCEPTION_CAUSE), named("__context__", EXCEPTION_CONTEXT)]
+            }
+            (_, Detail::Factory) => [named("default_factory", DEFAULTDICT_FACTORY), None],
+            _ => [None, None],
+        }
+    }
+
+    /// Whether [`Layout::extra`] or [`Layout::maxlen`] may say something.
+    #[inline(always)]
+    pub(in crate::shim) fn has_extra(&self) -> bool {
+        matches!(self.sort, Sort::Exception | Sort::Deque) || self.detail == Detail::Factory
+    }
+
+    /// For objects that keep a hash of their contents, or go by a name that does: that, and what
+    /// else tells them from others of their class.
+    #[inline]
+    pub(in crate::shim) fn kept_hash(&self, object: Obj<'_>) -> Option<[u64; 2]> {
+        if !self.is_exact {
+            return None;
+        }
+        match self.sort {
+            Sort::Str | Sort::Bytes => Some([object.text_hash()?, object.size() as u64]),
+            Sort::Generator => {
+                let name = object.field(GENERATOR_QUALNAME).filter(|name| name.is_str())?;
+                Some([name.text_hash()?, 1])
+            }
+            Sort::Class => Some([object.class_version()? as u64, object.address() as u64]),
+            Sort::Function if self.class == &raw const PyFunction_Type as usize => {
+                let CallableShape::Function { qualname, module, .. } = object.function_shape()
+                else {
+                    return None;
+                };
+                let module = module.filter(|module| module.is_str()).and_then(Obj::text_hash);
+                Some([qualname.text_hash()?, module.unwrap_or(0)])
+            }
+            _ => None,
+        }
+    }
+
+    /// For a deque: `maxlen`.
+    pub(in crate::shim) fn maxlen(&self, object: Obj<'_>) -> Option<i64> {
+        let length = object.word(DEQUE_MAXLEN) as isize;
+        (self.sort == Sort::Deque && length >= 0).then_some(length as i64)
+    }
+
+    /// Hands up to `max` items to `each`, for a dict keys and values by turns, and says how many
+    /// there are. `each` must run no Python code.
+    pub(in crate::shim) fn items<'a>(
+        &self,
+        object: Obj<'a>,
+        max: usize,
+        mut each: impl FnMut(Option<Obj<'a>>),
+    ) -> u64 {
+        debug_assert_eq!(self.class, object.class().address());
+        let object_at =
+            |word: usize| (word != 0).then_some(Obj(word as *mut PyObject, PhantomData));
+        // SAFETY: the sort follows from the class: objects of it have these fields. Nothing runs
+        // meanwhile that could change them.
+        unsafe {
+            match self.sort {
+                Sort::List => {
+                    let length = object.word(SIZE);
+                    let items = object.word(LIST_ITEMS) as *const usize;
+                    (0..length.min(max)).for_each(|i| each(object_at(items.add(i).read())));
+                    length as u64
+                }
+                Sort::Tuple => {
+                    let length = object.word(SIZE);
+                    let start = TUPLE_ITEMS.load(Ordering::Relaxed);
+                    (0..length.min(max)).for_each(|i| each(object.field(start + 8 * i)));
+                    length as u64
+                }
+                Sort::Dict if self.detail == Detail::Ordered => ordered(object, max, each),
+                Sort::Dict => {
+                    let (mut at, mut key, mut value) = (0, null_object(), null_object());
+                    let mut left = max;
+                    while left > 0 && PyDict_Next(object.0, &mut at, &mut key, &mut value) != 0 {
+                        left -= 1;
+                        each(object_at(key as usize));
+                        each(object_at(value as usize));
+                    }
+                    PyDict_Size(object.0).max(0) as u64
+                }
+                Sort::Set | Sort::FrozenSet => {
+                    let (used, mask) = (object.word(SET_USED), object.word(SET_MASK));
+                    let table = object.word(SET_TABLE) as *const [usize; 2];
+                    let mut left = used.min(max);
+                    for i in 0..=mask {
+                        // A table that was emptied stays large.
+                        if left == 0 || i > 16 * max + 64 {
+                            break;
+                        }
+                        let [key, hash] = table.add(i).read();
+                        if key != 0 && hash != usize::MAX {
+                            left -= 1;
+                            each(object_at(key));
+                        }
+                    }
+                    used as u64
+                }
+                Sort::Deque => {
+                    let length = object.word(SIZE);
+                    let mut block = object.word(DEQUE_LEFT) as *const usize;
+                    let mut index = object.word(DEQUE_LEFT_INDEX);
+                    for _ in 0..length.min(max) {
+                        each(object_at(block.add(1 + index).read()));
+                        index += 1;
+                        if index == DEQUE_BLOCK {
+                            index = 0;
+                            block = block.add(1 + DEQUE_BLOCK).read() as *const usize;
+                            if block.is_null() {
+                                break;
+                            }
+                        }
+                    }
+                    length as u64
+                }
+                Sort::Range | Sort::Slice => {
+                    (0..3).for_each(|i| each(object.field(TRIPLE + 8 * i)));
+                    3
+                }
+                Sort::Exception => match object.exception_args() {
+                    Some(args) if args.is_exactly(&raw const PyTuple_Type) => {
+                        let length = args.word(SIZE);
+                        let start = TUPLE_ITEMS.load(Ordering::Relaxed);
+                        (0..length.min(max)).for_each(|i| each(args.field(start + 8 * i)));
+                        length as u64
+                    }
+                    _ => 0,
+                },
+                _ => 0,
+            }
+        }
+    }
+
+    /// For a float, or an instance of a class derived from it: its number.
+    pub(in crate::shim) fn float(&self, object: Obj<'_>) -> Option<f64> {
+        (self.detail == Detail::Float).then(|| object.float_value())
+    }
+}
+
+fn null_object() -> *mut PyObject {
+    std::ptr::null_mut()
+}
+
+/// # Safety
+/// 0 or the address of an object.
+unsafe fn dict_or_none<'a>(pointer: usize) -> Attributes<'a> {
+    // SAFETY: the caller's.
+    let object = unsafe { Obj::borrowed(pointer as *mut PyObject) };
+    if pointer != 0 && object.is_exactly(&raw const PyDict_Type) {
+        Attributes::Dict(object)
+    } else {
+        Attributes::None
+    }
+}
+
+/// # Safety
+/// `class` is a heap type; `values` are those of one of its instances.
+unsafe fn shared<'a>(class: usize, values: *const usize, capacity: Option<u8>) -> Attributes<'a> {
+    // SAFETY: a heap type has this field; keys are never freed while instances use them.
+    unsafe {
+        let keys = (class as *const u8).add(HEAPTYPE_CACHED_KEYS).cast::<*const u8>().read();
+        if keys.is_null() || keys.add(KEYS_KIND).read() != KEYS_SPLIT {
+            return Attributes::None;
+        }
+        let entries = keys.add(KEYS_ENTRIES).cast::<usize>().read();
+        let count = capacity.map_or(entries, |capacity| entries.min(usize::from(capacity)));
+        Attributes::Shared { keys: SharedKeys { address: keys as usize, count }, values }
+    }
+}
+
+impl SharedKeys {
+    /// The names, in order.
+    pub(in crate::shim) fn names<'a>(self) -> impl Iterator<Item = Option<Obj<'a>>> {
+        // SAFETY: `shared` saw that these are such keys, with that many entries of a name and an
+        // unused word.
+        unsafe {
+            let keys = self.address as *const u8;
+            let entries = keys.add(KEYS_INDICES).add(1 << keys.add(KEYS_INDEX_BYTES).read());
+            let entries = entries.cast::<[*mut PyObject; 2]>();
+            (0..self.count).map(move |i| {
+                let name = (*entries.add(i))[0];
+                (!name.is_null()).then_some(Obj(name, PhantomData))
+            })
+        }
+    }
+
+    /// The values of the instance these keys came with, in the order of the names.
+    pub(in crate::shim) fn values<'a>(
+        self,
+        values: *const usize,
+    ) -> impl Iterator<Item = Option<Obj<'a>>> {
+        (0..self.count).map(move |i| {
+            // SAFETY: `shared` got both from one instance, whose values are no fewer.
+            let value = unsafe { values.add(i).read() };
+            (value != 0).then_some(Obj(value as *mut PyObject, PhantomData))
+        })
+    }
+}
+
+/// The pairs of an OrderedDict, in its own order.
+///
+/// # Safety
+/// An object of that class or one derived from it.
+unsafe fn ordered<'a>(object: Obj<'a>, max: usize, mut each: impl FnMut(Option<Obj<'a>>)) -> u64 {
+    // SAFETY: such an object has a list of nodes, each a key, its hash and the next node. Looking a
+    // key up by itself compares identities; entries with an equal hash and another key are compared
+    // by code of theirs, so values are gathered from the dict's own order instead.
+    unsafe {
+        let length = PyDict_Size(object.0).max(0) as usize;
+        let mut pairs: Vec<(usize, usize)> = Vec::with_capacity(length.min(4 * max));
+        let (mut at, mut key, mut value) = (0, null_object(), null_object());
+        while pairs.len() < 4 * max && PyDict_Next(object.0, &mut at, &mut key, &mut value) != 0 {
+            pairs.push((key as usize, value as usize));
+        }
+        let mut node = object.word(ODICT_FIRST) as *const usize;
+        let mut next = 0;
+        for _ in 0..length.min(max) {
+            if node.is_null() {
+                break;
+            }
+            let key = node.read();
+            // Mostly the orders are the same.
+            let found = match pairs.get(next) {
+                Some(pair) if pair.0 == key => Some(next),
+                _ => pairs.iter().position(|pair| pair.0 == key),
+            };
+            each(Some(Obj(key as *mut PyObject, PhantomData)));
+            each(found.map(|i| Obj(pairs[i].1 as *mut PyObject, PhantomData)));
+            next = found.map_or(next, |i| i + 1);
+            node = node.byte_add(ODICT_NODE_NEXT).read() as *const usize;
+        }
+        length as u64
+    }
+}
+
+fn sort(class: Obj<'_>, flags: usize) -> (Sort, bool, Detail) {
+    let is = |builtin: *const PyTypeObject| class.address() == builtin as usize;
+    let by_flag = [
+        (FLAG_LONG, Sort::Int, &raw const PyLong_Type),
+        (FLAG_LIST, Sort::List, &raw const PyList_Type),
+        (FLAG_TUPLE, Sort::Tuple, &raw const PyTuple_Type),
+        (FLAG_BYTES, Sort::Bytes, &raw const PyBytes_Type),
+        (FLAG_STR, Sort::Str, &raw const PyUnicode_Type),
+    ];
+    for (flag, sort, builtin) in by_flag {
+        if flags & flag != 0 {
+            return (sort, is(builtin), Detail::Nothing);
+        }
+    }
+    if flags & FLAG_DICT != 0 {
+        let ordered = &raw const PyODict_Type;
+        if derives(class, ordered as usize) {
+            return (Sort::Dict, is(ordered), Detail::Ordered);
+        }
+        if let Some((Sort::Dict, detail, is_exact)) = unexported(class) {
+            return (Sort::Dict, is_exact, detail);
+        }
+        return (Sort::Dict, is(&raw const PyDict_Type), Detail::Nothing);
+    }
+    if flags & FLAG_EXCEPTION != 0 {
+        // Its repr is code of its own only where its class is.
+        let is_builtin = flags as u64 & HEAPTYPE == 0;
+        return (Sort::Exception, is_builtin, Detail::Nothing);
+    }
+    if flags & FLAG_CLASS != 0 {
+        return (Sort::Class, true, Detail::Nothing);
+    }
+    let derived = [
+        (Sort::Set, &raw const PySet_Type),
+        (Sort::FrozenSet, &raw const PyFrozenSet_Type),
+        (Sort::ByteArray, &raw const PyByteArray_Type),
+    ];
+    for (sort, builtin) in derived {
+        if derives(class, builtin as usize) {
+            return (sort, is(builtin), Detail::Nothing);
+        }
+    }
+    if derives(class, &raw const PyFloat_Type as usize) {
+        return (Sort::Instance, false, Detail::Float);
+    }
+    if let Some((sort, detail, is_exact)) = unexported(class) {
+        return (sort, is_exact, detail);
+    }
+    let exactly = [
+        (Sort::Complex, &raw const PyComplex_Type),
+        (Sort::Range, &raw const PyRange_Type),
+        (Sort::Slice, &raw const PySlice_Type),
+        (Sort::Module, &raw const PyModule_Type),
+        (Sort::Generator, &raw const PyGen_Type),
+        (Sort::Generator, &raw const PyCoro_Type),
+        (Sort::Generator, &raw const PyAsyncGen_Type),
+        (Sort::Function, &raw const PyFunction_Type),
+        (Sort::Function, &raw const PyMethod_Type),
+        (Sort::Function, &raw const PyCFunction_Type),
+        (Sort::Function, &raw const PyCMethod_Type),
+    ];
+    for (sort, builtin) in exactly {
+        if is(builtin) {
+            return (sort, true, Detail::Nothing);
+        }
+    }
+    let is_wrapper = is(&raw const PyStaticMethod_Type) || is(&raw const PyClassMethod_Type);
+    let is_heap = flags as u64 & HEAPTYPE != 0;
+    let sort = if is_heap && !is_wrapper { Sort::Instance } else { Sort::Opaque };
+    (sort, false, Detail::Nothing)
+}
+
+/// Whether a class is derived from one compiled in, by its line of `tp_base`.
+fn derives(class: Obj<'_>, builtin: usize) -> bool {
+    let mut base = Some(class);
+    while let Some(class) = base {
+        if class.address() == builtin {
+            return true;
+        }
+        base = class.field(TYPE_BASE);
+    }
+    false
+}
+
+/// Whether a class is one of those, or derived from it.
+fn unexported(class: Obj<'_>) -> Option<(Sort, Detail, bool)> {
+    let mut base = Some(class);
+    while let Some(found) = base {
+        // Python code cannot make a class that is immutable.
+        if found.word(TYPE_FLAGS) & FLAG_IMMUTABLE_TYPE != 0 {
+            // SAFETY: `tp_name` is a NUL-terminated text that lives as long as the class.
+            let name = unsafe { CStr::from_ptr(found.word(TYPE_NAME) as *const c_char) };
+            let size = found.word(TYPE_BASIC_SIZE);
+            return UNEXPORTED
+                .iter()
+                .find(|known| known.0 == name && known.1 == size)
+                .map(|(_, _, sort, detail)| (*sort, *detail, found == class));
+        }
+        base = found.field(TYPE_BASE);
+    }
+    None
+}
+
+fn dict_at(class: Obj<'_>, flags: usize) -> DictAt {
+    if flags & FLAG_EXCEPTION != 0 {
+        return DictAt::Offset(EXCEPTION_DICT);
+    }
+    let offset = class.word(TYPE_DICT_OFFSET) as isize;
+    if flags & FLAG_MANAGED_DICT != 0 {
+        return match flags & FLAG_INLINE_VALUES != 0 {
+            true => DictAt::Inline(class.word(TYPE_BASIC_SIZE)),
+            false => DictAt::Before,
+        };
+    }
+    match offset {
+        0 => DictAt::Nowhere,
+        offset if offset > 0 => DictAt::Offset(offset as usize),
+        _ => DictAt::Behind,
+    }
+}
+
+/// Offsets and names of what a class and those it is derived from declare in `__slots__`.
+fn slots(class: Obj<'_>) -> Box<[(usize, String)]> {
+    let mut slots = Vec::new();
+    let mut base = Some(class);
+    while let Some(class) = base {
+        if class.word(TYPE_FLAGS) as u64 & HEAPTYPE == 0 {
+            break;
+        }
+        let mut member = class.word(TYPE_MEMBERS) as *const u8;
+        // SAFETY: `tp_members` is null or an array that ends with one without a name.
+        unsafe {
+            while !member.is_null() && slots.len() < 256 {
+                let name = member.cast::<*const c_char>().read();
+                if name.is_null() {
+                    break;
+                }
+                let (kind, offset) =
+                    (member.add(8).cast::<c_int>().read(), member.add(16).cast::<isize>().read());
+                if kind == Py_T_OBJECT_EX && offset > 0 {
+                    slots.push((offset as usize, CStr::from_ptr(name).to_string_lossy().into()));
+                }
+                member = member.add(MEMBER_SIZE);
+            }
+        }
+        base = class.field(TYPE_BASE);
+    }
+    slots.into()
+}
+
+/// Characters of a str, as they lie in memory.
+pub(in crate::shim) enum Characters<'a> {
+    Ascii(&'a [u8]),
+    Latin1(&'a [u8]),
+    Two(&'a [u16]),
+    Four(&'a [u32]),
+}
+
+/// The value of an int.
+pub(in crate::shim) enum Int<'a> {
+    Small(i64),
+    /// 30 bits each, least significant first.
+    Long {
+        is_negative: bool,
+        digits: &'a [u32],
+    },
+}
+
+/// A builtin value that needs no class looked up.
+pub(in crate::shim) enum Plain<'a> {
+    None,
+    False,
+    True,
+    Ellipsis,
+    NotImplemented,
+    Int,
+    Float(f64),
+    Str,
+    Bytes(&'a [u8]),
+    /// Anything else.
+    Other,
+}
+
+impl<'a> Obj<'a> {
+    /// What it is, if it is of one of the most frequent classes.
+    #[inline(always)]
+    pub(in crate::shim) fn plain(self) -> Plain<'a> {
+        let class = self.class().0.cast_const().cast::<PyTypeObject>();
+        if class == &raw const PyLong_Type {
+            return Plain::Int;
+        }
+        if class == &raw const PyUnicode_Type {
+            return Plain::Str;
+        }
+        // SAFETY: statics of the interpreter.
+        unsafe {
+            if self.0 == Py_None() {
+                return Plain::None;
+            }
+            if class == &raw const PyBool_Type {
+                return if self.0 == Py_True() { Plain::True } else { Plain::False };
+            }
+            if class == &raw const PyFloat_Type {
+                return Plain::Float(self.float_value());
+            }
+            if class == &raw const PyBytes_Type {
+                return Plain::Bytes(self.bytes());
+            }
+            if self.0 == Py_Ellipsis() {
+                return Plain::Ellipsis;
+            }
+            if self.0 == Py_NotImplemented() {
+                return Plain::NotImplemented;
+            }
+        }
+        Plain::Other
+    }
+
+    /// The value of an int, or of an object of a class derived from it.
+    #[inline(always)]
+    pub(in crate::shim) fn int(self) -> Int<'a> {
+        let tag = self.word(LONG_TAG);
+        let is_negative = tag & 3 == 2;
+        let count = tag >> 3;
+        if count <= 2 {
+            // SAFETY: an int has room for one digit at least, and as many as it says.
+            let digit = |i: usize| unsafe {
+                i64::from(self.0.byte_add(LONG_DIGIT).cast::<u32>().add(i).read())
+            };
+            let low = if count == 0 { 0 } else { digit(0) };
+            let high = if count == 2 { digit(1) } else { 0 };
+            let value = low | high << 30;
+            return Int::Small(if is_negative { -value } else { value });
+        }
+        // SAFETY: as above; ints do not change.
+        let digits =
+            unsafe { std::slice::from_raw_parts(self.0.byte_add(LONG_DIGIT).cast::<u32>(), count) };
+        if count == 3 && digits[2] < 8 {
+            let value =
+                digits.iter().rev().fold(0i64, |value, digit| value << 30 | i64::from(*digit));
+            return Int::Small(if is_negative { -value } else { value });
+        }
+        Int::Long { is_negative, digits }
+    }
+
+    fn float_value(self) -> f64 {
+        f64::from_bits(self.word(FLOAT_VALUE) as u64)
+    }
+
+    /// Real and imaginary part of a complex.
+    pub(in crate::shim) fn complex(self) -> [f64; 2] {
+        [self.float_value(), f64::from_bits(self.word(FLOAT_VALUE + 8) as u64)]
+    }
+
+    /// The characters of a str, or of an object of a class derived from it.
+    #[inline(always)]
+    pub(in crate::shim) fn characters(self) -> Characters<'a> {
+        let ascii_bit = ASCII_BIT.load(Ordering::Relaxed);
+        let state = self.word(STRING_STATE) as u32;
+        let length = self.word(SIZE);
+        let (is_ascii, is_compact) = (state & ascii_bit != 0, state & ascii_bit >> 1 != 0);
+        // SAFETY: a str; its state says where the characters are and how wide. They never change.
+        unsafe {
+            let data = match (is_compact, is_ascii) {
+                (true, true) => self.0.byte_add(STR_ASCII_DATA).cast::<u8>().cast_const(),
+                (true, false) => self.0.byte_add(STR_COMPACT_DATA).cast::<u8>().cast_const(),
+                (false, _) => self.word(STR_COMPACT_DATA) as *const u8,
+            };
+            if data.is_null() {
+                return Characters::Ascii(&[]);
+            }
+            let slice = std::slice::from_raw_parts;
+            match (state / (ascii_bit >> 4)) & 7 {
+                _ if is_ascii => Characters::Ascii(slice(data, length)),
+                1 => Characters::Latin1(slice(data, length)),
+                2 => Characters::Two(std::slice::from_raw_parts(data.cast(), length)),
+                _ => Characters::Four(std::slice::from_raw_parts(data.cast(), length)),
+            }
+        }
+    }
+
+    /// Whether it is exactly a str.
+    #[inline(always)]
+    pub(in crate::shim) fn is_str(self) -> bool {
+        self.is_exactly(&raw const PyUnicode_Type)
+    }
+
+    /// Hands up to `max` pairs of an exact dict to `each`, which must run no Python code.
+    pub(in crate::shim) fn each_pair(self, max: usize, mut each: impl FnMut(Obj<'a>, Obj<'a>)) {
+        if !self.is_exactly(&raw const PyDict_Type) {
+            return;
+        }
+        let (mut at, mut key, mut value) = (0, null_object(), null_object());
+        for _ in 0..max {
+            // SAFETY: an exact dict, which nothing changes meanwhile; the results are borrowed.
+            if unsafe { PyDict_Next(self.0, &mut at, &mut key, &mut value) } == 0 {
+                break;
+            }
+            each(Obj(key, PhantomData), Obj(value, PhantomData));
+        }
+    }
+
+    /// The hash that a str or bytes keeps, if it was computed: equal texts have equal ones, and
+    /// nobody can choose texts to make it so for others.
+    #[inline(always)]
+    pub(in crate::shim) fn text_hash(self) -> Option<u64> {
+        const { assert!(STR_HASH == BYTES_HASH) };
+        let hash = self.word(STR_HASH) as u64;
+        (hash != u64::MAX).then_some(hash)
+    }
+
+    /// How many characters, bytes or items an object of variable size says it has.
+    #[inline(always)]
+    pub(in crate::shim) fn size(self) -> usize {
+        self.word(SIZE)
+    }
+
+    /// The bytes of a bytes, or of an object of a class derived from it.
+    #[inline(always)]
+    pub(in crate::shim) fn bytes(self) -> &'a [u8] {
+        // SAFETY: a bytes has as many bytes there as its size says, and they do not change.
+        unsafe {
+            std::slice::from_raw_parts(self.0.byte_add(BYTES_DATA).cast::<u8>(), self.word(SIZE))
+        }
+    }
+
+    /// Up to `max` bytes of a bytearray.
+    pub(in crate::shim) fn bytearray(self, max: usize) -> Vec<u8> {
+        let (length, start) = (self.word(SIZE), self.word(BYTEARRAY_START) as *const u8);
+        if start.is_null() {
+            return Vec::new();
+        }
+        // SAFETY: a bytearray has as many bytes there; they are copied before anything runs.
+        unsafe { std::slice::from_raw_parts(start, length.min(max)).to_vec() }
+    }
+
+    /// For an `array.array`: its type code, how many items it has, and up to `max` of them.
+    pub(in crate::shim) fn array(self, max: usize) -> (u8, u64, Vec<Number>) {
+        let length = self.word(SIZE);
+        // SAFETY: an array has these fields: items, and what describes them, which begins with the
+        // type code and an item's size.
+        unsafe {
+            let descriptor = self.word(ARRAY_DESCRIPTOR) as *const u8;
+            let items = self.word(ARRAY_ITEMS) as *const u8;
+            if descriptor.is_null() || items.is_null() {
+                return (b'?', length as u64, Vec::new());
+            }
+            let code = descriptor.read();
+            let size = descriptor.add(4).cast::<c_int>().read().max(1) as usize;
+            let numbers = (0..length.min(max)).filter_map(|i| {
+                let item = std::slice::from_raw_parts(items.add(i * size), size);
+                Number::read(code, item)
+            });
+            (code, length as u64, numbers.collect())
+        }
+    }
+
+    /// What a cell holds.
+    pub(in crate::shim) fn cell(self) -> Option<Obj<'a>> {
+        if self.is_exactly(&raw const PyCell_Type) { self.field(CELL_CONTENTS) } else { Some(self) }
+    }
+
+    /// For a generator, coroutine or asynchronous generator: its name.
+    pub(in crate::shim) fn generator_name(self) -> String {
+        self.field(GENERATOR_QUALNAME).and_then(Obj::whole_text).unwrap_or_default()
+    }
+
+    /// For a module: its name.
+    pub(in crate::shim) fn module_name(self) -> String {
+        // SAFETY: a module; its dict is borrowed from it.
+        let dict = unsafe { PyModule_GetDict(self.0) };
+        if dict.is_null() {
+            clear_error();
+            return String::new();
+        }
+        // SAFETY: as above.
+        let name = unsafe { Obj::borrowed(dict) }.dict_get(c"__name__");
+        name.and_then(Obj::whole_text).unwrap_or_default()
+    }
+}
+
+/// An item of an array.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(in crate::shim) enum Number {
+    Int(i64),
+    Float(f64),
+    Character(u32),
+}
+
+impl Number {
+    fn read(code: u8, item: &[u8]) -> Option<Number> {
+        let unsigned = |bytes: &[u8]| {
+            bytes.iter().rev().fold(0u64, |value, byte| value << 8 | u64::from(*byte))
+        };
+        let bits = unsigned(item);
+        let shift = 64 - 8 * item.len().min(8) as u32;
+        Some(match code {
+            b'b' | b'h' | b'i' | b'l' | b'q' => Number::Int((bits << shift) as i64 >> shift),
+            b'B' | b'H' | b'I' | b'L' | b'Q' => Number::Int(i64::try_from(bits).ok()?),
+            b'f' => Number::Float(f32::from_bits(bits as u32).into()),
+            b'd' => Number::Float(f64::from_bits(bits)),
+            b'u' | b'w' => Number::Character(bits as u32),
+            _ => return None,
+        })
+    }
+}
+
+/// Compares what this file assumes with samples made here, and learns where classes are that no
+/// header exports. What does not fit is not read.
+///
+/// # Errors
+/// What must fit and does not, as a sentence.
+pub(in crate::shim) fn verify_contents() -> Result<(), &'static str> {
+    // SAFETY: public calls on objects made here, which stay ours until they are given back.
+    unsafe {
+        let marker = PyFloat_FromDouble(-1234.5);
+        let kept = Obj::borrowed(marker);
+        if marker.is_null() || kept.float_value() != -1234.5 {
+            clear_error();
+            return Err("float objects");
+        }
+        let tuple = PyTuple_New(1);
+        PyTuple_SetItem(tuple, 0, Py_NewRef(marker));
+        let items =
+            [24, 32].into_iter().find(|at| Obj::borrowed(tuple).word(*at) == kept.address());
+        TUPLE_ITEMS.store(items.unwrap_or(24), Ordering::Relaxed);
+        let (list, set, dict) = (PyList_New(0), PySet_New(tuple), PyDict_New());
+        // C code alone: the class is the interpreter's own.
+        let ordered = PyObject_CallNoArgs((&raw mut PyODict_Type).cast());
+        PyList_Append(list, marker);
+        PyDict_SetItem(dict, marker, marker);
+        PyObject_SetItem(ordered, marker, marker);
+        let holds = |object: *mut PyObject, expected: usize| {
+            let layout = Layout::of(Obj::borrowed(object).class());
+            let mut found = Vec::new();
+            let length = layout.items(Obj::borrowed(object), 8, |item| found.push(item));
+            length == 1 && found.len() == expected && found.iter().all(|item| *item == Some(kept))
+        };
+        let fits =
+            items.is_some() && holds(tuple, 1) && holds(list, 1) && holds(set, 1) && holds(dict, 2);
+        for object in [tuple, list, set, dict] {
+            Py_XDECREF(object);
+        }
+        Py_DECREF(marker);
+        clear_error();
+        if !fits {
+            return Err("containers");
+        }
+        if !texts_fit() {
+            return Err("str or bytes objects");
+        }
+        INSTANCES_FIT.store(instances_fit(), Ordering::Relaxed);
+        clear_error();
+        Ok(())
+    }
+}
+
+unsafe fn texts_fit() -> bool {
+    let samples = [c"a\x01z", c"a\xc3\xa9", c"\xe2\x82\xac5", c"\xf0\x9f\x98\x80"];
+    // SAFETY: strs and bytes made here and given back.
+    unsafe {
+        let texts = samples.into_iter().all(|sample| {
+            let text = PyUnicode_FromString(sample.as_ptr());
+            if text.is_null() {
+                return false;
+            }
+            let expected: Vec<u32> = sample.to_string_lossy().chars().map(u32::from).collect();
+            let found: Vec<u32> = match Obj::borrowed(text).characters() {
+                Characters::Ascii(found) | Characters::Latin1(found) => {
+                    found.iter().map(|c| u32::from(*c)).collect()
+                }
+                Characters::Two(found) => found.iter().map(|c| u32::from(*c)).collect(),
+                Characters::Four(found) => found.to_vec(),
+            };
+            Py_DECREF(text);
+            found == expected
+        });
+        let bytes = PyBytes_FromStringAndSize(c"abc".as_ptr(), 3);
+        let fits = !bytes.is_null() && Obj::borrowed(bytes).bytes() == b"abc";
+        Py_XDECREF(bytes);
+        let bytearray = PyByteArray_FromStringAndSize(c"abc".as_ptr(), 3);
+        let fits = fits && !bytearray.is_null() && Obj::borrowed(bytearray).bytearray(2) == b"ab";
+        Py_XDECREF(bytearray);
+        texts && fits
+    }
+}
+
+/// Makes a class in Python's own way, with a slot and with attributes, and reads an instance.
+unsafe fn instances_fit() -> bool {
+    // SAFETY: public calls on objects made here; only C code of `type` and `object` runs.
+    unsafe {
+        let class = |slots: bool| {
+            let (name, bases, dict) =
+                (PyUnicode_FromString(c"Probe".as_ptr()), PyTuple_New(0), PyDict_New());
+            if slots {
+                let slot = PyUnicode_FromString(c"slot".as_ptr());
+                let slots = PyTuple_New(1);
+                PyTuple_SetItem(slots, 0, slot);
+                PyDict_SetItemString(dict, c"__slots__".as_ptr(), slots);
+                Py_XDECREF(slots);
+            }
+            let arguments = PyTuple_New(3);
+            for (item, index) in [name, bases, dict].into_iter().zip(0..) {
+                PyTuple_SetItem(arguments, index, item);
+            }
+            let class =
+                PyObject_Call((&raw mut PyType_Type).cast(), arguments, std::ptr::null_mut());
+            Py_XDECREF(arguments);
+            class
+        };
+        let marker = PyFloat_FromDouble(0.125);
+        let (plain, slotted) = (class(false), class(true));
+        let mut fits = false;
+        if !plain.is_null() && !slotted.is_null() && !marker.is_null() {
+            // Qualified name lies right before the shared keys.
+            let qualname = PyType_GetQualName(plain.cast());
+            let keys_fit = Obj::borrowed(plain).word(HEAPTYPE_CACHED_KEYS - 8) == qualname as usize;
+            Py_XDECREF(qualname);
+            let (one, two) = (PyObject_CallNoArgs(plain), PyObject_CallNoArgs(slotted));
+            if keys_fit && !one.is_null() && !two.is_null() {
+                PyObject_SetAttrString(one, c"first".as_ptr(), marker);
+                PyObject_SetAttrString(one, c"second".as_ptr(), Py_None());
+                PyObject_SetAttrString(two, c"slot".as_ptr(), marker);
+                fits = reads_shared(Obj::borrowed(one), marker as usize)
+                    && reads_slot(Obj::borrowed(two), marker as usize);
+                // The same, once it has a dict.
+                let dict = PyObject_GenericGetDict(one, std::ptr::null_mut());
+                let class = Obj::borrowed(plain);
+                let layout = with_attributes(class);
+                let found = match layout.attributes(Obj::borrowed(one)) {
+                    Attributes::Dict(found) => found.address() == dict as usize,
+                    Attributes::Shared { .. } => reads_shared(Obj::borrowed(one), marker as usize),
+                    Attributes::None => false,
+                };
+                fits = fits && found;
+                Py_XDECREF(dict);
+            }
+            Py_XDECREF(one);
+            Py_XDECREF(two);
+        }
+        Py_XDECREF(plain);
+        Py_XDECREF(slotted);
+        Py_XDECREF(marker);
+        clear_error();
+        fits
+    }
+}
+
+/// The layout of a class before it is known whether instances fit.
+fn with_attributes(class: Obj<'_>) -> Layout {
+    let flags = class.word(TYPE_FLAGS);
+    Layout { dict: dict_at(class, flags), slots: slots(class), ..Layout::of(class) }
+}
+
+fn reads_shared(object: Obj<'_>, marker: usize) -> bool {
+    let Attributes::Shared { keys, values } = with_attributes(object.class()).attributes(object)
+    else {
+        return false;
+    };
+    let names: Vec<_> = keys.names().map(|name| name.and_then(Obj::ascii)).collect();
+    let values: Vec<_> = keys.values(values).map(|value| value.map(Obj::address)).collect();
+    names == [Some("first"), Some("second")]
+        // SAFETY: None is immortal.
+        && values == [Some(marker), Some(unsafe { Py_None() } as usize)]
+}
+
+fn reads_slot(object: Obj<'_>, marker: usize) -> bool {
+    let layout = with_attributes(object.class());
+    let values: Vec<_> = layout.slot_values(object).map(|value| value.map(Obj::address)).collect();
+    layout.slot_names().eq(["slot"]) && values == [Some(marker)]
+}

@@ -1,0 +1,628 @@
+//! What variables hold: read at events, told in a ring of its own.
+//!
+//! A value is written into a buffer that is always there, then copied into the ring in one go: no
+//! allocation, no lock, no system call, no user code. What takes longer is done once for a class or
+//! shape and remembered.
+//!
+//! An object is looked at each time it comes by. What it holds is told only if it is not what was
+//! told last, by a hash of the words: so what is told never rests on an address alone, which another
+//! object may have by now.
+
+mod buffer;
+mod classes;
+
+use super::ffi::objects::{Attributes, Characters, Int, Layout, Number, Plain, verify_contents};
+use super::ffi::{Frames, HiddenTypes, Obj};
+use crate::boot::OBJECTS_MAX;
+use crate::ring::{Clock, Producer, Ring};
+use arrayvec::ArrayVec;
+use buffer::Buffer;
+use classes::{Classes, Name, Names};
+use dashcam_schema::value::words::{self, GROUP_WORDS_MAX, INLINE_BYTES, constant};
+use dashcam_schema::value::{GroupKind, Limits, Sort};
+use rustc_hash::FxHashMap;
+use std::rc::Rc;
+
+/// Objects remembered, by address.
+const REMEMBERED: usize = 1 << 14;
+/// What is told of one event, definitions included, fits in this many words.
+pub(super) const EVENT_VALUES_WORDS_MAX: usize = 2 * GROUP_WORDS_MAX;
+/// Definitions of more words than this have to wait for another event.
+const FRESH_WORDS_MAX: usize = GROUP_WORDS_MAX / 2;
+/// At most so many attributes are told of one instance, whatever the limits.
+const ATTRIBUTES_MAX: usize = 200;
+/// The same for arguments of a call.
+const ARGUMENTS_MAX: usize = 1000;
+/// Words kept free for the end of what has begun, and for definitions.
+const RESERVE: usize = 1 << 12;
+
+/// An object that was told of since the last epoch.
+#[derive(Clone, Copy, Default)]
+struct Told {
+    address: usize,
+    class: usize,
+    /// Hash of what was told; 0 if only its class was.
+    print: u64,
+}
+
+/// What is to be looked at.
+#[derive(Clone, Copy)]
+struct Due<'a> {
+    object: Obj<'a>,
+    /// `u32::MAX` if only its class is of interest.
+    depth: u32,
+}
+
+/// Tells of values.
+pub(super) struct Values {
+    producer: Producer,
+    frames: Frames,
+    limits: Limits,
+    epoch: u32,
+    told: Box<[Told; REMEMBERED]>,
+    classes: Classes,
+    names: Names,
+    buffer: Buffer,
+    /// Per code object, by number: where its arguments' treatments begin.
+    codes: Vec<Arguments>,
+    treatments: Vec<Treatment>,
+    /// By code object and code unit of a yield: the slot of what is sent.
+    yields: FxHashMap<(u32, u32), u32>,
+}
+
+/// The arguments of a code object.
+#[derive(Clone, Copy, Default)]
+struct Arguments {
+    first: u32,
+    count: u16,
+    /// None of them needs anything special.
+    is_plain: bool,
+}
+
+/// How an argument is to be told.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Treatment {
+    Plain,
+    /// It is in a cell.
+    Cell,
+    Redacted,
+}
+
+#[inline(always)]
+fn slot(address: usize) -> usize {
+    (address >> 4 ^ address >> 18) & (REMEMBERED - 1)
+}
+
+impl Values {
+    /// # Errors
+    /// If objects do not lie in memory as they are read here; what does not fit, as a sentence.
+    pub(super) fn new(
+        ring: Ring,
+        frames: Frames,
+        limits: Limits,
+        redacted: &[String],
+        hidden: HiddenTypes,
+    ) -> Result<Values, &'static str> {
+        verify_contents()?;
+        let told = vec![Told::default(); REMEMBERED].into_boxed_slice();
+        Ok(Values {
+            producer: Producer::new(ring, Clock::Monotonic),
+            frames,
+            limits,
+            epoch: 0,
+            // Invariant: as long as it was made.
+            told: told.try_into().map_err(|_| "memory")?,
+            classes: Classes::default(),
+            names: Names::new(hidden, redacted),
+            buffer: Buffer::default(),
+            codes: Vec::new(),
+            treatments: Vec::new(),
+            yields: FxHashMap::default(),
+        })
+    }
+
+    pub(super) fn producer(&mut self) -> &mut Producer {
+        &mut self.producer
+    }
+
+    /// Learns of a code object, in the order of their numbers.
+    pub(super) fn define_code(&mut self, arguments: &[String], cells: &[String]) {
+        let first = self.treatments.len() as u32;
+        let arguments = &arguments[..arguments.len().min(ARGUMENTS_MAX)];
+        for name in arguments {
+            self.treatments.push(if self.names.is_redacted(name) {
+                Treatment::Redacted
+            } else if cells.contains(name) {
+                Treatment::Cell
+            } else {
+                Treatment::Plain
+            });
+        }
+        let is_plain = self.treatments[first as usize..].iter().all(|t| *t == Treatment::Plain);
+        self.codes.push(Arguments { first, count: arguments.len() as u16, is_plain });
+    }
+
+    /// Whether [`Values::tell`] may be called: there is room.
+    #[inline(always)]
+    pub(super) fn has_room(&self) -> bool {
+        self.producer.room_for(EVENT_VALUES_WORDS_MAX)
+    }
+
+    /// Tells of the arguments of the call that begins in the running frame.
+    #[inline]
+    pub(super) fn tell_arguments(&mut self, ordinal: u64, number: u32, code: Obj<'_>) {
+        let Some(known) = self.codes.get(number as usize).copied() else { return };
+        // Code that is not Python's has events too, but no frames.
+        let frame = self.frames.running().filter(|frame| frame.code == code.address());
+        let Some(frame) = frame else { return };
+        let count = usize::from(known.count);
+        let arguments = self.frames.locals(frame, count);
+        if known.is_plain {
+            return self.tell(ordinal, GroupKind::Arguments, count, arguments);
+        }
+        let treatments = std::mem::take(&mut self.treatments);
+        let from = known.first as usize;
+        let treated = arguments.zip(&treatments[from..from + count]);
+        let given = treated.map(|(argument, treatment)| match treatment {
+            Treatment::Plain => Given::Value(argument),
+            Treatment::Cell => Given::Value(argument.and_then(Obj::cell)),
+            Treatment::Redacted => Given::Redacted,
+        });
+        self.tell_given(ordinal, GroupKind::Arguments, count, given);
+        self.treatments = treatments;
+    }
+
+    /// Tells what the running frame yields, in the instruction at `unit` of its code object.
+    pub(super) fn tell_yielded(
+        &mut self,
+        ordinal: u64,
+        (number, unit): (u32, u32),
+        code: Obj<'_>,
+        value: Obj<'_>,
+    ) {
+        let frame = self.frames.running().filter(|frame| frame.code == code.address());
+        if let Some(slot) = frame.and_then(|frame| self.frames.slot_of_sent(frame)) {
+            self.yields.insert((number, unit), slot);
+        }
+        self.tell(ordinal, GroupKind::Result, 1, std::iter::once(Some(value)));
+    }
+
+    /// Tells what was sent to the running frame, which goes on with the instruction at `unit`.
+    pub(super) fn tell_sent(&mut self, ordinal: u64, (number, unit): (u32, u32), code: Obj<'_>) {
+        // The one before yielded.
+        let Some(slot) = self.yields.get(&(number, unit.wrapping_sub(1))).copied() else { return };
+        let frame = self.frames.running().filter(|frame| frame.code == code.address());
+        let Some(frame) = frame else { return };
+        let sent = self.frames.sent(frame, slot);
+        self.tell(ordinal, GroupKind::Sent, 1, std::iter::once(sent));
+    }
+
+    /// Tells of the values that come with an event.
+    #[inline]
+    pub(super) fn tell<'a>(
+        &mut self,
+        ordinal: u64,
+        kind: GroupKind,
+        count: usize,
+        values: impl Iterator<Item = Option<Obj<'a>>>,
+    ) {
+        self.tell_given(ordinal, kind, count, values.map(Given::Value));
+    }
+
+    #[inline]
+    fn tell_given<'a>(
+        &mut self,
+        ordinal: u64,
+        kind: GroupKind,
+        count: usize,
+        values: impl Iterator<Item = Given<'a>>,
+    ) {
+        let epoch = self.producer.wanted_epoch();
+        if epoch != self.epoch {
+            self.begin_epoch(epoch, ordinal);
+        }
+        self.buffer.clear();
+        self.buffer.put(words::word(words::GROUP, kind as u32));
+        self.buffer.put(ordinal as u32);
+        self.buffer.put(count as u32);
+        let mut look = Look { values: self, due: ArrayVec::new() };
+        for value in values {
+            match value {
+                Given::Value(Some(object)) => look.put(object, 0),
+                Given::Value(None) => look.constant(constant::UNBOUND),
+                Given::Redacted => look.constant(constant::REDACTED),
+            }
+        }
+        look.follow();
+        self.push();
+    }
+
+    fn fresh_words(&self) -> usize {
+        self.classes.fresh.len() + self.names.fresh.len()
+    }
+
+    /// Copies the buffer into the ring.
+    #[inline]
+    fn push(&mut self) {
+        let mut words = self.producer.begin();
+        // Definitions stand before what uses them.
+        for word in self.classes.fresh.iter().chain(self.names.fresh.iter()) {
+            words.put(*word);
+        }
+        self.classes.fresh.clear();
+        self.names.fresh.clear();
+        for word in self.buffer.words() {
+            words.put(*word);
+        }
+        self.producer.end(words);
+    }
+
+    /// Begins to tell of everything anew.
+    #[cold]
+    fn begin_epoch(&mut self, epoch: u32, ordinal: u64) {
+        self.epoch = epoch;
+        self.told.fill(Told::default());
+        self.classes.begin_epoch();
+        self.names.begin_epoch();
+        let mut words = self.producer.begin();
+        words.put(words::word(words::EPOCH, 0));
+        words.put(ordinal as u32);
+        words.put((ordinal >> 32) as u32);
+        self.producer.end(words);
+    }
+}
+
+enum Given<'a> {
+    Value(Option<Obj<'a>>),
+    Redacted,
+}
+
+/// The values of one event, on their way into the buffer.
+struct Look<'v, 'a> {
+    values: &'v mut Values,
+    /// What was to be looked at, in order.
+    due: ArrayVec<Due<'a>, OBJECTS_MAX>,
+}
+
+impl<'a> Look<'_, 'a> {
+    #[inline(always)]
+    fn constant(&mut self, which: u32) {
+        self.values.buffer.put(words::word(words::CONSTANT, which));
+    }
+
+    /// Puts a value found at a depth.
+    #[inline(always)]
+    fn put(&mut self, object: Obj<'a>, depth: u32) {
+        match object.plain() {
+            Plain::Int => match object.int() {
+                Int::Small(value) => self.values.buffer.put_int(value),
+                Int::Long { .. } => self.refer(object, depth),
+            },
+            Plain::Str => match object.characters() {
+                Characters::Ascii(text) if text.len() <= INLINE_BYTES => {
+                    self.values.buffer.put_text(words::STR, text);
+                }
+                _ => self.refer(object, depth),
+            },
+            Plain::None => self.constant(constant::NONE),
+            Plain::False => self.constant(constant::FALSE),
+            Plain::True => self.constant(constant::TRUE),
+            Plain::Float(value) => self.values.buffer.put_float(value),
+            Plain::Bytes(bytes) if bytes.len() <= INLINE_BYTES => {
+                self.values.buffer.put_text(words::BYTES, bytes);
+            }
+            Plain::Bytes(_) | Plain::Other => self.refer(object, depth),
+            Plain::Ellipsis => self.constant(constant::ELLIPSIS),
+            Plain::NotImplemented => self.constant(constant::NOT_IMPLEMENTED),
+        }
+    }
+
+    /// Puts a reference, and sees to it that the object is told of.
+    #[inline]
+    fn refer(&mut self, object: Obj<'a>, depth: u32) {
+        let is_full = self.due.len() >= self.values.limits.objects as usize
+            || self.values.buffer.len() > GROUP_WORDS_MAX - RESERVE
+            || self.values.fresh_words() > FRESH_WORDS_MAX;
+        let is_shallow = is_full || self.is_too_deep(object, depth);
+        if is_shallow {
+            // Its class has to be known all the same.
+            let told = self.values.told[slot(object.address())];
+            let is_told =
+                told.address == object.address() && told.class == object.class().address();
+            if !is_told && (is_full || self.due.try_push(Due { object, depth: u32::MAX }).is_err())
+            {
+                return self.constant(constant::UNREAD);
+            }
+            self.values.buffer.put_address(words::SHALLOW, object.address());
+            return;
+        }
+        if self.due.try_push(Due { object, depth }).is_err() {
+            return self.constant(constant::UNREAD);
+        }
+        self.values.buffer.put_address(words::REFERENCE, object.address());
+    }
+
+    /// Texts and long ints are always looked at, instances only if they are not within anything.
+    #[inline]
+    fn is_too_deep(&mut self, object: Obj<'a>, depth: u32) -> bool {
+        if depth == 0 {
+            return false;
+        }
+        let class = self.values.classes.find(object.class());
+        match self.values.classes.known(class).layout.sort {
+            Sort::Str | Sort::Bytes | Sort::Int | Sort::Complex => false,
+            Sort::Function | Sort::Class | Sort::Module | Sort::Generator => false,
+            Sort::Instance => true,
+            Sort::Exception => depth > 2,
+            _ => depth >= self.values.limits.depth,
+        }
+    }
+
+    /// Looks at what is due, and at what becomes due by that.
+    fn follow(&mut self) {
+        let mut at = 0;
+        while let Some(due) = self.due.get(at).copied() {
+            at += 1;
+            self.look(due);
+        }
+    }
+
+    /// Tells what an object holds, unless it was told.
+    fn look(&mut self, due: Due<'a>) {
+        let Due { object, depth } = due;
+        let (address, class) = (object.address(), object.class().address());
+        let place = slot(address);
+        let told = self.values.told[place];
+        let is_told = told.address == address && told.class == class;
+        if depth == u32::MAX && is_told {
+            return;
+        }
+        let place_of_class = self.values.classes.find(object.class());
+        let known = self.values.classes.known(place_of_class);
+        let (layout, number) = (Rc::clone(&known.layout), known.number);
+        // What keeps a hash of its own need not be read again.
+        let quick = layout.kept_hash(object).map_or(0, |[a, b]| mix(a, b));
+        if is_told && quick != 0 && told.print == quick {
+            return;
+        }
+        let begin = self.values.buffer.len();
+        self.values.buffer.put_address(words::OBJECT, address);
+        self.values.buffer.put(number);
+        let parts_at = self.values.buffer.len();
+        self.values.buffer.put(0);
+        let parts = match depth {
+            u32::MAX => 0,
+            depth => self.parts(object, place_of_class, &layout, depth),
+        };
+        self.values.buffer.set(parts_at, parts);
+        let print = match (quick, depth) {
+            (_, u32::MAX) => 0,
+            (0, _) => hash(self.values.buffer.since(begin)) | 1,
+            (quick, _) => quick,
+        };
+        if is_told && told.print == print {
+            self.values.buffer.truncate(begin);
+            return;
+        }
+        self.values.told[place] = Told { address, class, print };
+    }
+
+    /// Puts the parts of an object and says how many they are.
+    fn parts(&mut self, object: Obj<'a>, class: usize, layout: &Layout, depth: u32) -> u32 {
+        let limits = self.values.limits;
+        let text_max = limits.string as usize;
+        let mut parts = 1;
+        match layout.sort {
+            Sort::Str => self.values.buffer.put_characters(&object.characters(), text_max),
+            Sort::Bytes => {
+                let bytes = object.bytes();
+                let kept = &bytes[..bytes.len().min(text_max)];
+                self.values.buffer.put_long_text(kept, bytes.len() as u64);
+            }
+            Sort::ByteArray => {
+                let kept = object.bytearray(text_max);
+                self.values.buffer.put_long_text(&kept, object.size() as u64);
+            }
+            Sort::Int => self.values.buffer.put_digits(&object.int(), limits.digits),
+            Sort::Function | Sort::Class | Sort::Module | Sort::Generator => {
+                let name = self.values.names.of(object, layout.sort);
+                self.values.buffer.put_long_text(name.as_bytes(), name.len() as u64);
+            }
+            Sort::Complex => {
+                let parts = object.complex();
+                self.begin_items();
+                parts.into_iter().for_each(|part| self.values.buffer.put_float(part));
+                self.end_items(2, 2);
+            }
+            Sort::Array => {
+                let (code, length, numbers) = object.array(limits.items as usize);
+                self.values.buffer.put_long_text(&[code], 1);
+                self.begin_items();
+                for number in &numbers {
+                    match *number {
+                        Number::Int(value) => self.values.buffer.put_int(value),
+                        Number::Float(value) => self.values.buffer.put_float(value),
+                        Number::Character(value) => self.values.buffer.put_character(value),
+                    }
+                }
+                self.end_items(numbers.len(), length);
+                parts = 2;
+            }
+            Sort::List
+            | Sort::Tuple
+            | Sort::Set
+            | Sort::FrozenSet
+            | Sort::Dict
+            | Sort::Deque
+            | Sort::Range
+            | Sort::Slice
+            | Sort::Exception => self.put_items(object, layout, depth),
+            Sort::Instance => match layout.float(object) {
+                Some(value) => {
+                    self.begin_items();
+                    self.values.buffer.put_float(value);
+                    self.end_items(1, 1);
+                }
+                None => parts = 0,
+            },
+            Sort::Opaque => parts = 0,
+        }
+        parts + self.put_attributes(object, class, layout, depth)
+    }
+
+    fn begin_items(&mut self) {
+        self.values.buffer.begin_part();
+    }
+
+    fn end_items(&mut self, kept: usize, length: u64) {
+        self.values.buffer.end_part(kept, length);
+    }
+
+    fn put_items(&mut self, object: Obj<'a>, layout: &Layout, depth: u32) {
+        let is_dict = layout.sort == Sort::Dict;
+        let max = match layout.sort {
+            Sort::Exception => (self.values.limits.items as usize).min(10),
+            _ => self.values.limits.items as usize,
+        };
+        self.begin_items();
+        let (mut kept, mut is_key, mut is_redacted) = (0, is_dict, false);
+        let length = layout.items(object, max, |item| {
+            if self.values.buffer.len() > GROUP_WORDS_MAX - RESERVE {
+                return;
+            }
+            kept += 1;
+            match item {
+                None => self.constant(constant::UNREAD),
+                Some(_) if is_dict && !is_key && is_redacted => self.constant(constant::REDACTED),
+                Some(item) => self.put(item, depth + 1),
+            }
+            if is_dict {
+                if is_key {
+                    is_redacted = item.is_some_and(|key| self.values.names.is_redacted_key(key));
+                }
+                is_key = !is_key;
+            }
+        });
+        // A key alone does not count.
+        if is_dict && !is_key {
+            self.constant(constant::UNREAD);
+            kept += 1;
+        }
+        self.end_items(kept, length);
+    }
+
+    /// Puts the attributes, if there are any; says how many parts that is.
+    fn put_attributes(
+        &mut self,
+        object: Obj<'a>,
+        class: usize,
+        layout: &Layout,
+        depth: u32,
+    ) -> u32 {
+        let max = (self.values.limits.items as usize).min(ATTRIBUTES_MAX);
+        let own = layout.attributes(object);
+        let keys = match &own {
+            Attributes::Shared { keys, .. } => Some(*keys),
+            _ => None,
+        };
+        let is_regular = !matches!(own, Attributes::Dict(_)) && !layout.has_extra();
+        let known = is_regular.then(|| self.values.classes.shape(class, keys)).flatten();
+        let shape = match known {
+            Some(shape) => shape,
+            None => {
+                let each = |name: &mut dyn FnMut(Name<'_, '_>)| {
+                    each_attribute(object, layout, &own, max, &mut |attribute, _| name(attribute));
+                };
+                let shape = self.values.names.shape(&each);
+                if is_regular {
+                    self.values.classes.set_shape(class, keys, shape);
+                }
+                shape
+            }
+        };
+        if shape.count == 0 {
+            return 0;
+        }
+        self.values.buffer.put(words::word(words::ATTRIBUTES, shape.count));
+        self.values.buffer.put(shape.number);
+        let mut at = 0;
+        let mut put = |value: Attribute<'a>| {
+            match value {
+                Attribute::Value(None) => self.constant(constant::UNBOUND),
+                _ if self.values.names.hides(shape, at) => self.constant(constant::REDACTED),
+                Attribute::Value(Some(value)) => self.put(value, depth + 1),
+                Attribute::Int(value) => self.values.buffer.put_int(value),
+            }
+            at += 1;
+        };
+        if let (true, Attributes::Shared { keys, values }) = (is_regular, &own) {
+            // By far the most frequent.
+            let all = layout.slot_values(object).chain(keys.values(*values)).take(max);
+            all.for_each(|value| put(Attribute::Value(value)));
+        } else {
+            each_attribute(object, layout, &own, max, &mut |_, value| put(value));
+        }
+        1
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Attribute<'a> {
+    Value(Option<Obj<'a>>),
+    Int(i64),
+}
+
+/// Hands up to `max` attributes of an object to `each`, always in the same order.
+fn each_attribute<'a>(
+    object: Obj<'a>,
+    layout: &Layout,
+    own: &Attributes<'a>,
+    max: usize,
+    each: &mut dyn FnMut(Name<'_, 'a>, Attribute<'a>),
+) {
+    let mut left = max;
+    let mut one = |name: Name<'_, 'a>, value| {
+        if left > 0 {
+            left -= 1;
+            each(name, value);
+        }
+    };
+    for (name, value) in layout.extra(object).into_iter().flatten() {
+        one(Name::Text(name), Attribute::Value(Some(value)));
+    }
+    if let Some(maxlen) = layout.maxlen(object) {
+        one(Name::Text("maxlen"), Attribute::Int(maxlen));
+    }
+    for (name, value) in layout.slot_names().zip(layout.slot_values(object)) {
+        one(Name::Text(name), Attribute::Value(value));
+    }
+    match own {
+        Attributes::None => {}
+        Attributes::Shared { keys, values } => {
+            for (name, value) in keys.names().zip(keys.values(*values)) {
+                one(Name::Object(name), Attribute::Value(value));
+            }
+        }
+        Attributes::Dict(dict) => {
+            dict.each_pair(max, |name, value| {
+                one(Name::Object(Some(name)), Attribute::Value(Some(value)));
+            });
+        }
+    }
+}
+
+#[inline(always)]
+fn mix(a: u64, b: u64) -> u64 {
+    let product = u128::from(a ^ 0x9e37_79b9_7f4a_7c15) * u128::from(b ^ 0xd6e8_feb8_6659_fd93);
+    (product as u64 ^ (product >> 64) as u64) | 1
+}
+
+/// A hash of words, good enough that two different lists never meet by chance.
+#[inline]
+fn hash(words: &[u32]) -> u64 {
+    let (pairs, rest) = words.as_chunks::<2>();
+    let pair = |pair: &[u32; 2]| u64::from(pair[0]) | u64::from(pair[1]) << 32;
+    let hash =
+        pairs.iter().fold(words.len() as u64, |hash, words| mix(hash, pair(words)).rotate_left(23));
+    rest.iter().fold(hash, |hash, word| mix(hash, u64::from(*word)))
+}

@@ -1,0 +1,282 @@
+//! Classes and shapes by number, names, and which of them are nobody's business.
+
+use crate::shim::callables::name_of;
+use crate::shim::ffi::objects::{Layout, SharedKeys};
+use crate::shim::ffi::{HiddenTypes, Obj};
+use dashcam_schema::value::Sort;
+use dashcam_schema::value::words;
+use rustc_hash::FxHashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::rc::Rc;
+
+const CACHE: usize = 1 << 10;
+/// So many classes or shapes are forgotten at once; each costs some hundred bytes.
+const KNOWN_MAX: usize = 1 << 14;
+const UNTOLD: u32 = u32::MAX;
+
+#[inline(always)]
+fn slot(address: usize) -> usize {
+    (address >> 4 ^ address >> 14) & (CACHE - 1)
+}
+
+/// What is known of a class.
+#[derive(Clone)]
+pub(super) struct Known {
+    pub(super) layout: Rc<Layout>,
+    /// [`UNTOLD`] since the last epoch.
+    pub(super) number: u32,
+    name: String,
+    /// Shape of the instances that have these shared keys (none if their class has no dict).
+    shape: Option<(Option<SharedKeys>, ShapeRef)>,
+}
+
+/// The classes met so far.
+#[derive(Default)]
+pub(super) struct Classes {
+    /// Places in `known`, by a class's address.
+    cache: Vec<u32>,
+    by_address: FxHashMap<usize, u32>,
+    known: Vec<Known>,
+    /// Classes told of since the last epoch.
+    told: u32,
+    /// Definitions not in the ring yet.
+    pub(super) fresh: Vec<u32>,
+}
+
+impl Classes {
+    pub(super) fn begin_epoch(&mut self) {
+        self.told = 0;
+        if self.known.len() > KNOWN_MAX {
+            self.known.clear();
+            self.by_address.clear();
+            self.cache.clear();
+        }
+        for known in &mut self.known {
+            (known.number, known.shape) = (UNTOLD, None);
+        }
+    }
+
+    /// Place of what is known of a class.
+    #[inline]
+    pub(super) fn find(&mut self, class: Obj<'_>) -> usize {
+        if let Some(place) = self.cache.get(slot(class.address()))
+            && let Some(known) = self.known.get(*place as usize)
+            && known.layout.fits(class)
+            && known.number != UNTOLD
+        {
+            return *place as usize;
+        }
+        self.learn(class)
+    }
+
+    #[inline(always)]
+    pub(super) fn known(&self, place: usize) -> &Known {
+        &self.known[place]
+    }
+
+    #[cold]
+    fn learn(&mut self, class: Obj<'_>) -> usize {
+        self.cache.resize(CACHE, u32::MAX);
+        let place = match self.by_address.get(&class.address()) {
+            Some(place) => *place as usize,
+            None => {
+                self.known.push(Known {
+                    layout: Rc::new(Layout::of(class)),
+                    number: UNTOLD,
+                    name: class.class_name(),
+                    shape: None,
+                });
+                self.by_address.insert(class.address(), self.known.len() as u32 - 1);
+                self.known.len() - 1
+            }
+        };
+        let known = &mut self.known[place];
+        if !known.layout.fits(class) {
+            // Another class at the same address, or this one was changed; or it has no version.
+            let (layout, name) = (Layout::of(class), class.class_name());
+            if !known.layout.is_like(&layout) || known.name != name {
+                (known.number, known.name, known.shape) = (UNTOLD, name, None);
+            }
+            known.layout = Rc::new(layout);
+        }
+        if known.number == UNTOLD {
+            known.number = self.told;
+            self.told += 1;
+            let exact = if known.layout.is_exact { words::EXACT } else { 0 };
+            self.fresh.push(words::word(words::CLASS, known.number));
+            self.fresh.push(known.layout.sort as u32 | exact);
+            put_name(&mut self.fresh, &known.name);
+        }
+        self.cache[slot(class.address())] = place as u32;
+        place
+    }
+
+    /// The shape of an instance with these shared keys, if it was asked for before.
+    #[inline(always)]
+    pub(super) fn shape(&self, place: usize, keys: Option<SharedKeys>) -> Option<ShapeRef> {
+        self.known[place].shape.filter(|(known, _)| *known == keys).map(|(_, shape)| shape)
+    }
+
+    pub(super) fn set_shape(&mut self, place: usize, keys: Option<SharedKeys>, shape: ShapeRef) {
+        self.known[place].shape = Some((keys, shape));
+    }
+}
+
+/// Longer names are cut.
+const NAME_BYTES: usize = 252;
+
+fn put_name(words: &mut Vec<u32>, name: &str) {
+    let end = (0..=name.len().min(NAME_BYTES)).rev().find(|end| name.is_char_boundary(*end));
+    let name = &name[..end.unwrap_or(0)];
+    words.push(name.len() as u32);
+    let (whole, rest) = name.as_bytes().as_chunks::<4>();
+    words.extend(whole.iter().map(|word| u32::from_le_bytes(*word)));
+    if !rest.is_empty() {
+        let mut last = [0; 4];
+        last[..rest.len()].copy_from_slice(rest);
+        words.push(u32::from_le_bytes(last));
+    }
+}
+
+/// A shape by number.
+#[derive(Clone, Copy)]
+pub(super) struct ShapeRef {
+    pub(super) number: u32,
+    pub(super) count: u32,
+    /// One of its names is redacted.
+    pub(super) hides: bool,
+}
+
+/// A name of an attribute.
+pub(super) enum Name<'n, 'a> {
+    Text(&'n str),
+    Object(Option<Obj<'a>>),
+}
+
+impl Name<'_, '_> {
+    /// Equal names may have different hashes if one is a text and one an object.
+    fn hash(&self) -> u64 {
+        let text = match self {
+            Name::Text(text) => Some((*text).to_owned()),
+            Name::Object(None) => None,
+            Name::Object(Some(name)) => match name.is_str().then(|| name.text_hash()).flatten() {
+                Some(hash) => return hash,
+                None => name.text(1 << 12).map(|(text, _)| text),
+            },
+        };
+        let mut hasher = DefaultHasher::new();
+        text.hash(&mut hasher);
+        hasher.finish()
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Name::Text(text) => (*text).to_owned(),
+            Name::Object(name) => {
+                let text = name.and_then(|name| name.text(1 << 12));
+                text.map_or_else(|| "?".to_owned(), |(text, _)| text)
+            }
+        }
+    }
+}
+
+/// Hands names to a function, in order.
+pub(super) type EachName<'n> = dyn Fn(&mut dyn FnMut(Name<'_, '_>)) + 'n;
+
+/// Names of attributes, keys and callables.
+pub(super) struct Names {
+    hidden: HiddenTypes,
+    /// Lower case.
+    redacted: Vec<String>,
+    /// By hash of a key: whether it is redacted. Entries of 0 are empty.
+    keys: Box<[(u64, bool)]>,
+    by_hash: FxHashMap<u64, ShapeRef>,
+    /// Per shape, which of its names are redacted; empty if none.
+    hides: Vec<Box<[bool]>>,
+    /// Definitions not in the ring yet.
+    pub(super) fresh: Vec<u32>,
+}
+
+impl Names {
+    pub(super) fn new(hidden: HiddenTypes, redacted: &[String]) -> Names {
+        Names {
+            hidden,
+            redacted: redacted.iter().map(|pattern| pattern.to_lowercase()).collect(),
+            keys: vec![(0, false); CACHE].into(),
+            by_hash: FxHashMap::default(),
+            hides: Vec::new(),
+            fresh: Vec::new(),
+        }
+    }
+
+    pub(super) fn begin_epoch(&mut self) {
+        self.by_hash.clear();
+        self.hides.clear();
+    }
+
+    /// Whether the value of a variable, attribute or key of this name must not be told.
+    pub(super) fn is_redacted(&self, name: &str) -> bool {
+        let name = name.to_lowercase();
+        self.redacted.iter().any(|pattern| name.contains(pattern))
+    }
+
+    /// The same for the key of a dict.
+    #[inline]
+    pub(super) fn is_redacted_key(&mut self, key: Obj<'_>) -> bool {
+        if !key.is_str() {
+            return false;
+        }
+        // A key has its hash computed, and equal hashes of different texts do not occur by chance.
+        let hash = key.text_hash().unwrap_or(0);
+        let place = hash as usize & (CACHE - 1);
+        if hash != 0 && self.keys[place].0 == hash {
+            return self.keys[place].1;
+        }
+        let is_redacted = key.text(1 << 8).is_some_and(|(name, _)| self.is_redacted(&name));
+        self.keys[place] = (hash, is_redacted);
+        is_redacted
+    }
+
+    /// The shape with these names, which `each` gives in order, twice if need be.
+    pub(super) fn shape(&mut self, each: &EachName<'_>) -> ShapeRef {
+        let (mut hash, mut count) = (0xcbf2_9ce4_8422_2325u64, 0);
+        each(&mut |name| {
+            hash = (hash.rotate_left(5) ^ name.hash()).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            count += 1;
+        });
+        if let Some(known) = self.by_hash.get(&hash)
+            && known.count == count
+        {
+            return *known;
+        }
+        let mut names = Vec::new();
+        each(&mut |name| names.push(name.text()));
+        let hides: Box<[bool]> = names.iter().map(|name| self.is_redacted(name)).collect();
+        let number = self.hides.len() as u32;
+        let shape = ShapeRef { number, count, hides: hides.contains(&true) };
+        self.hides.push(hides);
+        self.by_hash.insert(hash, shape);
+        self.fresh.push(words::word(words::SHAPE, number));
+        self.fresh.push(count);
+        names.iter().for_each(|name| put_name(&mut self.fresh, name));
+        shape
+    }
+
+    /// Whether the attribute at this place of a shape is redacted.
+    #[inline(always)]
+    pub(super) fn hides(&self, shape: ShapeRef, at: usize) -> bool {
+        shape.hides
+            && self.hides.get(shape.number as usize).and_then(|hides| hides.get(at)) == Some(&true)
+    }
+
+    /// What a function, class, module or generator goes by.
+    #[cold]
+    pub(super) fn of(&self, object: Obj<'_>, sort: Sort) -> String {
+        match sort {
+            Sort::Class => object.class_name(),
+            Sort::Module => object.module_name(),
+            Sort::Generator => object.generator_name(),
+            _ => name_of(object, &self.hidden),
+        }
+    }
+}
