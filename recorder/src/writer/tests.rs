@@ -12,6 +12,7 @@ use dashcam_schema::record::{
     Definition, TAG_CODE, TAG_RUNNING, TAG_START_SUSPENDABLE, TAG_THREAD, TAG_WIDE_PLACE, word,
 };
 use dashcam_schema::value::words as values;
+use dashcam_schema::value::{GroupKind, Value};
 use rusqlite::Connection;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -483,6 +484,11 @@ fn put_value(producer: &mut Producer, ordinal: u64) {
     producer.end(words);
 }
 
+/// What it holds.
+fn small(ordinal: u64) -> i64 {
+    i64::from(((ordinal as u32) << 6).cast_signed() >> 6)
+}
+
 /// As a shim does when it is asked to.
 fn put_epoch(producer: &mut Producer, ordinal: u64) {
     producer.wait(16, || Ok(0)).unwrap();
@@ -537,9 +543,43 @@ fn values_are_stored_beside_events_epoch_by_epoch() {
     assert!(chunks.windows(2).all(|pair| pair[0][1] + 1 == pair[1][0]));
     assert!(chunks.iter().all(|[first, last, groups]| last - first + 1 == *groups));
     assert_eq!(chunks[chunks.len() - 1][1] as u64, first + GROUPS - 1);
+    let data: Vec<u8> = db
+        .query_row("SELECT data FROM value_chunks LIMIT 1 OFFSET 1", [], |row| row.get(0))
+        .unwrap();
+    let chunk = dashcam_schema::value::chunk::Values::open(&data).unwrap();
+    let ordinal = chunks[1][1] as u64;
+    let group = chunk.group(ordinal, GroupKind::Result).unwrap();
+    let [Value::Object(id)] = *group.values else { panic!("{group:?}") };
+    assert!((1..=64).contains(&id), "{id}");
+    let held = chunk.object(id, ordinal).unwrap().items.unwrap();
+    assert_eq!((held.kept, held.length), (vec![Value::Int(small(ordinal))], 1));
     // Both rings made their producers wait, or this one did.
     let waited = text(&db, "SELECT detail FROM losses WHERE kind = 'waited'");
     assert!(waited.contains("for room for values"), "{waited}");
+}
+
+/// Chunks are sealed all the same, and can be read.
+#[test]
+fn a_shim_that_begins_no_epoch_does_not_take_all_memory() {
+    const GROUPS: u64 = 7 << 19;
+    let folder = Folder::new();
+    let (recording, _events, mut values) = begin_with_values(&folder);
+    let words: Vec<u32> =
+        (0..GROUPS as u32).flat_map(|ordinal| [word(values::GROUP, 0), ordinal, 0]).collect();
+    for words in words.chunks(3 * 1000) {
+        push(&mut values, words);
+    }
+    let summary = recording.finish(COMPLETE).unwrap();
+    assert!(summary.losses.is_empty(), "{:?}", summary.losses);
+    let db = Connection::open(folder.db()).unwrap();
+    let chunks = value_chunks(&db);
+    assert_eq!(chunks.len(), 2);
+    assert_eq!(chunks.iter().map(|chunk| chunk[2]).sum::<i64>() as u64, GROUPS);
+    let mut query = db.prepare("SELECT data FROM value_chunks").unwrap();
+    let data = query.query_map([], |row| row.get::<_, Vec<u8>>(0)).unwrap();
+    data.for_each(|data| {
+        dashcam_schema::value::chunk::Values::open(&data.unwrap()).unwrap();
+    });
 }
 
 #[test]

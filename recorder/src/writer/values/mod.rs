@@ -12,7 +12,6 @@ use super::drain::{End, LONG_NAP, NAP, Order, WORDS};
 use super::encode::{Encoded, LEVEL};
 use super::outlet::LossDelta;
 use crate::ring::Consumer;
-
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use dashcam_schema::loss::LossKind;
 use dashcam_schema::value::chunk::Builder;
@@ -28,7 +27,10 @@ use std::time::{Duration, Instant};
 const CHUNK_BYTES: usize = 4 << 20;
 /// With so much a chunk ends although no epoch has begun: a shim that does not obey must not take
 /// all memory. Objects that what follows refers to may then be told of in this chunk only.
-const CHUNK_BYTES_MAX: usize = 64 << 20;
+const CHUNK_BYTES_MAX: usize = 20 << 20;
+/// The same in groups and objects, which may be small. A chunk may hold 4 million, and so many bytes
+/// are fewer values than it may hold.
+const CHUNK_RECORDS_MAX: u64 = 3 << 20;
 /// Values wait at most this long before an epoch is asked for.
 const CHUNK_AGE: Duration = Duration::from_millis(250);
 
@@ -56,6 +58,8 @@ struct Chunk {
     first_ordinal: u64,
     last_ordinal: u64,
     groups: u64,
+    /// Groups and objects.
+    records: u64,
 }
 
 impl Records for Chunk {
@@ -77,10 +81,12 @@ impl Records for Chunk {
         }
         self.last_ordinal = ordinal;
         self.groups += 1;
+        self.records += 1;
         self.builder.group(ordinal, kind, values);
     }
 
     fn object(&mut self, object: Object) {
+        self.records += 1;
         self.builder.object(object);
     }
 }
@@ -204,7 +210,8 @@ impl Values {
             // All that is still in use is told again, by its new number.
             self.ask_now();
         }
-        if self.chunk.builder.bytes() >= CHUNK_BYTES_MAX {
+        if self.chunk.builder.bytes() >= CHUNK_BYTES_MAX || self.chunk.records >= CHUNK_RECORDS_MAX
+        {
             self.seal();
         }
         Ok(taken)
@@ -235,8 +242,9 @@ impl Values {
         self.reader.complete(&mut self.chunk);
         self.reader.sealed();
         self.sealed = Instant::now();
-        let Chunk { builder, first_ordinal, last_ordinal, groups } = &mut self.chunk;
+        let Chunk { builder, first_ordinal, last_ordinal, groups, records } = &mut self.chunk;
         let group_count = std::mem::take(groups);
+        *records = 0;
         if group_count == 0 {
             return;
         }
