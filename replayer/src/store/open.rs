@@ -12,7 +12,7 @@ const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 /// A connection that can only read, in a read transaction: all that is read from it later is
 /// the file as it was now, also while a recorder goes on writing.
 pub(super) fn connect(path: &Path) -> Result<Connection, Error> {
-    header(path)?;
+    let now = header(path)?;
     let connection = match begin(path, false) {
         // A recording in WAL mode needs files beside it. Where they cannot be made there is no
         // writer either, and the file alone is all there is.
@@ -20,6 +20,13 @@ pub(super) fn connect(path: &Path) -> Result<Connection, Error> {
         other => other,
     }
     .map_err(|error| explain(path, &error))?;
+    // SQLite notices a page cut short only when it reads it. Beside a write-ahead log somebody may
+    // be writing that page right now.
+    let Header { length, .. } = now;
+    if length < now.expected() && !length.is_multiple_of(now.page()) && !wal(path).exists() {
+        let (path, expected) = (path.to_owned(), now.expected());
+        return Err(Error::Truncated { path, found: length, expected });
+    }
     let pragma = |name: &str| {
         connection
             .pragma_query_value(None, name, |row| row.get::<_, i32>(0))
@@ -103,12 +110,18 @@ fn header(path: &Path) -> Result<Header, Error> {
 }
 
 impl Header {
+    /// Bytes of a page.
+    fn page(&self) -> u64 {
+        match u16::from_be_bytes([self.bytes[16], self.bytes[17]]) {
+            1 => 65536,
+            page => page.into(),
+        }
+    }
+
     /// The length SQLite gave the file when it last wrote the header.
     fn expected(&self) -> u64 {
-        let page = u64::from(u16::from_be_bytes([self.bytes[16], self.bytes[17]]));
-        let page = if page == 1 { 65536 } else { page };
         let at = |i: usize| u64::from(self.bytes[i]);
-        page * (at(28) << 24 | at(29) << 16 | at(30) << 8 | at(31))
+        self.page() * (at(28) << 24 | at(29) << 16 | at(30) << 8 | at(31))
     }
 }
 
