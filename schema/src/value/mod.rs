@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  shim ── words ──▶ ring ──▶ recorder ── records ──▶ chunks of values ──▶ replayer ──▶ text, JSON
-//!        [`words`]                        [`chunk`]                          [`render`]
+//!        [`words`]                        [`chunk`]                   [`render`]   [`json`]
 //! ```
 //!
 //! A [`Value`] is a scalar or a reference to an object. What an object holds is said by an
@@ -12,6 +12,8 @@
 //! Values are read and never asked: nothing here comes from running the program's code.
 
 pub mod chunk;
+pub mod json;
+pub mod render;
 pub mod words;
 
 /// How much of a program's values a recording holds.
