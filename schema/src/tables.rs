@@ -205,7 +205,7 @@ tables! {
         target_line Integer "" "Line of the target."
         callable Text "" "What CALL and C_* call, such as len, list.append or json.dumps."
         exception Text "" "Type of the exception the event carries."
-        value Text "" "Value the event carries; NULL at capture level flow."
+        value Text "" "PY_START: the arguments; PY_RETURN and PY_YIELD: the value; PY_RESUME: what was sent; RAISE: the exception; as repr() writes them. NULL at capture level flow."
     }
     virtual_table calls "Every call of a Python function; a generator or coroutine is one call however often suspended." {
         run_id Integer "" "Run."
@@ -225,8 +225,8 @@ tables! {
         duration_ns Integer "" "end_ns - start_ns, suspensions included; NULL if open."
         self_ns Integer "" "Nanoseconds it was the innermost call of its thread."
         exit Text "" "return, unwind (by an exception), or open (no end recorded)."
-        arguments Text "" "NULL at capture level flow."
-        result Text "" "NULL at capture level flow."
+        arguments Text "" "Its arguments, a=1, b='x', as repr() writes them; NULL at capture level flow."
+        result Text "" "What it returned, as repr() writes it; NULL if it did not return, and at capture level flow."
         exception Text "" "Type of the exception that unwound it."
     }
     virtual_table exceptions "Every exception raised in Python code, once however far it travels." {
@@ -242,6 +242,9 @@ tables! {
         line Integer "" "Line it was raised on."
         handled_seq Integer "" "EXCEPTION_HANDLED that ended its flight; NULL if no Python code handled it."
         handled_line Integer "" "Line where the handler begins: the first except clause of the try, or where its finally goes on."
+        arguments Text "" "Its args, as repr() writes them; NULL at capture level flow."
+        cause Text "" "Its __cause__: what stood after from. NULL if it had none, and at capture level flow."
+        context Text "" "Its __context__: what was being handled when it was raised. NULL as cause."
     }
     table event_counts "How many events there are, without decoding any." {
         run_id Integer "NOT NULL" "Run."

@@ -32,7 +32,7 @@ _RING_MIB = 8
 _VALUES_RING_MIB = 16
 _EVENTS = ("derived", "direct", "verify")
 _CAPTURE = ("flow", "calls")
-_LIMITS = ("max_string", "max_items", "max_depth", "max_objects", "max_digits")
+_LIMITS = ("max_string", "max_items", "max_depth", "max_objects", "max_digits", "max_looks")
 
 
 class DashcamError(Exception):
@@ -164,6 +164,7 @@ def _checked(
     max_depth=None,
     max_objects=None,
     max_digits=None,
+    max_looks=None,
     redact=(),
     no_default_redact=False,
 ):
@@ -172,7 +173,7 @@ def _checked(
         raise ValueError(f"events must be 'derived', 'direct' or 'verify', not {events!r}")
     if capture not in _CAPTURE:
         raise ValueError(f"capture must be 'flow' or 'calls', not {capture!r}")
-    limits = (max_string, max_items, max_depth, max_objects, max_digits)
+    limits = (max_string, max_items, max_depth, max_objects, max_digits, max_looks)
     limits = tuple(map(_limit, _LIMITS, limits, _shim.LIMITS, _shim.LIMITS_MAX))
     redact = [redact] if isinstance(redact, str) else list(redact)
     if not all(isinstance(name, str) and name for name in redact):

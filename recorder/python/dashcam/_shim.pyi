@@ -2,8 +2,8 @@ from collections.abc import Sequence
 
 __version__: str
 DEFAULT_CAPTURE: str
-LIMITS: tuple[int, int, int, int, int]
-LIMITS_MAX: tuple[int, int, int, int, int]
+LIMITS: tuple[int, int, int, int, int, int]
+LIMITS_MAX: tuple[int, int, int, int, int, int]
 REDACTED: list[str]
 
 def boot(value: str) -> bytes | None: ...
@@ -19,7 +19,7 @@ def start(
     events: str,
     capture: str,
     values_fd: int,
-    limits: tuple[int, int, int, int, int],
+    limits: tuple[int, int, int, int, int, int],
     redact: Sequence[str],
 ) -> None: ...
 def stop() -> bool: ...

@@ -1021,6 +1021,16 @@ impl Frames {
         (word != 0).then_some(Obj(word as *mut PyObject, PhantomData))
     }
 
+    /// The running frame if it is of this code object, as it is in events of Python code.
+    #[inline(always)]
+    pub(super) fn running_of(&self, code: Obj<'_>) -> Option<Frame> {
+        let address = self.finder.current();
+        // SAFETY: a frame is running during an event, and its first word is this.
+        let own = unsafe { (address as *const usize).read() } & POINTER;
+        let frame = Frame { address, code: own, instruction: 0, unit: 0 };
+        (own == code.address()).then_some(frame)
+    }
+
     /// Whether the running thread has a trace function.
     pub(super) fn is_traced(&self) -> bool {
         /// From the pointer that leads to the running frame; `c_profilefunc` lies between.

@@ -100,13 +100,13 @@ mod _shim {
         events: &str,
         capture: &str,
         values_fd: RawFd,
-        limits: (u32, u32, u32, u32, u32),
+        limits: (u32, u32, u32, u32, u32, u32),
         redact: Vec<String>,
     ) -> PyResult<()> {
         let filter = Filter { include, exclude, no_stdlib };
         let mode = Mode::from_name(events);
         let known_capture = Capture::from_name(capture);
-        let (string, items, depth, objects, digits) = limits;
+        let (string, items, depth, objects, digits, looks) = limits;
         let boot = Boot {
             ring_fd,
             control_fd,
@@ -115,7 +115,7 @@ mod _shim {
             mode: mode.unwrap_or_default(),
             capture: known_capture.unwrap_or_default(),
             values_fd,
-            limits: Limits { string, items, depth, objects, digits },
+            limits: Limits { string, items, depth, objects, digits, looks },
             redact,
             python_path: None,
             package,
@@ -161,8 +161,8 @@ mod _shim {
 }
 
 /// In the order of the options.
-fn numbers(limits: Limits) -> (u32, u32, u32, u32, u32) {
-    (limits.string, limits.items, limits.depth, limits.objects, limits.digits)
+fn numbers(limits: Limits) -> (u32, u32, u32, u32, u32, u32) {
+    (limits.string, limits.items, limits.depth, limits.objects, limits.digits, limits.looks)
 }
 
 /// The program's first frame is about to run.

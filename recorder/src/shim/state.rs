@@ -53,6 +53,8 @@ pub(super) struct State {
     /// [`State::enter`].
     last_code: usize,
     last_suspendable: bool,
+    /// Its number.
+    last_number: u32,
     /// If the last event was a CALL of a Python function: the address of its code object, and its
     /// place; else 0.
     call: (usize, u32),
@@ -126,6 +128,7 @@ impl State {
         State {
             last_code: 0,
             last_suspendable: false,
+            last_number: 0,
             call: (0, 0),
             producer: Producer::new(ring, clock),
             clock,
@@ -182,6 +185,12 @@ impl State {
 
     /// Ends recording for good; callbacks that still come do nothing.
     pub(super) fn end(&mut self) {
+        if self.recording
+            && let Some(skipped) = self.values.as_mut().map(|values| values.take_all_skipped())
+            && skipped > 0
+        {
+            self.lose(LossKind::NotLookedAt, skipped, "");
+        }
         self.recording = false;
         self.last_code = 0;
         threads::forget_last();
@@ -221,6 +230,7 @@ impl State {
     fn switch_to(&mut self, address: usize, code: CodeRef) {
         self.last_code = address;
         self.last_suspendable = code.is_suspendable();
+        self.last_number = code.number();
         self.producer.put(record::word(record::TAG_CODE, code.number()));
     }
 
@@ -432,34 +442,31 @@ impl State {
 
     /// Tells what arguments the call that begins with the next event has.
     pub(super) fn tell_arguments(&mut self, code: Obj<'_>) {
-        let Some(number) = self.codes.find(code.address()).map(CodeRef::number) else { return };
-        let ordinal = self.ordinal;
+        let at = (self.ordinal, self.last_number);
         let Some(values) = self.values_with_room() else { return };
-        values.tell_arguments(ordinal, number, code);
+        values.tell_arguments(at, code);
     }
 
     /// Tells what is yielded by the next event.
     pub(super) fn tell_yielded(&mut self, code: Obj<'_>, unit: u32, value: Obj<'_>) {
-        let Some(number) = self.codes.find(code.address()).map(CodeRef::number) else { return };
-        let ordinal = self.ordinal;
+        let at = (self.ordinal, self.last_number);
         let Some(values) = self.values_with_room() else { return };
-        values.tell_yielded(ordinal, (number, unit), code, value);
+        values.tell_yielded(at, unit, code, value);
     }
 
     /// Tells what is sent to the frame that goes on with the next event.
     pub(super) fn tell_sent(&mut self, code: Obj<'_>, unit: u32) {
-        let Some(number) = self.codes.find(code.address()).map(CodeRef::number) else { return };
-        let ordinal = self.ordinal;
+        let at = (self.ordinal, self.last_number);
         let Some(values) = self.values_with_room() else { return };
-        values.tell_sent(ordinal, (number, unit), code);
+        values.tell_sent(at, unit, code);
     }
 
     /// Tells the value that comes with the next event.
     #[inline]
     pub(super) fn tell_value(&mut self, kind: GroupKind, value: Obj<'_>) {
-        let ordinal = self.ordinal;
+        let at = (self.ordinal, self.last_number);
         let Some(values) = self.values_with_room() else { return };
-        values.tell(ordinal, kind, 1, std::iter::once(Some(value)));
+        values.tell(at, kind, 1, std::iter::once(Some(value)));
     }
 
     /// Whether the exception asked for last was met then for the first time.
@@ -475,14 +482,19 @@ impl State {
 
     #[inline]
     fn values_with_room(&mut self) -> Option<&mut Values> {
-        if !self.values.as_ref()?.has_room() {
-            self.make_room_for_values();
+        let values = self.values.as_mut()?;
+        let skipped = values.take_skipped();
+        if !values.has_room() || skipped > 0 {
+            self.make_room_for_values(skipped);
         }
         self.values.as_deref_mut()
     }
 
     #[cold]
-    fn make_room_for_values(&mut self) {
+    fn make_room_for_values(&mut self, skipped: u64) {
+        if skipped > 0 {
+            self.lose(LossKind::NotLookedAt, skipped, "");
+        }
         let Some(values) = &mut self.values else { return };
         let pause = pause(self.control_fd, self.recorder_pid);
         if values.producer().wait(EVENT_VALUES_WORDS_MAX, pause).is_err() {

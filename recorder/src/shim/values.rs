@@ -19,7 +19,7 @@ use arrayvec::ArrayVec;
 use buffer::Buffer;
 use classes::{Classes, Name, Names};
 use dashcam_schema::value::words::{self, GROUP_WORDS_MAX, INLINE_BYTES, constant};
-use dashcam_schema::value::{GroupKind, Limits, Sort};
+use dashcam_schema::value::{GroupKind, LOOKS_OF_ALL, Limits, Sort};
 use rustc_hash::FxHashMap;
 use std::rc::Rc;
 
@@ -43,13 +43,18 @@ struct Told {
     class: usize,
     /// Hash of what was told; 0 if only its class was.
     print: u64,
+    /// Its contents count among those that are not always looked at.
+    is_bounded: bool,
 }
+
+/// A depth nothing has.
+const CLASS_ALONE: u32 = u32::MAX;
 
 /// What is to be looked at.
 #[derive(Clone, Copy)]
 struct Due<'a> {
     object: Obj<'a>,
-    /// `u32::MAX` if only its class is of interest.
+    /// [`CLASS_ALONE`] if nothing else is of interest.
     depth: u32,
 }
 
@@ -66,6 +71,12 @@ pub(super) struct Values {
     /// Per code object, by number: where its arguments' treatments begin.
     codes: Vec<Arguments>,
     treatments: Vec<Treatment>,
+    /// Objects looked at since the last epoch, by number of the code object they were looked at for.
+    looks: Vec<u32>,
+    /// Objects not looked at since the last epoch for that reason, and before it.
+    looks_of_all: u32,
+    skipped: u64,
+    skipped_before: u64,
     /// By code object and code unit of a yield: the slot of what is sent.
     yields: FxHashMap<(u32, u32), u32>,
 }
@@ -117,6 +128,10 @@ impl Values {
             buffer: Buffer::default(),
             codes: Vec::new(),
             treatments: Vec::new(),
+            looks: Vec::new(),
+            looks_of_all: 0,
+            skipped: 0,
+            skipped_before: 0,
             yields: FxHashMap::default(),
         })
     }
@@ -139,6 +154,7 @@ impl Values {
             });
         }
         let is_plain = self.treatments[first as usize..].iter().all(|t| *t == Treatment::Plain);
+        self.looks.push(0);
         self.codes.push(Arguments { first, count: arguments.len() as u16, is_plain });
     }
 
@@ -148,17 +164,28 @@ impl Values {
         self.producer.room_for(EVENT_VALUES_WORDS_MAX)
     }
 
+    /// How many objects were not looked at because there were too many, if an epoch has begun since
+    /// it was asked.
+    #[inline(always)]
+    pub(super) fn take_skipped(&mut self) -> u64 {
+        std::mem::take(&mut self.skipped_before)
+    }
+
+    /// The same, up to now.
+    pub(super) fn take_all_skipped(&mut self) -> u64 {
+        self.take_skipped() + std::mem::take(&mut self.skipped)
+    }
+
     /// Tells of the arguments of the call that begins in the running frame.
     #[inline]
-    pub(super) fn tell_arguments(&mut self, ordinal: u64, number: u32, code: Obj<'_>) {
+    pub(super) fn tell_arguments(&mut self, (ordinal, number): (u64, u32), code: Obj<'_>) {
         let Some(known) = self.codes.get(number as usize).copied() else { return };
         // Code that is not Python's has events too, but no frames.
-        let frame = self.frames.running().filter(|frame| frame.code == code.address());
-        let Some(frame) = frame else { return };
+        let Some(frame) = self.frames.running_of(code) else { return };
         let count = usize::from(known.count);
         let arguments = self.frames.locals(frame, count);
         if known.is_plain {
-            return self.tell(ordinal, GroupKind::Arguments, count, arguments);
+            return self.tell((ordinal, number), GroupKind::Arguments, count, arguments);
         }
         let treatments = std::mem::take(&mut self.treatments);
         let from = known.first as usize;
@@ -168,51 +195,51 @@ impl Values {
             Treatment::Cell => Given::Value(argument.and_then(Obj::cell)),
             Treatment::Redacted => Given::Redacted,
         });
-        self.tell_given(ordinal, GroupKind::Arguments, count, given);
+        self.tell_given((ordinal, number), GroupKind::Arguments, count, given);
         self.treatments = treatments;
     }
 
     /// Tells what the running frame yields, in the instruction at `unit` of its code object.
     pub(super) fn tell_yielded(
         &mut self,
-        ordinal: u64,
-        (number, unit): (u32, u32),
+        (ordinal, number): (u64, u32),
+        unit: u32,
         code: Obj<'_>,
         value: Obj<'_>,
     ) {
-        let frame = self.frames.running().filter(|frame| frame.code == code.address());
-        if let Some(slot) = frame.and_then(|frame| self.frames.slot_of_sent(frame)) {
+        if let Some(slot) =
+            self.frames.running_of(code).and_then(|frame| self.frames.slot_of_sent(frame))
+        {
             self.yields.insert((number, unit), slot);
         }
-        self.tell(ordinal, GroupKind::Result, 1, std::iter::once(Some(value)));
+        self.tell((ordinal, number), GroupKind::Result, 1, std::iter::once(Some(value)));
     }
 
     /// Tells what was sent to the running frame, which goes on with the instruction at `unit`.
-    pub(super) fn tell_sent(&mut self, ordinal: u64, (number, unit): (u32, u32), code: Obj<'_>) {
+    pub(super) fn tell_sent(&mut self, (ordinal, number): (u64, u32), unit: u32, code: Obj<'_>) {
         // The one before yielded.
         let Some(slot) = self.yields.get(&(number, unit.wrapping_sub(1))).copied() else { return };
-        let frame = self.frames.running().filter(|frame| frame.code == code.address());
-        let Some(frame) = frame else { return };
+        let Some(frame) = self.frames.running_of(code) else { return };
         let sent = self.frames.sent(frame, slot);
-        self.tell(ordinal, GroupKind::Sent, 1, std::iter::once(sent));
+        self.tell((ordinal, number), GroupKind::Sent, 1, std::iter::once(sent));
     }
 
     /// Tells of the values that come with an event.
     #[inline]
     pub(super) fn tell<'a>(
         &mut self,
-        ordinal: u64,
+        (ordinal, number): (u64, u32),
         kind: GroupKind,
         count: usize,
         values: impl Iterator<Item = Option<Obj<'a>>>,
     ) {
-        self.tell_given(ordinal, kind, count, values.map(Given::Value));
+        self.tell_given((ordinal, number), kind, count, values.map(Given::Value));
     }
 
     #[inline]
     fn tell_given<'a>(
         &mut self,
-        ordinal: u64,
+        (ordinal, number): (u64, u32),
         kind: GroupKind,
         count: usize,
         values: impl Iterator<Item = Given<'a>>,
@@ -225,7 +252,15 @@ impl Values {
         self.buffer.put(words::word(words::GROUP, kind as u32));
         self.buffer.put(ordinal as u32);
         self.buffer.put(count as u32);
-        let mut look = Look { values: self, due: ArrayVec::new() };
+        let looks = self.looks.get(number as usize).copied().unwrap_or(0);
+        let left = match self.limits.looks {
+            0 => u32::MAX,
+            most => {
+                let of_all = most.saturating_mul(LOOKS_OF_ALL).saturating_sub(self.looks_of_all);
+                most.saturating_sub(looks).min(of_all)
+            }
+        };
+        let mut look = Look { values: self, due: ArrayVec::new(), left };
         for value in values {
             match value {
                 Given::Value(Some(object)) => look.put(object, 0),
@@ -234,6 +269,11 @@ impl Values {
             }
         }
         look.follow();
+        let used = left - look.left;
+        if let Some(looks) = self.looks.get_mut(number as usize) {
+            *looks = looks.saturating_add(used);
+            self.looks_of_all = self.looks_of_all.saturating_add(used);
+        }
         self.push();
     }
 
@@ -264,6 +304,9 @@ impl Values {
         self.told.fill(Told::default());
         self.classes.begin_epoch();
         self.names.begin_epoch();
+        self.looks.fill(0);
+        self.looks_of_all = 0;
+        self.skipped_before += std::mem::take(&mut self.skipped);
         let mut words = self.producer.begin();
         words.put(words::word(words::EPOCH, 0));
         words.put(ordinal as u32);
@@ -282,6 +325,8 @@ struct Look<'v, 'a> {
     values: &'v mut Values,
     /// What was to be looked at, in order.
     due: ArrayVec<Due<'a>, OBJECTS_MAX>,
+    /// Objects that may be looked at.
+    left: u32,
 }
 
 impl<'a> Look<'_, 'a> {
@@ -320,42 +365,56 @@ impl<'a> Look<'_, 'a> {
     /// Puts a reference, and sees to it that the object is told of.
     #[inline]
     fn refer(&mut self, object: Obj<'a>, depth: u32) {
-        let is_full = self.due.len() >= self.values.limits.objects as usize
+        let told = &self.values.told[slot(object.address())];
+        if self.left == 0
+            && told.address == object.address()
+            && told.class == object.class().address()
+            && told.is_bounded
+        {
+            // In functions that are called all the time, by far the most frequent.
+            self.values.skipped += 1;
+            return self.values.buffer.put_address(words::SHALLOW, object.address());
+        }
+        let is_full = self.due.is_full()
             || self.values.buffer.len() > GROUP_WORDS_MAX - RESERVE
             || self.values.fresh_words() > FRESH_WORDS_MAX;
-        let is_shallow = is_full || self.is_too_deep(object, depth);
-        if is_shallow {
+        let due = if self.is_left_out(object, depth) { CLASS_ALONE } else { depth };
+        let tag = if due == CLASS_ALONE || is_full { words::SHALLOW } else { words::REFERENCE };
+        if tag == words::SHALLOW {
             // Its class has to be known all the same.
             let told = self.values.told[slot(object.address())];
-            let is_told =
-                told.address == object.address() && told.class == object.class().address();
-            if !is_told && (is_full || self.due.try_push(Due { object, depth: u32::MAX }).is_err())
-            {
+            if told.address == object.address() && told.class == object.class().address() {
+                return self.values.buffer.put_address(tag, object.address());
+            }
+            if is_full {
                 return self.constant(constant::UNREAD);
             }
-            self.values.buffer.put_address(words::SHALLOW, object.address());
-            return;
         }
-        if self.due.try_push(Due { object, depth }).is_err() {
-            return self.constant(constant::UNREAD);
-        }
-        self.values.buffer.put_address(words::REFERENCE, object.address());
+        self.due.push(Due { object, depth: due });
+        self.values.buffer.put_address(tag, object.address());
     }
 
-    /// Texts and long ints are always looked at, instances only if they are not within anything.
+    /// Whether an object is not to be looked at. Texts, long ints and what goes by a name always are,
+    /// instances only if they are not within anything.
     #[inline]
-    fn is_too_deep(&mut self, object: Obj<'a>, depth: u32) -> bool {
-        if depth == 0 {
-            return false;
-        }
+    fn is_left_out(&mut self, object: Obj<'a>, depth: u32) -> bool {
         let class = self.values.classes.find(object.class());
-        match self.values.classes.known(class).layout.sort {
-            Sort::Str | Sort::Bytes | Sort::Int | Sort::Complex => false,
-            Sort::Function | Sort::Class | Sort::Module | Sort::Generator => false,
-            Sort::Instance => true,
+        let is_too_deep = match self.values.classes.known(class).layout.sort {
+            sort if is_always_looked_at(sort) => return false,
+            Sort::Opaque => return true,
+            Sort::Instance => depth > 0,
             Sort::Exception => depth > 2,
             _ => depth >= self.values.limits.depth,
+        };
+        if is_too_deep || self.due.len() >= self.values.limits.objects as usize {
+            return true;
         }
+        if self.left == 0 {
+            self.values.skipped += 1;
+            return true;
+        }
+        self.left -= 1;
+        false
     }
 
     /// Looks at what is due, and at what becomes due by that.
@@ -374,7 +433,7 @@ impl<'a> Look<'_, 'a> {
         let place = slot(address);
         let told = self.values.told[place];
         let is_told = told.address == address && told.class == class;
-        if depth == u32::MAX && is_told {
+        if depth == CLASS_ALONE && is_told {
             return;
         }
         let place_of_class = self.values.classes.find(object.class());
@@ -391,12 +450,12 @@ impl<'a> Look<'_, 'a> {
         let parts_at = self.values.buffer.len();
         self.values.buffer.put(0);
         let parts = match depth {
-            u32::MAX => 0,
+            CLASS_ALONE => 0,
             depth => self.parts(object, place_of_class, &layout, depth),
         };
         self.values.buffer.set(parts_at, parts);
         let print = match (quick, depth) {
-            (_, u32::MAX) => 0,
+            (_, CLASS_ALONE) => 0,
             (0, _) => hash(self.values.buffer.since(begin)) | 1,
             (quick, _) => quick,
         };
@@ -404,7 +463,8 @@ impl<'a> Look<'_, 'a> {
             self.values.buffer.truncate(begin);
             return;
         }
-        self.values.told[place] = Told { address, class, print };
+        let is_bounded = !is_always_looked_at(layout.sort);
+        self.values.told[place] = Told { address, class, print, is_bounded };
     }
 
     /// Puts the parts of an object and says how many they are.
@@ -564,6 +624,21 @@ impl<'a> Look<'_, 'a> {
         }
         1
     }
+}
+
+/// Texts, long ints and what goes by a name: looking costs little.
+const fn is_always_looked_at(sort: Sort) -> bool {
+    matches!(
+        sort,
+        Sort::Str
+            | Sort::Bytes
+            | Sort::Int
+            | Sort::Complex
+            | Sort::Function
+            | Sort::Class
+            | Sort::Module
+            | Sort::Generator
+    )
 }
 
 #[derive(Clone, Copy)]

@@ -16,6 +16,8 @@ pub mod json;
 pub mod render;
 pub mod words;
 
+use crate::event::EventKind;
+
 /// How much of a program's values a recording holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, bincode::Encode, bincode::Decode)]
 pub enum Capture {
@@ -54,11 +56,18 @@ pub struct Limits {
     pub objects: u32,
     /// Decimal digits of an int, roughly.
     pub digits: u32,
+    /// Objects looked at for one function between two epochs, a quarter of a second or less: what
+    /// keeps functions that are called all the time from costing all the time. For all functions
+    /// together it is [`LOOKS_OF_ALL`] times as many. 0 means no bound.
+    pub looks: u32,
 }
+
+/// How many times [`Limits::looks`] there are for all functions together.
+pub const LOOKS_OF_ALL: u32 = 20;
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { string: 200, items: 50, depth: 3, objects: 50, digits: 300 }
+        Limits { string: 200, items: 50, depth: 3, objects: 50, digits: 300, looks: 500 }
     }
 }
 
@@ -243,6 +252,17 @@ impl GroupKind {
     /// All, by number.
     pub const ALL: [GroupKind; 4] =
         [GroupKind::Arguments, GroupKind::Result, GroupKind::Sent, GroupKind::Raised];
+
+    /// The values that an event of a kind may come with.
+    pub const fn of(kind: EventKind) -> Option<GroupKind> {
+        match kind {
+            EventKind::PY_START => Some(GroupKind::Arguments),
+            EventKind::PY_RETURN | EventKind::PY_YIELD => Some(GroupKind::Result),
+            EventKind::PY_RESUME => Some(GroupKind::Sent),
+            EventKind::RAISE => Some(GroupKind::Raised),
+            _ => None,
+        }
+    }
 
     /// The kind with this number.
     pub fn from_number(number: u8) -> Option<GroupKind> {

@@ -11,6 +11,7 @@
 
 mod literal;
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 
 use super::{Class, Object, Shape, Sort, Value};
@@ -19,7 +20,7 @@ use super::{ClassNumber, ObjectId, Part, ShapeNumber, TextNumber};
 /// What a value's numbers stand for.
 pub trait Objects {
     /// What the object held at the ordinal: as it was told of last then.
-    fn object(&self, id: ObjectId, ordinal: u64) -> Option<&Object>;
+    fn object(&self, id: ObjectId, ordinal: u64) -> Option<Cow<'_, Object>>;
     /// UTF-8 in which lone surrogates are encoded like other code points, or bytes; empty if there
     /// is none.
     fn text(&self, number: TextNumber) -> &[u8];
@@ -68,14 +69,33 @@ pub fn arguments(
     writer.out
 }
 
+/// The text of a tuple of these, of which there are so many in all.
+pub fn tuple(objects: &impl Objects, items: &Part<Vec<Value>>, ordinal: u64) -> String {
+    let mut writer = Writer::new(objects, ordinal);
+    match (&items.kept[..], items.length) {
+        ([one], 0 | 1) => {
+            writer.push("(");
+            writer.value(one);
+            writer.push(",)");
+        }
+        (kept, length) => writer.bracketed("(", kept, length, ")"),
+    }
+    writer.out
+}
+
 /// Whether a name can stand where `name=value` is read.
 pub(super) fn is_variable(name: &str) -> bool {
     let is_word = |c: char| c == '_' || c.is_alphanumeric();
+    let is_name = |name: &str| {
+        name.starts_with(|c: char| is_word(c) && !c.is_numeric()) && name.chars().all(is_word)
+    };
     match name.strip_prefix('.') {
-        Some(number) => !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()),
-        None => {
-            name.starts_with(|c: char| is_word(c) && !c.is_numeric()) && name.chars().all(is_word)
+        Some(number) if number.starts_with(|c: char| c.is_ascii_digit()) => {
+            number.bytes().all(|byte| byte.is_ascii_digit())
         }
+        // 3.14 calls the argument of what evaluates annotations `.format`.
+        Some(name) => is_name(name),
+        None => is_name(name),
     }
 }
 
@@ -178,6 +198,7 @@ impl<'a, O: Objects> Writer<'a, O> {
     /// Writes an object with its contents.
     fn object(&mut self, id: ObjectId) {
         let Some((object, class)) = self.find(id) else { return self.shallow(id) };
+        let object = &*object;
         if self.open.contains(&id) {
             return self.cycle(id, object, class);
         }
@@ -189,12 +210,13 @@ impl<'a, O: Objects> Writer<'a, O> {
         self.open.pop();
     }
 
-    fn find(&self, id: ObjectId) -> Option<(&'a Object, &'a Class)> {
+    fn find(&self, id: ObjectId) -> Option<(Cow<'a, Object>, &'a Class)> {
         let object = self.objects.object(id, self.ordinal)?;
-        Some((object, self.objects.class(object.class)?))
+        let class = self.objects.class(object.class)?;
+        Some((object, class))
     }
 
-    fn contents(&mut self, id: ObjectId, object: &'a Object, class: &'a Class) {
+    fn contents(&mut self, id: ObjectId, object: &Object, class: &'a Class) {
         match class.sort {
             Sort::Function | Sort::Class | Sort::Module | Sort::Generator => {
                 self.by_name(id, object, class);
@@ -218,6 +240,7 @@ impl<'a, O: Objects> Writer<'a, O> {
         let Some((object, class)) = self.find(id) else {
             return self.push(&format!("<object #{id}>"));
         };
+        let object = &*object;
         match class.sort {
             // A name is no content: it does not change.
             Sort::Function | Sort::Class | Sort::Module | Sort::Generator => {
@@ -263,7 +286,7 @@ impl<'a, O: Objects> Writer<'a, O> {
     }
 
     /// Writes what goes by a name.
-    fn by_name(&mut self, id: ObjectId, object: &'a Object, class: &Class) {
+    fn by_name(&mut self, id: ObjectId, object: &Object, class: &Class) {
         let Some(text) = &object.text else { return self.head(id, class, ">") };
         let name = clipped(self.objects.text(text.kept));
         match class.sort {
@@ -322,7 +345,7 @@ impl<'a, O: Objects> Writer<'a, O> {
         self.push(")");
     }
 
-    fn instance(&mut self, id: ObjectId, object: &'a Object, class: &'a Class) {
+    fn instance(&mut self, id: ObjectId, object: &Object, class: &'a Class) {
         self.head(id, class, "");
         if has_body(object, class.sort) {
             self.push(" ");
@@ -334,7 +357,7 @@ impl<'a, O: Objects> Writer<'a, O> {
         self.push(">");
     }
 
-    fn attributes(&mut self, object: &'a Object, sort: Sort) {
+    fn attributes(&mut self, object: &Object, sort: Sort) {
         let Some((number, values)) = &object.attributes else { return };
         let Some(shape) = self.objects.shape(*number) else { return };
         let mut pairs = shape.names.iter().zip(values);
@@ -375,7 +398,7 @@ impl<'a, O: Objects> Writer<'a, O> {
 
     /// Writes what an object holds, as Python does for the builtin class of its sort. It
     /// [has](has_body) that.
-    fn body(&mut self, object: &'a Object, class: &'a Class) {
+    fn body(&mut self, object: &Object, class: &'a Class) {
         let (kept, length) = items(object).unwrap_or_default();
         let text = object.text.as_ref();
         let (text, text_length) =
@@ -385,7 +408,7 @@ impl<'a, O: Objects> Writer<'a, O> {
             Sort::Bytes => self.bytes(text, text_length),
             Sort::ByteArray => {
                 self.push("bytearray(");
-                self.bytes(text, text_length);
+                self.quoted_bytes(text, text_length, true);
                 self.push(")");
             }
             Sort::Int => self.int(text, text_length),
@@ -569,6 +592,11 @@ impl<'a, O: Objects> Writer<'a, O> {
 
     /// Writes a bytes of such a length, or just what there is.
     fn bytes(&mut self, text: &[u8], length: u64) {
+        self.quoted_bytes(text, length, false);
+    }
+
+    /// `escapes_single`: as Python does in a bytearray, whatever the quotes are.
+    fn quoted_bytes(&mut self, text: &[u8], length: u64, escapes_single: bool) {
         let quote = literal::quote(&text[..text.len().min(BEGUN_MAX)]);
         self.out.push('b');
         self.out.push(quote);
@@ -577,6 +605,11 @@ impl<'a, O: Objects> Writer<'a, O> {
             if self.out.len() >= BEGUN_MAX {
                 break;
             }
+            if escapes_single && *byte == b'\'' {
+                self.out.push('\\');
+            }
+            // A quote escaped for that reason is not escaped again.
+            let quote = if escapes_single && *byte == b'\'' { '"' } else { quote };
             literal::push_byte(&mut self.out, *byte, quote);
             written += 1;
         }

@@ -264,8 +264,23 @@ impl Layout {
                 Some([name.text_hash()?, 1])
             }
             Sort::Class => Some([object.class_version()? as u64, object.address() as u64]),
-            Sort::Function if self.class == &raw const PyFunction_Type as usize => {
-                let CallableShape::Function { qualname, module, .. } = object.function_shape()
+            Sort::Function => {
+                let class = self.class as *const PyTypeObject;
+                let function = if class == &raw const PyMethod_Type {
+                    // SAFETY: exact method; its function is borrowed from it.
+                    unsafe { Obj::borrowed(PyMethod_Function(object.0)) }
+                } else {
+                    object
+                };
+                if !function.is_exactly(&raw const PyFunction_Type) {
+                    // Method tables are static; a name also depends on the class it is bound to.
+                    let is_builtin = class == &raw const PyCFunction_Type;
+                    let owner = object.field(CFUNCTION_SELF).filter(|_| is_builtin)?;
+                    let class = if owner.is_class() { owner } else { owner.class() };
+                    let version = class.class_version()? as u64;
+                    return Some([object.word(CFUNCTION_METHOD) as u64, version << 1 | 1]);
+                }
+                let CallableShape::Function { qualname, module, .. } = function.function_shape()
                 else {
                     return None;
                 };

@@ -6,11 +6,13 @@ use super::{
 };
 use crate::chunk::{self, HEADER, Int, PREFIX, VALUES_MAGIC, bounded, unpack};
 use crate::error::FormatError;
+use crate::value::render::Objects;
 use crate::value::{
     Class, ClassNumber, Group, GroupKind, Object, ObjectId, Part, Shape, ShapeNumber, TextNumber,
     Value,
 };
 use rustc_hash::FxHashMap;
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// A chunk of values, decoded.
@@ -188,6 +190,24 @@ impl Values {
             items: has_items.then(|| Part { kept: items, length: self.tellings[telling].length }),
             attributes: shape.map(|shape| (shape, attributes)),
         }
+    }
+}
+
+impl Objects for Values {
+    fn object(&self, id: ObjectId, ordinal: u64) -> Option<Cow<'_, Object>> {
+        self.object(id, ordinal).map(Cow::Owned)
+    }
+
+    fn text(&self, number: TextNumber) -> &[u8] {
+        self.text(number)
+    }
+
+    fn class(&self, number: ClassNumber) -> Option<&Class> {
+        self.classes.get(number as usize)
+    }
+
+    fn shape(&self, number: ShapeNumber) -> Option<&Shape> {
+        self.shapes.get(number as usize)
     }
 }
 
