@@ -52,12 +52,24 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
             }
         }
     }
+    for index in 0..store.value_chunks().len() {
+        session.tick(index, store.value_chunks().len())?;
+        match store.values(index) {
+            Ok(_) => {}
+            Err(Error::Interrupted) => return Err(Error::Interrupted.into()),
+            Err(error) => {
+                damaged += 1;
+                store.note_values(index, error)?;
+            }
+        }
+    }
     // Chunks by now have their sentence; those of the headers are in both.
     for line in store.damage() {
         if !problems.contains(&line) {
             problems.push(line);
         }
     }
+    problems.extend(values(store, damaged == 0)?);
     if damaged == 0 {
         // Where chunks are missing, sums cannot be right.
         let sums = sums(store, &counts).map_err(explain)?;
@@ -77,6 +89,39 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
     }
     out.flush()?;
     Ok(u8::from(found > 0))
+}
+
+/// Whether values belong to events that may have such, and the numbering of events is right. Only
+/// if nothing is damaged.
+fn values(store: &Store, is_whole: bool) -> Result<Vec<String>, Error> {
+    let mut problems = Vec::new();
+    if !is_whole {
+        return Ok(problems);
+    }
+    let file = store.path().display();
+    let mut next: FxHashMap<i64, i64> = FxHashMap::default();
+    for (index, header) in store.chunks().iter().enumerate() {
+        let next = next.entry(header.process_id).or_insert(0);
+        if header.first_ordinal != *next {
+            let id = header.chunk_id;
+            problems.push(format!("{file}: chunk {id}: its row has the wrong first ordinal"));
+        }
+        let chunk = store.chunk(index)?;
+        let has_ordinal = dashcam_schema::event::kinds_that(EventKind::has_ordinal);
+        let count = chunk.kinds()?.iter().filter(|kind| has_ordinal >> **kind & 1 == 1).count();
+        *next = header.first_ordinal + count as i64;
+    }
+    for (index, header) in store.value_chunks().iter().enumerate() {
+        let events = next.get(&header.process_id).copied().unwrap_or(0);
+        let misfits = store.misfits(index, events)?;
+        if misfits > 0 {
+            let id = header.value_chunk_id;
+            problems.push(format!(
+                "{file}: chunk of values {id}: {misfits} groups are of events that have no such values"
+            ));
+        }
+    }
+    Ok(problems)
 }
 
 /// What SQLite says of its own structures.

@@ -39,7 +39,7 @@ enum Format {
 
 const SQL: &str = "
     SELECT seq, time_ns, process_id, thread_id, kind, code_id, offset, line, target_offset,
-           target_line, callable, exception
+           target_line, callable, exception, value
     FROM events WHERE run_id = ? ORDER BY seq";
 
 pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
@@ -155,6 +155,9 @@ impl<'a> Event<'a> {
         if let Some(exception) = self.str(11)? {
             write!(out, "  exception={}", printable(exception))?;
         }
+        if let Some(value) = self.str(12)? {
+            write!(out, "  value={}", printable(value))?;
+        }
         Ok(writeln!(out)?)
     }
 
@@ -182,6 +185,7 @@ impl<'a> Event<'a> {
             ("target_line", column(9)?),
             ("callable", column(10)?),
             ("exception", column(11)?),
+            ("value", column(12)?),
         ];
         for (i, (name, value)) in fields.iter().enumerate() {
             write!(out, "{}\"{name}\":", if i == 0 { '{' } else { ',' })?;

@@ -2,6 +2,7 @@
 
 use super::output::{Format, Rows, stdout};
 use super::suggest::closest;
+use crate::sql::FUNCTIONS;
 use anyhow::anyhow;
 use dashcam_schema::tables::{TABLES, Table};
 use rusqlite::types::ValueRef;
@@ -34,6 +35,12 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
             }
             describe(&mut out, table)?;
         }
+        if args.table.is_none() {
+            writeln!(out, "\nFunctions")?;
+            for (name, returns, sentence) in FUNCTIONS {
+                writeln!(out, "  {name}(value) → {returns}  {sentence}")?;
+            }
+        }
         out.flush()?;
         return Ok(0);
     }
@@ -42,6 +49,12 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
     for table in tables {
         for column in table.columns {
             let row = [table.name, column.name, column.r#type.sql(), column.sentence];
+            out.push(&row.map(|text| ValueRef::Text(text.as_bytes())))?;
+        }
+    }
+    if args.table.is_none() {
+        for (name, returns, sentence) in FUNCTIONS {
+            let row = ["(function)", name, returns, sentence];
             out.push(&row.map(|text| ValueRef::Text(text.as_bytes())))?;
         }
     }

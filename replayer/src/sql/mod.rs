@@ -7,10 +7,13 @@
 
 mod batch;
 mod filter;
+mod functions;
 mod guard;
 mod plan;
 mod tables;
 mod vtab;
+
+pub(crate) use functions::FUNCTIONS;
 
 use crate::store::{Error, Store};
 use rusqlite::Connection;
@@ -33,6 +36,7 @@ impl Recording {
         vtab::register::<tables::Events>(&store).map_err(explain)?;
         vtab::register::<tables::Calls>(&store).map_err(explain)?;
         vtab::register::<tables::Exceptions>(&store).map_err(explain)?;
+        functions::register(store.connection()).map_err(explain)?;
         guard::install(store.connection()).map_err(explain)?;
         Ok(Recording { store })
     }

@@ -40,6 +40,7 @@ pub struct Chunk {
     exceptions: OnceCell<Vec<u32>>,
     resumed: OnceCell<Vec<u64>>,
     state: OnceCell<State>,
+    ordinals: OnceCell<Vec<u32>>,
 }
 
 /// Where the columns come from.
@@ -85,6 +86,7 @@ impl Chunk {
             exceptions: OnceCell::new(),
             resumed: OnceCell::new(),
             state: OnceCell::new(),
+            ordinals: OnceCell::new(),
         };
         if chunk.events()? != header.events {
             return Err(chunk.invalid("chunk header", "holds another number of events"));
@@ -182,6 +184,17 @@ impl Chunk {
         callables: Vec<u32> = |chunk| {
             let callables = chunk.take(|open| open.callables(), |columns| &columns.callables)?;
             chunk.spread("column of callables", &callables, EventKind::has_callable)
+        };
+        /// How many events with an ordinal there are in the chunk before each event.
+        ordinals: Vec<u32> = |chunk| {
+            let has_ordinal = kinds_that(EventKind::has_ordinal);
+            let mut next = 0;
+            let ordinals = chunk.kinds()?.iter().map(|kind| {
+                let ordinal = next;
+                next += has_ordinal >> kind & 1;
+                ordinal
+            });
+            Ok(ordinals.collect())
         };
         /// Number of each event's exception, or [`NONE`].
         exceptions: Vec<u32> = |chunk| {
@@ -288,6 +301,7 @@ impl Chunk {
             + words(&self.contexts)
             + words(&self.targets)
             + words(&self.callables)
+            + words(&self.ordinals)
             + words(&self.exceptions);
         let longs = longs(&self.times) + longs(&self.resumed);
         let source = match &self.source {

@@ -23,6 +23,7 @@ pub struct Code {
     lines: OnceCell<LineTable>,
     /// `None` if it cannot be read.
     pub(super) bytecode: OnceCell<Option<bytecode::code::Code>>,
+    argument_names: OnceCell<Box<[Box<str>]>>,
 }
 
 /// A row of `threads`.
@@ -108,6 +109,7 @@ impl Directory {
                 first_line: row.get::<_, i64>(5)?.try_into().unwrap_or(0),
                 lines: OnceCell::new(),
                 bytecode: OnceCell::new(),
+                argument_names: OnceCell::new(),
             };
             directory.code_by_id.insert(code.code_id, index);
             directory.codes.push(code);
@@ -171,6 +173,17 @@ impl Code {
     /// The lines, if they were read before.
     pub(super) fn lines(&self) -> Option<&LineTable> {
         self.lines.get()
+    }
+
+    /// Names of the arguments, in order; none if they cannot be read.
+    pub(super) fn argument_names(&self, connection: &Connection) -> &[Box<str>] {
+        self.argument_names.get_or_init(|| {
+            let sql = "SELECT argument_names FROM code_objects WHERE code_id = ?";
+            let names = connection.query_row(sql, [self.code_id], |row| row.get::<_, String>(0));
+            let names =
+                names.ok().and_then(|names| serde_json::from_str::<Vec<Box<str>>>(&names).ok());
+            names.unwrap_or_default().into()
+        })
     }
 
     /// Reads and decodes the line table.

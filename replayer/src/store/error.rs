@@ -26,6 +26,8 @@ pub enum Error {
     Sqlite { path: PathBuf, message: String },
     #[error("{}: chunk {chunk}: {source}", path.display())]
     Chunk { path: PathBuf, chunk: i64, source: FormatError },
+    #[error("{}: chunk of values {chunk}: {source}", path.display())]
+    Values { path: PathBuf, chunk: i64, source: FormatError },
     #[error("interrupted")]
     Interrupted,
 }

@@ -12,6 +12,7 @@ pub mod directory;
 mod error;
 mod open;
 pub mod texts;
+pub mod values;
 
 pub use chunk::Chunk;
 pub use chunks::ChunkHeader;
@@ -43,11 +44,15 @@ pub struct Store {
     directory: Directory,
     chunks: Vec<ChunkHeader>,
     cache: RefCell<cache::Cache>,
+    value_chunks: Vec<values::ValueHeader>,
+    value_cache: RefCell<values::ValueCache>,
     decoded: Cell<u64>,
     /// By process.
     expanders: RefCell<FxHashMap<i64, Expander>>,
     /// By chunk id, a line for each that could not be read.
     damage: RefCell<BTreeMap<i64, String>>,
+    /// The same for chunks of values.
+    value_damage: RefCell<BTreeMap<i64, String>>,
     /// Runs with a loss of kind desync.
     desynced: FxHashSet<i64>,
     progress: RefCell<Option<Progress>>,
@@ -64,6 +69,7 @@ impl Store {
         let explain = |error| open::explain(path, &error);
         let directory = Directory::load(&connection).map_err(explain)?;
         let headers = chunks::Headers::load(&connection, &directory).map_err(explain)?;
+        let value_headers = values::ValueHeaders::load(&connection, &directory).map_err(explain)?;
         let sql = "SELECT DISTINCT run_id FROM losses WHERE kind = ?";
         let desynced = connection
             .prepare(sql)
@@ -77,9 +83,12 @@ impl Store {
             directory,
             chunks: headers.chunks,
             cache: RefCell::default(),
+            value_chunks: value_headers.chunks,
+            value_cache: RefCell::default(),
             decoded: Cell::new(0),
             expanders: RefCell::default(),
             damage: RefCell::default(),
+            value_damage: RefCell::default(),
             desynced,
             progress: RefCell::default(),
             kept: RefCell::default(),
@@ -88,6 +97,12 @@ impl Store {
             let path = store.path().display();
             let line = format!("{path}: chunk {chunk}: {what}; its events are unavailable");
             store.damage.borrow_mut().insert(chunk, line);
+        }
+        for (chunk, what) in value_headers.impossible {
+            let path = store.path().display();
+            let line =
+                format!("{path}: chunk of values {chunk}: {what}; its values are unavailable");
+            store.value_damage.borrow_mut().insert(chunk, line);
         }
         Ok(store)
     }
@@ -206,7 +221,8 @@ impl Store {
 
     /// A sentence for each damaged chunk that was met so far.
     pub fn damage(&self) -> Vec<String> {
-        self.damage.borrow().values().cloned().collect()
+        let (events, values) = (self.damage.borrow(), self.value_damage.borrow());
+        events.values().chain(values.values()).cloned().collect()
     }
 
     /// Something a table keeps from one scan to the next, for as long as the recording is open.

@@ -112,7 +112,7 @@ impl Scan for CallScan {
             }
         }
         let end = self.rows.len().min(self.given + ROWS);
-        rows::put(&self.store, &self.plan, &self.rows[self.given..end], batch);
+        rows::put(&self.store, &self.plan, &self.rows[self.given..end], batch)?;
         self.batch = self.given;
         self.given = end;
         Ok(())

@@ -12,6 +12,7 @@ use crate::sql::filter::{IntSet, TextSet};
 use crate::sql::plan::{Plan, Request};
 use crate::sql::vtab::{Scan, Table};
 use crate::store::texts::TextId;
+use crate::store::values::Raised;
 use crate::store::{Chunk, ChunkHeader, Code, Error, Process, Store};
 use dashcam_schema::calls::{self, Exit, OpenCall, OpenException, Sink, Site};
 use dashcam_schema::chunk::EVENTS_MAX;
@@ -23,6 +24,7 @@ use std::rc::Rc;
 
 columns! {
     RUN_ID SEQ PROCESS_ID THREAD_ID CALL_ID TYPE MESSAGE CODE_ID PATH LINE HANDLED_SEQ HANDLED_LINE
+    ARGUMENTS CAUSE CONTEXT
 }
 
 /// Kinds that begin a row.
@@ -161,7 +163,7 @@ impl Scan for ExceptionScan {
             }
         }
         let end = self.rows.len().min(self.given + ROWS);
-        put(&self.store, &self.plan, &self.rows[self.given..end], batch);
+        put(&self.store, &self.plan, &self.rows[self.given..end], batch)?;
         self.batch = self.given;
         self.given = end;
         Ok(())
@@ -254,7 +256,7 @@ impl Sink for Collect<'_> {
     fn desync(&mut self, _: u64, _: u64) {}
 }
 
-fn put(store: &Store, plan: &Plan, rows: &[Row], batch: &mut Batch) {
+fn put(store: &Store, plan: &Plan, rows: &[Row], batch: &mut Batch) -> Result<(), Error> {
     batch.rows = rows.len();
     let process = |row: &Row| &store.directory().processes[&row.process_id];
     let code = |row: &Row| -> Option<&Code> {
@@ -292,7 +294,24 @@ fn put(store: &Store, plan: &Plan, rows: &[Row], batch: &mut Batch) {
             HANDLED_LINE => {
                 ints(&|row| row.open.handled.map_or(NULL, |(_, site)| handler_line(row, site)));
             }
+            ARGUMENTS => batch.columns[column] = parts(store, rows, |raised| raised.arguments)?,
+            CAUSE => batch.columns[column] = parts(store, rows, |raised| raised.cause)?,
+            CONTEXT => batch.columns[column] = parts(store, rows, |raised| raised.context)?,
             _ => {}
         }
     }
+    Ok(())
+}
+
+/// Something of each exception that was captured with its value.
+fn parts(store: &Store, rows: &[Row], part: fn(Raised) -> Option<String>) -> Result<Column, Error> {
+    let text = |row: &Row| {
+        let process = &store.directory().processes[&row.process_id];
+        let raised = match store.has_values(process) {
+            true => store.raised_at(process.run_id, int(row.open.seq))?,
+            false => None,
+        };
+        Ok(raised.and_then(part).map(String::into_boxed_str))
+    };
+    rows.iter().map(text).collect::<Result<_, Error>>().map(Column::Owned)
 }

@@ -1,15 +1,16 @@
 //! Rows of `calls`, and their columns.
 
 use super::{
-    CALL_ID, CALL_LINE, CODE_ID, DEPTH, DURATION_NS, END_NS, END_SEQ, EXCEPTION, EXIT,
-    PARENT_CALL_ID, PATH, PROCESS_ID, QUALNAME, RUN_ID, SELF_NS, START_NS, START_SEQ, THREAD_ID,
+    ARGUMENTS, CALL_ID, CALL_LINE, CODE_ID, DEPTH, DURATION_NS, END_NS, END_SEQ, EXCEPTION, EXIT,
+    PARENT_CALL_ID, PATH, PROCESS_ID, QUALNAME, RESULT, RUN_ID, SELF_NS, START_NS, START_SEQ,
+    THREAD_ID,
 };
-use crate::sql::batch::{Batch, NULL};
+use crate::sql::batch::{Batch, Column, NULL};
 use crate::sql::plan::Plan;
 use crate::sql::tables::int;
 use crate::sql::tables::replay::line;
 use crate::store::texts::TextId;
-use crate::store::{Code, Process, Store};
+use crate::store::{Code, Error, Process, Store};
 use dashcam_schema::calls::{CallId, OpenCall, Site};
 
 /// How `exit` is spelt.
@@ -70,7 +71,12 @@ impl Row {
 }
 
 /// Puts the columns the plan uses into the batch.
-pub(super) fn put(store: &Store, plan: &Plan, rows: &[Row], batch: &mut Batch) {
+pub(super) fn put(
+    store: &Store,
+    plan: &Plan,
+    rows: &[Row],
+    batch: &mut Batch,
+) -> Result<(), Error> {
     batch.rows = rows.len();
     let process = |row: &Row| &store.directory().processes[&row.process_id];
     let code = |row: &Row| -> Option<&Code> {
@@ -109,8 +115,24 @@ pub(super) fn put(store: &Store, plan: &Plan, rows: &[Row], batch: &mut Batch) {
             ),
             EXIT => batch.texts(column, rows.iter().map(|row| row.exit)),
             EXCEPTION => batch.texts(column, rows.iter().map(|row| row.exception)),
-            // `arguments` and `result` are NULL at capture level flow.
+            ARGUMENTS => batch.columns[column] = texts(store, rows, |row| Some(row.call_id))?,
+            // That of the event that ended it, unless that carries none.
+            RESULT => {
+                batch.columns[column] = texts(store, rows, |row| row.end.map(|(seq, _)| seq))?;
+            }
             _ => {}
         }
     }
+    Ok(())
+}
+
+/// The values of the events at these positions.
+fn texts(store: &Store, rows: &[Row], seq: impl Fn(&Row) -> Option<u64>) -> Result<Column, Error> {
+    let text = |row: &Row| {
+        let process = &store.directory().processes[&row.process_id];
+        let Some(seq) = seq(row).filter(|_| store.has_values(process)) else { return Ok(None) };
+        let text = store.value_text_at(process.run_id, int(seq))?;
+        Ok(text.map(String::into_boxed_str))
+    };
+    rows.iter().map(text).collect::<Result<_, Error>>().map(Column::Owned)
 }

@@ -2,7 +2,7 @@
 
 use super::{
     CALLABLE, CODE_ID, EXCEPTION, KIND, LINE, OFFSET, PROCESS_ID, RUN_ID, SEQ, TARGET_LINE,
-    TARGET_OFFSET, THREAD_ID, TIME_NS,
+    TARGET_OFFSET, THREAD_ID, TIME_NS, VALUE,
 };
 use crate::sql::batch::{Batch, Column, NULL};
 use crate::sql::plan::Plan;
@@ -81,6 +81,10 @@ impl Reader {
         if uses(&[EXCEPTION]) {
             chunk.exceptions()?;
             chunk.state()?;
+        }
+        if uses(&[VALUE]) {
+            chunk.ordinals()?;
+            chunk.contexts()?;
         }
         if uses(&[THREAD_ID, CODE_ID, LINE, TARGET_LINE]) {
             chunk.contexts()?;
@@ -161,6 +165,12 @@ impl Reader {
             let (kinds, targets) = (chunk.kinds()?, chunk.targets()?);
             let offset = |i: usize| target(kinds[i], targets[i]).map(|unit| i64::from(unit) * UNIT);
             batch.ints(TARGET_OFFSET, events().map(|i| offset(i).unwrap_or(NULL)));
+        }
+        if plan.uses(VALUE) && self.store.has_values(process) {
+            let value = |i| self.store.value_text(header, chunk, i);
+            let values: Result<Vec<_>, _> =
+                events().map(|i| value(i).map(|text| text.map(String::into_boxed_str))).collect();
+            batch.columns[VALUE] = Column::Owned(values?);
         }
         if plan.uses(LINE) || plan.uses(TARGET_LINE) {
             self.read_lines(chunk, plan, indexes, batch)?;

@@ -1,0 +1,340 @@
+//! Values of events: where they are, and how they read.
+//!
+//! An event and its values are tied by the event's ordinal, its number among the process's events
+//! that may carry any. Chunks of values can be read alone, so one look-up reads one.
+
+use super::chunks::ChunkHeader;
+use super::{Chunk, Directory, Error, Process, Store, message};
+use dashcam_schema::FormatError;
+use dashcam_schema::chunk::ValueStatistics;
+use dashcam_schema::event::EventKind;
+use dashcam_schema::value::chunk::Values;
+use dashcam_schema::value::{Group, GroupKind, Value, render};
+use rusqlite::{Connection, Row};
+use std::rc::Rc;
+
+/// Memory that decoded chunks may take.
+const BYTES_MAX: usize = 64 << 20;
+
+/// A row of `value_chunks` without its data.
+#[derive(Debug, Clone, Copy)]
+pub struct ValueHeader {
+    pub value_chunk_id: i64,
+    pub run_id: i64,
+    pub process_id: i64,
+    pub first_ordinal: i64,
+    pub last_ordinal: i64,
+    pub groups: i64,
+}
+
+/// All rows of `value_chunks`, by process and position.
+#[derive(Default)]
+pub(super) struct ValueHeaders {
+    pub(super) chunks: Vec<ValueHeader>,
+    /// Rows that make no sense: id and what is wrong.
+    pub(super) impossible: Vec<(i64, String)>,
+}
+
+impl ValueHeaders {
+    pub(super) fn load(
+        connection: &Connection,
+        directory: &Directory,
+    ) -> rusqlite::Result<ValueHeaders> {
+        let sql = "SELECT value_chunk_id, run_id, process_id, first_ordinal, last_ordinal,
+                          group_count, row_xxh3
+                   FROM value_chunks ORDER BY process_id, first_ordinal, value_chunk_id";
+        let mut statement = connection.prepare(sql)?;
+        let mut rows = statement.query([])?;
+        let mut headers = ValueHeaders::default();
+        while let Some(row) = rows.next()? {
+            let id = row.get(0)?;
+            match header(row) {
+                Some(chunk) if directory.run_of(chunk.process_id) == Some(chunk.run_id) => {
+                    headers.chunks.push(chunk);
+                }
+                Some(_) => headers.impossible.push((id, "no such process".to_owned())),
+                None => headers.impossible.push((id, "row: checksum mismatch".to_owned())),
+            }
+        }
+        Ok(headers)
+    }
+}
+
+fn header(row: &Row<'_>) -> Option<ValueHeader> {
+    let integer = |column: usize| row.get::<_, i64>(column).ok();
+    let [run_id, process_id] = [integer(1)?, integer(2)?];
+    let [first_ordinal, last_ordinal, group_count] = [integer(3)?, integer(4)?, integer(5)?];
+    let statistics =
+        ValueStatistics { run_id, process_id, first_ordinal, last_ordinal, group_count };
+    let fits = statistics.xxh3() == integer(6)? && (0..=last_ordinal).contains(&first_ordinal);
+    fits.then_some(ValueHeader {
+        value_chunk_id: row.get(0).ok()?,
+        run_id,
+        process_id,
+        first_ordinal,
+        last_ordinal,
+        groups: group_count,
+    })
+}
+
+/// Decoded chunks by their index in the store, the one used last at the end.
+#[derive(Default)]
+pub(super) struct ValueCache(Vec<(usize, Rc<Values>)>);
+
+impl ValueCache {
+    fn get(&mut self, index: usize) -> Option<Rc<Values>> {
+        let at = self.0.iter().rposition(|(i, _)| *i == index)?;
+        let entry = self.0.remove(at);
+        self.0.push(entry);
+        self.0.last().map(|(_, values)| values.clone())
+    }
+
+    fn put(&mut self, index: usize, values: Rc<Values>) {
+        self.0.push((index, values));
+        let mut total = 0;
+        let keep = self.0.iter().rev().take_while(|(_, values)| {
+            total += values.size();
+            total <= BYTES_MAX
+        });
+        let keep = keep.count().max(1);
+        self.0.drain(..self.0.len() - keep);
+    }
+}
+
+/// Values of one event.
+pub struct Found {
+    values: Rc<Values>,
+    ordinal: u64,
+    kind: GroupKind,
+}
+
+impl Found {
+    fn group(&self) -> Option<Group<'_>> {
+        self.values.group(self.ordinal, self.kind)
+    }
+
+    /// The only value, as text.
+    pub fn text(&self) -> Option<String> {
+        let group = self.group()?;
+        let [value] = group.values else { return None };
+        Some(render::repr(&*self.values, value, self.ordinal))
+    }
+
+    /// The values as arguments of these names.
+    pub fn arguments(&self, names: &[Box<str>]) -> Option<String> {
+        let group = self.group()?;
+        let names = names.iter().map(|name| &**name);
+        Some(render::arguments(&*self.values, names, group.values, self.ordinal))
+    }
+}
+
+/// What is known of an exception beside its type, as text.
+#[derive(Debug, Default)]
+pub struct Raised {
+    pub arguments: Option<String>,
+    pub cause: Option<String>,
+    pub context: Option<String>,
+}
+
+impl Found {
+    /// The parts of the exception that is the only value.
+    fn raised(&self) -> Option<Raised> {
+        let [Value::Object(id)] = self.group()?.values else { return None };
+        let object = self.values.object(*id, self.ordinal)?;
+        let repr = |value: &Value| render::repr(&*self.values, value, self.ordinal);
+        let names = object.attributes.iter().flat_map(|(shape, values)| {
+            let names = self.values.shapes().get(*shape as usize).map(|shape| &shape.names[..]);
+            names.unwrap_or_default().iter().zip(values)
+        });
+        let named = |wanted: &str| {
+            let mut values = names.clone();
+            values.find(|(name, _)| *name == wanted).map(|(_, value)| repr(value))
+        };
+        Some(Raised {
+            arguments: object
+                .items
+                .as_ref()
+                .map(|items| render::tuple(&*self.values, items, self.ordinal)),
+            cause: named("__cause__"),
+            context: named("__context__"),
+        })
+    }
+}
+
+impl Store {
+    /// What was captured of the exception that the event at a position raised. A damaged chunk is
+    /// noted.
+    pub fn raised_at(&self, run_id: i64, seq: i64) -> Result<Option<Raised>, Error> {
+        let Some((at, index)) = self.locate(run_id, seq) else { return Ok(None) };
+        let header = &self.chunks[at];
+        let found = self
+            .chunk(at)
+            .and_then(|chunk| self.values_of(header, &chunk, index, GroupKind::Raised));
+        match found {
+            Err(error) => self.note(at, error).map(|()| None),
+            Ok(found) => Ok(found.and_then(|found| found.raised())),
+        }
+    }
+
+    /// All chunks of values, by process and position. Those whose row makes no sense are left out
+    /// and noted.
+    pub fn value_chunks(&self) -> &[ValueHeader] {
+        &self.value_chunks
+    }
+
+    /// The chunk of values with this index in [`Store::value_chunks`].
+    ///
+    /// # Errors
+    /// If it is damaged or not there.
+    pub fn values(&self, index: usize) -> Result<Rc<Values>, Error> {
+        if self.connection.is_interrupted() {
+            return Err(Error::Interrupted);
+        }
+        if let Some(values) = self.value_cache.borrow_mut().get(index) {
+            return Ok(values);
+        }
+        let header = &self.value_chunks[index];
+        let id = header.value_chunk_id;
+        let failed = |source| Error::Values { path: self.path.to_path_buf(), chunk: id, source };
+        let invalid = |part, what| failed(FormatError::Invalid { part, offset: 0, what });
+        let sql = "SELECT data FROM value_chunks WHERE value_chunk_id = ?";
+        let bytes: Vec<u8> =
+            self.connection.query_row(sql, [id], |row| row.get(0)).map_err(|error| {
+                match Error::from_sqlite(&self.path, &error) {
+                    Error::Interrupted => Error::Interrupted,
+                    _ => invalid("data", message(&error)),
+                }
+            })?;
+        let values = Rc::new(Values::open(&bytes).map_err(failed)?);
+        if values.groups().len() as i64 != header.groups {
+            return Err(invalid("chunk header", "holds another number of groups".to_owned()));
+        }
+        self.value_cache.borrow_mut().put(index, values.clone());
+        Ok(values)
+    }
+
+    /// Whether there are any values of this process.
+    pub fn has_values(&self, process: &Process) -> bool {
+        let id = process.process_id;
+        let at = self.value_chunks.partition_point(|chunk| chunk.process_id < id);
+        self.value_chunks.get(at).is_some_and(|chunk| chunk.process_id == id)
+    }
+
+    /// The values of one kind that came with an event, given by its index in its chunk. A damaged
+    /// chunk of values is noted, and has none.
+    pub fn values_of(
+        &self,
+        header: &ChunkHeader,
+        chunk: &Chunk,
+        index: usize,
+        kind: GroupKind,
+    ) -> Result<Option<Found>, Error> {
+        let ordinal = header.first_ordinal + i64::from(chunk.ordinals()?[index]);
+        let process_id = header.process_id;
+        let after = self.value_chunks.partition_point(|chunk| {
+            (chunk.process_id, chunk.first_ordinal) <= (process_id, ordinal)
+        });
+        // Where one chunk ends with an event's values and the next begins with more of them.
+        for index in (after.saturating_sub(2)..after).rev() {
+            let found = &self.value_chunks[index];
+            if found.process_id != process_id || found.last_ordinal < ordinal {
+                continue;
+            }
+            match self.values(index) {
+                Ok(values) => {
+                    let ordinal = ordinal.cast_unsigned();
+                    if values.group(ordinal, kind).is_some() {
+                        return Ok(Some(Found { values, ordinal, kind }));
+                    }
+                }
+                Err(error) => self.note_values(index, error)?,
+            }
+        }
+        Ok(None)
+    }
+
+    /// Takes note of a damaged chunk of values; passes on what is not one.
+    pub fn note_values(&self, index: usize, error: Error) -> Result<(), Error> {
+        let Error::Values { .. } = error else { return Err(error) };
+        let header = &self.value_chunks[index];
+        let line = format!("{error}; its values are unavailable, the rest is readable");
+        self.value_damage.borrow_mut().entry(header.value_chunk_id).or_insert(line);
+        Ok(())
+    }
+
+    /// The chunk an event is in, and its index there.
+    pub fn locate(&self, run_id: i64, seq: i64) -> Option<(usize, usize)> {
+        let after =
+            self.chunks.partition_point(|chunk| (chunk.run_id, chunk.first_seq) <= (run_id, seq));
+        let index = after.checked_sub(1)?;
+        let header = &self.chunks[index];
+        let is_there = header.run_id == run_id && seq <= header.last_seq;
+        is_there.then(|| (index, (seq - header.first_seq) as usize))
+    }
+
+    /// How many groups of a chunk of values are of events that cannot have them. The process has so
+    /// many events; values may be ahead of them where it died.
+    pub fn misfits(&self, index: usize, events: i64) -> Result<usize, Error> {
+        let process_id = self.value_chunks[index].process_id;
+        let of_process = |at: &usize| self.chunks[*at].process_id == process_id;
+        let chunks: Vec<usize> = (0..self.chunks.len()).filter(of_process).collect();
+        let mut misfits = 0;
+        for group in self.values(index)?.groups() {
+            let ordinal = group.ordinal.cast_signed();
+            if ordinal >= events {
+                continue;
+            }
+            let after = chunks.partition_point(|at| self.chunks[*at].first_ordinal <= ordinal);
+            let kind = match after.checked_sub(1) {
+                Some(at) => self.kind_of(chunks[at], ordinal)?,
+                None => None,
+            };
+            misfits += usize::from(kind.and_then(GroupKind::of) != Some(group.kind));
+        }
+        Ok(misfits)
+    }
+
+    /// The kind of the event with an ordinal, in the chunk it must be in.
+    fn kind_of(&self, chunk: usize, ordinal: i64) -> Result<Option<EventKind>, Error> {
+        let within = (ordinal - self.chunks[chunk].first_ordinal) as u32;
+        let chunk = self.chunk(chunk)?;
+        let (kinds, ordinals) = (chunk.kinds()?, chunk.ordinals()?);
+        // The last of those with as many before it: the others have no ordinal.
+        let last = ordinals.partition_point(|before| *before <= within).checked_sub(1);
+        let found = last.filter(|last| ordinals[*last] == within).map(|last| kinds[last]);
+        Ok(found.and_then(EventKind::from_number))
+    }
+
+    /// As [`Store::value_text`], of the event at a position. A damaged chunk is noted.
+    pub fn value_text_at(&self, run_id: i64, seq: i64) -> Result<Option<String>, Error> {
+        let Some((at, index)) = self.locate(run_id, seq) else { return Ok(None) };
+        let header = &self.chunks[at];
+        match self.chunk(at).and_then(|chunk| self.value_text(header, &chunk, index)) {
+            Err(error) => self.note(at, error).map(|()| None),
+            found => found,
+        }
+    }
+
+    /// What arguments, results and the like an event of this kind carries, as text; `None` if it
+    /// carries none or they were not recorded.
+    pub fn value_text(
+        &self,
+        header: &ChunkHeader,
+        chunk: &Chunk,
+        index: usize,
+    ) -> Result<Option<String>, Error> {
+        let kind = chunk.kinds()?[index];
+        let Some(group) = EventKind::from_number(kind).and_then(GroupKind::of) else {
+            return Ok(None);
+        };
+        let Some(found) = self.values_of(header, chunk, index, group)? else { return Ok(None) };
+        if group != GroupKind::Arguments {
+            return Ok(found.text());
+        }
+        let runs = chunk.runs()?;
+        let number = runs.contexts[chunk.contexts()?[index] as usize].code;
+        let code = self.process(header).codes.get(&number);
+        let Some(code) = code.map(|index| &self.directory.codes[*index]) else { return Ok(None) };
+        Ok(found.arguments(code.argument_names(&self.connection)))
+    }
+}
