@@ -1,0 +1,193 @@
+//! Single claims about values.
+
+use dashcam_tests::{Python, Recording, program, text};
+
+fn calls(script: &str) -> [&str; 3] {
+    ["--capture", "calls", script]
+}
+
+/// Records a program given as text.
+fn record(python: &Python, source: &str, options: &[&str]) -> Recording {
+    let mut what = vec!["--capture", "calls"];
+    what.extend(options);
+    what.extend(["-c", source]);
+    Recording::new(python, what)
+}
+
+#[test]
+fn no_code_of_the_program_runs_for_a_value() {
+    let script = program("values/hostile.py");
+    for python in Python::all() {
+        let recording = Recording::new(&python, calls(&script.to_string_lossy()));
+        assert_eq!(text(&recording.output.stdout), "12\n[]\n", "{python}: {}", recording.said());
+        recording
+            .check("select count(*) from events where kind = 'PY_RETURN' and value is null", "0");
+        recording.check(
+            "select arguments from calls where qualname = 'take' and arguments like '%Hostilelist%' limit 1",
+            "value=<Hostilelist object #… []>".replace('…', &first_id(&recording)).as_str(),
+        );
+    }
+}
+
+fn first_id(recording: &Recording) -> String {
+    let found = recording.text(
+        "select arguments from calls where qualname = 'take' and arguments like 'value=<Hostilelist%' limit 1",
+    );
+    let id = found.split('#').nth(1).and_then(|rest| rest.split([' ', '>']).next());
+    id.unwrap_or_default().to_owned()
+}
+
+#[test]
+fn redacted_names_do_not_leave_the_program() {
+    let source = r#"
+class Account:
+    def __init__(self, name, password):
+        self.name, self.db_password = name, password
+class Slotted:
+    __slots__ = ("api_key", "other")
+    def __init__(self):
+        self.api_key, self.other = "topsecret-3", 3
+def login(user, Password, pin, **more):
+    return {"AUTHORIZATION": Password, "user": user, "pin": pin, "nested": {"token": "topsecret-4"}}
+def cell(secret):
+    return lambda: secret
+a = Account("me", "topsecret-1")
+login("me", "topsecret-2", 1234, access_token="topsecret-5")
+cell("topsecret-6")
+def take(x): pass
+take(Slotted())
+take(a)
+"#;
+    for python in Python::all() {
+        let recording = record(&python, source, &["--redact", "pin"]);
+        let bytes = std::fs::read(&recording.db).unwrap();
+        let text = String::from_utf8_lossy(&bytes);
+        // The source text itself has them.
+        assert!(!text.is_empty());
+        let dump = recording.text("select value from events where value is not null")
+            + &recording.text("select arguments, result from calls");
+        assert!(!dump.contains("topsecret") && !dump.contains("1234"), "{python}: {dump}");
+        recording.check(
+            "select arguments from calls where qualname = 'login'",
+            "user='me', Password=<redacted>, pin=<redacted>, more={'access_token': <redacted>}",
+        );
+        let open = record(&python, source, &["--no-default-redact"]);
+        open.check("select arguments from calls where qualname = 'cell'", "secret='topsecret-6'");
+    }
+}
+
+#[test]
+fn limits_cut_and_say_so() {
+    let source = r#"
+def take(x): pass
+take("x" * 1_000_000)
+take(list(range(1_000_000)))
+take({i: i for i in range(100_000)})
+take([[[[[1]]]]])
+take(10 ** 5000)
+take(b"y" * 3000)
+"#;
+    for python in Python::all() {
+        let limits =
+            ["--max-string", "5", "--max-items", "2", "--max-depth", "2", "--max-digits", "30"];
+        let recording = record(&python, source, &limits);
+        recording.check(
+            "select arguments from calls where qualname = 'take'
+             and arguments not like '%0x%' order by call_id",
+            "x='xxxxx'… (1000000 characters)
+             x=[0, 1, … 999998 more]
+             x={0: 0, 1: 1, … 99998 more}
+             x=[[[...]]]
+             x=b'yyyyy'… (3000 bytes)",
+        );
+    }
+}
+
+#[test]
+fn what_is_sent_is_told() {
+    let source = r#"
+def echo():
+    got = None
+    while got != "end":
+        got = yield [got]
+generator = echo()
+next(generator)
+generator.send(5)
+generator.send({"k": (1, 2)})
+try:
+    generator.send("end")
+except StopIteration:
+    pass
+"#;
+    for python in Python::all() {
+        let recording = record(&python, source, &[]);
+        recording.check(
+            "select events.kind, value from events join code_objects using (code_id)
+             where qualname = 'echo' and events.kind in ('PY_RESUME', 'PY_YIELD') order by seq",
+            "PY_YIELD [None]
+             PY_RESUME 5
+             PY_YIELD [5]
+             PY_RESUME {'k': (1, 2)}
+             PY_YIELD [{'k': (1, 2)}]
+             PY_RESUME 'end'",
+        );
+    }
+}
+
+#[test]
+fn exceptions_have_arguments_cause_and_context() {
+    let source = r#"
+def fail():
+    try:
+        {}["key"]
+    except KeyError as error:
+        raise ValueError("bad", 3) from error
+try:
+    fail()
+except ValueError:
+    pass
+"#;
+    for python in Python::all() {
+        let recording = record(&python, source, &[]);
+        recording.check(
+            "select exception, value from events where kind = 'RAISE' and line < 7 order by seq",
+            "KeyError KeyError('key')
+             ValueError ValueError('bad', 3)",
+        );
+    }
+}
+
+#[test]
+fn values_survive_sudden_death() {
+    let source = "
+import os, signal
+def last(x): return x
+last([1, 2]); last('end')
+os.kill(os.getpid(), signal.SIGKILL)
+";
+    for python in Python::all() {
+        let recording = record(&python, source, &[]);
+        recording.check(
+            "select arguments, result from calls where qualname = 'last' order by call_id",
+            "x=[1, 2] [1, 2]
+             x='end' 'end'",
+        );
+        recording.check("select status, capture from runs", "interrupted calls");
+    }
+}
+
+#[test]
+fn json_gives_the_parts() {
+    for python in Python::all() {
+        let source = "
+def f(a, *, k): return {'x': [a, None, True]}
+f('it', k=(1, 2.5))
+";
+        let recording = record(&python, source, &[]);
+        recording.check(
+            "select value_json(arguments) ->> '$.a', value_json(arguments) -> '$.k', value_json(result) -> '$.x'
+             from calls where qualname = 'f'",
+            "it [1,2.5] [\"it\",null,true]",
+        );
+    }
+}

@@ -1,0 +1,84 @@
+"""The independent witness of values: what `repr` says of arguments, results and exceptions.
+
+    python oracle.py OUT SCOPE SCRIPT [ARGS…]
+
+A line of OUT for each event of a code object whose file begins with SCOPE: kind, qualified name, and the values
+as text, or `?` where a value is not built of builtin types alone or goes beyond the recorder's limits.
+"""
+import atexit
+import collections
+import sys
+
+M, E = sys.monitoring, sys.monitoring.events
+STRING, ITEMS, DEPTH, DIGITS = 200, 50, 3, 300
+out, scope, script = sys.argv[1:4]
+log = []
+
+
+def is_plain(value, depth=0, around=()):
+    kind = type(value)
+    if kind is int:
+        return abs(value) < 10**DIGITS
+    if kind in (bool, float, complex, type(None), type(...), type(NotImplemented), range, slice):
+        return True
+    if kind in (str, bytes, bytearray):
+        return len(value) <= STRING
+    if any(value is outer for outer in around):
+        return True
+    if depth >= DEPTH:
+        return False
+    inside = (*around, value)
+    if kind in (list, tuple, set, frozenset, collections.deque):
+        return len(value) <= ITEMS and all(is_plain(item, depth + 1, inside) for item in value)
+    if kind in (dict, collections.OrderedDict, collections.Counter, collections.defaultdict):
+        return len(value) <= ITEMS and all(
+            is_plain(key, depth + 1, inside) and is_plain(item, depth + 1, inside) for key, item in value.items()
+        )
+    return False
+
+
+def text(value):
+    if isinstance(value, BaseException) and type(value).__module__ == "builtins":
+        return repr(value) if all(is_plain(arg, 1) for arg in value.args) else "?"
+    return repr(value) if is_plain(value) else "?"
+
+
+def start(code, offset):
+    if not code.co_filename.startswith(scope):
+        return
+    frame = sys._getframe(1)
+    count = code.co_argcount + code.co_kwonlyargcount + bool(code.co_flags & 4) + bool(code.co_flags & 8)
+    values = frame.f_locals
+    texts = [(name, text(values[name])) for name in code.co_varnames[:count] if name in values]
+    whole = "?" if any(one == "?" for _, one in texts) else ", ".join(f"{name}={one}" for name, one in texts)
+    log.append(("PY_START", code.co_qualname, whole))
+
+
+def logger(kind):
+    def event(code, offset, value):
+        if code.co_filename.startswith(scope):
+            log.append((kind, code.co_qualname, text(value)))
+    return event
+
+
+def write():
+    M.set_events(M.PROFILER_ID, 0)
+    with open(out, "w", encoding="utf-8", errors="backslashreplace") as file:
+        for row in log:
+            print(*row, sep="\t", file=file)
+
+
+with open(script, encoding="utf-8") as file:
+    code = compile(file.read(), script, "exec")
+main = type(sys)("__main__")
+main.__file__ = script
+keep, sys.modules["__main__"] = sys.modules["__main__"], main
+sys.argv = sys.argv[3:]
+sys.path[0] = script.rpartition("/")[0]
+atexit.register(write)
+M.use_tool_id(M.PROFILER_ID, "oracle")
+M.register_callback(M.PROFILER_ID, E.PY_START, start)
+for kind in ("PY_RETURN", "PY_YIELD"):
+    M.register_callback(M.PROFILER_ID, getattr(E, kind), logger(kind))
+M.set_events(M.PROFILER_ID, E.PY_START | E.PY_RETURN | E.PY_YIELD)
+exec(code, main.__dict__)
