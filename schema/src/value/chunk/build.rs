@@ -346,7 +346,8 @@ impl Builder {
         if let Some(what) = self.wrong {
             return Err(invalid(what));
         }
-        let bytes = self.texts.bytes.len().max(self.forms.bytes.len());
+        let values = values.max(self.forms.bytes.len());
+        let bytes = self.texts.bytes.len();
         if self.records.len() > RECORDS_MAX || values > VALUES_MAX || bytes > COLUMN_BYTES_MAX {
             return Err(invalid("more than a chunk may hold"));
         }

@@ -348,7 +348,8 @@ impl<'a> Decoder<'a> {
         let lengths = columns.ints::<u32>(Column::FormLengths)?;
         let bytes = columns.raw(Column::Forms)?;
         let bad = |what: &str| columns.invalid(Column::Forms, what);
-        if self.records.len() > RECORDS_MAX {
+        // Each byte of a form takes some ten when it is parsed.
+        if self.records.len() > RECORDS_MAX || bytes.len() > VALUES_MAX {
             return Err(columns.invalid(Column::Records, "more than there may be"));
         }
         let mut counts = vec![0usize; lengths.len()];

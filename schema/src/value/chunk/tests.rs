@@ -145,6 +145,71 @@ proptest! {
         if cut { bytes.truncate(at) } else { bytes[at] ^= 1 << bit }
         prop_assert!(Values::open(&bytes).is_err());
     }
+
+    /// The hashes find nearly everything; here they are right and the contents wrong.
+    #[test]
+    fn anything_in_the_columns_is_read_or_refused(
+        pushes in pushes(),
+        damage in prop::collection::vec((0..COLUMNS, any::<prop::sample::Index>(), any::<u8>()), 1..4),
+    ) {
+        let bytes = sealed(&pushes);
+        let (_, mut header, mut offset): (_, Header, usize) =
+            crate::chunk::read_header(&bytes).unwrap();
+        let mut columns = Vec::new();
+        for column in &header.columns {
+            let raw = column.read(&bytes, "", offset, COLUMN_BYTES_MAX).unwrap();
+            columns.push((raw, column.count as usize));
+            offset += column.packed as usize;
+        }
+        for (column, at, byte) in damage {
+            let raw = &mut columns[column].0;
+            if !raw.is_empty() {
+                let at = at.index(raw.len());
+                raw[at] = byte;
+            }
+        }
+        let mut sealer = crate::chunk::Sealer::new(LEVEL).unwrap();
+        sealer.begin();
+        let put = |(raw, count): &(Vec<u8>, usize)| sealer.put(raw, *count).unwrap();
+        header.columns = columns.iter().map(put).collect();
+        let bytes = sealer.finish(crate::chunk::VALUES_MAGIC, &header).unwrap();
+        if let Ok(values) = Values::open(&bytes) {
+            for value in values.groups().flat_map(|group| group.values.iter()) {
+                if let Value::Object(id) | Value::Shallow(id) = value {
+                    drop(values.object(*id, u64::MAX));
+                }
+            }
+        }
+    }
+}
+
+/// A form is parsed before it is known whether a record uses it, and takes ten times its bytes.
+#[test]
+fn forms_are_bounded() {
+    let mut form = vec![Tag::Int as u8; COLUMN_BYTES_MAX];
+    form[0] = 0;
+    let mut sealer = crate::chunk::Sealer::new(LEVEL).unwrap();
+    sealer.begin();
+    let mut columns = Vec::new();
+    for column in 0..COLUMNS {
+        columns.push(if column == Column::FormLengths as usize {
+            sealer.put_ints(&[form.len() as u32]).unwrap()
+        } else if column == Column::Forms as usize {
+            sealer.put(&form, 1).unwrap()
+        } else if column == Column::Definitions as usize {
+            sealer.put(&[0, 0], 1).unwrap()
+        } else if column == Column::Texts as usize {
+            sealer.put(&[], 1).unwrap()
+        } else if column == Column::IntModes as usize {
+            sealer.put(&form[1..].iter().map(|_| 0).collect::<Vec<u8>>(), 1).unwrap()
+        } else {
+            sealer.put_ints::<u32>(&[]).unwrap()
+        });
+    }
+    let header = Header { groups: 0, first_ordinal: 0, last_ordinal: 0, columns };
+    let bytes = sealer.finish(crate::chunk::VALUES_MAGIC, &header).unwrap();
+    let error = Values::open(&bytes).unwrap_err().to_string();
+    assert!(error.contains("more than there may be"), "{error}");
 }
 
 #[test]
