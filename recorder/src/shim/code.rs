@@ -97,26 +97,22 @@ impl Codes {
 /// Reads what a recording says of a code object.
 pub(super) fn describe(code: Obj<'_>) -> CodeDefinition {
     let flags = code.code_int(c"co_flags");
-    let variables = code.code_names(c"co_varnames");
+    let variables = code.code_variables();
     const VARARGS: u32 = 0x4;
     const VARKEYWORDS: u32 = 0x8;
     let arguments = code.code_int(c"co_argcount")
         + code.code_int(c"co_kwonlyargcount")
         + (flags & VARARGS != 0) as u32
         + (flags & VARKEYWORDS != 0) as u32;
-    let mut variable_names = variables.clone();
-    for name in code.code_names(c"co_cellvars").into_iter().chain(code.code_names(c"co_freevars")) {
-        if !variable_names.contains(&name) {
-            variable_names.push(name);
-        }
-    }
+    let variable_names: Vec<String> = variables.into_iter().map(|(name, _)| name).collect();
     CodeDefinition {
         path: code.code_text(c"co_filename"),
         qualname: code.code_text(c"co_qualname"),
         name: code.code_text(c"co_name"),
         first_line: code.code_int(c"co_firstlineno"),
         flags,
-        argument_names: variables.into_iter().take(arguments as usize).collect(),
+        // Arguments come first among them.
+        argument_names: variable_names.iter().take(arguments as usize).cloned().collect(),
         variable_names,
         line_table: code.code_bytes(c"co_linetable"),
         bytecode: code.code_bytes(c"co_code"),

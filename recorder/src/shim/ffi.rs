@@ -52,6 +52,8 @@ const EXCEPTION_ARGS: usize = 24;
 const EXCEPTION_TRACEBACK: usize = 40;
 const TRACEBACK_NEXT: usize = 16;
 const FRAME_OBJECT_FRAME: usize = 24;
+const CODE_VARIABLES: usize = 96;
+const CODE_VARIABLE_KINDS: usize = 104;
 const HEAPTYPE: u64 = 1 << 9;
 
 /// Bit of a str's state that says it is ASCII; [`verify_layout`] finds it.
@@ -60,6 +62,13 @@ static ASCII_BIT: AtomicU32 = AtomicU32::new(0);
 /// Where that bit has been. The bits around it are padding in some versions, so it cannot be found
 /// by comparing two strings.
 const ASCII_BITS: [u32; 2] = [1 << 6, 1 << 20];
+
+/// What a variable of a code object is; several may hold.
+pub(super) mod variable {
+    pub(in crate::shim) const LOCAL: u8 = 0x20;
+    pub(in crate::shim) const CELL: u8 = 0x40;
+    pub(in crate::shim) const FREE: u8 = 0x80;
+}
 
 /// A borrowed object, alive as long as the callback that got it.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -489,12 +498,44 @@ impl<'a> Obj<'a> {
         Some(version.op(*self.code_bytes(c"co_code").get(2 * unit)?))
     }
 
-    pub(super) fn code_names(self, name: &CStr) -> Vec<String> {
+    fn code_names(self, name: &CStr) -> Vec<String> {
         let read = |o: Obj<'_>| {
             let items = o.tuple_items().unwrap_or_default();
             items.into_iter().map(|i| i.whole_text().unwrap_or_default()).collect()
         };
         self.safe_attribute(name, read).unwrap_or_default()
+    }
+
+    /// For a code object: its variables as its frames have them, each with what it is: bits of
+    /// [`variable`]. Asked through its attributes, a code object would make tuples and keep them,
+    /// which `gc.get_objects()` would show.
+    pub(super) fn code_variables(self) -> Vec<(String, u8)> {
+        if [0x030C, 0x030D, 0x030E].into_iter().any(is_version)
+            && let Some(kinds) = self.field(CODE_VARIABLE_KINDS)
+            && let Some(names) = self.field(CODE_VARIABLES).and_then(Obj::tuple_items)
+        {
+            // SAFETY: a new reference to what the field holds; take_bytes gives it back.
+            let kinds = unsafe { take_bytes(Py_NewRef(kinds.0)) }.unwrap_or_default();
+            if kinds.len() == names.len() {
+                let names = names.into_iter().map(|name| name.whole_text().unwrap_or_default());
+                return names.zip(kinds).collect();
+            }
+        }
+        let groups = [
+            (c"co_varnames", variable::LOCAL),
+            (c"co_cellvars", variable::CELL),
+            (c"co_freevars", variable::FREE),
+        ];
+        let mut all: Vec<(String, u8)> = Vec::new();
+        for (names, kind) in groups {
+            for name in self.code_names(names) {
+                match all.iter_mut().find(|(known, _)| *known == name) {
+                    Some((_, kinds)) => *kinds |= kind,
+                    None => all.push((name, kind)),
+                }
+            }
+        }
+        all
     }
 
     /// For an exception: `args`.

@@ -4,7 +4,9 @@ use super::callables::Callables;
 use super::clock::{self, monotonic_ns};
 use super::code::{self, CodeRef, Codes, Watcher};
 use super::exceptions::{Exceptions, Fate};
-use super::ffi::{self, Frame, FrameFinder, Frames, HiddenTypes, Obj, RunningFrame, Stand};
+use super::ffi::{
+    self, Frame, FrameFinder, Frames, HiddenTypes, Obj, RunningFrame, Stand, variable,
+};
 use super::threads::{self, Threads};
 use super::values::{EVENT_VALUES_WORDS_MAX, Values};
 use crate::filter::{Judge, Verdict};
@@ -331,8 +333,10 @@ impl State {
                 self.look_for_loops(address, &definition.bytecode);
                 let found = self.codes.add(address, &definition);
                 if let Some(values) = &mut self.values {
-                    values
-                        .define_code(&definition.argument_names, &code.code_names(c"co_cellvars"));
+                    let is_cell = |variable: &(String, u8)| variable.1 & variable::CELL != 0;
+                    let cells = code.code_variables().into_iter().filter(is_cell);
+                    let cells: Vec<String> = cells.map(|(name, _)| name).collect();
+                    values.define_code(&definition.argument_names, &cells);
                 }
                 self.define(&Definition::Code(definition));
                 Some(found)
