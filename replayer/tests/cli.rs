@@ -75,15 +75,15 @@ fn dump_is_one_event_per_line() {
     prints(
         &["dump", "x.db", "--run", "1", "--format", "jsonl", "--time"],
         concat!(
-            r#"{"run_id":1,"seq":1,"process_id":1,"thread_id":1,"thread":"MainThread","time_ns":10,"kind":"PY_START","code_id":1,"path":"app.py","qualname":"<module>","line":1,"offset":0,"target_offset":null,"target_line":null,"callable":null,"exception":null}"#,
+            r#"{"run_id":1,"seq":1,"process_id":1,"thread_id":1,"thread":"MainThread","time_ns":10,"kind":"PY_START","code_id":1,"path":"app.py","qualname":"<module>","line":1,"offset":0,"target_offset":null,"target_line":null,"callable":null,"exception":null,"value":null}"#,
             "\n",
-            r#"{"run_id":1,"seq":2,"process_id":1,"thread_id":1,"thread":"MainThread","time_ns":10,"kind":"LINE","code_id":1,"path":"app.py","qualname":"<module>","line":2,"offset":null,"target_offset":null,"target_line":null,"callable":null,"exception":null}"#,
+            r#"{"run_id":1,"seq":2,"process_id":1,"thread_id":1,"thread":"MainThread","time_ns":10,"kind":"LINE","code_id":1,"path":"app.py","qualname":"<module>","line":2,"offset":null,"target_offset":null,"target_line":null,"callable":null,"exception":null,"value":null}"#,
             "\n",
-            r#"{"run_id":1,"seq":3,"process_id":1,"thread_id":1,"thread":"MainThread","time_ns":15,"kind":"CALL","code_id":1,"path":"app.py","qualname":"<module>","line":2,"offset":2,"target_offset":null,"target_line":null,"callable":"len","exception":null}"#,
+            r#"{"run_id":1,"seq":3,"process_id":1,"thread_id":1,"thread":"MainThread","time_ns":15,"kind":"CALL","code_id":1,"path":"app.py","qualname":"<module>","line":2,"offset":2,"target_offset":null,"target_line":null,"callable":"len","exception":null,"value":null}"#,
             "\n",
-            r#"{"run_id":1,"seq":4,"process_id":1,"thread_id":1,"thread":"MainThread","time_ns":15,"kind":"BRANCH","code_id":1,"path":"app.py","qualname":"<module>","line":null,"offset":4,"target_offset":6,"target_line":3,"callable":null,"exception":null}"#,
+            r#"{"run_id":1,"seq":4,"process_id":1,"thread_id":1,"thread":"MainThread","time_ns":15,"kind":"BRANCH","code_id":1,"path":"app.py","qualname":"<module>","line":null,"offset":4,"target_offset":6,"target_line":3,"callable":null,"exception":null,"value":null}"#,
             "\n",
-            r#"{"run_id":1,"seq":5,"process_id":1,"thread_id":2,"thread":"Thread-1 (w\u001b)","time_ns":15,"kind":"RAISE","code_id":1,"path":"app.py","qualname":"<module>","line":3,"offset":6,"target_offset":null,"target_line":null,"callable":null,"exception":"KeyError"}"#,
+            r#"{"run_id":1,"seq":5,"process_id":1,"thread_id":2,"thread":"Thread-1 (w\u001b)","time_ns":15,"kind":"RAISE","code_id":1,"path":"app.py","qualname":"<module>","line":3,"offset":6,"target_offset":null,"target_line":null,"callable":null,"exception":"KeyError","value":null}"#,
             "\n",
         ),
     );

@@ -26,7 +26,7 @@ programs! {
     generator_expressions generator_throw generators globals_and_del imports lambdas lines
     long_file loops match_statement metaclasses operators recursion_deep signals silent_loop
     standard_library stop_iteration system_exit thread_pool threads type_parameters uncaught
-    unicode_names unpacking with_statement yield_from
+    unicode_names unpacking values with_statement yield_from
 }
 
 #[test]

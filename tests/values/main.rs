@@ -1,5 +1,6 @@
 //! What variables held: compared with what Python itself says of them, and never asked for.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
+mod behaviour;
 mod claims;
 mod truth;

@@ -506,7 +506,8 @@ impl<'a> Parser<'a> {
 
     /// Whether `… 9 more` is here.
     fn at_more(&self) -> bool {
-        self.rest().starts_with("… ")
+        let number = self.rest().strip_prefix("… ");
+        number.is_some_and(|number| number.starts_with(|c: char| c.is_ascii_digit()))
     }
 
     fn more(&mut self) -> Option<u64> {

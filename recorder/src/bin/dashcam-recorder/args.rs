@@ -204,6 +204,7 @@ const VALUED: &[&str] = &[
     "--max-depth",
     "--max-objects",
     "--max-digits",
+    "--max-looks",
     "--redact",
     "--python",
     "--ring-size",
