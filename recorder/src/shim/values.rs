@@ -400,7 +400,10 @@ impl<'a> Look<'_, 'a> {
     fn is_left_out(&mut self, object: Obj<'a>, depth: u32) -> bool {
         let class = self.values.classes.find(object.class());
         let is_too_deep = match self.values.classes.known(class).layout.sort {
-            sort if is_always_looked_at(sort) => return false,
+            // But there may be many in a container.
+            sort if is_always_looked_at(sort) => {
+                return depth > 0 && self.due.len() >= 2 * self.values.limits.objects as usize;
+            }
             Sort::Opaque => return true,
             Sort::Instance => depth > 0,
             Sort::Exception => depth > 2,

@@ -67,7 +67,7 @@ pub const LOOKS_OF_ALL: u32 = 20;
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { string: 200, items: 50, depth: 3, objects: 50, digits: 300, looks: 500 }
+        Limits { string: 200, items: 50, depth: 3, objects: 16, digits: 300, looks: 500 }
     }
 }
 

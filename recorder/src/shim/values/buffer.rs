@@ -13,6 +13,8 @@ pub(super) struct Buffer {
     len: usize,
     /// Where parts that have begun keep their length; parts do not nest.
     part: usize,
+    /// Where texts are encoded; as large as the longest so far.
+    text: Vec<u8>,
 }
 
 impl Default for Buffer {
@@ -20,7 +22,12 @@ impl Default for Buffer {
         let words = vec![0; GROUP_WORDS_MAX].into_boxed_slice();
         // Invariant: as long as it was made.
         #[allow(clippy::unwrap_used)]
-        Buffer { words: words.try_into().unwrap(), len: 0, part: 0 }
+        Buffer {
+            words: words.try_into().unwrap(),
+            len: 0,
+            part: 0,
+            text: Vec::with_capacity(1 << 10),
+        }
     }
 }
 
@@ -140,30 +147,19 @@ impl Buffer {
     }
 
     fn put_encoded(&mut self, codes: impl Iterator<Item = u32>, length: u64) {
-        let head = self.len;
-        (0..3).for_each(|_| self.put(0));
-        let (mut bytes, mut word) = (0, 0u32);
+        let mut text = std::mem::take(&mut self.text);
+        text.clear();
         for code in codes {
-            if self.len > GROUP_WORDS_MAX - 64 {
-                break;
-            }
-            let mut text = [0; 4];
-            let count = encode(code, &mut text);
-            for byte in &text[..count] {
-                word |= u32::from(*byte) << (8 * (bytes % 4));
-                bytes += 1;
-                if bytes % 4 == 0 {
-                    self.put(word);
-                    word = 0;
-                }
+            let mut bytes = [0; 4];
+            match encode(code, &mut bytes) {
+                1 => text.push(bytes[0]),
+                2 => text.extend_from_slice(&bytes[..2]),
+                3 => text.extend_from_slice(&bytes[..3]),
+                _ => text.extend_from_slice(&bytes),
             }
         }
-        if bytes % 4 != 0 {
-            self.put(word);
-        }
-        self.set(head, words::word(words::TEXT, bytes));
-        self.set(head + 1, length as u32);
-        self.set(head + 2, (length >> 32) as u32);
+        self.put_long_text(&text, length);
+        self.text = text;
     }
 
     /// A part that is an int, of which at most some `max` decimal digits are kept.
@@ -204,6 +200,7 @@ impl Buffer {
 }
 
 /// UTF-8, lone surrogates encoded as if they were characters.
+#[inline(always)]
 fn encode(code: u32, text: &mut [u8; 4]) -> usize {
     let tail = |shift: u32| (code >> shift & 0x3f) as u8 | 0x80;
     match code {
