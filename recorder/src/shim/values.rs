@@ -399,7 +399,8 @@ impl<'a> Look<'_, 'a> {
     #[inline]
     fn is_left_out(&mut self, object: Obj<'a>, depth: u32) -> bool {
         let class = self.values.classes.find(object.class());
-        let is_too_deep = match self.values.classes.known(class).layout.sort {
+        let sort = self.values.classes.known(class).layout.sort;
+        let is_too_deep = match sort {
             // But there may be many in a container.
             sort if is_always_looked_at(sort) => {
                 return depth > 0 && self.due.len() >= 2 * self.values.limits.objects as usize;
@@ -411,6 +412,9 @@ impl<'a> Look<'_, 'a> {
         };
         if is_too_deep || self.due.len() >= self.values.limits.objects as usize {
             return true;
+        }
+        if is_small_tuple(sort, object) {
+            return false;
         }
         if self.left == 0 {
             self.values.skipped += 1;
@@ -466,7 +470,7 @@ impl<'a> Look<'_, 'a> {
             self.values.buffer.truncate(begin);
             return;
         }
-        let is_bounded = !is_always_looked_at(layout.sort);
+        let is_bounded = !is_always_looked_at(layout.sort) && !is_small_tuple(layout.sort, object);
         self.values.told[place] = Told { address, class, print, is_bounded };
     }
 
@@ -642,6 +646,11 @@ const fn is_always_looked_at(sort: Sort) -> bool {
             | Sort::Module
             | Sort::Generator
     )
+}
+
+/// Functions that return more than one value return these, and they hold little.
+fn is_small_tuple(sort: Sort, object: Obj<'_>) -> bool {
+    sort == Sort::Tuple && object.size() <= 4
 }
 
 #[derive(Clone, Copy)]

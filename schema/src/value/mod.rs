@@ -63,7 +63,7 @@ pub struct Limits {
 }
 
 /// How many times [`Limits::looks`] there are for all functions together.
-pub const LOOKS_OF_ALL: u32 = 20;
+pub const LOOKS_OF_ALL: u32 = 200;
 
 impl Default for Limits {
     fn default() -> Limits {
