@@ -1,6 +1,6 @@
 //! Single claims about values.
 
-use dashcam_tests::{Python, Recording, program, text};
+use dashcam_tests::{Python, Recording, program, run, text};
 
 fn calls(script: &str) -> [&str; 3] {
     ["--capture", "calls", script]
@@ -188,6 +188,55 @@ f('it', k=(1, 2.5))
             "select value_json(arguments) ->> '$.a', value_json(arguments) -> '$.k', value_json(result) -> '$.x'
              from calls where qualname = 'f'",
             "it [1,2.5] [\"it\",null,true]",
+        );
+    }
+}
+
+#[test]
+fn a_damaged_chunk_of_values_costs_its_values_alone() {
+    let python = Python::any();
+    let source = "
+def f(x): return x
+f(1)
+";
+    let recording = record(&python, source, &[]);
+    let damage = format!(
+        "__import__('sqlite3').connect({:?}, isolation_level=None).execute(\"update value_chunks set data = substr(data, 1, length(data) - 9) || zeroblob(9)\").rowcount",
+        recording.db.to_string_lossy()
+    );
+    assert_eq!(python.eval(&damage), "1");
+    let mut query = python.dashcam();
+    let sql = "select qualname, arguments, result from calls where qualname = 'f'";
+    let output = run(query.arg("query").arg(&recording.db).args([sql, "--format", "csv"]));
+    assert_eq!(text(&output.stdout), "qualname,arguments,result\nf,,\n");
+    assert!(text(&output.stderr).contains("chunk of values 1"), "{}", text(&output.stderr));
+    let output = run(python.dashcam().arg("check").arg(&recording.db));
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stdout).contains("chunk of values 1"), "{}", text(&output.stdout));
+}
+
+#[test]
+fn the_same_from_within() {
+    let source = "
+import dashcam
+def f(x): return [x]
+with dashcam.record('within.db', capture='calls', max_string=3, redact='y'):
+    f('abcdef')
+    f(x={'y': 1})
+";
+    for python in Python::all() {
+        let folder = tempfile::tempdir().unwrap();
+        let output = run(python.bare().args(["-c", source]).current_dir(folder.path()));
+        assert!(output.status.success(), "{python}: {}", text(&output.stderr));
+        let sql = "select arguments, result from calls where qualname = 'f' order by call_id";
+        let mut query = python.dashcam();
+        let db = folder.path().join("within.db");
+        let output = run(query.arg("query").arg(db).args([sql, "--format", "csv"]));
+        assert_eq!(
+            text(&output.stdout),
+            "arguments,result\nx='abc'… (6 characters),['abc'… (6 characters)]\n\
+             x={'y': <redacted>},[{'y': <redacted>}]\n",
+            "{python}"
         );
     }
 }

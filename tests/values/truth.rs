@@ -5,7 +5,7 @@
 use dashcam_tests::{Python, Recording, plain, program, run, tests_path, text};
 
 macro_rules! programs {
-    ($($name:ident)*) => { $(#[test] fn $name() { compare(stringify!($name)); })* };
+    ($($name:ident)*) => { $(#[test] fn $name() { own_code(stringify!($name)); })* };
 }
 
 programs! {
@@ -16,39 +16,60 @@ programs! {
     with_statement yield_from
 }
 
-fn compare(name: &str) {
-    let script = program(&format!("{name}.py"));
+/// Kind, qualified name and values of each event.
+type Rows = Vec<Vec<String>>;
+
+/// The standard library's own calls, without those of imports and of the interpreter's end.
+#[test]
+fn libraries() {
+    let script = program("values/libraries.py");
+    let own = |rows: Rows| -> Rows {
+        let first = rows.iter().position(|row| row[1] == "asdict").unwrap();
+        let last = rows.iter().rposition(|row| row[1] == "generate_tokens").unwrap();
+        rows[first..=last].to_vec()
+    };
     for python in Python::all() {
-        let scope = script.to_string_lossy();
-        let expected = oracle(&python, &scope);
-        let recording = Recording::new(&python, ["--capture", "calls", &scope]);
-        let rows = recording.rows(&format!(
-            "select events.kind, qualname, coalesce(value, '') from events join code_objects using (code_id)
-             where events.kind in ('PY_START', 'PY_RETURN', 'PY_YIELD') and path like '{scope}%'
-             order by seq"
-        ));
-        let found: Vec<Vec<String>> =
-            rows.iter().map(|row| row.iter().map(plain).collect()).collect();
-        assert_eq!(expected.len(), found.len(), "{python}, {name}: {}", recording.said());
-        let mut compared = 0;
-        for (expected, found) in expected.iter().zip(&found) {
-            assert_eq!(expected[..2], found[..2], "{python}, {name}");
-            if expected[2] != "?" {
-                assert_eq!(expected[2], found[2], "{python}, {name}: {} {}", found[0], found[1]);
-                compared += 1;
-            }
-        }
-        println!("{python}, {name}: {compared} of {} values compared", found.len());
-        assert!(compared > 0, "{python}, {name}: nothing to compare");
+        let library = python.eval("os.path.dirname(os.__file__)");
+        compare(&python, &script.to_string_lossy(), &library, own);
     }
 }
 
-/// Kind, qualified name and values of each event.
-fn oracle(python: &Python, scope: &str) -> Vec<Vec<String>> {
+fn own_code(name: &str) {
+    let script = program(&format!("{name}.py"));
+    for python in Python::all() {
+        let script = script.to_string_lossy();
+        compare(&python, &script, &script, |rows| rows);
+    }
+}
+
+/// Compares what code does whose path begins with `scope`, as far as `part` leaves it.
+fn compare(python: &Python, script: &str, scope: &str, part: impl Fn(Rows) -> Rows) {
+    let expected = part(oracle(python, script, scope));
+    let recording = Recording::new(python, ["--capture", "calls", script]);
+    let rows = recording.rows(&format!(
+        "select events.kind, qualname, coalesce(value, '') from events join code_objects using (code_id)
+         where events.kind in ('PY_START', 'PY_RETURN', 'PY_YIELD') and path like '{scope}%'
+         order by seq"
+    ));
+    let found = part(rows.iter().map(|row| row.iter().map(plain).collect()).collect());
+    assert_eq!(expected.len(), found.len(), "{python}, {script}: {}", recording.said());
+    let mut compared = 0;
+    for (expected, found) in expected.iter().zip(&found) {
+        assert_eq!(expected[..2], found[..2], "{python}, {script}");
+        if expected[2] != "?" {
+            assert_eq!(expected[2], found[2], "{python}, {script}: {} {}", found[0], found[1]);
+            compared += 1;
+        }
+    }
+    println!("{python}, {script}: {compared} of {} values compared", found.len());
+    assert!(compared > 0, "{python}, {script}: nothing to compare");
+}
+
+fn oracle(python: &Python, script: &str, scope: &str) -> Rows {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");
     let oracle = tests_path("values/oracle.py");
-    let output = run(python.bare().arg(oracle).arg(&log).arg(scope).arg(scope));
+    let output = run(python.bare().arg(oracle).arg(&log).arg(scope).arg(script));
     let Ok(log) = std::fs::read_to_string(&log) else {
         panic!("{python}: the oracle failed: {}", text(&output.stderr));
     };
