@@ -7,10 +7,13 @@ use super::{
 use crate::chunk::{ColumnHeader, Sealer, VALUES_MAGIC, bounded};
 use crate::error::FormatError;
 use crate::value::{
-    Class, ClassNumber, GroupKind, Object, ObjectId, Shape, ShapeNumber, TextNumber, Value,
+    Class, ClassNumber, GroupKind, Object, ObjectId, Part, Shape, ShapeNumber, TextNumber, Value,
 };
 use rustc_hash::FxHashMap;
 use xxhash_rust::xxh3::xxh3_64;
+
+/// Places of a [`Recent`], as a power of two: few enough to stay in a cache.
+const RECENT_BITS: u32 = 10;
 
 /// Gathers the values of a chunk.
 ///
@@ -25,6 +28,8 @@ pub struct Builder {
     shapes: Vec<Shape>,
     shape_numbers: FxHashMap<Shape, ShapeNumber>,
     forms: Interner,
+    /// Forms of groups with few values, by [`group_key`].
+    group_forms: Recent,
     /// By form.
     tables: Vec<Table>,
     records: Vec<u32>,
@@ -33,8 +38,11 @@ pub struct Builder {
     last_ordinal: u64,
     ids: Vec<ObjectId>,
     indexes: FxHashMap<ObjectId, u32>,
+    recent_indexes: Recent,
     /// By index: what each object held when it was last told of.
     told: Vec<Option<Told>>,
+    /// The values of all those.
+    told_values: Vec<Value>,
     numbering: Numbering,
     /// Values in records so far.
     values: usize,
@@ -43,6 +51,8 @@ pub struct Builder {
     bytes: usize,
     form: Vec<u8>,
     slots: Vec<u64>,
+    /// What an object holds now and did not before: see [`Changes`].
+    changed: Vec<(usize, Value)>,
     sealer: Option<(i32, Sealer)>,
 }
 
@@ -62,10 +72,53 @@ struct Table {
     rows: Vec<u64>,
 }
 
+/// What an object held.
+#[derive(Clone, Copy)]
 struct Told {
-    object: Object,
+    class: ClassNumber,
+    text: Option<(TextNumber, u64)>,
+    /// Number of items kept, and the real one.
+    items: Option<(usize, u64)>,
+    shape: Option<ShapeNumber>,
+    /// Where in `told_values` its items are, followed by its attributes; there is room for `room`.
+    values: usize,
+    count: usize,
+    room: usize,
     /// Times it was told of by what changed, since it was told of in full.
     changes: u8,
+}
+
+/// What was looked up last, by a key: each key has one place, so that finding it takes no search.
+/// Others have the same place, so what is not here may still be known.
+struct Recent {
+    places: Box<[(u64, Option<u32>)]>,
+}
+
+impl Default for Recent {
+    fn default() -> Recent {
+        Recent { places: vec![(0, None); 1 << RECENT_BITS].into() }
+    }
+}
+
+impl Recent {
+    fn place(&mut self, key: u64) -> &mut (u64, Option<u32>) {
+        // The fraction of the golden ratio: spreads what differs in a few bits.
+        let hash = key.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        &mut self.places[(hash >> (64 - RECENT_BITS)) as usize]
+    }
+
+    fn get(&mut self, key: u64) -> Option<u32> {
+        let (owner, value) = *self.place(key);
+        value.filter(|_| owner == key)
+    }
+
+    fn set(&mut self, key: u64, value: u32) {
+        *self.place(key) = (key, Some(value));
+    }
+
+    fn clear(&mut self) {
+        self.places.fill((0, None));
+    }
 }
 
 /// Numbers byte strings by content.
@@ -150,38 +203,108 @@ impl Builder {
             None => return self.refuse("ordinals that do not ascend"),
         }
         self.last_ordinal = ordinal;
-        self.begin(kind as u8);
-        self.values(values);
-        self.push();
+        self.slots.clear();
+        self.put_slots(values);
+        let number = group_key(kind, values)
+            .and_then(|key| self.group_forms.get(key))
+            .unwrap_or_else(|| self.group_form(kind, values));
+        self.push_record(number);
+    }
+
+    /// The form of a group whose slots were put.
+    #[cold]
+    fn group_form(&mut self, kind: GroupKind, values: &[Value]) -> u32 {
+        self.form.clear();
+        self.form.push(kind as u8);
+        self.put_tags(values);
+        let number = self.put_form();
+        if let Some(key) = group_key(kind, values) {
+            self.group_forms.set(key, number);
+        }
+        number
     }
 
     /// Appends what an object holds from the event of the last group on.
-    pub fn object(&mut self, object: Object) {
+    pub fn object(&mut self, object: &Object<&[Value]>) {
         if self.ordinals.is_empty() {
             return self.refuse("an object before all groups");
         }
         let names = |shape: u32| self.shapes.get(shape as usize).map(|shape| shape.names.len());
         let fits = object.class < self.classes.len() as u32
-            && object.attributes.as_ref().is_none_or(|(s, v)| names(*s) == Some(v.len()));
+            && object.attributes.is_none_or(|(s, v)| names(s) == Some(v.len()));
         if !fits {
             return self.refuse("an object that does not fit its class or shape");
         }
         let index = self.index(object.id);
-        let before = self.told[index as usize].take();
-        let changes = before.as_ref().filter(|told| told.changes < CHANGES_MAX);
-        let changes = changes.and_then(|told| Some((changes_of(&told.object, &object)?, told)));
-        let changes = if let Some((changes, told)) = changes {
-            let count = told.changes + 1;
-            self.changed(index, &object, &changes);
-            count
+        let before = self.told[index as usize];
+        let changes = before.filter(|told| told.changes < CHANGES_MAX);
+        let changes = changes.and_then(|told| Some((self.changes(&told, object)?, told.changes)));
+        let changes = if let Some((changes, count)) = changes {
+            self.changed(index, object, &changes);
+            count + 1
         } else {
-            self.full(index, &object);
+            self.full(index, object);
             0
         };
-        self.told[index as usize] = Some(Told { object, changes });
+        self.keep(index, object, changes);
     }
 
-    fn full(&mut self, index: u32, object: &Object) {
+    /// Keeps what an object holds, for when it is told of again.
+    fn keep(&mut self, index: u32, object: &Object<&[Value]>, changes: u8) {
+        let (items, attributes) = values(object);
+        let count = items.len() + attributes.len();
+        let before = self.told[index as usize].map(|told| (told.values, told.room));
+        let (values, room) = before.filter(|(_, room)| *room >= count).unwrap_or_else(|| {
+            // Room is left behind by an object that needs more: by doubling, less than it gets.
+            let room = before.map_or(count, |_| count.next_power_of_two());
+            let values = self.told_values.len();
+            self.told_values.resize(values + room, Value::Unbound);
+            (values, room)
+        });
+        let (to_items, to_attributes) =
+            self.told_values[values..values + count].split_at_mut(items.len());
+        to_items.copy_from_slice(items);
+        to_attributes.copy_from_slice(attributes);
+        self.told[index as usize] = Some(Told {
+            class: object.class,
+            text: object.text.as_ref().map(|text| (text.kept, text.length)),
+            items: object.items.as_ref().map(|items| (items.kept.len(), items.length)),
+            shape: object.attributes.map(|(shape, _)| shape),
+            values,
+            count,
+            room,
+            changes,
+        });
+    }
+
+    /// What an object holds and did not before; the values are put into `changed`. `None` if it is
+    /// not worth it, or more is different than values.
+    fn changes(&mut self, before: &Told, now: &Object<&[Value]>) -> Option<Changes> {
+        let text = now.text.as_ref().map(|text| (text.kept, text.length));
+        let shape = now.attributes.map(|(shape, _)| shape);
+        let is_alike = (before.class, before.text, before.shape) == (now.class, text, shape)
+            && before.items.is_some() == now.items.is_some();
+        if !is_alike {
+            return None;
+        }
+        let (old_kept, old_length) = before.items.unwrap_or_default();
+        let old = &self.told_values[before.values..before.values + before.count];
+        let (old_items, old_attributes) = old.split_at(old_kept);
+        let (items, attributes) = values(now);
+        let kept = items.len() as i64 - old_kept as i64;
+        let length = now.items.as_ref().map_or(0, |items| items.length);
+        let length = length.wrapping_sub(old_length).cast_signed();
+        let pairs = old_items.iter().zip(items).enumerate();
+        let pairs = pairs.chain((old_kept..).zip(old_attributes.iter().zip(attributes)));
+        let changed = pairs.filter(|(_, (old, new))| !is_same(old, new));
+        self.changed.clear();
+        self.changed.extend(changed.map(|(at, (_, new))| (at, *new)));
+        let told = self.changed.len() + usize::try_from(kept).unwrap_or(0);
+        let all = items.len() + attributes.len();
+        (told <= 1 + all / 2).then_some(Changes { kept, length })
+    }
+
+    fn full(&mut self, index: u32, object: &Object<&[Value]>) {
         let parts = [
             (object.text.is_some(), HAS_TEXT),
             (object.items.is_some(), HAS_ITEMS),
@@ -209,34 +332,33 @@ impl Builder {
         if let Some((shape, _)) = &object.attributes {
             put_varint((*shape).into(), &mut self.form);
         }
-        if let Some(items) = &object.items {
-            self.values(&items.kept);
-        }
-        if let Some((_, attributes)) = &object.attributes {
-            self.values(attributes);
-        }
+        let (items, attributes) = values(object);
+        self.put_values(items);
+        self.put_values(attributes);
         self.push();
     }
 
-    fn changed(&mut self, index: u32, object: &Object, changes: &Changes) {
+    fn changed(&mut self, index: u32, object: &Object<&[Value]>, changes: &Changes) {
+        let changed = std::mem::take(&mut self.changed);
         self.begin(CHANGED);
         put_varint(zigzag(changes.kept), &mut self.form);
         put_varint(zigzag(changes.length), &mut self.form);
-        put_varint(changes.values.len() as u64, &mut self.form);
+        put_varint(changed.len() as u64, &mut self.form);
         self.slots.push(index.into());
         let mut next = 0;
-        for (position, _) in &changes.values {
+        for (position, _) in &changed {
             self.slots.push((position - next) as u64);
             next = position + 1;
         }
-        for (_, value) in &changes.values {
-            self.values(std::slice::from_ref(value));
+        for (_, value) in &changed {
+            self.put_values(std::slice::from_ref(value));
         }
-        if let Some(items) = &object.items {
+        if let Some(Part { kept, .. }) = object.items {
             let more = usize::try_from(changes.kept).unwrap_or(0);
-            self.values(&items.kept[items.kept.len() - more..]);
+            self.put_values(&kept[kept.len() - more..]);
         }
         self.push();
+        self.changed = changed;
     }
 
     fn begin(&mut self, first: u8) {
@@ -245,10 +367,18 @@ impl Builder {
         self.slots.clear();
     }
 
-    fn values(&mut self, values: &[Value]) {
+    fn put_values(&mut self, values: &[Value]) {
+        self.put_tags(values);
+        self.put_slots(values);
+    }
+
+    fn put_tags(&mut self, values: &[Value]) {
+        self.form.extend(values.iter().map(|value| Tag::of(value) as u8));
+    }
+
+    fn put_slots(&mut self, values: &[Value]) {
         self.values += values.len();
         for value in values {
-            self.form.push(Tag::of(value) as u8);
             let slot = match *value {
                 Value::Int(int) => int.cast_unsigned(),
                 Value::Float(float) => float.to_bits(),
@@ -260,7 +390,14 @@ impl Builder {
         }
     }
 
+    /// Appends the record whose form and slots were put.
     fn push(&mut self) {
+        let number = self.put_form();
+        self.push_record(number);
+    }
+
+    /// The number of the form that was put; there is a table for it.
+    fn put_form(&mut self) -> u32 {
         let number = self.forms.number(&self.form);
         if number as usize == self.tables.len() {
             // Invariant: what was put into a form is one.
@@ -269,8 +406,12 @@ impl Builder {
             self.tables.push(Table { slots: slots.into(), rows: Vec::new() });
             self.bytes += self.form.len();
         }
-        self.tables[number as usize].rows.extend_from_slice(&self.slots);
-        self.records.push(number);
+        number
+    }
+
+    fn push_record(&mut self, form: u32) {
+        self.tables[form as usize].rows.extend_from_slice(&self.slots);
+        self.records.push(form);
         self.bytes += 2 + 3 * self.slots.len();
     }
 
@@ -292,11 +433,17 @@ impl Builder {
     }
 
     fn index(&mut self, id: ObjectId) -> u32 {
-        *self.indexes.entry(id).or_insert_with(|| {
+        self.recent_indexes.get(id).unwrap_or_else(|| self.find_index(id))
+    }
+
+    fn find_index(&mut self, id: ObjectId) -> u32 {
+        let index = *self.indexes.entry(id).or_insert_with(|| {
             self.ids.push(id);
             self.told.push(None);
             self.ids.len() as u32 - 1
-        })
+        });
+        self.recent_indexes.set(id, index);
+        index
     }
 
     fn refuse(&mut self, what: &'static str) {
@@ -414,6 +561,7 @@ impl Builder {
         self.shapes.clear();
         self.shape_numbers.clear();
         self.forms.clear();
+        self.group_forms.clear();
         self.tables.clear();
         self.records.clear();
         self.ordinals.clear();
@@ -421,7 +569,9 @@ impl Builder {
         self.last_ordinal = 0;
         self.ids.clear();
         self.indexes.clear();
+        self.recent_indexes.clear();
         self.told.clear();
+        self.told_values.clear();
         self.numbering = Numbering::default();
         self.values = 0;
         self.wrong = None;
@@ -475,45 +625,29 @@ impl Slots {
     }
 }
 
-/// What an object holds now and did not before.
+/// What an object holds now and did not before, besides the values in [`Builder::changed`]: those
+/// are at their positions, items first, then attributes, positions as they were before. Items beyond
+/// those there were before are not among them.
 struct Changes {
     kept: i64,
     length: i64,
-    /// Values at their positions: items first, then attributes, positions as they were before.
-    /// Items beyond those there were before are not among them.
-    values: Vec<(usize, Value)>,
 }
 
-/// `None` if it is not worth it, or more is different than values.
-fn changes_of(before: &Object, now: &Object) -> Option<Changes> {
-    let parts = |object: &Object| {
-        let shape = object.attributes.as_ref().map(|(shape, _)| *shape);
-        let text = object.text.as_ref().map(|text| (text.kept, text.length));
-        (object.class, text, object.items.is_some(), shape)
-    };
-    if parts(before) != parts(now) {
-        return None;
-    }
-    let items = |object: &Object| object.items.as_ref().map_or(0, |items| items.length);
-    let length = items(now).wrapping_sub(items(before)).cast_signed();
-    let (old_items, old_attributes) = values(before);
-    let (new_items, new_attributes) = values(now);
-    let kept = new_items.len() as i64 - old_items.len() as i64;
-    let pairs = old_items.iter().zip(new_items).enumerate();
-    let attributes = old_attributes.iter().zip(new_attributes);
-    let pairs = pairs.chain((old_items.len()..).zip(attributes));
-    let changed = pairs.filter(|(_, (old, new))| !is_same(old, new));
-    let changed: Vec<(usize, Value)> = changed.map(|(at, (_, new))| (at, *new)).collect();
-    let told = changed.len() + usize::try_from(kept).unwrap_or(0);
-    let all = new_items.len() + new_attributes.len();
-    (told <= 1 + all / 2).then_some(Changes { kept, length, values: changed })
-}
-
-fn values(object: &Object) -> (&[Value], &[Value]) {
+/// Items and attributes.
+fn values<'a>(object: &Object<&'a [Value]>) -> (&'a [Value], &'a [Value]) {
     (
-        object.items.as_ref().map_or(&[], |items| &items.kept),
-        object.attributes.as_ref().map_or(&[], |(_, values)| values),
+        object.items.as_ref().map_or(&[], |items| items.kept),
+        object.attributes.map_or(&[], |(_, values)| values),
     )
+}
+
+/// The form of a group in one number, if it has few values: like the form's bytes, with four bits
+/// for each tag.
+fn group_key(kind: GroupKind, values: &[Value]) -> Option<u64> {
+    // A highest bit tells how many there are; four kinds take two.
+    let head = 4 | kind as u64;
+    let put = |key, value| key << 4 | Tag::of(value) as u64;
+    (values.len() <= 15).then(|| values.iter().fold(head, put))
 }
 
 /// Whether two values are the same to the last bit: 0.0 is not -0.0, and NaN is NaN.

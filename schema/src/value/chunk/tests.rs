@@ -98,7 +98,7 @@ fn sealed(pushes: &[Push]) -> Vec<u8> {
                 ordinal += delta;
                 builder.group(ordinal, *kind, values);
             }
-            Push::Object(object) => builder.object(object.clone()),
+            Push::Object(object) => builder.object(&object.borrowed()),
         }
     }
     builder.seal(LEVEL).unwrap()
@@ -247,16 +247,16 @@ fn a_call_takes_few_bytes() {
             [Value::Object(id), Value::Object(other), Value::Int(random as i64 >> 61), Value::None];
         builder.group(2 * call, GroupKind::Arguments, &arguments);
         if call % 3 == 0 {
-            let attributes = vec![
+            let attributes = [
                 Value::Shallow(other),
                 Value::Int(id as i64),
                 Value::Int(1000),
                 Value::Int(call as i64),
             ];
-            builder.object(Object {
+            builder.object(&Object {
                 id,
                 class,
-                attributes: Some((shape, attributes)),
+                attributes: Some((shape, &attributes)),
                 ..Object::default()
             });
         }

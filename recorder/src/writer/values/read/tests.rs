@@ -50,16 +50,16 @@ impl Records for Lines {
     fn group(&mut self, ordinal: u64, kind: GroupKind, values: &[Value]) {
         self.lines.push(format!("{ordinal} {kind:?}: {}", self.all(values)));
     }
-    fn object(&mut self, object: Object) {
+    fn object(&mut self, object: &Object<&[Value]>) {
         let mut line = format!("#{} {}", object.id, self.classes[object.class as usize]);
-        if let Some(Part { kept, length }) = object.text {
-            line += &format!(" {:?}/{length}", self.texts[kept as usize]);
+        if let Some(Part { kept, length }) = &object.text {
+            line += &format!(" {:?}/{length}", self.texts[*kept as usize]);
         }
-        if let Some(Part { kept, length }) = object.items {
-            line += &format!(" [{}]/{length}", self.all(&kept));
+        if let Some(Part { kept, length }) = &object.items {
+            line += &format!(" [{}]/{length}", self.all(kept));
         }
         if let Some((shape, values)) = object.attributes {
-            line += &format!(" {}={}", self.shapes[shape as usize], self.all(&values));
+            line += &format!(" {}={}", self.shapes[shape as usize], self.all(values));
         }
         self.lines.push(line);
     }
