@@ -44,14 +44,14 @@ const RECENT_BITS: u32 = 11;
 pub(super) struct Identities {
     by_address: FxHashMap<u64, Known>,
     /// Some of those; each address has one place. Without object: 0.
-    recent: Box<[(u64, ObjectId)]>,
+    recent: Box<[(u64, ObjectId); 1 << RECENT_BITS]>,
     last_id: ObjectId,
     max: usize,
 }
 
 impl Default for Identities {
     fn default() -> Identities {
-        let recent = vec![(0, 0); 1 << RECENT_BITS].into();
+        let recent = Box::new([(0, 0); 1 << RECENT_BITS]);
         Identities { by_address: FxHashMap::default(), recent, last_id: 0, max: ADDRESSES_MAX }
     }
 }
@@ -70,11 +70,13 @@ impl Identities {
     }
 
     /// The object at this address, which is known or told of right now.
+    #[inline]
     pub(super) fn at(&mut self, address: u64) -> ObjectId {
         let (owner, id) = *self.place(address);
         if owner == address && id != 0 { id } else { self.find(address) }
     }
 
+    #[inline(never)]
     fn find(&mut self, address: u64) -> ObjectId {
         let last_id = &mut self.last_id;
         let known = self.by_address.entry(address).or_insert_with(|| {

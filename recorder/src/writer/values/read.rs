@@ -12,8 +12,8 @@ use super::Records;
 use super::identity::{Identities, Kind};
 use dashcam_schema::value::words::{
     ATTRIBUTES, BYTES, CLASS, CONSTANT, DIGITS, EPOCH, EXACT, FLOAT, GROUP, GROUP_WORDS_MAX,
-    INLINE_BYTES, INT, ITEMS, OBJECT, REFERENCE, SHALLOW, SHAPE, SMALL_INT, STR, TEXT, constant,
-    payload, tag,
+    INLINE_BYTES, INT, ITEMS, OBJECT, REFERENCE, SHALLOW, SHAPE, SMALL_INT, STR, TEXT, payload,
+    tag,
 };
 use dashcam_schema::value::{
     Class, ClassNumber, GroupKind, Object, Part, Shape, ShapeNumber, Sort, TextNumber, Value,
@@ -27,6 +27,9 @@ const ORDINAL_MAX: u64 = 1 << 62;
 /// Digits of 30 bits of the longest int that is written decimally, which takes time by their
 /// square. Python itself writes 4300 decimal digits at most.
 const DECIMAL_MAX: usize = 480;
+
+/// So many values are few.
+const FEW: u32 = 64;
 
 /// A record that cannot be right, and why.
 pub(super) type Bad = &'static str;
@@ -72,6 +75,18 @@ struct Short<'a> {
     words: &'a [u32],
     length: usize,
 }
+
+/// By payload, as in [`constant`](dashcam_schema::value::words::constant).
+const CONSTANTS: [Value; 8] = [
+    Value::Unbound,
+    Value::None,
+    Value::False,
+    Value::True,
+    Value::Ellipsis,
+    Value::NotImplemented,
+    Value::Redacted,
+    Value::Unread,
+];
 
 const SHORT_WORDS: usize = INLINE_BYTES.div_ceil(4);
 
@@ -226,8 +241,7 @@ impl Known {
         records: &mut impl Records,
     ) -> Range<usize> {
         let begin = to.len();
-        let mut cursor = Cursor { words, at: 0 };
-        while let Ok(raw) = cursor.value() {
+        for raw in Whole(words) {
             to.push(match raw {
                 Raw::Ready(value) => value,
                 Raw::Str(text) => Value::Str(self.texts.number(text, records)),
@@ -253,6 +267,7 @@ impl Reader {
     ) -> Result<Progress, (usize, Bad)> {
         let mut used = 0;
         while used < words.len() {
+            used += self.lone_groups(&words[used..], records);
             let is_epoch = tag(words[used]) == EPOCH;
             match self.record(&words[used..], records) {
                 Ok(taken) => used += taken,
@@ -277,6 +292,33 @@ impl Reader {
         self.known.texts.places.fill(None);
     }
 
+    /// Takes in groups that are followed by a group, so that nothing comes with them, which most
+    /// are; says how many words they were. Groups that are not beyond doubt are left to
+    /// [`Reader::record`], which says what is wrong.
+    fn lone_groups(&mut self, words: &[u32], records: &mut impl Records) -> usize {
+        let mut rest = words;
+        while let [head, low, count, after @ ..] = rest
+            && tag(*head) == GROUP
+            && let Some(kind) = GroupKind::ALL.get(payload(*head) as usize)
+            && let Some((values, next)) = few_values(after, *count)
+            && next.first().is_some_and(|next| tag(*next) == GROUP)
+        {
+            let ahead = low.wrapping_sub(self.ordinal as u32);
+            let ordinal = self.ordinal + u64::from(ahead);
+            if ahead > u32::MAX / 2 || ordinal >= ORDINAL_MAX {
+                break;
+            }
+            self.complete(records);
+            self.ordinal = ordinal;
+            self.forgotten += self.known.identities.forget();
+            self.resolved.clear();
+            self.known.append(values, &mut self.resolved, records);
+            records.group(ordinal, *kind, &self.resolved);
+            rest = next;
+        }
+        words.len() - rest.len()
+    }
+
     /// Takes in one record and says how many words it was.
     fn record(&mut self, words: &[u32], records: &mut impl Records) -> Read<usize> {
         let mut cursor = Cursor { words, at: 0 };
@@ -294,11 +336,7 @@ impl Reader {
                 }
                 let values = cursor.values(count)?;
                 self.advance(self.ordinal + u64::from(ahead))?;
-                if cursor.next_tag() == Some(GROUP) {
-                    self.group(kind, values, records);
-                } else {
-                    self.pending.group = Some((self.ordinal, kind, self.pending.keep(values)));
-                }
+                self.pending.group = Some((self.ordinal, kind, self.pending.keep(values)));
             }
             OBJECT => {
                 if self.pending.group.is_none() {
@@ -446,11 +484,23 @@ impl Reader {
     }
 
     /// Hands on the group that was read last: everything of it has come.
+    #[inline]
     pub(super) fn complete(&mut self, records: &mut impl Records) {
-        let Some((ordinal, kind, values)) = self.pending.group.take() else {
-            self.pending.clear();
-            return;
-        };
+        if let Some((ordinal, kind, values)) = self.pending.group.take() {
+            self.hand_on(ordinal, kind, values, records);
+        }
+        self.pending.clear();
+    }
+
+    /// Of the pending group.
+    #[inline(never)]
+    fn hand_on(
+        &mut self,
+        ordinal: u64,
+        kind: GroupKind,
+        values: Range<usize>,
+        records: &mut impl Records,
+    ) {
         self.forgotten += self.known.identities.forget();
         let Reader { pending, known, resolved, classes, shapes, .. } = self;
         for object in &pending.objects {
@@ -488,15 +538,6 @@ impl Reader {
             let attributes = attributes.map(|(shape, values)| (shape, &resolved[values]));
             records.object(&Object { id, class, text, items, attributes });
         }
-        self.pending.clear();
-    }
-
-    /// Hands on a group with which no objects come.
-    fn group(&mut self, kind: GroupKind, values: &[u32], records: &mut impl Records) {
-        self.forgotten += self.known.identities.forget();
-        self.resolved.clear();
-        self.known.append(values, &mut self.resolved, records);
-        records.group(self.ordinal, kind, &self.resolved);
     }
 }
 
@@ -520,10 +561,6 @@ impl<'a> Cursor<'a> {
     fn tagged(&mut self) -> Read<(u8, u32)> {
         let word = self.word()?;
         Ok((tag(word), payload(word)))
-    }
-
-    fn next_tag(&self) -> Option<u8> {
-        self.words.get(self.at).map(|word| tag(*word))
     }
 
     fn long(&mut self) -> Read<u64> {
@@ -553,43 +590,10 @@ impl<'a> Cursor<'a> {
     fn values(&mut self, count: usize) -> Read<&'a [u32]> {
         let begin = self.at;
         for _ in 0..count {
-            self.value()?;
+            let first = *self.words.get(self.at).ok_or(Stop::More)?;
+            self.at += value_words(first)?;
         }
-        Ok(&self.words[begin..self.at])
-    }
-
-    fn value(&mut self) -> Read<Raw<'a>> {
-        let (tag, payload) = self.tagged()?;
-        Ok(match tag {
-            CONSTANT => Raw::Ready(match payload {
-                constant::UNBOUND => Value::Unbound,
-                constant::NONE => Value::None,
-                constant::FALSE => Value::False,
-                constant::TRUE => Value::True,
-                constant::ELLIPSIS => Value::Ellipsis,
-                constant::NOT_IMPLEMENTED => Value::NotImplemented,
-                constant::REDACTED => Value::Redacted,
-                constant::UNREAD => Value::Unread,
-                _ => return Err("an unknown constant".into()),
-            }),
-            // The payload's highest bit is the sign.
-            SMALL_INT => Raw::Ready(Value::Int(i64::from((payload << 6).cast_signed() >> 6))),
-            INT => Raw::Ready(Value::Int(self.long()?.cast_signed())),
-            FLOAT => Raw::Ready(Value::Float(f64::from_bits(self.long()?))),
-            STR => Raw::Str(self.short(payload)?),
-            BYTES => Raw::Bytes(self.short(payload)?),
-            REFERENCE => Raw::Object(self.address(payload)?),
-            SHALLOW => Raw::Shallow(self.address(payload)?),
-            _ => return Err("a value of unknown form".into()),
-        })
-    }
-
-    fn short(&mut self, length: u32) -> Read<Short<'a>> {
-        let length = length as usize;
-        if length > INLINE_BYTES {
-            return Err("a long text that is no object".into());
-        }
-        Ok(Short { words: self.take(length.div_ceil(4))?, length })
+        self.words.get(begin..self.at).ok_or(Stop::More)
     }
 
     fn name(&mut self) -> Read<String> {
@@ -598,6 +602,71 @@ impl<'a> Cursor<'a> {
         // Names may have lone surrogates; they need not be told apart by those.
         Ok(String::from_utf8(bytes)
             .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+    }
+}
+
+/// How many words the value has that begins with this one.
+fn value_words(first: u32) -> Result<usize, Bad> {
+    let payload = payload(first) as usize;
+    match tag(first) {
+        CONSTANT if payload < CONSTANTS.len() => Ok(1),
+        CONSTANT => Err("an unknown constant"),
+        SMALL_INT => Ok(1),
+        INT | FLOAT => Ok(3),
+        STR | BYTES if payload <= INLINE_BYTES => Ok(1 + payload.div_ceil(4)),
+        STR | BYTES => Err("a long text that is no object"),
+        REFERENCE | SHALLOW => Ok(2),
+        _ => Err("a value of unknown form"),
+    }
+}
+
+/// Splits the words of so many values off, if they are few and all of them are as they should be.
+fn few_values(words: &[u32], count: u32) -> Option<(&[u32], &[u32])> {
+    if count > FEW {
+        return None;
+    }
+    let mut end = 0;
+    for _ in 0..count {
+        end += value_words(*words.get(end)?).ok()?;
+    }
+    words.split_at_checked(end)
+}
+
+/// The values of words that were found to be whole.
+struct Whole<'a>(&'a [u32]);
+
+impl<'a> Iterator for Whole<'a> {
+    type Item = Raw<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Raw<'a>> {
+        let (first, after) = self.0.split_first()?;
+        let payload = payload(*first);
+        let long = |low: &u32, high: &u32| u64::from(*low) | u64::from(*high) << 32;
+        let (raw, rest) = match (tag(*first), after) {
+            (CONSTANT, _) => (Raw::Ready(*CONSTANTS.get(payload as usize)?), after),
+            // The payload's highest bit is the sign.
+            (SMALL_INT, _) => {
+                (Raw::Ready(Value::Int(i64::from((payload << 6).cast_signed() >> 6))), after)
+            }
+            (INT, [low, high, rest @ ..]) => {
+                (Raw::Ready(Value::Int(long(low, high).cast_signed())), rest)
+            }
+            (FLOAT, [low, high, rest @ ..]) => {
+                (Raw::Ready(Value::Float(f64::from_bits(long(low, high)))), rest)
+            }
+            (REFERENCE, [low, rest @ ..]) => (Raw::Object(long(low, &payload)), rest),
+            (SHALLOW, [low, rest @ ..]) => (Raw::Shallow(long(low, &payload)), rest),
+            (tag @ (STR | BYTES), _) => {
+                let length = payload as usize;
+                let (words, rest) = after.split_at_checked(length.div_ceil(4))?;
+                let text = Short { words, length };
+                (if tag == STR { Raw::Str(text) } else { Raw::Bytes(text) }, rest)
+            }
+            _ => return None,
+        };
+        self.0 = rest;
+        Some(raw)
     }
 }
 
@@ -623,8 +692,7 @@ impl Pending {
 
 /// How deep was looked is not what is held: a reference is one however deep.
 fn hash_values(words: &[u32], hasher: &mut FxHasher) {
-    let mut cursor = Cursor { words, at: 0 };
-    while let Ok(raw) = cursor.value() {
+    for raw in Whole(words) {
         match raw {
             Raw::Object(address) | Raw::Shallow(address) => hasher.write_u64(address),
             Raw::Str(text) | Raw::Bytes(text) => hasher.write(&text.bytes()[..text.length]),

@@ -22,7 +22,7 @@ const RECENT_BITS: u32 = 10;
 /// [`Builder::seal`].
 #[derive(Default)]
 pub struct Builder {
-    texts: Interner,
+    names: Names,
     classes: Vec<Class>,
     class_numbers: FxHashMap<Class, ClassNumber>,
     shapes: Vec<Shape>,
@@ -36,14 +36,12 @@ pub struct Builder {
     ordinals: Vec<u64>,
     first_ordinal: Option<u64>,
     last_ordinal: u64,
-    ids: Vec<ObjectId>,
-    indexes: FxHashMap<ObjectId, u32>,
-    recent_indexes: Recent,
     /// By index: what each object held when it was last told of.
     told: Vec<Option<Told>>,
     /// The values of all those.
     told_values: Vec<Value>,
-    numbering: Numbering,
+    /// The index after that of the object last told of in full.
+    next_first: u32,
     /// Values in records so far.
     values: usize,
     /// What is wrong, if anything is.
@@ -56,13 +54,74 @@ pub struct Builder {
     sealer: Option<(i32, Sealer)>,
 }
 
-/// What `seal` starts over with.
+/// Texts and objects, which slots name by number.
 #[derive(Default)]
-struct Numbering {
+struct Names {
+    texts: Interner,
     /// The first text that did not occur in a value.
     next_text: u32,
-    /// The index after that of the object last told of in full.
-    next_first: u32,
+    /// A text occurred that was not given.
+    is_wrong: bool,
+    /// By index.
+    ids: Vec<ObjectId>,
+    indexes: FxHashMap<ObjectId, u32>,
+    recent_indexes: Recent,
+}
+
+impl Names {
+    /// Appends the slots of values.
+    #[inline]
+    fn put_slots(&mut self, values: &[Value], to: &mut Vec<u64>) {
+        for value in values {
+            let slot = match *value {
+                Value::Int(int) => int.cast_unsigned(),
+                Value::Float(float) => float.to_bits(),
+                Value::Str(text) | Value::Bytes(text) => self.text_slot(text),
+                Value::Object(id) | Value::Shallow(id) => self.reference_slot(id),
+                _ => continue,
+            };
+            to.push(slot);
+        }
+    }
+
+    fn text_slot(&mut self, text: TextNumber) -> u64 {
+        self.is_wrong |= text as usize >= self.texts.ends.len();
+        if text == self.next_text {
+            self.next_text += 1;
+            return 0;
+        }
+        u64::from(text) + 1
+    }
+
+    fn reference_slot(&mut self, id: ObjectId) -> u64 {
+        let known = self.ids.len();
+        let index = self.index(id);
+        if index as usize == known { 0 } else { u64::from(index) + 1 }
+    }
+
+    #[inline]
+    fn index(&mut self, id: ObjectId) -> u32 {
+        self.recent_indexes.get(id).unwrap_or_else(|| self.find_index(id))
+    }
+
+    #[inline(never)]
+    fn find_index(&mut self, id: ObjectId) -> u32 {
+        let index = *self.indexes.entry(id).or_insert_with(|| {
+            self.ids.push(id);
+            self.ids.len() as u32 - 1
+        });
+        self.recent_indexes.set(id, index);
+        index
+    }
+
+    fn clear(&mut self) {
+        self.texts.clear();
+        self.next_text = 0;
+        self.is_wrong = false;
+        self.ids.clear();
+        self.indexes.clear();
+        self.recent_indexes.clear();
+    }
 }
 
 /// The slots of all records of one form.
@@ -91,12 +150,12 @@ struct Told {
 /// What was looked up last, by a key: each key has one place, so that finding it takes no search.
 /// Others have the same place, so what is not here may still be known.
 struct Recent {
-    places: Box<[(u64, Option<u32>)]>,
+    places: Box<[(u64, Option<u32>); 1 << RECENT_BITS]>,
 }
 
 impl Default for Recent {
     fn default() -> Recent {
-        Recent { places: vec![(0, None); 1 << RECENT_BITS].into() }
+        Recent { places: Box::new([(0, None); 1 << RECENT_BITS]) }
     }
 }
 
@@ -168,9 +227,9 @@ impl Interner {
 impl Builder {
     /// The number of a text: the same for the same bytes.
     pub fn text(&mut self, text: &[u8]) -> TextNumber {
-        let before = self.texts.bytes.len();
-        let number = self.texts.number(text);
-        self.bytes += self.texts.bytes.len() - before;
+        let before = self.names.texts.bytes.len();
+        let number = self.names.texts.number(text);
+        self.bytes += self.names.texts.bytes.len() - before;
         number
     }
 
@@ -203,15 +262,18 @@ impl Builder {
             None => return self.refuse("ordinals that do not ascend"),
         }
         self.last_ordinal = ordinal;
-        self.slots.clear();
-        self.put_slots(values);
-        let number = group_key(kind, values)
+        let form = group_key(kind, values)
             .and_then(|key| self.group_forms.get(key))
             .unwrap_or_else(|| self.group_form(kind, values));
-        self.push_record(number);
+        // Slots go straight to where they stay.
+        let rows = &mut self.tables[form as usize].rows;
+        let before = rows.len();
+        self.names.put_slots(values, rows);
+        let slots = rows.len() - before;
+        self.values += values.len();
+        self.push_record(form, slots);
     }
 
-    /// The form of a group whose slots were put.
     #[cold]
     fn group_form(&mut self, kind: GroupKind, values: &[Value]) -> u32 {
         self.form.clear();
@@ -235,7 +297,10 @@ impl Builder {
         if !fits {
             return self.refuse("an object that does not fit its class or shape");
         }
-        let index = self.index(object.id);
+        let index = self.names.index(object.id);
+        if index as usize >= self.told.len() {
+            self.told.resize(self.names.ids.len(), None);
+        }
         let before = self.told[index as usize];
         let changes = before.filter(|told| told.changes < CHANGES_MAX);
         let changes = changes.and_then(|told| Some((self.changes(&told, object)?, told.changes)));
@@ -313,14 +378,14 @@ impl Builder {
         self.begin(FULL);
         self.form.push(parts.iter().map(|(has, bit)| if *has { *bit } else { 0 }).sum());
         put_varint(object.class.into(), &mut self.form);
-        self.slots.push(zigzag(i64::from(index) - i64::from(self.numbering.next_first)));
-        self.numbering.next_first = index + 1;
+        self.slots.push(zigzag(i64::from(index) - i64::from(self.next_first)));
+        self.next_first = index + 1;
         if let Some(text) = &object.text {
-            if text.kept as usize >= self.texts.ends.len() {
+            if text.kept as usize >= self.names.texts.ends.len() {
                 return self.refuse("a text that was not given");
             }
-            let expected = characters(self.texts.get(text.kept));
-            let number = self.text_slot(text.kept);
+            let expected = characters(self.names.texts.get(text.kept));
+            let number = self.names.text_slot(text.kept);
             self.slots.push(number);
             self.slots.push(zigzag(text.length.wrapping_sub(expected).cast_signed()));
         }
@@ -369,31 +434,19 @@ impl Builder {
 
     fn put_values(&mut self, values: &[Value]) {
         self.put_tags(values);
-        self.put_slots(values);
+        self.values += values.len();
+        self.names.put_slots(values, &mut self.slots);
     }
 
     fn put_tags(&mut self, values: &[Value]) {
         self.form.extend(values.iter().map(|value| Tag::of(value) as u8));
     }
 
-    fn put_slots(&mut self, values: &[Value]) {
-        self.values += values.len();
-        for value in values {
-            let slot = match *value {
-                Value::Int(int) => int.cast_unsigned(),
-                Value::Float(float) => float.to_bits(),
-                Value::Str(text) | Value::Bytes(text) => self.text_slot(text),
-                Value::Object(id) | Value::Shallow(id) => self.reference_slot(id),
-                _ => continue,
-            };
-            self.slots.push(slot);
-        }
-    }
-
     /// Appends the record whose form and slots were put.
     fn push(&mut self) {
-        let number = self.put_form();
-        self.push_record(number);
+        let form = self.put_form();
+        self.tables[form as usize].rows.extend_from_slice(&self.slots);
+        self.push_record(form, self.slots.len());
     }
 
     /// The number of the form that was put; there is a table for it.
@@ -402,48 +455,17 @@ impl Builder {
         if number as usize == self.tables.len() {
             // Invariant: what was put into a form is one.
             let slots = Form::decode(&self.form).map(|form| form.slots()).unwrap_or_default();
-            debug_assert_eq!(slots.len(), self.slots.len());
             self.tables.push(Table { slots: slots.into(), rows: Vec::new() });
             self.bytes += self.form.len();
         }
         number
     }
 
-    fn push_record(&mut self, form: u32) {
-        self.tables[form as usize].rows.extend_from_slice(&self.slots);
+    /// Its slots, so many, are in the form's table.
+    fn push_record(&mut self, form: u32, slots: usize) {
+        debug_assert_eq!(slots, self.tables[form as usize].slots.len());
         self.records.push(form);
-        self.bytes += 2 + 3 * self.slots.len();
-    }
-
-    fn text_slot(&mut self, text: TextNumber) -> u64 {
-        if text as usize >= self.texts.ends.len() {
-            self.refuse("a text that was not given");
-        }
-        if text == self.numbering.next_text {
-            self.numbering.next_text += 1;
-            return 0;
-        }
-        u64::from(text) + 1
-    }
-
-    fn reference_slot(&mut self, id: ObjectId) -> u64 {
-        let known = self.ids.len();
-        let index = self.index(id);
-        if index as usize == known { 0 } else { u64::from(index) + 1 }
-    }
-
-    fn index(&mut self, id: ObjectId) -> u32 {
-        self.recent_indexes.get(id).unwrap_or_else(|| self.find_index(id))
-    }
-
-    fn find_index(&mut self, id: ObjectId) -> u32 {
-        let index = *self.indexes.entry(id).or_insert_with(|| {
-            self.ids.push(id);
-            self.told.push(None);
-            self.ids.len() as u32 - 1
-        });
-        self.recent_indexes.set(id, index);
-        index
+        self.bytes += 2 + 3 * slots;
     }
 
     fn refuse(&mut self, what: &'static str) {
@@ -488,13 +510,14 @@ impl Builder {
 
     fn sealed(&mut self, level: i32) -> Result<Vec<u8>, FormatError> {
         let invalid = |what: &str| FormatError::invalid("chunk of values", 0, what);
+        let unknown_text = self.names.is_wrong.then_some("a text that was not given");
         let slots = |table: &Table| table.rows.len();
         let values = self.tables.iter().map(slots).sum::<usize>().max(self.values);
-        if let Some(what) = self.wrong {
+        if let Some(what) = self.wrong.or(unknown_text) {
             return Err(invalid(what));
         }
         let values = values.max(self.forms.bytes.len());
-        let bytes = self.texts.bytes.len();
+        let bytes = self.names.texts.bytes.len();
         if self.records.len() > RECORDS_MAX || values > VALUES_MAX || bytes > COLUMN_BYTES_MAX {
             return Err(invalid("more than a chunk may hold"));
         }
@@ -523,8 +546,8 @@ impl Builder {
         let definitions =
             bincode::encode_to_vec((&self.classes, &self.shapes), bounded::<COLUMN_BYTES_MAX>())
                 .map_err(|error| FormatError::invalid(Column::Definitions.name(), 0, error))?;
-        let before = std::iter::once(&0).chain(&self.ids);
-        let ids = self.ids.iter().zip(before);
+        let before = std::iter::once(&0).chain(&self.names.ids);
+        let ids = self.names.ids.iter().zip(before);
         let ids =
             ids.map(|(id, before)| zigzag(id.wrapping_sub(*before).wrapping_sub(1).cast_signed()));
         let ids: Vec<u64> = ids.collect();
@@ -538,8 +561,8 @@ impl Builder {
         columns.push(sealer.put(&self.forms.bytes, 1)?);
         columns.push(sealer.put_ints(&self.ordinals)?);
         columns.push(sealer.put(&definitions, 1)?);
-        columns.push(sealer.put_each(self.texts.lengths())?);
-        columns.push(sealer.put(&self.texts.bytes, 1)?);
+        columns.push(sealer.put_each(self.names.texts.lengths())?);
+        columns.push(sealer.put(&self.names.texts.bytes, 1)?);
         columns.push(sealer.put_ints(&ids)?);
         columns.push(sealer.put_ints(&slots.references)?);
         columns.push(sealer.put_each(slots.ints.iter().map(low))?);
@@ -555,7 +578,7 @@ impl Builder {
     }
 
     fn clear(&mut self) {
-        self.texts.clear();
+        self.names.clear();
         self.classes.clear();
         self.class_numbers.clear();
         self.shapes.clear();
@@ -567,12 +590,9 @@ impl Builder {
         self.ordinals.clear();
         self.first_ordinal = None;
         self.last_ordinal = 0;
-        self.ids.clear();
-        self.indexes.clear();
-        self.recent_indexes.clear();
         self.told.clear();
         self.told_values.clear();
-        self.numbering = Numbering::default();
+        self.next_first = 0;
         self.values = 0;
         self.wrong = None;
         self.bytes = 0;

@@ -4,7 +4,7 @@
 
 use super::*;
 use dashcam_schema::value::TextNumber;
-use dashcam_schema::value::words::word;
+use dashcam_schema::value::words::{constant, word};
 use proptest::prelude::*;
 
 /// What was read, a line each, with texts instead of their numbers.
