@@ -137,7 +137,7 @@ struct Pending {
     /// As they came, found to be whole.
     values: Vec<u32>,
     bytes: Vec<u8>,
-    /// Words of it so far.
+    /// Words of it so far; as long as there are none there is nothing of it.
     words: usize,
 }
 
@@ -162,7 +162,7 @@ impl Pending {
 /// Short texts met lately and their numbers in the chunk: the same names and keys come again and
 /// again. Each text has one place.
 struct Texts {
-    places: Box<[Option<KnownText>]>,
+    places: Box<[Option<KnownText>; 1 << TEXT_BITS]>,
 }
 
 #[derive(Clone, Copy)]
@@ -177,7 +177,7 @@ const TEXT_BITS: u32 = 9;
 
 impl Default for Texts {
     fn default() -> Texts {
-        Texts { places: vec![None; 1 << TEXT_BITS].into() }
+        Texts { places: Box::new([None; 1 << TEXT_BITS]) }
     }
 }
 
@@ -486,10 +486,12 @@ impl Reader {
     /// Hands on the group that was read last: everything of it has come.
     #[inline]
     pub(super) fn complete(&mut self, records: &mut impl Records) {
-        if let Some((ordinal, kind, values)) = self.pending.group.take() {
-            self.hand_on(ordinal, kind, values, records);
+        if self.pending.words > 0 {
+            if let Some((ordinal, kind, values)) = self.pending.group.take() {
+                self.hand_on(ordinal, kind, values, records);
+            }
+            self.pending.clear();
         }
-        self.pending.clear();
     }
 
     /// Of the pending group.

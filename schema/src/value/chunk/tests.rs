@@ -49,8 +49,12 @@ fn objects() -> impl Strategy<Value = Object> {
 
 fn groups() -> impl Strategy<Value = Push> {
     let kind = prop::sample::select(GroupKind::ALL.to_vec());
-    (0u64..3, kind, prop::collection::vec(values(), 0..4))
-        .prop_map(|(delta, kind, values)| Push::Group(delta, kind, values))
+    // Groups with few values are found in another way than those with many.
+    let values = prop_oneof![
+        4 => prop::collection::vec(values(), 0..4),
+        1 => prop::collection::vec(values(), 14..18),
+    ];
+    (0u64..3, kind, values).prop_map(|(delta, kind, values)| Push::Group(delta, kind, values))
 }
 
 fn pushes() -> impl Strategy<Value = Vec<Push>> {

@@ -202,6 +202,23 @@ fn an_address_that_is_used_again_is_another_object() {
     check(&words, &expected);
 }
 
+/// Numbers of texts, classes and shapes are the chunk's.
+#[test]
+fn texts_are_numbered_anew_in_each_chunk() {
+    let text = [word(STR, 5), padded(b"hello")[0], padded(b"hello")[1]];
+    let words = [1, 2, 3].map(|ordinal| group(GroupKind::Result, ordinal, &[&text])).concat();
+    let mut reader = Reader::default();
+    for _ in 0..2 {
+        let mut records = Lines::default();
+        reader.read(&words, &mut records).unwrap();
+        reader.complete(&mut records);
+        reader.sealed();
+        reader.ordinal = 0;
+        assert_eq!(records.texts, ["hello"]);
+        assert_eq!(records.lines, ["1 Result: 'hello'", "2 Result: 'hello'", "3 Result: 'hello'"]);
+    }
+}
+
 #[test]
 fn ordinals_go_on_beyond_32_bits() {
     let words = [
