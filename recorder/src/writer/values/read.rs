@@ -578,14 +578,18 @@ impl<'a> Cursor<'a> {
         bounded(count)
     }
 
-    /// Bytes of a text, padding and all that comes after `length` left out.
-    fn bytes(&mut self, length: u32) -> Read<impl Iterator<Item = u8> + use<'a>> {
+    /// Appends the bytes of a text, without its padding.
+    fn text(&mut self, length: u32, to: &mut Vec<u8>) -> Read<()> {
         let length = length as usize;
         if length > 4 * GROUP_WORDS_MAX {
             return Err("an impossible length".into());
         }
         let words = self.take(length.div_ceil(4))?;
-        Ok(words.iter().flat_map(|word| word.to_le_bytes()).take(length))
+        let end = to.len() + length;
+        to.reserve(4 * words.len());
+        words.iter().for_each(|word| to.extend_from_slice(&word.to_le_bytes()));
+        to.truncate(end);
+        Ok(())
     }
 
     /// The words of so many values, all of which are there and as they should be.
@@ -600,7 +604,8 @@ impl<'a> Cursor<'a> {
 
     fn name(&mut self) -> Read<String> {
         let length = self.word()?;
-        let bytes: Vec<u8> = self.bytes(length)?.collect();
+        let mut bytes = Vec::new();
+        self.text(length, &mut bytes)?;
         // Names may have lone surrogates; they need not be told apart by those.
         Ok(String::from_utf8(bytes)
             .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
@@ -687,7 +692,7 @@ impl Pending {
 
     fn text(&mut self, cursor: &mut Cursor<'_>, length: u32) -> Read<Range<usize>> {
         let begin = self.bytes.len();
-        self.bytes.extend(cursor.bytes(length)?);
+        cursor.text(length, &mut self.bytes)?;
         Ok(begin..self.bytes.len())
     }
 }
