@@ -211,9 +211,9 @@ pub struct Shape {
 }
 
 /// What an object held when it was looked at. Each part has as many entries as were kept; the
-/// lengths are the real ones.
+/// lengths are the real ones. `V` is where values are.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Object {
+pub struct Object<V = Vec<Value>> {
     pub id: ObjectId,
     pub class: ClassNumber,
     /// Characters or bytes of a str, bytes, bytearray; decimal digits of a long int (`-123`,
@@ -222,9 +222,25 @@ pub struct Object {
     pub text: Option<Part<TextNumber>>,
     /// Items of a sequence or set; for a dict, keys and values by turns, and the length counts
     /// pairs.
-    pub items: Option<Part<Vec<Value>>>,
+    pub items: Option<Part<V>>,
     /// Attributes by the names of a shape, [`Value::Unbound`] where there is none.
-    pub attributes: Option<(ShapeNumber, Vec<Value>)>,
+    pub attributes: Option<(ShapeNumber, V)>,
+}
+
+impl Object {
+    /// The same, its values left where they are.
+    pub fn borrowed(&self) -> Object<&[Value]> {
+        Object {
+            id: self.id,
+            class: self.class,
+            text: self.text.clone(),
+            items: self
+                .items
+                .as_ref()
+                .map(|items| Part { kept: &items.kept[..], length: items.length }),
+            attributes: self.attributes.as_ref().map(|(shape, values)| (*shape, &values[..])),
+        }
+    }
 }
 
 /// A part of an object and its real length: characters, bytes, items or pairs.

@@ -20,16 +20,39 @@ struct Known {
     contents: u32,
 }
 
+/// What decides of a class whether an object at an address is the one that was there.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Kind {
+    class: u32,
+    is_immutable: bool,
+}
+
+impl Kind {
+    pub(super) fn of(class: &Class) -> Kind {
+        let mut hasher = FxHasher::default();
+        class.name.hash(&mut hasher);
+        let name = (hasher.finish() as u32).max(UNKNOWN + 1);
+        Kind { class: name, is_immutable: is_immutable(class.sort) }
+    }
+}
+
+/// Places for addresses met lately, as a power of two: few enough to stay in a cache, which the
+/// table of all does not.
+const RECENT_BITS: u32 = 11;
+
 /// Addresses → objects.
 pub(super) struct Identities {
     by_address: FxHashMap<u64, Known>,
+    /// Some of those; each address has one place. Without object: 0.
+    recent: Box<[(u64, ObjectId); 1 << RECENT_BITS]>,
     last_id: ObjectId,
     max: usize,
 }
 
 impl Default for Identities {
     fn default() -> Identities {
-        Identities { by_address: FxHashMap::default(), last_id: 0, max: ADDRESSES_MAX }
+        let recent = Box::new([(0, 0); 1 << RECENT_BITS]);
+        Identities { by_address: FxHashMap::default(), recent, last_id: 0, max: ADDRESSES_MAX }
     }
 }
 
@@ -42,41 +65,56 @@ impl Identities {
         }
         let count = self.by_address.len() as u64;
         self.by_address.clear();
+        self.recent.fill((0, 0));
         count
     }
 
     /// The object at this address, which is known or told of right now.
+    #[inline]
     pub(super) fn at(&mut self, address: u64) -> ObjectId {
+        let (owner, id) = *self.place(address);
+        if owner == address && id != 0 { id } else { self.find(address) }
+    }
+
+    #[inline(never)]
+    fn find(&mut self, address: u64) -> ObjectId {
         let last_id = &mut self.last_id;
         let known = self.by_address.entry(address).or_insert_with(|| {
             *last_id += 1;
             Known { id: *last_id, class: UNKNOWN, contents: 0 }
         });
-        known.id
+        let id = known.id;
+        *self.place(address) = (address, id);
+        id
     }
 
-    /// There is an object of this class at this address. `contents` is a hash of what it holds,
+    fn place(&mut self, address: u64) -> &mut (u64, ObjectId) {
+        // The fraction of the golden ratio: objects of one size are spread, however far apart.
+        let hash = address.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        &mut self.recent[(hash >> (64 - RECENT_BITS)) as usize]
+    }
+
+    /// There is an object of this kind at this address. `contents` is a hash of what it holds,
     /// which matters if that cannot change.
-    pub(super) fn tell(&mut self, address: u64, class: &Class, contents: u32) {
-        let mut hasher = FxHasher::default();
-        class.name.hash(&mut hasher);
-        let name = (hasher.finish() as u32).max(UNKNOWN + 1);
-        let contents = if is_immutable(class.sort) { contents } else { 0 };
-        match self.by_address.entry(address) {
+    pub(super) fn tell(&mut self, address: u64, kind: Kind, contents: u32) {
+        let contents = if kind.is_immutable { contents } else { 0 };
+        let id = match self.by_address.entry(address) {
             Entry::Vacant(entry) => {
                 self.last_id += 1;
-                entry.insert(Known { id: self.last_id, class: name, contents });
+                entry.insert(Known { id: self.last_id, class: kind.class, contents }).id
             }
             Entry::Occupied(mut entry) => {
                 let known = entry.get_mut();
-                let is_same = known.class == name && known.contents == contents;
+                let is_same = known.class == kind.class && known.contents == contents;
                 if known.class != UNKNOWN && !is_same {
                     self.last_id += 1;
                     known.id = self.last_id;
                 }
-                (known.class, known.contents) = (name, contents);
+                (known.class, known.contents) = (kind.class, contents);
+                known.id
             }
-        }
+        };
+        *self.place(address) = (address, id);
     }
 }
 
@@ -90,23 +128,23 @@ fn is_immutable(sort: Sort) -> bool {
 mod tests {
     use super::*;
 
-    fn class(name: &str, sort: Sort) -> Class {
-        Class { name: name.to_owned(), sort, is_exact: true }
+    fn kind(name: &str, sort: Sort) -> Kind {
+        Kind::of(&Class { name: name.to_owned(), sort, is_exact: true })
     }
 
     #[test]
     fn an_object_stays_itself_until_another_is_there() {
         let mut identities = Identities::default();
-        let (list, tuple) = (class("list", Sort::List), class("tuple", Sort::Tuple));
-        identities.tell(0x1000, &list, 7);
+        let (list, tuple) = (kind("list", Sort::List), kind("tuple", Sort::Tuple));
+        identities.tell(0x1000, list, 7);
         assert_eq!(identities.at(0x1000), 1);
-        identities.tell(0x1000, &list, 8);
+        identities.tell(0x1000, list, 8);
         assert_eq!(identities.at(0x1000), 1, "a list may change");
-        identities.tell(0x1000, &tuple, 8);
+        identities.tell(0x1000, tuple, 8);
         assert_eq!(identities.at(0x1000), 2, "another class");
-        identities.tell(0x1000, &tuple, 8);
+        identities.tell(0x1000, tuple, 8);
         assert_eq!(identities.at(0x1000), 2);
-        identities.tell(0x1000, &tuple, 9);
+        identities.tell(0x1000, tuple, 9);
         assert_eq!(identities.at(0x1000), 3, "a tuple does not change");
     }
 
@@ -114,9 +152,9 @@ mod tests {
     fn what_was_only_seen_gets_its_class_later() {
         let mut identities = Identities::default();
         assert_eq!((identities.at(8), identities.at(16), identities.at(8)), (1, 2, 1));
-        identities.tell(8, &class("app.Point", Sort::Instance), 0);
+        identities.tell(8, kind("app.Point", Sort::Instance), 0);
         assert_eq!(identities.at(8), 1);
-        identities.tell(8, &class("app.Line", Sort::Instance), 0);
+        identities.tell(8, kind("app.Line", Sort::Instance), 0);
         assert_eq!(identities.at(8), 3);
     }
 

@@ -48,7 +48,7 @@ trait Records {
     fn class(&mut self, class: Class) -> ClassNumber;
     fn shape(&mut self, shape: Shape) -> ShapeNumber;
     fn group(&mut self, ordinal: u64, kind: GroupKind, values: &[Value]);
-    fn object(&mut self, object: Object);
+    fn object(&mut self, object: &Object<&[Value]>);
 }
 
 /// The chunk being made.
@@ -85,7 +85,7 @@ impl Records for Chunk {
         self.builder.group(ordinal, kind, values);
     }
 
-    fn object(&mut self, object: Object) {
+    fn object(&mut self, object: &Object<&[Value]>) {
         self.records += 1;
         self.builder.object(object);
     }

@@ -2,18 +2,21 @@
 //! ends the capture of values there, and everything before it stands.
 //!
 //! A group is complete once its objects are, which shows when something else follows or when all
-//! that was published has been taken. Until then it is kept as it was read, with addresses instead
-//! of numbers: which object is at an address is only known after the objects' classes are.
+//! that was published has been taken. Until then its words are kept: which object is at an address
+//! is only known after the objects' classes are. Most groups are followed by the next at once; they
+//! need no keeping.
+//!
+//! This runs for every value of the program, so nothing here allocates for each.
 
 use super::Records;
-use super::identity::Identities;
+use super::identity::{Identities, Kind};
 use dashcam_schema::value::words::{
     ATTRIBUTES, BYTES, CLASS, CONSTANT, DIGITS, EPOCH, EXACT, FLOAT, GROUP, GROUP_WORDS_MAX,
-    INLINE_BYTES, INT, ITEMS, OBJECT, REFERENCE, SHALLOW, SHAPE, SMALL_INT, STR, TEXT, constant,
-    payload, tag,
+    INLINE_BYTES, INT, ITEMS, OBJECT, REFERENCE, SHALLOW, SHAPE, SMALL_INT, STR, TEXT, payload,
+    tag,
 };
 use dashcam_schema::value::{
-    Class, ClassNumber, GroupKind, Object, Part, Shape, ShapeNumber, Sort, Value,
+    Class, ClassNumber, GroupKind, Object, Part, Shape, ShapeNumber, Sort, TextNumber, Value,
 };
 use rustc_hash::FxHasher;
 use std::hash::Hasher;
@@ -24,6 +27,9 @@ const ORDINAL_MAX: u64 = 1 << 62;
 /// Digits of 30 bits of the longest int that is written decimally, which takes time by their
 /// square. Python itself writes 4300 decimal digits at most.
 const DECIMAL_MAX: usize = 480;
+
+/// So many values are few.
+const FEW: u32 = 64;
 
 /// A record that cannot be right, and why.
 pub(super) type Bad = &'static str;
@@ -54,21 +60,64 @@ pub(super) struct Progress {
 }
 
 /// A value as it was read.
-#[derive(Debug, Clone)]
-enum Raw {
+#[derive(Debug, Clone, Copy)]
+enum Raw<'a> {
     Ready(Value),
-    Str(Range<usize>),
-    Bytes(Range<usize>),
+    Str(Short<'a>),
+    Bytes(Short<'a>),
     Object(u64),
     Shallow(u64),
+}
+
+/// A text of at most [`INLINE_BYTES`].
+#[derive(Debug, Clone, Copy)]
+struct Short<'a> {
+    words: &'a [u32],
+    length: usize,
+}
+
+/// By payload, as in [`constant`](dashcam_schema::value::words::constant).
+const CONSTANTS: [Value; 8] = [
+    Value::Unbound,
+    Value::None,
+    Value::False,
+    Value::True,
+    Value::Ellipsis,
+    Value::NotImplemented,
+    Value::Redacted,
+    Value::Unread,
+];
+
+const SHORT_WORDS: usize = INLINE_BYTES.div_ceil(4);
+
+impl Short<'_> {
+    /// Its bytes, and what is behind them.
+    fn bytes(&self) -> [u8; INLINE_BYTES] {
+        let mut bytes = [0; INLINE_BYTES];
+        for (to, word) in bytes.as_chunks_mut::<4>().0.iter_mut().zip(self.words) {
+            *to = word.to_le_bytes();
+        }
+        bytes
+    }
 }
 
 /// A part of an object.
 #[derive(Debug)]
 enum RawPart {
-    Text { text: Range<usize>, length: u64 },
-    Items { items: Range<usize>, length: u64 },
-    Attributes { shape: usize, values: Range<usize> },
+    /// Where in `bytes`.
+    Text {
+        text: Range<usize>,
+        length: u64,
+    },
+    /// Where in `values`.
+    Items {
+        items: Range<usize>,
+        length: u64,
+    },
+    Attributes {
+        shape: usize,
+        values: Range<usize>,
+    },
 }
 
 #[derive(Debug)]
@@ -85,9 +134,10 @@ struct Pending {
     group: Option<(u64, GroupKind, Range<usize>)>,
     objects: Vec<RawObject>,
     parts: Vec<RawPart>,
-    values: Vec<Raw>,
+    /// As they came, found to be whole.
+    values: Vec<u32>,
     bytes: Vec<u8>,
-    /// Words of it so far.
+    /// Words of it so far; as long as there are none there is nothing of it.
     words: usize,
 }
 
@@ -100,6 +150,63 @@ impl Pending {
         self.bytes.clear();
         self.words = 0;
     }
+
+    /// Keeps values.
+    fn keep(&mut self, values: &[u32]) -> Range<usize> {
+        let begin = self.values.len();
+        self.values.extend_from_slice(values);
+        begin..self.values.len()
+    }
+}
+
+/// Short texts met lately and their numbers in the chunk: the same names and keys come again and
+/// again. Each text has one place.
+struct Texts {
+    places: Box<[Option<KnownText>; 1 << TEXT_BITS]>,
+}
+
+#[derive(Clone, Copy)]
+struct KnownText {
+    words: [u32; SHORT_WORDS],
+    length: u32,
+    number: TextNumber,
+}
+
+/// Places of [`Texts`], as a power of two.
+const TEXT_BITS: u32 = 9;
+
+impl Default for Texts {
+    fn default() -> Texts {
+        Texts { places: Box::new([None; 1 << TEXT_BITS]) }
+    }
+}
+
+impl Texts {
+    fn number(&mut self, text: Short<'_>, records: &mut impl Records) -> TextNumber {
+        let mut words = [0; SHORT_WORDS];
+        words.iter_mut().zip(text.words).for_each(|(to, word)| *to = *word);
+        let length = text.length as u32;
+        // The fraction of the golden ratio: spreads what differs in a few bits.
+        let mix = |hash: u64, word: &u32| {
+            (hash.rotate_left(5) ^ u64::from(*word)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        };
+        let hash = text.words.iter().fold(length.into(), mix);
+        let place = &mut self.places[(hash >> (64 - TEXT_BITS)) as usize];
+        match place {
+            Some(known) if known.length == length && known.words == words => known.number,
+            _ => {
+                let number = records.text(&text.bytes()[..text.length]);
+                *place = Some(KnownText { words, length, number });
+                number
+            }
+        }
+    }
+}
+
+/// A class or shape, with the number it has in the chunk.
+struct Defined<T, N> {
+    it: T,
+    number: Option<N>,
 }
 
 /// What is known from one record to the next.
@@ -107,13 +214,44 @@ impl Pending {
 pub(super) struct Reader {
     /// The last ordinal met.
     ordinal: u64,
-    /// By the ring's numbers, with those they have in the chunk.
-    classes: Vec<(Class, Option<ClassNumber>)>,
-    shapes: Vec<(Shape, Option<ShapeNumber>)>,
+    /// By the ring's numbers.
+    classes: Vec<(Defined<Class, ClassNumber>, Kind)>,
+    shapes: Vec<Defined<Shape, ShapeNumber>>,
     pending: Pending,
-    pub(super) identities: Identities,
+    known: Known,
+    /// Values of the group or object being handed on.
+    resolved: Vec<Value>,
     /// Objects forgotten, until somebody takes the number.
     pub(super) forgotten: u64,
+}
+
+/// What values are resolved by.
+#[derive(Default)]
+struct Known {
+    identities: Identities,
+    texts: Texts,
+}
+
+impl Known {
+    /// Appends values as chunks have them; the words are of whole values.
+    fn append(
+        &mut self,
+        words: &[u32],
+        to: &mut Vec<Value>,
+        records: &mut impl Records,
+    ) -> Range<usize> {
+        let begin = to.len();
+        for raw in Whole(words) {
+            to.push(match raw {
+                Raw::Ready(value) => value,
+                Raw::Str(text) => Value::Str(self.texts.number(text, records)),
+                Raw::Bytes(text) => Value::Bytes(self.texts.number(text, records)),
+                Raw::Object(address) => Value::Object(self.identities.at(address)),
+                Raw::Shallow(address) => Value::Shallow(self.identities.at(address)),
+            });
+        }
+        begin..to.len()
+    }
 }
 
 impl Reader {
@@ -129,6 +267,7 @@ impl Reader {
     ) -> Result<Progress, (usize, Bad)> {
         let mut used = 0;
         while used < words.len() {
+            used += self.lone_groups(&words[used..], records);
             let is_epoch = tag(words[used]) == EPOCH;
             match self.record(&words[used..], records) {
                 Ok(taken) => used += taken,
@@ -148,8 +287,36 @@ impl Reader {
 
     /// The chunk is sealed: what was numbered in it has no number in the next.
     pub(super) fn sealed(&mut self) {
-        self.classes.iter_mut().for_each(|(_, number)| *number = None);
-        self.shapes.iter_mut().for_each(|(_, number)| *number = None);
+        self.classes.iter_mut().for_each(|(class, _)| class.number = None);
+        self.shapes.iter_mut().for_each(|shape| shape.number = None);
+        self.known.texts.places.fill(None);
+    }
+
+    /// Takes in groups that are followed by a group, so that nothing comes with them, which most
+    /// are; says how many words they were. Groups that are not beyond doubt are left to
+    /// [`Reader::record`], which says what is wrong.
+    fn lone_groups(&mut self, words: &[u32], records: &mut impl Records) -> usize {
+        let mut rest = words;
+        while let [head, low, count, after @ ..] = rest
+            && tag(*head) == GROUP
+            && let Some(kind) = GroupKind::ALL.get(payload(*head) as usize)
+            && let Some((values, next)) = few_values(after, *count)
+            && next.first().is_some_and(|next| tag(*next) == GROUP)
+        {
+            let ahead = low.wrapping_sub(self.ordinal as u32);
+            let ordinal = self.ordinal + u64::from(ahead);
+            if ahead > u32::MAX / 2 || ordinal >= ORDINAL_MAX {
+                break;
+            }
+            self.complete(records);
+            self.ordinal = ordinal;
+            self.forgotten += self.known.identities.forget();
+            self.resolved.clear();
+            self.known.append(values, &mut self.resolved, records);
+            records.group(ordinal, *kind, &self.resolved);
+            rest = next;
+        }
+        words.len() - rest.len()
     }
 
     /// Takes in one record and says how many words it was.
@@ -167,9 +334,9 @@ impl Reader {
                 if ahead > u32::MAX / 2 {
                     return Err("a group before the one before".into());
                 }
-                let values = self.pending.values(&mut cursor, count)?;
+                let values = cursor.values(count)?;
                 self.advance(self.ordinal + u64::from(ahead))?;
-                self.pending.group = Some((self.ordinal, kind, values));
+                self.pending.group = Some((self.ordinal, kind, self.pending.keep(values)));
             }
             OBJECT => {
                 if self.pending.group.is_none() {
@@ -186,7 +353,9 @@ impl Reader {
                 let sort = u8::try_from(sort & !EXACT).ok().and_then(Sort::from_number);
                 let sort = sort.ok_or("a class of unknown sort")?;
                 let name = cursor.name()?;
-                self.classes.push((Class { name, sort, is_exact }, None));
+                let class = Class { name, sort, is_exact };
+                let kind = Kind::of(&class);
+                self.classes.push((Defined { it: class, number: None }, kind));
             }
             SHAPE => {
                 if payload as usize != self.shapes.len() {
@@ -194,7 +363,7 @@ impl Reader {
                 }
                 let count = cursor.count()?;
                 let names = (0..count).map(|_| cursor.name()).collect::<Read<Vec<String>>>()?;
-                self.shapes.push((Shape { names }, None));
+                self.shapes.push(Defined { it: Shape { names }, number: None });
             }
             EPOCH => {
                 let ordinal = cursor.long()?;
@@ -240,7 +409,7 @@ impl Reader {
     fn whole_object(&mut self, cursor: &mut Cursor<'_>, payload: u32) -> Read<()> {
         let address = cursor.address(payload)?;
         let class = cursor.word()? as usize;
-        let Some((Class { sort, .. }, _)) = self.classes.get(class) else {
+        let Some((Defined { it: Class { sort, .. }, .. }, _)) = self.classes.get(class) else {
             return Err("an object of an undefined class".into());
         };
         let (is_str, is_dict) = (*sort == Sort::Str, *sort == Sort::Dict);
@@ -249,8 +418,8 @@ impl Reader {
         let mut hasher = FxHasher::default();
         let (mut has_text, mut has_items, mut has_attributes) = (false, false, false);
         for _ in 0..cursor.count()? {
-            let begin = cursor.at;
             let (tag, payload) = cursor.tagged()?;
+            let begin = cursor.at - 1;
             let is_twice = match tag {
                 TEXT | DIGITS => std::mem::replace(&mut has_text, true),
                 ITEMS => std::mem::replace(&mut has_items, true),
@@ -269,6 +438,7 @@ impl Reader {
                     if length < least as u64 {
                         return Err("a text longer than it says".into());
                     }
+                    hash_words(&cursor.words[begin..cursor.at], &mut hasher);
                     RawPart::Text { text, length }
                 }
                 DIGITS => {
@@ -278,49 +448,33 @@ impl Reader {
                     if all < payload || kept == 0 || digits.iter().any(|digit| digit >> 30 != 0) {
                         return Err("impossible digits".into());
                     }
+                    hash_words(&cursor.words[begin..cursor.at], &mut hasher);
                     let (text, length) = written(is_negative, digits, all);
                     RawPart::Text { text: pending.append(text.as_bytes()), length }
                 }
                 ITEMS => {
                     let length = cursor.long()?;
-                    let items = pending.values(cursor, bounded(payload)?)?;
-                    let kept = items.len() as u64;
+                    let items = cursor.values(bounded(payload)?)?;
+                    let kept = u64::from(payload);
                     if is_dict && !kept.is_multiple_of(2) || length < kept >> u32::from(is_dict) {
                         return Err("more items than it says".into());
                     }
-                    RawPart::Items { items, length }
+                    hasher.write_u64(length);
+                    hash_values(items, &mut hasher);
+                    RawPart::Items { items: pending.keep(items), length }
                 }
                 _ => {
                     let shape = cursor.word()? as usize;
-                    let values = pending.values(cursor, bounded(payload)?)?;
+                    let values = cursor.values(bounded(payload)?)?;
                     match self.shapes.get(shape) {
-                        Some((shape, _)) if shape.names.len() == values.len() => {}
+                        Some(shape) if shape.it.names.len() == payload as usize => {}
                         Some(_) => return Err("attributes that do not fit their shape".into()),
                         None => return Err("attributes of an undefined shape".into()),
                     }
-                    RawPart::Attributes { shape, values }
+                    // What class an object has besides may have attributes that change.
+                    RawPart::Attributes { shape, values: pending.keep(values) }
                 }
             };
-            match &part {
-                // How deep was looked is not what it holds.
-                RawPart::Items { items, length } => {
-                    hasher.write_u64(*length);
-                    pending.values[items.clone()].iter().for_each(|value| match value {
-                        Raw::Object(address) | Raw::Shallow(address) => hasher.write_u64(*address),
-                        Raw::Str(bytes) | Raw::Bytes(bytes) => {
-                            hasher.write(&pending.bytes[bytes.clone()]);
-                        }
-                        Raw::Ready(Value::Int(int)) => hasher.write_i64(*int),
-                        Raw::Ready(Value::Float(float)) => hasher.write_u64(float.to_bits()),
-                        Raw::Ready(_) => hasher.write_u8(0),
-                    });
-                }
-                RawPart::Text { .. } => {
-                    cursor.words[begin..cursor.at].iter().for_each(|word| hasher.write_u32(*word));
-                }
-                // What class an object has besides may have attributes that change.
-                RawPart::Attributes { .. } => {}
-            }
             pending.parts.push(part);
         }
         let parts = first_part..pending.parts.len();
@@ -330,44 +484,62 @@ impl Reader {
     }
 
     /// Hands on the group that was read last: everything of it has come.
+    #[inline]
     pub(super) fn complete(&mut self, records: &mut impl Records) {
-        let Some((ordinal, kind, values)) = self.pending.group.take() else {
+        if self.pending.words > 0 {
+            if let Some((ordinal, kind, values)) = self.pending.group.take() {
+                self.hand_on(ordinal, kind, values, records);
+            }
             self.pending.clear();
-            return;
-        };
-        self.forgotten += self.identities.forget();
-        let Reader { pending, identities, classes, shapes, .. } = self;
-        for object in &pending.objects {
-            identities.tell(object.address, &classes[object.class].0, object.contents);
         }
-        let values = pending.resolve(values, identities, records);
-        records.group(ordinal, kind, &values);
+    }
+
+    /// Of the pending group.
+    #[inline(never)]
+    fn hand_on(
+        &mut self,
+        ordinal: u64,
+        kind: GroupKind,
+        values: Range<usize>,
+        records: &mut impl Records,
+    ) {
+        self.forgotten += self.known.identities.forget();
+        let Reader { pending, known, resolved, classes, shapes, .. } = self;
         for object in &pending.objects {
-            let (class, number) = &mut classes[object.class];
-            let class = *number.get_or_insert_with(|| records.class(class.clone()));
-            let id = identities.at(object.address);
-            let mut told = Object { id, class, ..Object::default() };
+            known.identities.tell(object.address, classes[object.class].1, object.contents);
+        }
+        resolved.clear();
+        known.append(&pending.values[values], resolved, records);
+        records.group(ordinal, kind, resolved);
+        for object in &pending.objects {
+            let (class, _) = &mut classes[object.class];
+            let class = *class.number.get_or_insert_with(|| records.class(class.it.clone()));
+            let id = known.identities.at(object.address);
+            resolved.clear();
+            let (mut text, mut items, mut attributes) = (None, None, None);
             for part in &pending.parts[object.parts.clone()] {
                 match part {
-                    RawPart::Text { text, length } => {
-                        let kept = records.text(&pending.bytes[text.clone()]);
-                        told.text = Some(Part { kept, length: *length });
+                    RawPart::Text { text: kept, length } => {
+                        let kept = records.text(&pending.bytes[kept.clone()]);
+                        text = Some(Part { kept, length: *length });
                     }
-                    RawPart::Items { items, length } => {
-                        let kept = pending.resolve(items.clone(), identities, records);
-                        told.items = Some(Part { kept, length: *length });
+                    RawPart::Items { items: words, length } => {
+                        let kept = known.append(&pending.values[words.clone()], resolved, records);
+                        items = Some(Part { kept, length: *length });
                     }
                     RawPart::Attributes { shape, values } => {
-                        let (shape, number) = &mut shapes[*shape];
-                        let shape = *number.get_or_insert_with(|| records.shape(shape.clone()));
-                        let values = pending.resolve(values.clone(), identities, records);
-                        told.attributes = Some((shape, values));
+                        let shape = &mut shapes[*shape];
+                        let number =
+                            *shape.number.get_or_insert_with(|| records.shape(shape.it.clone()));
+                        let values = &pending.values[values.clone()];
+                        attributes = Some((number, known.append(values, resolved, records)));
                     }
                 }
             }
-            records.object(told);
+            let items = items.map(|Part { kept, length }| Part { kept: &resolved[kept], length });
+            let attributes = attributes.map(|(shape, values)| (shape, &resolved[values]));
+            records.object(&Object { id, class, text, items, attributes });
         }
-        self.pending.clear();
     }
 }
 
@@ -406,22 +578,102 @@ impl<'a> Cursor<'a> {
         bounded(count)
     }
 
-    /// Bytes of a text, padding and all that comes after `length` left out.
-    fn bytes(&mut self, length: u32) -> Read<impl Iterator<Item = u8> + use<'a>> {
+    /// Appends the bytes of a text, without its padding.
+    fn text(&mut self, length: u32, to: &mut Vec<u8>) -> Read<()> {
         let length = length as usize;
         if length > 4 * GROUP_WORDS_MAX {
             return Err("an impossible length".into());
         }
         let words = self.take(length.div_ceil(4))?;
-        Ok(words.iter().flat_map(|word| word.to_le_bytes()).take(length))
+        let end = to.len() + length;
+        to.reserve(4 * words.len());
+        words.iter().for_each(|word| to.extend_from_slice(&word.to_le_bytes()));
+        to.truncate(end);
+        Ok(())
+    }
+
+    /// The words of so many values, all of which are there and as they should be.
+    fn values(&mut self, count: usize) -> Read<&'a [u32]> {
+        let begin = self.at;
+        for _ in 0..count {
+            let first = *self.words.get(self.at).ok_or(Stop::More)?;
+            self.at += value_words(first)?;
+        }
+        self.words.get(begin..self.at).ok_or(Stop::More)
     }
 
     fn name(&mut self) -> Read<String> {
         let length = self.word()?;
-        let bytes: Vec<u8> = self.bytes(length)?.collect();
+        let mut bytes = Vec::new();
+        self.text(length, &mut bytes)?;
         // Names may have lone surrogates; they need not be told apart by those.
         Ok(String::from_utf8(bytes)
             .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+    }
+}
+
+/// How many words the value has that begins with this one.
+fn value_words(first: u32) -> Result<usize, Bad> {
+    let payload = payload(first) as usize;
+    match tag(first) {
+        CONSTANT if payload < CONSTANTS.len() => Ok(1),
+        CONSTANT => Err("an unknown constant"),
+        SMALL_INT => Ok(1),
+        INT | FLOAT => Ok(3),
+        STR | BYTES if payload <= INLINE_BYTES => Ok(1 + payload.div_ceil(4)),
+        STR | BYTES => Err("a long text that is no object"),
+        REFERENCE | SHALLOW => Ok(2),
+        _ => Err("a value of unknown form"),
+    }
+}
+
+/// Splits the words of so many values off, if they are few and all of them are as they should be.
+fn few_values(words: &[u32], count: u32) -> Option<(&[u32], &[u32])> {
+    if count > FEW {
+        return None;
+    }
+    let mut end = 0;
+    for _ in 0..count {
+        end += value_words(*words.get(end)?).ok()?;
+    }
+    words.split_at_checked(end)
+}
+
+/// The values of words that were found to be whole.
+struct Whole<'a>(&'a [u32]);
+
+impl<'a> Iterator for Whole<'a> {
+    type Item = Raw<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Raw<'a>> {
+        let (first, after) = self.0.split_first()?;
+        let payload = payload(*first);
+        let long = |low: &u32, high: &u32| u64::from(*low) | u64::from(*high) << 32;
+        let (raw, rest) = match (tag(*first), after) {
+            (CONSTANT, _) => (Raw::Ready(*CONSTANTS.get(payload as usize)?), after),
+            // The payload's highest bit is the sign.
+            (SMALL_INT, _) => {
+                (Raw::Ready(Value::Int(i64::from((payload << 6).cast_signed() >> 6))), after)
+            }
+            (INT, [low, high, rest @ ..]) => {
+                (Raw::Ready(Value::Int(long(low, high).cast_signed())), rest)
+            }
+            (FLOAT, [low, high, rest @ ..]) => {
+                (Raw::Ready(Value::Float(f64::from_bits(long(low, high)))), rest)
+            }
+            (REFERENCE, [low, rest @ ..]) => (Raw::Object(long(low, &payload)), rest),
+            (SHALLOW, [low, rest @ ..]) => (Raw::Shallow(long(low, &payload)), rest),
+            (tag @ (STR | BYTES), _) => {
+                let length = payload as usize;
+                let (words, rest) = after.split_at_checked(length.div_ceil(4))?;
+                let text = Short { words, length };
+                (if tag == STR { Raw::Str(text) } else { Raw::Bytes(text) }, rest)
+            }
+            _ => return None,
+        };
+        self.0 = rest;
+        Some(raw)
     }
 }
 
@@ -440,64 +692,26 @@ impl Pending {
 
     fn text(&mut self, cursor: &mut Cursor<'_>, length: u32) -> Read<Range<usize>> {
         let begin = self.bytes.len();
-        self.bytes.extend(cursor.bytes(length)?);
+        cursor.text(length, &mut self.bytes)?;
         Ok(begin..self.bytes.len())
     }
+}
 
-    fn values(&mut self, cursor: &mut Cursor<'_>, count: usize) -> Read<Range<usize>> {
-        let begin = self.values.len();
-        for _ in 0..count {
-            let value = self.value(cursor)?;
-            self.values.push(value);
+/// How deep was looked is not what is held: a reference is one however deep.
+fn hash_values(words: &[u32], hasher: &mut FxHasher) {
+    for raw in Whole(words) {
+        match raw {
+            Raw::Object(address) | Raw::Shallow(address) => hasher.write_u64(address),
+            Raw::Str(text) | Raw::Bytes(text) => hasher.write(&text.bytes()[..text.length]),
+            Raw::Ready(Value::Int(int)) => hasher.write_i64(int),
+            Raw::Ready(Value::Float(float)) => hasher.write_u64(float.to_bits()),
+            Raw::Ready(_) => hasher.write_u8(0),
         }
-        Ok(begin..self.values.len())
     }
+}
 
-    fn value(&mut self, cursor: &mut Cursor<'_>) -> Read<Raw> {
-        let (tag, payload) = cursor.tagged()?;
-        Ok(match tag {
-            CONSTANT => Raw::Ready(match payload {
-                constant::UNBOUND => Value::Unbound,
-                constant::NONE => Value::None,
-                constant::FALSE => Value::False,
-                constant::TRUE => Value::True,
-                constant::ELLIPSIS => Value::Ellipsis,
-                constant::NOT_IMPLEMENTED => Value::NotImplemented,
-                constant::REDACTED => Value::Redacted,
-                constant::UNREAD => Value::Unread,
-                _ => return Err("an unknown constant".into()),
-            }),
-            // The payload's highest bit is the sign.
-            SMALL_INT => Raw::Ready(Value::Int(i64::from((payload << 6).cast_signed() >> 6))),
-            INT => Raw::Ready(Value::Int(cursor.long()?.cast_signed())),
-            FLOAT => Raw::Ready(Value::Float(f64::from_bits(cursor.long()?))),
-            STR | BYTES if payload as usize > INLINE_BYTES => {
-                return Err("a long text that is no object".into());
-            }
-            STR => Raw::Str(self.text(cursor, payload)?),
-            BYTES => Raw::Bytes(self.text(cursor, payload)?),
-            REFERENCE => Raw::Object(cursor.address(payload)?),
-            SHALLOW => Raw::Shallow(cursor.address(payload)?),
-            _ => return Err("a value of unknown form".into()),
-        })
-    }
-
-    /// Values as chunks have them.
-    fn resolve(
-        &self,
-        values: Range<usize>,
-        identities: &mut Identities,
-        records: &mut impl Records,
-    ) -> Vec<Value> {
-        let resolve = |raw: &Raw| match raw {
-            Raw::Ready(value) => *value,
-            Raw::Str(text) => Value::Str(records.text(&self.bytes[text.clone()])),
-            Raw::Bytes(text) => Value::Bytes(records.text(&self.bytes[text.clone()])),
-            Raw::Object(address) => Value::Object(identities.at(*address)),
-            Raw::Shallow(address) => Value::Shallow(identities.at(*address)),
-        };
-        self.values[values].iter().map(resolve).collect()
-    }
+fn hash_words(words: &[u32], hasher: &mut FxHasher) {
+    words.iter().for_each(|word| hasher.write_u32(*word));
 }
 
 /// An int of 30-bit digits, least significant first, as text, and the text's length if all of `all`

@@ -7,10 +7,13 @@ use super::{
 use crate::chunk::{ColumnHeader, Sealer, VALUES_MAGIC, bounded};
 use crate::error::FormatError;
 use crate::value::{
-    Class, ClassNumber, GroupKind, Object, ObjectId, Shape, ShapeNumber, TextNumber, Value,
+    Class, ClassNumber, GroupKind, Object, ObjectId, Part, Shape, ShapeNumber, TextNumber, Value,
 };
 use rustc_hash::FxHashMap;
 use xxhash_rust::xxh3::xxh3_64;
+
+/// Places of a [`Recent`], as a power of two: few enough to stay in a cache.
+const RECENT_BITS: u32 = 10;
 
 /// Gathers the values of a chunk.
 ///
@@ -19,23 +22,26 @@ use xxhash_rust::xxh3::xxh3_64;
 /// [`Builder::seal`].
 #[derive(Default)]
 pub struct Builder {
-    texts: Interner,
+    names: Names,
     classes: Vec<Class>,
     class_numbers: FxHashMap<Class, ClassNumber>,
     shapes: Vec<Shape>,
     shape_numbers: FxHashMap<Shape, ShapeNumber>,
     forms: Interner,
+    /// Forms of groups with few values, by [`group_key`].
+    group_forms: Recent,
     /// By form.
     tables: Vec<Table>,
     records: Vec<u32>,
     ordinals: Vec<u64>,
     first_ordinal: Option<u64>,
     last_ordinal: u64,
-    ids: Vec<ObjectId>,
-    indexes: FxHashMap<ObjectId, u32>,
     /// By index: what each object held when it was last told of.
     told: Vec<Option<Told>>,
-    numbering: Numbering,
+    /// The values of all those.
+    told_values: Vec<Value>,
+    /// The index after that of the object last told of in full.
+    next_first: u32,
     /// Values in records so far.
     values: usize,
     /// What is wrong, if anything is.
@@ -43,16 +49,79 @@ pub struct Builder {
     bytes: usize,
     form: Vec<u8>,
     slots: Vec<u64>,
+    /// What an object holds now and did not before: see [`Changes`].
+    changed: Vec<(usize, Value)>,
     sealer: Option<(i32, Sealer)>,
 }
 
-/// What `seal` starts over with.
+/// Texts and objects, which slots name by number.
 #[derive(Default)]
-struct Numbering {
+struct Names {
+    texts: Interner,
     /// The first text that did not occur in a value.
     next_text: u32,
-    /// The index after that of the object last told of in full.
-    next_first: u32,
+    /// A text occurred that was not given.
+    is_wrong: bool,
+    /// By index.
+    ids: Vec<ObjectId>,
+    indexes: FxHashMap<ObjectId, u32>,
+    recent_indexes: Recent,
+}
+
+impl Names {
+    /// Appends the slots of values.
+    #[inline]
+    fn put_slots(&mut self, values: &[Value], to: &mut Vec<u64>) {
+        for value in values {
+            let slot = match *value {
+                Value::Int(int) => int.cast_unsigned(),
+                Value::Float(float) => float.to_bits(),
+                Value::Str(text) | Value::Bytes(text) => self.text_slot(text),
+                Value::Object(id) | Value::Shallow(id) => self.reference_slot(id),
+                _ => continue,
+            };
+            to.push(slot);
+        }
+    }
+
+    fn text_slot(&mut self, text: TextNumber) -> u64 {
+        self.is_wrong |= text as usize >= self.texts.ends.len();
+        if text == self.next_text {
+            self.next_text += 1;
+            return 0;
+        }
+        u64::from(text) + 1
+    }
+
+    fn reference_slot(&mut self, id: ObjectId) -> u64 {
+        let known = self.ids.len();
+        let index = self.index(id);
+        if index as usize == known { 0 } else { u64::from(index) + 1 }
+    }
+
+    #[inline]
+    fn index(&mut self, id: ObjectId) -> u32 {
+        self.recent_indexes.get(id).unwrap_or_else(|| self.find_index(id))
+    }
+
+    #[inline(never)]
+    fn find_index(&mut self, id: ObjectId) -> u32 {
+        let index = *self.indexes.entry(id).or_insert_with(|| {
+            self.ids.push(id);
+            self.ids.len() as u32 - 1
+        });
+        self.recent_indexes.set(id, index);
+        index
+    }
+
+    fn clear(&mut self) {
+        self.texts.clear();
+        self.next_text = 0;
+        self.is_wrong = false;
+        self.ids.clear();
+        self.indexes.clear();
+        self.recent_indexes.clear();
+    }
 }
 
 /// The slots of all records of one form.
@@ -62,10 +131,53 @@ struct Table {
     rows: Vec<u64>,
 }
 
+/// What an object held.
+#[derive(Clone, Copy)]
 struct Told {
-    object: Object,
+    class: ClassNumber,
+    text: Option<(TextNumber, u64)>,
+    /// Number of items kept, and the real one.
+    items: Option<(usize, u64)>,
+    shape: Option<ShapeNumber>,
+    /// Where in `told_values` its items are, followed by its attributes; there is room for `room`.
+    values: usize,
+    count: usize,
+    room: usize,
     /// Times it was told of by what changed, since it was told of in full.
     changes: u8,
+}
+
+/// What was looked up last, by a key: each key has one place, so that finding it takes no search.
+/// Others have the same place, so what is not here may still be known.
+struct Recent {
+    places: Box<[(u64, Option<u32>); 1 << RECENT_BITS]>,
+}
+
+impl Default for Recent {
+    fn default() -> Recent {
+        Recent { places: Box::new([(0, None); 1 << RECENT_BITS]) }
+    }
+}
+
+impl Recent {
+    fn place(&mut self, key: u64) -> &mut (u64, Option<u32>) {
+        // The fraction of the golden ratio: spreads what differs in a few bits.
+        let hash = key.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        &mut self.places[(hash >> (64 - RECENT_BITS)) as usize]
+    }
+
+    fn get(&mut self, key: u64) -> Option<u32> {
+        let (owner, value) = *self.place(key);
+        value.filter(|_| owner == key)
+    }
+
+    fn set(&mut self, key: u64, value: u32) {
+        *self.place(key) = (key, Some(value));
+    }
+
+    fn clear(&mut self) {
+        self.places.fill((0, None));
+    }
 }
 
 /// Numbers byte strings by content.
@@ -115,9 +227,9 @@ impl Interner {
 impl Builder {
     /// The number of a text: the same for the same bytes.
     pub fn text(&mut self, text: &[u8]) -> TextNumber {
-        let before = self.texts.bytes.len();
-        let number = self.texts.number(text);
-        self.bytes += self.texts.bytes.len() - before;
+        let before = self.names.texts.bytes.len();
+        let number = self.names.texts.number(text);
+        self.bytes += self.names.texts.bytes.len() - before;
         number
     }
 
@@ -150,38 +262,114 @@ impl Builder {
             None => return self.refuse("ordinals that do not ascend"),
         }
         self.last_ordinal = ordinal;
-        self.begin(kind as u8);
-        self.values(values);
-        self.push();
+        let form = group_key(kind, values)
+            .and_then(|key| self.group_forms.get(key))
+            .unwrap_or_else(|| self.group_form(kind, values));
+        // Slots go straight to where they stay.
+        let rows = &mut self.tables[form as usize].rows;
+        let before = rows.len();
+        self.names.put_slots(values, rows);
+        let slots = rows.len() - before;
+        self.values += values.len();
+        self.push_record(form, slots);
+    }
+
+    #[cold]
+    fn group_form(&mut self, kind: GroupKind, values: &[Value]) -> u32 {
+        self.form.clear();
+        self.form.push(kind as u8);
+        self.put_tags(values);
+        let number = self.put_form();
+        if let Some(key) = group_key(kind, values) {
+            self.group_forms.set(key, number);
+        }
+        number
     }
 
     /// Appends what an object holds from the event of the last group on.
-    pub fn object(&mut self, object: Object) {
+    pub fn object(&mut self, object: &Object<&[Value]>) {
         if self.ordinals.is_empty() {
             return self.refuse("an object before all groups");
         }
         let names = |shape: u32| self.shapes.get(shape as usize).map(|shape| shape.names.len());
         let fits = object.class < self.classes.len() as u32
-            && object.attributes.as_ref().is_none_or(|(s, v)| names(*s) == Some(v.len()));
+            && object.attributes.is_none_or(|(s, v)| names(s) == Some(v.len()));
         if !fits {
             return self.refuse("an object that does not fit its class or shape");
         }
-        let index = self.index(object.id);
-        let before = self.told[index as usize].take();
-        let changes = before.as_ref().filter(|told| told.changes < CHANGES_MAX);
-        let changes = changes.and_then(|told| Some((changes_of(&told.object, &object)?, told)));
-        let changes = if let Some((changes, told)) = changes {
-            let count = told.changes + 1;
-            self.changed(index, &object, &changes);
-            count
+        let index = self.names.index(object.id);
+        if index as usize >= self.told.len() {
+            self.told.resize(self.names.ids.len(), None);
+        }
+        let before = self.told[index as usize];
+        let changes = before.filter(|told| told.changes < CHANGES_MAX);
+        let changes = changes.and_then(|told| Some((self.changes(&told, object)?, told.changes)));
+        let changes = if let Some((changes, count)) = changes {
+            self.changed(index, object, &changes);
+            count + 1
         } else {
-            self.full(index, &object);
+            self.full(index, object);
             0
         };
-        self.told[index as usize] = Some(Told { object, changes });
+        self.keep(index, object, changes);
     }
 
-    fn full(&mut self, index: u32, object: &Object) {
+    /// Keeps what an object holds, for when it is told of again.
+    fn keep(&mut self, index: u32, object: &Object<&[Value]>, changes: u8) {
+        let (items, attributes) = values(object);
+        let count = items.len() + attributes.len();
+        let before = self.told[index as usize].map(|told| (told.values, told.room));
+        let (values, room) = before.filter(|(_, room)| *room >= count).unwrap_or_else(|| {
+            // Room is left behind by an object that needs more: by doubling, less than it gets.
+            let room = before.map_or(count, |_| count.next_power_of_two());
+            let values = self.told_values.len();
+            self.told_values.resize(values + room, Value::Unbound);
+            (values, room)
+        });
+        let (to_items, to_attributes) =
+            self.told_values[values..values + count].split_at_mut(items.len());
+        to_items.copy_from_slice(items);
+        to_attributes.copy_from_slice(attributes);
+        self.told[index as usize] = Some(Told {
+            class: object.class,
+            text: object.text.as_ref().map(|text| (text.kept, text.length)),
+            items: object.items.as_ref().map(|items| (items.kept.len(), items.length)),
+            shape: object.attributes.map(|(shape, _)| shape),
+            values,
+            count,
+            room,
+            changes,
+        });
+    }
+
+    /// What an object holds and did not before; the values are put into `changed`. `None` if it is
+    /// not worth it, or more is different than values.
+    fn changes(&mut self, before: &Told, now: &Object<&[Value]>) -> Option<Changes> {
+        let text = now.text.as_ref().map(|text| (text.kept, text.length));
+        let shape = now.attributes.map(|(shape, _)| shape);
+        let is_alike = (before.class, before.text, before.shape) == (now.class, text, shape)
+            && before.items.is_some() == now.items.is_some();
+        if !is_alike {
+            return None;
+        }
+        let (old_kept, old_length) = before.items.unwrap_or_default();
+        let old = &self.told_values[before.values..before.values + before.count];
+        let (old_items, old_attributes) = old.split_at(old_kept);
+        let (items, attributes) = values(now);
+        let kept = items.len() as i64 - old_kept as i64;
+        let length = now.items.as_ref().map_or(0, |items| items.length);
+        let length = length.wrapping_sub(old_length).cast_signed();
+        let pairs = old_items.iter().zip(items).enumerate();
+        let pairs = pairs.chain((old_kept..).zip(old_attributes.iter().zip(attributes)));
+        let changed = pairs.filter(|(_, (old, new))| !is_same(old, new));
+        self.changed.clear();
+        self.changed.extend(changed.map(|(at, (_, new))| (at, *new)));
+        let told = self.changed.len() + usize::try_from(kept).unwrap_or(0);
+        let all = items.len() + attributes.len();
+        (told <= 1 + all / 2).then_some(Changes { kept, length })
+    }
+
+    fn full(&mut self, index: u32, object: &Object<&[Value]>) {
         let parts = [
             (object.text.is_some(), HAS_TEXT),
             (object.items.is_some(), HAS_ITEMS),
@@ -190,14 +378,14 @@ impl Builder {
         self.begin(FULL);
         self.form.push(parts.iter().map(|(has, bit)| if *has { *bit } else { 0 }).sum());
         put_varint(object.class.into(), &mut self.form);
-        self.slots.push(zigzag(i64::from(index) - i64::from(self.numbering.next_first)));
-        self.numbering.next_first = index + 1;
+        self.slots.push(zigzag(i64::from(index) - i64::from(self.next_first)));
+        self.next_first = index + 1;
         if let Some(text) = &object.text {
-            if text.kept as usize >= self.texts.ends.len() {
+            if text.kept as usize >= self.names.texts.ends.len() {
                 return self.refuse("a text that was not given");
             }
-            let expected = characters(self.texts.get(text.kept));
-            let number = self.text_slot(text.kept);
+            let expected = characters(self.names.texts.get(text.kept));
+            let number = self.names.text_slot(text.kept);
             self.slots.push(number);
             self.slots.push(zigzag(text.length.wrapping_sub(expected).cast_signed()));
         }
@@ -209,34 +397,33 @@ impl Builder {
         if let Some((shape, _)) = &object.attributes {
             put_varint((*shape).into(), &mut self.form);
         }
-        if let Some(items) = &object.items {
-            self.values(&items.kept);
-        }
-        if let Some((_, attributes)) = &object.attributes {
-            self.values(attributes);
-        }
+        let (items, attributes) = values(object);
+        self.put_values(items);
+        self.put_values(attributes);
         self.push();
     }
 
-    fn changed(&mut self, index: u32, object: &Object, changes: &Changes) {
+    fn changed(&mut self, index: u32, object: &Object<&[Value]>, changes: &Changes) {
+        let changed = std::mem::take(&mut self.changed);
         self.begin(CHANGED);
         put_varint(zigzag(changes.kept), &mut self.form);
         put_varint(zigzag(changes.length), &mut self.form);
-        put_varint(changes.values.len() as u64, &mut self.form);
+        put_varint(changed.len() as u64, &mut self.form);
         self.slots.push(index.into());
         let mut next = 0;
-        for (position, _) in &changes.values {
+        for (position, _) in &changed {
             self.slots.push((position - next) as u64);
             next = position + 1;
         }
-        for (_, value) in &changes.values {
-            self.values(std::slice::from_ref(value));
+        for (_, value) in &changed {
+            self.put_values(std::slice::from_ref(value));
         }
-        if let Some(items) = &object.items {
+        if let Some(Part { kept, .. }) = object.items {
             let more = usize::try_from(changes.kept).unwrap_or(0);
-            self.values(&items.kept[items.kept.len() - more..]);
+            self.put_values(&kept[kept.len() - more..]);
         }
         self.push();
+        self.changed = changed;
     }
 
     fn begin(&mut self, first: u8) {
@@ -245,58 +432,40 @@ impl Builder {
         self.slots.clear();
     }
 
-    fn values(&mut self, values: &[Value]) {
+    fn put_values(&mut self, values: &[Value]) {
+        self.put_tags(values);
         self.values += values.len();
-        for value in values {
-            self.form.push(Tag::of(value) as u8);
-            let slot = match *value {
-                Value::Int(int) => int.cast_unsigned(),
-                Value::Float(float) => float.to_bits(),
-                Value::Str(text) | Value::Bytes(text) => self.text_slot(text),
-                Value::Object(id) | Value::Shallow(id) => self.reference_slot(id),
-                _ => continue,
-            };
-            self.slots.push(slot);
-        }
+        self.names.put_slots(values, &mut self.slots);
     }
 
+    fn put_tags(&mut self, values: &[Value]) {
+        self.form.extend(values.iter().map(|value| Tag::of(value) as u8));
+    }
+
+    /// Appends the record whose form and slots were put.
     fn push(&mut self) {
+        let form = self.put_form();
+        self.tables[form as usize].rows.extend_from_slice(&self.slots);
+        self.push_record(form, self.slots.len());
+    }
+
+    /// The number of the form that was put; there is a table for it.
+    fn put_form(&mut self) -> u32 {
         let number = self.forms.number(&self.form);
         if number as usize == self.tables.len() {
             // Invariant: what was put into a form is one.
             let slots = Form::decode(&self.form).map(|form| form.slots()).unwrap_or_default();
-            debug_assert_eq!(slots.len(), self.slots.len());
             self.tables.push(Table { slots: slots.into(), rows: Vec::new() });
             self.bytes += self.form.len();
         }
-        self.tables[number as usize].rows.extend_from_slice(&self.slots);
-        self.records.push(number);
-        self.bytes += 2 + 3 * self.slots.len();
+        number
     }
 
-    fn text_slot(&mut self, text: TextNumber) -> u64 {
-        if text as usize >= self.texts.ends.len() {
-            self.refuse("a text that was not given");
-        }
-        if text == self.numbering.next_text {
-            self.numbering.next_text += 1;
-            return 0;
-        }
-        u64::from(text) + 1
-    }
-
-    fn reference_slot(&mut self, id: ObjectId) -> u64 {
-        let known = self.ids.len();
-        let index = self.index(id);
-        if index as usize == known { 0 } else { u64::from(index) + 1 }
-    }
-
-    fn index(&mut self, id: ObjectId) -> u32 {
-        *self.indexes.entry(id).or_insert_with(|| {
-            self.ids.push(id);
-            self.told.push(None);
-            self.ids.len() as u32 - 1
-        })
+    /// Its slots, so many, are in the form's table.
+    fn push_record(&mut self, form: u32, slots: usize) {
+        debug_assert_eq!(slots, self.tables[form as usize].slots.len());
+        self.records.push(form);
+        self.bytes += 2 + 3 * slots;
     }
 
     fn refuse(&mut self, what: &'static str) {
@@ -341,13 +510,14 @@ impl Builder {
 
     fn sealed(&mut self, level: i32) -> Result<Vec<u8>, FormatError> {
         let invalid = |what: &str| FormatError::invalid("chunk of values", 0, what);
+        let unknown_text = self.names.is_wrong.then_some("a text that was not given");
         let slots = |table: &Table| table.rows.len();
         let values = self.tables.iter().map(slots).sum::<usize>().max(self.values);
-        if let Some(what) = self.wrong {
+        if let Some(what) = self.wrong.or(unknown_text) {
             return Err(invalid(what));
         }
         let values = values.max(self.forms.bytes.len());
-        let bytes = self.texts.bytes.len();
+        let bytes = self.names.texts.bytes.len();
         if self.records.len() > RECORDS_MAX || values > VALUES_MAX || bytes > COLUMN_BYTES_MAX {
             return Err(invalid("more than a chunk may hold"));
         }
@@ -376,8 +546,8 @@ impl Builder {
         let definitions =
             bincode::encode_to_vec((&self.classes, &self.shapes), bounded::<COLUMN_BYTES_MAX>())
                 .map_err(|error| FormatError::invalid(Column::Definitions.name(), 0, error))?;
-        let before = std::iter::once(&0).chain(&self.ids);
-        let ids = self.ids.iter().zip(before);
+        let before = std::iter::once(&0).chain(&self.names.ids);
+        let ids = self.names.ids.iter().zip(before);
         let ids =
             ids.map(|(id, before)| zigzag(id.wrapping_sub(*before).wrapping_sub(1).cast_signed()));
         let ids: Vec<u64> = ids.collect();
@@ -391,8 +561,8 @@ impl Builder {
         columns.push(sealer.put(&self.forms.bytes, 1)?);
         columns.push(sealer.put_ints(&self.ordinals)?);
         columns.push(sealer.put(&definitions, 1)?);
-        columns.push(sealer.put_each(self.texts.lengths())?);
-        columns.push(sealer.put(&self.texts.bytes, 1)?);
+        columns.push(sealer.put_each(self.names.texts.lengths())?);
+        columns.push(sealer.put(&self.names.texts.bytes, 1)?);
         columns.push(sealer.put_ints(&ids)?);
         columns.push(sealer.put_ints(&slots.references)?);
         columns.push(sealer.put_each(slots.ints.iter().map(low))?);
@@ -408,21 +578,21 @@ impl Builder {
     }
 
     fn clear(&mut self) {
-        self.texts.clear();
+        self.names.clear();
         self.classes.clear();
         self.class_numbers.clear();
         self.shapes.clear();
         self.shape_numbers.clear();
         self.forms.clear();
+        self.group_forms.clear();
         self.tables.clear();
         self.records.clear();
         self.ordinals.clear();
         self.first_ordinal = None;
         self.last_ordinal = 0;
-        self.ids.clear();
-        self.indexes.clear();
         self.told.clear();
-        self.numbering = Numbering::default();
+        self.told_values.clear();
+        self.next_first = 0;
         self.values = 0;
         self.wrong = None;
         self.bytes = 0;
@@ -475,45 +645,29 @@ impl Slots {
     }
 }
 
-/// What an object holds now and did not before.
+/// What an object holds now and did not before, besides the values in [`Builder::changed`]: those
+/// are at their positions, items first, then attributes, positions as they were before. Items beyond
+/// those there were before are not among them.
 struct Changes {
     kept: i64,
     length: i64,
-    /// Values at their positions: items first, then attributes, positions as they were before.
-    /// Items beyond those there were before are not among them.
-    values: Vec<(usize, Value)>,
 }
 
-/// `None` if it is not worth it, or more is different than values.
-fn changes_of(before: &Object, now: &Object) -> Option<Changes> {
-    let parts = |object: &Object| {
-        let shape = object.attributes.as_ref().map(|(shape, _)| *shape);
-        let text = object.text.as_ref().map(|text| (text.kept, text.length));
-        (object.class, text, object.items.is_some(), shape)
-    };
-    if parts(before) != parts(now) {
-        return None;
-    }
-    let items = |object: &Object| object.items.as_ref().map_or(0, |items| items.length);
-    let length = items(now).wrapping_sub(items(before)).cast_signed();
-    let (old_items, old_attributes) = values(before);
-    let (new_items, new_attributes) = values(now);
-    let kept = new_items.len() as i64 - old_items.len() as i64;
-    let pairs = old_items.iter().zip(new_items).enumerate();
-    let attributes = old_attributes.iter().zip(new_attributes);
-    let pairs = pairs.chain((old_items.len()..).zip(attributes));
-    let changed = pairs.filter(|(_, (old, new))| !is_same(old, new));
-    let changed: Vec<(usize, Value)> = changed.map(|(at, (_, new))| (at, *new)).collect();
-    let told = changed.len() + usize::try_from(kept).unwrap_or(0);
-    let all = new_items.len() + new_attributes.len();
-    (told <= 1 + all / 2).then_some(Changes { kept, length, values: changed })
-}
-
-fn values(object: &Object) -> (&[Value], &[Value]) {
+/// Items and attributes.
+fn values<'a>(object: &Object<&'a [Value]>) -> (&'a [Value], &'a [Value]) {
     (
-        object.items.as_ref().map_or(&[], |items| &items.kept),
-        object.attributes.as_ref().map_or(&[], |(_, values)| values),
+        object.items.as_ref().map_or(&[], |items| items.kept),
+        object.attributes.map_or(&[], |(_, values)| values),
     )
+}
+
+/// The form of a group in one number, if it has few values: like the form's bytes, with four bits
+/// for each tag.
+fn group_key(kind: GroupKind, values: &[Value]) -> Option<u64> {
+    // A highest bit tells how many there are; four kinds take two.
+    let head = 4 | kind as u64;
+    let put = |key, value| key << 4 | Tag::of(value) as u64;
+    (values.len() <= 15).then(|| values.iter().fold(head, put))
 }
 
 /// Whether two values are the same to the last bit: 0.0 is not -0.0, and NaN is NaN.

@@ -49,8 +49,12 @@ fn objects() -> impl Strategy<Value = Object> {
 
 fn groups() -> impl Strategy<Value = Push> {
     let kind = prop::sample::select(GroupKind::ALL.to_vec());
-    (0u64..3, kind, prop::collection::vec(values(), 0..4))
-        .prop_map(|(delta, kind, values)| Push::Group(delta, kind, values))
+    // Groups with few values are found in another way than those with many.
+    let values = prop_oneof![
+        4 => prop::collection::vec(values(), 0..4),
+        1 => prop::collection::vec(values(), 14..18),
+    ];
+    (0u64..3, kind, values).prop_map(|(delta, kind, values)| Push::Group(delta, kind, values))
 }
 
 fn pushes() -> impl Strategy<Value = Vec<Push>> {
@@ -98,7 +102,7 @@ fn sealed(pushes: &[Push]) -> Vec<u8> {
                 ordinal += delta;
                 builder.group(ordinal, *kind, values);
             }
-            Push::Object(object) => builder.object(object.clone()),
+            Push::Object(object) => builder.object(&object.borrowed()),
         }
     }
     builder.seal(LEVEL).unwrap()
@@ -247,16 +251,16 @@ fn a_call_takes_few_bytes() {
             [Value::Object(id), Value::Object(other), Value::Int(random as i64 >> 61), Value::None];
         builder.group(2 * call, GroupKind::Arguments, &arguments);
         if call % 3 == 0 {
-            let attributes = vec![
+            let attributes = [
                 Value::Shallow(other),
                 Value::Int(id as i64),
                 Value::Int(1000),
                 Value::Int(call as i64),
             ];
-            builder.object(Object {
+            builder.object(&Object {
                 id,
                 class,
-                attributes: Some((shape, attributes)),
+                attributes: Some((shape, &attributes)),
                 ..Object::default()
             });
         }

@@ -4,7 +4,7 @@
 
 use super::*;
 use dashcam_schema::value::TextNumber;
-use dashcam_schema::value::words::word;
+use dashcam_schema::value::words::{constant, word};
 use proptest::prelude::*;
 
 /// What was read, a line each, with texts instead of their numbers.
@@ -50,16 +50,16 @@ impl Records for Lines {
     fn group(&mut self, ordinal: u64, kind: GroupKind, values: &[Value]) {
         self.lines.push(format!("{ordinal} {kind:?}: {}", self.all(values)));
     }
-    fn object(&mut self, object: Object) {
+    fn object(&mut self, object: &Object<&[Value]>) {
         let mut line = format!("#{} {}", object.id, self.classes[object.class as usize]);
-        if let Some(Part { kept, length }) = object.text {
-            line += &format!(" {:?}/{length}", self.texts[kept as usize]);
+        if let Some(Part { kept, length }) = &object.text {
+            line += &format!(" {:?}/{length}", self.texts[*kept as usize]);
         }
-        if let Some(Part { kept, length }) = object.items {
-            line += &format!(" [{}]/{length}", self.all(&kept));
+        if let Some(Part { kept, length }) = &object.items {
+            line += &format!(" [{}]/{length}", self.all(kept));
         }
         if let Some((shape, values)) = object.attributes {
-            line += &format!(" {}={}", self.shapes[shape as usize], self.all(&values));
+            line += &format!(" {}={}", self.shapes[shape as usize], self.all(values));
         }
         self.lines.push(line);
     }
@@ -200,6 +200,23 @@ fn an_address_that_is_used_again_is_another_object() {
         "#3 tuple [2]/1",
     ];
     check(&words, &expected);
+}
+
+/// Numbers of texts, classes and shapes are the chunk's.
+#[test]
+fn texts_are_numbered_anew_in_each_chunk() {
+    let text = [word(STR, 5), padded(b"hello")[0], padded(b"hello")[1]];
+    let words = [1, 2, 3].map(|ordinal| group(GroupKind::Result, ordinal, &[&text])).concat();
+    let mut reader = Reader::default();
+    for _ in 0..2 {
+        let mut records = Lines::default();
+        reader.read(&words, &mut records).unwrap();
+        reader.complete(&mut records);
+        reader.sealed();
+        reader.ordinal = 0;
+        assert_eq!(records.texts, ["hello"]);
+        assert_eq!(records.lines, ["1 Result: 'hello'", "2 Result: 'hello'", "3 Result: 'hello'"]);
+    }
 }
 
 #[test]
