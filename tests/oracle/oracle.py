@@ -58,6 +58,8 @@ def logger(kind):  # names are taken at once: keeping objects would put off thei
         return lambda code, at, to: log.append((thread(), kind, code, at, None, to, None, None))
     if kind in ("CALL", "C_RETURN", "C_RAISE"):
         return lambda code, at, f, arg0: log.append((thread(), kind, code, at, None, None, callable_name(f), None))
+    if kind in ("PY_RETURN", "PY_YIELD"):  # the value may be an exception
+        return lambda code, at, value: log.append((thread(), kind, code, at, None, None, None, None))
     return lambda code, at, x=None: log.append(
         (thread(), kind, code, at, None, None, None, class_name(type(x)) if isinstance(x, BaseException) else None)
     )

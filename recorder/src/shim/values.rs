@@ -63,6 +63,8 @@ pub(super) struct Values {
     producer: Producer,
     frames: Frames,
     limits: Limits,
+    /// Longer strs and bytes are objects.
+    inline: usize,
     epoch: u32,
     told: Box<[Told; REMEMBERED]>,
     classes: Classes,
@@ -120,6 +122,7 @@ impl Values {
             producer: Producer::new(ring, Clock::Monotonic),
             frames,
             limits,
+            inline: INLINE_BYTES.min(limits.string as usize),
             epoch: 0,
             // Invariant: as long as it was made.
             told: told.try_into().map_err(|_| "memory")?,
@@ -344,7 +347,7 @@ impl<'a> Look<'_, 'a> {
                 Int::Long { .. } => self.refer(object, depth),
             },
             Plain::Str => match object.characters() {
-                Characters::Ascii(text) if text.len() <= INLINE_BYTES => {
+                Characters::Ascii(text) if text.len() <= self.values.inline => {
                     self.values.buffer.put_text(words::STR, text);
                 }
                 _ => self.refer(object, depth),
@@ -353,7 +356,7 @@ impl<'a> Look<'_, 'a> {
             Plain::False => self.constant(constant::FALSE),
             Plain::True => self.constant(constant::TRUE),
             Plain::Float(value) => self.values.buffer.put_float(value),
-            Plain::Bytes(bytes) if bytes.len() <= INLINE_BYTES => {
+            Plain::Bytes(bytes) if bytes.len() <= self.values.inline => {
                 self.values.buffer.put_text(words::BYTES, bytes);
             }
             Plain::Bytes(_) | Plain::Other => self.refer(object, depth),
