@@ -90,7 +90,7 @@ def contenders(folder):
     """Name → command line before the script. `{out}` is a fresh folder."""
     record = [VENV / "bin" / "dashcam", "record", "-o", "{out}/x.db"]
     found = {"bare": [PYTHON], "dashcam": [*record, "--capture", "flow"],
-             "calls": [*record, "--capture", "calls"], "direct": [*record, "--events", "direct"]}
+             "calls": [*record, "--capture", "calls"], "direct": [*record, "--events", "direct", "--capture", "flow"]}
     if build_empty(folder):
         found["empty control"] = [PYTHON, HERE / "empty.py", folder, "control"]
         found["empty all"] = [PYTHON, HERE / "empty.py", folder, "all"]

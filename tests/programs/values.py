@@ -70,7 +70,7 @@ CONTAINERS = [
     collections.OrderedDict(a=1, b=2), collections.Counter("hello"), collections.Counter(),
     collections.defaultdict(list, {"x": [1]}), collections.defaultdict(None), list(range(50)),
     [None] * 3, {None: None}, [True, 0, ""], {"nested": ({"deep": 1},)},
-    array.array("i", [1, -2, 3]), array.array("d", [0.5]),
+    array.array("i", [1, -2, 3]), array.array("d", [0.5]), array.array("b"),
 ]
 
 

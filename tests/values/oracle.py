@@ -5,6 +5,7 @@
 A line of OUT for each event of a code object whose file begins with SCOPE: kind, qualified name, and the values
 as text, or `?` where a value is not built of builtin types alone or goes beyond the recorder's limits.
 """
+import array
 import atexit
 import collections
 import sys
@@ -23,6 +24,8 @@ def is_plain(value, depth=0, around=()):
         return True
     if kind in (str, bytes, bytearray):
         return len(value) <= STRING
+    if kind is array.array:
+        return len(value) <= ITEMS
     if any(value is outer for outer in around):
         return True
     if depth >= DEPTH:

@@ -77,7 +77,8 @@ def start(db="dashcam.db", **options):
 
     `capture` is "flow" (events only) or "calls" (arguments, results and exceptions too).
     `max_string`, `max_items`, `max_depth`, `max_objects` and `max_digits` say how much of a value
-    is kept. `redact` takes strings: values of names that contain one are left out, besides those
+    is kept, `max_looks` how many objects one function has looked at in a quarter of a second (0:
+    all). `redact` takes strings: values of names that contain one are left out, besides those
     of the usual ones (password, token …) unless `no_default_redact` is true.
 
     `events` is "derived" (record what the rest follows from), "direct" (every kind by callback: the

@@ -833,10 +833,13 @@ impl<'a> Obj<'a> {
         unsafe {
             let descriptor = self.word(ARRAY_DESCRIPTOR) as *const u8;
             let items = self.word(ARRAY_ITEMS) as *const u8;
-            if descriptor.is_null() || items.is_null() {
+            if descriptor.is_null() {
                 return (b'?', length as u64, Vec::new());
             }
             let code = descriptor.read();
+            if items.is_null() {
+                return (code, length as u64, Vec::new());
+            }
             let size = descriptor.add(4).cast::<c_int>().read().max(1) as usize;
             let numbers = (0..length.min(max)).filter_map(|i| {
                 let item = std::slice::from_raw_parts(items.add(i * size), size);
