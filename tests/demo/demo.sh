@@ -31,8 +31,12 @@ ask "with recursive stack(call_id, level) as (
        select c.parent_call_id, level + 1 from stack join calls c using (call_id) where c.parent_call_id is not null)
      select qualname, call_line as called_from_line, duration_ns / 1000 as us from stack join calls using (call_id) order by level"
 
+tell "What was it handed whenever it gave up and returned 0?"
+ask "select arguments, result, count(*) as times from calls
+     where path like '%/orders.py' and qualname = 'parse_price' and result = '0' group by arguments, result"
+
 tell "And what exactly happened in it, event by event? (There are also JUMP, BRANCH and INSTRUCTION.)"
-ask "select e.kind, e.line, e.callable, e.exception, e.time_ns
+ask "select e.kind, e.line, e.callable, e.exception, e.value
      from events e join calls c on e.seq between c.start_seq and c.end_seq
      where c.call_id = (select max(call_id) from exceptions where type = 'AttributeError' and path like '%/orders.py')
        and e.kind not in ('INSTRUCTION', 'JUMP', 'BRANCH', 'BRANCH_LEFT', 'BRANCH_RIGHT') order by e.seq"
