@@ -23,8 +23,6 @@ pub struct Producer {
 pub struct Words {
     words: &'static [AtomicU32],
     mask: u64,
-    /// Where it begins.
-    from: u64,
     at: u64,
     limit: u64,
 }
@@ -38,35 +36,6 @@ impl Words {
         let slot = unsafe { self.words.get_unchecked((self.at & self.mask) as usize) };
         slot.store(word, Ordering::Relaxed);
         self.at += 1;
-    }
-
-    /// Where the next word goes, counted since the ring was made.
-    #[inline(always)]
-    pub fn position(&self) -> u64 {
-        self.at
-    }
-
-    /// How many more words there is room for without asking again.
-    #[inline(always)]
-    pub fn remaining(&self) -> usize {
-        (self.limit - self.at) as usize
-    }
-
-    /// Takes back the words from a [`Self::position`] on, which must be of this record: what was
-    /// not published is nobody else's.
-    #[inline(always)]
-    pub fn rewind(&mut self, to: u64) {
-        debug_assert!((self.from..=self.at).contains(&to));
-        self.at = to;
-    }
-
-    /// Writes over a word of this record, such as a length that is known only now.
-    #[inline(always)]
-    pub fn set(&mut self, position: u64, word: u32) {
-        debug_assert!((self.from..self.at).contains(&position));
-        // SAFETY: as in `put`.
-        let slot = unsafe { self.words.get_unchecked((position & self.mask) as usize) };
-        slot.store(word, Ordering::Relaxed);
     }
 }
 
@@ -112,8 +81,7 @@ impl Producer {
     /// Begins a record; the result is to be handed to [`Self::end`].
     #[inline(always)]
     pub fn begin(&self) -> Words {
-        let (mask, at, limit) = (self.mask, self.at, self.limit);
-        Words { words: self.ring.words, mask, from: at, at, limit }
+        Words { words: self.ring.words, mask: self.mask, at: self.at, limit: self.limit }
     }
 
     /// Publishes what was written since [`Self::begin`], and everything before.
