@@ -15,9 +15,9 @@ pub(super) const WORDS: usize = 1 << 15;
 /// recorder's sudden death, does not see.
 const CHUNK_AGE: Duration = Duration::from_millis(250);
 /// A producer at full speed fills a hundredth of a ring meanwhile.
-pub(super) const NAP: Duration = Duration::from_millis(1);
+const NAP: Duration = Duration::from_millis(1);
 /// After a while without events.
-pub(super) const LONG_NAP: Duration = Duration::from_millis(5);
+const LONG_NAP: Duration = Duration::from_millis(5);
 
 /// What the drain is told from outside.
 pub(super) enum Order {
@@ -29,6 +29,27 @@ pub(super) enum Order {
 
 /// The recording ends before the program does.
 pub(super) struct End;
+
+/// How long a thread that empties a ring waits for more.
+#[derive(Default)]
+pub(super) struct Pace {
+    /// Looks in a row that found nothing.
+    idle: u32,
+}
+
+impl Pace {
+    /// Waits a little for an order, longer where there were no words for a while. Without anybody to
+    /// give orders it is time to finish.
+    pub(super) fn wait(&mut self, orders: &Receiver<Order>, taken: usize) -> Option<Order> {
+        self.idle = if taken == 0 { self.idle.saturating_add(1) } else { 0 };
+        let nap = if self.idle < 1000 { NAP } else { LONG_NAP };
+        match orders.recv_timeout(nap) {
+            Ok(order) => Some(order),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => Some(Order::Finish),
+        }
+    }
+}
 
 pub(super) struct Drain {
     pub(super) consumer: Consumer,
@@ -57,7 +78,7 @@ impl Drain {
     fn drain(&mut self) -> Result<(), End> {
         let mut words = Vec::with_capacity(2 * WORDS);
         let mut sealed = Instant::now();
-        let mut idle = 0u32;
+        let mut pace = Pace::default();
         loop {
             let taken = self.step(&mut words)?;
             if sealed.elapsed() >= CHUNK_AGE {
@@ -69,15 +90,13 @@ impl Drain {
             if taken == WORDS {
                 continue;
             }
-            idle = if taken == 0 { idle.saturating_add(1) } else { 0 };
-            let nap = if idle < 1000 { NAP } else { LONG_NAP };
-            match self.orders.recv_timeout(nap) {
-                Err(RecvTimeoutError::Timeout) => {}
-                Ok(Order::Flush(stored)) => {
+            match pace.wait(&self.orders, taken) {
+                None => {}
+                Some(Order::Flush(stored)) => {
                     self.empty(&mut words)?;
                     self.chunker.flush(stored);
                 }
-                Ok(Order::Finish) | Err(RecvTimeoutError::Disconnected) => {
+                Some(Order::Finish) => {
                     if self.empty(&mut words).is_ok() && !words.is_empty() {
                         self.bad("half a record");
                     }

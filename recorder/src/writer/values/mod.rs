@@ -8,11 +8,11 @@
 mod identity;
 mod read;
 
-use super::drain::{End, LONG_NAP, NAP, Order, WORDS};
+use super::drain::{End, Order, Pace, WORDS};
 use super::encode::{Encoded, LEVEL};
 use super::outlet::LossDelta;
 use crate::ring::Consumer;
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use crossbeam_channel::{Receiver, Sender};
 use dashcam_schema::loss::LossKind;
 use dashcam_schema::value::chunk::Builder;
 use dashcam_schema::value::{
@@ -140,18 +140,16 @@ impl Values {
 
     fn drain(&mut self) -> Result<(), End> {
         let mut words = Vec::with_capacity(2 * WORDS);
-        let mut idle = 0u32;
+        let mut pace = Pace::default();
         loop {
             let taken = self.step(&mut words)?;
             self.ask();
             if taken == WORDS {
                 continue;
             }
-            idle = if taken == 0 { idle.saturating_add(1) } else { 0 };
-            let nap = if idle < 1000 { NAP } else { LONG_NAP };
-            match self.orders.recv_timeout(nap) {
-                Err(RecvTimeoutError::Timeout) => {}
-                Ok(Order::Flush(stored)) => {
+            match pace.wait(&self.orders, taken) {
+                None => {}
+                Some(Order::Flush(stored)) => {
                     let result = self.empty(&mut words);
                     // The program may never tell of another value, so no epoch is awaited; but what
                     // follows should begin with one.
@@ -161,7 +159,7 @@ impl Values {
                     self.send(Encoded { stored: Some(stored), ..Encoded::default() });
                     result?;
                 }
-                Ok(Order::Finish) | Err(RecvTimeoutError::Disconnected) => {
+                Some(Order::Finish) => {
                     if self.empty(&mut words).is_ok() && !words.is_empty() {
                         self.bad("half a record");
                     }
