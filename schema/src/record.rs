@@ -195,8 +195,10 @@ pub struct CodeDefinition {
     pub flags: u32,
     /// Names of the arguments, in order, `*args` and `**kwargs` last.
     pub argument_names: Vec<String>,
-    /// Names of all locals, cells and free variables.
+    /// Names of all locals, cells and free variables, as they lie in a frame.
     pub variable_names: Vec<String>,
+    /// `co_names`, if the code binds any of them.
+    pub names: Vec<String>,
     /// `co_linetable`
     pub line_table: Vec<u8>,
     /// `co_code`

@@ -182,6 +182,7 @@ tables! {
         kind Text "NOT NULL" "module, function, generator, coroutine, async_generator, class, lambda or comprehension."
         argument_names Text "NOT NULL" "JSON array of strings."
         variable_names Text "NOT NULL" "JSON array of strings: locals, cells and free variables."
+        names Text "NOT NULL DEFAULT '[]'" "JSON array of strings: co_names of code that binds names in a namespace, else empty."
         process_id Integer "NOT NULL REFERENCES processes" "Process it ran in."
         number Integer "NOT NULL" "The chunks' number for it."
         flags Integer "NOT NULL" "co_flags."

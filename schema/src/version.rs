@@ -4,7 +4,8 @@
 //!
 //! 1. Direct recording of every event kind; columnar chunks; summaries. Never released.
 //! 2. Derived recordings: chunks of control events, bytecode, unit of times. Never released.
-//! 3. Values: chunks of values, ordinals of chunks (dashcam 0.1).
+//! 3. Values: chunks of values, ordinals of chunks. Never released.
+//! 4. Capture level `state`: names of code objects, kinds of groups (dashcam 0.1).
 
 use crate::error::FormatError;
 
@@ -12,10 +13,10 @@ use crate::error::FormatError;
 pub const APPLICATION_ID: i32 = 0x6473_6863;
 
 /// `PRAGMA user_version` this build writes.
-pub const FORMAT_VERSION: i32 = 3;
+pub const FORMAT_VERSION: i32 = 4;
 
 /// The oldest `user_version` this build reads.
-pub const OLDEST_READABLE: i32 = 3;
+pub const OLDEST_READABLE: i32 = 4;
 
 /// Whether a database with these two pragmas is one this build reads.
 pub fn check(application_id: i32, user_version: i32) -> Result<(), FormatError> {

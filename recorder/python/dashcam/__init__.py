@@ -31,7 +31,7 @@ _READY, _REFUSED, _STOPPED, _STORED = b"R", b"E", b"S", b"D"
 _RING_MIB = 8
 _VALUES_RING_MIB = 16
 _EVENTS = ("derived", "direct", "verify")
-_CAPTURE = ("flow", "calls")
+_CAPTURE = ("flow", "calls", "state")
 _LIMITS = ("max_string", "max_items", "max_depth", "max_objects", "max_digits", "max_looks")
 
 
@@ -75,7 +75,8 @@ def start(db="dashcam.db", **options):
     `include` and `exclude` take module names and path globs; `no_stdlib` leaves the standard
     library out.
 
-    `capture` is "flow" (events only) or "calls" (arguments, results and exceptions too).
+    `capture` is "flow" (events only), "calls" (arguments, results and exceptions too) or "state"
+    (all that variables and objects hold, at every instruction).
     `max_string`, `max_items`, `max_depth`, `max_objects` and `max_digits` say how much of a value
     is kept, `max_looks` how many objects one function has looked at in a quarter of a second (0:
     all). `redact` takes strings: values of names that contain one are left out, besides those
@@ -173,7 +174,7 @@ def _checked(
     if events not in _EVENTS:
         raise ValueError(f"events must be 'derived', 'direct' or 'verify', not {events!r}")
     if capture not in _CAPTURE:
-        raise ValueError(f"capture must be 'flow' or 'calls', not {capture!r}")
+        raise ValueError(f"capture must be 'flow', 'calls' or 'state', not {capture!r}")
     limits = (max_string, max_items, max_depth, max_objects, max_digits, max_looks)
     limits = tuple(map(_limit, _LIMITS, limits, _shim.LIMITS, _shim.LIMITS_MAX))
     redact = [redact] if isinstance(redact, str) else list(redact)

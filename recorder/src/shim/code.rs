@@ -2,6 +2,7 @@
 //! when one dies, so no code object is kept alive for our sake.
 
 use super::ffi::{self, Obj};
+use dashcam_schema::bytecode::opcodes::{StoreOp, Version};
 use dashcam_schema::record::{CodeDefinition, flags};
 use pyo3::ffi::PyObject;
 use rustc_hash::FxHashMap;
@@ -105,6 +106,7 @@ pub(super) fn describe(code: Obj<'_>) -> CodeDefinition {
         + (flags & VARARGS != 0) as u32
         + (flags & VARKEYWORDS != 0) as u32;
     let variable_names: Vec<String> = variables.into_iter().map(|(name, _)| name).collect();
+    let bytecode = code.code_bytes(c"co_code");
     CodeDefinition {
         path: code.code_text(c"co_filename"),
         qualname: code.code_text(c"co_qualname"),
@@ -114,10 +116,18 @@ pub(super) fn describe(code: Obj<'_>) -> CodeDefinition {
         // Arguments come first among them.
         argument_names: variable_names.iter().take(arguments as usize).cloned().collect(),
         variable_names,
+        names: if binds_names(&bytecode) { code.code_names(c"co_names") } else { Vec::new() },
         line_table: code.code_bytes(c"co_linetable"),
-        bytecode: code.code_bytes(c"co_code"),
+        bytecode,
         exception_table: code.code_bytes(c"co_exceptiontable"),
     }
+}
+
+/// Whether any instruction binds a name in a namespace.
+fn binds_names(bytecode: &[u8]) -> bool {
+    let Some(version) = Version::from_magic(ffi::bytecode_magic()) else { return false };
+    let is_one = |op| matches!(op, StoreOp::Name | StoreOp::Global);
+    bytecode.as_chunks::<2>().0.iter().any(|[opcode, _]| is_one(version.store(*opcode)))
 }
 
 /// Watches code objects die, as long as it lives. `None` if all of CPython's watchers are taken.

@@ -498,7 +498,7 @@ impl<'a> Obj<'a> {
         Some(version.op(*self.code_bytes(c"co_code").get(2 * unit)?))
     }
 
-    fn code_names(self, name: &CStr) -> Vec<String> {
+    pub(super) fn code_names(self, name: &CStr) -> Vec<String> {
         let read = |o: Obj<'_>| {
             let items = o.tuple_items().unwrap_or_default();
             items.into_iter().map(|i| i.whole_text().unwrap_or_default()).collect()

@@ -125,7 +125,7 @@ mod _shim {
             return Err(PyValueError::new_err("events must be 'derived', 'direct' or 'verify'"));
         }
         if known_capture.is_none() {
-            return Err(PyValueError::new_err("capture must be 'flow' or 'calls'"));
+            return Err(PyValueError::new_err("capture must be 'flow', 'calls' or 'state'"));
         }
         if is_recording() {
             return Err(PyRuntimeError::new_err("already recording"));

@@ -612,6 +612,7 @@ impl State {
                 let slim = dashcam_schema::record::CodeDefinition {
                     line_table: Vec::new(),
                     variable_names: Vec::new(),
+                    names: Vec::new(),
                     argument_names: Vec::new(),
                     bytecode: Vec::new(),
                     exception_table: Vec::new(),

@@ -526,6 +526,7 @@ impl<'a> Look<'_, 'a> {
             | Sort::Deque
             | Sort::Range
             | Sort::Slice
+            | Sort::Cell
             | Sort::Exception => self.put_items(object, layout, depth),
             Sort::Instance => match layout.float(object) {
                 Some(value) => {

@@ -177,11 +177,11 @@ impl Rows {
         let (path, file_id) = &self.files[index as usize];
         tx.prepare_cached(
             "INSERT INTO code_objects (run_id, file_id, path, qualname, name, first_line, kind,
-                 argument_names, variable_names, process_id, number, flags, line_table, bytecode,
+                 argument_names, variable_names, names, process_id, number, flags, line_table, bytecode,
                  exception_table, row_xxh3)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?
-        .execute((
+        .execute(rusqlite::params![
             self.run_id,
             file_id,
             path,
@@ -191,6 +191,7 @@ impl Rows {
             code.kind(),
             json(&code.argument_names),
             json(&code.variable_names),
+            json(&code.names),
             self.process_id,
             self.codes.len() as i64,
             code.flags,
@@ -198,7 +199,7 @@ impl Rows {
             &code.bytecode,
             &code.exception_table,
             code_xxh3(code.first_line, [&code.line_table, &code.bytecode, &code.exception_table]),
-        ))?;
+        ])?;
         self.codes.push(Code { id: tx.last_insert_rowid(), file: index });
         Ok(())
     }

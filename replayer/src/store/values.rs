@@ -8,7 +8,7 @@ use super::{Chunk, Directory, Error, Process, Store, message};
 use dashcam_schema::FormatError;
 use dashcam_schema::chunk::ValueStatistics;
 use dashcam_schema::event::EventKind;
-use dashcam_schema::value::chunk::Values;
+use dashcam_schema::value::chunk::{Moment, Values};
 use dashcam_schema::value::{Group, GroupKind, Value, render};
 use rusqlite::{Connection, Row};
 use std::rc::Rc;
@@ -113,18 +113,22 @@ impl Found {
         self.values.group(self.ordinal, self.kind)
     }
 
+    fn moment(&self) -> Moment {
+        self.values.moment(self.values.groups_of(self.ordinal).end)
+    }
+
     /// The only value, as text.
     pub fn text(&self) -> Option<String> {
         let group = self.group()?;
         let [value] = group.values else { return None };
-        Some(render::repr(&*self.values, value, self.ordinal))
+        Some(render::repr(&*self.values, value, self.moment()))
     }
 
     /// The values as arguments of these names.
     pub fn arguments(&self, names: &[Box<str>]) -> Option<String> {
         let group = self.group()?;
         let names = names.iter().map(|name| &**name);
-        Some(render::arguments(&*self.values, names, group.values, self.ordinal))
+        Some(render::arguments(&*self.values, names, group.values, self.moment()))
     }
 }
 
@@ -140,8 +144,8 @@ impl Found {
     /// The parts of the exception that is the only value.
     fn raised(&self) -> Option<Raised> {
         let [Value::Object(id)] = self.group()?.values else { return None };
-        let object = self.values.object(*id, self.ordinal)?;
-        let repr = |value: &Value| render::repr(&*self.values, value, self.ordinal);
+        let object = self.values.object(*id, self.moment())?;
+        let repr = |value: &Value| render::repr(&*self.values, value, self.moment());
         let names = object.attributes.iter().flat_map(|(shape, values)| {
             let names = self.values.shapes().get(*shape as usize).map(|shape| &shape.names[..]);
             names.unwrap_or_default().iter().zip(values)
@@ -154,7 +158,7 @@ impl Found {
             arguments: object
                 .items
                 .as_ref()
-                .map(|items| render::tuple(&*self.values, items, self.ordinal)),
+                .map(|items| render::tuple(&*self.values, items, self.moment())),
             cause: named("__cause__"),
             context: named("__context__"),
         })
@@ -289,7 +293,7 @@ impl Store {
                 Some(at) => self.kind_of(chunks[at], ordinal)?,
                 None => None,
             };
-            misfits += usize::from(kind.and_then(GroupKind::of) != Some(group.kind));
+            misfits += usize::from(!kind.is_some_and(|kind| group.kind.fits(kind)));
         }
         Ok(misfits)
     }

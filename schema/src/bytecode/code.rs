@@ -77,6 +77,12 @@ impl Code {
     }
 }
 
+/// Instructions of a code object, and where they jump to, without lines.
+pub(super) fn plain_instructions(version: Version, bytecode: &[u8]) -> Vec<Unit> {
+    let bytes = bytecode.as_chunks::<2>().0;
+    instructions(version, &bytes[..bytes.len().min(UNITS_MAX)], &LineTable::default())
+}
+
 /// Where instructions begin and jump to; the first to be reported is the first RESUME.
 fn instructions(version: Version, bytes: &[[u8; 2]], lines: &LineTable) -> Vec<Unit> {
     let end = bytes.len() as u32;
@@ -168,7 +174,7 @@ fn mark(version: Version, units: &mut [Unit], exception_table: &[u8]) {
 
 /// Code units of the exception handlers: every third number of the table, whose entries are start,
 /// length, handler and depth.
-fn handlers(table: &[u8]) -> impl Iterator<Item = u32> {
+pub(super) fn handlers(table: &[u8]) -> impl Iterator<Item = u32> {
     let mut bytes = table.iter();
     let mut number = move || {
         let mut byte = *bytes.next()?;

@@ -3,3 +3,4 @@
 pub mod code;
 pub mod lines;
 pub mod opcodes;
+pub mod stores;

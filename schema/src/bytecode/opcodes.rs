@@ -41,6 +41,37 @@ pub enum Op {
     NotTaken,
 }
 
+/// What an instruction stores, and where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum StoreOp {
+    /// Not such an instruction.
+    Nothing,
+    Fast,
+    /// The local in the operand's high four bits is stored; the other is loaded.
+    FastLoadFast,
+    /// Both locals in the operand, the one in its high four bits first.
+    FastStoreFast,
+    /// The local becomes unbound.
+    FastAndClear,
+    DeleteFast,
+    Deref,
+    DeleteDeref,
+    Name,
+    DeleteName,
+    Global,
+    DeleteGlobal,
+    MakeCell,
+    CopyFreeVars,
+    Attr,
+    DeleteAttr,
+    Subscr,
+    DeleteSubscr,
+    Slice,
+    /// Which operation, the operand says.
+    BinaryOp,
+    BinarySubscr,
+}
+
 use Op::*;
 
 type Table = ([Op; 256], [u8; 256]);
@@ -166,7 +197,108 @@ static V3_14: Table = table(
     ],
 );
 
+const fn store_table(ops: &[(u8, StoreOp)]) -> [StoreOp; 256] {
+    let mut table = [StoreOp::Nothing; 256];
+    let mut i = 0;
+    while i < ops.len() {
+        table[ops[i].0 as usize] = ops[i].1;
+        i += 1;
+    }
+    table
+}
+
+static STORES_3_12: [StoreOp; 256] = store_table(&[
+    (125, StoreOp::Fast),
+    (143, StoreOp::FastAndClear),
+    (126, StoreOp::DeleteFast),
+    (138, StoreOp::Deref),
+    (139, StoreOp::DeleteDeref),
+    (90, StoreOp::Name),
+    (91, StoreOp::DeleteName),
+    (97, StoreOp::Global),
+    (98, StoreOp::DeleteGlobal),
+    (135, StoreOp::MakeCell),
+    (149, StoreOp::CopyFreeVars),
+    (95, StoreOp::Attr),
+    (96, StoreOp::DeleteAttr),
+    (60, StoreOp::Subscr),
+    (61, StoreOp::DeleteSubscr),
+    (27, StoreOp::Slice),
+    (122, StoreOp::BinaryOp),
+    (25, StoreOp::BinarySubscr),
+]);
+
+static STORES_3_13: [StoreOp; 256] = store_table(&[
+    (110, StoreOp::Fast),
+    (111, StoreOp::FastLoadFast),
+    (112, StoreOp::FastStoreFast),
+    (86, StoreOp::FastAndClear),
+    (65, StoreOp::DeleteFast),
+    (109, StoreOp::Deref),
+    (64, StoreOp::DeleteDeref),
+    (114, StoreOp::Name),
+    (67, StoreOp::DeleteName),
+    (113, StoreOp::Global),
+    (66, StoreOp::DeleteGlobal),
+    (94, StoreOp::MakeCell),
+    (62, StoreOp::CopyFreeVars),
+    (108, StoreOp::Attr),
+    (63, StoreOp::DeleteAttr),
+    (39, StoreOp::Subscr),
+    (9, StoreOp::DeleteSubscr),
+    (38, StoreOp::Slice),
+    (45, StoreOp::BinaryOp),
+    (5, StoreOp::BinarySubscr),
+]);
+
+static STORES_3_14: [StoreOp; 256] = store_table(&[
+    (112, StoreOp::Fast),
+    (113, StoreOp::FastLoadFast),
+    (114, StoreOp::FastStoreFast),
+    (85, StoreOp::FastAndClear),
+    (63, StoreOp::DeleteFast),
+    (111, StoreOp::Deref),
+    (62, StoreOp::DeleteDeref),
+    (116, StoreOp::Name),
+    (65, StoreOp::DeleteName),
+    (115, StoreOp::Global),
+    (64, StoreOp::DeleteGlobal),
+    (97, StoreOp::MakeCell),
+    (60, StoreOp::CopyFreeVars),
+    (110, StoreOp::Attr),
+    (61, StoreOp::DeleteAttr),
+    (38, StoreOp::Subscr),
+    (8, StoreOp::DeleteSubscr),
+    (37, StoreOp::Slice),
+    (44, StoreOp::BinaryOp),
+]);
+
+/// Operands of `BINARY_OP` from here on are in-place operators: the same in all three versions.
+const FIRST_IN_PLACE: u32 = 13;
+/// In 3.14, the operand of `BINARY_OP` that is a subscript.
+const SUBSCRIPT: u32 = 26;
+
 impl Version {
+    /// What an instruction stores.
+    pub fn store(self, opcode: u8) -> StoreOp {
+        let table = match self {
+            Version::V3_12 => &STORES_3_12,
+            Version::V3_13 => &STORES_3_13,
+            Version::V3_14 => &STORES_3_14,
+        };
+        table[usize::from(opcode)]
+    }
+
+    /// Whether a `BINARY_OP` with this operand is an in-place operator.
+    pub const fn is_in_place(self, operand: u32) -> bool {
+        operand >= FIRST_IN_PLACE && operand < SUBSCRIPT
+    }
+
+    /// Whether a `BINARY_OP` with this operand is a subscript.
+    pub const fn is_subscript(self, operand: u32) -> bool {
+        matches!(self, Version::V3_14) && operand == SUBSCRIPT
+    }
+
     /// The instruction set of bytecode files with this magic number (their first two bytes);
     /// `None` if its rules are not known here.
     pub const fn from_magic(magic: u16) -> Option<Version> {

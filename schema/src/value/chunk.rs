@@ -20,7 +20,7 @@ mod build;
 mod read;
 
 pub use build::Builder;
-pub use read::Values;
+pub use read::{Moment, Values};
 
 use super::{ClassNumber, GroupKind, ShapeNumber, Value};
 use crate::chunk::ColumnHeader;

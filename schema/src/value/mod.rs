@@ -26,6 +26,8 @@ pub enum Capture {
     Flow,
     /// Arguments, results, and exceptions.
     Calls,
+    /// All that variables and objects hold, at every instruction.
+    State,
 }
 
 impl Capture {
@@ -34,12 +36,14 @@ impl Capture {
         match self {
             Capture::Flow => "flow",
             Capture::Calls => "calls",
+            Capture::State => "state",
         }
     }
 
     /// The level with this name.
     pub fn from_name(name: &str) -> Option<Capture> {
-        [Capture::Flow, Capture::Calls].into_iter().find(|capture| capture.name() == name)
+        let all = [Capture::Flow, Capture::Calls, Capture::State];
+        all.into_iter().find(|capture| capture.name() == name)
     }
 }
 
@@ -158,11 +162,13 @@ pub enum Sort {
     Generator,
     /// `array.array`, numpy arrays: a name tells item type and shape, items are numbers.
     Array,
+    /// What functions share a variable by. Items: what it holds, none if that is nothing.
+    Cell,
 }
 
 impl Sort {
     /// All, by number.
-    pub const ALL: [Sort; 21] = [
+    pub const ALL: [Sort; 22] = [
         Sort::Opaque,
         Sort::Str,
         Sort::Bytes,
@@ -184,6 +190,7 @@ impl Sort {
         Sort::Module,
         Sort::Generator,
         Sort::Array,
+        Sort::Cell,
     ];
 
     /// The sort with this number.
@@ -250,7 +257,10 @@ pub struct Part<T> {
     pub length: u64,
 }
 
-/// What an event's values are.
+/// What a group's values are. The first four come with an event; so do the next three, with
+/// [`Capture::State`], beside them. The others stand between events, before the event whose ordinal
+/// they have, and begin with the number of the thread and the code unit of the instruction, a
+/// [site](crate::bytecode::stores::Site), that is about to be executed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum GroupKind {
@@ -262,12 +272,47 @@ pub enum GroupKind {
     Sent,
     /// RAISE: the one exception.
     Raised,
+    /// A code unit and the variables of the event's frame that may be
+    /// [pending](crate::bytecode::stores::Stores::pending) there.
+    Bindings,
+    /// All variables in the event's frame, by slot: its first event since an epoch.
+    Snapshot,
+    /// As `Bindings`, of the frame that the event's was entered from.
+    CallerBindings,
+    /// Objects that were looked at again: C code had them in hand, or the site before changed them.
+    Seen,
+    /// The variables that may be pending at the site.
+    Overwrite,
+    /// Object, name, value.
+    SetAttribute,
+    /// Object, name.
+    DeleteAttribute,
+    /// Object, key or index, value; and the length afterwards if the item is not among those kept.
+    SetItem,
+    /// Object, key or index.
+    DeleteItem,
+    /// The object that is changed in a way that shows only afterwards, if it is known.
+    Change,
 }
 
 impl GroupKind {
     /// All, by number.
-    pub const ALL: [GroupKind; 4] =
-        [GroupKind::Arguments, GroupKind::Result, GroupKind::Sent, GroupKind::Raised];
+    pub const ALL: [GroupKind; 14] = [
+        GroupKind::Arguments,
+        GroupKind::Result,
+        GroupKind::Sent,
+        GroupKind::Raised,
+        GroupKind::Bindings,
+        GroupKind::Snapshot,
+        GroupKind::CallerBindings,
+        GroupKind::Seen,
+        GroupKind::Overwrite,
+        GroupKind::SetAttribute,
+        GroupKind::DeleteAttribute,
+        GroupKind::SetItem,
+        GroupKind::DeleteItem,
+        GroupKind::Change,
+    ];
 
     /// The values that an event of a kind may come with.
     pub const fn of(kind: EventKind) -> Option<GroupKind> {
@@ -280,13 +325,41 @@ impl GroupKind {
         }
     }
 
+    /// Whether such a group may come with, or before, an event of a kind.
+    pub fn fits(self, kind: EventKind) -> bool {
+        match self {
+            GroupKind::Arguments | GroupKind::Result | GroupKind::Sent | GroupKind::Raised => {
+                GroupKind::of(kind) == Some(self)
+            }
+            GroupKind::CallerBindings => kind.enters(),
+            _ => true,
+        }
+    }
+
+    /// Whether such a group stands between events: its first two values are thread and code unit.
+    pub const fn is_of_site(self) -> bool {
+        self as u8 >= GroupKind::Overwrite as u8
+    }
+
+    /// Whether such a group says how an object is changed, so that what it holds afterwards follows
+    /// from what it held.
+    pub const fn is_store(self) -> bool {
+        matches!(
+            self,
+            GroupKind::SetAttribute
+                | GroupKind::DeleteAttribute
+                | GroupKind::SetItem
+                | GroupKind::DeleteItem
+        )
+    }
+
     /// The kind with this number.
     pub fn from_number(number: u8) -> Option<GroupKind> {
         GroupKind::ALL.get(usize::from(number)).copied()
     }
 }
 
-/// The values that came with one event.
+/// The values that came with one event, or before it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Group<'a> {
     /// Number of the event among its process's events of other kinds than LINE, JUMP and

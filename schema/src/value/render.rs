@@ -14,13 +14,14 @@ mod literal;
 use std::borrow::Cow;
 use std::cmp::Reverse;
 
+use super::chunk::Moment;
 use super::{Class, Object, Shape, Sort, Value};
 use super::{ClassNumber, ObjectId, Part, ShapeNumber, TextNumber};
 
 /// What a value's numbers stand for.
 pub trait Objects {
-    /// What the object held at the ordinal: as it was told of last then.
-    fn object(&self, id: ObjectId, ordinal: u64) -> Option<Cow<'_, Object>>;
+    /// What the object held at a moment: as it was told of last then.
+    fn object(&self, id: ObjectId, at: Moment) -> Option<Cow<'_, Object>>;
     /// UTF-8 in which lone surrogates are encoded like other code points, or bytes; empty if there
     /// is none.
     fn text(&self, number: TextNumber) -> &[u8];
@@ -39,9 +40,9 @@ const STEPS_MAX: usize = 1 << 17;
 /// Bytes of a class's or attribute's name.
 const NAME_MAX: usize = 500;
 
-/// The text of a value as it was at an ordinal.
-pub fn repr(objects: &impl Objects, value: &Value, ordinal: u64) -> String {
-    let mut writer = Writer::new(objects, ordinal);
+/// The text of a value as it was at a moment.
+pub fn repr(objects: &impl Objects, value: &Value, at: Moment) -> String {
+    let mut writer = Writer::new(objects, at);
     writer.value(value);
     writer.out
 }
@@ -51,9 +52,9 @@ pub fn arguments(
     objects: &impl Objects,
     names: impl IntoIterator<Item = impl AsRef<str>>,
     values: &[Value],
-    ordinal: u64,
+    at: Moment,
 ) -> String {
-    let mut writer = Writer::new(objects, ordinal);
+    let mut writer = Writer::new(objects, at);
     let mut names = names.into_iter();
     // Names that a code object does not have are like those Python makes up itself: `.0`
     let names = (0..values.len()).map(|at| match names.next() {
@@ -70,8 +71,8 @@ pub fn arguments(
 }
 
 /// The text of a tuple of these, of which there are so many in all.
-pub fn tuple(objects: &impl Objects, items: &Part<Vec<Value>>, ordinal: u64) -> String {
-    let mut writer = Writer::new(objects, ordinal);
+pub fn tuple(objects: &impl Objects, items: &Part<Vec<Value>>, at: Moment) -> String {
+    let mut writer = Writer::new(objects, at);
     match (&items.kept[..], items.length) {
         ([one], 0 | 1) => {
             writer.push("(");
@@ -151,7 +152,7 @@ fn is_counter(class: &Class) -> bool {
 
 struct Writer<'a, O> {
     objects: &'a O,
-    ordinal: u64,
+    at: Moment,
     out: String,
     /// Objects being written.
     open: Vec<ObjectId>,
@@ -159,8 +160,8 @@ struct Writer<'a, O> {
 }
 
 impl<'a, O: Objects> Writer<'a, O> {
-    fn new(objects: &'a O, ordinal: u64) -> Writer<'a, O> {
-        Writer { objects, ordinal, out: String::new(), open: Vec::new(), steps: 0 }
+    fn new(objects: &'a O, at: Moment) -> Writer<'a, O> {
+        Writer { objects, at, out: String::new(), open: Vec::new(), steps: 0 }
     }
 
     fn push(&mut self, text: &str) {
@@ -211,7 +212,7 @@ impl<'a, O: Objects> Writer<'a, O> {
     }
 
     fn find(&self, id: ObjectId) -> Option<(Cow<'a, Object>, &'a Class)> {
-        let object = self.objects.object(id, self.ordinal)?;
+        let object = self.objects.object(id, self.at)?;
         let class = self.objects.class(object.class)?;
         Some((object, class))
     }

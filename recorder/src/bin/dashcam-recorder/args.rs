@@ -99,12 +99,15 @@ pub(crate) enum Capture {
     Flow,
     /// arguments, results and exceptions
     Calls,
+    /// what variables and objects hold, at every instruction
+    State,
 }
 
 impl Capture {
     const DEFAULT: Capture = match DEFAULT_CAPTURE {
         value::Capture::Flow => Capture::Flow,
         value::Capture::Calls => Capture::Calls,
+        value::Capture::State => Capture::State,
     };
 }
 
@@ -113,6 +116,7 @@ impl From<Capture> for value::Capture {
         match capture {
             Capture::Flow => value::Capture::Flow,
             Capture::Calls => value::Capture::Calls,
+            Capture::State => value::Capture::State,
         }
     }
 }

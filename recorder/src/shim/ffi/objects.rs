@@ -369,6 +369,11 @@ impl Layout {
                     }
                     length as u64
                 }
+                Sort::Cell => {
+                    let held = object.field(CELL_CONTENTS);
+                    held.into_iter().for_each(|held| each(Some(held)));
+                    u64::from(held.is_some())
+                }
                 Sort::Range | Sort::Slice => {
                     (0..3).for_each(|i| each(object.field(TRIPLE + 8 * i)));
                     3
@@ -541,6 +546,7 @@ fn sort(class: Obj<'_>, flags: usize) -> (Sort, bool, Detail) {
         (Sort::Complex, &raw const PyComplex_Type),
         (Sort::Range, &raw const PyRange_Type),
         (Sort::Slice, &raw const PySlice_Type),
+        (Sort::Cell, &raw const PyCell_Type),
         (Sort::Module, &raw const PyModule_Type),
         (Sort::Generator, &raw const PyGen_Type),
         (Sort::Generator, &raw const PyCoro_Type),

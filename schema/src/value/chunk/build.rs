@@ -7,7 +7,8 @@ use super::{
 use crate::chunk::{ColumnHeader, Sealer, VALUES_MAGIC, bounded};
 use crate::error::FormatError;
 use crate::value::{
-    Class, ClassNumber, GroupKind, Object, ObjectId, Part, Shape, ShapeNumber, TextNumber, Value,
+    Class, ClassNumber, GroupKind, Object, ObjectId, Part, Shape, ShapeNumber, Sort, TextNumber,
+    Value,
 };
 use rustc_hash::FxHashMap;
 use xxhash_rust::xxh3::xxh3_64;
@@ -312,6 +313,83 @@ impl Builder {
             0
         };
         self.keep(index, object, changes);
+    }
+
+    /// Appends what an object holds after the last group, which says how it is changed, has taken
+    /// effect. What was not told of in this chunk is left alone.
+    pub fn store(&mut self, kind: GroupKind, values: &[Value]) {
+        let [_, _, Value::Object(id) | Value::Shallow(id), key, rest @ ..] = values else { return };
+        let index = self.names.index(*id) as usize;
+        let Some(told) = self.told.get(index).copied().flatten() else { return };
+        let before = &self.told_values[told.values..told.values + told.count];
+        let (kept, length) = told.items.unwrap_or_default();
+        let (mut items, mut attributes) = (before[..kept].to_vec(), before[kept..].to_vec());
+        let (mut length, mut shape) = (length, told.shape);
+        match (kind, rest) {
+            (GroupKind::SetAttribute, [value]) => {
+                let at = self.attribute(shape, key);
+                match at.and_then(|at| attributes.get_mut(at)) {
+                    Some(attribute) => *attribute = *value,
+                    None => {
+                        let Some(name) = self.name(key) else { return };
+                        let names = shape.map(|shape| self.shapes[shape as usize].names.clone());
+                        let mut names = names.unwrap_or_default();
+                        names.push(name);
+                        shape = Some(self.shape(Shape { names }));
+                        attributes.push(*value);
+                    }
+                }
+            }
+            (GroupKind::DeleteAttribute, []) => {
+                let at = self.attribute(shape, key);
+                if let Some(attribute) = at.and_then(|at| attributes.get_mut(at)) {
+                    *attribute = Value::Unbound;
+                }
+            }
+            (GroupKind::SetItem, [value, beyond @ ..]) => {
+                let is_dict = self.classes[told.class as usize].sort == Sort::Dict;
+                match item(is_dict, &items, key) {
+                    Some(at) => items[at] = *value,
+                    None => {
+                        if let [Value::Int(all)] = beyond {
+                            length = all.cast_unsigned();
+                        } else {
+                            length += 1;
+                            items.extend(is_dict.then_some(*key));
+                            items.push(*value);
+                        }
+                    }
+                }
+            }
+            (GroupKind::DeleteItem, []) => {
+                let is_dict = self.classes[told.class as usize].sort == Sort::Dict;
+                let Some(at) = item(is_dict, &items, key) else { return };
+                length = length.saturating_sub(1);
+                items.drain(if is_dict { at - 1..=at } else { at..=at });
+            }
+            _ => return,
+        }
+        let text = told.text.map(|(kept, length)| Part { kept, length });
+        let has_items = told.items.is_some();
+        self.object(&Object {
+            id: *id,
+            class: told.class,
+            text,
+            items: has_items.then_some(Part { kept: &items, length }),
+            attributes: shape.map(|shape| (shape, &attributes[..])),
+        });
+    }
+
+    fn name(&self, key: &Value) -> Option<String> {
+        let Value::Str(text) = key else { return None };
+        let known = (*text as usize) < self.names.texts.ends.len();
+        known.then(|| String::from_utf8_lossy(self.names.texts.get(*text)).into_owned())
+    }
+
+    /// Which of a shape's attributes has a name.
+    fn attribute(&self, shape: Option<ShapeNumber>, key: &Value) -> Option<usize> {
+        let name = self.name(key)?;
+        self.shapes.get(shape? as usize)?.names.iter().position(|known| *known == name)
     }
 
     /// Keeps what an object holds, for when it is told of again.
@@ -653,6 +731,27 @@ struct Changes {
     length: i64,
 }
 
+/// Where among items the one is that has an index, or the value of a key.
+fn item(is_dict: bool, items: &[Value], key: &Value) -> Option<usize> {
+    if !is_dict {
+        let Value::Int(index) = key else { return None };
+        return usize::try_from(*index).ok().filter(|index| *index < items.len());
+    }
+    let number = |value: &Value| match value {
+        Value::Int(int) => Some(*int as f64),
+        Value::Float(float) => Some(*float),
+        Value::False => Some(0.0),
+        Value::True => Some(1.0),
+        _ => None,
+    };
+    // As Python compares keys: 1, 1.0 and True are one.
+    let is_equal = |other: &Value| match (key, other) {
+        (Value::Int(key), Value::Int(other)) => key == other,
+        _ => is_same(key, other) || number(key).is_some_and(|key| number(other) == Some(key)),
+    };
+    items.iter().step_by(2).position(is_equal).map(|pair| 2 * pair + 1)
+}
+
 /// Items and attributes.
 fn values<'a>(object: &Object<&'a [Value]>) -> (&'a [Value], &'a [Value]) {
     (
@@ -664,10 +763,10 @@ fn values<'a>(object: &Object<&'a [Value]>) -> (&'a [Value], &'a [Value]) {
 /// The form of a group in one number, if it has few values: like the form's bytes, with four bits
 /// for each tag.
 fn group_key(kind: GroupKind, values: &[Value]) -> Option<u64> {
-    // A highest bit tells how many there are; four kinds take two.
-    let head = 4 | kind as u64;
+    // A highest bit tells how many there are; sixteen kinds take four.
+    let head = 16 | kind as u64;
     let put = |key, value| key << 4 | Tag::of(value) as u64;
-    (values.len() <= 15).then(|| values.iter().fold(head, put))
+    (values.len() <= 14).then(|| values.iter().fold(head, put))
 }
 
 /// Whether two values are the same to the last bit: 0.0 is not -0.0, and NaN is NaN.

@@ -28,9 +28,13 @@ pub struct Values {
     values: Vec<Value>,
     positions: Vec<u32>,
     tellings: Vec<Telling>,
-    /// Ascending: which object, from which ordinal on, and the telling.
-    objects: Vec<(ObjectId, u64, u32)>,
+    /// Ascending: which object, from which moment on, and the telling.
+    objects: Vec<(ObjectId, Moment, u32)>,
 }
+
+/// An instant between the groups of a chunk: twice the number of groups that have come, less one
+/// while what the last of them stores has no effect yet.
+pub type Moment = u32;
 
 #[derive(Debug)]
 struct GroupEntry {
@@ -105,11 +109,40 @@ impl Values {
         Group { ordinal: group.ordinal, kind: group.kind, values }
     }
 
-    /// What an object holds at an event, as far as this chunk tells.
-    pub fn object(&self, id: ObjectId, ordinal: u64) -> Option<Object> {
-        let after = self.objects.partition_point(|(i, since, _)| (*i, *since) <= (id, ordinal));
+    /// Indexes of the groups that come with an event, or between it and the one before.
+    pub fn groups_of(&self, ordinal: u64) -> Range<usize> {
+        let first = self.groups.partition_point(|group| group.ordinal < ordinal);
+        let after = self.groups[first..].partition_point(|group| group.ordinal == ordinal);
+        first..first + after
+    }
+
+    /// The group with an index.
+    pub fn group_at(&self, index: usize) -> Option<Group<'_>> {
+        self.groups.get(index).map(|group| self.group_of(group))
+    }
+
+    /// When the groups before this index have come, and what they store has had its effect.
+    pub fn moment(&self, groups: usize) -> Moment {
+        2 * groups as Moment
+    }
+
+    /// What an object holds at a moment, as far as this chunk tells.
+    pub fn object(&self, id: ObjectId, at: Moment) -> Option<Object> {
+        let after = self.objects.partition_point(|(i, since, _)| (*i, *since) <= (id, at));
         let (found, _, telling) = *self.objects[..after].last()?;
         (found == id).then(|| self.told(id, telling as usize))
+    }
+
+    /// When an object is told of first after a moment.
+    pub fn next_telling(&self, id: ObjectId, after: Moment) -> Option<Moment> {
+        let next = self.objects.partition_point(|(i, since, _)| (*i, *since) <= (id, after));
+        self.objects.get(next).filter(|(i, ..)| *i == id).map(|(_, since, _)| *since)
+    }
+
+    /// All the moments from which on something else is known of an object, ascending.
+    pub fn tellings_of(&self, id: ObjectId) -> impl Iterator<Item = Moment> {
+        let first = self.objects.partition_point(|(i, ..)| *i < id);
+        self.objects[first..].iter().take_while(move |(i, ..)| *i == id).map(|(_, since, _)| *since)
     }
 
     /// How often objects are told of.
@@ -194,8 +227,8 @@ impl Values {
 }
 
 impl Objects for Values {
-    fn object(&self, id: ObjectId, ordinal: u64) -> Option<Cow<'_, Object>> {
-        self.object(id, ordinal).map(Cow::Owned)
+    fn object(&self, id: ObjectId, at: Moment) -> Option<Cow<'_, Object>> {
+        self.object(id, at).map(Cow::Owned)
     }
 
     fn text(&self, number: TextNumber) -> &[u8] {
@@ -421,6 +454,8 @@ impl<'a> Decoder<'a> {
         let header = &columns.header;
         let mut ordinals = std::mem::take(&mut self.ordinals).into_iter();
         let mut ordinal = header.first_ordinal;
+        // Where the tellings of the last group begin.
+        let mut first_telling = 0;
         for record in std::mem::take(&mut self.records) {
             let Table { form, starts, row } = &mut tables[record as usize];
             let mut slots = Cursor { starts: starts.iter(), row: *row };
@@ -435,15 +470,18 @@ impl<'a> Decoder<'a> {
                     ordinal =
                         next.ok_or_else(|| columns.invalid(Column::Ordinals, "do not fit"))?;
                     let values = self.take_values(tags, &mut slots)?;
+                    self.settle(first_telling);
+                    first_telling = self.values.objects.len();
                     self.values.groups.push(GroupEntry { ordinal, kind: *kind, values });
                 }
                 _ if self.values.groups.is_empty() => {
                     return Err(columns.invalid(Column::Records, "an object before all groups"));
                 }
-                Form::Full { .. } => self.full(form, &mut slots, ordinal)?,
-                Form::Changed { .. } => self.changed(form, &mut slots, ordinal)?,
+                Form::Full { .. } => self.full(form, &mut slots)?,
+                Form::Changed { .. } => self.changed(form, &mut slots)?,
             }
         }
+        self.settle(first_telling);
         let groups = self.values.groups.len();
         let is_last = groups == 0 || ordinal == header.last_ordinal;
         if ordinals.next().is_some() || groups != header.groups as usize || !is_last {
@@ -453,12 +491,26 @@ impl<'a> Decoder<'a> {
         Ok(self.values)
     }
 
-    fn full(
-        &mut self,
-        form: &Form,
-        slots: &mut Cursor<'_>,
-        ordinal: u64,
-    ) -> Result<(), FormatError> {
+    /// Where the last group says how an object is changed, and that object is told of last, this is
+    /// what it holds afterwards.
+    fn settle(&mut self, first_telling: usize) {
+        let Some(group) = self.values.groups.last().filter(|group| group.kind.is_store()) else {
+            return;
+        };
+        let values = &self.values.values[usize_range(&group.values)];
+        let Some(Value::Object(id) | Value::Shallow(id)) = values.get(2) else { return };
+        let told = self.values.objects[first_telling..].last_mut();
+        if let Some((_, since, _)) = told.filter(|(told, ..)| told == id) {
+            *since += 1;
+        }
+    }
+
+    /// While the last group has no effect yet.
+    fn moment(&self) -> Moment {
+        2 * self.values.groups.len() as Moment - 1
+    }
+
+    fn full(&mut self, form: &Form, slots: &mut Cursor<'_>) -> Result<(), FormatError> {
         let Form::Full { class, has_text, items, shape, tags } = form else { return Ok(()) };
         let bad = |what: &str| self.columns.invalid(Column::Forms, what);
         let kept = items.unwrap_or(0);
@@ -496,16 +548,11 @@ impl<'a> Decoder<'a> {
             values,
         });
         self.last.insert(index, Last { telling, attributes, changes: 0 });
-        self.values.objects.push((self.ids[index as usize], ordinal, telling));
+        self.values.objects.push((self.ids[index as usize], self.moment(), telling));
         Ok(())
     }
 
-    fn changed(
-        &mut self,
-        form: &Form,
-        slots: &mut Cursor<'_>,
-        ordinal: u64,
-    ) -> Result<(), FormatError> {
+    fn changed(&mut self, form: &Form, slots: &mut Cursor<'_>) -> Result<(), FormatError> {
         let Form::Changed { kept, length, changed, tags } = form else { return Ok(()) };
         let index = slots.next(&self.objects);
         let last = self.last.get(&index).filter(|last| last.changes < CHANGES_MAX).copied();
@@ -542,7 +589,7 @@ impl<'a> Decoder<'a> {
         let what = What::Changed { before, positions };
         self.values.tellings.push(Telling { what, kept, length, values });
         self.last.insert(index, Last { telling, attributes, changes: changes + 1 });
-        self.values.objects.push((self.ids[index as usize], ordinal, telling));
+        self.values.objects.push((self.ids[index as usize], self.moment(), telling));
         Ok(())
     }
 

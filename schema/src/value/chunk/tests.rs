@@ -113,16 +113,15 @@ proptest! {
     fn what_is_told_is_read(pushes in pushes()) {
         let read = Values::open(&sealed(&pushes)).unwrap();
         let mut groups = read.groups();
-        let mut ordinal = 100;
+        let (mut ordinal, mut count) = (100, 0);
         let mut objects: BTreeMap<u64, Object> = BTreeMap::new();
         let mut states = Vec::new();
         for push in &pushes {
             match push {
                 Push::Group(delta, kind, values) => {
-                    if *delta > 0 {
-                        states.push((ordinal, objects.clone()));
-                    }
+                    states.push((count, objects.clone()));
                     ordinal += delta;
+                    count += 1;
                     let group = groups.next().unwrap();
                     prop_assert_eq!((group.ordinal, group.kind), (ordinal, *kind));
                     prop_assert_eq!(bits(group.values), bits(values));
@@ -131,10 +130,10 @@ proptest! {
             }
         }
         prop_assert!(groups.next().is_none());
-        states.push((ordinal, objects));
-        for (ordinal, objects) in states {
+        states.push((count, objects));
+        for (count, objects) in states {
             for id in 1..5 {
-                let found = read.object(id, ordinal).map(|object| object_bits(&object));
+                let found = read.object(id, read.moment(count)).map(|object| object_bits(&object));
                 prop_assert_eq!(found, objects.get(&id).map(object_bits));
             }
         }
@@ -180,7 +179,7 @@ proptest! {
         if let Ok(values) = Values::open(&bytes) {
             for value in values.groups().flat_map(|group| group.values.iter()) {
                 if let Value::Object(id) | Value::Shallow(id) = value {
-                    drop(values.object(*id, u64::MAX));
+                    drop(values.object(*id, u32::MAX));
                 }
             }
         }

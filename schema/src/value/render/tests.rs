@@ -15,7 +15,7 @@ struct Graph {
 }
 
 impl Objects for Graph {
-    fn object(&self, id: ObjectId, _ordinal: u64) -> Option<Cow<'_, Object>> {
+    fn object(&self, id: ObjectId, _at: Moment) -> Option<Cow<'_, Object>> {
         self.objects.get(&id).map(Cow::Borrowed)
     }
 
