@@ -17,6 +17,8 @@ pub(super) struct Callables {
     hidden: HiddenTypes,
     cache: Box<[(Key, u32)]>,
     numbers: FxHashMap<String, u32>,
+    /// By number: what calls do to what they are handed.
+    effects: Vec<Effect>,
     /// The last one asked for is a function or method written in Python.
     is_python: bool,
 }
@@ -31,8 +33,15 @@ impl Callables {
             hidden,
             cache: vec![([0; 3], 0); CACHE].into(),
             numbers: FxHashMap::default(),
+            effects: Vec::new(),
             is_python: false,
         }
+    }
+
+    /// What calls of the callable with this number do to what they are handed, if it is written in C.
+    #[inline(always)]
+    pub(super) fn effect(&self, number: u32) -> Effect {
+        self.effects.get(number as usize).copied().unwrap_or(Effect::Any)
     }
 
     /// Whether the callable asked for last is a function or method written in Python.
@@ -81,6 +90,7 @@ impl Callables {
         let (number, new) = match self.numbers.get(&name) {
             Some(number) => (*number, false),
             None => {
+                self.effects.push(Effect::of(&name));
                 self.numbers.insert(name.clone(), next);
                 (next, true)
             }
@@ -96,6 +106,60 @@ impl Callables {
         let entry = &mut self.cache[slot(code)];
         if entry.0[0] == code {
             *entry = ([0; 3], 0);
+        }
+    }
+}
+
+/// What a call of C code may do to objects it is handed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Effect {
+    /// It changes none of them.
+    None,
+    /// It may change containers.
+    Any,
+    /// It sets attributes.
+    SetsAttributes,
+    /// It is `list.append`.
+    Appends,
+}
+
+impl Effect {
+    /// Of a callable in C with this name. What is not known may change anything.
+    fn of(name: &str) -> Effect {
+        const CONTAINERS: [(&str, &[&str]); 3] = [
+            ("list", &["append", "clear", "extend", "insert", "pop", "remove", "reverse", "sort"]),
+            ("dict", &["clear", "pop", "popitem", "setdefault", "update"]),
+            ("set", &["add", "clear", "discard", "pop", "remove"]),
+        ];
+        const UNCHANGING: [&str; 8] =
+            ["str", "bytes", "int", "float", "tuple", "frozenset", "range", "bool"];
+        let Some((owner, method)) = name.rsplit_once('.') else {
+            return match name {
+                "setattr" | "delattr" => Effect::SetsAttributes,
+                "exec" | "eval" | "next" => Effect::Any,
+                // Other functions of `builtins`, and classes.
+                _ => Effect::None,
+            };
+        };
+        if name == "list.append" {
+            return Effect::Appends;
+        }
+        if method == "__setattr__" || method == "__delattr__" {
+            return Effect::SetsAttributes;
+        }
+        if UNCHANGING.contains(&owner) {
+            return Effect::None;
+        }
+        match CONTAINERS.iter().find(|(class, _)| *class == owner) {
+            // Also `update` in its many forms, `__setitem__`, `__iadd__` and so on.
+            Some((_, methods))
+                if !methods.contains(&method)
+                    && !method.ends_with("update")
+                    && !method.starts_with("__") =>
+            {
+                Effect::None
+            }
+            _ => Effect::Any,
         }
     }
 }

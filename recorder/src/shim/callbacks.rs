@@ -78,6 +78,23 @@ unsafe extern "C" fn event<const NUMBER: u8>(
         }
     }
 
+    if kind.number() == EventKind::INSTRUCTION.number() {
+        let has_site = state.has_state() && fenced(state, |s| s.tell_site(code, place));
+        if state.leaves_instructions() {
+            return answer(kind, !has_site);
+        }
+    }
+    if kind.has_ordinal() && state.has_state() {
+        let handed = if kind.number() == EventKind::C_RETURN.number()
+            || kind.number() == EventKind::C_RAISE.number()
+        {
+            // SAFETY: C_* carry the first argument fourth.
+            Some((extra, unsafe { Obj::borrowed(*args.add(3)) }))
+        } else {
+            None
+        };
+        fenced(state, |s| s.tell_state(kind, code, place, handed));
+    }
     if state.captures() {
         // Before the event itself: one that is there has its values there too.
         match kind {
@@ -156,13 +173,13 @@ fn enter(kind: EventKind, code: Obj<'_>) -> Enter {
         // SAFETY: the GIL is held; this is the only reference until it is asked for again.
         let state = unsafe { state::current() };
         let entered = fenced(state, |s| s.enter(kind, code));
-        let loops = state.take_new_loops();
-        if loops.is_empty() {
+        let watched = state.take_new_watched();
+        if watched.is_empty() {
             return entered;
         }
         // This calls CPython, so without a reference to the state, and what it said may no longer
         // hold afterwards.
-        monitoring::record_jumps(&loops);
+        monitoring::watch(&watched);
     }
 }
 
@@ -199,6 +216,10 @@ trait Fallback {
 
 impl Fallback for Enter {
     const FALLBACK: Enter = Enter::Skip;
+}
+
+impl Fallback for bool {
+    const FALLBACK: bool = true;
 }
 
 impl Fallback for () {

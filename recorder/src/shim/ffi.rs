@@ -4,7 +4,9 @@
 //! shim can use safely, because it can only be had from a callback's arguments, from another `Obj`,
 //! or from the interpreter's own immortal objects, and never outlives the callback.
 
+pub(super) mod depths;
 pub(super) mod objects;
+pub(super) mod tracer;
 
 use dashcam_schema::bytecode::opcodes::{Op, Version};
 use pyo3::ffi::*;
@@ -498,6 +500,12 @@ impl<'a> Obj<'a> {
         Some(version.op(*self.code_bytes(c"co_code").get(2 * unit)?))
     }
 
+    /// For a code object: address of the tuple `co_names`, which lives as long as it does; 0 if that
+    /// cannot be had.
+    pub(super) fn code_names_tuple(self) -> usize {
+        self.safe_attribute(c"co_names", |names| names.address()).unwrap_or(0)
+    }
+
     pub(super) fn code_names(self, name: &CStr) -> Vec<String> {
         let read = |o: Obj<'_>| {
             let items = o.tuple_items().unwrap_or_default();
@@ -844,6 +852,9 @@ impl FrameFinder {
 /// Offsets in the interpreter's own frames that are the same in all versions known here.
 const FRAME_CODE: usize = 0;
 const FRAME_PREVIOUS: usize = 8;
+const FRAME_GLOBALS: usize = 24;
+/// `f_locals`
+const FRAME_NAMESPACE: usize = 40;
 /// `prev_instr` in 3.12, `instr_ptr` from 3.13 on.
 const FRAME_INSTRUCTION: usize = 56;
 /// `stacktop`, `stackpointer` from 3.14 on.
@@ -948,7 +959,7 @@ pub(super) struct Frames {
 /// A frame of the running thread, valid until the callback that got it returns.
 #[derive(Clone, Copy)]
 pub(super) struct Frame {
-    address: usize,
+    pub(super) address: usize,
     /// Address of its code object.
     pub(super) code: usize,
     /// Address of the instruction it stands at.
@@ -1038,6 +1049,27 @@ impl Frames {
         })
     }
 
+    /// What is in a slot of a frame: a variable, or on the stack behind them.
+    ///
+    /// # Safety
+    /// The frame has such a slot, and what is in it is an object or nothing.
+    #[inline(always)]
+    pub(super) unsafe fn slot<'a>(&self, frame: Frame, slot: u32) -> Option<Obj<'a>> {
+        let first = (frame.address + self.layout.locals) as *const usize;
+        // SAFETY: the caller's.
+        let word = unsafe { first.add(slot as usize).read() } & POINTER;
+        (word != 0).then_some(Obj(word as *mut PyObject, PhantomData))
+    }
+
+    /// The namespace a frame runs in, if it has one of its own, and its globals.
+    pub(super) fn namespaces<'a>(&self, frame: Frame) -> [Option<Obj<'a>>; 2] {
+        [FRAME_NAMESPACE, FRAME_GLOBALS].map(|offset| {
+            // SAFETY: fields of every frame of Python code; see `find`.
+            let word = unsafe { (frame.address as *const u8).add(offset).cast::<usize>().read() };
+            (word != 0).then_some(Obj(word as *mut PyObject, PhantomData))
+        })
+    }
+
     /// While a generator's frame yields: the slot that what is sent to it will be in.
     pub(super) fn slot_of_sent(&self, frame: Frame) -> Option<u32> {
         // SAFETY: the field is there in every version; see `find`.
@@ -1060,6 +1092,11 @@ impl Frames {
         // SAFETY: the same instruction always leaves the stack as deep, and the value is on it.
         let word = unsafe { (first as *const usize).add(slot as usize).read() } & POINTER;
         (word != 0).then_some(Obj(word as *mut PyObject, PhantomData))
+    }
+
+    /// The code unit the running frame stands at, which is this one.
+    pub(super) fn unit(&self, frame: Frame) -> u32 {
+        self.running().filter(|running| running.address == frame.address).map_or(0, |f| f.unit)
     }
 
     /// The running frame if it is of this code object, as it is in events of Python code.

@@ -220,10 +220,13 @@ fn values(
     hidden: ffi::HiddenTypes,
 ) -> Result<Option<Box<Values>>, String> {
     let Some(file) = &descriptors.values else { return Ok(None) };
-    let frames = Version::from_magic(ffi::bytecode_magic()).and_then(ffi::Frames::find);
+    let version = Version::from_magic(ffi::bytecode_magic());
+    let frames = version.and_then(ffi::Frames::find);
     let frames = frames.ok_or("this interpreter lays out frames in a way dashcam does not know")?;
     let ring = ring::attach(file).map_err(|error| error.to_string())?;
-    let values = Values::new(ring, frames, boot.limits, &boot.redact, hidden).map_err(|what| {
+    let state = version.filter(|_| boot.capture == Capture::State);
+    let values = Values::new(ring, frames, boot.limits, &boot.redact, hidden, state);
+    let values = values.map_err(|what| {
         format!("this interpreter lays out {what} in a way dashcam does not know")
     })?;
     Ok(Some(Box::new(values)))

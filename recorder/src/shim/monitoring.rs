@@ -2,7 +2,7 @@
 
 use super::callbacks;
 use super::ffi;
-use super::state;
+use super::state::{self, Watched};
 use dashcam_schema::EventKind;
 use dashcam_schema::loss::LossKind;
 use dashcam_schema::record::Mode;
@@ -16,8 +16,9 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, Ordering};
 const TOOL_IDS: [c_int; 6] = [4, 3, 5, 2, 1, 0];
 const TOOL_NAME: &str = "dashcam";
 static TOOL: AtomicI32 = AtomicI32::new(-1);
-/// Bit of JUMP.
+/// Bits of JUMP and INSTRUCTION.
 static JUMP: AtomicI32 = AtomicI32::new(0);
+static INSTRUCTION: AtomicI32 = AtomicI32::new(0);
 /// `sys.monitoring.set_local_events`, kept for ever: callbacks must not look anything up. Null until
 /// the first recording, and if the program has put something of its own there.
 static SET_LOCAL_EVENTS: AtomicPtr<pyo3::ffi::PyObject> = AtomicPtr::new(std::ptr::null_mut());
@@ -109,8 +110,8 @@ pub(super) fn release_tool(py: Python<'_>) -> PyResult<Option<LossKind>> {
         monitoring.call_method1("set_events", (id, 0))?;
         // Giving back the id leaves these as they are in 3.12 and 3.13.
         // SAFETY: Python called us with the GIL held.
-        let loops = unsafe { state::current() }.take_loops();
-        set_local_events(id, &loops, 0);
+        let watched = unsafe { state::current() }.take_watched();
+        set_local_events(id, watched.into_iter().map(|code| (code, 0)));
         let kinds = kinds(py)?;
         let bits = kinds.known.iter().map(|(_, bit)| *bit);
         for bit in bits.chain(kinds.later.iter().map(|(_, _, bit)| *bit)) {
@@ -142,8 +143,10 @@ pub(super) fn switch_on(py: Python<'_>, kinds: &Kinds, mode: Mode) -> PyResult<(
     for (kind, bit) in known.chain(kinds.later.iter().map(|(kind, _, bit)| (*kind, *bit))) {
         let callback = new_callback(py, callbacks::function(kind))?;
         monitoring.call_method1("register_callback", (id, bit, callback))?;
-        if kind == EventKind::JUMP {
-            JUMP.store(bit, Ordering::Relaxed);
+        match kind {
+            EventKind::JUMP => JUMP.store(bit, Ordering::Relaxed),
+            EventKind::INSTRUCTION => INSTRUCTION.store(bit, Ordering::Relaxed),
+            _ => {}
         }
         // These come with CALL and cannot be asked for alone.
         let comes_along = kind == EventKind::C_RETURN || kind == EventKind::C_RAISE;
@@ -159,9 +162,9 @@ pub(super) fn switch_on(py: Python<'_>, kinds: &Kinds, mode: Mode) -> PyResult<(
     // SAFETY: Python called us, directly or through a callback; the GIL is held.
     let state = unsafe { state::current() };
     state.remember_frames();
-    let loops = state.take_new_loops();
+    let watched = state.take_new_watched();
     monitoring.call_method1("set_events", (id, events))?;
-    record_jumps(&loops);
+    watch(&watched);
     // Locations we disabled in an earlier recording; it re-arms those of other tools too, so only
     // if there was one.
     static AGAIN: AtomicBool = AtomicBool::new(false);
@@ -171,27 +174,35 @@ pub(super) fn switch_on(py: Python<'_>, kinds: &Kinds, mode: Mode) -> PyResult<(
     Ok(())
 }
 
-/// Switches the JUMP events of these code objects on, which must be alive. Calls CPython: nobody
-/// may hold a reference to the state.
-pub(super) fn record_jumps(codes: &[usize]) {
+/// Switches on events that are on in some code objects only, which must be alive. Calls CPython:
+/// nobody may hold a reference to the state.
+pub(super) fn watch(codes: &[(usize, Watched)]) {
     let id = TOOL.load(Ordering::Relaxed);
-    let failures = set_local_events(id, codes, JUMP.load(Ordering::Relaxed));
+    let bits = |watched: Watched| {
+        let jump = if watched.jumps { JUMP.load(Ordering::Relaxed) } else { 0 };
+        jump | if watched.sites { INSTRUCTION.load(Ordering::Relaxed) } else { 0 }
+    };
+    let failures =
+        set_local_events(id, codes.iter().map(|(code, watched)| (*code, bits(*watched))));
     if failures > 0 {
         // SAFETY: callbacks, and what Python calls, hold the GIL.
         let state = unsafe { state::current() };
-        state.lose(LossKind::CallbackFailed, failures, "JUMP events could not be switched on");
+        let what = "events of single code objects could not be switched on";
+        state.lose(LossKind::CallbackFailed, failures, what);
     }
 }
 
-/// Sets the local events of these code objects, which must be alive; says how many times it failed.
-fn set_local_events(id: c_int, codes: &[usize], events: i32) -> u64 {
+/// Sets the local events of code objects, which must be alive; says how many times it failed.
+fn set_local_events(id: c_int, codes: impl Iterator<Item = (usize, i32)>) -> u64 {
     let function = SET_LOCAL_EVENTS.load(Ordering::Relaxed);
     if function.is_null() {
-        return codes.len() as u64;
+        return codes.count() as u64;
     }
     // SAFETY: `switch_on` stored that function and its reference; the caller holds the GIL.
-    let set = |code: &&usize| unsafe { ffi::set_local_events(function, id, **code, events) };
-    codes.iter().filter(|code| !set(code)).count() as u64
+    let set = |(code, events): &(usize, i32)| unsafe {
+        ffi::set_local_events(function, id, *code, *events)
+    };
+    codes.filter(|code| !set(code)).count() as u64
 }
 
 /// Waits for the program's first frame.

@@ -1,6 +1,6 @@
 //! What the callbacks know: one ring, and what has been defined in it.
 
-use super::callables::Callables;
+use super::callables::{Callables, Effect};
 use super::clock::{self, monotonic_ns};
 use super::code::{self, CodeRef, Codes, Watcher};
 use super::exceptions::{Exceptions, Fate};
@@ -94,12 +94,20 @@ pub(super) struct State {
     standing: FxHashMap<usize, RunningFrame>,
     /// See [`Derivation::jumps_in`].
     jumps_in: Option<Version>,
-    /// Code objects alive whose JUMP events are on, or in `new_loops`.
-    loops: FxHashSet<usize>,
-    /// Code objects alive whose JUMP events have to be switched on.
-    new_loops: Vec<usize>,
+    /// Code objects alive with events that are on in them only, or in `new_watched`.
+    watched: FxHashSet<usize>,
+    /// Code objects alive with such events that have to be switched on.
+    new_watched: Vec<(usize, Watched)>,
     /// Kept from one exception to the next.
     scratch: Vec<u8>,
+}
+
+/// Events that are on in some code objects only.
+#[derive(Clone, Copy)]
+pub(super) struct Watched {
+    pub(super) jumps: bool,
+    /// INSTRUCTION events, where something is stored.
+    pub(super) sites: bool,
 }
 
 /// What it takes to leave events to be derived.
@@ -154,8 +162,8 @@ impl State {
             began_midway: false,
             standing: FxHashMap::default(),
             jumps_in: None,
-            loops: FxHashSet::default(),
-            new_loops: Vec::new(),
+            watched: FxHashSet::default(),
+            new_watched: Vec::new(),
             scratch: Vec::new(),
         }
     }
@@ -330,14 +338,16 @@ impl State {
         let module = module.map_or(String::new(), |(name, _)| name);
         match self.judge.wants(&definition.path, &module) {
             Verdict::Record => {
-                self.look_for_loops(address, &definition.bytecode);
                 let found = self.codes.add(address, &definition);
+                let mut has_sites = false;
                 if let Some(values) = &mut self.values {
                     let is_cell = |variable: &(String, u8)| variable.1 & variable::CELL != 0;
                     let cells = code.code_variables().into_iter().filter(is_cell);
                     let cells: Vec<String> = cells.map(|(name, _)| name).collect();
                     values.define_code(&definition.argument_names, &cells);
+                    has_sites = values.define_variables(code, &definition);
                 }
+                self.look_for_events(address, &definition.bytecode, has_sites);
                 self.define(&Definition::Code(definition));
                 Some(found)
             }
@@ -351,28 +361,26 @@ impl State {
         }
     }
 
-    /// Notes a code object whose JUMP events have to be switched on.
-    fn look_for_loops(&mut self, address: usize, bytecode: &[u8]) {
-        if let Some(version) = self.jumps_in
-            && !self.loops.contains(&address)
-            && Code::needs_jumps(version, bytecode)
-        {
-            self.loops.insert(address);
-            self.new_loops.push(address);
+    /// Notes a code object with events that have to be switched on in it.
+    fn look_for_events(&mut self, address: usize, bytecode: &[u8], has_sites: bool) {
+        let Some(version) = self.jumps_in else { return };
+        let watched = Watched { jumps: Code::needs_jumps(version, bytecode), sites: has_sites };
+        if (watched.jumps || watched.sites) && self.watched.insert(address) {
+            self.new_watched.push((address, watched));
         }
     }
 
-    /// The code objects whose JUMP events have to be switched on from now on. They are alive as
-    /// long as the callback that asks.
+    /// The code objects with events that have to be switched on in them from now on. They are alive
+    /// as long as the callback that asks.
     #[inline(always)]
-    pub(super) fn take_new_loops(&mut self) -> Vec<usize> {
-        std::mem::take(&mut self.new_loops)
+    pub(super) fn take_new_watched(&mut self) -> Vec<(usize, Watched)> {
+        std::mem::take(&mut self.new_watched)
     }
 
-    /// The code objects alive whose JUMP events have to be switched off.
-    pub(super) fn take_loops(&mut self) -> Vec<usize> {
-        self.new_loops.clear();
-        self.loops.drain().collect()
+    /// The code objects alive with events that have to be switched off.
+    pub(super) fn take_watched(&mut self) -> Vec<usize> {
+        self.new_watched.clear();
+        self.watched.drain().collect()
     }
 
     /// Remembers where all frames stand, if that is part of the recording.
@@ -383,15 +391,15 @@ impl State {
         for frame in ffi::all_frames() {
             // SAFETY: a running frame keeps its code object alive.
             let code = unsafe { Obj::borrowed(frame.code as *mut _) };
-            self.look_for_loops(frame.code, &code.code_bytes(c"co_code"));
+            self.look_for_events(frame.code, &code.code_bytes(c"co_code"), self.has_state());
             self.standing.insert(frame.address, frame);
         }
     }
 
     pub(super) fn code_died(&mut self, address: usize) {
         self.codes.forget(address);
-        if self.loops.remove(&address) {
-            self.new_loops.retain(|other| *other != address);
+        if self.watched.remove(&address) {
+            self.new_watched.retain(|(other, _)| *other != address);
         }
         self.callables.forget(address);
         if self.last_code == address {
@@ -442,6 +450,65 @@ impl State {
     #[inline(always)]
     pub(super) fn captures(&self) -> bool {
         self.values.is_some()
+    }
+
+    /// Whether variables and objects are captured.
+    #[inline(always)]
+    pub(super) fn has_state(&self) -> bool {
+        self.values.as_ref().is_some_and(|values| values.has_state())
+    }
+
+    /// Whether INSTRUCTION events are no part of the recording.
+    #[inline(always)]
+    pub(super) fn leaves_instructions(&self) -> bool {
+        self.jumps_in.is_some()
+    }
+
+    /// Tells what the instruction at a code unit is about to change. False if it never will be of
+    /// interest.
+    pub(super) fn tell_site(&mut self, code: Obj<'_>, unit: u32) -> bool {
+        let (at, thread) = ((self.ordinal, self.last_number), self.thread);
+        let Some(values) = self.values_with_room() else { return false };
+        values.tell_site(at, thread, code, unit)
+    }
+
+    /// Tells of the variables of the running frame, and of objects that may have been changed since
+    /// its last event. `handed`: the number of a callable in C that returns, and what it was handed
+    /// first.
+    pub(super) fn tell_state(
+        &mut self,
+        kind: EventKind,
+        code: Obj<'_>,
+        unit: u32,
+        handed: Option<(u32, Obj<'_>)>,
+    ) {
+        let (at, thread) = ((self.ordinal, self.last_number), self.thread);
+        // After the CALL of a Python function nothing is pending in its caller.
+        let is_implicit = kind.enters() && self.call.0 == 0;
+        let wants = |values: &Values| values.wants_variables(at, kind, unit);
+        if handed.is_none() && !is_implicit && !self.values.as_deref().is_some_and(wants) {
+            return;
+        }
+        let Some(values) = self.values_with_room() else { return };
+        values.tell_changed_before(at, thread, code);
+        values.tell_variables(at, kind, code, unit);
+        if is_implicit
+            && let Some(caller) = values.caller_of_entered(code)
+            && let Some(number) = self.codes.find(caller.code)
+            && number != CodeRef::EXCLUDED
+            && let Some(values) = self.values_with_room()
+        {
+            values.tell_callers_variables(at, caller, number.number());
+        }
+        if let Some((number, first)) = handed {
+            let effect = self.callables.effect(number);
+            if effect != Effect::None
+                && let Some(values) = self.values_with_room()
+                && !(effect == Effect::Appends && values.tell_appended(at, thread, unit, first))
+            {
+                values.tell_handed(at, code, unit, first, effect == Effect::SetsAttributes);
+            }
+        }
     }
 
     /// Tells what arguments the call that begins with the next event has.

@@ -10,23 +10,25 @@
 
 mod buffer;
 mod classes;
+mod state;
+mod told;
 
 use super::ffi::objects::{Attributes, Characters, Int, Layout, Number, Plain, verify_contents};
-use super::ffi::{Frames, HiddenTypes, Obj};
+use super::ffi::{Frame, Frames, HiddenTypes, Obj};
 use crate::boot::OBJECTS_MAX;
 use crate::ring::{Clock, Producer, Ring};
 use arrayvec::ArrayVec;
 use buffer::Buffer;
 use classes::{Classes, Name, Names};
+use dashcam_schema::bytecode::opcodes::Version;
 use dashcam_schema::value::words::{self, GROUP_WORDS_MAX, INLINE_BYTES, constant};
 use dashcam_schema::value::{GroupKind, LOOKS_OF_ALL, Limits, Sort};
 use rustc_hash::FxHashMap;
 use std::rc::Rc;
+use told::{Known, Tellings};
 
-/// Objects remembered, by address.
-const REMEMBERED: usize = 1 << 14;
 /// What is told of one event, definitions included, fits in this many words.
-pub(super) const EVENT_VALUES_WORDS_MAX: usize = 2 * GROUP_WORDS_MAX;
+pub(super) const EVENT_VALUES_WORDS_MAX: usize = 4 * GROUP_WORDS_MAX;
 /// Definitions of more words than this have to wait for another event.
 const FRESH_WORDS_MAX: usize = GROUP_WORDS_MAX / 2;
 /// At most so many attributes are told of one instance, whatever the limits.
@@ -36,19 +38,10 @@ const ARGUMENTS_MAX: usize = 1000;
 /// Words kept free for the end of what has begun, and for definitions.
 const RESERVE: usize = 1 << 12;
 
-/// An object that was told of since the last epoch.
-#[derive(Clone, Copy, Default)]
-struct Told {
-    address: usize,
-    class: usize,
-    /// Hash of what was told; 0 if only its class was.
-    print: u64,
-    /// Its contents count among those that are not always looked at.
-    is_bounded: bool,
-}
-
-/// A depth nothing has.
+/// Depths nothing has: of what only the class is of interest, and of what was changed nobody knows
+/// how.
 const CLASS_ALONE: u32 = u32::MAX;
+const LOST: u32 = u32::MAX - 1;
 
 /// What is to be looked at.
 #[derive(Clone, Copy)]
@@ -66,7 +59,7 @@ pub(super) struct Values {
     /// Longer strs and bytes are objects.
     inline: usize,
     epoch: u32,
-    told: Box<[Told; REMEMBERED]>,
+    told: Tellings,
     classes: Classes,
     names: Names,
     buffer: Buffer,
@@ -81,6 +74,8 @@ pub(super) struct Values {
     skipped_before: u64,
     /// By code object and code unit of a yield: the slot of what is sent.
     yields: FxHashMap<(u32, u32), u32>,
+    /// For [`Capture::State`].
+    state: Option<Box<state::Capturing>>,
 }
 
 /// The arguments of a code object.
@@ -101,11 +96,6 @@ enum Treatment {
     Redacted,
 }
 
-#[inline(always)]
-fn slot(address: usize) -> usize {
-    (address >> 4 ^ address >> 18) & (REMEMBERED - 1)
-}
-
 impl Values {
     /// # Errors
     /// If objects do not lie in memory as they are read here; what does not fit, as a sentence.
@@ -115,17 +105,16 @@ impl Values {
         limits: Limits,
         redacted: &[String],
         hidden: HiddenTypes,
+        state: Option<Version>,
     ) -> Result<Values, &'static str> {
         verify_contents()?;
-        let told = vec![Told::default(); REMEMBERED].into_boxed_slice();
         Ok(Values {
             producer: Producer::new(ring, Clock::Monotonic),
             frames,
             limits,
             inline: INLINE_BYTES.min(limits.string as usize),
             epoch: 0,
-            // Invariant: as long as it was made.
-            told: told.try_into().map_err(|_| "memory")?,
+            told: Tellings::new(state.is_some()),
             classes: Classes::default(),
             names: Names::new(hidden, redacted),
             buffer: Buffer::default(),
@@ -136,6 +125,7 @@ impl Values {
             skipped: 0,
             skipped_before: 0,
             yields: FxHashMap::default(),
+            state: state.map(|version| Box::new(state::Capturing::new(version))),
         })
     }
 
@@ -202,6 +192,11 @@ impl Values {
         self.treatments = treatments;
     }
 
+    /// The frame that called the running one, which an event of this code object has just entered.
+    pub(super) fn caller_of_entered(&self, code: Obj<'_>) -> Option<Frame> {
+        self.frames.caller_of_entered(code.address())
+    }
+
     /// Tells what the running frame yields, in the instruction at `unit` of its code object.
     pub(super) fn tell_yielded(
         &mut self,
@@ -247,37 +242,55 @@ impl Values {
         count: usize,
         values: impl Iterator<Item = Given<'a>>,
     ) {
-        let epoch = self.producer.wanted_epoch();
-        if epoch != self.epoch {
-            self.begin_epoch(epoch, ordinal);
-        }
+        self.follow_epoch(ordinal);
         self.buffer.clear();
         self.buffer.put(words::word(words::GROUP, kind as u32));
         self.buffer.put(ordinal as u32);
         self.buffer.put(count as u32);
-        let looks = self.looks.get(number as usize).copied().unwrap_or(0);
-        let left = match self.limits.looks {
-            0 => u32::MAX,
-            most => {
-                let of_all = most.saturating_mul(LOOKS_OF_ALL).saturating_sub(self.looks_of_all);
-                most.saturating_sub(looks).min(of_all)
-            }
-        };
-        let mut look = Look { values: self, due: ArrayVec::new(), left };
+        let left = self.left(number);
+        let most = self.limits.objects as usize;
+        let objects = if kind.is_of_frame() { most * count.max(1) } else { most };
+        // These are variables that were not stored since they were told of.
+        let trusts = kind == GroupKind::Snapshot;
+        let mut look = Look { values: self, due: ArrayVec::new(), left, objects, trusts };
         for value in values {
             match value {
                 Given::Value(Some(object)) => look.put(object, 0),
                 Given::Value(None) => look.constant(constant::UNBOUND),
                 Given::Redacted => look.constant(constant::REDACTED),
+                Given::Unread => look.constant(constant::UNREAD),
+                Given::Target(object) => look.target(object),
+                Given::Kept(object) => look.kept(object),
+                Given::Again(object) => look.again(object, 0),
+                Given::Lost(object) => look.again(object, LOST),
+                Given::Int(value) => look.values.buffer.put_int(value),
             }
         }
+        let bare = look.values.buffer.len();
         look.follow();
         let used = left - look.left;
         if let Some(looks) = self.looks.get_mut(number as usize) {
             *looks = looks.saturating_add(used);
             self.looks_of_all = self.looks_of_all.saturating_add(used);
         }
+        if kind == GroupKind::Seen && self.buffer.len() == bare {
+            // Nothing has changed.
+            return;
+        }
         self.push();
+    }
+
+    /// How many objects may still be looked at for a code object in this epoch.
+    #[inline(always)]
+    fn left(&self, number: u32) -> u32 {
+        let looks = self.looks.get(number as usize).copied().unwrap_or(0);
+        match self.limits.looks {
+            0 => u32::MAX,
+            most => {
+                let of_all = most.saturating_mul(LOOKS_OF_ALL).saturating_sub(self.looks_of_all);
+                most.saturating_sub(looks).min(of_all)
+            }
+        }
     }
 
     fn fresh_words(&self) -> usize {
@@ -300,11 +313,20 @@ impl Values {
         self.producer.end(words);
     }
 
+    /// Begins an epoch if that is wanted.
+    #[inline(always)]
+    fn follow_epoch(&mut self, ordinal: u64) {
+        let epoch = self.producer.wanted_epoch();
+        if epoch != self.epoch {
+            self.begin_epoch(epoch, ordinal);
+        }
+    }
+
     /// Begins to tell of everything anew.
     #[cold]
     fn begin_epoch(&mut self, epoch: u32, ordinal: u64) {
         self.epoch = epoch;
-        self.told.fill(Told::default());
+        self.told.begin_epoch();
         self.classes.begin_epoch();
         self.names.begin_epoch();
         self.looks.fill(0);
@@ -321,6 +343,16 @@ impl Values {
 enum Given<'a> {
     Value(Option<Obj<'a>>),
     Redacted,
+    Unread,
+    /// An object that is about to be changed: what it holds has to be known.
+    Target(Obj<'a>),
+    /// What was told of this object still holds.
+    Kept(Obj<'a>),
+    /// An object that may have been changed.
+    Again(Obj<'a>),
+    /// An object that was changed and is not looked at.
+    Lost(Obj<'a>),
+    Int(i64),
 }
 
 /// The values of one event, on their way into the buffer.
@@ -330,6 +362,10 @@ struct Look<'v, 'a> {
     due: ArrayVec<Due<'a>, OBJECTS_MAX>,
     /// Objects that may be looked at.
     left: u32,
+    /// The same for this event.
+    objects: usize,
+    /// What was told of an object is taken for what it holds, where that is certain.
+    trusts: bool,
 }
 
 impl<'a> Look<'_, 'a> {
@@ -368,15 +404,21 @@ impl<'a> Look<'_, 'a> {
     /// Puts a reference, and sees to it that the object is told of.
     #[inline]
     fn refer(&mut self, object: Obj<'a>, depth: u32) {
-        let told = &self.values.told[slot(object.address())];
-        if self.left == 0
-            && told.address == object.address()
-            && told.class == object.class().address()
-            && told.is_bounded
-        {
+        if self.trusts && self.values.told.is_certain(object) {
+            return self.values.buffer.put_address(words::REFERENCE, object.address());
+        }
+        if self.left == 0 {
             // In functions that are called all the time, by far the most frequent.
-            self.values.skipped += 1;
-            return self.values.buffer.put_address(words::SHALLOW, object.address());
+            match self.values.told.of(object) {
+                Known::Told { is_trusted: true, is_bounded: true, .. } => {
+                    return self.values.buffer.put_address(words::REFERENCE, object.address());
+                }
+                Known::Told { is_bounded: true, .. } => {
+                    self.values.skipped += 1;
+                    return self.values.buffer.put_address(words::SHALLOW, object.address());
+                }
+                _ => {}
+            }
         }
         let is_full = self.due.is_full()
             || self.values.buffer.len() > GROUP_WORDS_MAX - RESERVE
@@ -385,8 +427,7 @@ impl<'a> Look<'_, 'a> {
         let tag = if due == CLASS_ALONE || is_full { words::SHALLOW } else { words::REFERENCE };
         if tag == words::SHALLOW {
             // Its class has to be known all the same.
-            let told = self.values.told[slot(object.address())];
-            if told.address == object.address() && told.class == object.class().address() {
+            if !matches!(self.values.told.of(object), Known::Nothing { .. }) {
                 return self.values.buffer.put_address(tag, object.address());
             }
             if is_full {
@@ -395,6 +436,32 @@ impl<'a> Look<'_, 'a> {
         }
         self.due.push(Due { object, depth: due });
         self.values.buffer.put_address(tag, object.address());
+    }
+
+    /// Puts a reference to an object that is about to be changed in a way that is told of. What it
+    /// holds before has to be told: unless it is known to be what was told last, it is looked at.
+    fn target(&mut self, object: Obj<'a>) {
+        if !self.values.told.is_certain(object) && !self.due.is_full() {
+            self.left = self.left.saturating_sub(1);
+            self.due.push(Due { object, depth: 0 });
+        }
+        self.values.buffer.put_address(words::REFERENCE, object.address());
+    }
+
+    /// Puts an object that is what it was when it was told of.
+    fn kept(&mut self, object: Obj<'a>) {
+        if self.values.told.is_certain(object) {
+            self.values.buffer.put_address(words::REFERENCE, object.address());
+        } else {
+            self.put(object, 0);
+        }
+    }
+
+    /// Puts a reference to an object, and sees to it that it is told of whatever was before.
+    fn again(&mut self, object: Obj<'a>, depth: u32) {
+        self.left = self.left.saturating_sub(1);
+        self.due.push(Due { object, depth });
+        self.values.buffer.put_address(words::REFERENCE, object.address());
     }
 
     /// Whether an object is not to be looked at. Texts, long ints and what goes by a name always are,
@@ -406,14 +473,14 @@ impl<'a> Look<'_, 'a> {
         let is_too_deep = match sort {
             // But there may be many in a container.
             sort if is_always_looked_at(sort) => {
-                return depth > 0 && self.due.len() >= 2 * self.values.limits.objects as usize;
+                return depth > 0 && self.due.len() >= 2 * self.objects;
             }
             Sort::Opaque => return true,
             Sort::Instance => depth > 0,
             Sort::Exception => depth > 2,
             _ => depth >= self.values.limits.depth,
         };
-        if is_too_deep || self.due.len() >= self.values.limits.objects as usize {
+        if is_too_deep || self.due.len() >= self.objects {
             return true;
         }
         if is_small_tuple(sort, object) {
@@ -439,42 +506,43 @@ impl<'a> Look<'_, 'a> {
     /// Tells what an object holds, unless it was told.
     fn look(&mut self, due: Due<'a>) {
         let Due { object, depth } = due;
-        let (address, class) = (object.address(), object.class().address());
-        let place = slot(address);
-        let told = self.values.told[place];
-        let is_told = told.address == address && told.class == class;
-        if depth == CLASS_ALONE && is_told {
+        let address = object.address();
+        let known = self.values.told.of(object);
+        // What was told of it earlier still holds, or its class alone was told.
+        if depth == CLASS_ALONE && !matches!(known, Known::Nothing { .. }) {
             return;
         }
+        let is_new = matches!(known, Known::Nothing { is_new: true });
+        let print_told = if let Known::Told { print, .. } = known { Some(print) } else { None };
         let place_of_class = self.values.classes.find(object.class());
         let known = self.values.classes.known(place_of_class);
         let (layout, number) = (Rc::clone(&known.layout), known.number);
         // What keeps a hash of its own need not be read again.
         let quick = layout.kept_hash(object).map_or(0, |[a, b]| mix(a, b));
-        if is_told && quick != 0 && told.print == quick {
+        if depth != LOST && quick != 0 && print_told == Some(quick) {
             return;
         }
         let begin = self.values.buffer.len();
         self.values.buffer.put_address(words::OBJECT, address);
-        self.values.buffer.put(number);
+        self.values.buffer.put(if is_new { number | words::NEW } else { number });
         let parts_at = self.values.buffer.len();
         self.values.buffer.put(0);
         let parts = match depth {
-            CLASS_ALONE => 0,
+            CLASS_ALONE | LOST => 0,
             depth => self.parts(object, place_of_class, &layout, depth),
         };
         self.values.buffer.set(parts_at, parts);
         let print = match (quick, depth) {
-            (_, CLASS_ALONE) => 0,
+            (_, CLASS_ALONE | LOST) => 0,
             (0, _) => hash(self.values.buffer.since(begin)) | 1,
             (quick, _) => quick,
         };
-        if is_told && told.print == print {
+        if print_told == Some(print) {
             self.values.buffer.truncate(begin);
             return;
         }
         let is_bounded = !is_always_looked_at(layout.sort) && !is_small_tuple(layout.sort, object);
-        self.values.told[place] = Told { address, class, print, is_bounded };
+        self.values.told.note(object, print, is_bounded);
     }
 
     /// Puts the parts of an object and says how many they are.
@@ -555,6 +623,8 @@ impl<'a> Look<'_, 'a> {
             Sort::Exception => (self.values.limits.items as usize).min(10),
             _ => self.values.limits.items as usize,
         };
+        // What a cell holds is a variable's value.
+        let within = if layout.sort == Sort::Cell { depth } else { depth + 1 };
         self.begin_items();
         let (mut kept, mut is_key, mut is_redacted) = (0, is_dict, false);
         let length = layout.items(object, max, |item| {
@@ -565,7 +635,7 @@ impl<'a> Look<'_, 'a> {
             match item {
                 None => self.constant(constant::UNREAD),
                 Some(_) if is_dict && !is_key && is_redacted => self.constant(constant::REDACTED),
-                Some(item) => self.put(item, depth + 1),
+                Some(item) => self.put(item, within),
             }
             if is_dict {
                 if is_key {
@@ -649,6 +719,7 @@ const fn is_always_looked_at(sort: Sort) -> bool {
             | Sort::Class
             | Sort::Module
             | Sort::Generator
+            | Sort::Cell
     )
 }
 

@@ -280,8 +280,12 @@ impl Stores {
             if made[at].iter().any(|slot| is_in(state, *slot)) {
                 self.entries[at].site = Some(Site::Overwrite);
             }
+            // When a call enters another frame, the CALL itself was an event.
+            let op = units[at].op;
+            let is_call = is_flush(version, op) && !matches!(op, Op::PopJump | Op::ForIter);
             let own = made[at].iter().map(|slot| slots[*slot]);
-            let within = set.iter().copied().chain(own).collect();
+            let within =
+                if is_call { Vec::new() } else { set.iter().copied().chain(own).collect() };
             self.entries[at].pending = number(set, &mut self.sets);
             self.entries[at].within = number(within, &mut self.sets);
         }

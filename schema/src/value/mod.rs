@@ -336,6 +336,17 @@ impl GroupKind {
         }
     }
 
+    /// Whether such a group's values are variables of a frame, each of which may hold much.
+    pub const fn is_of_frame(self) -> bool {
+        matches!(
+            self,
+            GroupKind::Bindings
+                | GroupKind::Snapshot
+                | GroupKind::CallerBindings
+                | GroupKind::Overwrite
+        )
+    }
+
     /// Whether such a group stands between events: its first two values are thread and code unit.
     pub const fn is_of_site(self) -> bool {
         self as u8 >= GroupKind::Overwrite as u8

@@ -6,7 +6,7 @@
 //! | tag | payload | words after |
 //! |---|---|---|
 //! | [`GROUP`] | [`GroupKind`](super::GroupKind) | low 32 bits of the ordinal; number of values; the values |
-//! | [`OBJECT`] | address | address; number of the class; number of parts; the parts |
+//! | [`OBJECT`] | address | address; number of the class, with [`NEW`] added if it is certain that no object told of before is this one; number of parts; the parts |
 //! | [`CLASS`] | number | [`Sort`](super::Sort), with [`EXACT`] added if it is that class itself; bytes of the name; the name |
 //! | [`SHAPE`] | number | number of names; each name: its bytes, and the name |
 //! | [`EPOCH`] | 0 | low 32 bits of the next group's ordinal; high 32 bits |
@@ -63,6 +63,9 @@ pub const ATTRIBUTES: u8 = 35;
 
 /// Added to the sort of a class that is that builtin class itself.
 pub const EXACT: u32 = 1 << 8;
+
+/// Added to the number of an object's class: what was at this address is no more.
+pub const NEW: u32 = 1 << 31;
 
 /// Payloads of [`CONSTANT`].
 pub mod constant {

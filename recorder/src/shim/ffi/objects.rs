@@ -31,7 +31,17 @@ const TYPE_MEMBERS: usize = 240;
 const TYPE_BASE: usize = 256;
 const TYPE_DICT_OFFSET: usize = 288;
 const HEAPTYPE_CACHED_KEYS: usize = 880;
+const TYPE_SET_ATTRIBUTE: usize = 152;
+const TYPE_AS_MAPPING: usize = 112;
+const TYPE_SET: usize = 280;
+/// `mp_ass_subscript` of a type's mapping methods.
+const MAPPING_SET_ITEM: usize = 16;
 const MEMBER_SIZE: usize = 40;
+const DICT_KEYS: usize = 32;
+const DICT_VALUES: usize = 40;
+const KEYS_LOG2_SIZE: usize = 8;
+const KEYS_GENERAL: u8 = 0;
+const KEYS_UNICODE: u8 = 1;
 const KEYS_INDEX_BYTES: usize = 9;
 const KEYS_KIND: usize = 10;
 const KEYS_ENTRIES: usize = 24;
@@ -82,7 +92,9 @@ unsafe extern "C" {
     static PyStaticMethod_Type: PyTypeObject;
     static PyClassMethod_Type: PyTypeObject;
     static PyCell_Type: PyTypeObject;
+    static mut PyProperty_Type: PyTypeObject;
     fn _PyObject_GetDictPtr(object: *mut PyObject) -> *mut *mut PyObject;
+    fn _PyType_Lookup(class: *mut PyTypeObject, name: *mut PyObject) -> *mut PyObject;
 }
 
 /// How objects of one class are read.
@@ -170,6 +182,16 @@ impl Layout {
         self.class == class.address() && class.class_version() == Some(self.version)
     }
 
+    /// The class's version when it was looked at.
+    pub(in crate::shim) fn version(&self) -> usize {
+        self.version
+    }
+
+    /// Whether subscripts of objects may make new items.
+    pub(in crate::shim) fn has_factory(&self) -> bool {
+        self.detail == Detail::Factory
+    }
+
     /// Whether it says the same of a class as another.
     pub(in crate::shim) fn is_like(&self, other: &Layout) -> bool {
         (self.sort, self.is_exact, self.detail, self.dict, &self.slots)
@@ -227,6 +249,34 @@ impl Layout {
                 }
             }
         }
+    }
+
+    /// Whether a dict is the `__dict__` of an object of this class.
+    pub(in crate::shim) fn owns(&self, object: Obj<'_>, dict: Obj<'_>) -> bool {
+        match self.attributes(object) {
+            Attributes::None => false,
+            Attributes::Dict(own) => own == dict,
+            // From 3.13 on, a dict may share the object's values, before which are their sizes.
+            Attributes::Shared { values, .. } => {
+                dict.is_exactly(&raw const PyDict_Type)
+                    && dict.word(DICT_VALUES) == (values as usize).wrapping_sub(8)
+            }
+        }
+    }
+
+    /// Whether an object of this class has the object at an address as an attribute.
+    pub(in crate::shim) fn has_attribute(&self, object: Obj<'_>, address: usize) -> bool {
+        let is_it = |value: Option<Obj<'_>>| value.map(Obj::address) == Some(address);
+        self.slot_values(object).any(is_it)
+            || match self.attributes(object) {
+                Attributes::None => false,
+                Attributes::Shared { keys, values } => keys.values(values).any(is_it),
+                Attributes::Dict(dict) => {
+                    let mut found = false;
+                    dict.each_pair(usize::MAX, |_, value| found |= value.address() == address);
+                    found
+                }
+            }
     }
 
     /// What stands before an instance's own attributes: name and value.
@@ -879,6 +929,168 @@ impl<'a> Obj<'a> {
     }
 }
 
+/// Whether a dict has a key.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(in crate::shim) enum Lookup<'a> {
+    Found(Obj<'a>),
+    Missing,
+    /// Only code of the program's could tell.
+    Unsure,
+}
+
+/// What setting an attribute does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::shim) enum AttributeSet {
+    /// Puts it into the instance, and nothing else.
+    Plain,
+    /// Something in C.
+    Other,
+    /// Runs code of the program's, or changes nothing that is recorded.
+    Nothing,
+}
+
+impl<'a> Obj<'a> {
+    /// What a dict, or an object of a class derived from it, has under a key that is exactly a str
+    /// or an int of few digits, found without comparing objects by code of theirs.
+    pub(in crate::shim) fn dict_lookup(self, key: Obj<'_>) -> Lookup<'a> {
+        let hash = match key.plain() {
+            Plain::Str => key.text_hash(),
+            Plain::Int => match key.int() {
+                Int::Small(-1) => Some(u64::MAX - 1),
+                Int::Small(value) if value.unsigned_abs() < (1 << 61) - 1 => {
+                    Some(value.cast_unsigned())
+                }
+                _ => None,
+            },
+            _ => None,
+        };
+        let Some(hash) = hash else { return Lookup::Unsure };
+        if self.class().word(TYPE_FLAGS) & FLAG_DICT == 0 {
+            return Lookup::Unsure;
+        }
+        // SAFETY: a dict has keys; they say how many places there are, how wide an index is, and what
+        // entries look like. A place is -1 if no entry is or was there.
+        unsafe {
+            let keys = self.word(DICT_KEYS) as *const u8;
+            let (log2_size, kind) = (keys.add(KEYS_LOG2_SIZE).read(), keys.add(KEYS_KIND).read());
+            let indices = keys.add(KEYS_INDICES);
+            let entries = indices.add(1 << keys.add(KEYS_INDEX_BYTES).read());
+            if kind != KEYS_GENERAL && kind != KEYS_UNICODE || log2_size > 40 {
+                return Lookup::Unsure;
+            }
+            let mask = (1u64 << log2_size) - 1;
+            let (mut place, mut perturb) = (hash & mask, hash);
+            for _ in 0..1 << 12 {
+                let i = place as usize;
+                let index = match log2_size {
+                    0..8 => i64::from(indices.cast::<i8>().add(i).read()),
+                    8..16 => i64::from(indices.cast::<i16>().add(i).read()),
+                    16..32 => i64::from(indices.cast::<i32>().add(i).read()),
+                    _ => indices.cast::<i64>().add(i).read(),
+                };
+                if index == -1 {
+                    return Lookup::Missing;
+                }
+                if index >= 0 {
+                    let index = index as usize;
+                    let (known, known_hash, value) = if kind == KEYS_UNICODE {
+                        let [known, value] = entries.cast::<[usize; 2]>().add(index).read();
+                        let known_key = Obj::borrowed(known as *mut PyObject);
+                        (known, known_key.text_hash().unwrap_or(u64::MAX), value)
+                    } else {
+                        let [hash, known, value] = entries.cast::<[usize; 3]>().add(index).read();
+                        (known, hash as u64, value)
+                    };
+                    let other = Obj(known as *mut PyObject, PhantomData);
+                    let is_it = known == key.address()
+                        || known_hash == hash && other.class() == key.class();
+                    if known != 0 && value != 0 && is_it {
+                        return Lookup::Found(Obj(value as *mut PyObject, PhantomData));
+                    }
+                    if known != 0 && known_hash == hash {
+                        return Lookup::Unsure;
+                    }
+                }
+                perturb >>= 5;
+                place = (place.wrapping_mul(5).wrapping_add(perturb).wrapping_add(1)) & mask;
+            }
+            Lookup::Unsure
+        }
+    }
+
+    /// Whether setting and deleting items of objects of this class is the builtin dict's or list's
+    /// own doing.
+    pub(in crate::shim) fn sets_items_as(self, sort: Sort) -> bool {
+        let builtin = match sort {
+            Sort::List => &raw const PyList_Type,
+            Sort::Dict => &raw const PyDict_Type,
+            _ => return false,
+        };
+        let set_item = |class: usize| {
+            let class = Obj(class as *mut PyObject, PhantomData);
+            let methods = class.word(TYPE_AS_MAPPING);
+            // SAFETY: null, or a table of methods that lives as long as the class.
+            (methods != 0)
+                .then(|| unsafe { (methods as *const usize).byte_add(MAPPING_SET_ITEM).read() })
+        };
+        set_item(self.address()) == set_item(builtin as usize)
+    }
+
+    /// What setting an attribute of objects of this class does. `layout` is the class's.
+    pub(in crate::shim) fn sets_attribute(self, layout: &Layout, name: Obj<'_>) -> AttributeSet {
+        if self.word(TYPE_SET_ATTRIBUTE) != PyObject_GenericSetAttr as *const () as usize {
+            return AttributeSet::Nothing;
+        }
+        // SAFETY: a class and a str; looks through dicts whose keys are strs. A result is borrowed.
+        let found = unsafe { _PyType_Lookup(self.0.cast(), name.0) };
+        if found.is_null() {
+            clear_error();
+            return AttributeSet::Plain;
+        }
+        let found: Obj<'_> = Obj(found, PhantomData);
+        let class = found.class();
+        if class.word(TYPE_SET) == 0 {
+            return AttributeSet::Plain;
+        }
+        let is_slot =
+            || name.ascii().is_some_and(|name| layout.slot_names().any(|slot| slot == name));
+        match class.word(TYPE_FLAGS) as u64 & HEAPTYPE {
+            0 if is_slot() => AttributeSet::Plain,
+            0 if class == property_class() => AttributeSet::Nothing,
+            0 => AttributeSet::Other,
+            _ => AttributeSet::Nothing,
+        }
+    }
+
+    /// The entry of a tuple.
+    pub(in crate::shim) fn tuple_item(self, index: usize) -> Option<Obj<'a>> {
+        let is_there = self.is_exactly(&raw const PyTuple_Type) && index < self.word(SIZE);
+        if is_there { self.field(TUPLE_ITEMS.load(Ordering::Relaxed) + 8 * index) } else { None }
+    }
+
+    /// Index and value of the last item of a list.
+    pub(in crate::shim) fn last_of_list(self) -> Option<(usize, Obj<'a>)> {
+        let last =
+            self.word(SIZE).checked_sub(1).filter(|_| self.is_exactly(&raw const PyList_Type));
+        let last = last?;
+        // SAFETY: a list has a pointer to as many items as its size says.
+        let item = unsafe { (self.word(LIST_ITEMS) as *const usize).add(last).read() };
+        (item != 0).then_some((last, Obj(item as *mut PyObject, PhantomData)))
+    }
+
+    /// The value of an int of 64 bits.
+    pub(in crate::shim) fn plain_int(self) -> Option<i64> {
+        match self.int() {
+            Int::Small(value) if self.is_exactly(&raw const PyLong_Type) => Some(value),
+            _ => None,
+        }
+    }
+}
+
+fn property_class<'a>() -> Obj<'a> {
+    Obj((&raw mut PyProperty_Type).cast(), PhantomData)
+}
+
 /// An item of an array.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(in crate::shim) enum Number {
@@ -936,8 +1148,16 @@ pub(in crate::shim) fn verify_contents() -> Result<(), &'static str> {
             let length = layout.items(Obj::borrowed(object), 8, |item| found.push(item));
             length == 1 && found.len() == expected && found.iter().all(|item| *item == Some(kept))
         };
-        let fits =
-            items.is_some() && holds(tuple, 1) && holds(list, 1) && holds(set, 1) && holds(dict, 2);
+        let (present, absent) = (PyLong_FromLong(7), PyUnicode_FromString(c"absent".as_ptr()));
+        PyObject_Hash(absent);
+        PyDict_SetItem(dict, present, marker);
+        let lookup = |key: *mut PyObject| Obj::borrowed(dict).dict_lookup(Obj::borrowed(key));
+        let finds = lookup(present) == Lookup::Found(kept) && lookup(absent) == Lookup::Missing;
+        PyDict_DelItem(dict, present);
+        Py_XDECREF(present);
+        Py_XDECREF(absent);
+        let holds_all = holds(tuple, 1) && holds(list, 1) && holds(set, 1) && holds(dict, 2);
+        let fits = items.is_some() && finds && holds_all;
         for object in [tuple, list, set, dict] {
             Py_XDECREF(object);
         }

@@ -46,6 +46,8 @@ pub(super) struct Classes {
 impl Classes {
     pub(super) fn begin_epoch(&mut self) {
         self.told = 0;
+        // Of numbers that nothing came to use.
+        self.fresh.clear();
         if self.known.len() > KNOWN_MAX {
             self.known.clear();
             self.by_address.clear();
@@ -212,6 +214,7 @@ impl Names {
     pub(super) fn begin_epoch(&mut self) {
         self.by_hash.clear();
         self.hides.clear();
+        self.fresh.clear();
     }
 
     /// Whether the value of a variable, attribute or key of this name must not be told.

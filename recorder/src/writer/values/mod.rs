@@ -49,6 +49,8 @@ trait Records {
     fn shape(&mut self, shape: Shape) -> ShapeNumber;
     fn group(&mut self, ordinal: u64, kind: GroupKind, values: &[Value]);
     fn object(&mut self, object: &Object<&[Value]>);
+    /// What the group says is stored has its effect.
+    fn store(&mut self, kind: GroupKind, values: &[Value]);
 }
 
 /// The chunk being made.
@@ -88,6 +90,11 @@ impl Records for Chunk {
     fn object(&mut self, object: &Object<&[Value]>) {
         self.records += 1;
         self.builder.object(object);
+    }
+
+    fn store(&mut self, kind: GroupKind, values: &[Value]) {
+        self.records += 1;
+        self.builder.store(kind, values);
     }
 }
 

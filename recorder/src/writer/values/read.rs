@@ -12,8 +12,8 @@ use super::Records;
 use super::identity::{Identities, Kind};
 use dashcam_schema::value::words::{
     ATTRIBUTES, BYTES, CLASS, CONSTANT, DIGITS, EPOCH, EXACT, FLOAT, GROUP, GROUP_WORDS_MAX,
-    INLINE_BYTES, INT, ITEMS, OBJECT, REFERENCE, SHALLOW, SHAPE, SMALL_INT, STR, TEXT, payload,
-    tag,
+    INLINE_BYTES, INT, ITEMS, NEW, OBJECT, REFERENCE, SHALLOW, SHAPE, SMALL_INT, STR, TEXT,
+    payload, tag,
 };
 use dashcam_schema::value::{
     Class, ClassNumber, GroupKind, Object, Part, Shape, ShapeNumber, Sort, TextNumber, Value,
@@ -124,6 +124,7 @@ enum RawPart {
 struct RawObject {
     address: u64,
     class: usize,
+    is_new: bool,
     parts: Range<usize>,
     contents: u32,
 }
@@ -314,6 +315,9 @@ impl Reader {
             self.resolved.clear();
             self.known.append(values, &mut self.resolved, records);
             records.group(ordinal, *kind, &self.resolved);
+            if kind.is_store() {
+                records.store(*kind, &self.resolved);
+            }
             rest = next;
         }
         words.len() - rest.len()
@@ -408,7 +412,8 @@ impl Reader {
 
     fn whole_object(&mut self, cursor: &mut Cursor<'_>, payload: u32) -> Read<()> {
         let address = cursor.address(payload)?;
-        let class = cursor.word()? as usize;
+        let class = cursor.word()?;
+        let (class, is_new) = ((class & !NEW) as usize, class & NEW != 0);
         let Some((Defined { it: Class { sort, .. }, .. }, _)) = self.classes.get(class) else {
             return Err("an object of an undefined class".into());
         };
@@ -479,7 +484,7 @@ impl Reader {
         }
         let parts = first_part..pending.parts.len();
         let contents = hasher.finish() as u32;
-        pending.objects.push(RawObject { address, class, parts, contents });
+        pending.objects.push(RawObject { address, class, is_new, parts, contents });
         Ok(())
     }
 
@@ -506,10 +511,11 @@ impl Reader {
         self.forgotten += self.known.identities.forget();
         let Reader { pending, known, resolved, classes, shapes, .. } = self;
         for object in &pending.objects {
-            known.identities.tell(object.address, classes[object.class].1, object.contents);
+            let kind = classes[object.class].1;
+            known.identities.tell(object.address, kind, object.contents, object.is_new);
         }
         resolved.clear();
-        known.append(&pending.values[values], resolved, records);
+        known.append(&pending.values[values.clone()], resolved, records);
         records.group(ordinal, kind, resolved);
         for object in &pending.objects {
             let (class, _) = &mut classes[object.class];
@@ -539,6 +545,11 @@ impl Reader {
             let items = items.map(|Part { kept, length }| Part { kept: &resolved[kept], length });
             let attributes = attributes.map(|(shape, values)| (shape, &resolved[values]));
             records.object(&Object { id, class, text, items, attributes });
+        }
+        if kind.is_store() {
+            resolved.clear();
+            known.append(&pending.values[values], resolved, records);
+            records.store(kind, resolved);
         }
     }
 }

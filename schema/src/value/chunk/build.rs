@@ -192,6 +192,10 @@ struct Interner {
 }
 
 impl Interner {
+    fn known(&self, number: u32) -> Option<&[u8]> {
+        ((number as usize) < self.ends.len()).then(|| self.get(number))
+    }
+
     fn get(&self, number: u32) -> &[u8] {
         let number = number as usize;
         let start = if number == 0 { 0 } else { self.ends[number - 1] };
@@ -323,6 +327,19 @@ impl Builder {
         let Some(told) = self.told.get(index).copied().flatten() else { return };
         let before = &self.told_values[told.values..told.values + told.count];
         let (kept, length) = told.items.unwrap_or_default();
+        let is_dict = self.classes.get(told.class as usize).is_some_and(|c| c.sort == Sort::Dict);
+        let at = match kind {
+            GroupKind::SetAttribute => self.attribute(told.shape, key).map(|at| kept + at),
+            GroupKind::SetItem => item(is_dict, &before[..kept], key),
+            _ => None,
+        };
+        if let (Some(at), [value, ..]) = (at.filter(|at| *at < told.count), rest)
+            && told.changes < CHANGES_MAX
+        {
+            // By far the most frequent: one value takes the place of another.
+            self.replaced(index as u32, at, value);
+            return;
+        }
         let (mut items, mut attributes) = (before[..kept].to_vec(), before[kept..].to_vec());
         let (mut length, mut shape) = (length, told.shape);
         match (kind, rest) {
@@ -346,23 +363,19 @@ impl Builder {
                     *attribute = Value::Unbound;
                 }
             }
-            (GroupKind::SetItem, [value, beyond @ ..]) => {
-                let is_dict = self.classes[told.class as usize].sort == Sort::Dict;
-                match item(is_dict, &items, key) {
-                    Some(at) => items[at] = *value,
-                    None => {
-                        if let [Value::Int(all)] = beyond {
-                            length = all.cast_unsigned();
-                        } else {
-                            length += 1;
-                            items.extend(is_dict.then_some(*key));
-                            items.push(*value);
-                        }
+            (GroupKind::SetItem, [value, beyond @ ..]) => match item(is_dict, &items, key) {
+                Some(at) => items[at] = *value,
+                None => {
+                    if let [Value::Int(all)] = beyond {
+                        length = all.cast_unsigned();
+                    } else {
+                        length += 1;
+                        items.extend(is_dict.then_some(*key));
+                        items.push(*value);
                     }
                 }
-            }
+            },
             (GroupKind::DeleteItem, []) => {
-                let is_dict = self.classes[told.class as usize].sort == Sort::Dict;
                 let Some(at) = item(is_dict, &items, key) else { return };
                 length = length.saturating_sub(1);
                 items.drain(if is_dict { at - 1..=at } else { at..=at });
@@ -380,16 +393,31 @@ impl Builder {
         });
     }
 
+    /// Appends that an object holds another value at a position.
+    fn replaced(&mut self, index: u32, at: usize, value: &Value) {
+        self.begin(CHANGED);
+        // As many items as before, as long as before, and one change.
+        self.form.extend([0, 0, 1]);
+        self.slots.extend([index.into(), at as u64]);
+        self.put_values(std::slice::from_ref(value));
+        self.push();
+        if let Some(told) = &mut self.told[index as usize] {
+            self.told_values[told.values + at] = *value;
+            told.changes += 1;
+        }
+    }
+
     fn name(&self, key: &Value) -> Option<String> {
         let Value::Str(text) = key else { return None };
-        let known = (*text as usize) < self.names.texts.ends.len();
-        known.then(|| String::from_utf8_lossy(self.names.texts.get(*text)).into_owned())
+        let name = self.names.texts.known(*text)?;
+        Some(String::from_utf8_lossy(name).into_owned())
     }
 
     /// Which of a shape's attributes has a name.
     fn attribute(&self, shape: Option<ShapeNumber>, key: &Value) -> Option<usize> {
-        let name = self.name(key)?;
-        self.shapes.get(shape? as usize)?.names.iter().position(|known| *known == name)
+        let Value::Str(text) = key else { return None };
+        let name = self.names.texts.known(*text)?;
+        self.shapes.get(shape? as usize)?.names.iter().position(|known| known.as_bytes() == name)
     }
 
     /// Keeps what an object holds, for when it is told of again.

@@ -50,6 +50,9 @@ impl Records for Lines {
     fn group(&mut self, ordinal: u64, kind: GroupKind, values: &[Value]) {
         self.lines.push(format!("{ordinal} {kind:?}: {}", self.all(values)));
     }
+    fn store(&mut self, _kind: GroupKind, values: &[Value]) {
+        self.lines.push(format!("stores {}", self.all(values)));
+    }
     fn object(&mut self, object: &Object<&[Value]>) {
         let mut line = format!("#{} {}", object.id, self.classes[object.class as usize]);
         if let Some(Part { kept, length }) = &object.text {

@@ -1,0 +1,761 @@
+//! What variables and objects hold at every instruction: capture level `state`.
+//!
+//! Variables are told of at the events of their frame; instructions that cannot wait, at INSTRUCTION
+//! events of their own. Which those are, and what is told where, says
+//! [`stores`](dashcam_schema::bytecode::stores).
+
+use super::told::Known;
+use super::{Given, Values};
+use crate::shim::ffi::depths::{NO_DEPTH, depths};
+use crate::shim::ffi::objects::{AttributeSet, Characters, Int, Lookup, Plain};
+use crate::shim::ffi::{Frame, Obj};
+use dashcam_schema::EventKind;
+use dashcam_schema::bytecode::opcodes::{Op, Version};
+use dashcam_schema::bytecode::stores::{Place, Site, Slot, Stores};
+use dashcam_schema::record::CodeDefinition;
+use dashcam_schema::value::{GroupKind, Sort};
+use std::rc::Rc;
+
+/// Frames remembered, by address.
+const FRAMES: usize = 1 << 10;
+/// What setting attributes does, remembered by class and name.
+const ATTRIBUTES: usize = 1 << 10;
+/// So many arguments of a call are looked at again when it returns.
+const HANDED_MAX: usize = 4;
+
+/// A frame without stores is looked at once in so many events, for its first in an epoch.
+const FRAMES_LOOKED_AT: u64 = 64;
+
+/// What is known besides what all levels know.
+pub(super) struct Capturing {
+    version: Version,
+    /// By number of the code object.
+    codes: Vec<Rc<Variables>>,
+    /// Address of a frame, and the epoch in which all its variables were told.
+    frames: Box<[(usize, u32)]>,
+    /// Address and version of a class, address of a name.
+    attributes: Box<[([usize; 3], AttributeSet)]>,
+    /// An object that was changed by the last site in a way not seen yet.
+    changed: Option<Changed>,
+}
+
+#[derive(Clone, Copy)]
+struct Changed {
+    address: usize,
+    thread: u32,
+    /// The frame where something keeps the object alive, and what.
+    frame: usize,
+    holder: Holder,
+}
+
+/// What keeps an object alive as long as it stays as it is.
+#[derive(Clone, Copy)]
+enum Holder {
+    Variable(Slot),
+    /// What a variable holds has it as an attribute.
+    Attribute(Slot),
+    /// It is in the namespace the frame runs in, under this entry of `co_names`.
+    Name(u32),
+}
+
+/// The variables of a code object.
+struct Variables {
+    stores: Stores,
+    depths: Box<[u16]>,
+    /// Address of `co_names`, which lives as long as the code object.
+    names: usize,
+    /// Slots of redacted names.
+    redacted: Vec<Slot>,
+    /// Code units of CALL instructions, whose arguments are the topmost of the stack.
+    calls: Vec<u32>,
+    /// The code knows that instances have dicts.
+    reaches_dicts: bool,
+    /// By code unit: whether variables may be pending there.
+    pending: Box<[bool]>,
+}
+
+impl Capturing {
+    pub(super) fn new(version: Version) -> Capturing {
+        Capturing {
+            version,
+            codes: Vec::new(),
+            frames: vec![(0, u32::MAX); FRAMES].into(),
+            attributes: vec![([0; 3], AttributeSet::Nothing); ATTRIBUTES].into(),
+            changed: None,
+        }
+    }
+
+    /// Whether all variables of a frame were told in this epoch. They are from now on.
+    #[inline(always)]
+    fn is_new_frame(&mut self, frame: usize, epoch: u32) -> bool {
+        let place = &mut self.frames[(frame >> 4 ^ frame >> 14) & (FRAMES - 1)];
+        std::mem::replace(place, (frame, epoch)) != (frame, epoch)
+    }
+}
+
+impl Variables {
+    /// # Safety
+    /// The code object is alive.
+    unsafe fn name<'a>(&self, index: u32) -> Option<Obj<'a>> {
+        if self.names == 0 {
+            return None;
+        }
+        // SAFETY: a tuple that the code object holds; the caller's.
+        unsafe { Obj::borrowed(self.names as *mut _) }.tuple_item(index as usize)
+    }
+}
+
+/// The ordinal of the next event, and the number of the code object that runs.
+type At = (u64, u32);
+
+impl Values {
+    /// Whether variables and objects are captured.
+    #[inline(always)]
+    pub(in crate::shim) fn has_state(&self) -> bool {
+        self.state.is_some()
+    }
+
+    /// Learns of the variables of a code object, in the order of their numbers; says whether it has
+    /// sites.
+    pub(in crate::shim) fn define_variables(
+        &mut self,
+        code: Obj<'_>,
+        definition: &CodeDefinition,
+    ) -> bool {
+        let Some(state) = &mut self.state else { return false };
+        let (bytecode, table) = (&definition.bytecode, &definition.exception_table);
+        let fast = definition.variable_names.len() as u32;
+        let stores = Stores::new(state.version, bytecode, table, fast);
+        let is_redacted = |slot: &Slot| match stores.place(*slot) {
+            Place::Fast(slot) => {
+                let name = definition.variable_names.get(slot as usize);
+                name.is_some_and(|name| self.names.is_redacted(name))
+            }
+            Place::Name(name) | Place::Global(name) => {
+                let name = definition.names.get(name as usize);
+                name.is_some_and(|name| self.names.is_redacted(name))
+            }
+        };
+        let has_sites = stores.has_sites();
+        let names = code.code_names(c"co_names");
+        let reaches_dicts = names.iter().any(|name| name == "__dict__" || name == "vars");
+        let units = 0..(bytecode.len() / 2) as u32;
+        state.codes.push(Rc::new(Variables {
+            pending: units.map(|unit| !stores.pending(unit).is_empty()).collect(),
+            redacted: stores.all().iter().copied().filter(is_redacted).collect(),
+            depths: depths(state.version, bytecode, table),
+            names: code.code_names_tuple(),
+            calls: calls(state.version, bytecode),
+            reaches_dicts,
+            stores,
+        }));
+        has_sites
+    }
+
+    /// Whether there may be something to tell of the running frame's variables at an event.
+    #[inline(always)]
+    pub(in crate::shim) fn wants_variables(
+        &self,
+        (ordinal, number): At,
+        kind: EventKind,
+        unit: u32,
+    ) -> bool {
+        let Some(state) = &self.state else { return false };
+        if state.changed.is_some() || ordinal.is_multiple_of(FRAMES_LOOKED_AT) || kind.enters() {
+            return true;
+        }
+        let Some(variables) = state.codes.get(number as usize) else { return false };
+        kind == EventKind::RAISE || variables.pending.get(unit as usize) == Some(&true)
+    }
+
+    /// Tells of the variables of the running frame that may have been stored since its last event.
+    #[inline]
+    pub(in crate::shim) fn tell_variables(
+        &mut self,
+        at: At,
+        kind: EventKind,
+        code: Obj<'_>,
+        unit: u32,
+    ) {
+        // These follow at once upon an event that all was told at.
+        if matches!(
+            kind,
+            EventKind::C_RETURN
+                | EventKind::C_RAISE
+                | EventKind::EXCEPTION_HANDLED
+                | EventKind::PY_UNWIND
+        ) {
+            return;
+        }
+        let (ordinal, number) = at;
+        if !self.wants_variables(at, kind, unit) {
+            return;
+        }
+        let Some(state) = &mut self.state else { return };
+        let Some(variables) = state.codes.get(number as usize).map(Rc::clone) else { return };
+        let Some(frame) = self.frames.running_of(code) else { return };
+        self.follow_epoch(ordinal);
+        let epoch = self.epoch;
+        let Some(state) = &mut self.state else { return };
+        let is_new = state.is_new_frame(frame.address, epoch);
+        let goes_on = matches!(kind, EventKind::PY_RESUME | EventKind::PY_THROW);
+        if goes_on || is_new && kind != EventKind::PY_START {
+            let all = variables.stores.all();
+            return self.tell_slots(at, GroupKind::Snapshot, &[], frame, &variables, all);
+        }
+        if kind == EventKind::PY_START {
+            return self.tell_cells(at, frame, &variables, unit);
+        }
+        let unit = match kind {
+            EventKind::RAISE => self.frames.unit(frame),
+            _ => unit,
+        };
+        let pending = variables.stores.pending(unit);
+        if !pending.is_empty() {
+            let head = [i64::from(unit)];
+            self.tell_slots(at, GroupKind::Bindings, &head, frame, &variables, pending);
+        }
+    }
+
+    /// At the beginning of a call: tells of the cells, those of other functions included.
+    fn tell_cells(&mut self, at: At, frame: Frame, variables: &Variables, unit: u32) {
+        let pending = variables.stores.pending(unit);
+        if pending.is_empty() {
+            return;
+        }
+        let frames = self.frames;
+        let cells = pending.iter().map(|slot| {
+            // SAFETY: the frame is of this code object, which has such a variable.
+            let cell = unsafe { frames.slot(frame, *slot) };
+            match cell {
+                Some(_) if variables.redacted.binary_search(slot).is_ok() => Given::Redacted,
+                Some(cell) => Given::Kept(cell),
+                None => Given::Value(None),
+            }
+        });
+        let head = std::iter::once(Given::Int(unit.into()));
+        self.tell_given(at, GroupKind::Bindings, 1 + pending.len(), head.chain(cells));
+    }
+
+    /// Tells of the variables of a frame that another is entered from, other than by a call.
+    pub(in crate::shim) fn tell_callers_variables(
+        &mut self,
+        (ordinal, number): At,
+        caller: Frame,
+        callers_number: u32,
+    ) {
+        let Some(state) = &mut self.state else { return };
+        let found = state.codes.get(callers_number as usize).map(Rc::clone);
+        let Some(variables) = found else { return };
+        let pending = variables.stores.pending_within(caller.unit);
+        if !pending.is_empty() {
+            let head = [i64::from(caller.unit)];
+            let kind = GroupKind::CallerBindings;
+            self.tell_slots((ordinal, number), kind, &head, caller, &variables, pending);
+        }
+    }
+
+    fn tell_slots(
+        &mut self,
+        at: At,
+        kind: GroupKind,
+        head: &[i64],
+        frame: Frame,
+        variables: &Variables,
+        slots: &[Slot],
+    ) {
+        let frames = self.frames;
+        let namespaces = frames.namespaces(frame);
+        let given = slots.iter().map(|slot| {
+            let value = match variables.stores.place(*slot) {
+                // SAFETY: the frame is of this code object, which has such a variable.
+                Place::Fast(slot) => unsafe { frames.slot(frame, slot) },
+                Place::Name(name) => {
+                    match named(namespaces[0].or(namespaces[1]), variables, name) {
+                        Ok(value) => value,
+                        Err(given) => return given,
+                    }
+                }
+                Place::Global(name) => match named(namespaces[1], variables, name) {
+                    Ok(value) => value,
+                    Err(given) => return given,
+                },
+            };
+            let is_redacted = value.is_some() && variables.redacted.binary_search(slot).is_ok();
+            if is_redacted { Given::Redacted } else { Given::Value(value) }
+        });
+        let head = head.iter().map(|number| Given::Int(*number));
+        let count = head.len() + slots.len();
+        self.tell_given(at, kind, count, head.chain(given));
+    }
+
+    /// An instruction is about to be executed. False if there is nothing to tell of this one, ever.
+    pub(in crate::shim) fn tell_site(
+        &mut self,
+        at: At,
+        thread: u32,
+        code: Obj<'_>,
+        unit: u32,
+    ) -> bool {
+        let Some(state) = &self.state else { return false };
+        let Some(variables) = state.codes.get(at.1 as usize).map(Rc::clone) else { return false };
+        let Some(site) = variables.stores.site(unit) else { return false };
+        let Some(frame) = self.frames.running_of(code) else { return true };
+        self.follow_epoch(at.0);
+        self.tell_changed(at, thread, frame);
+        let here = Here { at, thread, unit, frame, variables: &variables };
+        if site == Site::Overwrite {
+            let pending = variables.stores.pending(unit);
+            let head = [i64::from(thread), i64::from(unit)];
+            self.tell_slots(at, GroupKind::Overwrite, &head, frame, &variables, pending);
+            return true;
+        }
+        let depth = variables.depths.get(unit as usize).copied().unwrap_or(NO_DEPTH);
+        let frames = self.frames;
+        let operand = |from_top: u32| {
+            let depth = u32::from(depth).checked_sub(from_top).filter(|_| depth != NO_DEPTH)?;
+            // SAFETY: the stack is as deep before this instruction, which takes these off it.
+            unsafe { frames.slot(frame, variables.stores.fast() + depth) }
+        };
+        match site {
+            Site::Overwrite => {}
+            Site::SetAttribute => {
+                if let (Some(owner), Some(value)) = (operand(1), operand(2)) {
+                    self.set_attribute(&here, owner, Some(value));
+                }
+            }
+            Site::DeleteAttribute => {
+                if let Some(owner) = operand(1) {
+                    self.set_attribute(&here, owner, None);
+                }
+            }
+            Site::SetItem => {
+                if let (Some(key), Some(object), Some(value)) = (operand(1), operand(2), operand(3))
+                {
+                    self.set_item(&here, object, key, Some(value));
+                }
+            }
+            Site::DeleteItem => {
+                if let (Some(key), Some(object)) = (operand(1), operand(2)) {
+                    self.set_item(&here, object, key, None);
+                }
+            }
+            Site::SetSlice => {
+                if let Some(object) = operand(3) {
+                    self.change(&here, object);
+                }
+            }
+            Site::InPlace => {
+                let Some(object) = operand(2) else { return true };
+                if !matches!(object.plain(), Plain::Other) {
+                    // Later ones may be of another class; what is stored then shows what changed.
+                    return false;
+                }
+                self.change(&here, object);
+            }
+            Site::Subscript => {
+                let (Some(key), Some(object)) = (operand(1), operand(2)) else { return true };
+                let class = self.classes.find(object.class());
+                let layout = &self.classes.known(class).layout;
+                if layout.has_factory() {
+                    if !matches!(object.dict_lookup(key), Lookup::Found(_)) {
+                        self.change(&here, object);
+                    }
+                } else if layout.sort != Sort::Dict || layout.is_exact {
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    fn set_attribute(&mut self, here: &Here<'_>, owner: Obj<'_>, value: Option<Obj<'_>>) {
+        // SAFETY: the code object runs.
+        let name = unsafe { here.variables.name(here.variables.stores.operand(here.unit)) };
+        let Some(name) = name else { return };
+        let class = self.classes.find(owner.class());
+        let layout = Rc::clone(&self.classes.known(class).layout);
+        if matches!(layout.sort, Sort::Class | Sort::Module | Sort::Function | Sort::Opaque) {
+            return;
+        }
+        let key = [owner.class().address(), layout.version(), name.address()];
+        let place = (key[0] >> 4 ^ key[2] >> 4 ^ key[2] >> 13) & (ATTRIBUTES - 1);
+        let Some(state) = &mut self.state else { return };
+        let (known, set) = state.attributes[place];
+        let set = if known == key {
+            set
+        } else {
+            let set = owner.class().sets_attribute(&layout, name);
+            if layout.fits(owner.class()) {
+                state.attributes[place] = (key, set);
+            }
+            set
+        };
+        match (set, value) {
+            (AttributeSet::Nothing, _) => {}
+            (AttributeSet::Other, _) => self.change(here, owner),
+            (AttributeSet::Plain, Some(value)) => {
+                let value = match self.names.is_redacted_key(name) {
+                    true => Given::Redacted,
+                    false => Given::Value(Some(value)),
+                };
+                let kind = GroupKind::SetAttribute;
+                self.store(here, kind, owner, [Some(Given::Value(Some(name))), Some(value), None]);
+            }
+            (AttributeSet::Plain, None) => {
+                let kind = GroupKind::DeleteAttribute;
+                self.store(here, kind, owner, [Some(Given::Value(Some(name))), None, None]);
+            }
+        }
+    }
+
+    /// Sets an item, or deletes it if there is no value.
+    fn set_item(&mut self, here: &Here<'_>, object: Obj<'_>, key: Obj<'_>, value: Option<Obj<'_>>) {
+        if here.variables.reaches_dicts
+            && let Some(owner) = self.owner_of(here.frame, here.variables, object)
+        {
+            self.change_known(here, owner);
+        }
+        let class = self.classes.find(object.class());
+        let sort = self.classes.known(class).layout.sort;
+        let kept = self.limits.items as usize;
+        let is_plain = object.class().sets_items_as(sort);
+        let length = object.size();
+        match sort {
+            Sort::List if is_plain => {
+                let index = match (key.plain(), key.plain_int()) {
+                    (Plain::Int, Some(index)) => index,
+                    _ => return self.change(here, object),
+                };
+                let index = if index < 0 { index + length as i64 } else { index };
+                if !(0..length as i64).contains(&index) {
+                    return;
+                }
+                match value {
+                    // Not one of those that are kept.
+                    Some(_) if index >= kept as i64 => {}
+                    Some(value) => {
+                        let rest = [Some(Given::Int(index)), Some(Given::Value(Some(value))), None];
+                        self.store(here, GroupKind::SetItem, object, rest);
+                    }
+                    None if length > kept => self.change(here, object),
+                    None => {
+                        let rest = [Some(Given::Int(index)), None, None];
+                        self.store(here, GroupKind::DeleteItem, object, rest);
+                    }
+                }
+            }
+            Sort::Dict if is_plain && self.is_plain_key(key) => {
+                let found = object.dict_lookup(key);
+                let is_redacted = self.names.is_redacted_key(key);
+                let key = Given::Value(Some(key));
+                match (value, found) {
+                    (_, Lookup::Unsure) => self.change(here, object),
+                    (Some(value), _) => {
+                        let is_new = found == Lookup::Missing;
+                        let value =
+                            if is_redacted { Given::Redacted } else { Given::Value(Some(value)) };
+                        let is_full = length >= kept;
+                        let after = is_full.then(|| Given::Int(length as i64 + i64::from(is_new)));
+                        self.store(
+                            here,
+                            GroupKind::SetItem,
+                            object,
+                            [Some(key), Some(value), after],
+                        );
+                    }
+                    (None, Lookup::Missing) => {}
+                    (None, _) if length > kept => self.change(here, object),
+                    (None, _) => {
+                        self.store(here, GroupKind::DeleteItem, object, [Some(key), None, None]);
+                    }
+                }
+            }
+            _ => self.change(here, object),
+        }
+    }
+
+    /// Whether a key reads the same wherever it is told, and so can be found among others.
+    fn is_plain_key(&self, key: Obj<'_>) -> bool {
+        match key.plain() {
+            Plain::Int => matches!(key.int(), Int::Small(_)),
+            Plain::Str => {
+                matches!(key.characters(), Characters::Ascii(text) if text.len() <= self.inline)
+            }
+            _ => false,
+        }
+    }
+
+    /// Tells how the instruction changes an object.
+    fn store<'a>(
+        &mut self,
+        here: &Here<'_>,
+        kind: GroupKind,
+        object: Obj<'a>,
+        rest: [Option<Given<'a>>; 3],
+    ) {
+        if !self.told.is_certain(object) && self.left(here.at.1) == 0 {
+            return self.forget(here.at, object);
+        }
+        let count = 3 + rest.iter().flatten().count();
+        let head = here.head(object);
+        self.tell_given(here.at, kind, count, head.into_iter().chain(rest.into_iter().flatten()));
+        self.told.note_change(object);
+    }
+
+    /// The instruction changes an object in a way that shows afterwards.
+    fn change(&mut self, here: &Here<'_>, object: Obj<'_>) {
+        let class = self.classes.find(object.class());
+        let sort = self.classes.known(class).layout.sort;
+        if may_change(sort) || sort == Sort::Exception {
+            self.change_known(here, object);
+        }
+    }
+
+    /// The instance among a frame's variables whose `__dict__` this is.
+    fn owner_of<'a>(
+        &mut self,
+        frame: Frame,
+        variables: &Variables,
+        dict: Obj<'a>,
+    ) -> Option<Obj<'a>> {
+        (0..variables.stores.fast()).find_map(|slot| {
+            // SAFETY: variables of the frame.
+            let object = unsafe { self.frames.slot(frame, slot) }.and_then(Obj::cell)?;
+            let class = self.classes.find(object.class());
+            let known = self.classes.known(class);
+            let is_owner = known.layout.sort == Sort::Instance && known.layout.owns(object, dict);
+            is_owner.then_some(object)
+        })
+    }
+
+    fn change_known(&mut self, here: &Here<'_>, object: Obj<'_>) {
+        if self.left(here.at.1) == 0 {
+            return self.forget(here.at, object);
+        }
+        self.tell_given(here.at, GroupKind::Change, 3, here.head(object).into_iter());
+        let holder = self.holder(here, object);
+        let address = object.address();
+        let changed = holder.map(|holder| Changed {
+            address,
+            thread: here.thread,
+            frame: here.frame.address,
+            holder,
+        });
+        if let Some(state) = &mut self.state {
+            state.changed = changed;
+        }
+    }
+
+    /// What keeps an object alive that is on the frame's stack now.
+    fn holder(&mut self, here: &Here<'_>, object: Obj<'_>) -> Option<Holder> {
+        let stores = &here.variables.stores;
+        let of_name = |slot: &Slot| match stores.place(*slot) {
+            Place::Name(name) => Some(Holder::Name(name)),
+            _ => None,
+        };
+        let variables = (0..stores.fast()).map(Holder::Variable);
+        let attributes = (0..stores.fast()).map(Holder::Attribute);
+        let names = stores.all().iter().filter_map(of_name);
+        let mut holders = variables.chain(attributes).chain(names);
+        holders.find(|holder| self.holds(here.frame, here.variables, *holder, object.address()))
+    }
+
+    /// Whether something keeps the object at this address alive.
+    fn holds(
+        &mut self,
+        frame: Frame,
+        variables: &Variables,
+        holder: Holder,
+        address: usize,
+    ) -> bool {
+        // SAFETY: variables of the frame.
+        let variable = |slot| unsafe { self.frames.slot(frame, slot) }.and_then(Obj::cell);
+        match holder {
+            Holder::Variable(slot) => variable(slot).map(Obj::address) == Some(address),
+            Holder::Attribute(slot) => variable(slot).is_some_and(|object| {
+                let class = self.classes.find(object.class());
+                self.classes.known(class).layout.has_attribute(object, address)
+            }),
+            Holder::Name(name) => {
+                let namespaces = self.frames.namespaces(frame);
+                let found = named(namespaces[0].or(namespaces[1]), variables, name);
+                found.is_ok_and(|found| found.map(Obj::address) == Some(address))
+            }
+        }
+    }
+
+    /// Tells what the object holds that the last site changed.
+    #[inline(always)]
+    fn tell_changed(&mut self, at: At, thread: u32, frame: Frame) {
+        let Some(state) = &mut self.state else { return };
+        if state.changed.is_some() {
+            self.tell_changed_now(at, thread, frame);
+        }
+    }
+
+    #[inline(never)]
+    fn tell_changed_now(&mut self, at: At, thread: u32, frame: Frame) {
+        let Some(state) = &mut self.state else { return };
+        let is_it =
+            |changed: &mut Changed| changed.thread == thread && changed.frame == frame.address;
+        let Some(changed) = state.changed.take_if(is_it) else { return };
+        let Some(variables) = state.codes.get(at.1 as usize).map(Rc::clone) else { return };
+        if self.holds(frame, &variables, changed.holder, changed.address) {
+            // SAFETY: it is alive, as was just found.
+            let object = unsafe { Obj::borrowed(changed.address as *mut _) };
+            self.see(at, &[object]);
+        }
+    }
+
+    /// Before an event of the running frame: what was changed before it.
+    #[inline(always)]
+    pub(in crate::shim) fn tell_changed_before(&mut self, at: At, thread: u32, code: Obj<'_>) {
+        let has_changed = self.state.as_ref().is_some_and(|state| state.changed.is_some());
+        if has_changed && let Some(frame) = self.frames.running_of(code) {
+            self.follow_epoch(at.0);
+            self.tell_changed_now(at, thread, frame);
+        }
+    }
+
+    /// `list.append` returns. False if what the list holds has to be looked at.
+    pub(in crate::shim) fn tell_appended(
+        &mut self,
+        at: At,
+        thread: u32,
+        unit: u32,
+        list: Obj<'_>,
+    ) -> bool {
+        if self.state.is_none() || !self.told.is_certain(list) {
+            return false;
+        }
+        let Some((last, value)) = list.last_of_list() else { return false };
+        let length = last as i64 + 1;
+        let beyond = length > i64::from(self.limits.items);
+        let given = [
+            Given::Int(thread.into()),
+            Given::Int(unit.into()),
+            Given::Target(list),
+            Given::Int(last as i64),
+            Given::Value(Some(value)),
+            Given::Int(length),
+        ];
+        let count = if beyond { 6 } else { 5 };
+        self.tell_given(at, GroupKind::SetItem, count, given.into_iter().take(count));
+        self.told.note_change(list);
+        true
+    }
+
+    /// A call of C code ends, which had these objects in hand: `first`, and what else it was called
+    /// with.
+    pub(in crate::shim) fn tell_handed(
+        &mut self,
+        at: At,
+        code: Obj<'_>,
+        unit: u32,
+        first: Obj<'_>,
+        sets_attributes: bool,
+    ) {
+        let Some(state) = &self.state else { return };
+        let Some(variables) = state.codes.get(at.1 as usize).map(Rc::clone) else { return };
+        let Some(frame) = self.frames.running_of(code) else { return };
+        let depth = variables.depths.get(unit as usize).copied().unwrap_or(NO_DEPTH);
+        let count = variables.stores.operand(unit);
+        let is_call = variables.calls.binary_search(&unit).is_ok();
+        let mut objects = arrayvec::ArrayVec::<Obj<'_>, { HANDED_MAX + 1 }>::new();
+        objects.push(first);
+        if depth != NO_DEPTH && is_call && count <= u32::from(depth) {
+            let base = variables.stores.fast() + u32::from(depth) - count;
+            for i in 0..count.min(HANDED_MAX as u32) {
+                // SAFETY: the arguments stay on the stack until the call is over.
+                let argument = unsafe { self.frames.slot(frame, base + i) };
+                objects.extend(argument.filter(|argument| *argument != first));
+            }
+        }
+        if variables.reaches_dicts {
+            let owner = self.owner_of(frame, &variables, first);
+            if let Some(owner) = owner {
+                self.see(at, &[owner]);
+            }
+        }
+        objects.retain(|object| {
+            let class = self.classes.find(object.class());
+            let sort = self.classes.known(class).layout.sort;
+            may_change(sort) || sets_attributes && sort == Sort::Instance
+        });
+        if !objects.is_empty() {
+            self.see(at, &objects);
+        }
+    }
+
+    /// Looks at objects again.
+    fn see(&mut self, at: At, objects: &[Obj<'_>]) {
+        for object in objects {
+            if self.left(at.1) == 0 {
+                self.forget(at, *object);
+            } else {
+                self.tell_given(at, GroupKind::Seen, 1, std::iter::once(Given::Again(*object)));
+            }
+        }
+    }
+
+    /// There were too many objects to look at: what this one holds is not known any more.
+    fn forget(&mut self, at: At, object: Obj<'_>) {
+        self.skipped += 1;
+        let is_known = match self.told.of(object) {
+            Known::Told { print, .. } => print != 0,
+            Known::Earlier => true,
+            Known::Nothing { .. } => !self.told.traces(),
+        };
+        if is_known {
+            self.tell_given(at, GroupKind::Seen, 1, std::iter::once(Given::Lost(object)));
+        }
+    }
+}
+
+/// An instruction at a site.
+struct Here<'v> {
+    at: At,
+    thread: u32,
+    unit: u32,
+    frame: Frame,
+    variables: &'v Variables,
+}
+
+impl Here<'_> {
+    /// What groups of sites begin with.
+    fn head<'a>(&self, object: Obj<'a>) -> [Given<'a>; 3] {
+        let numbers = [self.thread, self.unit].map(|number| Given::Int(number.into()));
+        let [thread, unit] = numbers;
+        [thread, unit, Given::Target(object)]
+    }
+}
+
+fn calls(version: Version, bytecode: &[u8]) -> Vec<u32> {
+    let units = bytecode.as_chunks::<2>().0.iter().zip(0..);
+    units.filter(|([op, _], _)| version.op(*op) == Op::Call).map(|(_, unit)| unit).collect()
+}
+
+/// Whether objects of a sort may be changed by C code that has them in hand.
+fn may_change(sort: Sort) -> bool {
+    matches!(
+        sort,
+        Sort::List | Sort::Dict | Sort::Set | Sort::ByteArray | Sort::Deque | Sort::Array
+    )
+}
+
+/// What a namespace has under a name.
+fn named<'a>(
+    namespace: Option<Obj<'a>>,
+    variables: &Variables,
+    name: u32,
+) -> Result<Option<Obj<'a>>, Given<'a>> {
+    // SAFETY: the code object runs.
+    let name = unsafe { variables.name(name) };
+    let (Some(namespace), Some(name)) = (namespace, name) else { return Err(Given::Unread) };
+    match namespace.dict_lookup(name) {
+        Lookup::Found(value) => Ok(Some(value)),
+        Lookup::Missing => Ok(None),
+        Lookup::Unsure => Err(Given::Unread),
+    }
+}

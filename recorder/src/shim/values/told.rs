@@ -1,0 +1,155 @@
+//! Which objects were told of, and whether they still are there.
+//!
+//! An address says little: another object may be there by now. From 3.13 on CPython says when an
+//! object is made, so what was told of the one at an address holds until another is made there, or
+//! something changes it; before, only what is found by looking counts. (That an object is destroyed
+//! it says too, but not always: not before 3.13.3, and in 3.14 not of deeply nested ones.)
+
+use crate::shim::ffi::{Obj, tracer};
+use std::cell::Cell;
+
+/// Objects remembered, by address.
+const REMEMBERED: usize = 1 << 15;
+
+/// The hash of contents that were changed since they were hashed.
+const STALE: u64 = 2;
+
+#[derive(Clone, Copy, Default)]
+struct Told {
+    address: usize,
+    class: usize,
+    /// Hash of what was told; 0 if only its class was.
+    print: u64,
+    epoch: u32,
+    /// Its contents count among those that are not always looked at.
+    is_bounded: bool,
+    is_gone: bool,
+}
+
+/// What was told of an object.
+#[derive(Clone, Copy)]
+pub(super) enum Known {
+    /// Since the last epoch. `is_trusted` if it is certain that this is that object.
+    Told { print: u64, is_bounded: bool, is_trusted: bool },
+    /// What it held, before the last epoch; this certainly is that object.
+    Earlier,
+    /// `is_new` if it is certain that it was not told of.
+    Nothing { is_new: bool },
+}
+
+/// A place for each address; others have the same.
+type Places = [Cell<Told>; REMEMBERED];
+
+pub(super) struct Tellings {
+    /// Shared with the tracer, which comes while we look.
+    places: Box<Places>,
+    epoch: u32,
+    /// New objects are told of.
+    traces: bool,
+}
+
+#[inline(always)]
+fn slot(address: usize) -> usize {
+    (address >> 4 ^ address >> 19) & (REMEMBERED - 1)
+}
+
+impl Tellings {
+    /// If wanted and possible, has CPython say when objects are made.
+    pub(super) fn new(wants_traces: bool) -> Tellings {
+        let places = (0..REMEMBERED).map(|_| Cell::default()).collect::<Box<[_]>>();
+        // Invariant: as long as it was made.
+        #[allow(clippy::unwrap_used)]
+        let places: Box<Places> = places.try_into().ok().unwrap();
+        let mut tellings = Tellings { places, epoch: 0, traces: false };
+        if wants_traces {
+            let data = (&raw const *tellings.places).cast_mut().cast();
+            // SAFETY: the places stay where they are until `drop` has taken the tracer away; both
+            // happen under the GIL, as do its calls.
+            tellings.traces = unsafe { tracer::set(renewed, data) };
+        }
+        tellings
+    }
+
+    /// From now on everything has to be told anew.
+    pub(super) fn begin_epoch(&mut self) {
+        self.epoch += 1;
+        if self.traces && !tracer::is_set(renewed) {
+            // Somebody else took its place, so some may have been missed.
+            self.traces = false;
+            self.places.iter().for_each(|place| place.set(Told::default()));
+        }
+    }
+
+    /// What was told of an object.
+    #[inline(always)]
+    pub(super) fn of(&self, object: Obj<'_>) -> Known {
+        let told = self.places[slot(object.address())].get();
+        if told.address != object.address() {
+            return Known::Nothing { is_new: false };
+        }
+        if told.is_gone || told.class != object.class().address() {
+            return Known::Nothing { is_new: told.is_gone };
+        }
+        if told.epoch == self.epoch {
+            let Told { print, is_bounded, .. } = told;
+            return Known::Told { print, is_bounded, is_trusted: self.traces && print != 0 };
+        }
+        if self.traces && told.print != 0 {
+            Known::Earlier
+        } else {
+            Known::Nothing { is_new: false }
+        }
+    }
+
+    /// Whether an object holds what was told of it since the last epoch, as far as changes are told.
+    #[inline(always)]
+    pub(super) fn is_certain(&self, object: Obj<'_>) -> bool {
+        matches!(self.of(object), Known::Told { is_trusted: true, .. })
+    }
+
+    /// An object was told of.
+    pub(super) fn note(&mut self, object: Obj<'_>, print: u64, is_bounded: bool) {
+        let (address, class) = (object.address(), object.class().address());
+        let told = Told { address, class, print, epoch: self.epoch, is_bounded, is_gone: false };
+        self.places[slot(address)].set(told);
+    }
+
+    /// An object is changed in a way that was told of.
+    pub(super) fn note_change(&mut self, object: Obj<'_>) {
+        let place = &self.places[slot(object.address())];
+        let told = place.get();
+        if told.address == object.address() && told.print != 0 {
+            place.set(Told { print: STALE, ..told });
+        }
+    }
+
+    /// Whether CPython says when objects are made.
+    pub(super) fn traces(&self) -> bool {
+        self.traces
+    }
+}
+
+impl Drop for Tellings {
+    fn drop(&mut self) {
+        if self.traces {
+            tracer::unset(renewed);
+        }
+    }
+}
+
+/// What CPython calls when it makes an object, and when it destroys one: either way, what was at its
+/// address is no more.
+unsafe extern "C" fn renewed(
+    object: *mut pyo3::ffi::PyObject,
+    _event: std::ffi::c_int,
+    places: *mut std::ffi::c_void,
+) -> std::ffi::c_int {
+    // SAFETY: `new` passed these, and they are there as long as the tracer is set.
+    let places = unsafe { &*places.cast::<Places>() };
+    let place = &places[slot(object as usize)];
+    let told = place.get();
+    if told.address == object as usize {
+        place.set(Told { is_gone: true, ..told });
+    }
+    0
+}
