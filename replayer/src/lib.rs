@@ -17,6 +17,7 @@
 
 pub mod cli;
 pub mod sql;
+pub mod state;
 pub mod store;
 
 pub use sql::Recording;

@@ -137,7 +137,7 @@ tables! {
         hostname Text "NOT NULL" "Name of the machine."
         python_version Text "" "Version of the interpreter, such as 3.13.0."
         platform Text "" "The interpreter's sys.platform and machine."
-        capture Text "NOT NULL" "Capture level: flow (no values) or calls (arguments, results and exceptions)."
+        capture Text "NOT NULL" "Capture level: flow (no values), calls (arguments, results and exceptions) or state (and what variables and objects hold)."
         events_by Text "NOT NULL" "How events were obtained: derived (LINE, INSTRUCTION and JUMP follow from the others), direct (a callback for every event) or verify (direct, and compared with what follows)."
         quirks Text "" "What is particular about the interpreter or was found in it, as a JSON array of sentences."
         dashcam_version Text "NOT NULL" "The dashcam that recorded it."
@@ -246,6 +246,59 @@ tables! {
         arguments Text "" "Its args, as repr() writes them; NULL at capture level flow."
         cause Text "" "Its __cause__: what stood after from. NULL if it had none, and at capture level flow."
         context Text "" "Its __context__: what was being handled when it was raised. NULL as cause."
+    }
+    virtual_table variables "Every binding of a variable, in order, at capture level state: arguments at PY_START, and what instructions store." {
+        run_id Integer "" "Run."
+        seq Integer "" "INSTRUCTION event of what binds or unbinds it; for an argument PY_START."
+        process_id Integer "" "Process."
+        thread_id Integer "" "Thread."
+        call_id Integer "" "Call whose variable it is, or that binds a global."
+        scope Text "" "local, global, or cell (shared by functions)."
+        name Text "" "Its name."
+        line Integer "" "Line of the instruction."
+        value Text "" "What it holds from then on, as repr() writes it; NULL if it was unbound."
+        object_id Integer "" "The object it holds, the same number wherever it turns up in the process; NULL for None, small values such as numbers and short texts, and where it was unbound."
+    }
+    virtual_table mutations "Every change of an object in place, in order, at capture level state: by instructions and by what is written in C." {
+        run_id Integer "" "Run."
+        seq Integer "" "INSTRUCTION event of what changes it; C_RETURN or C_RAISE of the function that did."
+        process_id Integer "" "Process."
+        thread_id Integer "" "Thread."
+        call_id Integer "" "Call that changes it."
+        line Integer "" "Line of the instruction."
+        object_id Integer "" "The object."
+        type Text "" "Its class, with the module unless built in or of __main__."
+        operation Text "" "set attribute, delete attribute, set item, delete item, set slice, delete slice, in place, or what was called, such as list.append."
+        key Text "" "Name of the attribute, key or index, as repr() writes it; NULL where it is not one item that changes."
+        value Text "" "What was put there, as repr() writes it; where it is not one item that changes, the whole object afterwards; NULL if something was deleted."
+    }
+    virtual_table stack_at "Stack of an event's thread: SELECT * FROM stack_at(run_id, seq)." {
+        depth Integer "" "0 for the innermost frame."
+        call_id Integer "" "Call."
+        code_id Integer "" "Code object."
+        qualname Text "" "Its qualified name."
+        path Text "" "Its file."
+        line Integer "" "Line the frame stands at."
+        run_id Integer "HIDDEN" "First argument: run."
+        seq Integer "HIDDEN" "Second argument: event."
+    }
+    virtual_table locals_at "Variables that are bound just before an event, at capture level state: SELECT * FROM locals_at(run_id, seq), or locals_at(run_id, seq, depth)." {
+        depth Integer "" "Frame on the stack, 0 for the innermost."
+        scope Text "" "local, global, or cell (shared by functions)."
+        name Text "" "Name of the variable."
+        value Text "" "What it holds, as repr() writes it."
+        object_id Integer "" "The object it holds; NULL for None and small values such as numbers and short texts."
+        run_id Integer "HIDDEN" "First argument: run."
+        seq Integer "HIDDEN" "Second argument: event."
+        frame Integer "HIDDEN" "Third argument, if not all frames are wanted: depth."
+    }
+    virtual_table object_at "What an object held just before an event, at capture level state: SELECT * FROM object_at(run_id, object_id, seq)." {
+        object_id Integer "" "The object."
+        type Text "" "Its class, with the module unless built in or of __main__."
+        value Text "" "What it held, as repr() writes it."
+        run_id Integer "HIDDEN" "First argument: run."
+        object Integer "HIDDEN" "Second argument: object_id."
+        seq Integer "HIDDEN" "Third argument: event."
     }
     table event_counts "How many events there are, without decoding any." {
         run_id Integer "NOT NULL" "Run."

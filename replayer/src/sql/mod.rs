@@ -1,5 +1,5 @@
-//! SQL over a recording: the ordinary tables of the file, and `events`, `calls` and `exceptions`
-//! decoded from its chunks as they are asked for.
+//! SQL over a recording: the ordinary tables of the file, and others such as `events`, `calls` and
+//! `locals_at`, decoded from its chunks as they are asked for.
 //!
 //! `vtab` is the only module that speaks SQLite's C interface. A table says in `plan` which
 //! constraints it will take over and in `scan` how to produce the rows that pass them, in batches
@@ -36,6 +36,11 @@ impl Recording {
         vtab::register::<tables::Events>(&store).map_err(explain)?;
         vtab::register::<tables::Calls>(&store).map_err(explain)?;
         vtab::register::<tables::Exceptions>(&store).map_err(explain)?;
+        vtab::register::<tables::Variables>(&store).map_err(explain)?;
+        vtab::register::<tables::Mutations>(&store).map_err(explain)?;
+        vtab::register::<tables::StackAt>(&store).map_err(explain)?;
+        vtab::register::<tables::LocalsAt>(&store).map_err(explain)?;
+        vtab::register::<tables::ObjectAt>(&store).map_err(explain)?;
         functions::register(store.connection()).map_err(explain)?;
         guard::install(store.connection()).map_err(explain)?;
         Ok(Recording { store })

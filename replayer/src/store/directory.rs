@@ -4,6 +4,7 @@
 //! when the file is opened and does not change afterwards, except line tables, which are decoded
 //! when first asked for.
 
+use super::Variables;
 use super::texts::{TextId, Texts};
 use dashcam_schema::bytecode::{self, lines::LineTable};
 use dashcam_schema::event::EventKind;
@@ -24,6 +25,8 @@ pub struct Code {
     /// `None` if it cannot be read.
     pub(super) bytecode: OnceCell<Option<bytecode::code::Code>>,
     argument_names: OnceCell<Box<[Box<str>]>>,
+    /// `None` if they cannot be read.
+    pub(super) variables: OnceCell<Option<Variables>>,
 }
 
 /// A row of `threads`.
@@ -64,8 +67,8 @@ impl Directory {
         let known: Vec<TextId> = known.map(|name| directory.texts.intern(name)).collect();
         let mut kinds = [TextId::NONE; EventKind::LIMIT as usize];
         kinds[..known.len()].copy_from_slice(&known);
-        // What `calls.exit` says.
-        for word in ["return", "unwind", "open"] {
+        // What `calls.exit` says, and `scope` of variables.
+        for word in ["return", "unwind", "open", "local", "global", "cell"] {
             directory.texts.intern(word);
         }
 
@@ -110,6 +113,7 @@ impl Directory {
                 lines: OnceCell::new(),
                 bytecode: OnceCell::new(),
                 argument_names: OnceCell::new(),
+                variables: OnceCell::new(),
             };
             directory.code_by_id.insert(code.code_id, index);
             directory.codes.push(code);

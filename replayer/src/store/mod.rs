@@ -13,16 +13,20 @@ mod error;
 mod open;
 pub mod texts;
 pub mod values;
+mod variables;
 
 pub use chunk::Chunk;
 pub use chunks::ChunkHeader;
 pub use directory::{Code, Directory, Process};
 pub use error::{Error, message};
+pub use variables::Variables;
 
 use chunk::Source;
 use dashcam_schema::FormatError;
 use dashcam_schema::bytecode::lines::LineTable;
+use dashcam_schema::calls::Site;
 use dashcam_schema::chunk::control::Expander;
+use dashcam_schema::event::{EventKind, Place};
 use dashcam_schema::loss::LossKind;
 use derive::Bytecode;
 use rusqlite::{Connection, OptionalExtension as _};
@@ -207,6 +211,16 @@ impl Store {
                 })
                 .ok()
         })
+    }
+
+    /// The line a site is on.
+    pub fn line(&self, process: &Process, site: Site) -> Option<i64> {
+        let is_line = EventKind::from_number(site.kind).is_some_and(|k| k.place() == Place::Line);
+        if is_line {
+            return Some(site.place.into());
+        }
+        let code = &self.directory.codes[*process.codes.get(&site.code)?];
+        self.lines(code)?.line(site.place).map(i64::from)
     }
 
     /// Takes note of a damaged chunk, so that who asked can be told; passes on what is not one.

@@ -5,7 +5,7 @@
 //! exception that is pending at the end of the last chunk that was read is as it will stay.
 
 use super::candidates::{self, CodeFilter, CodeTest, Scope};
-use super::replay::{line, replay};
+use super::replay::replay;
 use super::{int, rowid};
 use crate::sql::batch::{Batch, Column, NULL, ROWS};
 use crate::sql::filter::{IntSet, TextSet};
@@ -263,7 +263,7 @@ fn put(store: &Store, plan: &Plan, rows: &[Row], batch: &mut Batch) -> Result<()
         let index = process(row).codes.get(&row.open.site.code)?;
         Some(&store.directory().codes[*index])
     };
-    let line = |row: &Row, site: Site| line(store, process(row), site).unwrap_or(NULL);
+    let line = |row: &Row, site: Site| store.line(process(row), site).unwrap_or(NULL);
     let handler_line = |row: &Row, site: Site| {
         let code = process(row).codes.get(&site.code).map(|i| &store.directory().codes[*i]);
         let lines = code.and_then(|code| store.lines(code));

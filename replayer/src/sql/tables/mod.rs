@@ -16,15 +16,27 @@ macro_rules! columns {
     (@number $n:expr;) => {};
 }
 
+mod at;
 mod calls;
 mod candidates;
+mod changes;
 mod events;
 mod exceptions;
+mod locals_at;
+mod mutations;
+mod object_at;
 mod replay;
+mod stack_at;
+mod variables;
 
 pub(super) use calls::Calls;
 pub(super) use events::Events;
 pub(super) use exceptions::Exceptions;
+pub(super) use locals_at::LocalsAt;
+pub(super) use mutations::Mutations;
+pub(super) use object_at::ObjectAt;
+pub(super) use stack_at::StackAt;
+pub(super) use variables::Variables;
 
 /// A row's identity, of its run and its number there.
 fn rowid(run_id: i64, seq: i64) -> i64 {
@@ -45,6 +57,11 @@ mod tests {
             ("events", super::events::COLUMNS),
             ("calls", super::calls::COLUMNS),
             ("exceptions", super::exceptions::COLUMNS),
+            ("variables", super::variables::COLUMNS),
+            ("mutations", super::mutations::COLUMNS),
+            ("stack_at", super::stack_at::COLUMNS),
+            ("locals_at", super::locals_at::COLUMNS),
+            ("object_at", super::object_at::COLUMNS),
         ] {
             let declared = dashcam_schema::tables::find(table).expect(table).columns;
             let declared: Vec<_> = declared.iter().map(|c| c.name.to_uppercase()).collect();

@@ -1,9 +1,9 @@
 //! Runs the call stack machine over a chunk.
 
-use crate::store::{Chunk, ChunkHeader, Error, Process, Store};
+use crate::store::{Chunk, ChunkHeader, Error};
 use dashcam_schema::calls::{Calls, Event, Exit, OpenCall, OpenException, Sink, Site};
+use dashcam_schema::event::EventKind;
 use dashcam_schema::event::kinds_that;
-use dashcam_schema::event::{EventKind, Place};
 
 /// Tells `sink` what ends in a chunk; gives back the stacks as they are at its end.
 ///
@@ -57,16 +57,6 @@ pub(super) fn replay(
         start = end;
     }
     Ok(calls)
-}
-
-/// The line a site is on.
-pub(super) fn line(store: &Store, process: &Process, site: Site) -> Option<i64> {
-    let is_line = EventKind::from_number(site.kind).is_some_and(|k| k.place() == Place::Line);
-    if is_line {
-        return Some(site.place.into());
-    }
-    let code = &store.directory().codes[*process.codes.get(&site.code)?];
-    store.lines(code)?.line(site.place).map(i64::from)
 }
 
 /// Hears nothing.

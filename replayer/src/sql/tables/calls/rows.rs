@@ -8,7 +8,6 @@ use super::{
 use crate::sql::batch::{Batch, Column, NULL};
 use crate::sql::plan::Plan;
 use crate::sql::tables::int;
-use crate::sql::tables::replay::line;
 use crate::store::texts::TextId;
 use crate::store::{Code, Error, Process, Store};
 use dashcam_schema::calls::{CallId, OpenCall, Site};
@@ -96,7 +95,7 @@ pub(super) fn put(
             CODE_ID => ints(&|row| code(row).map_or(NULL, |code| code.code_id)),
             CALL_LINE => ints(&|row| {
                 let site = row.called_from;
-                site.and_then(|site| line(store, process(row), site)).unwrap_or(NULL)
+                site.and_then(|site| store.line(process(row), site)).unwrap_or(NULL)
             }),
             END_SEQ => ints(&|row| row.end.map_or(NULL, |(seq, _)| int(seq))),
             START_NS => ints(&|row| int(row.start_ns)),

@@ -1,0 +1,103 @@
+//! Tables with arguments: what was the case at a position.
+//!
+//! `stack_at(run_id, seq)` is to SQLite a table with hidden columns that have to be equal to the
+//! arguments. Without them there is no row to begin with.
+
+use super::rowid;
+use crate::sql::batch::{Batch, Column};
+use crate::sql::filter::IntSet;
+use crate::sql::plan::{Op, Plan, Request};
+use crate::sql::vtab::Scan;
+use crate::store::{Error, Store};
+use dashcam_schema::tables::Type;
+use std::rc::Rc;
+
+/// Worse than any other way to read the table: SQLite takes it only if there is no other.
+const IMPOSSIBLE: f64 = 1e30;
+
+/// Takes over the constraints on the arguments, and says what each question costs.
+pub(super) fn plan(request: &mut Request, arguments: &[usize], rows: f64) {
+    request.rows = rows;
+    for argument in arguments {
+        request.take(*argument, Type::Integer, 1.0, 1.0);
+    }
+    let is_given = |argument: &usize| {
+        let mut taken = request.constraints.iter().filter(|c| c.taken && c.column == *argument);
+        taken.any(|c| matches!(c.op, Op::Eq | Op::In))
+    };
+    request.cost = if arguments.iter().all(is_given) { 50.0 } else { IMPOSSIBLE };
+}
+
+/// The rows of one question.
+pub(in crate::sql) trait Answer {
+    const NAME: &'static str;
+    /// The columns of the arguments, in order.
+    const ARGUMENTS: &'static [usize];
+    /// Columns of the run and the position.
+    const RUN_ID: usize;
+    const SEQ: usize;
+    type Row;
+
+    /// The rows for these arguments.
+    fn rows(&self, store: &Store, arguments: &[i64]) -> Result<Vec<Self::Row>, Error>;
+
+    /// Puts the columns, but those of the arguments, into the batch.
+    fn put(store: &Store, rows: &[Self::Row], batch: &mut Batch);
+}
+
+pub(in crate::sql) struct AtScan<A: Answer> {
+    store: Rc<Store>,
+    answer: A,
+    /// One set of arguments per question, the last first.
+    questions: Vec<Vec<i64>>,
+    /// Run and position of the last, and the rows before its own.
+    current: (i64, i64),
+}
+
+impl<A: Answer> AtScan<A> {
+    pub(super) fn new(store: Rc<Store>, plan: &Plan, answer: A) -> Result<AtScan<A>, Error> {
+        let mut questions = vec![Vec::new()];
+        for argument in A::ARGUMENTS {
+            let Some(values) = IntSet::of(plan, *argument).values else {
+                let message = format!("{} needs its arguments: {0}(…)", A::NAME);
+                return Err(Error::Sqlite { path: store.path().to_owned(), message });
+            };
+            let with =
+                |question: &Vec<i64>, value| question.iter().copied().chain([value]).collect();
+            questions = values
+                .iter()
+                .flat_map(|value| questions.iter().map(|question| with(question, *value)))
+                .collect();
+        }
+        questions.reverse();
+        Ok(AtScan { store, answer, questions, current: (0, 0) })
+    }
+}
+
+impl<A: Answer> Scan for AtScan<A> {
+    fn fill(&mut self, batch: &mut Batch) -> Result<(), Error> {
+        while let Some(question) = self.questions.pop() {
+            let rows = self.answer.rows(&self.store, &question)?;
+            if rows.is_empty() {
+                continue;
+            }
+            A::put(&self.store, &rows, batch);
+            batch.rows = rows.len();
+            for (column, value) in A::ARGUMENTS.iter().zip(&question) {
+                batch.columns[*column] = Column::Int(*value);
+                match *column {
+                    column if column == A::RUN_ID => self.current.0 = *value,
+                    column if column == A::SEQ => self.current.1 = *value,
+                    _ => {}
+                }
+            }
+            break;
+        }
+        Ok(())
+    }
+
+    fn rowid(&self, row: usize) -> i64 {
+        let (run_id, seq) = self.current;
+        rowid(run_id, seq).wrapping_shl(12) ^ row as i64
+    }
+}

@@ -1,0 +1,51 @@
+//! `object_at`: what an object held at a position.
+
+use super::at::{self, Answer, AtScan};
+use crate::sql::batch::{Batch, Column};
+use crate::sql::plan::{Plan, Request};
+use crate::sql::vtab::Table;
+use crate::state::{ObjectText, State};
+use crate::store::{Error, Store};
+use std::rc::Rc;
+
+columns! {
+    OBJECT_ID TYPE VALUE RUN_ID OBJECT SEQ
+}
+
+pub(in crate::sql) struct ObjectAt;
+
+impl Table for ObjectAt {
+    const NAME: &'static str = "object_at";
+    type Scan = AtScan<ObjectAt>;
+
+    fn plan(_: &Store, request: &mut Request) {
+        at::plan(request, Self::ARGUMENTS, 1.0);
+    }
+
+    fn scan(store: Rc<Store>, plan: Plan) -> Result<AtScan<ObjectAt>, Error> {
+        AtScan::new(store, &plan, ObjectAt)
+    }
+}
+
+impl Answer for ObjectAt {
+    const NAME: &'static str = "object_at";
+    const ARGUMENTS: &'static [usize] = &[RUN_ID, OBJECT, SEQ];
+    const RUN_ID: usize = RUN_ID;
+    const SEQ: usize = SEQ;
+    type Row = (i64, ObjectText);
+
+    fn rows(&self, store: &Store, arguments: &[i64]) -> Result<Vec<Self::Row>, Error> {
+        let &[run_id, object_id, seq] = arguments else { return Ok(Vec::new()) };
+        let Ok(id) = u64::try_from(object_id) else { return Ok(Vec::new()) };
+        let found = State::of(store).object_at(run_id, id, seq)?;
+        Ok(found.map(|found| (object_id, found)).into_iter().collect())
+    }
+
+    fn put(_: &Store, rows: &[Self::Row], batch: &mut Batch) {
+        let types = rows.iter().map(|(_, object)| Some(object.r#type.clone()));
+        let values = rows.iter().map(|(_, object)| Some(object.value.clone()));
+        batch.columns[TYPE] = Column::Owned(types.collect());
+        batch.columns[VALUE] = Column::Owned(values.collect());
+        batch.ints(OBJECT_ID, rows.iter().map(|(id, _)| *id));
+    }
+}

@@ -1,0 +1,60 @@
+//! `variables`: every binding of a variable.
+
+use super::changes::{self, ChangeScan, Rows};
+use super::int;
+use crate::sql::batch::{Batch, Column, NULL};
+use crate::sql::plan::{Plan, Request};
+use crate::sql::vtab::Table;
+use crate::state::{Binding, State, Wanted, Where};
+use crate::store::texts::TextId;
+use crate::store::{Error, Store};
+use dashcam_schema::event::EventKind;
+use std::rc::Rc;
+
+columns! {
+    RUN_ID SEQ PROCESS_ID THREAD_ID CALL_ID SCOPE NAME LINE VALUE OBJECT_ID
+}
+
+pub(in crate::sql) struct Variables;
+
+impl Table for Variables {
+    const NAME: &'static str = "variables";
+    type Scan = ChangeScan<Variables>;
+
+    fn plan(store: &Store, request: &mut Request) {
+        changes::plan::<Variables>(store, request);
+    }
+
+    fn scan(store: Rc<Store>, plan: Plan) -> Result<ChangeScan<Variables>, Error> {
+        Ok(ChangeScan::new(store, plan))
+    }
+}
+
+impl Rows for Variables {
+    const LINE: usize = LINE;
+    const VALUES: &'static [usize] = &[VALUE];
+    const NAME: Option<usize> = Some(NAME);
+    const KINDS: u32 = 1 << EventKind::INSTRUCTION.number() | 1 << EventKind::PY_START.number();
+    type Row = Binding;
+
+    fn of_chunk(
+        state: &State<'_>,
+        chunk: usize,
+        wanted: &Wanted<'_>,
+    ) -> Result<Vec<Binding>, Error> {
+        state.bindings(chunk, wanted)
+    }
+
+    fn at(row: &Binding) -> Where {
+        row.at
+    }
+
+    fn put(store: &Store, rows: &[Binding], batch: &mut Batch) {
+        let scope = |row: &Binding| store.directory().texts.find(row.scope);
+        batch.texts(SCOPE, rows.iter().map(|row| scope(row).unwrap_or(TextId::NONE)));
+        batch.columns[NAME] =
+            Column::Owned(rows.iter().map(|row| Some(row.name.clone())).collect());
+        batch.columns[VALUE] = Column::Owned(rows.iter().map(|row| row.value.clone()).collect());
+        batch.ints(OBJECT_ID, rows.iter().map(|row| row.object_id.map_or(NULL, int)));
+    }
+}

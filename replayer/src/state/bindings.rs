@@ -1,0 +1,261 @@
+//! What the variables of a frame held at an event of its chain.
+
+use super::caches::State;
+use super::frames::{Frames, Link};
+use super::groups::Flush;
+use crate::store::{Error, Variables};
+use dashcam_schema::bytecode::stores::Slot;
+use dashcam_schema::calls::CallId;
+use dashcam_schema::event::EventKind;
+use dashcam_schema::value::{GroupKind, Value};
+use std::rc::Rc;
+
+/// An event in the chain of a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Element {
+    pub(super) chunk: usize,
+    pub(super) thread: u32,
+    /// Index among the thread's events with an ordinal.
+    pub(super) event: u32,
+    /// It enters another frame from this one.
+    pub(super) is_callee: bool,
+}
+
+impl Element {
+    fn link(&self) -> Link {
+        if self.is_callee { Link::Callee(self.event) } else { Link::Own(self.event) }
+    }
+}
+
+/// A value, and the chunk of values whose numbers it uses.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Held {
+    pub(super) value: Value,
+    pub(super) chunk: usize,
+}
+
+/// What each of [`all`](dashcam_schema::bytecode::stores::Stores::all) slots held, as far as it is known.
+pub(super) type Base = [Option<Held>];
+
+/// What came with one event of a chain.
+struct Told {
+    /// The frame begins, and so do its variables.
+    begins: bool,
+    flushes: Vec<Flush>,
+}
+
+impl Flush {
+    /// Which variables are told of, and what they hold.
+    fn told<'b>(&'b self, variables: &'b Variables) -> (Slots<'b>, &'b [Value]) {
+        let stores = &variables.stores;
+        let values = self.groups.values.group_at(self.group).map_or(&[][..], |group| group.values);
+        let unit = |value: &Value| match value {
+            Value::Int(unit) => u32::try_from(*unit).unwrap_or(u32::MAX),
+            _ => u32::MAX,
+        };
+        let (slots, values) = match (self.kind, values) {
+            (GroupKind::Arguments, values) => {
+                (Slots::First(variables.arguments.min(values.len())), values)
+            }
+            (GroupKind::Snapshot, values) => (Slots::These(stores.all()), values),
+            (GroupKind::Bindings, [at, values @ ..])
+            | (GroupKind::Overwrite, [_, at, values @ ..]) => {
+                (Slots::These(stores.pending(unit(at))), values)
+            }
+            (GroupKind::CallerBindings, [at, values @ ..]) => {
+                (Slots::These(stores.pending_within(unit(at))), values)
+            }
+            _ => (Slots::First(0), &[][..]),
+        };
+        // Of another number, they are not of these variables.
+        if slots.len() == values.len() { (slots, values) } else { (Slots::First(0), &[]) }
+    }
+
+    /// What a variable holds, if this tells it.
+    pub(super) fn value_of(&self, slot: Slot, variables: &Variables) -> Option<Held> {
+        let (slots, values) = self.told(variables);
+        let at = match slots {
+            Slots::First(count) => Some(slot as usize).filter(|slot| *slot < count),
+            Slots::These(slots) => slots.binary_search(&slot).ok(),
+        };
+        Some(Held { value: *values.get(at?)?, chunk: self.groups.index })
+    }
+}
+
+enum Slots<'a> {
+    /// So many from 0 on.
+    First(usize),
+    /// Ascending.
+    These(&'a [Slot]),
+}
+
+impl Slots<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Slots::First(count) => *count,
+            Slots::These(slots) => slots.len(),
+        }
+    }
+}
+
+impl State<'_> {
+    /// The event that stands before, or that a link leads to.
+    pub(super) fn element(
+        &self,
+        chunk: usize,
+        thread: u32,
+        call_id: CallId,
+        link: Link,
+    ) -> Result<Option<Element>, Error> {
+        let at = |chunk, link| match link {
+            Link::Own(event) => Some(Element { chunk, thread, event, is_callee: false }),
+            Link::Callee(event) => Some(Element { chunk, thread, event, is_callee: true }),
+            Link::Entered | Link::Earlier => None,
+        };
+        if link != Link::Earlier {
+            return Ok(at(chunk, link));
+        }
+        for chunk in self.neighbours(chunk, thread).0 {
+            let Some(frames) = self.frames(chunk)? else { return Ok(None) };
+            let ends = frames.tracks.get(&thread).map_or(&[][..], |track| &track.ends);
+            match ends.iter().find(|(of, _)| *of == call_id) {
+                Some((_, Link::Earlier)) => {}
+                found => return Ok(found.and_then(|(_, link)| at(chunk, *link))),
+            }
+        }
+        Ok(None)
+    }
+
+    /// What the variables of a frame held at an event of its chain; nothing is pending then.
+    pub(super) fn base(&self, element: Element, variables: &Variables) -> Result<Rc<Base>, Error> {
+        let stores = &variables.stores;
+        let mut path = Vec::new();
+        let mut slots: Vec<Option<Held>> = Vec::new();
+        let mut next = Some(element);
+        while let Some(at) = next {
+            if let Some(known) = self.known_base(&at) {
+                if path.is_empty() {
+                    return Ok(known);
+                }
+                slots = known.to_vec();
+                break;
+            }
+            let Some(frames) = self.frames(at.chunk)? else { break };
+            let told = self.told_at(&frames, at)?;
+            let is_whole = |flush: &Flush| {
+                flush.kind == GroupKind::Snapshot && !flush.told(variables).1.is_empty()
+            };
+            let is_complete = told.begins || told.flushes.iter().any(is_whole);
+            path.push(told);
+            if is_complete {
+                break;
+            }
+            let Some(track) = frames.tracks.get(&at.thread) else { break };
+            let (call_id, link) = track.previous(at.link());
+            next = self.element(at.chunk, at.thread, call_id, link)?;
+        }
+        slots.resize(stores.all().len(), None);
+        for told in path.iter().rev() {
+            if told.begins {
+                // Names are not the frame's own: they may be bound from before.
+                let unbound = Held { value: Value::Unbound, chunk: 0 };
+                let fast = slots.len().min(stores.fast() as usize);
+                slots[..fast].fill(Some(unbound));
+                slots[..fast.min(variables.arguments)].fill(None);
+            }
+            for flush in &told.flushes {
+                let (told, values) = flush.told(variables);
+                for (at, value) in values.iter().enumerate() {
+                    let at = match &told {
+                        Slots::First(_) => Some(at),
+                        Slots::These(told) => stores.all().binary_search(&told[at]).ok(),
+                    };
+                    if let Some(slot) = at.and_then(|at| slots.get_mut(at)) {
+                        *slot = Some(Held { value: *value, chunk: flush.groups.index });
+                    }
+                }
+            }
+        }
+        let base: Rc<Base> = slots.into();
+        self.keep_base(element, base.clone());
+        Ok(base)
+    }
+
+    /// What is told of a frame's variables at an event of its chain, and since the thread's event
+    /// before that.
+    fn told_at(&self, frames: &Frames, at: Element) -> Result<Told, Error> {
+        let nothing = Told { begins: false, flushes: Vec::new() };
+        let Some(track) = frames.tracks.get(&at.thread) else { return Ok(nothing) };
+        let Some(&index) = track.events.get(at.event as usize) else { return Ok(nothing) };
+        let kinds = frames.chunk.kinds()?;
+        let kind = kinds.get(index as usize).and_then(|kind| EventKind::from_number(*kind));
+        let enters = kind.is_some_and(EventKind::enters) && !at.is_callee;
+        let mut flushes = Vec::new();
+        if !enters {
+            let lower = self.ordinal_before(at)?;
+            let upper = self.ordinal(frames, at.chunk, index as usize)?;
+            for groups in self.groups_between(self.process(at.chunk).process_id, lower, upper)? {
+                for group in groups.of_sites(at.thread, lower, upper) {
+                    let group = *group as usize;
+                    if let Some(kind @ GroupKind::Overwrite) = groups.kind(group) {
+                        flushes.push(Flush { groups: groups.clone(), group, kind });
+                    }
+                }
+            }
+        }
+        flushes.extend(self.flushes(frames, at)?);
+        Ok(Told { begins: enters && kind == Some(EventKind::PY_START), flushes })
+    }
+
+    /// What comes with an event of a frame's chain and is of its variables.
+    pub(super) fn flushes(&self, frames: &Frames, at: Element) -> Result<Vec<Flush>, Error> {
+        let index = frames
+            .tracks
+            .get(&at.thread)
+            .and_then(|track| track.events.get(at.event as usize).copied());
+        let Some(index) = index else { return Ok(Vec::new()) };
+        let ordinal = self.ordinal(frames, at.chunk, index as usize)?;
+        let is_wanted = |kind| match kind {
+            GroupKind::CallerBindings => at.is_callee,
+            GroupKind::Arguments | GroupKind::Bindings | GroupKind::Snapshot => !at.is_callee,
+            _ => false,
+        };
+        let mut flushes = Vec::new();
+        let process_id = self.process(at.chunk).process_id;
+        for groups in self.groups_between(process_id, ordinal - 1, ordinal)? {
+            for group in groups.of(ordinal) {
+                if let Some(kind) = groups.kind(group).filter(|kind| is_wanted(*kind)) {
+                    flushes.push(Flush { groups: groups.clone(), group, kind });
+                }
+            }
+        }
+        Ok(flushes)
+    }
+
+    /// The number of an event among its process's events with an ordinal; of another event, that
+    /// of the next such.
+    pub(super) fn ordinal(
+        &self,
+        frames: &Frames,
+        chunk: usize,
+        index: usize,
+    ) -> Result<i64, Error> {
+        let within = frames.chunk.ordinals()?.get(index).copied().unwrap_or(0);
+        Ok(self.store.chunks()[chunk].first_ordinal + i64::from(within))
+    }
+
+    /// The ordinal of the thread's event before an event; -1 if that is its first.
+    fn ordinal_before(&self, at: Element) -> Result<i64, Error> {
+        let here = at.event.checked_sub(1).map(|event| (at.chunk, Some(event as usize)));
+        let earlier = self.neighbours(at.chunk, at.thread).0.map(|chunk| (chunk, None));
+        for (chunk, event) in here.into_iter().chain(earlier) {
+            let Some(frames) = self.frames(chunk)? else { break };
+            let events = frames.tracks.get(&at.thread).map_or(&[][..], |track| &track.events);
+            let index = event.map_or(events.last(), |event| events.get(event));
+            if let Some(index) = index {
+                return self.ordinal(&frames, chunk, *index as usize);
+            }
+        }
+        Ok(-1)
+    }
+}

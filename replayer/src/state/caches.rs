@@ -1,0 +1,217 @@
+//! What is kept from one question to the next, and how it is read.
+
+use super::bindings::{Base, Element};
+use super::frames::Frames;
+use super::groups::Groups;
+use super::window::Window;
+use crate::store::{Error, Process, Store};
+use dashcam_schema::value::{Capture, ObjectId};
+use rustc_hash::{FxHashMap, FxHashSet};
+use std::cell::{OnceCell, RefCell};
+use std::rc::Rc;
+
+/// Memory that the frames of chunks may take.
+const FRAMES_BYTES_MAX: usize = 64 << 20;
+/// Chunks of values that are kept beside those the store keeps.
+const GROUPS_MAX: usize = 6;
+/// Frames' variables that are kept.
+const BASES_MAX: usize = 4096;
+
+#[derive(Default)]
+pub(super) struct Caches {
+    /// By index of the chunk; those used last at the end.
+    frames: RefCell<Vec<(usize, Rc<Frames>)>>,
+    groups: RefCell<Vec<(usize, Rc<Groups>)>>,
+    /// Which objects the chunks of values tell of, ascending.
+    told: RefCell<FxHashMap<usize, Rc<[ObjectId]>>>,
+    bases: RefCell<FxHashMap<Element, Rc<Base>>>,
+    /// The last of each process and thread.
+    windows: RefCell<FxHashMap<(i64, u32), LastWindow>>,
+    /// By process.
+    chunks: OnceCell<FxHashMap<i64, Vec<usize>>>,
+    /// Runs with state.
+    runs: OnceCell<FxHashSet<i64>>,
+}
+
+/// A window, by the index of its chunk and the number of events with an ordinal before it there.
+type LastWindow = (usize, usize, Rc<Window>);
+
+/// What variables and objects of a recording held.
+pub struct State<'a> {
+    pub(super) store: &'a Store,
+    pub(super) caches: Rc<Caches>,
+}
+
+/// Takes what was used before from its place, and puts it at the end.
+fn take<T>(kept: &RefCell<Vec<(usize, Rc<T>)>>, index: usize) -> Option<Rc<T>> {
+    let mut kept = kept.borrow_mut();
+    let at = kept.iter().rposition(|(of, _)| *of == index)?;
+    if at + 1 < kept.len() {
+        let entry = kept.remove(at);
+        kept.push(entry);
+    }
+    kept.last().map(|(_, found)| found.clone())
+}
+
+impl<'a> State<'a> {
+    /// Asks about a recording. What was read for one question is kept for the next, also by other
+    /// values of this type.
+    pub fn of(store: &'a Store) -> State<'a> {
+        State { store, caches: store.keep() }
+    }
+
+    /// Whether a run was recorded with [`Capture::State`].
+    ///
+    /// # Errors
+    /// If SQLite cannot say.
+    pub fn is_there(&self, run_id: i64) -> Result<bool, Error> {
+        if let Some(runs) = self.caches.runs.get() {
+            return Ok(runs.contains(&run_id));
+        }
+        let found = || -> rusqlite::Result<FxHashSet<i64>> {
+            let sql = "SELECT run_id FROM runs WHERE capture = ?";
+            let mut statement = self.store.connection().prepare(sql)?;
+            statement.query_map([Capture::State.name()], |row| row.get(0))?.collect()
+        };
+        let found = found().map_err(|error| Error::from_sqlite(self.store.path(), &error))?;
+        Ok(self.caches.runs.get_or_init(|| found).contains(&run_id))
+    }
+
+    /// The chunks of a process, in order.
+    pub(super) fn chunks_of(&self, process_id: i64) -> &[usize] {
+        let chunks = self.caches.chunks.get_or_init(|| {
+            let mut chunks: FxHashMap<i64, Vec<usize>> = FxHashMap::default();
+            for (index, header) in self.store.chunks().iter().enumerate() {
+                chunks.entry(header.process_id).or_default().push(index);
+            }
+            chunks
+        });
+        chunks.get(&process_id).map_or(&[], |chunks| chunks)
+    }
+
+    /// The chunks before and after one, of the same process and with this thread.
+    pub(super) fn neighbours(
+        &self,
+        chunk: usize,
+        thread: u32,
+    ) -> (impl Iterator<Item = usize>, impl Iterator<Item = usize>) {
+        let chunks = self.chunks_of(self.store.chunks()[chunk].process_id);
+        let at = chunks.partition_point(|index| *index < chunk);
+        let has = move |index: &&usize| {
+            self.store.chunks()[**index].threads.binary_search(&thread).is_ok()
+        };
+        let before = chunks[..at].iter().rev().filter(has).copied();
+        let after = chunks[chunks.len().min(at + 1)..].iter().filter(has).copied();
+        (before, after)
+    }
+
+    pub(super) fn process(&self, chunk: usize) -> &'a Process {
+        self.store.process(&self.store.chunks()[chunk])
+    }
+
+    /// The frames of a chunk. `None` if it is damaged, which is noted.
+    pub(super) fn frames(&self, index: usize) -> Result<Option<Rc<Frames>>, Error> {
+        if let Some(frames) = take(&self.caches.frames, index) {
+            return Ok(Some(frames));
+        }
+        let first_seq = self.store.chunks()[index].first_seq;
+        let frames = self.store.chunk(index).and_then(|chunk| Frames::new(chunk, first_seq));
+        let frames = match frames {
+            Ok(frames) => Rc::new(frames),
+            Err(error) => return self.store.note(index, error).map(|()| None),
+        };
+        let mut kept = self.caches.frames.borrow_mut();
+        kept.push((index, frames.clone()));
+        let mut total = 0;
+        let keep = kept.iter().rev().take_while(|(_, frames)| {
+            total += frames.size();
+            total <= FRAMES_BYTES_MAX
+        });
+        let drop = kept.len() - keep.count().max(1);
+        kept.drain(..drop);
+        Ok(Some(frames))
+    }
+
+    /// The groups of a chunk of values. `None` if it is damaged, which is noted.
+    pub(super) fn groups(&self, index: usize) -> Result<Option<Rc<Groups>>, Error> {
+        if let Some(groups) = take(&self.caches.groups, index) {
+            return Ok(Some(groups));
+        }
+        let groups = match self.store.values(index) {
+            Ok(values) => Rc::new(Groups::new(index, values)),
+            Err(error) => return self.store.note_values(index, error).map(|()| None),
+        };
+        let mut kept = self.caches.groups.borrow_mut();
+        kept.push((index, groups.clone()));
+        let drop = kept.len().saturating_sub(GROUPS_MAX);
+        kept.drain(..drop);
+        Ok(Some(groups))
+    }
+
+    /// The chunks of values with groups of ordinals from one, exclusive, to another.
+    pub(super) fn groups_between(
+        &self,
+        process_id: i64,
+        lower: i64,
+        upper: i64,
+    ) -> Result<Vec<Rc<Groups>>, Error> {
+        let chunks = self.store.value_chunks();
+        let after = chunks.partition_point(|chunk| {
+            (chunk.process_id, chunk.first_ordinal) <= (process_id, upper)
+        });
+        let reaches = |index: &usize| {
+            let chunk = &chunks[*index];
+            chunk.process_id == process_id && chunk.last_ordinal > lower
+        };
+        let indexes: Vec<usize> = (0..after).rev().take_while(reaches).collect();
+        let groups = indexes.into_iter().rev().map(|index| self.groups(index));
+        groups.filter_map(Result::transpose).collect()
+    }
+
+    /// Whether a chunk of values tells of an object.
+    pub(super) fn tells_of(&self, index: usize, id: ObjectId) -> Result<bool, Error> {
+        if let Some(told) = self.caches.told.borrow().get(&index) {
+            return Ok(told.binary_search(&id).is_ok());
+        }
+        let told: Rc<[ObjectId]> = match self.store.values(index) {
+            Ok(values) => values.told_of().collect(),
+            Err(error) => {
+                self.store.note_values(index, error)?;
+                Rc::default()
+            }
+        };
+        let is_told = told.binary_search(&id).is_ok();
+        self.caches.told.borrow_mut().insert(index, told);
+        Ok(is_told)
+    }
+
+    pub(super) fn known_base(&self, element: &Element) -> Option<Rc<Base>> {
+        self.caches.bases.borrow().get(element).cloned()
+    }
+
+    pub(super) fn keep_base(&self, element: Element, base: Rc<Base>) {
+        let mut bases = self.caches.bases.borrow_mut();
+        if bases.len() >= BASES_MAX {
+            bases.clear();
+        }
+        bases.insert(element, base);
+    }
+
+    /// The window that begins after so many events with an ordinal of a chunk.
+    pub(super) fn window(
+        &self,
+        chunk: usize,
+        thread: u32,
+        events: usize,
+    ) -> Result<Rc<Window>, Error> {
+        let key = (self.store.chunks()[chunk].process_id, thread);
+        if let Some((of, before, window)) = self.caches.windows.borrow().get(&key)
+            && (*of, *before) == (chunk, events)
+        {
+            return Ok(window.clone());
+        }
+        let window = Rc::new(self.read_window(chunk, thread, events)?);
+        self.caches.windows.borrow_mut().insert(key, (chunk, events, window.clone()));
+        Ok(window)
+    }
+}

@@ -1,0 +1,411 @@
+//! Every binding of a variable, and every change of an object, in the order of events.
+
+use super::bindings::{Element, Held};
+use super::caches::State;
+use super::groups::{Groups, Instant};
+use super::objects::{Copied, Sight, Telling};
+use super::window::{SiteGroup, Window};
+use super::{Position, id_of};
+use crate::store::{Error, Variables};
+use dashcam_schema::bytecode::stores::Site;
+use dashcam_schema::event::{EventKind, kinds_that};
+use dashcam_schema::value::{GroupKind, ObjectId, Value, render};
+use std::rc::Rc;
+
+/// Which events are of interest. Rows of others are not made.
+pub struct Wanted<'a> {
+    /// By position and number of the thread.
+    pub event: &'a dyn Fn(i64, u32) -> bool,
+    /// By name of the variable.
+    pub name: &'a dyn Fn(&str) -> bool,
+    /// Values are to be written, which costs most.
+    pub values: bool,
+}
+
+/// A variable that was bound or unbound.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Binding {
+    pub at: Where,
+    /// `local`, `global` or `cell`.
+    pub scope: &'static str,
+    pub name: Box<str>,
+    /// As `repr()` writes it; `None` if it was unbound.
+    pub value: Option<Box<str>>,
+    pub object_id: Option<ObjectId>,
+}
+
+/// An object that was changed in place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mutation {
+    pub at: Where,
+    pub object_id: ObjectId,
+    /// Name of its class, if it is known.
+    pub r#type: Option<Box<str>>,
+    /// What was done, or which callable did it.
+    pub operation: Box<str>,
+    pub key: Option<Box<str>>,
+    pub value: Option<Box<str>>,
+}
+
+/// The event something happened at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Where {
+    pub seq: i64,
+    /// Number of the thread.
+    pub thread: u32,
+    /// 0 if it is not known.
+    pub call_id: u64,
+    pub line: Option<i64>,
+}
+
+const CALLED: u32 = 1 << EventKind::C_RETURN.number() | 1 << EventKind::C_RAISE.number();
+const INSTRUCTION: u8 = EventKind::INSTRUCTION.number();
+
+impl State<'_> {
+    /// The bindings of a chunk of events, in order.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or reading was interrupted. Damage is noted.
+    pub fn bindings(&self, chunk: usize, wanted: &Wanted<'_>) -> Result<Vec<Binding>, Error> {
+        let mut found = Vec::new();
+        let kinds = 1 << INSTRUCTION | 1 << EventKind::PY_START.number();
+        self.visit(chunk, kinds, wanted, |position, kind, unit, variables| {
+            if kind == EventKind::PY_START.number() {
+                return self.arguments(position, variables, wanted, &mut found);
+            }
+            let mut window = None;
+            for (slot, binds) in variables.stores.stored(unit) {
+                let Some(name) = variables.name(slot).filter(|name| (wanted.name)(name)) else {
+                    continue;
+                };
+                if window.is_none() {
+                    window = self.window_of(position)?;
+                }
+                let Some(window) = &window else { continue };
+                let by = window.executed_before(position.seq);
+                let held = if binds { window.stored(by, slot, variables) } else { None };
+                // What is stored is told of, unless the recording ends before.
+                let unknown = if binds { Value::Unread } else { Value::Unbound };
+                let held = held.unwrap_or(Held { value: unknown, chunk: 0 });
+                let sight = self.sight_of(position, Some((window, by + 1)))?;
+                let is_cell = variables.is_cell(slot);
+                let content = match &sight {
+                    Some(sight) => self.content(sight, held, is_cell, true)?,
+                    None => None,
+                };
+                let value = content.map_or(Value::Unread, |content| content.value);
+                let text = match (&sight, content) {
+                    (Some(sight), Some(content)) if wanted.values => {
+                        self.text(sight, content, true)?
+                    }
+                    _ => Some("<unread>".into()),
+                };
+                found.push(Binding {
+                    at: self.whereabouts(position)?,
+                    scope: variables.scope(slot),
+                    name: name.into(),
+                    value: text.filter(|_| value != Value::Unbound),
+                    object_id: id_of(value),
+                });
+            }
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// What a call was given.
+    fn arguments(
+        &self,
+        position: &Position,
+        variables: &Variables,
+        wanted: &Wanted<'_>,
+        found: &mut Vec<Binding>,
+    ) -> Result<(), Error> {
+        let Position { chunk, thread, events, .. } = *position;
+        let at = Element { chunk, thread, event: events as u32, is_callee: false };
+        let flushes = self.flushes(&position.frames, at)?;
+        let arguments = flushes.iter().find(|flush| flush.kind == GroupKind::Arguments);
+        let (Some(arguments), Some(sight)) = (arguments, self.sight_of(position, None)?) else {
+            return Ok(());
+        };
+        for slot in 0..variables.arguments as u32 {
+            let held = arguments.value_of(slot, variables);
+            let held = held.filter(|held| held.value != Value::Unbound);
+            let name = variables.name(slot).filter(|name| (wanted.name)(name));
+            let (Some(held), Some(name)) = (held, name) else { continue };
+            found.push(Binding {
+                at: self.whereabouts(position)?,
+                scope: variables.scope(slot),
+                name: name.into(),
+                value: if wanted.values { self.text(&sight, held, false)? } else { None },
+                object_id: id_of(held.value),
+            });
+        }
+        Ok(())
+    }
+
+    /// The changes of objects in a chunk of events, in order.
+    ///
+    /// # Errors
+    /// As [`State::bindings`].
+    pub fn mutations(&self, chunk: usize, wanted: &Wanted<'_>) -> Result<Vec<Mutation>, Error> {
+        let mut found = Vec::new();
+        self.visit(chunk, 1 << INSTRUCTION | CALLED, wanted, |position, kind, unit, variables| {
+            if kind != INSTRUCTION {
+                return self.called(position, wanted, &mut found);
+            }
+            let Some(site) = variables.stores.site(unit) else { return Ok(()) };
+            let Some(window) = self.window_of(position)? else { return Ok(()) };
+            let by = window.executed_before(position.seq);
+            for group in window.sites_of(by) {
+                if group.kind != GroupKind::Overwrite {
+                    found.extend(self.change(position, &window, group, site, wanted)?);
+                }
+            }
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// The row of a group that stands before an instruction and changes an object.
+    fn change(
+        &self,
+        position: &Position,
+        window: &Window,
+        group: &SiteGroup,
+        site: Site,
+        wanted: &Wanted<'_>,
+    ) -> Result<Option<Mutation>, Error> {
+        let values = &group.groups.values;
+        let Some([_, _, object, rest @ ..]) = values.group_at(group.group).map(|g| g.values) else {
+            return Ok(None);
+        };
+        let Some(id) = id_of(*object) else { return Ok(None) };
+        let Some(sight) = self.sight_of(position, Some((window, group.by + 1)))? else {
+            return Ok(None);
+        };
+        let telling = self.telling(&sight, id, false)?;
+        let (operation, key, value) = match (group.kind, rest) {
+            (GroupKind::SetAttribute, [key, value]) => ("set attribute", Some(key), Some(*value)),
+            (GroupKind::DeleteAttribute, [key]) => ("delete attribute", Some(key), None),
+            (GroupKind::SetItem, [key, value, ..]) => ("set item", Some(key), Some(*value)),
+            (GroupKind::DeleteItem, [key]) => ("delete item", Some(key), None),
+            (GroupKind::Change, _) => {
+                let before = self.sight_of(position, Some((window, group.by)))?;
+                let before = before.map(|sight| self.telling(&sight, id, false)).transpose()?;
+                if let (Some(Some(before)), Some(after)) = (&before, &telling)
+                    && is_same(id, before, after)
+                {
+                    return Ok(None);
+                }
+                let operation = match site {
+                    Site::SetSlice | Site::SetItem => "set slice",
+                    Site::DeleteItem => "delete slice",
+                    Site::SetAttribute => "set attribute",
+                    Site::DeleteAttribute => "delete attribute",
+                    // `__missing__` has put it there.
+                    Site::Subscript => "set item",
+                    Site::InPlace | Site::Overwrite => "in place",
+                };
+                (operation, None, telling.is_some().then_some(*object))
+            }
+            _ => return Ok(None),
+        };
+        let text = |value: Option<Value>| match value {
+            Some(value) if wanted.values => {
+                self.text(&sight, Held { value, chunk: group.groups.index }, true)
+            }
+            _ => Ok(None),
+        };
+        Ok(Some(Mutation {
+            at: self.whereabouts(position)?,
+            object_id: id,
+            r#type: telling.and_then(|telling| class_name(&telling, id)),
+            operation: operation.into(),
+            key: text(key.copied())?,
+            value: text(value)?,
+        }))
+    }
+
+    /// What a function in C has changed.
+    fn called(
+        &self,
+        position: &Position,
+        wanted: &Wanted<'_>,
+        found: &mut Vec<Mutation>,
+    ) -> Result<(), Error> {
+        let process = self.process(position.chunk);
+        let ordinal = self.ordinal(&position.frames, position.chunk, position.index)?;
+        for groups in self.groups_between(process.process_id, ordinal - 1, ordinal)? {
+            let of_event = groups.of(ordinal);
+            let is_of_site = |group: &usize| groups.kind(*group).is_some_and(GroupKind::is_of_site);
+            let from = of_event.clone().rfind(is_of_site).map_or(of_event.start, |last| last + 1);
+            for group in from..of_event.end {
+                if groups.kind(group) != Some(GroupKind::Seen) {
+                    continue;
+                }
+                let ids = groups.values.group_at(group).into_iter().flat_map(|g| g.values);
+                for id in ids.filter_map(|value| id_of(*value)) {
+                    found.extend(self.seen(position, &groups, group, id, wanted)?);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The row of an object that was looked at again, if it holds something else.
+    fn seen(
+        &self,
+        position: &Position,
+        groups: &Rc<Groups>,
+        group: usize,
+        id: ObjectId,
+        wanted: &Wanted<'_>,
+    ) -> Result<Option<Mutation>, Error> {
+        let process = self.process(position.chunk);
+        let Instant { chunk, at } = groups.looked(group);
+        if groups.values.next_telling(id, at - 1) != Some(at) {
+            return Ok(None);
+        }
+        let before = Instant { chunk, at: at - 1 };
+        let Some(before) = self.last_telling(process.process_id, id, before)? else {
+            return Ok(None);
+        };
+        let after = Telling { groups: groups.clone(), at };
+        if is_same(id, &before, &after) {
+            return Ok(None);
+        }
+        let callable = position.frames.chunk.callables()?[position.index];
+        let name = process.callables.get(&callable);
+        let name = name.and_then(|name| self.store.directory().texts.get(*name));
+        let sight = self.sight_of(position, None)?.filter(|_| wanted.values);
+        let value = Held { value: Value::Object(id), chunk };
+        Ok(Some(Mutation {
+            at: self.whereabouts(position)?,
+            object_id: id,
+            r#type: class_name(&after, id),
+            operation: name.unwrap_or_default().into(),
+            key: None,
+            value: match sight {
+                Some(sight) => self.text(&sight, value, false)?,
+                None => None,
+            },
+        }))
+    }
+
+    /// Visits the events of some kinds whose code object is known, with kind and place.
+    fn visit(
+        &self,
+        chunk: usize,
+        mask: u32,
+        wanted: &Wanted<'_>,
+        mut visit: impl FnMut(&Position, u8, u32, &Variables) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let Some(frames) = self.frames(chunk)? else { return Ok(()) };
+        let (kinds, places) = (frames.chunk.kinds()?, frames.chunk.places()?);
+        if mask & kinds_that(EventKind::has_callable) != 0
+            && let Err(error) = frames.chunk.callables()
+        {
+            return self.store.note(chunk, error);
+        }
+        let runs = frames.chunk.runs()?;
+        let (process, first_seq) = (self.process(chunk), self.store.chunks()[chunk].first_seq);
+        let mut start = 0;
+        for run in &runs.runs {
+            let range = start..start + run.events as usize;
+            start = range.end;
+            let context = runs.contexts[run.context as usize];
+            let Some(variables) = self.store.variables(process, context.code) else { continue };
+            for index in range.filter(|index| mask >> kinds[*index] & 1 == 1) {
+                let (kind, unit) = (kinds[index], places[index]);
+                let stores = &variables.stores;
+                let is_idle = kind == INSTRUCTION
+                    && stores.site(unit).is_none()
+                    && stores.stored(unit).next().is_none();
+                if is_idle || !(wanted.event)(first_seq + index as i64, context.thread) {
+                    continue;
+                }
+                let position = self.position_in(&frames, chunk, index)?;
+                visit(&position, kind, unit, variables)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn whereabouts(&self, position: &Position) -> Result<Where, Error> {
+        let call_id = position
+            .stack()
+            .first()
+            .and_then(|(frame, _)| Some(position.track()?.frames[*frame as usize].call_id));
+        let site = self.site(&position.frames, position.index)?;
+        Ok(Where {
+            seq: position.seq,
+            thread: position.thread,
+            call_id: call_id.unwrap_or(0),
+            line: self.store.line(self.process(position.chunk), site),
+        })
+    }
+
+    fn text(&self, sight: &Sight, held: Held, is_new: bool) -> Result<Option<Box<str>>, Error> {
+        let mut copied = Copied::default();
+        let value = copied.add(self, sight, &[held], is_new)?.into_iter().next();
+        Ok(value.map(|value| render::repr(&copied, &value, 0).into()))
+    }
+}
+
+fn class_name(telling: &Telling, id: ObjectId) -> Option<Box<str>> {
+    let class = telling.object(id)?.class;
+    Some(telling.groups.values.classes().get(class as usize)?.name.as_str().into())
+}
+
+/// A value that can be compared across chunks.
+#[derive(Debug, PartialEq)]
+enum Piece {
+    Text(Vec<u8>),
+    Bits(u64),
+    Id(ObjectId),
+    Other(Value),
+    Length(u64),
+    Name(String),
+}
+
+/// Whether an object is told to hold the same twice, or one of the times what it holds is not known.
+fn is_same(id: ObjectId, one: &Telling, other: &Telling) -> bool {
+    match (pieces(one, id), pieces(other, id)) {
+        (Some(one), Some(other)) => one == other,
+        _ => true,
+    }
+}
+
+/// What an object holds, piece by piece; `None` if that is not known.
+fn pieces(telling: &Telling, id: ObjectId) -> Option<Vec<Piece>> {
+    let values = &telling.groups.values;
+    let object = telling.object(id)?;
+    let piece = |value: &Value| match *value {
+        Value::Str(number) | Value::Bytes(number) => Piece::Text(values.text(number).to_vec()),
+        Value::Float(float) => Piece::Bits(float.to_bits()),
+        Value::Object(id) | Value::Shallow(id) => Piece::Id(id),
+        other => Piece::Other(other),
+    };
+    let mut pieces = Vec::new();
+    if let Some(text) = &object.text {
+        pieces.push(Piece::Text(values.text(text.kept).to_vec()));
+        pieces.push(Piece::Length(text.length));
+    }
+    if let Some(items) = &object.items {
+        pieces.extend(items.kept.iter().map(piece));
+        pieces.push(Piece::Length(items.length));
+    }
+    if let Some((shape, attributes)) = &object.attributes {
+        let names = values.shapes().get(*shape as usize).map_or(&[][..], |shape| &shape.names);
+        let bound = names.iter().zip(attributes).filter(|(_, value)| **value != Value::Unbound);
+        let mut bound: Vec<_> = bound.collect();
+        bound.sort_unstable_by_key(|(name, _)| *name);
+        for (name, value) in bound {
+            pieces.push(Piece::Name(name.clone()));
+            pieces.push(piece(value));
+        }
+    }
+    let is_known = !pieces.is_empty() || object.attributes.is_some();
+    is_known.then_some(pieces)
+}

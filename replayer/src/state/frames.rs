@@ -1,0 +1,258 @@
+//! Whose frame each event of a chunk is of, and what the same frame did before.
+//!
+//! The *chain* of a frame is its own events with an ordinal, and those that enter another frame
+//! from it: at both, what its variables hold may be told. Stacks follow the rules of
+//! [`dashcam_schema::calls`].
+
+use crate::store::{Chunk, Error};
+use dashcam_schema::calls::{CallId, Site};
+use dashcam_schema::event::{EventKind, kinds_that};
+use rustc_hash::FxHashMap;
+use std::rc::Rc;
+
+/// What stands before in the chain of a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Link {
+    /// Nothing: the frame is entered here.
+    Entered,
+    /// An event of the frame, as an index into [`Track::events`].
+    Own(u32),
+    /// An event that enters another frame from this one.
+    Callee(u32),
+    /// Whatever came last in the chunks before.
+    Earlier,
+}
+
+/// A frame from where it is entered to where it is left.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Frame {
+    pub(super) call_id: CallId,
+    pub(super) code: u32,
+    /// The event that enters it; `None` if that is not in the chunk.
+    pub(super) entered: Option<u32>,
+    /// The frame it was entered from, as an index into [`Track::frames`].
+    pub(super) caller: Option<u32>,
+    /// Before the event that enters it, in the chain of the caller.
+    caller_link: Link,
+    /// Where it stood when the chunk began, if it was entered before.
+    pub(super) stood: Site,
+}
+
+/// One thread's part of a chunk.
+#[derive(Debug, Default)]
+pub(super) struct Track {
+    /// Indexes of its events with an ordinal.
+    pub(super) events: Vec<u32>,
+    /// Of each: its frame, if it is known.
+    frame: Vec<Option<u32>>,
+    /// Of each: what stands before in the chain of its frame.
+    before: Vec<Link>,
+    /// Those the chunk begins with, outermost first, and those entered in it.
+    pub(super) frames: Vec<Frame>,
+    /// How many the chunk begins with.
+    pub(super) first: usize,
+    /// When the chunk ends, of each frame on the stack: the call, and what came last in its chain.
+    pub(super) ends: Vec<(CallId, Link)>,
+    leaving: Vec<bool>,
+}
+
+impl Track {
+    /// How many events with an ordinal there are before the event with an index.
+    pub(super) fn before(&self, index: usize) -> usize {
+        self.events.partition_point(|event| (*event as usize) < index)
+    }
+
+    /// The frame of an event, and the event's place in its chain.
+    pub(super) fn at(&self, event: u32) -> Option<(u32, Link)> {
+        let frame = (*self.frame.get(event as usize)?)?;
+        Some((frame, Link::Own(event)))
+    }
+
+    /// The frame that runs after so many events with an ordinal, and what came last in its chain.
+    pub(super) fn after(&self, events: usize) -> Option<(u32, Link)> {
+        let Some(last) = events.checked_sub(1) else {
+            return Some((u32::try_from(self.first.checked_sub(1)?).ok()?, Link::Earlier));
+        };
+        let (frame, link) = self.at(last as u32)?;
+        if self.leaving[last] { self.caller(frame) } else { Some((frame, link)) }
+    }
+
+    /// The frame that a frame was entered from, and where in its chain that was.
+    pub(super) fn caller(&self, frame: u32) -> Option<(u32, Link)> {
+        let Frame { entered, caller, .. } = self.frames[frame as usize];
+        Some((caller?, entered.map_or(Link::Earlier, Link::Callee)))
+    }
+
+    /// What stands before in a chain, and the call whose chain it is.
+    pub(super) fn previous(&self, link: Link) -> (CallId, Link) {
+        let nothing = (0, Link::Entered);
+        match link {
+            Link::Own(event) => match self.at(event) {
+                Some((frame, _)) => {
+                    (self.frames[frame as usize].call_id, self.before[event as usize])
+                }
+                None => nothing,
+            },
+            Link::Callee(event) => {
+                let entered = self.at(event).map(|(frame, _)| &self.frames[frame as usize]);
+                match entered.and_then(|frame| Some((frame.caller?, frame.caller_link))) {
+                    Some((caller, link)) => (self.frames[caller as usize].call_id, link),
+                    None => nothing,
+                }
+            }
+            Link::Entered | Link::Earlier => nothing,
+        }
+    }
+}
+
+/// The frames of a chunk.
+pub(super) struct Frames {
+    pub(super) chunk: Rc<Chunk>,
+    pub(super) tracks: FxHashMap<u32, Track>,
+    /// Where each run of events begins.
+    starts: Vec<u32>,
+}
+
+impl Frames {
+    /// Reads all columns that are needed, so that what is asked later does not fail.
+    pub(super) fn new(chunk: Rc<Chunk>, first_seq: i64) -> Result<Frames, Error> {
+        let (kinds, runs) = (chunk.kinds()?, chunk.runs()?);
+        chunk.places()?;
+        chunk.contexts()?;
+        chunk.ordinals()?;
+        let mut resumed = chunk.resumed()?.iter();
+        let mut building: FxHashMap<u32, Building> = FxHashMap::default();
+        for stack in &chunk.state()?.stacks {
+            let building = building.entry(stack.thread).or_default();
+            for call in &stack.calls {
+                building.begin_with(call.call_id, call.code, call.last);
+            }
+        }
+        let has_ordinal = kinds_that(EventKind::has_ordinal);
+        let mut starts = Vec::with_capacity(runs.runs.len());
+        let mut start = 0;
+        for run in &runs.runs {
+            starts.push(start as u32);
+            let context = runs.contexts[run.context as usize];
+            let building = building.entry(context.thread).or_default();
+            let end = start + run.events as usize;
+            for index in (start..end).filter(|index| has_ordinal >> kinds[*index] & 1 == 1) {
+                let Some(kind) = EventKind::from_number(kinds[index]) else { continue };
+                let seq = (first_seq + index as i64).cast_unsigned();
+                let resumed = if kind.resumes() { resumed.next().copied() } else { None };
+                let call_id = resumed.filter(|call_id| *call_id != 0).unwrap_or(seq);
+                building.event(index as u32, kind, context.code, call_id);
+            }
+            start = end;
+        }
+        let tracks = building.into_iter().map(|(thread, building)| (thread, building.done()));
+        let tracks = tracks.collect();
+        Ok(Frames { chunk, tracks, starts })
+    }
+
+    /// The events of a thread from one index up to another, exclusive, in order.
+    pub(super) fn events_of(
+        &self,
+        thread: u32,
+        from: usize,
+        to: usize,
+    ) -> Result<impl DoubleEndedIterator<Item = usize>, Error> {
+        let runs = self.chunk.runs()?;
+        let first = self.starts.partition_point(|start| *start as usize <= from).saturating_sub(1);
+        let after = self.starts.partition_point(|start| (*start as usize) < to).max(first);
+        let runs = runs.runs[first..after]
+            .iter()
+            .zip(&self.starts[first..after])
+            .filter(move |(run, _)| runs.contexts[run.context as usize].thread == thread);
+        Ok(runs.flat_map(move |(run, start)| {
+            let start = *start as usize;
+            start.max(from)..(start + run.events as usize).min(to)
+        }))
+    }
+
+    /// Memory it takes, roughly.
+    pub(super) fn size(&self) -> usize {
+        let tracks = self.tracks.values();
+        let of = |track: &Track| track.events.len() * 24 + track.frames.len() * size_of::<Frame>();
+        self.starts.len() * 4 + tracks.map(of).sum::<usize>()
+    }
+}
+
+/// A track while its events come in.
+#[derive(Default)]
+struct Building {
+    track: Track,
+    /// Frames, and what came last in their chains; outermost first.
+    stack: Vec<(u32, Link)>,
+}
+
+impl Building {
+    fn begin_with(&mut self, call_id: CallId, code: u32, stood: Site) {
+        self.push(Frame {
+            call_id,
+            code,
+            entered: None,
+            caller: self.stack.last().map(|(frame, _)| *frame),
+            caller_link: Link::Earlier,
+            stood,
+        });
+        self.track.first = self.track.frames.len();
+    }
+
+    fn push(&mut self, frame: Frame) -> u32 {
+        let number = self.track.frames.len() as u32;
+        self.track.frames.push(frame);
+        self.stack.push((number, Link::Earlier));
+        number
+    }
+
+    fn event(&mut self, index: u32, kind: EventKind, code: u32, call_id: CallId) {
+        let event = self.track.events.len() as u32;
+        self.track.events.push(index);
+        let is_leaving =
+            matches!(kind, EventKind::PY_RETURN | EventKind::PY_YIELD | EventKind::PY_UNWIND);
+        self.track.leaving.push(is_leaving);
+        if kind.enters() {
+            let caller = self
+                .stack
+                .last_mut()
+                .map(|(frame, last)| (*frame, std::mem::replace(last, Link::Callee(event))));
+            let number = self.push(Frame {
+                call_id,
+                code,
+                entered: Some(event),
+                caller: caller.map(|(frame, _)| frame),
+                caller_link: caller.map_or(Link::Entered, |(_, link)| link),
+                stood: Site::default(),
+            });
+            self.track.frame.push(Some(number));
+            self.track.before.push(Link::Entered);
+            if let Some((_, last)) = self.stack.last_mut() {
+                *last = Link::Own(event);
+            }
+            return;
+        }
+        // What stands above a frame that has an event has ended unseen.
+        let frames = &self.track.frames;
+        let is_of = |(frame, _): &(u32, Link)| frames[*frame as usize].code == code;
+        let Some(keep) = self.stack.iter().rposition(is_of) else {
+            self.track.frame.push(None);
+            self.track.before.push(Link::Entered);
+            return;
+        };
+        self.stack.truncate(keep + 1);
+        let (frame, last) = &mut self.stack[keep];
+        self.track.frame.push(Some(*frame));
+        self.track.before.push(std::mem::replace(last, Link::Own(event)));
+        if is_leaving {
+            self.stack.truncate(keep);
+        }
+    }
+
+    fn done(mut self) -> Track {
+        let call_id = |frame: u32| self.track.frames[frame as usize].call_id;
+        let ends = self.stack.iter().map(|(frame, last)| (call_id(*frame), *last));
+        self.track.ends = ends.collect();
+        self.track
+    }
+}

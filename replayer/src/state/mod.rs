@@ -1,0 +1,417 @@
+//! Here is a position; what did variables and objects hold?
+//!
+//! With capture level `state`, a recording tells what variables hold at the events that were
+//! recorded, and at instructions that could not wait. What happened between follows from the
+//! bytecode: which instructions were executed is known, and what they stored is told by the event
+//! that comes next.
+//!
+//! - `frames`: whose frame an event is of, and what the same frame did before;
+//! - `groups`: the groups of a chunk of values by where they stand;
+//! - `bindings`: what the variables of a frame held at an event;
+//! - `window`: what was executed between two events;
+//! - `objects`: what objects held, and a copy of it that can be written;
+//! - `changes`: the same forwards, every binding and every change of an object.
+//!
+//! A question costs what lies between the position and the last that was asked about in its
+//! thread, or else the last complete telling of the frame's variables, a quarter of a second before
+//! at most; and the chunks of events and values that this is in, tens of milliseconds each unless
+//! they were read before.
+
+mod bindings;
+mod caches;
+mod changes;
+mod frames;
+mod groups;
+mod objects;
+mod window;
+
+pub use caches::State;
+pub use changes::{Binding, Mutation, Wanted, Where};
+
+use crate::store::{Error, Variables};
+use bindings::Held;
+use dashcam_schema::calls::{CallId, Site};
+use dashcam_schema::event::EventKind;
+use dashcam_schema::value::{ObjectId, Sort, Value, render};
+use frames::{Frames, Link, Track};
+use groups::Instant;
+use objects::{Copied, Sight};
+use rustc_hash::FxHashMap;
+use std::rc::Rc;
+use window::Window;
+
+/// A frame of a stack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StackFrame {
+    pub process_id: i64,
+    pub call_id: CallId,
+    /// Number of its code object.
+    pub code: u32,
+    /// The line it stands at.
+    pub line: Option<i64>,
+}
+
+/// A variable that is bound.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Variable {
+    /// 0 for the innermost frame.
+    pub depth: usize,
+    /// `local`, `global` or `cell`.
+    pub scope: &'static str,
+    pub name: Box<str>,
+    /// As `repr()` writes it.
+    pub value: Box<str>,
+    /// If it is an object with an identity.
+    pub object_id: Option<ObjectId>,
+}
+
+/// What an object held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectText {
+    /// Name of its class.
+    pub r#type: Box<str>,
+    /// As `repr()` writes it.
+    pub value: Box<str>,
+}
+
+/// An event, seen from its thread.
+struct Position {
+    chunk: usize,
+    index: usize,
+    seq: i64,
+    thread: u32,
+    frames: Rc<Frames>,
+    /// Events of the thread with an ordinal that come before, in the chunk.
+    events: usize,
+    has_ordinal: bool,
+}
+
+impl Position {
+    fn track(&self) -> Option<&Track> {
+        self.frames.tracks.get(&self.thread)
+    }
+
+    /// The frames on the stack, innermost first, each with what came last in its chain.
+    fn stack(&self) -> Vec<(u32, Link)> {
+        let Some(track) = self.track() else { return Vec::new() };
+        let first = match self.has_ordinal {
+            true => track.at(self.events as u32),
+            false => track.after(self.events),
+        };
+        std::iter::successors(first, |(frame, _)| track.caller(*frame)).collect()
+    }
+}
+
+impl State<'_> {
+    fn position(&self, run_id: i64, seq: i64) -> Result<Option<Position>, Error> {
+        let Some((chunk, index)) = self.store.locate(run_id, seq) else { return Ok(None) };
+        let Some(frames) = self.frames(chunk)? else { return Ok(None) };
+        self.position_in(&frames, chunk, index).map(Some)
+    }
+
+    fn position_in(
+        &self,
+        frames: &Rc<Frames>,
+        chunk: usize,
+        index: usize,
+    ) -> Result<Position, Error> {
+        let context = frames.chunk.contexts()?[index];
+        let thread = frames.chunk.runs()?.contexts[context as usize].thread;
+        let kind = EventKind::from_number(frames.chunk.kinds()?[index]);
+        Ok(Position {
+            chunk,
+            index,
+            seq: self.store.chunks()[chunk].first_seq + index as i64,
+            thread,
+            frames: frames.clone(),
+            events: frames.tracks.get(&thread).map_or(0, |track| track.before(index)),
+            has_ordinal: kind.is_some_and(EventKind::has_ordinal),
+        })
+    }
+
+    /// The stack of an event's thread, innermost frame first. At an event that enters a frame it is
+    /// on the stack, at one that leaves a frame it still is. Empty if there is no such event, or its
+    /// chunk is damaged, which is noted.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or reading was interrupted.
+    pub fn stack_at(&self, run_id: i64, seq: i64) -> Result<Vec<StackFrame>, Error> {
+        let Some(position) = self.position(run_id, seq)? else { return Ok(Vec::new()) };
+        let process = self.process(position.chunk);
+        let stack = position.stack();
+        let mut found = Vec::with_capacity(stack.len());
+        for (depth, (frame, _)) in stack.iter().enumerate() {
+            let Some(track) = position.track() else { break };
+            let site = match depth.checked_sub(1) {
+                None => Some(self.site(&position.frames, position.index)?),
+                Some(inner) => self.stood(&position, track, stack[inner].0)?,
+            };
+            let frame = &track.frames[*frame as usize];
+            found.push(StackFrame {
+                process_id: process.process_id,
+                call_id: frame.call_id,
+                code: frame.code,
+                line: site.and_then(|site| self.store.line(process, site)),
+            });
+        }
+        Ok(found)
+    }
+
+    fn site(&self, frames: &Frames, index: usize) -> Result<Site, Error> {
+        let context = frames.chunk.contexts()?[index];
+        Ok(Site {
+            code: frames.chunk.runs()?.contexts[context as usize].code,
+            kind: frames.chunk.kinds()?[index],
+            place: frames.chunk.places()?[index],
+        })
+    }
+
+    /// Where the caller of a frame stood when it was entered.
+    fn stood(
+        &self,
+        position: &Position,
+        track: &Track,
+        callee: u32,
+    ) -> Result<Option<Site>, Error> {
+        let Some(caller) = track.frames[callee as usize].caller else { return Ok(None) };
+        let mut callee = callee;
+        while let Some(entered) = track.frames[callee as usize].entered {
+            let index = track.events[entered as usize] as usize;
+            let before = position.frames.events_of(position.thread, 0, index)?.next_back();
+            let Some(before) = before else { break };
+            let site = self.site(&position.frames, before)?;
+            let event = track.before(before);
+            if track.events.get(event).copied() != Some(before as u32) {
+                return Ok(Some(site));
+            }
+            match track.at(event as u32) {
+                Some((frame, _)) if frame == caller => return Ok(Some(site)),
+                // Another callee, that was left just before.
+                Some((frame, _)) if track.frames[frame as usize].caller == Some(caller) => {
+                    callee = frame;
+                }
+                _ => return Ok(None),
+            }
+        }
+        Ok(Some(track.frames[caller as usize].stood))
+    }
+
+    /// The variables of an event's stack that are bound, of all frames or of one, as they are just
+    /// before the event. Those that nothing is known of are left out, and so is everything that was
+    /// not recorded with [`Capture::State`]. Damaged chunks are noted.
+    ///
+    /// [`Capture::State`]: dashcam_schema::value::Capture::State
+    ///
+    /// # Errors
+    /// If the file cannot be read, or reading was interrupted.
+    pub fn locals_at(
+        &self,
+        run_id: i64,
+        seq: i64,
+        depth: Option<usize>,
+    ) -> Result<Vec<Variable>, Error> {
+        let mut found = Vec::new();
+        if !self.is_there(run_id)? {
+            return Ok(found);
+        }
+        let Some(position) = self.position(run_id, seq)? else { return Ok(found) };
+        let window = self.window_of(&position)?;
+        let window = window.as_ref().map(|window| (&**window, window.executed_before(seq)));
+        let Some(sight) = self.sight_of(&position, window)? else { return Ok(found) };
+        for (at, (frame, link)) in position.stack().into_iter().enumerate() {
+            if depth.is_some_and(|depth| depth != at) {
+                continue;
+            }
+            let Some(frame) = position.track().map(|track| track.frames[frame as usize]) else {
+                break;
+            };
+            let process = self.process(position.chunk);
+            let Some(variables) = self.store.variables(process, frame.code) else { continue };
+            let element = self.element(position.chunk, position.thread, frame.call_id, link)?;
+            let base = element.map(|element| self.base(element, variables)).transpose()?;
+            let window = window.filter(|_| at == 0);
+            let slots = slots(variables, base.as_deref(), window);
+            self.write(at, variables, &sight, slots, &mut found)?;
+        }
+        Ok(found)
+    }
+
+    /// What an object held just before an event. `None` if it was not told of, or the recording has
+    /// no state.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or reading was interrupted.
+    pub fn object_at(
+        &self,
+        run_id: i64,
+        object_id: ObjectId,
+        seq: i64,
+    ) -> Result<Option<ObjectText>, Error> {
+        if !self.is_there(run_id)? {
+            return Ok(None);
+        }
+        let Some(position) = self.position(run_id, seq)? else { return Ok(None) };
+        let window = self.window_of(&position)?;
+        let window = window.as_ref().map(|window| (&**window, window.executed_before(seq)));
+        let Some(sight) = self.sight_of(&position, window)? else { return Ok(None) };
+        let mut copied = Copied::default();
+        // One that is new is told of later.
+        for is_new in [false, true] {
+            let held = Held { value: Value::Object(object_id), chunk: sight.instant.chunk };
+            let value = copied.add(self, &sight, &[held], is_new)?.into_iter().next();
+            if let (Some(value), Some(class)) = (value, copied.class_of(object_id)) {
+                let value = render::repr(&copied, &value, 0).into();
+                return Ok(Some(ObjectText { r#type: class.into(), value }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The window a position is in; none at an event that has an ordinal.
+    fn window_of(&self, position: &Position) -> Result<Option<Rc<Window>>, Error> {
+        if position.has_ordinal {
+            return Ok(None);
+        }
+        self.window(position.chunk, position.thread, position.events).map(Some)
+    }
+
+    /// How objects are seen from a position, after so many instructions of its window.
+    fn sight_of(
+        &self,
+        position: &Position,
+        window: Option<(&Window, usize)>,
+    ) -> Result<Option<Sight>, Error> {
+        let process_id = self.process(position.chunk).process_id;
+        let next = self.ordinal(&position.frames, position.chunk, position.index)?;
+        let last = if position.has_ordinal { next } else { next - 1 };
+        let Some(mut instant) = self.instant_after(process_id, last)? else { return Ok(None) };
+        let mut sight = Sight { process_id, instant, until: instant, also: Vec::new() };
+        if let Some((window, executed)) = window {
+            instant = window.consumed(executed).map_or(instant, |consumed| consumed.max(instant));
+            sight.instant = instant;
+            let until = window.upper.map(|upper| self.instant_after(process_id, upper));
+            sight.until = until.transpose()?.flatten().map_or(instant, |until| until.max(instant));
+            sight.also = window.looked_after(executed);
+        }
+        Ok(Some(sight))
+    }
+
+    /// When all groups have come that have an ordinal or one before it. `None` if the process has
+    /// no values.
+    fn instant_after(&self, process_id: i64, ordinal: i64) -> Result<Option<Instant>, Error> {
+        let chunks = self.store.value_chunks();
+        let after = chunks.partition_point(|chunk| {
+            (chunk.process_id, chunk.first_ordinal) <= (process_id, ordinal)
+        });
+        let is_of_process =
+            |at: &usize| chunks.get(*at).is_some_and(|chunk| chunk.process_id == process_id);
+        let Some(chunk) = after.checked_sub(1).filter(is_of_process) else {
+            let first = Some(after).filter(is_of_process);
+            return Ok(first.map(|chunk| Instant { chunk, at: 0 }));
+        };
+        let groups = self.groups(chunk)?;
+        let at = groups.map_or(0, |groups| {
+            let count = groups.of(ordinal.saturating_add(1)).start;
+            groups.values.moment(count)
+        });
+        Ok(Some(Instant { chunk, at }))
+    }
+
+    /// What is in the cell a variable is kept in; else the value itself. `None` if that is not
+    /// known.
+    fn content(
+        &self,
+        sight: &Sight,
+        held: Held,
+        is_cell: bool,
+        is_new: bool,
+    ) -> Result<Option<Held>, Error> {
+        let (Value::Object(id) | Value::Shallow(id)) = held.value else { return Ok(Some(held)) };
+        if !is_cell {
+            return Ok(Some(held));
+        }
+        let Some(telling) = self.telling(sight, id, is_new)? else { return Ok(None) };
+        let Some(object) = telling.object(id) else { return Ok(None) };
+        let values = &telling.groups.values;
+        let class = values.classes().get(object.class as usize);
+        if class.is_none_or(|class| class.sort != Sort::Cell) {
+            // Before the cell is made, an argument stands in its place.
+            return Ok(Some(held));
+        }
+        let value = object.items.map(|items| items.kept.first().copied().unwrap_or(Value::Unbound));
+        Ok(value.map(|value| Held { value, chunk: telling.groups.index }))
+    }
+
+    /// Writes the variables that are bound.
+    fn write(
+        &self,
+        depth: usize,
+        variables: &Variables,
+        sight: &Sight,
+        slots: Vec<Option<(Held, bool)>>,
+        out: &mut Vec<Variable>,
+    ) -> Result<(), Error> {
+        // What is known already first: what an object reached both ways holds is known from there.
+        let (mut before, mut new) = (Vec::new(), Vec::new());
+        for (slot, held) in variables.stores.all().iter().zip(slots) {
+            let Some((held, is_new)) = held else { continue };
+            let is_cell = variables.is_cell(*slot);
+            let Some(held) = self.content(sight, held, is_cell, is_new)? else { continue };
+            let Some(name) = variables.name(*slot) else { continue };
+            if held.value != Value::Unbound {
+                if is_new { &mut new } else { &mut before }.push((*slot, name, held));
+            }
+        }
+        let mut copied = Copied::default();
+        let mut values = Vec::new();
+        for (found, is_new) in [(&before, false), (&new, true)] {
+            let held: Vec<Held> = found.iter().map(|(.., held)| *held).collect();
+            values.extend(copied.add(self, sight, &held, is_new)?);
+        }
+        let mut rows: Vec<_> = before.iter().chain(&new).zip(values).collect();
+        rows.sort_unstable_by_key(|((slot, ..), _)| *slot);
+        out.extend(rows.into_iter().map(|((slot, name, held), value)| Variable {
+            depth,
+            scope: variables.scope(*slot),
+            name: (*name).into(),
+            value: render::repr(&copied, &value, 0).into(),
+            object_id: id_of(held.value),
+        }));
+        Ok(())
+    }
+}
+
+/// What each variable holds, and whether it was stored in the window.
+fn slots(
+    variables: &Variables,
+    base: Option<&[Option<Held>]>,
+    window: Option<(&Window, usize)>,
+) -> Vec<Option<(Held, bool)>> {
+    let all = variables.stores.all();
+    let base = base.into_iter().flatten().map(|held| held.map(|held| (held, false)));
+    let mut slots: Vec<_> = base.collect();
+    slots.resize(all.len(), None);
+    let Some((window, executed)) = window else { return slots };
+    // The last that stored each.
+    let mut stored = FxHashMap::default();
+    for (by, executed) in window.executed[..executed].iter().enumerate() {
+        for (slot, binds) in variables.stores.stored(executed.unit) {
+            stored.insert(slot, (by, binds));
+        }
+    }
+    for (slot, (by, binds)) in stored {
+        let Ok(at) = all.binary_search(&slot) else { continue };
+        slots[at] = match binds {
+            true => window.stored(by, slot, variables).map(|held| (held, true)),
+            false => None,
+        };
+    }
+    slots
+}
+
+fn id_of(value: Value) -> Option<ObjectId> {
+    match value {
+        Value::Object(id) | Value::Shallow(id) => Some(id),
+        _ => None,
+    }
+}

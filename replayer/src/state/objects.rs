@@ -1,0 +1,246 @@
+//! What objects held at a position: the telling that counts, and a copy of it that can be written.
+
+use super::bindings::Held;
+use super::caches::State;
+use super::groups::{Groups, Instant};
+use crate::store::Error;
+use dashcam_schema::value::chunk::Moment;
+use dashcam_schema::value::render::Objects;
+use dashcam_schema::value::{
+    Class, ClassNumber, Object, ObjectId, Part, Shape, ShapeNumber, Sort, TextNumber, Value,
+};
+use rustc_hash::FxHashMap;
+use std::borrow::Cow;
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+/// Objects in one copy, and objects within objects.
+const OBJECTS_MAX: usize = 2000;
+const DEPTH_MAX: u32 = 6;
+/// Chunks of values that are searched for an object they may tell of: what is in use is told again
+/// in every one, but for what lies deep.
+const LOOK_BACK: usize = 64;
+
+/// From where in time objects are seen.
+#[derive(Debug, Clone)]
+pub(super) struct Sight {
+    pub(super) process_id: i64,
+    pub(super) instant: Instant,
+    /// The end of the window: what variables hold that are stored in it is told until then.
+    pub(super) until: Instant,
+    /// Told later, and so already.
+    pub(super) also: Vec<Instant>,
+}
+
+/// A telling of an object.
+pub(super) struct Telling {
+    pub(super) groups: Rc<Groups>,
+    pub(super) at: Moment,
+}
+
+impl Telling {
+    pub(super) fn object(&self, id: ObjectId) -> Option<Object> {
+        self.groups.values.object(id, self.at)
+    }
+}
+
+impl State<'_> {
+    /// The telling of an object that counts. `is_new`: a variable that was stored in the window
+    /// holds it, so it may be told of only later.
+    pub(super) fn telling(
+        &self,
+        sight: &Sight,
+        id: ObjectId,
+        is_new: bool,
+    ) -> Result<Option<Telling>, Error> {
+        for looked in &sight.also {
+            let Some(groups) = self.groups(looked.chunk)? else { continue };
+            if groups.values.next_telling(id, looked.at - 1) == Some(looked.at) {
+                return Ok(Some(Telling { groups, at: looked.at }));
+            }
+        }
+        if is_new {
+            for chunk in sight.instant.chunk..=sight.until.chunk {
+                let Some(groups) = self.groups(chunk)? else { continue };
+                let from = if chunk == sight.instant.chunk { sight.instant.at } else { 0 };
+                let Some(at) = groups.values.next_telling(id, from) else { continue };
+                // Odd if told by looking, and not as the effect of a store.
+                if at % 2 == 1 && (Instant { chunk, at }) <= sight.until {
+                    return Ok(Some(Telling { groups, at }));
+                }
+                break;
+            }
+        }
+        self.last_telling(sight.process_id, id, sight.instant)
+    }
+
+    /// The last telling of an object at an instant or before.
+    pub(super) fn last_telling(
+        &self,
+        process_id: i64,
+        id: ObjectId,
+        instant: Instant,
+    ) -> Result<Option<Telling>, Error> {
+        let chunks = self.store.value_chunks();
+        let of_process = |chunk: &usize| chunks[*chunk].process_id == process_id;
+        for chunk in (0..=instant.chunk).rev().take(LOOK_BACK).take_while(of_process) {
+            let at = if chunk == instant.chunk { instant.at } else { Moment::MAX };
+            if at == 0 || !self.tells_of(chunk, id)? {
+                continue;
+            }
+            let Some(groups) = self.groups(chunk)? else { continue };
+            if groups.values.object(id, at).is_some() {
+                return Ok(Some(Telling { groups, at }));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Objects out of several chunks, with numbers of their own.
+#[derive(Default)]
+pub(super) struct Copied {
+    objects: FxHashMap<ObjectId, Object>,
+    /// Those whose contents are left out.
+    stubs: FxHashMap<ObjectId, Object>,
+    texts: Vec<Box<[u8]>>,
+    classes: Vec<Class>,
+    shapes: Vec<Shape>,
+    /// By chunk and the number there.
+    text_numbers: FxHashMap<(usize, TextNumber), TextNumber>,
+    class_numbers: FxHashMap<(usize, ClassNumber), ClassNumber>,
+    shape_numbers: FxHashMap<(usize, ShapeNumber), ShapeNumber>,
+}
+
+impl Copied {
+    /// Copies values and what is known of the objects they lead to; gives the values back as the
+    /// copy has them. Nearer objects go before farther ones.
+    pub(super) fn add(
+        &mut self,
+        state: &State<'_>,
+        sight: &Sight,
+        values: &[Held],
+        is_new: bool,
+    ) -> Result<Vec<Value>, Error> {
+        let mut queue = VecDeque::new();
+        let mut copied = Vec::with_capacity(values.len());
+        for held in values {
+            let Some(groups) = state.groups(held.chunk)? else {
+                copied.push(Value::Unread);
+                continue;
+            };
+            copied.push(self.value(&groups, held.value, 0, &mut queue));
+        }
+        while let Some((id, depth)) = queue.pop_front() {
+            if self.objects.contains_key(&id) {
+                continue;
+            }
+            let Some(telling) = state.telling(sight, id, is_new)? else { continue };
+            let Some(object) = telling.object(id) else { continue };
+            if depth > DEPTH_MAX || self.objects.len() >= OBJECTS_MAX {
+                self.stub(&telling.groups, object);
+            } else {
+                self.object(&telling.groups, object, depth, &mut queue);
+            }
+        }
+        Ok(copied)
+    }
+
+    fn value(
+        &mut self,
+        groups: &Groups,
+        value: Value,
+        depth: u32,
+        queue: &mut VecDeque<(ObjectId, u32)>,
+    ) -> Value {
+        match value {
+            Value::Str(number) => Value::Str(self.text(groups, number)),
+            Value::Bytes(number) => Value::Bytes(self.text(groups, number)),
+            Value::Object(id) | Value::Shallow(id) => {
+                queue.push_back((id, depth));
+                // Writing it falls back on what a shallow one shows.
+                Value::Object(id)
+            }
+            other => other,
+        }
+    }
+
+    fn object(
+        &mut self,
+        groups: &Groups,
+        object: Object,
+        depth: u32,
+        queue: &mut VecDeque<(ObjectId, u32)>,
+    ) {
+        let mut values = |copied: &mut Copied, values: Vec<Value>| {
+            let each = values.into_iter();
+            each.map(|value| copied.value(groups, value, depth + 1, queue)).collect::<Vec<_>>()
+        };
+        let items =
+            object.items.map(|items| Part { kept: values(self, items.kept), length: items.length });
+        let attributes = object
+            .attributes
+            .map(|(shape, attributes)| (self.shape(groups, shape), values(self, attributes)));
+        let text = object.text.map(|text| Part { kept: self.text(groups, text.kept), ..text });
+        let class = self.class(groups, object.class);
+        self.objects.insert(object.id, Object { id: object.id, class, text, items, attributes });
+    }
+
+    /// Keeps the class, and the name of what goes by one.
+    fn stub(&mut self, groups: &Groups, object: Object) {
+        let class = self.class(groups, object.class);
+        let sort = self.classes.get(class as usize).map(|class| class.sort);
+        let has_name =
+            matches!(sort, Some(Sort::Function | Sort::Class | Sort::Module | Sort::Generator));
+        let text = object.text.filter(|_| has_name);
+        let text = text.map(|text| Part { kept: self.text(groups, text.kept), ..text });
+        self.stubs.insert(object.id, Object { id: object.id, class, text, ..Object::default() });
+    }
+
+    fn text(&mut self, groups: &Groups, number: TextNumber) -> TextNumber {
+        *self.text_numbers.entry((groups.index, number)).or_insert_with(|| {
+            self.texts.push(groups.values.text(number).into());
+            self.texts.len() as u32 - 1
+        })
+    }
+
+    fn class(&mut self, groups: &Groups, number: ClassNumber) -> ClassNumber {
+        *self.class_numbers.entry((groups.index, number)).or_insert_with(|| {
+            let Some(class) = groups.values.classes().get(number as usize) else { return u32::MAX };
+            self.classes.push(class.clone());
+            self.classes.len() as u32 - 1
+        })
+    }
+
+    fn shape(&mut self, groups: &Groups, number: ShapeNumber) -> ShapeNumber {
+        *self.shape_numbers.entry((groups.index, number)).or_insert_with(|| {
+            let Some(shape) = groups.values.shapes().get(number as usize) else { return u32::MAX };
+            self.shapes.push(shape.clone());
+            self.shapes.len() as u32 - 1
+        })
+    }
+
+    /// The name of an object's class.
+    pub(super) fn class_of(&self, id: ObjectId) -> Option<&str> {
+        let object = self.objects.get(&id).or_else(|| self.stubs.get(&id))?;
+        self.classes.get(object.class as usize).map(|class| &*class.name)
+    }
+}
+
+impl Objects for Copied {
+    fn object(&self, id: ObjectId, _: Moment) -> Option<Cow<'_, Object>> {
+        self.objects.get(&id).or_else(|| self.stubs.get(&id)).map(Cow::Borrowed)
+    }
+
+    fn text(&self, number: TextNumber) -> &[u8] {
+        self.texts.get(number as usize).map_or(&[], |text| text)
+    }
+
+    fn class(&self, number: ClassNumber) -> Option<&Class> {
+        self.classes.get(number as usize)
+    }
+
+    fn shape(&self, number: ShapeNumber) -> Option<&Shape> {
+        self.shapes.get(number as usize)
+    }
+}

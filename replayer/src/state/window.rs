@@ -1,0 +1,203 @@
+//! Between two events of a thread that have an ordinal: the instructions that were executed, and
+//! what was told meanwhile.
+
+use super::bindings::{Element, Held};
+use super::caches::State;
+use super::groups::{Flush, Groups, Instant};
+use crate::store::{Error, Variables};
+use dashcam_schema::bytecode::stores::Slot;
+use dashcam_schema::event::EventKind;
+use dashcam_schema::value::{GroupKind, Value};
+use std::rc::Rc;
+
+/// An instruction that was executed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Executed {
+    pub(super) seq: i64,
+    pub(super) unit: u32,
+}
+
+/// A group that stands before an instruction.
+pub(super) struct SiteGroup {
+    /// Index into [`Window::executed`].
+    pub(super) by: usize,
+    pub(super) groups: Rc<Groups>,
+    pub(super) group: usize,
+    pub(super) kind: GroupKind,
+}
+
+/// What lies between two events of a thread that have an ordinal.
+#[derive(Default)]
+pub(super) struct Window {
+    pub(super) executed: Vec<Executed>,
+    /// In order.
+    pub(super) sites: Vec<SiteGroup>,
+    /// What the event at the end tells of the frame's variables.
+    flushes: Vec<Flush>,
+    /// Groups at the event at the end in which objects were looked at.
+    looked: Vec<Instant>,
+    /// The ordinal of the event at the end.
+    pub(super) upper: Option<i64>,
+}
+
+impl Window {
+    /// How many of the instructions come before a position.
+    pub(super) fn executed_before(&self, seq: i64) -> usize {
+        self.executed.partition_point(|executed| executed.seq < seq)
+    }
+
+    /// What a variable holds that an instruction stores, if it is told before it is stored again.
+    pub(super) fn stored(&self, by: usize, slot: Slot, variables: &Variables) -> Option<Held> {
+        let later = self.sites.partition_point(|site| site.by <= by);
+        let overwrites =
+            self.sites[later..].iter().filter(|site| site.kind == GroupKind::Overwrite);
+        let overwrites = overwrites.map(|site| Flush {
+            groups: site.groups.clone(),
+            group: site.group,
+            kind: site.kind,
+        });
+        let mut flushes = overwrites.chain(self.flushes.iter().cloned());
+        flushes.find_map(|flush| flush.value_of(slot, variables))
+    }
+
+    /// The groups that stand before an instruction.
+    pub(super) fn sites_of(&self, by: usize) -> &[SiteGroup] {
+        let from = self.sites.partition_point(|site| site.by < by);
+        let to = self.sites.partition_point(|site| site.by <= by);
+        &self.sites[from..to]
+    }
+
+    /// When the groups of the first so many instructions have come; `None` if they have none.
+    pub(super) fn consumed(&self, executed: usize) -> Option<Instant> {
+        let count = self.sites.partition_point(|site| site.by < executed);
+        let last = &self.sites[count.checked_sub(1)?];
+        Some(last.groups.after(last.group))
+    }
+
+    /// Where objects are looked at that one of the first so many instructions has changed, and
+    /// nothing since.
+    pub(super) fn looked_after(&self, executed: usize) -> Vec<Instant> {
+        let count = self.sites.partition_point(|site| site.by < executed);
+        let (consumed, later) = self.sites.split_at(count);
+        let Some(change) = consumed.iter().rposition(|site| site.kind == GroupKind::Change) else {
+            return Vec::new();
+        };
+        let mut looked = Vec::new();
+        // What was looked at at once, because another site came.
+        let SiteGroup { groups, group, .. } = &consumed[change];
+        if groups.kind(group + 1) == Some(GroupKind::Seen) {
+            looked.push(groups.looked(group + 1));
+        }
+        if consumed[change + 1..].iter().any(|site| site.kind != GroupKind::Overwrite) {
+            return looked;
+        }
+        for site in later {
+            if site.kind != GroupKind::Overwrite {
+                return looked;
+            }
+            looked.push(site.groups.looked(site.group));
+        }
+        looked.extend(&self.looked);
+        looked
+    }
+}
+
+impl State<'_> {
+    /// Reads what lies after so many events with an ordinal of a chunk.
+    pub(super) fn read_window(
+        &self,
+        chunk: usize,
+        thread: u32,
+        events: usize,
+    ) -> Result<Window, Error> {
+        let mut window = Window::default();
+        let (before, after) = self.neighbours(chunk, thread);
+        // Chunks, and from where to where in each.
+        let mut parts = Vec::new();
+        let mut lower = -1;
+        for (part, chunk) in std::iter::once(chunk).chain(before).enumerate() {
+            let Some(frames) = self.frames(chunk)? else { break };
+            let known = frames.tracks.get(&thread).map_or(&[][..], |track| &track.events);
+            let known = if part == 0 { &known[..events.min(known.len())] } else { known };
+            let from = known.last().map_or(0, |index| *index as usize + 1);
+            parts.push((chunk, from, usize::MAX));
+            if let Some(last) = known.last() {
+                lower = self.ordinal(&frames, chunk, *last as usize)?;
+                break;
+            }
+        }
+        parts.reverse();
+        let mut end = None;
+        for (part, chunk) in std::iter::once(chunk).chain(after).enumerate() {
+            let Some(frames) = self.frames(chunk)? else { break };
+            let known = frames.tracks.get(&thread).map_or(&[][..], |track| &track.events);
+            let skipped = if part == 0 { events.min(known.len()) } else { 0 };
+            let next = known.get(skipped).copied();
+            let to = next.map_or(usize::MAX, |index| index as usize);
+            match parts.last_mut().filter(|_| part == 0) {
+                Some(here) => here.2 = to,
+                None => parts.push((chunk, 0, to)),
+            }
+            if let Some(index) = next {
+                end = Some((chunk, skipped as u32, index as usize));
+                break;
+            }
+        }
+        for (chunk, from, to) in parts {
+            let Some(frames) = self.frames(chunk)? else { continue };
+            let (kinds, places) = (frames.chunk.kinds()?, frames.chunk.places()?);
+            let first_seq = self.store.chunks()[chunk].first_seq;
+            let is_instruction = |index: &usize| kinds[*index] == EventKind::INSTRUCTION.number();
+            let events = frames.events_of(thread, from, to.min(kinds.len()))?;
+            window.executed.extend(
+                events
+                    .filter(is_instruction)
+                    .map(|index| Executed { seq: first_seq + index as i64, unit: places[index] }),
+            );
+        }
+        let process_id = self.process(chunk).process_id;
+        if let Some((chunk, event, index)) = end
+            && let Some(frames) = self.frames(chunk)?
+        {
+            let kind = EventKind::from_number(frames.chunk.kinds()?[index]);
+            let is_callee = kind.is_some_and(EventKind::enters);
+            window.flushes = self.flushes(&frames, Element { chunk, thread, event, is_callee })?;
+            let upper = self.ordinal(&frames, chunk, index)?;
+            window.upper = Some(upper);
+            for groups in self.groups_between(process_id, upper - 1, upper)? {
+                let is_of_event =
+                    |group: &usize| groups.kind(*group).is_some_and(|kind| !kind.is_of_site());
+                let looked = groups.of(upper).filter(is_of_event);
+                window.looked.extend(looked.map(|group| groups.looked(group)));
+            }
+        }
+        if !window.executed.is_empty() {
+            let upper = window.upper.unwrap_or(i64::MAX);
+            for groups in self.groups_between(process_id, lower, upper)? {
+                let sites = groups.of_sites(thread, lower, upper).to_vec();
+                for group in sites {
+                    window.match_site(&groups, group as usize);
+                }
+            }
+        }
+        Ok(window)
+    }
+}
+
+impl Window {
+    /// Finds the instruction a group stands before: the next with its unit. One has a group of each
+    /// sort at most, that of variables first.
+    fn match_site(&mut self, groups: &Rc<Groups>, group: usize) {
+        let Some(found) = groups.values.group_at(group) else { return };
+        let [_, Value::Int(unit), ..] = found.values else { return };
+        let kind = found.kind;
+        let from = self.sites.last().map_or(0, |last| {
+            let is_more = last.kind == GroupKind::Overwrite && kind != GroupKind::Overwrite;
+            last.by + usize::from(!is_more)
+        });
+        let rest = self.executed.get(from..).unwrap_or_default();
+        if let Some(at) = rest.iter().position(|executed| i64::from(executed.unit) == *unit) {
+            self.sites.push(SiteGroup { by: from + at, groups: groups.clone(), group, kind });
+        }
+    }
+}
