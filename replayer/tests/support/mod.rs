@@ -3,9 +3,11 @@
 
 use dashcam_schema::calls::{Calls, Event, Exit, OpenCall, OpenException, Sink, Site};
 use dashcam_schema::chunk::{
-    Columns, Context, ExceptionEntry, Run, Sealer, Statistics, has_target,
+    Columns, Context, ExceptionEntry, Run, Sealer, Statistics, ValueStatistics, code_xxh3,
+    has_target,
 };
 use dashcam_schema::event::EventKind;
+use dashcam_schema::value::chunk::Builder;
 use dashcam_schema::{tables, version};
 use rusqlite::{Connection, params};
 use std::collections::{BTreeMap, BTreeSet};
@@ -60,6 +62,17 @@ impl Ev {
     pub fn after(self, after: u64) -> Ev {
         Ev { after, ..self }
     }
+}
+
+/// A code object with bytecode.
+pub struct Source<'a> {
+    /// By unit; 0 where there is none.
+    pub lines: &'a [u32],
+    pub code: &'a [u8],
+    /// How many of the variables are arguments.
+    pub arguments: usize,
+    pub variables: &'a [&'a str],
+    pub names: &'a [&'a str],
 }
 
 /// A file under construction.
@@ -143,6 +156,67 @@ impl Maker {
         let table = line_table(first, lines);
         self.db.execute(sql, params![p.run, path, name, name, first, p.id, number, table]).unwrap();
         self.db.last_insert_rowid()
+    }
+
+    /// Code of 3.13 with variables; `kind` as `code_objects.kind`.
+    pub fn bytecode(&mut self, p: &Process, number: u32, name: &str, kind: &str, source: &Source) {
+        let first = source.lines[0];
+        let sql = "INSERT INTO code_objects (run_id, path, qualname, name, first_line, kind,
+                       argument_names, variable_names, names, process_id, number, flags,
+                       line_table, bytecode, exception_table, row_xxh3)
+                   VALUES (?1, 'app.py', ?2, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 3, ?10, ?11, x'',
+                       ?12)";
+        let table = line_table(first, source.lines);
+        let hash = code_xxh3(first, [&table, source.code, &[]]);
+        let json = |names: &[&str]| format!("{names:?}");
+        let arguments = json(&source.variables[..source.arguments]);
+        let (variables, names) = (json(source.variables), json(source.names));
+        let row = params![
+            p.run,
+            name,
+            first,
+            kind,
+            arguments,
+            variables,
+            names,
+            p.id,
+            number,
+            table,
+            source.code,
+            hash
+        ];
+        self.db.execute(sql, row).unwrap();
+    }
+
+    /// Appends a chunk of values.
+    pub fn values(&mut self, p: &Process, values: &mut Builder) {
+        let row = ValueStatistics {
+            run_id: p.run,
+            process_id: p.id,
+            first_ordinal: values.first_ordinal().unwrap() as i64,
+            last_ordinal: values.last_ordinal().unwrap() as i64,
+            group_count: values.groups() as i64,
+        };
+        let sql = "INSERT INTO value_chunks (run_id, process_id, first_ordinal, last_ordinal,
+                       group_count, row_xxh3, data) VALUES (?, ?, ?, ?, ?, ?, ?)";
+        let (hash, data) = (row.xxh3(), values.seal(1).unwrap());
+        let row = params![
+            row.run_id,
+            row.process_id,
+            row.first_ordinal,
+            row.last_ordinal,
+            row.group_count,
+            hash,
+            data
+        ];
+        self.db.execute(sql, row).unwrap();
+    }
+
+    /// Says that all runs have state, and are of 3.13.
+    pub fn with_state(&mut self) {
+        self.db
+            .execute_batch("UPDATE runs SET capture = 'state'; UPDATE processes SET magic = 3571")
+            .unwrap();
     }
 
     pub fn callable(&mut self, process: &Process, number: u32, name: &str) {
