@@ -129,6 +129,9 @@ impl State<'_> {
     /// What the variables of a frame held at an event of its chain; nothing is pending then.
     pub(super) fn base(&self, element: Element, variables: &Variables) -> Result<Rc<Base>, Error> {
         let stores = &variables.stores;
+        if stores.all().is_empty() {
+            return Ok(Rc::default());
+        }
         let mut path = Vec::new();
         let mut slots: Vec<Option<Held>> = Vec::new();
         let mut next = Some(element);

@@ -14,6 +14,8 @@ use std::rc::Rc;
 const FRAMES_BYTES_MAX: usize = 64 << 20;
 /// Chunks of values that are kept beside those the store keeps.
 const GROUPS_MAX: usize = 6;
+/// Chunks of values of which it is kept which objects they tell of.
+const TOLD_MAX: usize = 256;
 /// Frames' variables that are kept.
 const BASES_MAX: usize = 4096;
 
@@ -181,7 +183,11 @@ impl<'a> State<'a> {
             }
         };
         let is_told = told.binary_search(&id).is_ok();
-        self.caches.told.borrow_mut().insert(index, told);
+        let mut kept = self.caches.told.borrow_mut();
+        if kept.len() >= TOLD_MAX {
+            kept.clear();
+        }
+        kept.insert(index, told);
         Ok(is_told)
     }
 

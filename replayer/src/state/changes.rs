@@ -10,6 +10,7 @@ use crate::store::{Error, Variables};
 use dashcam_schema::bytecode::stores::Site;
 use dashcam_schema::event::{EventKind, kinds_that};
 use dashcam_schema::value::{GroupKind, ObjectId, Value, render};
+use std::ops::Range;
 use std::rc::Rc;
 
 /// Which events are of interest. Rows of others are not made.
@@ -62,14 +63,19 @@ const CALLED: u32 = 1 << EventKind::C_RETURN.number() | 1 << EventKind::C_RAISE.
 const INSTRUCTION: u8 = EventKind::INSTRUCTION.number();
 
 impl State<'_> {
-    /// The bindings of a chunk of events, in order.
+    /// The bindings by a chunk's events with these indexes, in order.
     ///
     /// # Errors
     /// If the file cannot be read, or reading was interrupted. Damage is noted.
-    pub fn bindings(&self, chunk: usize, wanted: &Wanted<'_>) -> Result<Vec<Binding>, Error> {
+    pub fn bindings(
+        &self,
+        chunk: usize,
+        range: Range<usize>,
+        wanted: &Wanted<'_>,
+    ) -> Result<Vec<Binding>, Error> {
         let mut found = Vec::new();
         let kinds = 1 << INSTRUCTION | 1 << EventKind::PY_START.number();
-        self.visit(chunk, kinds, wanted, |position, kind, unit, variables| {
+        self.visit((chunk, range), kinds, wanted, |position, kind, unit, variables| {
             if kind == EventKind::PY_START.number() {
                 return self.arguments(position, variables, wanted, &mut found);
             }
@@ -83,20 +89,21 @@ impl State<'_> {
                 }
                 let Some(window) = &window else { continue };
                 let by = window.executed_before(position.seq);
-                let held = if binds { window.stored(by, slot, variables) } else { None };
+                let stored = if binds { window.stored(by, slot, variables) } else { None };
+                let until = stored.map(|(_, told)| told);
                 // What is stored is told of, unless the recording ends before.
                 let unknown = if binds { Value::Unread } else { Value::Unbound };
-                let held = held.unwrap_or(Held { value: unknown, chunk: 0 });
+                let held = stored.map_or(Held { value: unknown, chunk: 0 }, |(held, _)| held);
                 let sight = self.sight_of(position, Some((window, by + 1)))?;
                 let is_cell = variables.is_cell(slot);
                 let content = match &sight {
-                    Some(sight) => self.content(sight, held, is_cell, true)?,
+                    Some(sight) => self.content(sight, held, is_cell, until)?,
                     None => None,
                 };
                 let value = content.map_or(Value::Unread, |content| content.value);
                 let text = match (&sight, content) {
                     (Some(sight), Some(content)) if wanted.values => {
-                        self.text(sight, content, true)?
+                        self.text(sight, content, until)?
                     }
                     _ => Some("<unread>".into()),
                 };
@@ -137,33 +144,43 @@ impl State<'_> {
                 at: self.whereabouts(position)?,
                 scope: variables.scope(slot),
                 name: name.into(),
-                value: if wanted.values { self.text(&sight, held, false)? } else { None },
+                value: if wanted.values { self.text(&sight, held, None)? } else { None },
                 object_id: id_of(held.value),
             });
         }
         Ok(())
     }
 
-    /// The changes of objects in a chunk of events, in order.
+    /// The changes of objects by a chunk's events with these indexes, in order.
     ///
     /// # Errors
     /// As [`State::bindings`].
-    pub fn mutations(&self, chunk: usize, wanted: &Wanted<'_>) -> Result<Vec<Mutation>, Error> {
+    pub fn mutations(
+        &self,
+        chunk: usize,
+        range: Range<usize>,
+        wanted: &Wanted<'_>,
+    ) -> Result<Vec<Mutation>, Error> {
         let mut found = Vec::new();
-        self.visit(chunk, 1 << INSTRUCTION | CALLED, wanted, |position, kind, unit, variables| {
-            if kind != INSTRUCTION {
-                return self.called(position, wanted, &mut found);
-            }
-            let Some(site) = variables.stores.site(unit) else { return Ok(()) };
-            let Some(window) = self.window_of(position)? else { return Ok(()) };
-            let by = window.executed_before(position.seq);
-            for group in window.sites_of(by) {
-                if group.kind != GroupKind::Overwrite {
-                    found.extend(self.change(position, &window, group, site, wanted)?);
+        self.visit(
+            (chunk, range),
+            1 << INSTRUCTION | CALLED,
+            wanted,
+            |position, kind, unit, variables| {
+                if kind != INSTRUCTION {
+                    return self.called(position, wanted, &mut found);
                 }
-            }
-            Ok(())
-        })?;
+                let Some(site) = variables.stores.site(unit) else { return Ok(()) };
+                let Some(window) = self.window_of(position)? else { return Ok(()) };
+                let by = window.executed_before(position.seq);
+                for group in window.sites_of(by) {
+                    if group.kind != GroupKind::Overwrite {
+                        found.extend(self.change(position, &window, group, site, wanted)?);
+                    }
+                }
+                Ok(())
+            },
+        )?;
         Ok(found)
     }
 
@@ -184,7 +201,7 @@ impl State<'_> {
         let Some(sight) = self.sight_of(position, Some((window, group.by + 1)))? else {
             return Ok(None);
         };
-        let telling = self.telling(&sight, id, false)?;
+        let telling = self.telling(&sight, id, None)?;
         let (operation, key, value) = match (group.kind, rest) {
             (GroupKind::SetAttribute, [key, value]) => ("set attribute", Some(key), Some(*value)),
             (GroupKind::DeleteAttribute, [key]) => ("delete attribute", Some(key), None),
@@ -192,7 +209,7 @@ impl State<'_> {
             (GroupKind::DeleteItem, [key]) => ("delete item", Some(key), None),
             (GroupKind::Change, _) => {
                 let before = self.sight_of(position, Some((window, group.by)))?;
-                let before = before.map(|sight| self.telling(&sight, id, false)).transpose()?;
+                let before = before.map(|sight| self.telling(&sight, id, None)).transpose()?;
                 if let (Some(Some(before)), Some(after)) = (&before, &telling)
                     && is_same(id, before, after)
                 {
@@ -213,7 +230,7 @@ impl State<'_> {
         };
         let text = |value: Option<Value>| match value {
             Some(value) if wanted.values => {
-                self.text(&sight, Held { value, chunk: group.groups.index }, true)
+                self.text(&sight, Held { value, chunk: group.groups.index }, None)
             }
             _ => Ok(None),
         };
@@ -287,7 +304,7 @@ impl State<'_> {
             operation: name.unwrap_or_default().into(),
             key: None,
             value: match sight {
-                Some(sight) => self.text(&sight, value, false)?,
+                Some(sight) => self.text(&sight, value, None)?,
                 None => None,
             },
         }))
@@ -296,7 +313,7 @@ impl State<'_> {
     /// Visits the events of some kinds whose code object is known, with kind and place.
     fn visit(
         &self,
-        chunk: usize,
+        (chunk, visited): (usize, Range<usize>),
         mask: u32,
         wanted: &Wanted<'_>,
         mut visit: impl FnMut(&Position, u8, u32, &Variables) -> Result<(), Error>,
@@ -312,8 +329,12 @@ impl State<'_> {
         let (process, first_seq) = (self.process(chunk), self.store.chunks()[chunk].first_seq);
         let mut start = 0;
         for run in &runs.runs {
-            let range = start..start + run.events as usize;
-            start = range.end;
+            let (first, end) = (start, start + run.events as usize);
+            start = end;
+            let range = first.max(visited.start)..end.min(visited.end);
+            if range.is_empty() {
+                continue;
+            }
             let context = runs.contexts[run.context as usize];
             let Some(variables) = self.store.variables(process, context.code) else { continue };
             for index in range.filter(|index| mask >> kinds[*index] & 1 == 1) {
@@ -325,6 +346,9 @@ impl State<'_> {
                 if is_idle || !(wanted.event)(first_seq + index as i64, context.thread) {
                     continue;
                 }
+                if self.store.connection().is_interrupted() {
+                    return Err(Error::Interrupted);
+                }
                 let position = self.position_in(&frames, chunk, index)?;
                 visit(&position, kind, unit, variables)?;
             }
@@ -334,9 +358,8 @@ impl State<'_> {
 
     fn whereabouts(&self, position: &Position) -> Result<Where, Error> {
         let call_id = position
-            .stack()
-            .first()
-            .and_then(|(frame, _)| Some(position.track()?.frames[*frame as usize].call_id));
+            .innermost()
+            .and_then(|(frame, _)| Some(position.track()?.frames[frame as usize].call_id));
         let site = self.site(&position.frames, position.index)?;
         Ok(Where {
             seq: position.seq,
@@ -346,9 +369,14 @@ impl State<'_> {
         })
     }
 
-    fn text(&self, sight: &Sight, held: Held, is_new: bool) -> Result<Option<Box<str>>, Error> {
+    fn text(
+        &self,
+        sight: &Sight,
+        held: Held,
+        until: Option<Instant>,
+    ) -> Result<Option<Box<str>>, Error> {
         let mut copied = Copied::default();
-        let value = copied.add(self, sight, &[held], is_new)?.into_iter().next();
+        let value = copied.add(self, sight, &[(held, until)])?.into_iter().next();
         Ok(value.map(|value| render::repr(&copied, &value, 0).into()))
     }
 }

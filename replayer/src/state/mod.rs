@@ -91,14 +91,18 @@ impl Position {
         self.frames.tracks.get(&self.thread)
     }
 
+    /// The frame that runs, and what came last in its chain.
+    fn innermost(&self) -> Option<(u32, Link)> {
+        match self.has_ordinal {
+            true => self.track()?.at(self.events as u32),
+            false => self.track()?.after(self.events),
+        }
+    }
+
     /// The frames on the stack, innermost first, each with what came last in its chain.
-    fn stack(&self) -> Vec<(u32, Link)> {
-        let Some(track) = self.track() else { return Vec::new() };
-        let first = match self.has_ordinal {
-            true => track.at(self.events as u32),
-            false => track.after(self.events),
-        };
-        std::iter::successors(first, |(frame, _)| track.caller(*frame)).collect()
+    fn stack(&self) -> impl Iterator<Item = (u32, Link)> {
+        let caller = |(frame, _): &(u32, Link)| self.track()?.caller(*frame);
+        std::iter::successors(self.innermost(), caller)
     }
 }
 
@@ -138,7 +142,7 @@ impl State<'_> {
     pub fn stack_at(&self, run_id: i64, seq: i64) -> Result<Vec<StackFrame>, Error> {
         let Some(position) = self.position(run_id, seq)? else { return Ok(Vec::new()) };
         let process = self.process(position.chunk);
-        let stack = position.stack();
+        let stack: Vec<_> = position.stack().collect();
         let mut found = Vec::with_capacity(stack.len());
         for (depth, (frame, _)) in stack.iter().enumerate() {
             let Some(track) = position.track() else { break };
@@ -218,7 +222,7 @@ impl State<'_> {
         let window = self.window_of(&position)?;
         let window = window.as_ref().map(|window| (&**window, window.executed_before(seq)));
         let Some(sight) = self.sight_of(&position, window)? else { return Ok(found) };
-        for (at, (frame, link)) in position.stack().into_iter().enumerate() {
+        for (at, (frame, link)) in position.stack().enumerate() {
             if depth.is_some_and(|depth| depth != at) {
                 continue;
             }
@@ -255,10 +259,12 @@ impl State<'_> {
         let window = window.as_ref().map(|window| (&**window, window.executed_before(seq)));
         let Some(sight) = self.sight_of(&position, window)? else { return Ok(None) };
         let mut copied = Copied::default();
+        let until = window.and_then(|(window, _)| window.upper);
+        let until = until.map(|upper| self.instant_after(sight.process_id, upper)).transpose()?;
         // One that is new is told of later.
-        for is_new in [false, true] {
+        for until in [None, until.flatten()] {
             let held = Held { value: Value::Object(object_id), chunk: sight.instant.chunk };
-            let value = copied.add(self, &sight, &[held], is_new)?.into_iter().next();
+            let value = copied.add(self, &sight, &[(held, until)])?.into_iter().next();
             if let (Some(value), Some(class)) = (value, copied.class_of(object_id)) {
                 let value = render::repr(&copied, &value, 0).into();
                 return Ok(Some(ObjectText { r#type: class.into(), value }));
@@ -285,12 +291,10 @@ impl State<'_> {
         let next = self.ordinal(&position.frames, position.chunk, position.index)?;
         let last = if position.has_ordinal { next } else { next - 1 };
         let Some(mut instant) = self.instant_after(process_id, last)? else { return Ok(None) };
-        let mut sight = Sight { process_id, instant, until: instant, also: Vec::new() };
+        let mut sight = Sight { process_id, instant, also: Vec::new() };
         if let Some((window, executed)) = window {
             instant = window.consumed(executed).map_or(instant, |consumed| consumed.max(instant));
             sight.instant = instant;
-            let until = window.upper.map(|upper| self.instant_after(process_id, upper));
-            sight.until = until.transpose()?.flatten().map_or(instant, |until| until.max(instant));
             sight.also = window.looked_after(executed);
         }
         Ok(Some(sight))
@@ -324,13 +328,13 @@ impl State<'_> {
         sight: &Sight,
         held: Held,
         is_cell: bool,
-        is_new: bool,
+        until: Option<Instant>,
     ) -> Result<Option<Held>, Error> {
         let (Value::Object(id) | Value::Shallow(id)) = held.value else { return Ok(Some(held)) };
         if !is_cell {
             return Ok(Some(held));
         }
-        let Some(telling) = self.telling(sight, id, is_new)? else { return Ok(None) };
+        let Some(telling) = self.telling(sight, id, until)? else { return Ok(None) };
         let Some(object) = telling.object(id) else { return Ok(None) };
         let values = &telling.groups.values;
         let class = values.classes().get(object.class as usize);
@@ -348,29 +352,30 @@ impl State<'_> {
         depth: usize,
         variables: &Variables,
         sight: &Sight,
-        slots: Vec<Option<(Held, bool)>>,
+        slots: Vec<Option<(Held, Option<Instant>)>>,
         out: &mut Vec<Variable>,
     ) -> Result<(), Error> {
         // What is known already first: what an object reached both ways holds is known from there.
         let (mut before, mut new) = (Vec::new(), Vec::new());
         for (slot, held) in variables.stores.all().iter().zip(slots) {
-            let Some((held, is_new)) = held else { continue };
+            let Some((held, until)) = held else { continue };
             let is_cell = variables.is_cell(*slot);
-            let Some(held) = self.content(sight, held, is_cell, is_new)? else { continue };
+            let Some(held) = self.content(sight, held, is_cell, until)? else { continue };
             let Some(name) = variables.name(*slot) else { continue };
             if held.value != Value::Unbound {
-                if is_new { &mut new } else { &mut before }.push((*slot, name, held));
+                let found = if until.is_some() { &mut new } else { &mut before };
+                found.push((*slot, name, (held, until)));
             }
         }
         let mut copied = Copied::default();
         let mut values = Vec::new();
-        for (found, is_new) in [(&before, false), (&new, true)] {
-            let held: Vec<Held> = found.iter().map(|(.., held)| *held).collect();
-            values.extend(copied.add(self, sight, &held, is_new)?);
+        for found in [&before, &new] {
+            let held: Vec<_> = found.iter().map(|(.., held)| *held).collect();
+            values.extend(copied.add(self, sight, &held)?);
         }
         let mut rows: Vec<_> = before.iter().chain(&new).zip(values).collect();
         rows.sort_unstable_by_key(|((slot, ..), _)| *slot);
-        out.extend(rows.into_iter().map(|((slot, name, held), value)| Variable {
+        out.extend(rows.into_iter().map(|((slot, name, (held, _)), value)| Variable {
             depth,
             scope: variables.scope(*slot),
             name: (*name).into(),
@@ -381,14 +386,14 @@ impl State<'_> {
     }
 }
 
-/// What each variable holds, and whether it was stored in the window.
+/// What each variable holds, and if it was stored in the window, when that is told.
 fn slots(
     variables: &Variables,
     base: Option<&[Option<Held>]>,
     window: Option<(&Window, usize)>,
-) -> Vec<Option<(Held, bool)>> {
+) -> Vec<Option<(Held, Option<Instant>)>> {
     let all = variables.stores.all();
-    let base = base.into_iter().flatten().map(|held| held.map(|held| (held, false)));
+    let base = base.into_iter().flatten().map(|held| held.map(|held| (held, None)));
     let mut slots: Vec<_> = base.collect();
     slots.resize(all.len(), None);
     let Some((window, executed)) = window else { return slots };
@@ -402,7 +407,10 @@ fn slots(
     for (slot, (by, binds)) in stored {
         let Ok(at) = all.binary_search(&slot) else { continue };
         slots[at] = match binds {
-            true => window.stored(by, slot, variables).map(|held| (held, true)),
+            true => {
+                let stored = window.stored(by, slot, variables);
+                stored.map(|(held, told)| (held, Some(told)))
+            }
             false => None,
         };
     }

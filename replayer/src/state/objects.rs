@@ -26,8 +26,6 @@ const LOOK_BACK: usize = 64;
 pub(super) struct Sight {
     pub(super) process_id: i64,
     pub(super) instant: Instant,
-    /// The end of the window: what variables hold that are stored in it is told until then.
-    pub(super) until: Instant,
     /// Told later, and so already.
     pub(super) also: Vec<Instant>,
 }
@@ -45,13 +43,13 @@ impl Telling {
 }
 
 impl State<'_> {
-    /// The telling of an object that counts. `is_new`: a variable that was stored in the window
-    /// holds it, so it may be told of only later.
+    /// The telling of an object that counts. `until`: it may be new, and told of only later, but
+    /// by then.
     pub(super) fn telling(
         &self,
         sight: &Sight,
         id: ObjectId,
-        is_new: bool,
+        until: Option<Instant>,
     ) -> Result<Option<Telling>, Error> {
         for looked in &sight.also {
             let Some(groups) = self.groups(looked.chunk)? else { continue };
@@ -59,13 +57,13 @@ impl State<'_> {
                 return Ok(Some(Telling { groups, at: looked.at }));
             }
         }
-        if is_new {
-            for chunk in sight.instant.chunk..=sight.until.chunk {
+        if let Some(until) = until {
+            for chunk in sight.instant.chunk..=until.chunk {
                 let Some(groups) = self.groups(chunk)? else { continue };
                 let from = if chunk == sight.instant.chunk { sight.instant.at } else { 0 };
                 let Some(at) = groups.values.next_telling(id, from) else { continue };
                 // Odd if told by looking, and not as the effect of a store.
-                if at % 2 == 1 && (Instant { chunk, at }) <= sight.until {
+                if at % 2 == 1 && (Instant { chunk, at }) <= until {
                     return Ok(Some(Telling { groups, at }));
                 }
                 break;
@@ -85,17 +83,20 @@ impl State<'_> {
         let of_process = |chunk: &usize| chunks[*chunk].process_id == process_id;
         for chunk in (0..=instant.chunk).rev().take(LOOK_BACK).take_while(of_process) {
             let at = if chunk == instant.chunk { instant.at } else { Moment::MAX };
-            if at == 0 || !self.tells_of(chunk, id)? {
+            if chunk != instant.chunk && !self.tells_of(chunk, id)? {
                 continue;
             }
             let Some(groups) = self.groups(chunk)? else { continue };
-            if groups.values.object(id, at).is_some() {
+            if groups.values.next_telling(id, 0).is_some_and(|first| first <= at) {
                 return Ok(Some(Telling { groups, at }));
             }
         }
         Ok(None)
     }
 }
+
+/// How deep an object lies, and if it may be new, by when it is told of.
+type Reached = (u32, Option<Instant>);
 
 /// Objects out of several chunks, with numbers of their own.
 #[derive(Default)]
@@ -114,33 +115,33 @@ pub(super) struct Copied {
 
 impl Copied {
     /// Copies values and what is known of the objects they lead to; gives the values back as the
-    /// copy has them. Nearer objects go before farther ones.
+    /// copy has them. Nearer objects go before farther ones. With each value comes by when the
+    /// objects it leads to are told of, if they may be new.
     pub(super) fn add(
         &mut self,
         state: &State<'_>,
         sight: &Sight,
-        values: &[Held],
-        is_new: bool,
+        values: &[(Held, Option<Instant>)],
     ) -> Result<Vec<Value>, Error> {
         let mut queue = VecDeque::new();
         let mut copied = Vec::with_capacity(values.len());
-        for held in values {
+        for (held, until) in values {
             let Some(groups) = state.groups(held.chunk)? else {
                 copied.push(Value::Unread);
                 continue;
             };
-            copied.push(self.value(&groups, held.value, 0, &mut queue));
+            copied.push(self.value(&groups, held.value, (0, *until), &mut queue));
         }
-        while let Some((id, depth)) = queue.pop_front() {
+        while let Some((id, (depth, until))) = queue.pop_front() {
             if self.objects.contains_key(&id) {
                 continue;
             }
-            let Some(telling) = state.telling(sight, id, is_new)? else { continue };
+            let Some(telling) = state.telling(sight, id, until)? else { continue };
             let Some(object) = telling.object(id) else { continue };
             if depth > DEPTH_MAX || self.objects.len() >= OBJECTS_MAX {
                 self.stub(&telling.groups, object);
             } else {
-                self.object(&telling.groups, object, depth, &mut queue);
+                self.object(&telling.groups, object, (depth + 1, until), &mut queue);
             }
         }
         Ok(copied)
@@ -150,14 +151,14 @@ impl Copied {
         &mut self,
         groups: &Groups,
         value: Value,
-        depth: u32,
-        queue: &mut VecDeque<(ObjectId, u32)>,
+        at: Reached,
+        queue: &mut VecDeque<(ObjectId, Reached)>,
     ) -> Value {
         match value {
             Value::Str(number) => Value::Str(self.text(groups, number)),
             Value::Bytes(number) => Value::Bytes(self.text(groups, number)),
             Value::Object(id) | Value::Shallow(id) => {
-                queue.push_back((id, depth));
+                queue.push_back((id, at));
                 // Writing it falls back on what a shallow one shows.
                 Value::Object(id)
             }
@@ -169,12 +170,12 @@ impl Copied {
         &mut self,
         groups: &Groups,
         object: Object,
-        depth: u32,
-        queue: &mut VecDeque<(ObjectId, u32)>,
+        within: Reached,
+        queue: &mut VecDeque<(ObjectId, Reached)>,
     ) {
         let mut values = |copied: &mut Copied, values: Vec<Value>| {
             let each = values.into_iter();
-            each.map(|value| copied.value(groups, value, depth + 1, queue)).collect::<Vec<_>>()
+            each.map(|value| copied.value(groups, value, within, queue)).collect::<Vec<_>>()
         };
         let items =
             object.items.map(|items| Part { kept: values(self, items.kept), length: items.length });

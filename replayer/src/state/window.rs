@@ -46,8 +46,14 @@ impl Window {
         self.executed.partition_point(|executed| executed.seq < seq)
     }
 
-    /// What a variable holds that an instruction stores, if it is told before it is stored again.
-    pub(super) fn stored(&self, by: usize, slot: Slot, variables: &Variables) -> Option<Held> {
+    /// What a variable holds that an instruction stores, if it is told before it is stored again,
+    /// and when that is told.
+    pub(super) fn stored(
+        &self,
+        by: usize,
+        slot: Slot,
+        variables: &Variables,
+    ) -> Option<(Held, Instant)> {
         let later = self.sites.partition_point(|site| site.by <= by);
         let overwrites =
             self.sites[later..].iter().filter(|site| site.kind == GroupKind::Overwrite);
@@ -57,7 +63,10 @@ impl Window {
             kind: site.kind,
         });
         let mut flushes = overwrites.chain(self.flushes.iter().cloned());
-        flushes.find_map(|flush| flush.value_of(slot, variables))
+        flushes.find_map(|flush| {
+            let held = flush.value_of(slot, variables)?;
+            Some((held, flush.groups.looked(flush.group)))
+        })
     }
 
     /// The groups that stand before an instruction.
@@ -85,7 +94,9 @@ impl Window {
         let mut looked = Vec::new();
         // What was looked at at once, because another site came.
         let SiteGroup { groups, group, .. } = &consumed[change];
-        if groups.kind(group + 1) == Some(GroupKind::Seen) {
+        if groups.kind(group + 1) == Some(GroupKind::Seen)
+            && groups.kind(group + 2).is_some_and(GroupKind::is_of_site)
+        {
             looked.push(groups.looked(group + 1));
         }
         if consumed[change + 1..].iter().any(|site| site.kind != GroupKind::Overwrite) {

@@ -10,6 +10,7 @@ use crate::state::{State, Wanted, Where};
 use crate::store::{Error, Process, Store};
 use dashcam_schema::chunk::EVENTS_MAX;
 use dashcam_schema::tables::Type;
+use std::ops::Range;
 use std::rc::Rc;
 
 /// The columns both tables begin with.
@@ -18,6 +19,10 @@ const SEQ: usize = 1;
 const PROCESS_ID: usize = 2;
 const THREAD_ID: usize = 3;
 const CALL_ID: usize = 4;
+
+/// Events looked at at once: enough to make the cost per time vanish, few enough for a query that
+/// wants a few rows.
+const EVENTS: usize = 1 << 14;
 
 /// One of the tables.
 pub(in crate::sql) trait Rows {
@@ -31,9 +36,11 @@ pub(in crate::sql) trait Rows {
     const KINDS: u32;
     type Row;
 
+    /// Those of a chunk's events with these indexes.
     fn of_chunk(
         state: &State<'_>,
         chunk: usize,
+        range: Range<usize>,
         wanted: &Wanted<'_>,
     ) -> Result<Vec<Self::Row>, Error>;
 
@@ -74,8 +81,9 @@ pub(in crate::sql) struct ChangeScan<T: Rows> {
     names: Option<Vec<String>>,
     chunks: Vec<usize>,
     done: usize,
-    /// The chunk `rows` are of.
+    /// The chunk `rows` are of, and which of its events are still to be looked at.
     chunk: usize,
+    left: Range<usize>,
     rows: Vec<T::Row>,
     given: usize,
     /// Where the last batch begins.
@@ -99,13 +107,15 @@ impl<T: Rows> ChangeScan<T> {
             seqs,
             done: 0,
             chunk: 0,
+            left: 0..0,
             rows: Vec::new(),
             given: 0,
             batch: 0,
         }
     }
 
-    fn visit(&mut self, chunk: usize) -> Result<(), Error> {
+    /// Goes on to a chunk, if its header does not tell that nothing in it passes.
+    fn begin(&mut self, chunk: usize) -> Result<(), Error> {
         let (store, state) = (&self.store, State::of(&self.store));
         let header = &store.chunks()[chunk];
         let may_pass = self.scope.has(header)
@@ -114,10 +124,22 @@ impl<T: Rows> ChangeScan<T> {
             // A call is never after what happens in it.
             && header.last_seq >= self.calls.lo
             && state.is_there(header.run_id)?;
-        if !may_pass {
-            return Ok(());
+        if may_pass {
+            let index = |seq: i64| {
+                (seq.clamp(header.first_seq, header.last_seq) - header.first_seq) as usize
+            };
+            (self.chunk, self.left) = (chunk, index(self.seqs.lo)..index(self.seqs.hi) + 1);
         }
-        let process = store.process(header);
+        Ok(())
+    }
+
+    /// Looks at some more events.
+    fn visit(&mut self) -> Result<(), Error> {
+        let (store, state) = (&self.store, State::of(&self.store));
+        let process = store.process(&store.chunks()[self.chunk]);
+        let end = self.left.end.min(self.left.start + EVENTS);
+        let range = self.left.start..end;
+        self.left.start = end;
         let event = |seq, thread| {
             self.seqs.contains(seq)
                 && (self.threads.is_all()
@@ -128,12 +150,12 @@ impl<T: Rows> ChangeScan<T> {
         };
         let values = T::VALUES.iter().any(|column| self.plan.uses(*column));
         let wanted = Wanted { event: &event, name: &name, values };
-        let mut rows = T::of_chunk(&state, chunk, &wanted)?;
+        let mut rows = T::of_chunk(&state, self.chunk, range, &wanted)?;
         if !self.calls.is_all() {
             let call_id = |row: &T::Row| T::at(row).call_id;
             rows.retain(|row| call_id(row) != 0 && self.calls.contains(int(call_id(row))));
         }
-        (self.chunk, self.rows) = (chunk, rows);
+        self.rows = rows;
         Ok(())
     }
 }
@@ -143,10 +165,14 @@ impl<T: Rows> Scan for ChangeScan<T> {
         while self.given == self.rows.len() {
             self.rows.clear();
             self.given = 0;
+            if !self.left.is_empty() {
+                self.visit()?;
+                continue;
+            }
             self.store.progress(self.done, self.chunks.len());
             let Some(&chunk) = self.chunks.get(self.done) else { return Ok(()) };
             self.done += 1;
-            self.visit(chunk)?;
+            self.begin(chunk)?;
         }
         let end = self.rows.len().min(self.given + ROWS);
         let rows = &self.rows[self.given..end];
@@ -166,7 +192,7 @@ impl<T: Rows> Scan for ChangeScan<T> {
         Ok(())
     }
 
-    /// By the event and the number among those of the chunk: an event may have several.
+    /// By the event and the number among its rows: it may have several.
     fn rowid(&self, row: usize) -> i64 {
         let at = self.batch + row;
         let seq = T::at(&self.rows[at]).seq;

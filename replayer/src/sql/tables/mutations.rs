@@ -8,6 +8,7 @@ use crate::sql::vtab::Table;
 use crate::state::{Mutation, State, Wanted, Where};
 use crate::store::{Error, Store};
 use dashcam_schema::event::EventKind;
+use std::ops::Range;
 use std::rc::Rc;
 
 columns! {
@@ -41,9 +42,10 @@ impl Rows for Mutations {
     fn of_chunk(
         state: &State<'_>,
         chunk: usize,
+        range: Range<usize>,
         wanted: &Wanted<'_>,
     ) -> Result<Vec<Mutation>, Error> {
-        state.mutations(chunk, wanted)
+        state.mutations(chunk, range, wanted)
     }
 
     fn at(row: &Mutation) -> Where {

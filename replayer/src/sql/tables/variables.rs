@@ -9,6 +9,7 @@ use crate::state::{Binding, State, Wanted, Where};
 use crate::store::texts::TextId;
 use crate::store::{Error, Store};
 use dashcam_schema::event::EventKind;
+use std::ops::Range;
 use std::rc::Rc;
 
 columns! {
@@ -40,9 +41,10 @@ impl Rows for Variables {
     fn of_chunk(
         state: &State<'_>,
         chunk: usize,
+        range: Range<usize>,
         wanted: &Wanted<'_>,
     ) -> Result<Vec<Binding>, Error> {
-        state.bindings(chunk, wanted)
+        state.bindings(chunk, range, wanted)
     }
 
     fn at(row: &Binding) -> Where {
