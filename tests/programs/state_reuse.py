@@ -1,0 +1,150 @@
+"""Memory used again at once, values that die in the middle, long code without a call."""
+
+
+class P:
+    def __init__(self, i):
+        self.i = i
+
+
+class Slot:
+    __slots__ = ("v",)
+
+
+class Noisy:
+    def __init__(self, name, log):
+        self.name = name
+        self.log = log
+
+    def __del__(self):
+        self.log.append(self.name)
+        mine = self.log[:]
+        self.name = mine
+
+
+def fresh_lists(n):
+    for i in range(n):
+        row = [i]
+        row = [i, i]
+        last = row
+        row = None
+        row = {i: last}
+        last = (i, row)
+        i = i * 2
+    return row
+
+
+def fresh_objects(n):
+    p = None
+    for i in range(n):
+        p = P(i)
+        p.i += 1
+        p = Slot()
+        p.v = [i]
+        p = None
+        p = [P, i]
+        p = P([i])
+        p.i.append(p.i[0])
+    return p.i
+
+
+def fresh_values(n):
+    for i in range(n):
+        f = i + 0.5
+        big = i + 2**70
+        text = "long enough to be an object " + str(i)
+        f = f * 2
+        big += 1
+        text = text[:28]
+        pair = (f, big)
+        pair = {pair}
+        pair = frozenset(pair)
+
+
+def swaps(n):
+    a, b = [1], [2]
+    while n:
+        a, b = b, a
+        b[0] += n
+        a = b = [n] if n % 2 else (n,)
+        a, b = [n], [n + 1]
+        n -= 1
+    return a, b
+
+
+def dies():
+    log = []
+    a = Noisy("first", log)
+    a = Noisy("second", log); b = len(log)
+    a = b
+    held = [Noisy("third", log)]
+    held[0] = 1
+    held = {"k": Noisy("fourth", log)}
+    held.pop("k"); held["k"] = log[:]
+    a, b = Noisy("fifth", log), Noisy("sixth", log)
+    a = b = None
+    Noisy("never bound", log)
+    c = [Noisy("list", log), log.append("between")]
+    del c
+    return log
+
+
+def straight():
+    x = 1; x = 2; x = 3; x = "a"; x = x + "b"; x = 1.5
+    x = 1
+    x = 2
+    x = x
+    x = 300
+    x = x + 1
+    y = x
+    x = y = -x
+    x = "s"; y = x; x = 5; y = [x]; x = y; y = 6
+    x = [x, y]
+    x = [x]
+    x = x[0][0]
+    y = x[0]
+    x = {}
+    x["a"] = 1; x["b"] = 2
+    x["a"] = x
+    x = y = None
+    x = True
+    x = not x
+    x = -1 if x else 1
+    return x
+
+
+def silent(n):
+    i = total = 0
+    odd = even = 0
+    while i < n:
+        i += 1
+        if i % 3 == 0:
+            continue
+        if i & 1:
+            odd += i
+        else:
+            even = even - i
+        total = odd * even
+    return total
+
+
+def moves(n):
+    left, right = [0, 1, 2, 3], []
+    while left and n:
+        right += left[:1]
+        left[:1] = []
+        left = left if n % 2 else left[::-1]
+        n -= 1
+    return left, right
+
+
+x = 1
+x = 2; x = [x]
+x = {"x": x}
+x = x["x"]
+i = 0
+while i < 20:
+    i += 1
+    x = [i] if i % 2 else (i, x[0])
+    y = P(x)
+    y = [y.i]
+print(fresh_lists(12), fresh_objects(12), fresh_values(8), swaps(7), dies(), straight(), silent(60), moves(9), x, y)

@@ -1,0 +1,325 @@
+"""The independent witness of variables: what each of them held whenever a line began.
+
+    python oracle.py OUT PROGRAM [PART…]
+
+Runs PROGRAM as `__main__`. Each LINE event of code of PROGRAM, and of files whose path contains a PART, is a line of
+OUT, a JSON array:
+
+    thread, in order of appearance; qualified name; line; {name: what it held}; names that need not be shown
+
+What a variable held is the text `repr` gives; of an instance of a class of that code
+`{"class": name, "attributes": {name: text or null}}`; null of everything else, and of what is beyond the recorder's
+limits: such a name is bound, and what to is not compared.
+
+No code of the program runs for this. Only modules written in C are imported, so that the program imports the rest
+itself.
+"""
+import _collections
+import _json
+import _thread
+import atexit
+import itertools
+import sys
+
+M, E = sys.monitoring, sys.monitoring.events
+STRING, ITEMS, DEPTH, DIGITS, OBJECTS = 200, 50, 3, 300, 16
+SHORT = 15  # characters; longer texts are objects to the recorder, and count as such
+OPTIMIZED, IMMUTABLE_TYPE, HEAP_TYPE = 1, 1 << 8, 1 << 9  # bits of co_flags and of a class's __flags__
+
+OrderedDict = _collections.OrderedDict
+GetSet, Module = type(type.__dict__["__dict__"]), type(sys)
+# By number: to compare a class with another could ask its metaclass.
+SORTS = {
+    id(kind): kind.__name__
+    for kind in (str, bytes, int, float, complex, range, slice, bytearray, list, tuple, set, frozenset, dict, OrderedDict,
+                 _collections.deque, _collections.defaultdict)
+}
+CONSTANTS = {id(value) for value in (None, True, False, ..., NotImplemented)}
+DICTS = ("dict", "defaultdict", "OrderedDict", "Counter")
+FACTORIES = {id(kind) for kind in (int, float, str, list, dict, set, tuple)}
+NAMED = {id(kind) for kind in (type(lambda: 0), type(len), Module)}
+
+
+class Slotted:
+    __slots__ = ("one",)
+
+
+Member = type(Slotted.one)
+# Read from the class itself: a metaclass may have its own idea of these.
+mro_of, dict_of, flags_of, size_of, qualname_of = (
+    type.__dict__[name].__get__ for name in ("__mro__", "__dict__", "__flags__", "__basicsize__", "__qualname__")
+)
+
+
+class Beyond(Exception):
+    """A value is beyond the limits, or of a type whose text is not compared."""
+
+
+def sort_of(value):
+    """What builtin type it is of, exactly; nothing of other types."""
+    kind = type(value)
+    for module, name in (("collections", "Counter"), ("array", "array")):
+        found = sys.modules.get(module)
+        if type(found) is Module and found.__dict__.get(name) is kind:
+            return name
+    return SORTS.get(id(kind))
+
+
+def scalar(value):
+    """The text of what holds no other objects; nothing if it is not such a thing."""
+    sort = sort_of(value)
+    if sort in ("str", "bytes") and len(value) > STRING or sort == "int" and abs(value) >= 10**DIGITS:
+        raise Beyond
+    is_scalar = sort in ("str", "bytes", "int", "float", "complex") or id(value) in CONSTANTS
+    return repr(value) if is_scalar else None
+
+
+def is_object(value):
+    """Whether the recorder tells of it apart from where it was found."""
+    sort = sort_of(value)
+    if sort in ("str", "bytes"):
+        return len(value) > SHORT or sort == "str" and not value.isascii()
+    if sort == "int":
+        return not -(2**63) <= value < 2**63
+    return sort != "float" and id(value) not in CONSTANTS
+
+
+def inside(value):
+    """The values that a container or an instance holds."""
+    sort = sort_of(value)
+    if sort in ("list", "tuple", "set", "frozenset", "deque"):
+        return first(value)
+    if sort in DICTS:
+        return [one for pair in first(dict.items(value)) for one in pair]
+    if any(one is BaseException for one in mro_of(type(value))):
+        return first(BaseException.__dict__["args"].__get__(value))
+    return []
+
+
+def first(values):
+    """As many of them as the recorder keeps."""
+    found = []
+    for value in values:
+        if len(found) == ITEMS:
+            break
+        found.append(value)
+    return found
+
+
+def count(values):
+    """How many objects these are and hold, or more than are compared; one met twice counts twice."""
+    found, due = 0, list(values)
+    while due and found <= OBJECTS:
+        value = due.pop()
+        if is_object(value):
+            found += 1
+            due += inside(value)
+    return found
+
+
+def text(value, around=()):
+    """What `repr` gives, within the limits."""
+    found = scalar(value)
+    return container(value, around) if found is None else found
+
+
+def container(value, around):
+    sort = sort_of(value)
+    if sort == "range":
+        start, stop, step = text(value.start), text(value.stop), text(value.step)
+        return f"range({start}, {stop})" if step == "1" else f"range({start}, {stop}, {step})"
+    if sort == "slice":
+        parts = [scalar(part) for part in (value.start, value.stop, value.step)]
+        if None in parts:
+            raise Beyond
+        return f"slice({', '.join(parts)})"
+    if sort == "bytearray" and len(value) <= STRING or sort == "array" and len(value) <= ITEMS:
+        return repr(value)
+    if sort not in ("list", "tuple", "set", "frozenset", "deque", *DICTS):
+        raise Beyond
+    if any(value is outer for outer in around):
+        return within_itself(sort, value)
+    if len(around) >= DEPTH or len(value) > ITEMS:
+        raise Beyond
+    around = (*around, value)
+    if sort in DICTS:
+        return any_dict(sort, value, around)
+    items = ", ".join([text(item, around) for item in value])
+    if sort == "list":
+        return f"[{items}]"
+    if sort == "tuple":
+        return f"({items},)" if len(value) == 1 else f"({items})"
+    if sort == "set":
+        return f"{{{items}}}" if value else "set()"
+    if sort == "frozenset":
+        return f"frozenset({{{items}}})" if value else "frozenset()"
+    return f"deque([{items}])" if value.maxlen is None else f"deque([{items}], maxlen={value.maxlen})"
+
+
+def any_dict(sort, value, around):
+    texts = [(text(key, around), text(item, around)) for key, item in dict.items(value)]
+    if sort == "OrderedDict":
+        # Its own order; looking that up asks the keys, which are of builtin types, or their text would not be known.
+        texts = [(text(key, around), text(item, around)) for key, item in OrderedDict.items(value)]
+    if sort == "Counter":
+        if not all(type(item) is int for item in dict.values(value)):
+            raise Beyond
+        texts.sort(key=lambda pair: int(pair[1]), reverse=True)
+    items = "{" + ", ".join([f"{key}: {item}" for key, item in texts]) + "}"
+    if sort == "dict":
+        return items
+    if sort == "defaultdict":
+        return f"defaultdict({factory(value)}, {items})"
+    return f"{sort}({items})" if texts else f"{sort}()"
+
+
+def within_itself(sort, value):
+    if sort == "defaultdict":
+        return f"defaultdict({factory(value)}, {{...}})"
+    found = {"list": "[...]", "deque": "[...]", "tuple": "(...)", "dict": "{...}", "OrderedDict": "..."}.get(sort)
+    if found is None:
+        raise Beyond
+    return found
+
+
+def factory(value):
+    found = value.default_factory
+    if found is not None and id(found) not in FACTORIES:
+        raise Beyond
+    return repr(found)
+
+
+def is_plain(value):
+    """Whether it is an instance that holds attributes and nothing else, of a class of the code that is compared."""
+    kind = type(value)
+    if not flags_of(kind) & HEAP_TYPE:
+        return False
+    classes = mro_of(kind)[:-1]
+    name = dict_of(kind).get("__module__")
+    module = sys.modules.get(name) if type(name) is str else None
+    file = module.__dict__.get("__file__") if type(module) is Module else None
+    if type(file) is not str or not is_compared(file) or any(flags_of(one) & IMMUTABLE_TYPE for one in classes):
+        return False
+    slots = sum(type(one) is Member for place in classes for one in dict_of(place).values())
+    return size_of(kind) == size_of(object) + 8 * slots
+
+
+def attributes(value):
+    """What an instance holds, by name."""
+    found, own = {}, {}
+    for place in mro_of(type(value))[:-1]:
+        for name, one in dict_of(place).items():
+            if type(one) is Member:
+                try:
+                    found[name] = one.__get__(value)
+                except AttributeError:
+                    pass
+            elif name == "__dict__" and type(one) is GetSet:
+                own = one.__get__(value)
+    return {**found, **own}
+
+
+def instance(value):
+    held = attributes(value)
+    if len(held) > ITEMS:
+        raise Beyond
+    is_small = count(held.values()) < OBJECTS
+    shown = {}
+    for name, one in held.items():
+        # What is no object is shown however many of those there are.
+        shown[name] = text_or_none(one, (value,)) if is_small or not is_object(one) else None
+    module, name = dict_of(type(value))["__module__"], qualname_of(type(value))
+    return {"class": name if module == "__main__" else f"{module}.{name}", "attributes": shown}
+
+
+def text_or_none(value, around=()):
+    try:
+        return text(value, around)
+    except Beyond:
+        return None
+
+
+def held(value):
+    if is_plain(value):
+        return instance(value)
+    return text_or_none(value) if count([value]) <= OBJECTS else None
+
+
+def goes_by_name(value):
+    return id(type(value)) in NAMED or any(one is type for one in mro_of(type(value)))
+
+
+def variables(frame, code):
+    """Names and values of a frame, and the names whose values nothing is said of."""
+    if code.co_flags & OPTIMIZED:
+        found = frame.f_locals
+        pairs = list(found.items())
+        if type(found) is dict:
+            # 3.12 fills a dict that the frame keeps: it would keep the values alive too.
+            found.clear()
+        return pairs, [name for name, _ in pairs if name.startswith(".")]
+    found = frame.f_locals
+    # Those of comprehensions, which lie where f_locals may not look, and what a class body has of functions around it.
+    hidden = [*code.co_varnames, *code.co_cellvars, *code.co_freevars]
+    is_module = code.co_name == "<module>"
+    if type(found) is not dict:
+        # From 3.13 on this is all that f_locals tells within a comprehension; a module has its variables elsewhere.
+        if not is_module:
+            return [], None
+        found = frame.f_globals
+    pairs = list(found.items())
+    if is_module:
+        hidden += [name for name, value in pairs if name.startswith("__") or goes_by_name(value)]
+    return pairs, hidden
+
+
+def line(code, number):
+    if not is_compared(code.co_filename):
+        return M.DISABLE
+    pairs, free = variables(sys._getframe(1), code)
+    told = {name: held(value) for name, value in pairs if type(name) is str and name not in (free or ())}
+    if not hasattr(local, "number"):
+        local.number = next(numbers)
+    log.write(f"{to_json([local.number, code.co_qualname, number, told, free])}\n")
+
+
+def to_json(value):
+    if value is None:
+        return "null"
+    if type(value) is int:
+        return str(value)
+    if type(value) is str:
+        return _json.encode_basestring_ascii(value)
+    if type(value) is list:
+        return f"[{','.join([to_json(item) for item in value])}]"
+    return "{" + ",".join([f"{to_json(name)}:{to_json(item)}" for name, item in value.items()]) + "}"
+
+
+def is_compared(path):
+    found = known.get(path)
+    if found is None:
+        found = known[path] = path == script or any(part in path for part in parts)
+    return found
+
+
+def close():
+    M.set_events(M.PROFILER_ID, 0)
+    log.close()
+
+
+out, script, *parts = sys.argv[1:]
+known = {}
+local, numbers = _thread._local(), itertools.count()  # the system gives a finished thread's number to the next one
+log = open(out, "w", encoding="utf-8")
+with open(script, encoding="utf-8") as file:
+    code = compile(file.read(), script, "exec")
+main = type(sys)("__main__")
+main.__file__ = script
+keep, sys.modules["__main__"] = sys.modules["__main__"], main
+sys.argv = [script]
+sys.path[0] = script.rpartition("/")[0]
+atexit.register(close)  # first registered, so it runs after the program's own
+M.use_tool_id(M.PROFILER_ID, "oracle")
+M.register_callback(M.PROFILER_ID, E.LINE, line)
+M.set_events(M.PROFILER_ID, E.LINE)
+exec(code, main.__dict__)
