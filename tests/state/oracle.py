@@ -321,5 +321,6 @@ sys.path[0] = script.rpartition("/")[0]
 atexit.register(close)  # first registered, so it runs after the program's own
 M.use_tool_id(M.PROFILER_ID, "oracle")
 M.register_callback(M.PROFILER_ID, E.LINE, line)
-M.set_events(M.PROFILER_ID, E.LINE)
+# From 3.13 on the first line of a call has no event of its own unless the call has one.
+M.set_events(M.PROFILER_ID, E.LINE | E.PY_START)
 exec(code, main.__dict__)
