@@ -1,0 +1,146 @@
+//! Compares what the oracle saw with what a recording shows.
+
+use crate::instance;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// A LINE event and the variables of its frame.
+#[derive(Debug, Clone)]
+pub(crate) struct Line {
+    /// In the order in which threads appear.
+    pub(crate) thread: usize,
+    pub(crate) qualname: String,
+    pub(crate) line: i64,
+    /// Of the oracle: what the name held as `oracle.py` writes it. Of a recording: the text.
+    pub(crate) variables: BTreeMap<String, Value>,
+    /// Names that a recording may or may not show. Nothing: all.
+    pub(crate) free: Option<Vec<String>>,
+}
+
+impl Line {
+    fn place(&self) -> (&str, i64) {
+        (&self.qualname, self.line)
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    /// Pairs of line and variable whose values were compared, and are equal.
+    pub(crate) equal: usize,
+    /// Pairs of which it was compared only that the variable is there.
+    pub(crate) bound: usize,
+    /// Sentences, in the order of the oracle's lines.
+    pub(crate) differences: Vec<String>,
+}
+
+pub(crate) fn compare(expected: &[Line], found: &[Line]) -> Outcome {
+    let mut outcome = Outcome::default();
+    let threads = expected.iter().chain(found).map(|line| line.thread + 1).max().unwrap_or(0);
+    for thread in 0..threads {
+        let of = |lines: &[Line]| -> Vec<Line> {
+            lines.iter().filter(|line| line.thread == thread).cloned().collect()
+        };
+        let (expected, found) = (of(expected), of(found));
+        let pairs = || expected.iter().zip(&found);
+        let same = pairs().take_while(|(a, b)| a.place() == b.place()).count();
+        if same < expected.len().max(found.len()) {
+            outcome.differences.push(format!(
+                "thread {thread}: LINE event {same} expected {:?}, found {:?}; {} and {} in all",
+                expected.get(same).map(Line::place),
+                found.get(same).map(Line::place),
+                expected.len(),
+                found.len(),
+            ));
+        }
+        pairs().take(same).for_each(|(expected, found)| outcome.variables(expected, found));
+    }
+    outcome
+}
+
+impl Outcome {
+    fn variables(&mut self, expected: &Line, found: &Line) {
+        for (name, value) in &expected.variables {
+            match found.variables.get(name) {
+                None => self.differ(expected, name, "missing", value, &Value::Null),
+                Some(_) if value.is_null() => self.bound += 1,
+                Some(shown) if is_equal(value, shown) => self.equal += 1,
+                Some(shown) => self.differ(expected, name, "differing", value, shown),
+            }
+        }
+        let Some(free) = &expected.free else { return };
+        for (name, shown) in &found.variables {
+            if !expected.variables.contains_key(name) && !free.contains(name) {
+                self.differ(expected, name, "too many", &Value::Null, shown);
+            }
+        }
+    }
+
+    fn differ(&mut self, at: &Line, name: &str, what: &str, expected: &Value, found: &Value) {
+        self.differences.push(format!(
+            "line {} of {}, {name}: {what}\n    expected {expected}\n    found    {found}",
+            at.line, at.qualname
+        ));
+    }
+}
+
+/// Whether a text shows what the oracle saw.
+fn is_equal(expected: &Value, shown: &Value) -> bool {
+    let Some(shown) = shown.as_str() else { return false };
+    if let Some(text) = expected.as_str() {
+        return text == shown;
+    }
+    let Some((class, found)) = instance::parse(shown) else { return false };
+    let Some(attributes) = expected["attributes"].as_object() else { return false };
+    // What an attribute holds that is null was not compared.
+    let is_same = |(name, value): &(&str, &str)| {
+        attributes.get(*name).is_some_and(|text| text.is_null() || text == value)
+    };
+    expected["class"] == class && attributes.len() == found.len() && found.iter().all(is_same)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn line(line: i64, variables: Value) -> Line {
+        let variables = variables.as_object().unwrap().clone().into_iter().collect();
+        let free = Some(vec!["free".to_owned()]);
+        Line { thread: 0, qualname: "f".to_owned(), line, variables, free }
+    }
+
+    fn differing(expected: Value, found: Value) -> usize {
+        compare(&[line(1, expected)], &[line(1, found)]).differences.len()
+    }
+
+    #[test]
+    fn each_sort_of_difference_is_found() {
+        assert_eq!(differing(json!({"a": "1", "b": null}), json!({"a": "1", "b": "<x>"})), 0);
+        assert_eq!(differing(json!({"a": "1"}), json!({"a": "1", "free": "2"})), 0);
+        assert_eq!(differing(json!({"a": "1"}), json!({"a": "2"})), 1);
+        assert_eq!(differing(json!({"a": "1", "b": null}), json!({})), 2);
+        assert_eq!(differing(json!({}), json!({"a": "2"})), 1);
+        assert_eq!(differing(json!({"a": "1"}), json!({"a": null})), 1);
+    }
+
+    #[test]
+    fn instances_are_compared_by_class_and_attributes() {
+        let point = json!({"p": {"class": "Point", "attributes": {"x": "(1,)", "y": null}}});
+        let differs = |text: &str| differing(point.clone(), json!({"p": text}));
+        assert_eq!(differs("<Point object #3 y=<Point object #4 x=2> x=(1,)>"), 0);
+        assert_eq!(differs("<Point object #3 x=[1] y=None>"), 1);
+        assert_eq!(differs("<Paint object #3 x=(1,) y=None>"), 1);
+        assert_eq!(differs("<Point object #3 x=(1,)>"), 1);
+        assert_eq!(differs("<Point object #3 x=(1,) y=None z=1>"), 1);
+        assert_eq!(differs("None"), 1);
+    }
+
+    #[test]
+    fn lines_must_be_the_same() {
+        let lines = [line(1, json!({})), line(2, json!({}))];
+        assert_eq!(compare(&lines, &lines[..1]).differences.len(), 1);
+        assert_eq!(compare(&lines[..1], &lines).differences.len(), 1);
+        assert_eq!(compare(&lines[..1], &lines[1..]).differences.len(), 1);
+        assert!(compare(&lines, &lines).differences.is_empty());
+    }
+}

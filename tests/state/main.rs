@@ -1,0 +1,6 @@
+//! What every variable held at every line: compared with what Python itself says.
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
+mod compare;
+mod instance;
+mod truth;
