@@ -111,49 +111,8 @@ def collect(n, into):
     return into
 
 
-class Stack(list):
-    """No list to the comparison, but it changes one."""
-
-    def push(self, item, log):
-        self.append(item)
-        log.extend(self)
-
-
-class Matrix:
-    def __init__(self, data):
-        self.data = data
-
-    def __iadd__(self, other):
-        self.data.append(other)
-        return self
-
-    def __setitem__(self, at, value):
-        self.data[at] = value
-
-    def __getitem__(self, at):
-        return self.data[at]
-
-    def __delitem__(self, at):
-        del self.data[at]
-
-
-def overloaded():
-    log, under = [], [0, 0]
-    m = Matrix(under)
-    m += 5
-    m[0] = "set"
-    m[1] += 7
-    del m[0]
-    stack = Stack()
-    stack.push(1, log); stack.push(2, log)
-    outer = [m.data, log]
-    m.data = under[:]
-    m.data.append(None)
-    return under, log, outer
-
-
 shared = [0]
 view = {"shared": shared}
 shared.append(1)
 view["shared"] *= 2
-print(chains(), grids(), watch(), callbacks(), fibonacci(8), collect(4, [0]), overloaded(), shared)
+print(chains(), grids(), watch(), callbacks(), fibonacci(8), collect(4, [0]), shared)

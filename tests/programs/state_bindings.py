@@ -1,6 +1,7 @@
-"""Every statement that binds or unbinds a name, and every sort of plain value."""
+"""Every statement that binds or unbinds a name."""
 import os.path as path_module
 import string as text_module
+from keyword import *
 from os.path import basename as base, join
 
 
@@ -58,8 +59,6 @@ def targets():
         rest.append(held[0])
     for i, c in enumerate("pq"):
         continue
-    else:
-        i = "done"
     while (n := len(rest)) < 4:
         rest.append(n)
     if (m := n * 2) > 7 and (k := m - 1):
@@ -124,23 +123,6 @@ def removals():
     return b, c
 
 
-def values():
-    v = None
-    v = True; w = False
-    v = ...; w = NotImplemented
-    v = float("nan"); w = float("inf"); u = -0.0
-    v = -w; w = 1e300; u = 5e-324; t = 0.1
-    v = 2**63 - 1; w = 2**63; u = -2**63; t = -2**63 - 1
-    v = 10**299; w = "x" * 200; u = b"\x00\xff'\"" * 3
-    v = "ж\ud800\U0001f600\t'"; w = 'it"s'; u = "it's"
-    v = 3 - 4j; w = range(3); u = slice(1, None, 2)
-    v = (1, [2, {3: {4}}]); w = ((), [], {}, set(), frozenset())
-    v = []; v.append(v); w = {}; w["me"] = w
-    v = [[1, [2]], w]; w = frozenset({1})
-    v = "str"; v = 1; v = [v]; v = {1: v}; v = (v, v); v = 1.0
-    return t
-
-
 def chosen(a, b=2, /, c=[3], *args, d, e={"k": 5}, **kwargs):
     c.append(d); e[d] = a
     args += (b,)
@@ -148,9 +130,16 @@ def chosen(a, b=2, /, c=[3], *args, d, e={"k": 5}, **kwargs):
     return lambda *rest, k=d: (rest, k, a)
 
 
+def generic[T: int](first: T, *, second: T = 2) -> T:
+    type Pair = tuple[T, T]
+    third = first + second
+    return third
+
+
+type Number = int | float
 number, other = 1, [2]
 number += 1; other *= 2
-print(assignments(), unpacking(), contexts()[:2], removals(), values())
+print(assignments(), unpacking(), contexts()[:2], removals())
 print(targets()[1:], imports()[:2])
 print(chosen(1, d=4)(5), chosen(1, 2, [3], 4, d=6, f=7)(k=8), base("a/b"), join("a", "b"), path_module.sep)
 for letter in "ab":
@@ -158,4 +147,4 @@ for letter in "ab":
 del number, letter
 text: str = text_module.digits
 later: int
-print(other, text)
+print(other, text, generic(1), len(kwlist))

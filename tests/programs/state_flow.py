@@ -1,6 +1,4 @@
-"""Variables across jumps: exceptions, generators, coroutines, matches, recursion."""
-import asyncio
-
+"""Variables across jumps: exceptions, matches, recursion."""
 
 def broken(n):
     done = []
@@ -57,110 +55,11 @@ def passes_through(depth):
     return mark
 
 
-def chunks(items):
-    received, sent = [], 0
-    try:
-        for item in items:
-            sent += 1
-            got = yield item
-            received.append(got)
-    except ValueError as error:
-        got = yield error.args
-    finally:
-        received.append("closed")
+class Pair:
+    __match_args__ = ("a", "b")
 
-
-def delegates():
-    before = "start"
-    result = yield from inner([1, 2])
-    before = result
-    other = [0]
-    result = yield from other
-    other.append(result)
-    return before
-
-
-def inner(values):
-    total = 0
-    while values:
-        total += values.pop()
-        x = yield total
-        total += x or 0
-    return total
-
-
-def generators():
-    g = chunks("abc")
-    first = next(g)
-    second = g.send({"to": 1})
-    thrown = g.throw(ValueError(7))
-    g.close()
-    d = delegates()
-    out = [next(d), d.send(10), d.send(None)]
-    out += d
-    pairs = [(a, b) for a, b in zip(inner([5, 6]), "xy")]
-    many = [inner([k]) for k in range(3)]
-    turns = [next(one) for one in many]
-    return first, second, thrown, out, pairs, turns
-
-
-class Later:
-    def __await__(self):
-        got = yield "waiting"
-        return [got]
-
-
-async def by_hand(n):
-    kept = [n]
-    kept += await Later()
-    n += 1
-    async with Door(kept) as door:
-        door["in"] = n
-    return kept, door
-
-
-class Door:
-    def __init__(self, log):
-        self.log = log
-
-    async def __aenter__(self):
-        self.log.append("enter")
-        return {}
-
-    async def __aexit__(self, *exc):
-        self.log.append(await Later())
-
-
-def drive():
-    c = by_hand(1)
-    sent = [c.send(None)]
-    sent.append(c.send("a"))
-    try:
-        c.send("b")
-    except StopIteration as stop:
-        result = stop.value
-    return sent, result
-
-
-async def ticks(n):
-    for i in range(n):
-        await asyncio.sleep(0)
-        yield i
-
-
-async def worker(name, log):
-    local = []
-    async for i in ticks(2):
-        local.append(i)
-        log.append(name + str(i))
-    doubled = [i * 2 async for i in ticks(2)]
-    return local, doubled
-
-
-async def together():
-    log = []
-    results = await asyncio.gather(worker("a", log), worker("b", log))
-    return results, log
+    def __init__(self, a, b):
+        self.a, self.b = a, b
 
 
 def matches(subject):
@@ -171,6 +70,10 @@ def matches(subject):
             found = rest
         case {"k": value, **others}:
             found = value, others
+        case Pair(a, b=[*found]):
+            found = a, found
+        case Pair(a=(1 | 2) as found):
+            found = [found]
         case int() | float() as number:
             found = number
         case str(word):
@@ -186,8 +89,7 @@ def falls(n, acc=()):
     return falls(n, acc) if n else acc
 
 
-for case in ([1, 2], [1, 2, 3, 4], {"k": 1, "z": 2}, 5, "w", None, [1]):
+for case in ([1, 2], [1, 2, 3, 4], {"k": 1, "z": 2}, 5, "w", None, [1], Pair(1, [2]), Pair(2, 3), Pair(3, 4)):
     answer = matches(case)
     print(answer)
-print(broken(0), broken(2), leaves(5), passes_through(3), generators(), drive(), falls(5))
-print(asyncio.run(together()))
+print(broken(0), broken(2), leaves(5), passes_through(3), falls(5))

@@ -1,6 +1,5 @@
 """Every way to give an object an attribute, and to take it away."""
 import enum
-import operator
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 
@@ -18,6 +17,10 @@ class Point:
         return self
 
 
+class Other:
+    pass
+
+
 class Slotted:
     __slots__ = ("a", "b")
 
@@ -30,60 +33,6 @@ class Mixed(Slotted):
     def __init__(self):
         super().__init__()
         self.extra = {"k": self.a}
-
-
-class Guarded:
-    def __init__(self):
-        self.count = 0
-
-    @property
-    def value(self):
-        return self._value
-
-    @value.setter
-    def value(self, new):
-        self.count += 1
-        self._value = new
-
-    @value.deleter
-    def value(self):
-        del self._value
-
-
-class Typed:
-    def __set_name__(self, owner, name):
-        self.name = "_" + name
-
-    def __get__(self, instance, owner):
-        return self if instance is None else getattr(instance, self.name, None)
-
-    def __set__(self, instance, value):
-        instance.__dict__[self.name] = int(value)
-
-
-class Measured:
-    width = Typed()
-    height = Typed()
-
-
-class Proxy:
-    def __init__(self):
-        object.__setattr__(self, "data", {})
-        object.__setattr__(self, "log", [])
-
-    def __setattr__(self, name, value):
-        self.log.append(name)
-        self.data[name] = value
-
-    def __delattr__(self, name):
-        self.log.append("-" + name)
-        del self.data[name]
-
-    def __setitem__(self, key, value):
-        self.data[key] = [value]
-
-    def __delitem__(self, key):
-        self.data.pop(key, None)
 
 
 @dataclass
@@ -123,7 +72,7 @@ def plain():
     del p.x
     p.__dict__ = {"only": 1}
     p.only = 2
-    p.__class__ = Measured
+    p.__class__ = Other
     q = Point(2).move(3); q.move(1)
     Point.kind = "changed"
     return vars(p), vars(q)
@@ -134,18 +83,15 @@ def others():
     s.b = "two"; s.a = s.b
     del s.b
     m = Mixed(); m.b = 1; m.extra["k"] += [3]
-    g = Guarded()
-    g.value = 1; g.value = [g.value]
-    g.value += [2]
-    del g.value
-    t = Measured(); t.width = "3"; t.height = 4.5
-    t.width += 1
-    r = Proxy(); r.name = 1; r["k"] = 2
-    r.name = 3; del r.name; del r["k"]
     n = SimpleNamespace(a=1); n.b = 2; n.a += 1
-    operator.setitem(r.data, "o", 1); operator.delitem(r.data, "o")
-    operator.attrgetter("a")(n); r.log[:] = []
-    return s.a, m.a, g.count, vars(t), r.data, n
+    n.__dict__["c"] = m.extra
+    many = Point(0)
+    for i in range(34):
+        setattr(many, f"a{i}", i)
+    del many.a3; many.a0 = "last"
+    m.extra = vars(many)
+    m.extra.clear()
+    return s.a, m.a, n, vars(many)
 
 
 def data():

@@ -1,4 +1,4 @@
-"""Memory used again at once, values that die in the middle, long code without a call."""
+"""Memory used again at once, and values that die in the middle of a line."""
 
 
 class P:
@@ -71,6 +71,22 @@ def swaps(n):
     return a, b
 
 
+def look(one, *rest):
+    same = one
+    one = [same]
+    return one
+
+
+def passed(n):
+    found = None
+    for i in range(n):
+        found = look([i])
+        found = look([i], [i + 1], i)[0]
+        found = look(P(i)); found = look((i, [i]))
+        found = [look(look([i])), i]
+    return len(found)
+
+
 def dies():
     log = []
     a = Noisy("first", log)
@@ -86,45 +102,6 @@ def dies():
     c = [Noisy("list", log), log.append("between")]
     del c
     return log
-
-
-def straight():
-    x = 1; x = 2; x = 3; x = "a"; x = x + "b"; x = 1.5
-    x = 1
-    x = 2
-    x = x
-    x = 300
-    x = x + 1
-    y = x
-    x = y = -x
-    x = "s"; y = x; x = 5; y = [x]; x = y; y = 6
-    x = [x, y]
-    x = [x]
-    x = x[0][0]
-    y = x[0]
-    x = {}
-    x["a"] = 1; x["b"] = 2
-    x["a"] = x
-    x = y = None
-    x = True
-    x = not x
-    x = -1 if x else 1
-    return x
-
-
-def silent(n):
-    i = total = 0
-    odd = even = 0
-    while i < n:
-        i += 1
-        if i % 3 == 0:
-            continue
-        if i & 1:
-            odd += i
-        else:
-            even = even - i
-        total = odd * even
-    return total
 
 
 def moves(n):
@@ -147,4 +124,4 @@ while i < 20:
     x = [i] if i % 2 else (i, x[0])
     y = P(x)
     y = [y.i]
-print(fresh_lists(12), fresh_objects(12), fresh_values(8), swaps(7), dies(), straight(), silent(60), moves(9), x, y)
+print(fresh_lists(12), fresh_objects(12), fresh_values(8), swaps(7), dies(), moves(9), passed(6), x, y)

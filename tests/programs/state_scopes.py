@@ -1,4 +1,4 @@
-"""Whose variable it is: cells, globals, comprehensions, class bodies, namespaces of exec."""
+"""Whose variable it is: cells, globals, namespaces of exec."""
 import functools
 
 total = 0
@@ -72,55 +72,6 @@ def over_loops():
     return late, bound, functions[0]()
 
 
-def comprehensions(rows):
-    x = "outer"
-    flat = [
-        x
-        for row in rows
-        for x in row
-        if x
-    ]
-    squares = {x: x * x for x in flat}
-    odd = {x for x in flat if x % 2}
-    last = [seen := x for x in flat]
-    tables = [[x * y for y in range(2)] for x in (1, 2)]
-    lazy = (x + seen for x in flat)
-    n = next(lazy)
-    rest = list(lazy)
-    shared = [lambda: (n, k) for k in (1, 2)]
-    called = [f() for f in shared]
-    total = sum(
-        y
-        for y in rest
-        if y
-    )
-    return x, squares, odd, last, tables, n, rest, called, total
-
-
-class Body:
-    size = 2
-    items = [i for i in range(3)]
-    pairs = {
-        str(j): [j]
-        for j in items
-    }
-    for at in items:
-        size += at
-    del at
-    lookup = dict(pairs)
-    lookup["n"] = size
-
-    def method(self, k, extra=lookup):
-        extra[k] = size = self.size
-        return __class__, size
-
-    class Inner:
-        depth = 1
-        depth += 1
-
-    inner, size = Inner.depth, "last"
-
-
 def decorate(prefix):
     calls = []
 
@@ -162,12 +113,10 @@ del space["__builtins__"]
 outer, inner = {"g": []}, {}
 exec(compile("made = 1\ng.append(made)\nmade = g\ndel made\nlast = 3", __file__, "exec"), outer, inner)
 globals_change(3)
-cubes = [
-    n ** 3
-    for n in range(3)
-]
-globals()["written"] = cubes
+globals()["written"] = [0]
 vars()["written"] = written + [total]
-nested = [[a * b for b in range(2)] for a in range(2)]
-print(counter(), deep(1), over_loops(), comprehensions([[1, 2], [0, 3]]), local_class(4))
-print(decorated(3), decorated(4, scale=3), Body().method("k")[1], Body.lookup, total, made, log, written, inner)
+exec("added = [1]; added += written")
+globals().update(updated=[added], log=log + ["new"])
+del globals()["updated"]
+print(counter(), deep(1), over_loops(), local_class(4))
+print(decorated(3), decorated(4, scale=3), total, made, log, written, inner)
