@@ -51,7 +51,8 @@ impl State<'_> {
         id: ObjectId,
         until: Option<Instant>,
     ) -> Result<Option<Telling>, Error> {
-        for looked in &sight.also {
+        // What came before is seen from there, and so is what was stored since.
+        for looked in sight.also.iter().filter(|looked| **looked > sight.instant) {
             let Some(groups) = self.groups(looked.chunk)? else { continue };
             if groups.values.next_telling(id, looked.at - 1) == Some(looked.at) {
                 return Ok(Some(Telling { groups, at: looked.at }));
