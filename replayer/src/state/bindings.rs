@@ -248,7 +248,7 @@ impl State<'_> {
     }
 
     /// The ordinal of the thread's event before an event; -1 if that is its first.
-    fn ordinal_before(&self, at: Element) -> Result<i64, Error> {
+    pub(super) fn ordinal_before(&self, at: Element) -> Result<i64, Error> {
         let here = at.event.checked_sub(1).map(|event| (at.chunk, Some(event as usize)));
         let earlier = self.neighbours(at.chunk, at.thread).0.map(|chunk| (chunk, None));
         for (chunk, event) in here.into_iter().chain(earlier) {

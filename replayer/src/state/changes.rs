@@ -244,7 +244,7 @@ impl State<'_> {
         }))
     }
 
-    /// What a function in C has changed.
+    /// What a function in C has changed: said as a change, or seen afterwards.
     fn called(
         &self,
         position: &Position,
@@ -253,11 +253,19 @@ impl State<'_> {
     ) -> Result<(), Error> {
         let process = self.process(position.chunk);
         let ordinal = self.ordinal(&position.frames, position.chunk, position.index)?;
-        for groups in self.groups_between(process.process_id, ordinal - 1, ordinal)? {
-            let of_event = groups.of(ordinal);
-            let is_of_site = |group: &usize| groups.kind(*group).is_some_and(GroupKind::is_of_site);
-            let from = of_event.clone().rfind(is_of_site).map_or(of_event.start, |last| last + 1);
-            for group in from..of_event.end {
+        let Position { chunk, thread, events, .. } = *position;
+        let at = Element { chunk, thread, event: events as u32, is_callee: false };
+        let lower = self.ordinal_before(at)?;
+        let unit = position.frames.chunk.places()?[position.index];
+        for groups in self.groups_between(process.process_id, lower, ordinal)? {
+            for group in groups.of_sites(thread, lower, ordinal) {
+                let group = *group as usize;
+                let values = groups.values.group_at(group).map_or(&[][..], |group| group.values);
+                if values.get(1) == Some(&Value::Int(unit.into())) {
+                    found.extend(self.stored(position, &groups, group, wanted)?);
+                }
+            }
+            for group in groups.of_event(ordinal) {
                 if groups.kind(group) != Some(GroupKind::Seen) {
                     continue;
                 }
@@ -292,22 +300,60 @@ impl State<'_> {
         if is_same(id, &before, &after) {
             return Ok(None);
         }
-        let callable = position.frames.chunk.callables()?[position.index];
-        let name = process.callables.get(&callable);
-        let name = name.and_then(|name| self.store.directory().texts.get(*name));
         let sight = self.sight_of(position, None)?.filter(|_| wanted.values);
         let value = Held { value: Value::Object(id), chunk };
         Ok(Some(Mutation {
             at: self.whereabouts(position)?,
             object_id: id,
             r#type: class_name(&after, id),
-            operation: name.unwrap_or_default().into(),
+            operation: self.callable(position)?,
             key: None,
             value: match sight {
                 Some(sight) => self.text(&sight, value, None)?,
                 None => None,
             },
         }))
+    }
+
+    /// The row of a group that says how a function in C has changed an object.
+    fn stored(
+        &self,
+        position: &Position,
+        groups: &Rc<Groups>,
+        group: usize,
+        wanted: &Wanted<'_>,
+    ) -> Result<Option<Mutation>, Error> {
+        let Some(found) = groups.values.group_at(group).filter(|group| group.kind.is_store())
+        else {
+            return Ok(None);
+        };
+        let [_, _, object, key, rest @ ..] = found.values else { return Ok(None) };
+        let (Some(id), Some(sight)) = (id_of(*object), self.sight_of(position, None)?) else {
+            return Ok(None);
+        };
+        let text = |value: Option<&Value>| match value {
+            Some(value) if wanted.values => {
+                self.text(&sight, Held { value: *value, chunk: groups.index }, None)
+            }
+            _ => Ok(None),
+        };
+        let telling = self.telling(&sight, id, None)?;
+        Ok(Some(Mutation {
+            at: self.whereabouts(position)?,
+            object_id: id,
+            r#type: telling.and_then(|telling| class_name(&telling, id)),
+            operation: self.callable(position)?,
+            key: text(Some(key))?,
+            value: text(rest.first())?,
+        }))
+    }
+
+    /// What an event's callable is called.
+    fn callable(&self, position: &Position) -> Result<Box<str>, Error> {
+        let callable = position.frames.chunk.callables()?[position.index];
+        let name = self.process(position.chunk).callables.get(&callable);
+        let name = name.and_then(|name| self.store.directory().texts.get(*name));
+        Ok(name.unwrap_or_default().into())
     }
 
     /// Visits the events of some kinds whose code object is known, with kind and place.

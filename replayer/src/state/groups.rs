@@ -49,6 +49,13 @@ impl Groups {
         self.values.groups_of(ordinal.cast_unsigned())
     }
 
+    /// Of those, the ones that come with the event itself: after all that stand before it.
+    pub(super) fn of_event(&self, ordinal: i64) -> Range<usize> {
+        let all = self.of(ordinal);
+        let is_of_site = |group: &usize| self.kind(*group).is_some_and(GroupKind::is_of_site);
+        all.clone().rfind(is_of_site).map_or(all.start, |last| last + 1)..all.end
+    }
+
     pub(super) fn kind(&self, group: usize) -> Option<GroupKind> {
         Some(self.values.group_at(group)?.kind)
     }

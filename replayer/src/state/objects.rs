@@ -28,6 +28,9 @@ pub(super) struct Sight {
     pub(super) instant: Instant,
     /// Told later, and so already.
     pub(super) also: Vec<Instant>,
+    /// Objects that are changed later in the window, and until when they are told of before that;
+    /// without an object, it may be any.
+    pub(super) changed: Vec<(Option<ObjectId>, Instant)>,
 }
 
 /// A telling of an object.
@@ -59,6 +62,10 @@ impl State<'_> {
             }
         }
         if let Some(until) = until {
+            // What is told after it is changed is not how it was.
+            let is_changed = |of: &Option<ObjectId>| of.is_none_or(|of| of == id);
+            let mut changed = sight.changed.iter().filter(|(of, _)| is_changed(of));
+            let until = changed.next().map_or(until, |(_, told)| until.min(*told));
             for chunk in sight.instant.chunk..=until.chunk {
                 let Some(groups) = self.groups(chunk)? else { continue };
                 let from = if chunk == sight.instant.chunk { sight.instant.at } else { 0 };

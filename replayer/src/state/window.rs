@@ -7,7 +7,7 @@ use super::groups::{Flush, Groups, Instant};
 use crate::store::{Error, Variables};
 use dashcam_schema::bytecode::stores::Slot;
 use dashcam_schema::event::EventKind;
-use dashcam_schema::value::{GroupKind, Value};
+use dashcam_schema::value::{GroupKind, ObjectId, Value};
 use std::rc::Rc;
 
 /// An instruction that was executed.
@@ -81,6 +81,22 @@ impl Window {
         let count = self.sites.partition_point(|site| site.by < executed);
         let last = &self.sites[count.checked_sub(1)?];
         Some(last.groups.after(last.group))
+    }
+
+    /// Which objects the instructions after the first so many change, and until when they are told of
+    /// as they were; without an object, it may be any.
+    pub(super) fn changed_after(&self, executed: usize) -> Vec<(Option<ObjectId>, Instant)> {
+        let from = self.sites.partition_point(|site| site.by < executed);
+        let changes = self.sites[from..].iter().filter(|site| site.kind != GroupKind::Overwrite);
+        let change = |site: &SiteGroup| {
+            let group = site.groups.values.group_at(site.group);
+            let object = group.and_then(|group| match group.values.get(2) {
+                Some(Value::Object(id) | Value::Shallow(id)) => Some(*id),
+                _ => None,
+            });
+            (object, site.groups.looked(site.group))
+        };
+        changes.map(change).collect()
     }
 
     /// Where objects are looked at that one of the first so many instructions has changed, and
@@ -176,10 +192,8 @@ impl State<'_> {
             let upper = self.ordinal(&frames, chunk, index)?;
             window.upper = Some(upper);
             for groups in self.groups_between(process_id, upper - 1, upper)? {
-                let is_of_event =
-                    |group: &usize| groups.kind(*group).is_some_and(|kind| !kind.is_of_site());
-                let looked = groups.of(upper).filter(is_of_event);
-                window.looked.extend(looked.map(|group| groups.looked(group)));
+                let looked = groups.of_event(upper).map(|group| groups.looked(group));
+                window.looked.extend(looked);
             }
         }
         if !window.executed.is_empty() {
