@@ -4,6 +4,10 @@ use crate::instance;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
+/// In a text of so many bytes the replayer begins nothing more. Texts of instances that hold others
+/// become that long.
+const BEGUN_MAX: usize = 48 << 10;
+
 /// A LINE event and the variables of its frame.
 #[derive(Debug, Clone)]
 pub(crate) struct Line {
@@ -91,11 +95,14 @@ fn is_equal(expected: &Value, shown: &Value) -> bool {
     }
     let Some((class, found)) = instance::parse(shown) else { return false };
     let Some(attributes) = expected["attributes"].as_object() else { return false };
+    let is_cut = shown.len() >= BEGUN_MAX;
     // What an attribute holds that is null was not compared.
     let is_same = |(name, value): &(&str, &str)| {
-        attributes.get(*name).is_some_and(|text| text.is_null() || text == value)
+        let is_left_out = is_cut && *value == "…";
+        attributes.get(*name).is_some_and(|text| text.is_null() || text == value || is_left_out)
     };
-    expected["class"] == class && attributes.len() == found.len() && found.iter().all(is_same)
+    let are_all = attributes.len() == found.len() || is_cut;
+    expected["class"] == class && are_all && found.iter().all(is_same)
 }
 
 #[cfg(test)]
