@@ -31,8 +31,8 @@ GetSet, Module = type(type.__dict__["__dict__"]), type(sys)
 # By number: to compare a class with another could ask its metaclass.
 SORTS = {
     id(kind): kind.__name__
-    for kind in (str, bytes, int, float, complex, range, slice, bytearray, list, tuple, set, frozenset, dict, OrderedDict,
-                 _collections.deque, _collections.defaultdict)
+    for kind in (str, bytes, int, float, complex, range, slice, bytearray, list, tuple, set, frozenset, dict,
+                 OrderedDict, _collections.deque, _collections.defaultdict)
 }
 CONSTANTS = {id(value) for value in (None, True, False, ..., NotImplemented)}
 DICTS = ("dict", "defaultdict", "OrderedDict", "Counter")
