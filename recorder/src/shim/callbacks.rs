@@ -88,8 +88,9 @@ unsafe extern "C" fn event<const NUMBER: u8>(
         let handed = if kind.number() == EventKind::C_RETURN.number()
             || kind.number() == EventKind::C_RAISE.number()
         {
-            // SAFETY: C_* carry the first argument fourth.
-            Some((extra, unsafe { Obj::borrowed(*args.add(3)) }))
+            // SAFETY: C_* carry the callable third and the first argument fourth.
+            let [callable, first] = [2, 3].map(|at| unsafe { Obj::borrowed(*args.add(at)) });
+            Some((extra, callable, first))
         } else {
             None
         };

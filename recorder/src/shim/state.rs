@@ -473,42 +473,54 @@ impl State {
     }
 
     /// Tells of the variables of the running frame, and of objects that may have been changed since
-    /// its last event. `handed`: the number of a callable in C that returns, and what it was handed
+    /// its last event. `handed`: a callable in C that returns and its number, and what it was handed
     /// first.
     pub(super) fn tell_state(
         &mut self,
         kind: EventKind,
         code: Obj<'_>,
         unit: u32,
-        handed: Option<(u32, Obj<'_>)>,
+        handed: Option<(u32, Obj<'_>, Obj<'_>)>,
     ) {
         let (at, thread) = ((self.ordinal, self.last_number), self.thread);
-        // After the CALL of a Python function nothing is pending in its caller.
-        let is_implicit = kind.enters() && self.call.0 == 0;
+        let caller = if kind.enters() { self.caller_of_implicit(code) } else { None };
         let wants = |values: &Values| values.wants_variables(at, kind, unit);
-        if handed.is_none() && !is_implicit && !self.values.as_deref().is_some_and(wants) {
+        if handed.is_none() && caller.is_none() && !self.values.as_deref().is_some_and(wants) {
             return;
         }
         let Some(values) = self.values_with_room() else { return };
         values.tell_changed_before(at, thread, code);
         values.tell_variables(at, kind, code, unit);
-        if is_implicit
-            && let Some(caller) = values.caller_of_entered(code)
+        if let Some(caller) = caller
             && let Some(number) = self.codes.find(caller.code)
             && number != CodeRef::EXCLUDED
             && let Some(values) = self.values_with_room()
         {
             values.tell_callers_variables(at, caller, number.number());
+            values.tell_in_hand(at, caller, number.number());
         }
-        if let Some((number, first)) = handed {
+        if let Some((number, callable, first)) = handed {
             let effect = self.callables.effect(number);
-            if effect != Effect::None
-                && let Some(values) = self.values_with_room()
-                && !(effect == Effect::Appends && values.tell_appended(at, thread, unit, first))
-            {
-                values.tell_handed(at, code, unit, first, effect == Effect::SetsAttributes);
+            // A method that was bound before has its object at hand.
+            let owner = callable.builtin_owner();
+            if let Some(values) = self.values_with_room() {
+                let list = owner.unwrap_or(first);
+                if effect == Effect::Appends && values.tell_appended(at, thread, unit, list) {
+                    return;
+                }
+                values.tell_handed(at, code, unit, owner, first, effect);
             }
         }
+    }
+
+    /// The frame that an event has just entered another from, unless by the CALL that the last event
+    /// was: nothing is pending there.
+    #[inline(always)]
+    fn caller_of_implicit(&self, code: Obj<'_>) -> Option<Frame> {
+        let caller = self.values.as_ref()?.caller_of_entered(code)?;
+        let is_called =
+            caller.code == self.call.0 && caller.unit.wrapping_sub(self.call.1) < CALL_UNITS;
+        (!is_called).then_some(caller)
     }
 
     /// Tells what arguments the call that begins with the next event has.

@@ -260,6 +260,9 @@ impl Values {
                 Given::Redacted => look.constant(constant::REDACTED),
                 Given::Unread => look.constant(constant::UNREAD),
                 Given::Target(object) => look.target(object),
+                Given::Changed(object) => {
+                    look.values.buffer.put_address(words::REFERENCE, object.address());
+                }
                 Given::Kept(object) => look.kept(object),
                 Given::Again(object) => look.again(object, 0),
                 Given::Lost(object) => look.again(object, LOST),
@@ -346,6 +349,8 @@ enum Given<'a> {
     Unread,
     /// An object that is about to be changed: what it holds has to be known.
     Target(Obj<'a>),
+    /// An object that holds what the group says is stored.
+    Changed(Obj<'a>),
     /// What was told of this object still holds.
     Kept(Obj<'a>),
     /// An object that may have been changed.
@@ -404,7 +409,7 @@ impl<'a> Look<'_, 'a> {
     /// Puts a reference, and sees to it that the object is told of.
     #[inline]
     fn refer(&mut self, object: Obj<'a>, depth: u32) {
-        if self.trusts && self.values.told.is_certain(object) {
+        if self.trusts && self.values.told.is_certain_at(object, depth) {
             return self.values.buffer.put_address(words::REFERENCE, object.address());
         }
         if self.left == 0 {
@@ -450,7 +455,7 @@ impl<'a> Look<'_, 'a> {
 
     /// Puts an object that is what it was when it was told of.
     fn kept(&mut self, object: Obj<'a>) {
-        if self.values.told.is_certain(object) {
+        if self.values.told.is_certain_at(object, 0) {
             self.values.buffer.put_address(words::REFERENCE, object.address());
         } else {
             self.put(object, 0);
@@ -507,13 +512,16 @@ impl<'a> Look<'_, 'a> {
     fn look(&mut self, due: Due<'a>) {
         let Due { object, depth } = due;
         let address = object.address();
-        let known = self.values.told.of(object);
+        let told = self.values.told.of(object);
         // What was told of it earlier still holds, or its class alone was told.
-        if depth == CLASS_ALONE && !matches!(known, Known::Nothing { .. }) {
+        if depth == CLASS_ALONE && !matches!(told, Known::Nothing { .. }) {
             return;
         }
-        let is_new = matches!(known, Known::Nothing { is_new: true });
-        let print_told = if let Known::Told { print, .. } = known { Some(print) } else { None };
+        let is_new = matches!(told, Known::Nothing { is_new: true });
+        let (print_told, depth_told) = match told {
+            Known::Told { print, depth, .. } => (Some(print), depth),
+            _ => (None, u32::MAX),
+        };
         let place_of_class = self.values.classes.find(object.class());
         let known = self.values.classes.known(place_of_class);
         let (layout, number) = (Rc::clone(&known.layout), known.number);
@@ -537,12 +545,15 @@ impl<'a> Look<'_, 'a> {
             (0, _) => hash(self.values.buffer.since(begin)) | 1,
             (quick, _) => quick,
         };
+        let is_bounded = !is_always_looked_at(layout.sort) && !is_small_tuple(layout.sort, object);
         if print_told == Some(print) {
             self.values.buffer.truncate(begin);
+            if depth < depth_told {
+                self.values.told.note(object, print, depth, is_bounded);
+            }
             return;
         }
-        let is_bounded = !is_always_looked_at(layout.sort) && !is_small_tuple(layout.sort, object);
-        self.values.told.note(object, print, is_bounded);
+        self.values.told.note(object, print, depth, is_bounded);
     }
 
     /// Puts the parts of an object and says how many they are.

@@ -405,6 +405,16 @@ fn slots(
             stored.insert(slot, (by, binds));
         }
     }
+    // Names are not the frame's own: those that it does not store may have been bound elsewhere before
+    // it went on, and are what they are when they are told of next.
+    for (at, slot) in all.iter().enumerate().filter(|(_, slot)| **slot >= variables.stores.fast()) {
+        let stores = |unit| variables.stores.stored(unit).any(|(stored, _)| stored == *slot);
+        if !window.executed.iter().any(|executed| stores(executed.unit))
+            && let Some((held, told)) = window.told_next(*slot, variables)
+        {
+            slots[at] = Some((held, Some(told)));
+        }
+    }
     for (slot, (by, binds)) in stored {
         let Ok(at) = all.binary_search(&slot) else { continue };
         slots[at] = match binds {

@@ -7,7 +7,8 @@ use crate::store::Error;
 use dashcam_schema::value::chunk::Moment;
 use dashcam_schema::value::render::Objects;
 use dashcam_schema::value::{
-    Class, ClassNumber, Object, ObjectId, Part, Shape, ShapeNumber, Sort, TextNumber, Value,
+    Class, ClassNumber, GroupKind, Object, ObjectId, Part, Shape, ShapeNumber, Sort, TextNumber,
+    Value,
 };
 use rustc_hash::FxHashMap;
 use std::borrow::Cow;
@@ -70,8 +71,11 @@ impl State<'_> {
                 let Some(groups) = self.groups(chunk)? else { continue };
                 let from = if chunk == sight.instant.chunk { sight.instant.at } else { 0 };
                 let Some(at) = groups.values.next_telling(id, from) else { continue };
-                // Odd if told by looking, and not as the effect of a store.
-                if at % 2 == 1 && (Instant { chunk, at }) <= until {
+                // Odd if told by looking, and not as the effect of a store. What was looked at
+                // again had been changed.
+                let is_look = at % 2 == 1
+                    && groups.kind(at as usize / 2).is_some_and(|kind| kind != GroupKind::Seen);
+                if is_look && (Instant { chunk, at }) <= until {
                     return Ok(Some(Telling { groups, at }));
                 }
                 break;

@@ -46,6 +46,14 @@ impl Window {
         self.executed.partition_point(|executed| executed.seq < seq)
     }
 
+    /// What the event at the end says that a variable holds, and when that is told.
+    pub(super) fn told_next(&self, slot: Slot, variables: &Variables) -> Option<(Held, Instant)> {
+        self.flushes.iter().find_map(|flush| {
+            let held = flush.value_of(slot, variables)?;
+            Some((held, flush.groups.looked(flush.group)))
+        })
+    }
+
     /// What a variable holds that an instruction stores, if it is told before it is stored again,
     /// and when that is told.
     pub(super) fn stored(

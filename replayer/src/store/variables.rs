@@ -85,7 +85,7 @@ fn read(db: &Connection, code: &Code, version: Version) -> rusqlite::Result<Opti
         };
         let kind: String = row.get(8)?;
         Ok(Some(Variables {
-            stores: Stores::new(version, bytecode, exceptions, fast.len() as u32),
+            stores: Stores::new(version, bytecode, exceptions, fast.len() as u32, &names),
             arguments: arguments.len().min(fast.len()),
             is_module: kind == "module",
             fast,

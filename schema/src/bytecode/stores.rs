@@ -53,6 +53,8 @@ pub enum Site {
 struct Entry {
     op: StoreOp,
     operand: u32,
+    /// Where the instruction this unit is part of begins.
+    start: u32,
     /// Indexes into `sets`.
     pending: u32,
     within: u32,
@@ -70,19 +72,33 @@ pub struct Stores {
     /// Slots whose variable is in a cell, ascending.
     cells: Vec<Slot>,
     all: Vec<Slot>,
+    /// Entry of `co_names` that is `__annotations__`.
+    annotations: Option<u32>,
     has_sites: bool,
 }
 
 impl Stores {
-    /// Reads a code object whose frame has so many slots. Bytes that make no sense give stores that
-    /// make none, and no panic.
-    pub fn new(version: Version, bytecode: &[u8], exception_table: &[u8], fast: u32) -> Stores {
+    /// Reads a code object whose frame has so many slots; `names` is its `co_names`, if it binds any
+    /// of them. Bytes that make no sense give stores that make none, and no panic.
+    pub fn new(
+        version: Version,
+        bytecode: &[u8],
+        exception_table: &[u8],
+        fast: u32,
+        names: &[impl AsRef<str>],
+    ) -> Stores {
         let units = plain_instructions(version, bytecode);
         let mut entries = Vec::with_capacity(units.len());
         let mut extended = 0u32;
         for (unit, bytes) in units.iter().zip(bytecode.as_chunks::<2>().0) {
-            let mut entry =
-                Entry { op: StoreOp::Nothing, operand: 0, pending: 0, within: 0, site: None };
+            let mut entry = Entry {
+                op: StoreOp::Nothing,
+                operand: 0,
+                start: unit.start,
+                pending: 0,
+                within: 0,
+                site: None,
+            };
             if unit.is_start {
                 entry.operand = u32::from(bytes[1]) | extended;
                 extended = if unit.op == Op::ExtendedArg { entry.operand << 8 } else { 0 };
@@ -96,6 +112,10 @@ impl Stores {
             fast,
             cells: Vec::new(),
             all: Vec::new(),
+            annotations: names
+                .iter()
+                .position(|name| name.as_ref() == "__annotations__")
+                .map(|at| at as u32),
             has_sites: false,
         };
         stores.find_cells();
@@ -154,6 +174,11 @@ impl Stores {
         self.has_sites
     }
 
+    /// Where the instruction begins that a unit is part of.
+    pub fn start(&self, unit: u32) -> u32 {
+        self.entries.get(unit as usize).map_or(unit, |entry| entry.start)
+    }
+
     /// The operand of the instruction at a unit.
     pub fn operand(&self, unit: u32) -> u32 {
         self.entries.get(unit as usize).map_or(0, |entry| entry.operand)
@@ -166,6 +191,7 @@ impl Stores {
         let none = (StoreOp::Nothing, 0);
         let (op, operand) = entry.map_or(none, |entry| (entry.op, entry.operand));
         let name = |global: u32| self.fast + 2 * operand.min(u32::MAX / 4) + global;
+        let annotations = self.annotations.map(|name| (self.fast + 2 * name, true));
         let [first, second] = match op {
             StoreOp::Fast | StoreOp::Deref => [Some((operand, true)), None],
             StoreOp::FastLoadFast => [Some((operand >> 4, true)), None],
@@ -177,6 +203,7 @@ impl Stores {
             StoreOp::DeleteName => [Some((name(0), false)), None],
             StoreOp::Global => [Some((name(1), true)), None],
             StoreOp::DeleteGlobal => [Some((name(1), false)), None],
+            StoreOp::SetupAnnotations => [annotations, None],
             _ => [None, None],
         };
         first.into_iter().chain(second)
@@ -348,6 +375,8 @@ fn successors(unit: &Unit, at: u32) -> impl Iterator<Item = u32> {
 mod tests {
     use super::*;
 
+    const NO_NAMES: [&str; 0] = [];
+
     /// `def f(a):\n    x = a\n    x = a\n    y = x\n    return g(y)` of 3.13.
     #[test]
     fn a_second_store_is_a_site() {
@@ -361,7 +390,7 @@ mod tests {
             53, 1, 0, 0, 0, 0, 0, 0, // CALL
             36, 0, // RETURN_VALUE
         ];
-        let stores = Stores::new(Version::V3_13, &code, &[], 3);
+        let stores = Stores::new(Version::V3_13, &code, &[], 3, &NO_NAMES);
         assert_eq!(stores.site(2), None);
         assert_eq!(stores.site(4), Some(Site::Overwrite));
         assert_eq!(stores.pending(4), [1]);
@@ -378,7 +407,8 @@ mod tests {
     #[test]
     fn names_have_slots_behind_those_of_the_frame() {
         // RESUME, STORE_NAME 1, STORE_GLOBAL 1, RETURN_CONST.
-        let stores = Stores::new(Version::V3_13, &[149, 0, 114, 1, 113, 1, 103, 0], &[], 2);
+        let stores =
+            Stores::new(Version::V3_13, &[149, 0, 114, 1, 113, 1, 103, 0], &[], 2, &NO_NAMES);
         assert_eq!(stores.pending(3), [4, 5]);
         assert_eq!([stores.place(1), stores.place(4)], [Place::Fast(1), Place::Name(1)]);
         assert_eq!(stores.place(5), Place::Global(1));
@@ -390,7 +420,7 @@ mod tests {
             let bytes: Vec<u8> =
                 (0..40).map(|i| (seed.wrapping_mul(2_654_435_761 + i) >> 13) as u8).collect();
             for version in [Version::V3_12, Version::V3_13, Version::V3_14] {
-                let stores = Stores::new(version, &bytes, &bytes[..9], seed % 5);
+                let stores = Stores::new(version, &bytes, &bytes[..9], seed % 5, &NO_NAMES);
                 (0..21).for_each(|unit| drop(stores.pending(unit).len()));
             }
         }

@@ -1068,6 +1068,24 @@ impl<'a> Obj<'a> {
         if is_there { self.field(TUPLE_ITEMS.load(Ordering::Relaxed) + 8 * index) } else { None }
     }
 
+    /// For a method in C that is bound to an object: that.
+    #[inline(always)]
+    pub(in crate::shim) fn builtin_owner(self) -> Option<Obj<'a>> {
+        let owner =
+            self.is_exactly(&raw const PyCFunction_Type).then(|| self.field(CFUNCTION_SELF));
+        owner.flatten().filter(|owner| !owner.is_module() && !owner.is_class())
+    }
+
+    /// How many items a list, dict, set or bytearray has; `None` for anything else.
+    #[inline(always)]
+    pub(in crate::shim) fn container_size(self) -> Option<usize> {
+        let flags = self.class().word(TYPE_FLAGS);
+        if flags & (FLAG_LIST | FLAG_DICT) != 0 || self.is_exactly(&raw const PyByteArray_Type) {
+            return Some(self.word(SIZE));
+        }
+        self.is_exactly(&raw const PySet_Type).then(|| self.word(SET_USED))
+    }
+
     /// Index and value of the last item of a list.
     pub(in crate::shim) fn last_of_list(self) -> Option<(usize, Obj<'a>)> {
         let last =

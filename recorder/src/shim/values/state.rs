@@ -6,6 +6,7 @@
 
 use super::told::Known;
 use super::{Given, Values};
+use crate::shim::callables::Effect;
 use crate::shim::ffi::depths::{NO_DEPTH, depths};
 use crate::shim::ffi::objects::{AttributeSet, Characters, Int, Lookup, Plain};
 use crate::shim::ffi::{Frame, Obj};
@@ -31,8 +32,11 @@ pub(super) struct Capturing {
     version: Version,
     /// By number of the code object.
     codes: Vec<Rc<Variables>>,
-    /// Address of a frame, and the epoch in which all its variables were told.
-    frames: Box<[(usize, u32)]>,
+    /// Address of a frame, and the epoch in which all its variables were told; where they are in a
+    /// namespace, also how often those of others had changed by then.
+    frames: Box<[(usize, u64)]>,
+    /// How often names were bound or unbound in namespaces by code that does not run in them.
+    namespaces_changed: u32,
     /// Address and version of a class, address of a name.
     attributes: Box<[([usize; 3], AttributeSet)]>,
     /// An object that was changed by the last site in a way not seen yet.
@@ -66,10 +70,12 @@ struct Variables {
     names: usize,
     /// Slots of redacted names.
     redacted: Vec<Slot>,
-    /// Code units of CALL instructions, whose arguments are the topmost of the stack.
-    calls: Vec<u32>,
+    /// Code units of instructions that call, and what lies on the stack above the arguments.
+    calls: Vec<(u32, u32)>,
     /// The code knows that instances have dicts.
     reaches_dicts: bool,
+    /// Slots of `__class__`, a cell that C code fills.
+    late: Vec<Slot>,
     /// By code unit: whether variables may be pending there.
     pending: Box<[bool]>,
 }
@@ -79,7 +85,8 @@ impl Capturing {
         Capturing {
             version,
             codes: Vec::new(),
-            frames: vec![(0, u32::MAX); FRAMES].into(),
+            frames: vec![(0, u64::MAX); FRAMES].into(),
+            namespaces_changed: 0,
             attributes: vec![([0; 3], AttributeSet::Nothing); ATTRIBUTES].into(),
             changed: None,
         }
@@ -87,13 +94,20 @@ impl Capturing {
 
     /// Whether all variables of a frame were told in this epoch. They are from now on.
     #[inline(always)]
-    fn is_new_frame(&mut self, frame: usize, epoch: u32) -> bool {
+    fn is_new_frame(&mut self, frame: usize, epoch: u32, has_names: bool) -> bool {
+        let changed = if has_names { self.namespaces_changed } else { 0 };
+        let epoch = u64::from(epoch) << 32 | u64::from(changed);
         let place = &mut self.frames[(frame >> 4 ^ frame >> 14) & (FRAMES - 1)];
         std::mem::replace(place, (frame, epoch)) != (frame, epoch)
     }
 }
 
 impl Variables {
+    /// Whether some are kept in a namespace.
+    fn has_names(&self) -> bool {
+        self.stores.all().last().is_some_and(|slot| *slot >= self.stores.fast())
+    }
+
     /// # Safety
     /// The code object is alive.
     unsafe fn name<'a>(&self, index: u32) -> Option<Obj<'a>> {
@@ -125,7 +139,7 @@ impl Values {
         let Some(state) = &mut self.state else { return false };
         let (bytecode, table) = (&definition.bytecode, &definition.exception_table);
         let fast = definition.variable_names.len() as u32;
-        let stores = Stores::new(state.version, bytecode, table, fast);
+        let stores = Stores::new(state.version, bytecode, table, fast, &definition.names);
         let is_redacted = |slot: &Slot| match stores.place(*slot) {
             Place::Fast(slot) => {
                 let name = definition.variable_names.get(slot as usize);
@@ -140,7 +154,10 @@ impl Values {
         let names = code.code_names(c"co_names");
         let reaches_dicts = names.iter().any(|name| name == "__dict__" || name == "vars");
         let units = 0..(bytecode.len() / 2) as u32;
+        let fast = definition.variable_names.iter().zip(0..);
+        let late = fast.filter(|(name, _)| *name == "__class__").map(|(_, slot)| slot).collect();
         state.codes.push(Rc::new(Variables {
+            late,
             pending: units.map(|unit| !stores.pending(unit).is_empty()).collect(),
             redacted: stores.all().iter().copied().filter(is_redacted).collect(),
             depths: depths(state.version, bytecode, table),
@@ -197,7 +214,8 @@ impl Values {
         self.follow_epoch(ordinal);
         let epoch = self.epoch;
         let Some(state) = &mut self.state else { return };
-        let is_new = state.is_new_frame(frame.address, epoch);
+        let has_names = variables.has_names();
+        let is_new = state.is_new_frame(frame.address, epoch, has_names);
         let goes_on = matches!(kind, EventKind::PY_RESUME | EventKind::PY_THROW);
         if goes_on || is_new && kind != EventKind::PY_START {
             let all = variables.stores.all();
@@ -229,6 +247,7 @@ impl Values {
             let cell = unsafe { frames.slot(frame, *slot) };
             match cell {
                 Some(_) if variables.redacted.binary_search(slot).is_ok() => Given::Redacted,
+                Some(_) if variables.late.contains(slot) => Given::Value(cell),
                 Some(cell) => Given::Kept(cell),
                 None => Given::Value(None),
             }
@@ -264,6 +283,12 @@ impl Values {
         variables: &Variables,
         slots: &[Slot],
     ) {
+        let is_global = |slot: &Slot| matches!(variables.stores.place(*slot), Place::Global(_));
+        if slots.last().is_some_and(is_global)
+            && let Some(state) = &mut self.state
+        {
+            state.namespaces_changed += 1;
+        }
         let frames = self.frames;
         let namespaces = frames.namespaces(frame);
         let given = slots.iter().map(|slot| {
@@ -393,24 +418,30 @@ impl Values {
         };
         match (set, value) {
             (AttributeSet::Nothing, _) => {}
-            (AttributeSet::Other, _) => self.change(here, owner),
+            (AttributeSet::Other, _) => self.change_known(here, owner),
             (AttributeSet::Plain, Some(value)) => {
                 let value = match self.names.is_redacted_key(name) {
                     true => Given::Redacted,
                     false => Given::Value(Some(value)),
                 };
                 let kind = GroupKind::SetAttribute;
-                self.store(here, kind, owner, [Some(Given::Value(Some(name))), Some(value), None]);
+                let rest = [Some(Given::Value(Some(name))), Some(value), None];
+                self.store(here, kind, owner, rest, 0);
             }
             (AttributeSet::Plain, None) => {
                 let kind = GroupKind::DeleteAttribute;
-                self.store(here, kind, owner, [Some(Given::Value(Some(name))), None, None]);
+                self.store(here, kind, owner, [Some(Given::Value(Some(name))), None, None], 0);
             }
         }
     }
 
     /// Sets an item, or deletes it if there is no value.
     fn set_item(&mut self, here: &Here<'_>, object: Obj<'_>, key: Obj<'_>, value: Option<Obj<'_>>) {
+        if self.frames.namespaces(here.frame).contains(&Some(object))
+            && let Some(state) = &mut self.state
+        {
+            state.namespaces_changed += 1;
+        }
         if here.variables.reaches_dicts
             && let Some(owner) = self.owner_of(here.frame, here.variables, object)
         {
@@ -436,12 +467,12 @@ impl Values {
                     Some(_) if index >= kept as i64 => {}
                     Some(value) => {
                         let rest = [Some(Given::Int(index)), Some(Given::Value(Some(value))), None];
-                        self.store(here, GroupKind::SetItem, object, rest);
+                        self.store(here, GroupKind::SetItem, object, rest, 0);
                     }
                     None if length > kept => self.change(here, object),
                     None => {
                         let rest = [Some(Given::Int(index)), None, None];
-                        self.store(here, GroupKind::DeleteItem, object, rest);
+                        self.store(here, GroupKind::DeleteItem, object, rest, 0);
                     }
                 }
             }
@@ -457,17 +488,14 @@ impl Values {
                             if is_redacted { Given::Redacted } else { Given::Value(Some(value)) };
                         let is_full = length >= kept;
                         let after = is_full.then(|| Given::Int(length as i64 + i64::from(is_new)));
-                        self.store(
-                            here,
-                            GroupKind::SetItem,
-                            object,
-                            [Some(key), Some(value), after],
-                        );
+                        let rest = [Some(key), Some(value), after];
+                        self.store(here, GroupKind::SetItem, object, rest, is_new.into());
                     }
                     (None, Lookup::Missing) => {}
                     (None, _) if length > kept => self.change(here, object),
                     (None, _) => {
-                        self.store(here, GroupKind::DeleteItem, object, [Some(key), None, None]);
+                        let rest = [Some(key), None, None];
+                        self.store(here, GroupKind::DeleteItem, object, rest, 0);
                     }
                 }
             }
@@ -493,21 +521,28 @@ impl Values {
         kind: GroupKind,
         object: Obj<'a>,
         rest: [Option<Given<'a>>; 3],
+        more: i32,
     ) {
         if !self.told.is_certain(object) && self.left(here.at.1) == 0 {
             return self.forget(here.at, object);
         }
         let count = 3 + rest.iter().flatten().count();
         let head = here.head(object);
+        let more = match (kind, &rest[2]) {
+            (GroupKind::SetItem, Some(Given::Int(after))) => *after as i32 - object.size() as i32,
+            (GroupKind::SetItem, _) => more,
+            (GroupKind::DeleteItem, _) => -1,
+            _ => 0,
+        };
         self.tell_given(here.at, kind, count, head.into_iter().chain(rest.into_iter().flatten()));
-        self.told.note_change(object);
+        self.told.note_change(object, more);
     }
 
     /// The instruction changes an object in a way that shows afterwards.
     fn change(&mut self, here: &Here<'_>, object: Obj<'_>) {
         let class = self.classes.find(object.class());
         let sort = self.classes.known(class).layout.sort;
-        if may_change(sort) || sort == Sort::Exception {
+        if may_change(sort) || matches!(sort, Sort::Exception | Sort::Cell) {
             self.change_known(here, object);
         }
     }
@@ -626,7 +661,8 @@ impl Values {
         unit: u32,
         list: Obj<'_>,
     ) -> bool {
-        if self.state.is_none() || !self.told.is_certain(list) {
+        // All is as it was told, but for one item more.
+        if self.state.is_none() || !self.told.is_certain_but_for(list, 1) {
             return false;
         }
         let Some((last, value)) = list.last_of_list() else { return false };
@@ -635,56 +671,110 @@ impl Values {
         let given = [
             Given::Int(thread.into()),
             Given::Int(unit.into()),
-            Given::Target(list),
+            Given::Changed(list),
             Given::Int(last as i64),
             Given::Value(Some(value)),
             Given::Int(length),
         ];
         let count = if beyond { 6 } else { 5 };
         self.tell_given(at, GroupKind::SetItem, count, given.into_iter().take(count));
-        self.told.note_change(list);
+        self.told.note_change(list, 0);
         true
     }
 
-    /// A call of C code ends, which had these objects in hand: `first`, and what else it was called
-    /// with.
+    /// A call of C code ends, which had these objects in hand: the one its method is bound to, `first`,
+    /// and what else it was called with.
     pub(in crate::shim) fn tell_handed(
         &mut self,
         at: At,
         code: Obj<'_>,
         unit: u32,
+        owner: Option<Obj<'_>>,
         first: Obj<'_>,
-        sets_attributes: bool,
+        effect: Effect,
     ) {
         let Some(state) = &self.state else { return };
+        // An iterator in C may call anything.
+        let is_hidden = !matches!(first.plain(), Plain::Other) || {
+            let class = self.classes.find(first.class());
+            self.classes.known(class).layout.sort != Sort::Opaque
+        };
+        if effect == Effect::None && is_hidden {
+            return;
+        }
         let Some(variables) = state.codes.get(at.1 as usize).map(Rc::clone) else { return };
         let Some(frame) = self.frames.running_of(code) else { return };
-        let depth = variables.depths.get(unit as usize).copied().unwrap_or(NO_DEPTH);
-        let count = variables.stores.operand(unit);
-        let is_call = variables.calls.binary_search(&unit).is_ok();
-        let mut objects = arrayvec::ArrayVec::<Obj<'_>, { HANDED_MAX + 1 }>::new();
-        objects.push(first);
-        if depth != NO_DEPTH && is_call && count <= u32::from(depth) {
-            let base = variables.stores.fast() + u32::from(depth) - count;
-            for i in 0..count.min(HANDED_MAX as u32) {
-                // SAFETY: the arguments stay on the stack until the call is over.
-                let argument = unsafe { self.frames.slot(frame, base + i) };
-                objects.extend(argument.filter(|argument| *argument != first));
+        if !is_hidden {
+            self.tell_resized(at, frame, &variables);
+        }
+        if effect == Effect::None {
+            return;
+        }
+        let mut objects = self.handed(frame, &variables, unit);
+        for object in [Some(first), owner].into_iter().flatten() {
+            if !objects.contains(&object) {
+                let _ = objects.try_push(object);
             }
         }
         if variables.reaches_dicts {
-            let owner = self.owner_of(frame, &variables, first);
-            if let Some(owner) = owner {
-                self.see(at, &[owner]);
+            for object in objects.clone() {
+                if let Some(owner) = self.owner_of(frame, &variables, object) {
+                    self.see(at, &[owner]);
+                }
             }
         }
         objects.retain(|object| {
             let class = self.classes.find(object.class());
             let sort = self.classes.known(class).layout.sort;
-            may_change(sort) || sets_attributes && sort == Sort::Instance
+            may_change(sort) || effect == Effect::SetsAttributes && sort == Sort::Instance
         });
-        if !objects.is_empty() {
-            self.see(at, &objects);
+        self.see(at, &objects);
+    }
+
+    /// What the call at a code unit of a frame was handed, or is while it goes on.
+    fn handed<'a>(&self, frame: Frame, variables: &Variables, unit: u32) -> Handed<'a> {
+        let mut handed = Handed::new();
+        let unit = variables.stores.start(unit);
+        let depth = variables.depths.get(unit as usize).copied().unwrap_or(NO_DEPTH);
+        let Ok(at) = variables.calls.binary_search_by_key(&unit, |call| call.0) else {
+            return handed;
+        };
+        let count = variables.stores.operand(unit);
+        let below = count + 1 + variables.calls[at].1;
+        if depth == NO_DEPTH || below > u32::from(depth) {
+            return handed;
+        }
+        // The first is the object that a method is called on, or nothing, or what is called.
+        let base = variables.stores.fast() + u32::from(depth) - below;
+        for i in 0..(count + 1).min(HANDED_MAX as u32) {
+            // SAFETY: the arguments stay on the stack until the call is over.
+            handed.extend(unsafe { self.frames.slot(frame, base + i) });
+        }
+        handed
+    }
+
+    /// While C code is at work that was called from this frame: what it has in hand may look otherwise
+    /// than before.
+    pub(in crate::shim) fn tell_in_hand(&mut self, at: At, caller: Frame, callers_number: u32) {
+        let Some(state) = &self.state else { return };
+        let found = state.codes.get(callers_number as usize).map(Rc::clone);
+        let Some(variables) = found else { return };
+        let mut objects = self.handed(caller, &variables, caller.unit);
+        objects.retain(|object| {
+            let class = self.classes.find(object.class());
+            may_change(self.classes.known(class).layout.sort)
+        });
+        self.see(at, &objects);
+    }
+
+    /// Looks at the containers among a frame's variables that have become more or fewer than was told.
+    fn tell_resized(&mut self, at: At, frame: Frame, variables: &Variables) {
+        for slot in 0..variables.stores.fast() {
+            // SAFETY: variables of the frame.
+            let object = unsafe { self.frames.slot(frame, slot) }.and_then(Obj::cell);
+            if let Some(object) = object.filter(|object| self.told.is_resized(*object)) {
+                self.see(at, &[object]);
+            }
         }
     }
 
@@ -713,6 +803,9 @@ impl Values {
     }
 }
 
+/// Objects that C code has in hand.
+type Handed<'a> = arrayvec::ArrayVec<Obj<'a>, { HANDED_MAX + 2 }>;
+
 /// An instruction at a site.
 struct Here<'v> {
     at: At,
@@ -731,9 +824,15 @@ impl Here<'_> {
     }
 }
 
-fn calls(version: Version, bytecode: &[u8]) -> Vec<u32> {
+fn calls(version: Version, bytecode: &[u8]) -> Vec<(u32, u32)> {
     let units = bytecode.as_chunks::<2>().0.iter().zip(0..);
-    units.filter(|([op, _], _)| version.op(*op) == Op::Call).map(|(_, unit)| unit).collect()
+    let call = |([opcode, _], unit): (&[u8; 2], u32)| match version.op(*opcode) {
+        Op::Call => Some((unit, 0)),
+        // Names of the last arguments.
+        Op::CallKw => Some((unit, 1)),
+        _ => None,
+    };
+    units.filter_map(call).collect()
 }
 
 /// Whether objects of a sort may be changed by C code that has them in hand.

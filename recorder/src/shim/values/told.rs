@@ -21,6 +21,10 @@ struct Told {
     /// Hash of what was told; 0 if only its class was.
     print: u64,
     epoch: u32,
+    /// How many items it had, if it is a container of many.
+    size: u32,
+    /// How deep within other objects it was when it was looked at.
+    depth: u8,
     /// Its contents count among those that are not always looked at.
     is_bounded: bool,
     is_gone: bool,
@@ -30,7 +34,8 @@ struct Told {
 #[derive(Clone, Copy)]
 pub(super) enum Known {
     /// Since the last epoch. `is_trusted` if it is certain that this is that object.
-    Told { print: u64, is_bounded: bool, is_trusted: bool },
+    /// `depth` is how deep within others it was looked at.
+    Told { print: u64, depth: u32, is_bounded: bool, is_trusted: bool },
     /// What it held, before the last epoch; this certainly is that object.
     Earlier,
     /// `is_new` if it is certain that it was not told of.
@@ -91,8 +96,10 @@ impl Tellings {
             return Known::Nothing { is_new: told.is_gone };
         }
         if told.epoch == self.epoch {
-            let Told { print, is_bounded, .. } = told;
-            return Known::Told { print, is_bounded, is_trusted: self.traces && print != 0 };
+            let Told { print, is_bounded, depth, .. } = told;
+            // C code may change it without anybody being told, but then mostly how many there are.
+            let is_trusted = self.traces && print != 0 && told.size == size(object);
+            return Known::Told { print, depth: depth.into(), is_bounded, is_trusted };
         }
         if self.traces && told.print != 0 {
             Known::Earlier
@@ -107,19 +114,51 @@ impl Tellings {
         matches!(self.of(object), Known::Told { is_trusted: true, .. })
     }
 
+    /// Whether an object that was told of since the last epoch has another number of items than then.
+    pub(super) fn is_resized(&self, object: Obj<'_>) -> bool {
+        let told = self.places[slot(object.address())].get();
+        self.traces
+            && told.address == object.address()
+            && told.class == object.class().address()
+            && told.epoch == self.epoch
+            && !told.is_gone
+            && told.print != 0
+            && told.size != size(object)
+    }
+
+    /// The same, all that would be looked at at this depth included.
+    #[inline(always)]
+    pub(super) fn is_certain_at(&self, object: Obj<'_>, wanted: u32) -> bool {
+        matches!(self.of(object), Known::Told { is_trusted: true, depth, .. } if depth <= wanted)
+    }
+
+    /// Whether it is certain, if it has had so many more items before.
+    pub(super) fn is_certain_but_for(&self, object: Obj<'_>, more: u32) -> bool {
+        let told = self.places[slot(object.address())].get();
+        told.address == object.address()
+            && told.class == object.class().address()
+            && told.epoch == self.epoch
+            && !told.is_gone
+            && self.traces
+            && told.print != 0
+            && told.size.wrapping_add(more) == size(object)
+    }
+
     /// An object was told of.
-    pub(super) fn note(&mut self, object: Obj<'_>, print: u64, is_bounded: bool) {
+    pub(super) fn note(&mut self, object: Obj<'_>, print: u64, depth: u32, is_bounded: bool) {
         let (address, class) = (object.address(), object.class().address());
-        let told = Told { address, class, print, epoch: self.epoch, is_bounded, is_gone: false };
+        let (epoch, size, depth) = (self.epoch, size(object), depth.min(255) as u8);
+        let told = Told { address, class, print, epoch, size, depth, is_bounded, is_gone: false };
         self.places[slot(address)].set(told);
     }
 
-    /// An object is changed in a way that was told of.
-    pub(super) fn note_change(&mut self, object: Obj<'_>) {
+    /// An object is changed in a way that was told of, and will have so many items more.
+    pub(super) fn note_change(&mut self, object: Obj<'_>, more: i32) {
         let place = &self.places[slot(object.address())];
         let told = place.get();
         if told.address == object.address() && told.print != 0 {
-            place.set(Told { print: STALE, ..told });
+            let size = size(object).wrapping_add_signed(more);
+            place.set(Told { print: STALE, size, ..told });
         }
     }
 
@@ -135,6 +174,11 @@ impl Drop for Tellings {
             tracer::unset(renewed);
         }
     }
+}
+
+/// How many items a container has that code in C may have in hand.
+fn size(object: Obj<'_>) -> u32 {
+    object.container_size().map_or(0, |size| size as u32)
 }
 
 /// What CPython calls when it makes an object, and when it destroys one: either way, what was at its

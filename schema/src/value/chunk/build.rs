@@ -407,16 +407,26 @@ impl Builder {
         }
     }
 
+    /// The text of a str, which may be an object.
+    fn name_bytes(&self, key: &Value) -> Option<&[u8]> {
+        let text = match key {
+            Value::Str(text) => *text,
+            Value::Object(id) => {
+                let index = *self.names.indexes.get(id)?;
+                self.told.get(index as usize)?.as_ref()?.text?.0
+            }
+            _ => return None,
+        };
+        self.names.texts.known(text)
+    }
+
     fn name(&self, key: &Value) -> Option<String> {
-        let Value::Str(text) = key else { return None };
-        let name = self.names.texts.known(*text)?;
-        Some(String::from_utf8_lossy(name).into_owned())
+        self.name_bytes(key).map(|name| String::from_utf8_lossy(name).into_owned())
     }
 
     /// Which of a shape's attributes has a name.
     fn attribute(&self, shape: Option<ShapeNumber>, key: &Value) -> Option<usize> {
-        let Value::Str(text) = key else { return None };
-        let name = self.names.texts.known(*text)?;
+        let name = self.name_bytes(key)?;
         self.shapes.get(shape? as usize)?.names.iter().position(|known| known.as_bytes() == name)
     }
 
