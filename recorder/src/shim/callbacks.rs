@@ -84,18 +84,6 @@ unsafe extern "C" fn event<const NUMBER: u8>(
             return answer(kind, !has_site);
         }
     }
-    if kind.has_ordinal() && state.has_state() {
-        let handed = if kind.number() == EventKind::C_RETURN.number()
-            || kind.number() == EventKind::C_RAISE.number()
-        {
-            // SAFETY: C_* carry the callable third and the first argument fourth.
-            let [callable, first] = [2, 3].map(|at| unsafe { Obj::borrowed(*args.add(at)) });
-            Some((extra, callable, first))
-        } else {
-            None
-        };
-        fenced(state, |s| s.tell_state(kind, code, place, handed));
-    }
     if state.captures() {
         // Before the event itself: one that is there has its values there too.
         match kind {
@@ -118,6 +106,20 @@ unsafe extern "C" fn event<const NUMBER: u8>(
             }
             _ => {}
         }
+    }
+
+    // After the arguments: those that are in cells are told of as such.
+    if kind.has_ordinal() && state.has_state() {
+        let handed = if kind.number() == EventKind::C_RETURN.number()
+            || kind.number() == EventKind::C_RAISE.number()
+        {
+            // SAFETY: C_* carry the callable third and the first argument fourth.
+            let [callable, first] = [2, 3].map(|at| unsafe { Obj::borrowed(*args.add(at)) });
+            Some((extra, callable, first))
+        } else {
+            None
+        };
+        fenced(state, |s| s.tell_state(kind, code, place, handed));
     }
 
     let mut words = state.begin_event();

@@ -517,7 +517,11 @@ impl<'a> Look<'_, 'a> {
         if depth == CLASS_ALONE && !matches!(told, Known::Nothing { .. }) {
             return;
         }
-        let is_new = matches!(told, Known::Nothing { is_new: true });
+        let identity = match told {
+            Known::Nothing { is_new: true, .. } => words::NEW,
+            Known::Nothing { is_same: true, .. } => words::SAME,
+            _ => 0,
+        };
         let (print_told, depth_told) = match told {
             Known::Told { print, depth, .. } => (Some(print), depth),
             _ => (None, u32::MAX),
@@ -532,7 +536,7 @@ impl<'a> Look<'_, 'a> {
         }
         let begin = self.values.buffer.len();
         self.values.buffer.put_address(words::OBJECT, address);
-        self.values.buffer.put(if is_new { number | words::NEW } else { number });
+        self.values.buffer.put(number | identity);
         let parts_at = self.values.buffer.len();
         self.values.buffer.put(0);
         let parts = match depth {

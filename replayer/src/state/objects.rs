@@ -29,6 +29,9 @@ pub(super) struct Sight {
     pub(super) instant: Instant,
     /// Told later, and so already.
     pub(super) also: Vec<Instant>,
+    /// When the event that comes next has been told of: what nothing was known of, and is told of by
+    /// then, was so already.
+    pub(super) until: Option<Instant>,
     /// Objects that are changed later in the window, and until when they are told of before that;
     /// without an object, it may be any.
     pub(super) changed: Vec<(Option<ObjectId>, Instant)>,
@@ -43,6 +46,13 @@ pub(super) struct Telling {
 impl Telling {
     pub(super) fn object(&self, id: ObjectId) -> Option<Object> {
         self.groups.values.object(id, self.at)
+    }
+
+    /// Whether more than its class is known.
+    fn has_contents(&self, id: ObjectId) -> bool {
+        self.object(id).is_some_and(|object| {
+            object.text.is_some() || object.items.is_some() || object.attributes.is_some()
+        })
     }
 }
 
@@ -62,26 +72,47 @@ impl State<'_> {
                 return Ok(Some(Telling { groups, at: looked.at }));
             }
         }
-        if let Some(until) = until {
-            // What is told after it is changed is not how it was.
-            let is_changed = |of: &Option<ObjectId>| of.is_none_or(|of| of == id);
-            let mut changed = sight.changed.iter().filter(|(of, _)| is_changed(of));
-            let until = changed.next().map_or(until, |(_, told)| until.min(*told));
-            for chunk in sight.instant.chunk..=until.chunk {
-                let Some(groups) = self.groups(chunk)? else { continue };
-                let from = if chunk == sight.instant.chunk { sight.instant.at } else { 0 };
-                let Some(at) = groups.values.next_telling(id, from) else { continue };
-                // Odd if told by looking, and not as the effect of a store. What was looked at
-                // again had been changed.
-                let is_look = at % 2 == 1
-                    && groups.kind(at as usize / 2).is_some_and(|kind| kind != GroupKind::Seen);
-                if is_look && (Instant { chunk, at }) <= until {
-                    return Ok(Some(Telling { groups, at }));
-                }
-                break;
-            }
+        if let Some(until) = until
+            && let Some(next) = self.next_look(sight, id, until)?
+        {
+            return Ok(Some(next));
         }
-        self.last_telling(sight.process_id, id, sight.instant)
+        let last = self.last_telling(sight.process_id, id, sight.instant)?;
+        if let Some(until) = sight.until
+            && !last.as_ref().is_some_and(|telling| telling.has_contents(id))
+            && let Some(next) = self.next_look(sight, id, until)?
+        {
+            return Ok(Some(next));
+        }
+        Ok(last)
+    }
+
+    /// How an object was, as it is told next and up to an instant: by looking at it, and not because
+    /// it has been changed.
+    fn next_look(
+        &self,
+        sight: &Sight,
+        id: ObjectId,
+        until: Instant,
+    ) -> Result<Option<Telling>, Error> {
+        // What is told after it is changed is not how it was.
+        let is_changed = |of: &Option<ObjectId>| of.is_none_or(|of| of == id);
+        let mut changed = sight.changed.iter().filter(|(of, _)| is_changed(of));
+        let until = changed.next().map_or(until, |(_, told)| until.min(*told));
+        for chunk in sight.instant.chunk..=until.chunk {
+            let Some(groups) = self.groups(chunk)? else { continue };
+            let from = if chunk == sight.instant.chunk { sight.instant.at } else { 0 };
+            let Some(at) = groups.values.next_telling(id, from) else { continue };
+            // Odd if told by looking, and not as the effect of a store. What was looked at
+            // again had been changed.
+            let is_look = at % 2 == 1
+                && groups.kind(at as usize / 2).is_some_and(|kind| kind != GroupKind::Seen);
+            if is_look && (Instant { chunk, at }) <= until {
+                return Ok(Some(Telling { groups, at }));
+            }
+            break;
+        }
+        Ok(None)
     }
 
     /// The last telling of an object at an instant or before.

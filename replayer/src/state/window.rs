@@ -123,7 +123,9 @@ impl Window {
         {
             looked.push(groups.looked(group + 1));
         }
-        if consumed[change + 1..].iter().any(|site| site.kind != GroupKind::Overwrite) {
+        let by = consumed[change].by;
+        let is_another = |site: &SiteGroup| site.by != by && site.kind != GroupKind::Overwrite;
+        if consumed[change + 1..].iter().any(is_another) {
             return looked;
         }
         for site in later {
@@ -218,14 +220,19 @@ impl State<'_> {
 }
 
 impl Window {
-    /// Finds the instruction a group stands before: the next with its unit. One has a group of each
-    /// sort at most, that of variables first.
+    /// Finds the instruction a group stands before: the next with its unit. One may have a group of
+    /// variables, then one of an object that is changed otherwise, then one of what it stores.
     fn match_site(&mut self, groups: &Rc<Groups>, group: usize) {
         let Some(found) = groups.values.group_at(group) else { return };
         let [_, Value::Int(unit), ..] = found.values else { return };
         let kind = found.kind;
+        let rank = |kind| match kind {
+            GroupKind::Overwrite => 0,
+            GroupKind::Change => 1,
+            _ => 2,
+        };
         let from = self.sites.last().map_or(0, |last| {
-            let is_more = last.kind == GroupKind::Overwrite && kind != GroupKind::Overwrite;
+            let is_more = rank(kind) > rank(last.kind);
             last.by + usize::from(!is_more)
         });
         let rest = self.executed.get(from..).unwrap_or_default();

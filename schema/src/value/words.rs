@@ -6,7 +6,7 @@
 //! | tag | payload | words after |
 //! |---|---|---|
 //! | [`GROUP`] | [`GroupKind`](super::GroupKind) | low 32 bits of the ordinal; number of values; the values |
-//! | [`OBJECT`] | address | address; number of the class, with [`NEW`] added if it is certain that no object told of before is this one; number of parts; the parts |
+//! | [`OBJECT`] | address | address; number of the class, with [`NEW`] or [`SAME`] added if it is certain that it is not, or is, the object that was told of before at this address; number of parts; the parts |
 //! | [`CLASS`] | number | [`Sort`](super::Sort), with [`EXACT`] added if it is that class itself; bytes of the name; the name |
 //! | [`SHAPE`] | number | number of names; each name: its bytes, and the name |
 //! | [`EPOCH`] | 0 | low 32 bits of the next group's ordinal; high 32 bits |
@@ -66,6 +66,8 @@ pub const EXACT: u32 = 1 << 8;
 
 /// Added to the number of an object's class: what was at this address is no more.
 pub const NEW: u32 = 1 << 31;
+/// The same if what was at this address still is there, though it was of another class.
+pub const SAME: u32 = 1 << 30;
 
 /// Payloads of [`CONSTANT`].
 pub mod constant {

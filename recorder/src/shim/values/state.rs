@@ -74,6 +74,8 @@ struct Variables {
     calls: Vec<(u32, u32)>,
     /// The code knows that instances have dicts.
     reaches_dicts: bool,
+    /// Some are kept in a namespace.
+    has_names: bool,
     /// Slots of `__class__`, a cell that C code fills.
     late: Vec<Slot>,
     /// By code unit: whether variables may be pending there.
@@ -103,11 +105,6 @@ impl Capturing {
 }
 
 impl Variables {
-    /// Whether some are kept in a namespace.
-    fn has_names(&self) -> bool {
-        self.stores.all().last().is_some_and(|slot| *slot >= self.stores.fast())
-    }
-
     /// # Safety
     /// The code object is alive.
     unsafe fn name<'a>(&self, index: u32) -> Option<Obj<'a>> {
@@ -154,9 +151,11 @@ impl Values {
         let names = code.code_names(c"co_names");
         let reaches_dicts = names.iter().any(|name| name == "__dict__" || name == "vars");
         let units = 0..(bytecode.len() / 2) as u32;
+        let fast_count = stores.fast();
         let fast = definition.variable_names.iter().zip(0..);
         let late = fast.filter(|(name, _)| *name == "__class__").map(|(_, slot)| slot).collect();
         state.codes.push(Rc::new(Variables {
+            has_names: stores.all().last().is_some_and(|slot| *slot >= fast_count),
             late,
             pending: units.map(|unit| !stores.pending(unit).is_empty()).collect(),
             redacted: stores.all().iter().copied().filter(is_redacted).collect(),
@@ -182,7 +181,9 @@ impl Values {
             return true;
         }
         let Some(variables) = state.codes.get(number as usize) else { return false };
-        kind == EventKind::RAISE || variables.pending.get(unit as usize) == Some(&true)
+        kind == EventKind::RAISE
+            || state.namespaces_changed > 0 && variables.has_names
+            || variables.pending.get(unit as usize) == Some(&true)
     }
 
     /// Tells of the variables of the running frame that may have been stored since its last event.
@@ -214,8 +215,7 @@ impl Values {
         self.follow_epoch(ordinal);
         let epoch = self.epoch;
         let Some(state) = &mut self.state else { return };
-        let has_names = variables.has_names();
-        let is_new = state.is_new_frame(frame.address, epoch, has_names);
+        let is_new = state.is_new_frame(frame.address, epoch, variables.has_names);
         let goes_on = matches!(kind, EventKind::PY_RESUME | EventKind::PY_THROW);
         if goes_on || is_new && kind != EventKind::PY_START {
             let all = variables.stores.all();
@@ -446,6 +446,8 @@ impl Values {
             && let Some(owner) = self.owner_of(here.frame, here.variables, object)
         {
             self.change_known(here, owner);
+            // It is seldom seen by itself.
+            return self.told.distrust(object);
         }
         let class = self.classes.find(object.class());
         let sort = self.classes.known(class).layout.sort;

@@ -38,8 +38,8 @@ pub(super) enum Known {
     Told { print: u64, depth: u32, is_bounded: bool, is_trusted: bool },
     /// What it held, before the last epoch; this certainly is that object.
     Earlier,
-    /// `is_new` if it is certain that it was not told of.
-    Nothing { is_new: bool },
+    /// `is_new` if it is certain that it was not told of, `is_same` if that it was, of another class.
+    Nothing { is_new: bool, is_same: bool },
 }
 
 /// A place for each address; others have the same.
@@ -90,10 +90,11 @@ impl Tellings {
     pub(super) fn of(&self, object: Obj<'_>) -> Known {
         let told = self.places[slot(object.address())].get();
         if told.address != object.address() {
-            return Known::Nothing { is_new: false };
+            return Known::Nothing { is_new: false, is_same: false };
         }
         if told.is_gone || told.class != object.class().address() {
-            return Known::Nothing { is_new: told.is_gone };
+            let is_same = self.traces && !told.is_gone;
+            return Known::Nothing { is_new: told.is_gone, is_same };
         }
         if told.epoch == self.epoch {
             let Told { print, is_bounded, depth, .. } = told;
@@ -104,7 +105,7 @@ impl Tellings {
         if self.traces && told.print != 0 {
             Known::Earlier
         } else {
-            Known::Nothing { is_new: false }
+            Known::Nothing { is_new: false, is_same: false }
         }
     }
 
@@ -112,6 +113,15 @@ impl Tellings {
     #[inline(always)]
     pub(super) fn is_certain(&self, object: Obj<'_>) -> bool {
         matches!(self.of(object), Known::Told { is_trusted: true, .. })
+    }
+
+    /// An object is changed, and has to be looked at before anything is told of it.
+    pub(super) fn distrust(&mut self, object: Obj<'_>) {
+        let place = &self.places[slot(object.address())];
+        let told = place.get();
+        if told.address == object.address() {
+            place.set(Told { print: 0, ..told });
+        }
     }
 
     /// Whether an object that was told of since the last epoch has another number of items than then.

@@ -20,6 +20,14 @@ struct Known {
     contents: u32,
 }
 
+/// Whether the object at an address is the one that was told of before, if that is certain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Identity {
+    Unknown,
+    Same,
+    New,
+}
+
 /// What decides of a class whether an object at an address is the one that was there.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Kind {
@@ -94,9 +102,9 @@ impl Identities {
         &mut self.recent[(hash >> (64 - RECENT_BITS)) as usize]
     }
 
-    /// There is an object of this kind at this address; `is_new` if what was there is no more.
+    /// There is an object of this kind at this address.
     /// `contents` is a hash of what it holds, which matters if that cannot change.
-    pub(super) fn tell(&mut self, address: u64, kind: Kind, contents: u32, is_new: bool) {
+    pub(super) fn tell(&mut self, address: u64, kind: Kind, contents: u32, identity: Identity) {
         let contents = if kind.is_immutable { contents } else { 0 };
         let id = match self.by_address.entry(address) {
             Entry::Vacant(entry) => {
@@ -106,7 +114,12 @@ impl Identities {
             Entry::Occupied(mut entry) => {
                 let known = entry.get_mut();
                 let is_same = known.class == kind.class && known.contents == contents;
-                if is_new || known.class != UNKNOWN && !is_same {
+                let is_other = match identity {
+                    Identity::New => true,
+                    Identity::Same => false,
+                    Identity::Unknown => known.class != UNKNOWN && !is_same,
+                };
+                if is_other {
                     self.last_id += 1;
                     known.id = self.last_id;
                 }
@@ -136,15 +149,15 @@ mod tests {
     fn an_object_stays_itself_until_another_is_there() {
         let mut identities = Identities::default();
         let (list, tuple) = (kind("list", Sort::List), kind("tuple", Sort::Tuple));
-        identities.tell(0x1000, list, 7, false);
+        identities.tell(0x1000, list, 7, Identity::Unknown);
         assert_eq!(identities.at(0x1000), 1);
-        identities.tell(0x1000, list, 8, false);
+        identities.tell(0x1000, list, 8, Identity::Unknown);
         assert_eq!(identities.at(0x1000), 1, "a list may change");
-        identities.tell(0x1000, tuple, 8, false);
+        identities.tell(0x1000, tuple, 8, Identity::Unknown);
         assert_eq!(identities.at(0x1000), 2, "another class");
-        identities.tell(0x1000, tuple, 8, false);
+        identities.tell(0x1000, tuple, 8, Identity::Unknown);
         assert_eq!(identities.at(0x1000), 2);
-        identities.tell(0x1000, tuple, 9, false);
+        identities.tell(0x1000, tuple, 9, Identity::Unknown);
         assert_eq!(identities.at(0x1000), 3, "a tuple does not change");
     }
 
@@ -152,9 +165,9 @@ mod tests {
     fn what_was_only_seen_gets_its_class_later() {
         let mut identities = Identities::default();
         assert_eq!((identities.at(8), identities.at(16), identities.at(8)), (1, 2, 1));
-        identities.tell(8, kind("app.Point", Sort::Instance), 0, false);
+        identities.tell(8, kind("app.Point", Sort::Instance), 0, Identity::Unknown);
         assert_eq!(identities.at(8), 1);
-        identities.tell(8, kind("app.Line", Sort::Instance), 0, false);
+        identities.tell(8, kind("app.Line", Sort::Instance), 0, Identity::Unknown);
         assert_eq!(identities.at(8), 3);
     }
 

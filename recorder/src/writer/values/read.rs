@@ -9,10 +9,10 @@
 //! This runs for every value of the program, so nothing here allocates for each.
 
 use super::Records;
-use super::identity::{Identities, Kind};
+use super::identity::{Identities, Identity, Kind};
 use dashcam_schema::value::words::{
     ATTRIBUTES, BYTES, CLASS, CONSTANT, DIGITS, EPOCH, EXACT, FLOAT, GROUP, GROUP_WORDS_MAX,
-    INLINE_BYTES, INT, ITEMS, NEW, OBJECT, REFERENCE, SHALLOW, SHAPE, SMALL_INT, STR, TEXT,
+    INLINE_BYTES, INT, ITEMS, NEW, OBJECT, REFERENCE, SAME, SHALLOW, SHAPE, SMALL_INT, STR, TEXT,
     payload, tag,
 };
 use dashcam_schema::value::{
@@ -124,7 +124,7 @@ enum RawPart {
 struct RawObject {
     address: u64,
     class: usize,
-    is_new: bool,
+    identity: Identity,
     parts: Range<usize>,
     contents: u32,
 }
@@ -413,7 +413,12 @@ impl Reader {
     fn whole_object(&mut self, cursor: &mut Cursor<'_>, payload: u32) -> Read<()> {
         let address = cursor.address(payload)?;
         let class = cursor.word()?;
-        let (class, is_new) = ((class & !NEW) as usize, class & NEW != 0);
+        let identity = match class {
+            _ if class & NEW != 0 => Identity::New,
+            _ if class & SAME != 0 => Identity::Same,
+            _ => Identity::Unknown,
+        };
+        let class = (class & !(NEW | SAME)) as usize;
         let Some((Defined { it: Class { sort, .. }, .. }, _)) = self.classes.get(class) else {
             return Err("an object of an undefined class".into());
         };
@@ -484,7 +489,7 @@ impl Reader {
         }
         let parts = first_part..pending.parts.len();
         let contents = hasher.finish() as u32;
-        pending.objects.push(RawObject { address, class, is_new, parts, contents });
+        pending.objects.push(RawObject { address, class, identity, parts, contents });
         Ok(())
     }
 
@@ -512,7 +517,7 @@ impl Reader {
         let Reader { pending, known, resolved, classes, shapes, .. } = self;
         for object in &pending.objects {
             let kind = classes[object.class].1;
-            known.identities.tell(object.address, kind, object.contents, object.is_new);
+            known.identities.tell(object.address, kind, object.contents, object.identity);
         }
         resolved.clear();
         known.append(&pending.values[values.clone()], resolved, records);
