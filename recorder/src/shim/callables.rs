@@ -121,6 +121,8 @@ pub(super) enum Effect {
     SetsAttributes,
     /// It is `list.append`.
     Appends,
+    /// It is `list.sort`.
+    Sorts,
 }
 
 impl Effect {
@@ -143,6 +145,9 @@ impl Effect {
         };
         if name == "list.append" {
             return Effect::Appends;
+        }
+        if name == "list.sort" {
+            return Effect::Sorts;
         }
         if method == "__setattr__" || method == "__delattr__" {
             return Effect::SetsAttributes;

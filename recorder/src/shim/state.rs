@@ -473,8 +473,8 @@ impl State {
     }
 
     /// Tells of the variables of the running frame, and of objects that may have been changed since
-    /// its last event. `handed`: a callable in C that returns and its number, and what it was handed
-    /// first.
+    /// its last event. `handed`: a callable that is called, or that is written in C and returns, its
+    /// number, and what it is handed first.
     pub(super) fn tell_state(
         &mut self,
         kind: EventKind,
@@ -483,6 +483,9 @@ impl State {
         handed: Option<(u32, Obj<'_>, Obj<'_>)>,
     ) {
         let (at, thread) = ((self.ordinal, self.last_number), self.thread);
+        let handed = handed.filter(|(number, ..)| {
+            kind != EventKind::CALL || self.callables.effect(*number) == Effect::Sorts
+        });
         let caller = if kind.enters() { self.caller_of_implicit(code) } else { None };
         let wants = |values: &Values| values.wants_variables(at, kind, unit);
         if handed.is_none() && caller.is_none() && !self.values.as_deref().is_some_and(wants) {
@@ -497,7 +500,6 @@ impl State {
             && let Some(values) = self.values_with_room()
         {
             values.tell_callers_variables(at, caller, number.number());
-            values.tell_in_hand(at, caller, number.number());
         }
         if let Some((number, callable, first)) = handed {
             let effect = self.callables.effect(number);
@@ -505,6 +507,12 @@ impl State {
             let owner = callable.builtin_owner();
             if let Some(values) = self.values_with_room() {
                 let list = owner.unwrap_or(first);
+                if effect == Effect::Sorts {
+                    values.note_sorting(code, list, kind == EventKind::CALL);
+                }
+                if kind == EventKind::CALL {
+                    return;
+                }
                 if effect == Effect::Appends && values.tell_appended(at, thread, unit, list) {
                     return;
                 }

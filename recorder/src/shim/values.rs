@@ -252,7 +252,8 @@ impl Values {
         let objects = if kind.is_of_frame() { most * count.max(1) } else { most };
         // These are variables that were not stored since they were told of.
         let trusts = kind == GroupKind::Snapshot;
-        let mut look = Look { values: self, due: ArrayVec::new(), left, objects, trusts };
+        let (is_renewed, is_again, due) = (false, false, ArrayVec::new());
+        let mut look = Look { values: self, due, left, objects, trusts, is_renewed, is_again };
         for value in values {
             match value {
                 Given::Value(Some(object)) => look.put(object, 0),
@@ -271,6 +272,12 @@ impl Values {
         }
         let bare = look.values.buffer.len();
         look.follow();
+        if look.is_renewed && !look.values.told.traces() {
+            // Objects that hold it hold the same addresses as before, and something else.
+            look.values.buffer.truncate(bare);
+            look.is_again = true;
+            look.follow();
+        }
         let used = left - look.left;
         if let Some(looks) = self.looks.get_mut(number as usize) {
             *looks = looks.saturating_add(used);
@@ -371,6 +378,11 @@ struct Look<'v, 'a> {
     objects: usize,
     /// What was told of an object is taken for what it holds, where that is certain.
     trusts: bool,
+    /// An object that cannot change was told of, and it is not the one that was told of before at
+    /// its address.
+    is_renewed: bool,
+    /// Everything is told of anew, and nothing more becomes due.
+    is_again: bool,
 }
 
 impl<'a> Look<'_, 'a> {
@@ -409,6 +421,9 @@ impl<'a> Look<'_, 'a> {
     /// Puts a reference, and sees to it that the object is told of.
     #[inline]
     fn refer(&mut self, object: Obj<'a>, depth: u32) {
+        if self.is_again {
+            return self.values.buffer.put_address(words::REFERENCE, object.address());
+        }
         if self.trusts && self.values.told.is_certain_at(object, depth) {
             return self.values.buffer.put_address(words::REFERENCE, object.address());
         }
@@ -514,7 +529,15 @@ impl<'a> Look<'_, 'a> {
         let address = object.address();
         let told = self.values.told.of(object);
         // What was told of it earlier still holds, or its class alone was told.
-        if depth == CLASS_ALONE && !matches!(told, Known::Nothing { .. }) {
+        let is_known = match told {
+            Known::Nothing { .. } => false,
+            // Another object may be there by now, and must not be taken for the one before.
+            Known::Told { print, .. } if self.values.state.is_some() => {
+                print == 0 || self.values.told.traces()
+            }
+            _ => true,
+        };
+        if depth == CLASS_ALONE && is_known {
             return;
         }
         let identity = match told {
@@ -531,7 +554,7 @@ impl<'a> Look<'_, 'a> {
         let (layout, number) = (Rc::clone(&known.layout), known.number);
         // What keeps a hash of its own need not be read again.
         let quick = layout.kept_hash(object).map_or(0, |[a, b]| mix(a, b));
-        if depth != LOST && quick != 0 && print_told == Some(quick) {
+        if depth != LOST && !self.is_again && quick != 0 && print_told == Some(quick) {
             return;
         }
         let begin = self.values.buffer.len();
@@ -550,7 +573,9 @@ impl<'a> Look<'_, 'a> {
             (quick, _) => quick,
         };
         let is_bounded = !is_always_looked_at(layout.sort) && !is_small_tuple(layout.sort, object);
-        if print_told == Some(print) {
+        self.is_renewed |=
+            is_immutable(layout.sort) && print_told.is_some_and(|told| told != 0 && told != print);
+        if print_told == Some(print) && !self.is_again {
             self.values.buffer.truncate(begin);
             if depth < depth_told {
                 self.values.told.note(object, print, depth, is_bounded);
@@ -736,6 +761,11 @@ const fn is_always_looked_at(sort: Sort) -> bool {
             | Sort::Generator
             | Sort::Cell
     )
+}
+
+/// Whether objects of a sort hold the same as long as they live.
+const fn is_immutable(sort: Sort) -> bool {
+    matches!(sort, Sort::Str | Sort::Bytes | Sort::Int | Sort::Tuple | Sort::FrozenSet)
 }
 
 /// Functions that return more than one value return these, and they hold little.

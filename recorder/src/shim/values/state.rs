@@ -24,6 +24,8 @@ const ATTRIBUTES: usize = 1 << 10;
 /// So many arguments of a call are looked at again when it returns.
 const HANDED_MAX: usize = 4;
 
+/// Lists that are sorted within each other's sorting are followed up to so many.
+const SORTING_MAX: usize = 16;
 /// A frame without stores is looked at once in so many events, for its first in an epoch.
 const FRAMES_LOOKED_AT: u64 = 64;
 
@@ -35,6 +37,8 @@ pub(super) struct Capturing {
     /// Address of a frame, and the epoch in which all its variables were told; where they are in a
     /// namespace, also how often those of others had changed by then.
     frames: Box<[(usize, u64)]>,
+    /// Addresses of frames that sort a list just now, and of the list.
+    sorting: Vec<(usize, usize)>,
     /// How often names were bound or unbound in namespaces by code that does not run in them.
     namespaces_changed: u32,
     /// Address and version of a class, address of a name.
@@ -88,6 +92,7 @@ impl Capturing {
             version,
             codes: Vec::new(),
             frames: vec![(0, u64::MAX); FRAMES].into(),
+            sorting: Vec::with_capacity(SORTING_MAX),
             namespaces_changed: 0,
             attributes: vec![([0; 3], AttributeSet::Nothing); ATTRIBUTES].into(),
             changed: None,
@@ -263,6 +268,7 @@ impl Values {
         caller: Frame,
         callers_number: u32,
     ) {
+        self.tell_sorting((ordinal, number), caller);
         let Some(state) = &mut self.state else { return };
         let found = state.codes.get(callers_number as usize).map(Rc::clone);
         let Some(variables) = found else { return };
@@ -733,7 +739,7 @@ impl Values {
         self.see(at, &objects);
     }
 
-    /// What the call at a code unit of a frame was handed, or is while it goes on.
+    /// What the call at a code unit of a frame was handed, which ends just now.
     fn handed<'a>(&self, frame: Frame, variables: &Variables, unit: u32) -> Handed<'a> {
         let mut handed = Handed::new();
         let unit = variables.stores.start(unit);
@@ -755,18 +761,26 @@ impl Values {
         handed
     }
 
-    /// While C code is at work that was called from this frame: what it has in hand may look otherwise
-    /// than before.
-    pub(in crate::shim) fn tell_in_hand(&mut self, at: At, caller: Frame, callers_number: u32) {
+    /// A list is about to be sorted by a call of the running frame, or has been. Meanwhile it is
+    /// empty, which functions see that the sorting calls.
+    pub(in crate::shim) fn note_sorting(&mut self, code: Obj<'_>, list: Obj<'_>, begins: bool) {
+        let Some(frame) = self.frames.running_of(code) else { return };
+        let Some(state) = &mut self.state else { return };
+        state.sorting.retain(|(sorts, _)| *sorts != frame.address);
+        if begins && state.sorting.len() < SORTING_MAX {
+            state.sorting.push((frame.address, list.address()));
+        }
+    }
+
+    /// A frame enters another while it may be sorting.
+    fn tell_sorting(&mut self, at: At, caller: Frame) {
         let Some(state) = &self.state else { return };
-        let found = state.codes.get(callers_number as usize).map(Rc::clone);
-        let Some(variables) = found else { return };
-        let mut objects = self.handed(caller, &variables, caller.unit);
-        objects.retain(|object| {
-            let class = self.classes.find(object.class());
-            may_change(self.classes.known(class).layout.sort)
-        });
-        self.see(at, &objects);
+        let sorting = state.sorting.iter().find(|(sorts, _)| *sorts == caller.address);
+        if let Some((_, list)) = sorting {
+            // SAFETY: the call that sorts it is not over, and has it as argument.
+            let list = unsafe { Obj::borrowed(*list as *mut _) };
+            self.see(at, &[list]);
+        }
     }
 
     /// Looks at the containers among a frame's variables that have become more or fewer than was told.

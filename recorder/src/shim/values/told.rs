@@ -127,8 +127,7 @@ impl Tellings {
     /// Whether an object that was told of since the last epoch has another number of items than then.
     pub(super) fn is_resized(&self, object: Obj<'_>) -> bool {
         let told = self.places[slot(object.address())].get();
-        self.traces
-            && told.address == object.address()
+        told.address == object.address()
             && told.class == object.class().address()
             && told.epoch == self.epoch
             && !told.is_gone
