@@ -127,6 +127,17 @@ def weak():
     return log, reference(), finalizer.alive
 
 
+class Other:
+    pass
+
+
+def changed_class():
+    other = Other()
+    other.x = 1
+    other.__class__ = type("Another", (), {})
+    return other.x
+
+
 def defaults(x=[0], *, y={"n": 0}):
     x.append(len(x)); y["n"] += 1
     return x[-1]
@@ -141,4 +152,4 @@ del main.extra
 defaults(); defaults.__defaults__[0].append("from outside")
 defaults()
 defaults.__kwdefaults__ = {"y": {"n": 10}}
-print(iterations(), special_methods()[0], buffers(), from_afar(), weak(), more, defaults())
+print(iterations(), special_methods()[0], buffers(), from_afar(), weak(), changed_class(), more, defaults())

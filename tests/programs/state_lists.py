@@ -80,7 +80,6 @@ def bytes_and_arrays():
     del b[::2]
     b.insert(0, 39); out = b.pop()
     b *= 2; b.reverse(); b.remove(39)
-    view = memoryview(b); view[0] = 7; view.release()
     a = array.array("i", [1, 2])
     a.append(3); a[0] = -1
     a.extend([4, 5]); a += a; del a[1:3]

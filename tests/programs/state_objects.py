@@ -17,10 +17,6 @@ class Point:
         return self
 
 
-class Other:
-    pass
-
-
 class Slotted:
     __slots__ = ("a", "b")
 
@@ -72,7 +68,6 @@ def plain():
     del p.x
     p.__dict__ = {"only": 1}
     p.only = 2
-    p.__class__ = Other
     q = Point(2).move(3); q.move(1)
     Point.kind = "changed"
     return vars(p), vars(q)

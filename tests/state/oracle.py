@@ -26,6 +26,9 @@ STRING, ITEMS, DEPTH, DIGITS, OBJECTS = 200, 50, 3, 300, 16
 SHORT = 15  # characters; longer texts are objects to the recorder, and count as such
 OPTIMIZED, IMMUTABLE_TYPE, HEAP_TYPE = 1, 1 << 8, 1 << 9  # bits of co_flags and of a class's __flags__
 
+# STORE_NAME, STORE_GLOBAL, EXTENDED_ARG
+OPCODES = {(3, 12): (90, 97, 144), (3, 13): (114, 113, 71), (3, 14): (116, 115, 69)}
+
 OrderedDict = _collections.OrderedDict
 GetSet, Module = type(type.__dict__["__dict__"]), type(sys)
 # By number: to compare a class with another could ask its metaclass.
@@ -269,8 +272,27 @@ def variables(frame, code):
         found = frame.f_globals
     pairs = list(found.items())
     if is_module:
-        hidden += [name for name, value in pairs if name.startswith("__") or goes_by_name(value)]
+        bound = bound_names(code)
+        hidden += [name for name, value in pairs
+                   if name.startswith("__") or goes_by_name(value) or name not in bound]
     return pairs, hidden
+
+
+def bound_names(code):
+    """Names that instructions of a module's code bind: what else is in its namespace came from elsewhere, as by
+    `import *`, `exec` or `globals()[…]`, and is no variable of its frame to the recorder."""
+    found = bound.get(id(code))
+    if found is None:
+        store_name, store_global, extended_arg = OPCODES[sys.version_info[:2]]
+        names, extended = set(), 0
+        for opcode, operand in zip(code.co_code[::2], code.co_code[1::2]):
+            operand |= extended
+            extended = operand << 8 if opcode == extended_arg else 0
+            if opcode in (store_name, store_global):
+                names.add(code.co_names[operand])
+        found, _ = bound[id(code)] = names, code  # kept, so that its id stays its own
+        return found
+    return found[0]
 
 
 def line(code, number):
@@ -308,7 +330,7 @@ def close():
 
 
 out, script, *parts = sys.argv[1:]
-known = {}
+known, bound = {}, {}
 local, numbers = _thread._local(), itertools.count()  # the system gives a finished thread's number to the next one
 log = open(out, "w", encoding="utf-8")
 with open(script, encoding="utf-8") as file:

@@ -724,6 +724,12 @@ impl Values {
                 let _ = objects.try_push(object);
             }
         }
+        let namespaces = self.frames.namespaces(frame);
+        if objects.iter().any(|object| namespaces.contains(&Some(*object)))
+            && let Some(state) = &mut self.state
+        {
+            state.namespaces_changed += 1;
+        }
         if variables.reaches_dicts {
             for object in objects.clone() {
                 if let Some(owner) = self.owner_of(frame, &variables, object) {
