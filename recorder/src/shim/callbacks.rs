@@ -109,7 +109,7 @@ unsafe extern "C" fn event<const NUMBER: u8>(
     }
 
     // After the arguments: those that are in cells are told of as such.
-    if kind.has_ordinal() && state.has_state() {
+    if kind.has_ordinal() && state.wants_state(kind, code, place, extra) {
         let handed = if kind.has_callable() {
             // SAFETY: CALL and C_* carry the callable third and the first argument fourth.
             let [callable, first] = [2, 3].map(|at| unsafe { Obj::borrowed(*args.add(at)) });

@@ -60,6 +60,8 @@ pub(super) struct State {
     /// If the last event was a CALL of a Python function: the address of its code object, and its
     /// place; else 0.
     call: (usize, u32),
+    /// With values of state: the frame that the last event entered another from.
+    entered_from: Option<Frame>,
     producer: Producer,
     clock: Clock,
     last_ticks: u64,
@@ -140,6 +142,7 @@ impl State {
             last_suspendable: false,
             last_number: 0,
             call: (0, 0),
+            entered_from: None,
             producer: Producer::new(ring, clock),
             clock,
             last_ticks: 0,
@@ -464,6 +467,30 @@ impl State {
         self.jumps_in.is_some()
     }
 
+    /// Whether there may be something to tell of variables and objects at an event; `callable` is
+    /// the number of the one it carries.
+    #[inline(always)]
+    pub(super) fn wants_state(
+        &mut self,
+        kind: EventKind,
+        code: Obj<'_>,
+        unit: u32,
+        callable: u32,
+    ) -> bool {
+        let Some(values) = self.values.as_deref().filter(|values| values.has_state()) else {
+            return false;
+        };
+        if kind.enters() {
+            self.entered_from = values.caller_of_entered(code);
+            return true;
+        }
+        let is_handed = match kind {
+            EventKind::CALL => self.callables.effect(callable) == Effect::Sorts,
+            kind => kind.has_callable(),
+        };
+        is_handed || values.wants_variables((self.ordinal, self.last_number), kind, unit)
+    }
+
     /// Tells what the instruction at a code unit is about to change. False if it never will be of
     /// interest.
     pub(super) fn tell_site(&mut self, code: Obj<'_>, unit: u32) -> bool {
@@ -486,7 +513,7 @@ impl State {
         let handed = handed.filter(|(number, ..)| {
             kind != EventKind::CALL || self.callables.effect(*number) == Effect::Sorts
         });
-        let caller = if kind.enters() { self.caller_of_implicit(code) } else { None };
+        let caller = if kind.enters() { self.caller_of_implicit() } else { None };
         let wants = |values: &Values| values.wants_variables(at, kind, unit);
         if handed.is_none() && caller.is_none() && !self.values.as_deref().is_some_and(wants) {
             return;
@@ -524,8 +551,8 @@ impl State {
     /// The frame that an event has just entered another from, unless by the CALL that the last event
     /// was: nothing is pending there.
     #[inline(always)]
-    fn caller_of_implicit(&self, code: Obj<'_>) -> Option<Frame> {
-        let caller = self.values.as_ref()?.caller_of_entered(code)?;
+    fn caller_of_implicit(&self) -> Option<Frame> {
+        let caller = self.entered_from?;
         let is_called =
             caller.code == self.call.0 && caller.unit.wrapping_sub(self.call.1) < CALL_UNITS;
         (!is_called).then_some(caller)
@@ -616,7 +643,10 @@ impl State {
         let Some(frames) = self.frames else { return false };
         let mut is_called = false;
         if kind.enters() {
-            let caller = frames.caller_of_entered(code.address());
+            let caller = match self.has_state() {
+                true => self.entered_from,
+                false => frames.caller_of_entered(code.address()),
+            };
             is_called = caller.is_some_and(|caller| {
                 caller.code == self.call.0 && caller.unit.wrapping_sub(self.call.1) < CALL_UNITS
             });

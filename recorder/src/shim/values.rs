@@ -252,8 +252,16 @@ impl Values {
         let objects = if kind.is_of_frame() { most * count.max(1) } else { most };
         // These are variables that were not stored since they were told of.
         let trusts = kind == GroupKind::Snapshot;
-        let (is_renewed, is_again, due) = (false, false, ArrayVec::new());
-        let mut look = Look { values: self, due, left, objects, trusts, is_renewed, is_again };
+        // Made where it stays: it is large.
+        let mut look = Look {
+            values: self,
+            due: ArrayVec::new(),
+            left,
+            objects,
+            trusts,
+            is_renewed: false,
+            is_again: false,
+        };
         for value in values {
             match value {
                 Given::Value(Some(object)) => look.put(object, 0),

@@ -31,6 +31,8 @@ pub struct Builder {
     forms: Interner,
     /// Forms of groups with few values, by [`group_key`].
     group_forms: Recent,
+    /// Forms of objects of which one value was replaced, by its tag.
+    replaced_forms: [Option<u32>; Tag::ALL.len()],
     /// By form.
     tables: Vec<Table>,
     records: Vec<u32>,
@@ -395,16 +397,30 @@ impl Builder {
 
     /// Appends that an object holds another value at a position.
     fn replaced(&mut self, index: u32, at: usize, value: &Value) {
-        self.begin(CHANGED);
-        // As many items as before, as long as before, and one change.
-        self.form.extend([0, 0, 1]);
-        self.slots.extend([index.into(), at as u64]);
-        self.put_values(std::slice::from_ref(value));
-        self.push();
+        let tag = Tag::of(value) as usize;
+        let form = self.replaced_forms[tag].unwrap_or_else(|| self.replaced_form(tag));
+        // Slots go straight to where they stay.
+        let rows = &mut self.tables[form as usize].rows;
+        let before = rows.len();
+        rows.extend([index.into(), at as u64]);
+        self.names.put_slots(std::slice::from_ref(value), rows);
+        let slots = rows.len() - before;
+        self.values += 1;
+        self.push_record(form, slots);
         if let Some(told) = &mut self.told[index as usize] {
             self.told_values[told.values + at] = *value;
             told.changes += 1;
         }
+    }
+
+    #[cold]
+    fn replaced_form(&mut self, tag: usize) -> u32 {
+        self.form.clear();
+        // As many items as before, as long as before, and one change.
+        self.form.extend([CHANGED, 0, 0, 1, tag as u8]);
+        let form = self.put_form();
+        self.replaced_forms[tag] = Some(form);
+        form
     }
 
     /// The text of a str, which may be an object.
@@ -701,6 +717,7 @@ impl Builder {
         self.shape_numbers.clear();
         self.forms.clear();
         self.group_forms.clear();
+        self.replaced_forms = Default::default();
         self.tables.clear();
         self.records.clear();
         self.ordinals.clear();
