@@ -22,7 +22,7 @@ fn cpythons_own() {
         }
         for module in MODULES {
             let bare = run(python.bare().args(["-m", "unittest", "-q", module]));
-            let what = ["--capture", "calls", "-m", "unittest", "-q", module];
+            let what = ["--capture", "state", "-m", "unittest", "-q", module];
             let recording = Recording::new(&python, what);
             assert_eq!(
                 shell_status(&recording.output),

@@ -17,8 +17,10 @@ fn record(python: &Python, source: &str, options: &[&str]) -> Recording {
 #[test]
 fn no_code_of_the_program_runs_for_a_value() {
     let script = program("values/hostile.py");
-    for python in Python::all() {
-        let recording = Recording::new(&python, calls(&script.to_string_lossy()));
+    let levels = ["calls", "state"];
+    for (python, level) in Python::all().into_iter().flat_map(|p| levels.map(|l| (p.clone(), l))) {
+        let what = ["--capture", level, &script.to_string_lossy()].map(str::to_owned);
+        let recording = Recording::new(&python, what);
         assert_eq!(text(&recording.output.stdout), "12\n[]\n", "{python}: {}", recording.said());
         recording
             .check("select count(*) from events where kind = 'PY_RETURN' and value is null", "0");

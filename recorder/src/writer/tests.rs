@@ -551,7 +551,8 @@ fn values_are_stored_beside_events_epoch_by_epoch() {
     let group = chunk.group(ordinal, GroupKind::Result).unwrap();
     let [Value::Object(id)] = *group.values else { panic!("{group:?}") };
     assert!((1..=64).contains(&id), "{id}");
-    let held = chunk.object(id, ordinal).unwrap().items.unwrap();
+    let at = chunk.moment(chunk.groups_of(ordinal).end);
+    let held = chunk.object(id, at).unwrap().items.unwrap();
     assert_eq!((held.kept, held.length), (vec![Value::Int(small(ordinal))], 1));
     // Both rings made their producers wait, or this one did.
     let waited = text(&db, "SELECT detail FROM losses WHERE kind = 'waited'");

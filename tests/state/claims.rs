@@ -1,0 +1,121 @@
+//! Single claims about variables and objects.
+
+use dashcam_tests::{Python, Recording};
+
+fn record(python: &Python, source: &str) -> Recording {
+    Recording::new(python, ["--capture", "state", "-c", source])
+}
+
+const SHOP: &str = "\
+class Order:
+    def __init__(self, items):
+        self.items = items
+        self.total = 0
+
+def price(order):
+    total = 0
+    for name, cost in order.items:
+        total += cost
+    order.total = total
+    order.items.append(('shipping', 5))
+    del order.items[0]
+    return total
+
+order = Order([('book', 20), ('pen', 2)])
+price(order)
+";
+
+#[test]
+fn bindings_and_changes_are_rows() {
+    for python in Python::all() {
+        let recording = record(&python, SHOP);
+        recording.check(
+            "select name, line, value from variables v join calls c using (run_id, call_id)
+             where c.qualname = 'price' and v.name in ('total', 'cost') order by v.seq",
+            "total 7 0
+             cost 8 20
+             total 9 20
+             cost 8 2
+             total 9 22",
+        );
+        recording.check(
+            "select m.line, m.type, m.operation, m.key, m.value from mutations m
+             join calls c using (run_id, call_id) where c.qualname = 'price' order by m.seq",
+            "10 Order set attribute 'total' 22
+             11 list list.append 2 ('shipping', 5)
+             12 list delete item 0 -",
+        );
+        recording.check(
+            "select s.depth, s.qualname, s.line from events e, stack_at(e.run_id, e.seq) s
+             where e.kind = 'LINE' and e.line = 13 order by s.depth",
+            "0 price 13
+             1 <module> 16",
+        );
+        recording.check(
+            "select o.type, o.value like '<Order object #% items=[(''pen'', 2), (''shipping'', 5)] total=22>'
+             from events e, locals_at(e.run_id, e.seq, 0) l, object_at(e.run_id, l.object_id, e.seq) o
+             where e.kind = 'LINE' and e.line = 13 and l.name = 'order'",
+            "Order 1",
+        );
+    }
+}
+
+#[test]
+fn redacted_names_do_not_leave_the_program() {
+    let source = "
+def f(user):
+    password = 'topsecret-1'
+    user.token = 'topsecret-2'
+    user.more = {}
+    user.more['api_key'] = 'topsecret-3'
+    def g():
+        nonlocal password
+        password = 'topsecret-4'
+    g()
+    return user
+class User: pass
+secret = 'topsecret-5'
+f(User())
+";
+    for python in Python::all() {
+        let recording = record(&python, source);
+        let told = recording.text("select value from variables where value is not null")
+            + &recording.text("select value from mutations")
+            + &recording.text(
+                "select l.value from events e, locals_at(e.run_id, e.seq) l where e.kind = 'LINE'",
+            );
+        assert!(!told.contains("topsecret"), "{python}: {told}");
+        assert!(told.contains("<redacted>"), "{python}: {told}");
+    }
+}
+
+/// `calls` and `flow` record none of this.
+#[test]
+fn other_levels_have_no_variables() {
+    for python in Python::all() {
+        let recording = Recording::new(&python, ["--capture", "calls", "-c", SHOP]);
+        recording.check(
+            "select (select count(*) from variables) + (select count(*) from mutations)",
+            "0",
+        );
+    }
+}
+
+/// In bytes of values and events, without the source texts and code objects that are kept once.
+#[test]
+fn what_a_loop_and_a_recursion_take() {
+    let programs = [
+        ("d = {}\ndef f():\n    for i in range(30_000):\n        d[i] = i * i\nf()", 1_000_000),
+        (
+            "def fib(n):\n    if n < 2: return n\n    a = fib(n - 1)\n    return a + fib(n - 2)\nfib(20)",
+            300_000,
+        ),
+    ];
+    for python in Python::all() {
+        for (source, most) in programs {
+            let recording = record(&python, source);
+            let size = std::fs::metadata(&recording.db).unwrap().len();
+            assert!(size <= most, "{python}: {size} bytes: {source}");
+        }
+    }
+}
