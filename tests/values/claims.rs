@@ -2,10 +2,6 @@
 
 use dashcam_tests::{Python, Recording, program, run, text};
 
-fn calls(script: &str) -> [&str; 3] {
-    ["--capture", "calls", script]
-}
-
 /// Records a program given as text.
 fn record(python: &Python, source: &str, options: &[&str]) -> Recording {
     let mut what = vec!["--capture", "calls"];
