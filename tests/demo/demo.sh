@@ -15,8 +15,8 @@ ask() {
 }
 
 tell "A program totals a day's orders. It ends well and prints a report, but brian's shelf for 1049.00 is missing."
-echo "\$ dashcam record -o demo.db tests/demo/orders.py"
-dashcam record -o demo.db tests/demo/orders.py
+echo "\$ dashcam record --capture state -o demo.db tests/demo/orders.py"
+dashcam record --capture state -o demo.db tests/demo/orders.py
 
 tell "It need not be run again: everything it did is in demo.db. Which exceptions of this file were swallowed?"
 ask "select type, message, line, handled_line from exceptions
@@ -34,6 +34,15 @@ ask "with recursive stack(call_id, level) as (
 tell "What was it handed whenever it gave up and returned 0?"
 ask "select arguments, result, count(*) as times from calls
      where path like '%/orders.py' and qualname = 'parse_price' and result = '0' group by arguments, result"
+
+tell "Every change of every object is there, in order. How did main's totals come about?"
+ask "select m.seq, m.line, m.key, m.value from mutations m join calls c using (run_id, call_id)
+     where c.path like '%/orders.py' and c.qualname = 'main' order by m.seq"
+
+tell "And every variable at every line: what did total() see when the order came to nothing?"
+ask "select l.depth, l.name, l.value from exceptions x, locals_at(x.run_id, x.seq) l
+     where x.seq = (select max(seq) from exceptions where type = 'AttributeError' and path like '%/orders.py')
+       and l.scope <> 'global'"
 
 tell "And what exactly happened in it, event by event? (There are also JUMP, BRANCH and INSTRUCTION.)"
 ask "select e.kind, e.line, e.callable, e.exception, e.value

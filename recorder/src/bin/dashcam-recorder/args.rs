@@ -324,7 +324,7 @@ mod tests {
     #[test]
     fn bad_values_are_refused_by_name() {
         for (bad, expected) in [
-            ("--capture=state", "'--capture <LEVEL>'"),
+            ("--capture=all", "'--capture <LEVEL>'"),
             ("--max-string=65537", "'--max-string <N>': 65537 is not in 0..=65536"),
             ("--max-depth=-1", "'--max-depth <N>'"),
             ("--redact=", "'--redact <PATTERN>'"),
