@@ -1,5 +1,5 @@
-"""What recording costs, side by side: bare CPython; dashcam without values, with those of calls, and with `--events
-direct`; empty native callbacks for the events it takes, and for all; VizTracer.
+"""What recording costs, side by side: bare CPython; dashcam without values, with those of calls, with all that variables and
+objects hold, and with `--events direct`; empty native callbacks for the events it takes, and for all; VizTracer.
 
     make bench                          all workloads, five rounds
     make bench BENCH_ARGS=--quick       a tenth of the work, one round: shows that it runs, measures little
@@ -11,7 +11,7 @@ them; a figure is the median of the rounds' ratios to the bare run of the same r
     whole      wall time until the process and its recording are finished, less that of an empty script
                under the same contender, ratio to bare's seconds inside the workload
     B/event    bytes of the database per event, without and with the source texts kept in it
-    B/call     bytes of the database with the values of calls, per call
+    B/call     bytes of the database with the values of calls, per call; B/event of state: with state, per event
     waited     share of the program's time that it waited for the recorder (the ring was full)
 """
 import argparse
@@ -90,7 +90,8 @@ def contenders(folder):
     """Name → command line before the script. `{out}` is a fresh folder."""
     record = [VENV / "bin" / "dashcam", "record", "-o", "{out}/x.db"]
     found = {"bare": [PYTHON], "dashcam": [*record, "--capture", "flow"],
-             "calls": [*record, "--capture", "calls"], "direct": [*record, "--events", "direct", "--capture", "flow"]}
+             "calls": [*record, "--capture", "calls"], "state": [*record, "--capture", "state"],
+             "direct": [*record, "--events", "direct", "--capture", "flow"]}
     if build_empty(folder):
         found["empty control"] = [PYTHON, HERE / "empty.py", folder, "control"]
         found["empty all"] = [PYTHON, HERE / "empty.py", folder, "all"]
@@ -159,7 +160,7 @@ def measure(commands, workload, rounds, scale, start_up):
     runs = {name: [] for name in commands}
     for _ in range(rounds):
         for name, command in commands.items():
-            runs[name].append(run(command, workload, scale, measure_database=name in ("dashcam", "calls", "direct")))
+            runs[name].append(run(command, workload, scale, measure_database=name in ("dashcam", "calls", "state", "direct")))
             if runs[name][-1]["checksum"] != runs["bare"][0]["checksum"]:
                 raise SystemExit(f"{name} changed what {workload} computes")
     row = {"workload": workload, "bare_s": statistics.median(r["inside"] for r in runs["bare"])}
@@ -177,22 +178,27 @@ def measure(commands, workload, rounds, scale, start_up):
     if "calls" in runs:
         last = runs["calls"][-1]
         row["bytes_per_call"] = (last["bytes"] - last["source_bytes"]) / max(last["calls"], 1)
+    if "state" in runs:
+        last = runs["state"][-1]
+        row["bytes_per_event_of_state"] = (last["bytes"] - last["source_bytes"]) / last["events"]
+        row["waited_with_state"] = statistics.median(r["waited"] / r["inside"] for r in runs["state"])
     row["waited"] = statistics.median(r["waited"] / r["inside"] for r in runs["dashcam"])
     return row
 
 
 def table(rows, names):
     head = ["workload", "bare s", "events"] + [f"{n} {what}" for n in names for what in ("inside", "whole")]
-    head += ["B/event", "with source", "B/call", "waited"]
+    head += ["B/event", "with source", "B/call", "B/event of state", "waited", "waited with state"]
     lines = [head]
     for row in rows:
         cells = [row["workload"], f"{row['bare_s']:.3f}", f"{row['events']:,}"]
         cells += [f"{row[n][what]:.2f}" for n in names for what in ("inside", "whole")]
-        cells += [f"{row['bytes_per_event']:.3f}", f"{row['bytes_per_event_with_source']:.3f}", f"{row.get('bytes_per_call', 0):.1f}", f"{row['waited']:.1%}"]
+        cells += [f"{row['bytes_per_event']:.3f}", f"{row['bytes_per_event_with_source']:.3f}", f"{row.get('bytes_per_call', 0):.1f}"]
+        cells += [f"{row.get('bytes_per_event_of_state', 0):.3f}", f"{row['waited']:.1%}", f"{row.get('waited_with_state', 0):.1%}"]
         lines.append(cells)
     mean = ["geometric mean", "", ""]
     mean += [f"{geometric_mean(r[n][what] for r in rows):.2f}" for n in names for what in ("inside", "whole")]
-    lines.append(mean + [f"{geometric_mean(r['bytes_per_event'] for r in rows):.3f}", "", "", ""])
+    lines.append(mean + [f"{geometric_mean(r['bytes_per_event'] for r in rows):.3f}", "", "", "", "", ""])
     widths = [max(map(len, column)) for column in zip(*lines)]
     return "\n".join("  ".join(c.rjust(w) if i else c.ljust(w) for i, (c, w) in enumerate(zip(l, widths))) for l in lines)
 
