@@ -660,21 +660,24 @@ impl Statistics<'_> {
 
 /// What a row of `value_chunks` says beside the data, as [`Statistics`] does for `chunks`.
 #[derive(Debug, Clone, Copy)]
-pub struct ValueStatistics {
+pub struct ValueStatistics<'a> {
     pub run_id: i64,
     pub process_id: i64,
     pub first_ordinal: i64,
     pub last_ordinal: i64,
     pub group_count: i64,
+    /// As stored.
+    pub told: &'a [u8],
 }
 
-impl ValueStatistics {
-    /// xxh3-64 of the numbers in the order of declaration.
+impl ValueStatistics<'_> {
+    /// xxh3-64 of the numbers in the order of declaration, and what stands in `told`.
     pub fn xxh3(&self) -> i64 {
-        let ValueStatistics { run_id, process_id, first_ordinal, last_ordinal, group_count } =
+        let ValueStatistics { run_id, process_id, first_ordinal, last_ordinal, group_count, told } =
             *self;
         let numbers = [run_id, process_id, first_ordinal, last_ordinal, group_count];
-        let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+        let mut bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+        bytes.extend_from_slice(told);
         xxh3_64(&bytes).cast_signed()
     }
 }

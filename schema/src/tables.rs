@@ -379,7 +379,8 @@ tables! {
         first_ordinal Integer "NOT NULL" "Ordinal of the first event with values in it."
         last_ordinal Integer "NOT NULL" "Ordinal of the last event with values in it."
         group_count Integer "NOT NULL" "Events with values in it."
-        row_xxh3 Integer "NOT NULL" "Hash of the columns from run_id to group_count."
+        told Blob "NOT NULL" "Which objects it tells of; see FORMAT.md."
+        row_xxh3 Integer "NOT NULL" "Hash of the columns from run_id to told."
         data Blob "NOT NULL" "The chunk; see FORMAT.md."
     } : "" "" ["CREATE INDEX value_chunks_of_process ON value_chunks (run_id, process_id, first_ordinal)"]
 }

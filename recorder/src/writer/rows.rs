@@ -273,11 +273,12 @@ impl Rows {
             first_ordinal: values.first_ordinal as i64,
             last_ordinal: values.last_ordinal as i64,
             group_count: values.group_count as i64,
+            told: &values.told,
         };
         tx.prepare_cached(
             "INSERT INTO value_chunks (run_id, process_id, first_ordinal, last_ordinal, group_count,
-                 row_xxh3, data)
-             VALUES (?, ?, ?, ?, ?, ?, ?)",
+                 told, row_xxh3, data)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         )?
         .execute((
             row.run_id,
@@ -285,6 +286,7 @@ impl Rows {
             row.first_ordinal,
             row.last_ordinal,
             row.group_count,
+            row.told,
             row.xxh3(),
             &values.data,
         ))?;

@@ -501,15 +501,23 @@ fn put_epoch(producer: &mut Producer, ordinal: u64) {
 
 /// First and last ordinal and groups of every chunk of values, whose rows have the right hash.
 fn value_chunks(db: &Connection) -> Vec<[i64; 3]> {
-    let sql = "SELECT run_id, process_id, first_ordinal, last_ordinal, group_count, row_xxh3
+    let sql = "SELECT run_id, process_id, first_ordinal, last_ordinal, group_count, row_xxh3, told
                FROM value_chunks ORDER BY first_ordinal";
-    let check = |row: [i64; 6]| {
-        let [run_id, process_id, first_ordinal, last_ordinal, group_count, row_xxh3] = row;
-        let row = ValueStatistics { run_id, process_id, first_ordinal, last_ordinal, group_count };
-        assert_eq!(row.xxh3(), row_xxh3);
-        [first_ordinal, last_ordinal, group_count]
-    };
-    numbers::<6>(db, sql).into_iter().map(check).collect()
+    let mut query = db.prepare(sql).unwrap();
+    let rows = query.query_map([], |row| {
+        let told: Vec<u8> = row.get(6)?;
+        let statistics = ValueStatistics {
+            run_id: row.get(0)?,
+            process_id: row.get(1)?,
+            first_ordinal: row.get(2)?,
+            last_ordinal: row.get(3)?,
+            group_count: row.get(4)?,
+            told: &told,
+        };
+        assert_eq!(statistics.xxh3(), row.get::<_, i64>(5)?);
+        Ok([statistics.first_ordinal, statistics.last_ordinal, statistics.group_count])
+    });
+    rows.unwrap().map(Result::unwrap).collect()
 }
 
 #[test]

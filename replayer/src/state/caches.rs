@@ -5,7 +5,7 @@ use super::frames::Frames;
 use super::groups::Groups;
 use super::window::Window;
 use crate::store::{Error, Process, Store};
-use dashcam_schema::value::{Capture, ObjectId};
+use dashcam_schema::value::Capture;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
@@ -14,8 +14,6 @@ use std::rc::Rc;
 const FRAMES_BYTES_MAX: usize = 64 << 20;
 /// Chunks of values that are kept beside those the store keeps.
 const GROUPS_MAX: usize = 6;
-/// Chunks of values of which it is kept which objects they tell of.
-const TOLD_MAX: usize = 256;
 /// Frames' variables that are kept.
 const BASES_MAX: usize = 4096;
 
@@ -24,8 +22,6 @@ pub(super) struct Caches {
     /// By index of the chunk; those used last at the end.
     frames: RefCell<Vec<(usize, Rc<Frames>)>>,
     groups: RefCell<Vec<(usize, Rc<Groups>)>>,
-    /// Which objects the chunks of values tell of, ascending.
-    told: RefCell<FxHashMap<usize, Rc<[ObjectId]>>>,
     bases: RefCell<FxHashMap<Element, Rc<Base>>>,
     /// The last of each process and thread.
     windows: RefCell<FxHashMap<(i64, u32), LastWindow>>,
@@ -168,27 +164,6 @@ impl<'a> State<'a> {
         let indexes: Vec<usize> = (0..after).rev().take_while(reaches).collect();
         let groups = indexes.into_iter().rev().map(|index| self.groups(index));
         groups.filter_map(Result::transpose).collect()
-    }
-
-    /// Whether a chunk of values tells of an object.
-    pub(super) fn tells_of(&self, index: usize, id: ObjectId) -> Result<bool, Error> {
-        if let Some(told) = self.caches.told.borrow().get(&index) {
-            return Ok(told.binary_search(&id).is_ok());
-        }
-        let told: Rc<[ObjectId]> = match self.store.values(index) {
-            Ok(values) => values.told_of().collect(),
-            Err(error) => {
-                self.store.note_values(index, error)?;
-                Rc::default()
-            }
-        };
-        let is_told = told.binary_search(&id).is_ok();
-        let mut kept = self.caches.told.borrow_mut();
-        if kept.len() >= TOLD_MAX {
-            kept.clear();
-        }
-        kept.insert(index, told);
-        Ok(is_told)
     }
 
     pub(super) fn known_base(&self, element: &Element) -> Option<Rc<Base>> {

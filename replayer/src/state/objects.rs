@@ -18,9 +18,6 @@ use std::rc::Rc;
 /// Objects in one copy, and objects within objects.
 const OBJECTS_MAX: usize = 2000;
 const DEPTH_MAX: u32 = 6;
-/// Chunks of values that are searched for an object they may tell of: what is in use is told again
-/// in every one, but for what lies deep.
-const LOOK_BACK: usize = 64;
 
 /// From where in time objects are seen.
 #[derive(Debug, Clone)]
@@ -124,9 +121,9 @@ impl State<'_> {
     ) -> Result<Option<Telling>, Error> {
         let chunks = self.store.value_chunks();
         let of_process = |chunk: &usize| chunks[*chunk].process_id == process_id;
-        for chunk in (0..=instant.chunk).rev().take(LOOK_BACK).take_while(of_process) {
+        for chunk in (0..=instant.chunk).rev().take_while(of_process) {
             let at = if chunk == instant.chunk { instant.at } else { Moment::MAX };
-            if chunk != instant.chunk && !self.tells_of(chunk, id)? {
+            if !chunks[chunk].told.contains(id) {
                 continue;
             }
             let Some(groups) = self.groups(chunk)? else { continue };

@@ -8,7 +8,7 @@ use super::{Chunk, Directory, Error, Process, Store, message};
 use dashcam_schema::FormatError;
 use dashcam_schema::chunk::ValueStatistics;
 use dashcam_schema::event::EventKind;
-use dashcam_schema::value::chunk::{Moment, Values};
+use dashcam_schema::value::chunk::{Moment, ToldIds, Values};
 use dashcam_schema::value::{Group, GroupKind, Value, render};
 use rusqlite::{Connection, Row};
 use std::rc::Rc;
@@ -17,7 +17,7 @@ use std::rc::Rc;
 const BYTES_MAX: usize = 64 << 20;
 
 /// A row of `value_chunks` without its data.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct ValueHeader {
     pub value_chunk_id: i64,
     pub run_id: i64,
@@ -25,6 +25,8 @@ pub struct ValueHeader {
     pub first_ordinal: i64,
     pub last_ordinal: i64,
     pub groups: i64,
+    /// The objects it tells of.
+    pub told: ToldIds,
 }
 
 /// All rows of `value_chunks`, by process and position.
@@ -41,7 +43,7 @@ impl ValueHeaders {
         directory: &Directory,
     ) -> rusqlite::Result<ValueHeaders> {
         let sql = "SELECT value_chunk_id, run_id, process_id, first_ordinal, last_ordinal,
-                          group_count, row_xxh3
+                          group_count, row_xxh3, told
                    FROM value_chunks ORDER BY process_id, first_ordinal, value_chunk_id";
         let mut statement = connection.prepare(sql)?;
         let mut rows = statement.query([])?;
@@ -64,10 +66,13 @@ fn header(row: &Row<'_>) -> Option<ValueHeader> {
     let integer = |column: usize| row.get::<_, i64>(column).ok();
     let [run_id, process_id] = [integer(1)?, integer(2)?];
     let [first_ordinal, last_ordinal, group_count] = [integer(3)?, integer(4)?, integer(5)?];
+    let told = row.get_ref(7).ok()?.as_blob().ok()?;
     let statistics =
-        ValueStatistics { run_id, process_id, first_ordinal, last_ordinal, group_count };
+        ValueStatistics { run_id, process_id, first_ordinal, last_ordinal, group_count, told };
     let fits = statistics.xxh3() == integer(6)? && (0..=last_ordinal).contains(&first_ordinal);
+    let told = ToldIds::decode(told)?;
     fits.then_some(ValueHeader {
+        told,
         value_chunk_id: row.get(0).ok()?,
         run_id,
         process_id,

@@ -190,15 +190,17 @@ impl Maker {
 
     /// Appends a chunk of values.
     pub fn values(&mut self, p: &Process, values: &mut Builder) {
+        let told = values.told_ids().encode();
         let row = ValueStatistics {
             run_id: p.run,
             process_id: p.id,
             first_ordinal: values.first_ordinal().unwrap() as i64,
             last_ordinal: values.last_ordinal().unwrap() as i64,
             group_count: values.groups() as i64,
+            told: &told,
         };
         let sql = "INSERT INTO value_chunks (run_id, process_id, first_ordinal, last_ordinal,
-                       group_count, row_xxh3, data) VALUES (?, ?, ?, ?, ?, ?, ?)";
+                       group_count, told, row_xxh3, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
         let (hash, data) = (row.xxh3(), values.seal(1).unwrap());
         let row = params![
             row.run_id,
@@ -206,6 +208,7 @@ impl Maker {
             row.first_ordinal,
             row.last_ordinal,
             row.group_count,
+            row.told,
             hash,
             data
         ];

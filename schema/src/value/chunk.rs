@@ -18,9 +18,11 @@
 
 mod build;
 mod read;
+mod told;
 
 pub use build::Builder;
 pub use read::{Moment, Values};
+pub use told::ToldIds;
 
 use super::{ClassNumber, GroupKind, ShapeNumber, Value};
 use crate::chunk::ColumnHeader;

@@ -39,6 +39,8 @@ pub(super) struct StoredValues {
     pub(super) first_ordinal: u64,
     pub(super) last_ordinal: u64,
     pub(super) group_count: u64,
+    /// The objects it tells of.
+    pub(super) told: Vec<u8>,
     pub(super) data: Vec<u8>,
 }
 
@@ -254,9 +256,10 @@ impl Values {
             return;
         }
         let (first_ordinal, last_ordinal) = (*first_ordinal, *last_ordinal);
+        let told = builder.told_ids().encode();
         match builder.seal(LEVEL) {
             Ok(data) => {
-                let chunk = StoredValues { first_ordinal, last_ordinal, group_count, data };
+                let chunk = StoredValues { first_ordinal, last_ordinal, group_count, told, data };
                 self.send(Encoded { values: Some(chunk), ..Encoded::default() });
             }
             Err(error) => self.lose(LossKind::StoreFailed, 1, error.to_string()),

@@ -2,7 +2,7 @@
 
 use super::{
     CHANGED, CHANGES_MAX, COLUMN_BYTES_MAX, COLUMNS, Column, FULL, Form, HAS_ATTRIBUTES, HAS_ITEMS,
-    HAS_TEXT, Header, RECORDS_MAX, Slot, Tag, VALUES_MAX, characters, put_varint, zigzag,
+    HAS_TEXT, Header, RECORDS_MAX, Slot, Tag, ToldIds, VALUES_MAX, characters, put_varint, zigzag,
 };
 use crate::chunk::{ColumnHeader, Sealer, VALUES_MAGIC, bounded};
 use crate::error::FormatError;
@@ -617,6 +617,12 @@ impl Builder {
     /// Roughly, the size before compression.
     pub fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// The objects that are told of so far.
+    pub fn told_ids(&self) -> ToldIds {
+        let ids = self.names.ids.iter().zip(&self.told);
+        ToldIds::new(ids.filter(|(_, told)| told.is_some()).map(|(id, _)| *id).collect())
     }
 
     /// Ordinal of the first group.

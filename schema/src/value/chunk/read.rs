@@ -145,13 +145,6 @@ impl Values {
         self.objects[first..].iter().take_while(move |(i, ..)| *i == id).map(|(_, since, _)| *since)
     }
 
-    /// All objects that are told of, ascending.
-    pub fn told_of(&self) -> impl Iterator<Item = ObjectId> {
-        let mut last = None;
-        let ids = self.objects.iter().map(|(id, ..)| *id);
-        ids.filter(move |id| last.replace(*id) != Some(*id))
-    }
-
     /// How often objects are told of.
     pub fn tellings(&self) -> usize {
         self.tellings.len()
