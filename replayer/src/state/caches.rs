@@ -12,8 +12,9 @@ use std::rc::Rc;
 
 /// Memory that the frames of chunks may take.
 const FRAMES_BYTES_MAX: usize = 64 << 20;
-/// Chunks of values that are kept beside those the store keeps.
-const GROUPS_MAX: usize = 6;
+/// Memory that chunks of values may take that are kept, as the store keeps some. What a stack's
+/// variables lead to was told in many.
+const GROUPS_BYTES_MAX: usize = 192 << 20;
 /// Frames' variables that are kept.
 const BASES_MAX: usize = 4096;
 
@@ -141,7 +142,13 @@ impl<'a> State<'a> {
         };
         let mut kept = self.caches.groups.borrow_mut();
         kept.push((index, groups.clone()));
-        let drop = kept.len().saturating_sub(GROUPS_MAX);
+        let mut total = 0;
+        let is_kept = |(_, groups): &&(usize, Rc<Groups>)| {
+            total += groups.values.size();
+            total <= GROUPS_BYTES_MAX
+        };
+        let keep = kept.iter().rev().take_while(is_kept).count().max(1);
+        let drop = kept.len() - keep;
         kept.drain(..drop);
         Ok(Some(groups))
     }

@@ -112,6 +112,14 @@ impl State<'_> {
         Ok(None)
     }
 
+    /// The last chunk of values up to an instant that tells of an object.
+    fn last_chunk(&self, sight: &Sight, id: ObjectId) -> Option<usize> {
+        let chunks = self.store.value_chunks();
+        let of_process = |chunk: &usize| chunks[*chunk].process_id == sight.process_id;
+        let mut earlier = (0..=sight.instant.chunk).rev().take_while(of_process);
+        earlier.find(|chunk| chunks[*chunk].told.contains(id))
+    }
+
     /// The last telling of an object at an instant or before.
     pub(super) fn last_telling(
         &self,
@@ -163,7 +171,7 @@ impl Copied {
         sight: &Sight,
         values: &[(Held, Option<Instant>)],
     ) -> Result<Vec<Value>, Error> {
-        let mut queue = VecDeque::new();
+        let (mut queue, mut level) = (VecDeque::new(), 0);
         let mut copied = Vec::with_capacity(values.len());
         for (held, until) in values {
             let Some(groups) = state.groups(held.chunk)? else {
@@ -173,6 +181,14 @@ impl Copied {
             copied.push(self.value(&groups, held.value, (0, *until), &mut queue));
         }
         while let Some((id, (depth, until))) = queue.pop_front() {
+            if depth > level {
+                // Those that were told of in one chunk after each other: it is decoded once.
+                level = depth;
+                queue.push_front((id, (depth, until)));
+                let ids = queue.make_contiguous();
+                ids.sort_by_cached_key(|(id, _)| std::cmp::Reverse(state.last_chunk(sight, *id)));
+                continue;
+            }
             if self.objects.contains_key(&id) {
                 continue;
             }
