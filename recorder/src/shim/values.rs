@@ -545,7 +545,10 @@ impl<'a> Look<'_, 'a> {
             }
             _ => true,
         };
-        if depth == CLASS_ALONE && is_known {
+        // Within what it holds, it may come again.
+        let is_here =
+            || self.due.iter().any(|due| due.object == object && due.depth != CLASS_ALONE);
+        if depth == CLASS_ALONE && (is_known || is_here()) {
             return;
         }
         let identity = match told {

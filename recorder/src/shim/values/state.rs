@@ -674,6 +674,10 @@ impl Values {
             return false;
         }
         let Some((last, value)) = list.last_of_list() else { return false };
+        self.follow_epoch(at.0);
+        if !self.told.is_certain_but_for(list, 1) {
+            return false;
+        }
         let length = last as i64 + 1;
         let beyond = length > i64::from(self.limits.items);
         let given = [
