@@ -58,9 +58,9 @@ fn same(name: &str, parts: &[&str]) {
     for python in Python::all() {
         let outcome = outcome(&python, name, parts);
         // Before 3.13 CPython does not say when an object is made: one that is made where another of
-        // its class was may be taken for that until it is looked at. And once, on a machine busy with
-        // other things, what an instance held was not known at 150 of 62,072 places; it has not been
-        // seen since, and what is shown is printed below.
+        // its class was may be taken for that until it is looked at. And where more objects share
+        // a place than the recorder remembers there, which depends on addresses, one of them is
+        // unknown until it is looked at again: rare, and seen in large programs only.
         let may_differ = match (python.version >= (3, 13), parts.is_empty()) {
             (true, true) => 0,
             (true, false) => outcome.equal / 200,

@@ -8,8 +8,10 @@
 use crate::shim::ffi::{Obj, tracer};
 use std::cell::Cell;
 
-/// Objects remembered, by address.
-const REMEMBERED: usize = 1 << 15;
+/// Objects remembered: sets of so many, an address has one. An object that is forgotten has to be told
+/// of again, and until then nobody knows what it holds.
+const SETS: usize = 1 << 13;
+const WAYS: usize = 4;
 
 /// The hash of contents that were changed since they were hashed.
 const STALE: u64 = 2;
@@ -42,8 +44,41 @@ pub(super) enum Known {
     Nothing { is_new: bool, is_same: bool },
 }
 
-/// A place for each address; others have the same.
-type Places = [Cell<Told>; REMEMBERED];
+/// The addresses by themselves: whoever makes an object asks for its own.
+struct Places {
+    addresses: Box<[[Cell<usize>; WAYS]]>,
+    told: Box<[[Cell<Told>; WAYS]]>,
+}
+
+impl Places {
+    fn new() -> Places {
+        Places {
+            addresses: (0..SETS).map(|_| Default::default()).collect(),
+            told: (0..SETS).map(|_| Default::default()).collect(),
+        }
+    }
+
+    /// Where what was told of the object at an address is.
+    #[inline(always)]
+    fn find(&self, address: usize) -> Option<&Cell<Told>> {
+        let set = set(address);
+        let way = self.addresses[set].iter().position(|known| known.get() == address)?;
+        Some(&self.told[set][way])
+    }
+
+    /// Where it is to be put: in the place of one that is gone, if there is such.
+    fn place(&self, address: usize) -> &Cell<Told> {
+        if let Some(place) = self.find(address) {
+            return place;
+        }
+        let set = set(address);
+        let is_free = |told: &Cell<Told>| told.get().address == 0 || told.get().is_gone;
+        let way = self.told[set].iter().position(is_free);
+        let way = way.unwrap_or((address >> 9) % WAYS);
+        self.addresses[set][way].set(address);
+        &self.told[set][way]
+    }
+}
 
 pub(super) struct Tellings {
     /// Shared with the tracer, which comes while we look.
@@ -54,17 +89,14 @@ pub(super) struct Tellings {
 }
 
 #[inline(always)]
-fn slot(address: usize) -> usize {
-    (address >> 4 ^ address >> 19) & (REMEMBERED - 1)
+fn set(address: usize) -> usize {
+    (address >> 4 ^ address >> 17) & (SETS - 1)
 }
 
 impl Tellings {
     /// If wanted and possible, has CPython say when objects are made.
     pub(super) fn new(wants_traces: bool) -> Tellings {
-        let places = (0..REMEMBERED).map(|_| Cell::default()).collect::<Box<[_]>>();
-        // Invariant: as long as it was made.
-        #[allow(clippy::unwrap_used)]
-        let places: Box<Places> = places.try_into().ok().unwrap();
+        let places = Box::new(Places::new());
         let mut tellings = Tellings { places, epoch: 0, traces: false };
         if wants_traces {
             let data = (&raw const *tellings.places).cast_mut().cast();
@@ -81,17 +113,16 @@ impl Tellings {
         if self.traces && !tracer::is_set(renewed) {
             // Somebody else took its place, so some may have been missed.
             self.traces = false;
-            self.places.iter().for_each(|place| place.set(Told::default()));
+            *self.places = Places::new();
         }
     }
 
     /// What was told of an object.
     #[inline(always)]
     pub(super) fn of(&self, object: Obj<'_>) -> Known {
-        let told = self.places[slot(object.address())].get();
-        if told.address != object.address() {
+        let Some(told) = self.places.find(object.address()).map(Cell::get) else {
             return Known::Nothing { is_new: false, is_same: false };
-        }
+        };
         if told.is_gone || told.class != object.class().address() {
             let is_same = self.traces && !told.is_gone;
             return Known::Nothing { is_new: told.is_gone, is_same };
@@ -115,42 +146,35 @@ impl Tellings {
         matches!(self.of(object), Known::Told { is_trusted: true, .. })
     }
 
-    /// An object is changed, and has to be looked at before anything is told of it.
-    pub(super) fn distrust(&mut self, object: Obj<'_>) {
-        let place = &self.places[slot(object.address())];
-        let told = place.get();
-        if told.address == object.address() {
-            place.set(Told { print: 0, ..told });
-        }
-    }
-
-    /// Whether an object that was told of since the last epoch has another number of items than then.
-    pub(super) fn is_resized(&self, object: Obj<'_>) -> bool {
-        let told = self.places[slot(object.address())].get();
-        told.address == object.address()
-            && told.class == object.class().address()
-            && told.epoch == self.epoch
-            && !told.is_gone
-            && told.print != 0
-            && told.size != size(object)
-    }
-
     /// The same, all that would be looked at at this depth included.
     #[inline(always)]
     pub(super) fn is_certain_at(&self, object: Obj<'_>, wanted: u32) -> bool {
         matches!(self.of(object), Known::Told { is_trusted: true, depth, .. } if depth <= wanted)
     }
 
-    /// Whether it is certain, if it has had so many more items before.
+    /// What the object at this address held, if it was told since the last epoch.
+    fn contents(&self, object: Obj<'_>) -> Option<Told> {
+        let told = self.places.find(object.address())?.get();
+        let is_it = told.class == object.class().address() && told.epoch == self.epoch;
+        (is_it && !told.is_gone && told.print != 0).then_some(told)
+    }
+
+    /// Whether it has another number of items than it was told to have.
+    pub(super) fn is_resized(&self, object: Obj<'_>) -> bool {
+        self.contents(object).is_some_and(|told| told.size != size(object))
+    }
+
+    /// Whether it is certain what it holds, but for so many items more.
     pub(super) fn is_certain_but_for(&self, object: Obj<'_>, more: u32) -> bool {
-        let told = self.places[slot(object.address())].get();
-        told.address == object.address()
-            && told.class == object.class().address()
-            && told.epoch == self.epoch
-            && !told.is_gone
-            && self.traces
-            && told.print != 0
-            && told.size.wrapping_add(more) == size(object)
+        let is_it = |told: Told| told.size.wrapping_add(more) == size(object);
+        self.traces && self.contents(object).is_some_and(is_it)
+    }
+
+    /// An object is changed, and has to be looked at before anything is told of it.
+    pub(super) fn distrust(&mut self, object: Obj<'_>) {
+        if let Some(place) = self.places.find(object.address()) {
+            place.set(Told { print: 0, ..place.get() });
+        }
     }
 
     /// An object was told of.
@@ -158,16 +182,16 @@ impl Tellings {
         let (address, class) = (object.address(), object.class().address());
         let (epoch, size, depth) = (self.epoch, size(object), depth.min(255) as u8);
         let told = Told { address, class, print, epoch, size, depth, is_bounded, is_gone: false };
-        self.places[slot(address)].set(told);
+        self.places.place(address).set(told);
     }
 
     /// An object is changed in a way that was told of, and will have so many items more.
     pub(super) fn note_change(&mut self, object: Obj<'_>, more: i32) {
-        let place = &self.places[slot(object.address())];
-        let told = place.get();
-        if told.address == object.address() && told.print != 0 {
+        if let Some(place) = self.places.find(object.address())
+            && place.get().print != 0
+        {
             let size = size(object).wrapping_add_signed(more);
-            place.set(Told { print: STALE, size, ..told });
+            place.set(Told { print: STALE, size, ..place.get() });
         }
     }
 
@@ -199,10 +223,8 @@ unsafe extern "C" fn renewed(
 ) -> std::ffi::c_int {
     // SAFETY: `new` passed these, and they are there as long as the tracer is set.
     let places = unsafe { &*places.cast::<Places>() };
-    let place = &places[slot(object as usize)];
-    let told = place.get();
-    if told.address == object as usize {
-        place.set(Told { is_gone: true, ..told });
+    if let Some(place) = places.find(object as usize) {
+        place.set(Told { is_gone: true, ..place.get() });
     }
     0
 }
