@@ -510,14 +510,8 @@ impl State {
         handed: Option<(u32, Obj<'_>, Obj<'_>)>,
     ) {
         let (at, thread) = ((self.ordinal, self.last_number), self.thread);
-        let handed = handed.filter(|(number, ..)| {
-            kind != EventKind::CALL || self.callables.effect(*number) == Effect::Sorts
-        });
-        let caller = if kind.enters() { self.caller_of_implicit() } else { None };
-        let wants = |values: &Values| values.wants_variables(at, kind, unit);
-        if handed.is_none() && caller.is_none() && !self.values.as_deref().is_some_and(wants) {
-            return;
-        }
+        let is_entered = |caller: &Frame| kind.enters() && !self.is_called(*caller);
+        let caller = self.entered_from.filter(is_entered);
         let Some(values) = self.values_with_room() else { return };
         values.tell_changed_before(at, thread, code);
         values.tell_variables(at, kind, code, unit);
@@ -548,14 +542,10 @@ impl State {
         }
     }
 
-    /// The frame that an event has just entered another from, unless by the CALL that the last event
-    /// was: nothing is pending there.
+    /// Whether the frame that another is entered from does so by the CALL that the last event was.
     #[inline(always)]
-    fn caller_of_implicit(&self) -> Option<Frame> {
-        let caller = self.entered_from?;
-        let is_called =
-            caller.code == self.call.0 && caller.unit.wrapping_sub(self.call.1) < CALL_UNITS;
-        (!is_called).then_some(caller)
+    fn is_called(&self, caller: Frame) -> bool {
+        caller.code == self.call.0 && caller.unit.wrapping_sub(self.call.1) < CALL_UNITS
     }
 
     /// Tells what arguments the call that begins with the next event has.
@@ -647,9 +637,7 @@ impl State {
                 true => self.entered_from,
                 false => frames.caller_of_entered(code.address()),
             };
-            is_called = caller.is_some_and(|caller| {
-                caller.code == self.call.0 && caller.unit.wrapping_sub(self.call.1) < CALL_UNITS
-            });
+            is_called = caller.is_some_and(|caller| self.is_called(caller));
             self.put_callers(words, &frames, caller);
         }
         if kind.has_exception()

@@ -162,7 +162,7 @@ fn mark(version: Version, units: &mut [Unit], exception_table: &[u8]) {
             unit.has_line_event = true;
         }
     }
-    for handler in handlers(exception_table) {
+    for (handler, _) in handlers(exception_table) {
         if let Some(unit) = units.get_mut(handler as usize)
             && unit.line != NO_LINE
             && unit.op != Op::EndAsyncFor
@@ -172,9 +172,10 @@ fn mark(version: Version, units: &mut [Unit], exception_table: &[u8]) {
     }
 }
 
-/// Code units of the exception handlers: every third number of the table, whose entries are start,
-/// length, handler and depth.
-pub(super) fn handlers(table: &[u8]) -> impl Iterator<Item = u32> {
+/// The exception handlers of a table: the code unit where each begins, and how deep the stack is there.
+/// Entries are start, length, handler, and depth with whether it is wanted where the exception was
+/// raised; numbers are of six bits each, highest first.
+pub fn handlers(table: &[u8]) -> impl Iterator<Item = (u32, u32)> {
     let mut bytes = table.iter();
     let mut number = move || {
         let mut byte = *bytes.next()?;
@@ -186,8 +187,9 @@ pub(super) fn handlers(table: &[u8]) -> impl Iterator<Item = u32> {
         Some(value)
     };
     std::iter::from_fn(move || {
-        let (_start, _length, handler, _depth) = (number()?, number()?, number()?, number()?);
-        Some(handler)
+        let (_start, _length, handler, depth) = (number()?, number()?, number()?, number()?);
+        // The exception lies on top, and below it where it was raised.
+        Some((handler, (depth >> 1) + (depth & 1) + 1))
     })
 }
 

@@ -265,7 +265,7 @@ impl Stores {
         let mut is_reached = vec![false; units.len()];
         let mut queue = vec![0u32];
         // What raises is an event of its frame, so nothing is pending in a handler.
-        queue.extend(handlers(exception_table));
+        queue.extend(handlers(exception_table).map(|(unit, _)| unit));
         queue.retain(|unit| (*unit as usize) < units.len());
         queue.iter().for_each(|unit| is_reached[*unit as usize] = true);
         let mut state = vec![0u64; words];

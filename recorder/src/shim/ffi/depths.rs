@@ -3,9 +3,10 @@
 //! 3.12 and 3.13 do not say at an INSTRUCTION event. It follows from the bytecode alone, with each
 //! instruction's effect as the interpreter's own compiler reckons it.
 
-use dashcam_schema::bytecode::code::{Code, NO_UNIT};
+use dashcam_schema::bytecode::code::{Code, NO_UNIT, handlers};
 use dashcam_schema::bytecode::lines::LineTable;
 use dashcam_schema::bytecode::opcodes::{Op, Version};
+use dashcam_schema::bytecode::stores::Stores;
 use std::ffi::c_int;
 
 unsafe extern "C" {
@@ -18,17 +19,18 @@ pub(in crate::shim) const NO_DEPTH: u16 = u16::MAX;
 const DEPTH_MAX: i32 = 1 << 14;
 
 /// The depth before the instruction at each code unit, [`NO_DEPTH`] where none begins or can be
-/// reached.
+/// reached. `stores` is of the same code.
 pub(in crate::shim) fn depths(
     version: Version,
     bytecode: &[u8],
     exception_table: &[u8],
+    stores: &Stores,
 ) -> Box<[u16]> {
     let code = Code::new(version, bytecode, &[], &LineTable::default());
     let bytes = bytecode.as_chunks::<2>().0;
     let mut depths = vec![NO_DEPTH; code.units().len()];
     let mut queue = vec![(0, 0)];
-    queue.extend(handlers(exception_table));
+    queue.extend(handlers(exception_table).map(|(unit, depth)| (unit, depth.cast_signed())));
     while let Some((at, depth)) = queue.pop() {
         let Some(known) = depths.get_mut(at as usize) else { continue };
         if *known != NO_DEPTH || !(0..DEPTH_MAX).contains(&depth) {
@@ -37,7 +39,7 @@ pub(in crate::shim) fn depths(
         *known = depth as u16;
         let unit = &code.units()[at as usize];
         let effect = |jump| {
-            let operand = operand(bytes, at as usize, version);
+            let operand = stores.operand(at);
             // SAFETY: looks both up in a table of its own; what is unknown has an impossible effect.
             unsafe {
                 PyCompile_OpcodeStackEffectWithJump(
@@ -75,35 +77,4 @@ pub(in crate::shim) fn depths(
         }
     }
     depths.into()
-}
-
-fn operand(bytes: &[[u8; 2]], at: usize, version: Version) -> u32 {
-    let mut operand = u32::from(bytes[at][1]);
-    let before = bytes[..at].iter().rev();
-    let extended = before.take_while(|[opcode, _]| version.op(*opcode) == Op::ExtendedArg);
-    for ([_, high], shift) in extended.zip([8, 16, 24]) {
-        operand |= u32::from(*high) << shift;
-    }
-    operand
-}
-
-/// Where exception handlers begin, and how deep the stack is there: numbers of six bits each, highest
-/// first, four to an entry.
-fn handlers(table: &[u8]) -> Vec<(u32, i32)> {
-    let mut bytes = table.iter();
-    let mut number = move || {
-        let mut byte = *bytes.next()?;
-        let mut value = u32::from(byte & 63);
-        while byte & 64 != 0 {
-            byte = *bytes.next()?;
-            value = value << 6 | u32::from(byte & 63);
-        }
-        Some(value)
-    };
-    let entry = || {
-        let (_start, _length, handler, depth) = (number()?, number()?, number()?, number()?);
-        // The exception, and before it where it was raised, if that is wanted.
-        Some((handler, (depth >> 1) as i32 + 1 + (depth & 1) as i32))
-    };
-    std::iter::from_fn(entry).collect()
 }

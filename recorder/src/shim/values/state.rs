@@ -164,7 +164,7 @@ impl Values {
             late,
             pending: units.map(|unit| !stores.pending(unit).is_empty()).collect(),
             redacted: stores.all().iter().copied().filter(is_redacted).collect(),
-            depths: depths(state.version, bytecode, table),
+            depths: depths(state.version, bytecode, table, &stores),
             names: code.code_names_tuple(),
             calls: calls(state.version, bytecode),
             reaches_dicts,
@@ -669,15 +669,12 @@ impl Values {
         unit: u32,
         list: Obj<'_>,
     ) -> bool {
+        self.follow_epoch(at.0);
         // All is as it was told, but for one item more.
         if self.state.is_none() || !self.told.is_certain_but_for(list, 1) {
             return false;
         }
         let Some((last, value)) = list.last_of_list() else { return false };
-        self.follow_epoch(at.0);
-        if !self.told.is_certain_but_for(list, 1) {
-            return false;
-        }
         let length = last as i64 + 1;
         let beyond = length > i64::from(self.limits.items);
         let given = [

@@ -139,12 +139,6 @@ impl Values {
         self.objects.get(next).filter(|(i, ..)| *i == id).map(|(_, since, _)| *since)
     }
 
-    /// All the moments from which on something else is known of an object, ascending.
-    pub fn tellings_of(&self, id: ObjectId) -> impl Iterator<Item = Moment> {
-        let first = self.objects.partition_point(|(i, ..)| *i < id);
-        self.objects[first..].iter().take_while(move |(i, ..)| *i == id).map(|(_, since, _)| *since)
-    }
-
     /// How often objects are told of.
     pub fn tellings(&self) -> usize {
         self.tellings.len()
