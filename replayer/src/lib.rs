@@ -16,9 +16,12 @@
 #![deny(unsafe_code)]
 
 pub mod cli;
+pub mod debugger;
 pub mod sql;
 pub mod state;
 pub mod store;
+mod suggest;
+pub mod timeline;
 
 pub use sql::Recording;
 pub use store::Error;

@@ -3,7 +3,6 @@
 use super::output::{json, printable, stdout};
 use super::session::Session;
 use crate::store::Directory;
-use anyhow::bail;
 use rusqlite::Row;
 use rusqlite::types::ValueRef;
 use std::io::Write;
@@ -46,14 +45,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
     let session = Session::open(&args.database.path)?;
     let store = session.recording.store();
     let directory = store.directory();
-    let run = match (args.run, directory.runs.last()) {
-        (Some(run), _) if directory.runs.contains(&run) => run,
-        (Some(run), Some(last)) => {
-            bail!("{}: no run {run}; the last is {last}", store.path().display())
-        }
-        (None, Some(last)) => *last,
-        (_, None) => bail!("{}: no runs", store.path().display()),
-    };
+    let run = store.run(args.run)?;
     let processes = directory.processes.values().filter(|p| p.run_id == run).count();
     let explain = |error| session.explain(&error);
     let mut out = stdout();

@@ -8,10 +8,10 @@ mod dump;
 mod output;
 mod query;
 mod record;
+mod replay;
 mod runs;
 mod schema;
 mod session;
-mod suggest;
 
 use crate::store::Error;
 use clap::{Parser, Subcommand};
@@ -35,6 +35,8 @@ enum Verb {
     Runs(runs::Args),
     /// Ask a question in SQL
     Query(query::Args),
+    /// Step through a run, forwards and backwards
+    Replay(replay::Args),
     /// Print a run's events, one a line
     Dump(dump::Args),
     /// Verify every chunk and say what is damaged
@@ -66,6 +68,7 @@ pub fn main() -> ExitCode {
             Verb::Record(args) => record::run(args.arguments.into_iter()),
             Verb::Runs(args) => runs::run(&args),
             Verb::Query(args) => query::run(&args),
+            Verb::Replay(args) => replay::run(&args),
             Verb::Dump(args) => dump::run(&args),
             Verb::Check(args) => check::run(&args),
             Verb::Schema(args) => schema::run(&args),

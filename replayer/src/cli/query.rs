@@ -2,8 +2,8 @@
 
 use super::output::{Format, Rows};
 use super::session::Session;
-use super::suggest::closest;
 use crate::store::message;
+use crate::suggest::closest;
 use anyhow::{anyhow, bail};
 use dashcam_schema::tables::{self, TABLES};
 use rusqlite::ErrorCode;

@@ -1,8 +1,8 @@
 //! `dashcam schema`: what there is to ask about.
 
 use super::output::{Format, Rows, stdout};
-use super::suggest::closest;
 use crate::sql::FUNCTIONS;
+use crate::suggest::closest;
 use anyhow::anyhow;
 use dashcam_schema::tables::{TABLES, Table};
 use rusqlite::types::ValueRef;

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_millis(500);
 
 pub(super) struct Session {
-    pub(super) recording: Recording,
+    pub(super) recording: Rc<Recording>,
     interrupted: Arc<AtomicBool>,
     bar: Rc<RefCell<Bar>>,
 }
@@ -41,7 +41,7 @@ impl Session {
             let tick = move |done, of| bar.borrow_mut().set(done, of);
             recording.store().set_progress(Some(Box::new(tick)));
         }
-        Ok(Session { recording, interrupted, bar })
+        Ok(Session { recording: Rc::new(recording), interrupted, bar })
     }
 
     /// Says that work is going on outside of SQL, and fails if it shall not.

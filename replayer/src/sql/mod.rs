@@ -47,7 +47,7 @@ impl Recording {
     }
 
     /// What the recording is made of, without SQL.
-    pub fn store(&self) -> &Store {
+    pub fn store(&self) -> &Rc<Store> {
         &self.store
     }
 

@@ -77,7 +77,7 @@ impl<'a> State<'a> {
     }
 
     /// The chunks of a process, in order.
-    pub(super) fn chunks_of(&self, process_id: i64) -> &[usize] {
+    pub(crate) fn chunks_of(&self, process_id: i64) -> &[usize] {
         let chunks = self.caches.chunks.get_or_init(|| {
             let mut chunks: FxHashMap<i64, Vec<usize>> = FxHashMap::default();
             for (index, header) in self.store.chunks().iter().enumerate() {
@@ -89,7 +89,7 @@ impl<'a> State<'a> {
     }
 
     /// The chunks before and after one, of the same process and with this thread.
-    pub(super) fn neighbours(
+    pub(crate) fn neighbours(
         &self,
         chunk: usize,
         thread: u32,

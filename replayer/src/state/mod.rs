@@ -24,9 +24,12 @@ mod frames;
 mod groups;
 mod objects;
 mod window;
+mod within;
 
 pub use caches::State;
 pub use changes::{Binding, Mutation, Wanted, Where};
+pub use within::Direction;
+pub(crate) use within::{FrameIn, Met, Within};
 
 use crate::store::{Error, Variables};
 use bindings::Held;

@@ -20,6 +20,7 @@ pub struct Code {
     pub code_id: i64,
     pub path: TextId,
     pub qualname: TextId,
+    pub is_coroutine: bool,
     first_line: u32,
     lines: OnceCell<LineTable>,
     /// `None` if it cannot be read.
@@ -101,7 +102,7 @@ impl Directory {
             directory.threads.insert(thread_id, Thread { thread_id, name });
             Ok(())
         })?;
-        let sql = "SELECT process_id, number, code_id, path, qualname, first_line
+        let sql = "SELECT process_id, number, code_id, path, qualname, first_line, kind
                    FROM code_objects ORDER BY code_id";
         each(connection, sql, |row| {
             let index = directory.codes.len();
@@ -109,6 +110,7 @@ impl Directory {
                 code_id: row.get(2)?,
                 path: directory.texts.intern(&text(row, 3)?),
                 qualname: directory.texts.intern(&text(row, 4)?),
+                is_coroutine: text(row, 6)? == "coroutine",
                 first_line: row.get::<_, i64>(5)?.try_into().unwrap_or(0),
                 lines: OnceCell::new(),
                 bytecode: OnceCell::new(),

@@ -28,6 +28,8 @@ pub enum Error {
     Chunk { path: PathBuf, chunk: i64, source: FormatError },
     #[error("{}: chunk of values {chunk}: {source}", path.display())]
     Values { path: PathBuf, chunk: i64, source: FormatError },
+    #[error("{}: {}", path.display(), no_run(*wanted, *last))]
+    NoRun { path: PathBuf, wanted: Option<i64>, last: Option<i64> },
     #[error("interrupted")]
     Interrupted,
 }
@@ -44,6 +46,13 @@ impl Error {
             Some(Code::OperationInterrupted) => Error::Interrupted,
             _ => Error::Sqlite { path, message },
         }
+    }
+}
+
+fn no_run(wanted: Option<i64>, last: Option<i64>) -> String {
+    match (wanted, last) {
+        (Some(run), Some(last)) => format!("no run {run}; the last is {last}"),
+        _ => "no runs".to_owned(),
     }
 }
 

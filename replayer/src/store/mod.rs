@@ -11,15 +11,19 @@ mod derive;
 pub mod directory;
 mod error;
 mod open;
+mod sources;
 pub mod texts;
 pub mod values;
 mod variables;
+mod went;
 
 pub use chunk::Chunk;
 pub use chunks::ChunkHeader;
 pub use directory::{Code, Directory, Process};
 pub use error::{Error, message};
+pub use sources::SourceText;
 pub use variables::Variables;
+pub use went::{Search, Sought};
 
 use chunk::Source;
 use dashcam_schema::FormatError;
@@ -29,7 +33,7 @@ use dashcam_schema::chunk::control::Expander;
 use dashcam_schema::event::{EventKind, Place};
 use dashcam_schema::loss::LossKind;
 use derive::Bytecode;
-use rusqlite::{Connection, OptionalExtension as _};
+use rusqlite::Connection;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -50,6 +54,8 @@ pub struct Store {
     cache: RefCell<cache::Cache>,
     value_chunks: Vec<values::ValueHeader>,
     value_cache: RefCell<values::ValueCache>,
+    went: went::Went,
+    sources: sources::Sources,
     decoded: Cell<u64>,
     /// By process.
     expanders: RefCell<FxHashMap<i64, Expander>>,
@@ -89,6 +95,8 @@ impl Store {
             cache: RefCell::default(),
             value_chunks: value_headers.chunks,
             value_cache: RefCell::default(),
+            went: went::Went::default(),
+            sources: sources::Sources::default(),
             decoded: Cell::new(0),
             expanders: RefCell::default(),
             damage: RefCell::default(),
@@ -126,6 +134,21 @@ impl Store {
         &self.directory
     }
 
+    /// The run with this number, or the last.
+    ///
+    /// # Errors
+    /// If there is no such run.
+    pub fn run(&self, wanted: Option<i64>) -> Result<i64, Error> {
+        let runs = &self.directory.runs;
+        match (wanted, runs.last()) {
+            (Some(run), _) if runs.contains(&run) => Ok(run),
+            (None, Some(last)) => Ok(*last),
+            (wanted, last) => {
+                Err(Error::NoRun { path: self.path.to_path_buf(), wanted, last: last.copied() })
+            }
+        }
+    }
+
     /// All chunks, by run and position. Those whose row makes no sense are left out and noted.
     pub fn chunks(&self) -> &[ChunkHeader] {
         &self.chunks
@@ -151,22 +174,9 @@ impl Store {
             return Ok(chunk);
         }
         let header = &self.chunks[index];
-        let sql = "SELECT data FROM chunks WHERE chunk_id = ?";
-        let bytes: Option<Vec<u8>> = self
-            .connection
-            .query_row(sql, [header.chunk_id], |row| row.get(0))
-            .optional()
-            .map_err(|error| match Error::from_sqlite(&self.path, &error) {
-                Error::Interrupted => Error::Interrupted,
-                _ => self.unreadable(header.chunk_id, message(&error)),
-            })?;
-        let bytes = bytes.ok_or_else(|| self.unreadable(header.chunk_id, "no data".to_owned()))?;
+        let bytes = self.bytes(index)?;
         self.decoded.set(self.decoded.get() + 1);
-        let source = self.source(header, bytes).map_err(|source| Error::Chunk {
-            path: self.path.to_path_buf(),
-            chunk: header.chunk_id,
-            source,
-        })?;
+        let source = self.source(header, bytes).map_err(|source| self.of_chunk(index, source))?;
         let chunk = Rc::new(Chunk::new(self.path.clone(), header, source)?);
         self.cache.borrow_mut().put(index, chunk.clone());
         Ok(chunk)
@@ -187,6 +197,10 @@ impl Store {
         let mut expanders = self.expanders.borrow_mut();
         let expander = expanders.entry(header.process_id).or_default();
         expander.expand(&codes, control).map(|columns| Source::Derived(columns.into()))
+    }
+
+    fn of_chunk(&self, index: usize, source: FormatError) -> Error {
+        Error::Chunk { path: self.path.to_path_buf(), chunk: self.chunks[index].chunk_id, source }
     }
 
     fn unreadable(&self, chunk: i64, what: String) -> Error {
@@ -231,6 +245,11 @@ impl Store {
         let line = format!("{error}; events {first}..{last} unavailable, the rest is readable");
         self.damage.borrow_mut().entry(header.chunk_id).or_insert(line);
         Ok(())
+    }
+
+    /// The sentence about a chunk, if it was met and is damaged.
+    pub fn damage_of(&self, index: usize) -> Option<String> {
+        self.damage.borrow().get(&self.chunks[index].chunk_id).cloned()
     }
 
     /// A sentence for each damaged chunk that was met so far.

@@ -241,6 +241,7 @@ impl Numbering {
 #[derive(Default)]
 pub struct Expander {
     automaton: Automaton,
+    generation: u32,
     /// Counts chunks; tells entries of this one from older ones.
     chunk: u32,
     /// By node: its steps in the order of their first occurrence in the chunk.
@@ -252,6 +253,12 @@ pub struct Expander {
     /// Counts stretches of one thread.
     stretch: u32,
     resumed: FxHashMap<EdgeId, u64>,
+}
+
+/// Columns that are read as tokens ask for them.
+struct Said<'a> {
+    steps: std::slice::Iter<'a, Step>,
+    wide: std::slice::Iter<'a, u32>,
 }
 
 const INLINE: usize = 4;
@@ -274,12 +281,7 @@ impl Expander {
         control: Control,
     ) -> Result<Columns, FormatError> {
         let bad = |what| FormatError::invalid("chunk", 0, what);
-        if self.automaton.len() > EDGES_MAX {
-            *self = Expander::default();
-        }
-        self.chunk += 1;
-        self.more.clear();
-        self.resumed.clear();
+        self.begin();
         let total = control.events as usize;
         let mut columns = Columns {
             first_ns: control.first_ns,
@@ -293,15 +295,9 @@ impl Expander {
         for time in &mut columns.times {
             *time = time.saturating_mul(control.time_unit.into());
         }
-        let mut walks = Vec::with_capacity(control.walks.len());
-        for (thread, activations) in control.walks {
-            let nodes = activations.into_iter().map(|a| self.automaton.node(a));
-            walks.push((thread, nodes.collect()));
-        }
-        let mut stacks = Stacks::new(walks.into_iter());
+        let mut stacks = self.stacks(&control.walks);
         let mut tokens = control.tokens.iter();
-        let mut steps = control.steps.iter();
-        let mut wide = control.wide.iter();
+        let mut said = Said { steps: control.steps.iter(), wide: control.wide.iter() };
         let mut resumed = control.resumed.iter();
         let has_callable = kinds_that(EventKind::has_callable);
         let is_resuming = kinds_that(EventKind::resumes);
@@ -310,26 +306,7 @@ impl Expander {
             stacks.set_thread(thread);
             self.stretch += 1;
             for token in tokens.by_ref().take(length as usize) {
-                let top = stacks.top();
-                let id = match *token {
-                    NEW => {
-                        let mut step = *steps.next().ok_or_else(|| bad("a step is missing"))?;
-                        step.code = match step.code {
-                            0 => self.automaton.activation(top).code,
-                            code => code - 1,
-                        };
-                        let id = self.automaton.find(codes, top, &step);
-                        self.append(top, id);
-                        id
-                    }
-                    WIDE => {
-                        let number = *wide.next().ok_or_else(|| bad("a wide token is missing"))?;
-                        self.known(top, number).ok_or_else(|| bad("a step that was not said"))?
-                    }
-                    number => self
-                        .known(top, number.into())
-                        .ok_or_else(|| bad("a step that was not said"))?,
-                };
+                let id = self.read(codes, *token, stacks.top(), &mut said)?;
                 let edge = self.automaton.edge(id);
                 if columns.kinds.len() + edge.events as usize > total {
                     return Err(bad("more events than it says"));
@@ -366,6 +343,92 @@ impl Expander {
             return Err(bad("fewer events than it says"));
         }
         Ok(columns)
+    }
+
+    /// The edges the chunk goes over, each once, in no order: what can have happened in it, for a
+    /// fraction of what its events cost.
+    ///
+    /// # Errors
+    /// If the columns contradict each other.
+    pub fn edges(
+        &mut self,
+        codes: &(impl Codes + ?Sized),
+        control: &Control,
+    ) -> Result<Vec<EdgeId>, FormatError> {
+        self.begin();
+        let mut stacks = self.stacks(&control.walks);
+        let mut tokens = control.tokens.iter();
+        let mut said = Said { steps: control.steps.iter(), wide: control.wide.iter() };
+        // A step is said where it is gone over first.
+        let mut edges = Vec::with_capacity(control.steps.len());
+        for (length, thread) in &control.switches {
+            stacks.set_thread(*thread);
+            for token in tokens.by_ref().take(*length as usize) {
+                let id = self.read(codes, *token, stacks.top(), &mut said)?;
+                if *token == NEW {
+                    edges.push(id);
+                }
+                stacks.apply(self.automaton.edge(id), &self.automaton);
+            }
+        }
+        Ok(edges)
+    }
+
+    /// What edges mean.
+    pub fn automaton(&self) -> &Automaton {
+        &self.automaton
+    }
+
+    /// Changes when the numbers of edges become others.
+    pub fn generation(&self) -> u32 {
+        self.generation
+    }
+
+    fn begin(&mut self) {
+        if self.automaton.len() > EDGES_MAX {
+            *self = Expander { generation: self.generation + 1, ..Expander::default() };
+        }
+        self.chunk += 1;
+        self.more.clear();
+        self.resumed.clear();
+    }
+
+    fn stacks(&mut self, walks: &[(u32, Vec<Activation>)]) -> Stacks {
+        let mut stacks = Vec::with_capacity(walks.len());
+        for (thread, activations) in walks {
+            let nodes = activations.iter().map(|activation| self.automaton.node(*activation));
+            stacks.push((*thread, nodes.collect()));
+        }
+        Stacks::new(stacks.into_iter())
+    }
+
+    /// The edge a token stands for.
+    #[inline(always)]
+    fn read(
+        &mut self,
+        codes: &(impl Codes + ?Sized),
+        token: u8,
+        top: NodeId,
+        said: &mut Said<'_>,
+    ) -> Result<EdgeId, FormatError> {
+        let bad = |what| FormatError::invalid("chunk", 0, what);
+        match token {
+            NEW => {
+                let mut step = *said.steps.next().ok_or_else(|| bad("a step is missing"))?;
+                step.code = match step.code {
+                    0 => self.automaton.activation(top).code,
+                    code => code - 1,
+                };
+                let id = self.automaton.find(codes, top, &step);
+                self.append(top, id);
+                Ok(id)
+            }
+            WIDE => {
+                let number = *said.wide.next().ok_or_else(|| bad("a wide token is missing"))?;
+                self.known(top, number).ok_or_else(|| bad("a step that was not said"))
+            }
+            number => self.known(top, number.into()).ok_or_else(|| bad("a step that was not said")),
+        }
     }
 
     /// The step of a node with this number.

@@ -1,0 +1,319 @@
+//! What can be said to a debugger: one line, one command.
+
+use crate::state::Direction;
+use crate::timeline::Step;
+use std::fmt;
+
+/// A command.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Command {
+    Step(Step, Direction),
+    Continue(Direction),
+    Break {
+        place: Place,
+        condition: Option<String>,
+    },
+    Watch(String),
+    /// Breakpoints that are set.
+    Breakpoints,
+    /// All of them, if no number is given.
+    Delete(Option<usize>),
+    Goto(Target),
+    /// Select a frame so many further out (or, if negative, in).
+    Frame(i64),
+    Where,
+    /// Of a frame, by depth; else of the selected one.
+    Locals(Option<usize>),
+    Print(String),
+    LastWrite(String),
+    NextWrite(String),
+    Origin(String),
+    /// Around a line; else around the current one.
+    List(Option<u32>),
+    Threads,
+    Thread(i64),
+    Follow(Option<Followed>),
+    Info,
+    Help,
+    Quit,
+}
+
+/// Whose lines `step` goes along.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Followed {
+    Thread,
+    Task,
+}
+
+/// Where a breakpoint stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    Line { path: String, line: u32 },
+    Function(String),
+    Exception { class: Option<String>, unhandled: bool },
+}
+
+/// Where to go.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Target {
+    Seq(i64),
+    Start,
+    End,
+    /// Nanoseconds since the run began.
+    Time(i64),
+    /// From 0 to 1.
+    Fraction(f64),
+    Call(i64),
+    /// The n-th time a line runs, from 1.
+    Line {
+        path: String,
+        line: u32,
+        nth: u64,
+    },
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Line { path, line } => write!(f, "{path}:{line}"),
+            Place::Function(name) => f.write_str(name),
+            Place::Exception { class, unhandled } => {
+                f.write_str(if *unhandled { "unhandled exception" } else { "exception" })?;
+                class.as_ref().map_or(Ok(()), |class| write!(f, " {class}"))
+            }
+        }
+    }
+}
+
+/// Every command: its names, the short ones last; what comes after it; what it does.
+pub const COMMANDS: &[(&[&str], &str, &str)] = &[
+    (&["step", "s"], "", "the next line, whatever function it is in"),
+    (&["next", "n"], "", "the next line of this call"),
+    (&["finish", "f"], "", "the end of this call"),
+    (&["stepi", "si"], "", "the next instruction"),
+    (&["back-step", "rs"], "", "the line before, whatever function it is in"),
+    (&["back-next", "rn"], "", "the line of this call before this one"),
+    (&["back-finish", "rf"], "", "the line this call was made from"),
+    (&["back-stepi", "rsi"], "", "the instruction before"),
+    (&["continue", "c"], "", "on to the next breakpoint, or the end"),
+    (&["back-continue", "rc"], "", "back to the breakpoint before, or the start"),
+    (
+        &["break", "b"],
+        "FILE:LINE | FUNCTION | exception [TYPE] | unhandled [TYPE] [if EXPR]",
+        "stop there; alone: the breakpoints",
+    ),
+    (&["watch"], "PATH", "stop where it is bound or changed"),
+    (&["delete"], "[N]", "take away a breakpoint, or all"),
+    (
+        &["goto", "g"],
+        "SEQ | start | end | TIME | PERCENT% | call ID | FILE:LINE [N]",
+        "stand there; TIME as 1.5s, 20ms, 7us; N: the n-th time the line runs",
+    ),
+    (&["where", "bt", "w"], "", "the stack"),
+    (&["up", "u"], "[N]", "select the frame further out"),
+    (&["down", "d"], "[N]", "select the frame further in"),
+    (&["locals"], "[DEPTH]", "the variables of the selected frame, or of another"),
+    (&["print", "p"], "EXPR", "what it held here, such as order.items[3].price"),
+    (&["last-write", "lw"], "PATH", "go to where it was bound or changed last"),
+    (&["next-write", "nw"], "PATH", "go to where it is bound or changed next"),
+    (&["origin"], "PATH", "where its value came from, step by step"),
+    (&["list", "l"], "[LINE]", "the source around here, or around a line"),
+    (&["threads"], "", "the threads, and where each stands"),
+    (&["thread"], "ID", "go on with another thread"),
+    (&["follow"], "thread | task", "whose lines step goes along"),
+    (&["info", "i"], "", "the event one stands at"),
+    (&["help", "h"], "", "this list"),
+    (&["quit", "q"], "", "leave"),
+];
+
+/// Reads a line. `None` if there is nothing on it.
+///
+/// # Errors
+/// A line that says what is wrong.
+pub fn parse(line: &str) -> Result<Option<Command>, String> {
+    let line = line.trim();
+    if line.is_empty() || line.starts_with('#') {
+        return Ok(None);
+    }
+    let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+    let rest = rest.trim();
+    let Some((names, ..)) = COMMANDS.iter().find(|(names, ..)| names.contains(&word)) else {
+        let names = COMMANDS.iter().flat_map(|(names, ..)| *names).copied();
+        let like = crate::suggest::closest(word, names);
+        let hint = like.map_or(String::new(), |like| format!("; did you mean {like}?"));
+        return Err(format!("no command {word}{hint} (help lists them)"));
+    };
+    let number = |what: &str| match rest {
+        "" => Ok(None),
+        rest => match rest.parse::<u32>() {
+            Ok(number) => Ok(Some(number)),
+            Err(_) => Err(format!("{word}: no {what}: {rest}")),
+        },
+    };
+    let needed = |what: &str| match rest {
+        "" => Err(format!("{word} what? It needs {what}")),
+        rest => Ok(rest.to_owned()),
+    };
+    use Direction::{Backward, Forward};
+    let command = match names[0] {
+        "step" => Command::Step(Step::Into, Forward),
+        "next" => Command::Step(Step::Over, Forward),
+        "finish" => Command::Step(Step::Out, Forward),
+        "stepi" => Command::Step(Step::Instruction, Forward),
+        "back-step" => Command::Step(Step::Into, Backward),
+        "back-next" => Command::Step(Step::Over, Backward),
+        "back-finish" => Command::Step(Step::Out, Backward),
+        "back-stepi" => Command::Step(Step::Instruction, Backward),
+        "continue" => Command::Continue(Forward),
+        "back-continue" => Command::Continue(Backward),
+        "break" if rest.is_empty() => Command::Breakpoints,
+        "break" => breakpoint(rest)?,
+        "watch" => Command::Watch(needed("a variable or attribute, such as self.total")?),
+        "delete" => Command::Delete(number("number of a breakpoint")?.map(|n| n as usize)),
+        "goto" => Command::Goto(target(&needed("a position: a seq, start, end, 1.5s, 50%, …")?)?),
+        "where" => Command::Where,
+        "up" => Command::Frame(i64::from(number("number of frames")?.unwrap_or(1))),
+        "down" => Command::Frame(-i64::from(number("number of frames")?.unwrap_or(1))),
+        "locals" => Command::Locals(number("depth of a frame")?.map(|n| n as usize)),
+        "print" => Command::Print(needed("an expression, such as order.items[3].price")?),
+        "last-write" => Command::LastWrite(needed("a variable or attribute")?),
+        "next-write" => Command::NextWrite(needed("a variable or attribute")?),
+        "origin" => Command::Origin(needed("a variable or attribute")?),
+        "list" => Command::List(number("line")?),
+        "threads" => Command::Threads,
+        "thread" => match number("thread_id")? {
+            Some(thread) => Command::Thread(thread.into()),
+            None => Command::Threads,
+        },
+        "follow" => Command::Follow(match rest {
+            "" => None,
+            "thread" => Some(Followed::Thread),
+            "task" => Some(Followed::Task),
+            other => return Err(format!("follow thread or task, not {other}")),
+        }),
+        "info" => Command::Info,
+        "help" => Command::Help,
+        _ => Command::Quit,
+    };
+    Ok(Some(command))
+}
+
+fn breakpoint(rest: &str) -> Result<Command, String> {
+    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    let (place, condition) = match rest.split_once(" if ") {
+        Some((place, condition)) => (place.trim(), Some(condition.trim().to_owned())),
+        None => (rest, None),
+    };
+    if condition.as_deref() == Some("") || place.ends_with(" if") {
+        return Err("break … if what? It needs an expression".to_owned());
+    }
+    let place = match words(place).as_slice() {
+        [word, class @ ..] if word == "exception" || word == "unhandled" => {
+            let unhandled = word == "unhandled";
+            match class {
+                [] => Place::Exception { class: None, unhandled },
+                [class] => Place::Exception { class: Some(class.clone()), unhandled },
+                _ => return Err(format!("break {word}: one class at a time")),
+            }
+        }
+        [place] => match path_and_line(place) {
+            Some((path, line)) => Place::Line { path, line },
+            None => Place::Function(place.clone()),
+        },
+        _ => return Err(format!("break: no place: {place}")),
+    };
+    Ok(Command::Break { place, condition })
+}
+
+/// `FILE:LINE`
+fn path_and_line(text: &str) -> Option<(String, u32)> {
+    let (path, line) = text.rsplit_once(':')?;
+    Some((path.to_owned(), line.parse().ok()?)).filter(|(path, _)| !path.is_empty())
+}
+
+fn target(rest: &str) -> Result<Target, String> {
+    let bad = || format!("goto: no position: {rest}");
+    let words: Vec<&str> = rest.split_whitespace().collect();
+    Ok(match *words.as_slice() {
+        ["start"] => Target::Start,
+        ["end"] => Target::End,
+        ["call", id] => Target::Call(id.parse().map_err(|_| bad())?),
+        [place] => {
+            if let Ok(seq) = place.parse() {
+                Target::Seq(seq)
+            } else if let Some(percent) = place.strip_suffix('%') {
+                let percent: f64 = percent.parse().map_err(|_| bad())?;
+                Target::Fraction(percent / 100.0)
+            } else if let Some(time) = time(place) {
+                Target::Time(time)
+            } else {
+                let (path, line) = path_and_line(place).ok_or_else(bad)?;
+                Target::Line { path, line, nth: 1 }
+            }
+        }
+        [place, nth] => {
+            let (path, line) = path_and_line(place).ok_or_else(bad)?;
+            Target::Line { path, line, nth: nth.parse().ok().filter(|n| *n > 0).ok_or_else(bad)? }
+        }
+        _ => return Err(bad()),
+    })
+}
+
+/// `1.5s`, `20ms`, `7us` or `300ns`, in nanoseconds.
+fn time(text: &str) -> Option<i64> {
+    let units = [("ns", 1.0), ("us", 1e3), ("µs", 1e3), ("ms", 1e6), ("s", 1e9)];
+    let (number, unit) =
+        units.iter().find_map(|(name, unit)| Some((text.strip_suffix(name)?, unit)))?;
+    let number: f64 = number.trim().parse().ok()?;
+    (number.is_finite() && number >= 0.0).then_some((number * unit) as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_become_commands() {
+        let say = |line: &str| parse(line).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(say("  "), None);
+        assert_eq!(say("# a note"), None);
+        assert_eq!(say("rn"), Some(Command::Step(Step::Over, Direction::Backward)));
+        assert_eq!(
+            say("b a/b.py:7 if x > 3 and y"),
+            Some(Command::Break {
+                place: Place::Line { path: "a/b.py".into(), line: 7 },
+                condition: Some("x > 3 and y".into()),
+            })
+        );
+        let unhandled = Place::Exception { class: Some("KeyError".into()), unhandled: true };
+        assert_eq!(
+            say("break unhandled KeyError"),
+            Some(Command::Break { place: unhandled, condition: None })
+        );
+        assert_eq!(say("goto 1.5ms"), Some(Command::Goto(Target::Time(1_500_000))));
+        assert_eq!(say("g 25%"), Some(Command::Goto(Target::Fraction(0.25))));
+        let third = Target::Line { path: "x.py".into(), line: 3, nth: 3 };
+        assert_eq!(say("g x.py:3 3"), Some(Command::Goto(third)));
+    }
+
+    #[test]
+    fn what_is_none_is_said() {
+        for (line, words) in [
+            ("stpe", "did you mean step"),
+            ("goto nowhere", "no position: nowhere"),
+            ("goto x.py:3 0", "no position"),
+            ("break", ""),
+            ("print", "print what"),
+            ("delete x", "no number of a breakpoint: x"),
+            ("break f if", "needs an expression"),
+            ("follow me", "follow thread or task"),
+        ] {
+            match parse(line) {
+                Err(error) => {
+                    assert!(error.contains(words) && !words.is_empty(), "{line}: {error}")
+                }
+                Ok(command) => assert!(words.is_empty(), "{line}: {command:?}"),
+            }
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Replies as JSON objects, for programs.
+//!
+//! Every object has `command`, the line that was said. One that refuses has `error`, a line;
+//! the others have what the reply is about:
+//!
+//! | reply | members |
+//! |---|---|
+//! | a position | `position`, `event`, `run`, `process`, `thread`, `call`, `task`, `code`, `function`, `path`, `line`, `depth`, `time_ns`, `value`, `exception`, `callable`, `source`, `why`, `breakpoint`, `notes` |
+//! | `where`, `up`, `down` | `frames`: `depth`, `call`, `code`, `function`, `path`, `line`, `source`; `selected` |
+//! | `locals` | `depth`; `variables`: `name`, `scope`, `value`, `object_id` |
+//! | `print` | `path`, `text`, `value` |
+//! | `list` | `path`, `first`, `lines`, `current` |
+//! | `threads` | `threads`: `thread`, `process`, `name`, `current`, and where it stands as of a position |
+//! | breakpoints | `breakpoints`: `number`, `place`, `condition` |
+//! | `help` | `commands`: `names`, `arguments`, `does` |
+//! | else | `said` |
+
+use super::COMMANDS;
+use super::reply::{Reply, Stop};
+use crate::timeline::Here;
+use serde_json::{Map, Value, json};
+
+/// A reply as an object.
+pub fn json(command: &str, run_id: i64, reply: &Reply) -> Value {
+    let mut object = match reply {
+        Reply::Stop(stop) => self::stop(run_id, stop),
+        Reply::Stack { frames, selected } => {
+            let frames = frames.iter().map(|frame| {
+                json!({
+                    "depth": frame.depth, "call": frame.call_id, "code": frame.code_id,
+                    "function": frame.qualname, "path": frame.path, "line": frame.line,
+                    "source": frame.source,
+                })
+            });
+            object([("frames", frames.collect()), ("selected", json!(selected))])
+        }
+        Reply::Variables { depth, variables } => {
+            let variables = variables.iter().map(|variable| {
+                json!({
+                    "name": variable.name, "scope": variable.scope, "value": variable.value,
+                    "object_id": variable.object_id,
+                })
+            });
+            object([("depth", json!(depth)), ("variables", variables.collect())])
+        }
+        Reply::Value { path, text, json } => {
+            object([("path", json!(path)), ("text", json!(text)), ("value", json.clone())])
+        }
+        Reply::Source { path, first, lines, current } => object([
+            ("path", json!(path)),
+            ("first", json!(first)),
+            ("lines", json!(lines)),
+            ("current", json!(current)),
+        ]),
+        Reply::Threads(threads) => {
+            let threads = threads.iter().map(|thread| {
+                let mut of = thread.here.as_ref().map(|at| here(run_id, at)).unwrap_or_default();
+                of.insert("thread".into(), json!(thread.thread_id));
+                of.insert("process".into(), json!(thread.process_id));
+                of.insert("name".into(), json!(thread.name));
+                of.insert("current".into(), json!(thread.is_current));
+                Value::Object(of)
+            });
+            object([("threads", threads.collect())])
+        }
+        Reply::Breakpoints(all) => {
+            let all = all.iter().map(|breakpoint| {
+                json!({
+                    "number": breakpoint.number, "place": breakpoint.place,
+                    "condition": breakpoint.condition,
+                })
+            });
+            object([("breakpoints", all.collect())])
+        }
+        Reply::Said(what) => object([("said", json!(what))]),
+        Reply::Help => {
+            let commands = COMMANDS.iter().map(|(names, arguments, does)| {
+                json!({"names": names, "arguments": arguments, "does": does})
+            });
+            object([("commands", commands.collect())])
+        }
+        Reply::Quit => Map::new(),
+    };
+    object.insert("command".into(), json!(command));
+    Value::Object(object)
+}
+
+/// What is said when a command is refused.
+pub fn error(command: &str, message: &str) -> Value {
+    json!({"command": command, "error": message})
+}
+
+fn object<const N: usize>(members: [(&str, Value); N]) -> Map<String, Value> {
+    members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+fn stop(run_id: i64, stop: &Stop) -> Map<String, Value> {
+    let mut object = here(run_id, &stop.here);
+    object.insert("source".into(), json!(stop.source));
+    object.insert("why".into(), json!(stop.why));
+    object.insert("breakpoint".into(), json!(stop.breakpoint));
+    object.insert("notes".into(), json!(stop.notes));
+    object
+}
+
+fn here(run_id: i64, here: &Here) -> Map<String, Value> {
+    object([
+        ("position", json!(here.position.seq())),
+        ("event", json!(here.kind.name())),
+        ("run", json!(run_id)),
+        ("process", json!(here.process_id)),
+        ("thread", json!(here.thread_id)),
+        ("call", json!(here.call_id)),
+        ("task", json!(here.task)),
+        ("code", json!(here.code_id)),
+        ("function", json!(here.qualname)),
+        ("path", json!(here.path)),
+        ("line", json!(here.line)),
+        ("depth", json!(here.depth)),
+        ("time_ns", json!(here.time_ns)),
+        ("value", json!(here.value)),
+        ("exception", json!(here.exception)),
+        ("callable", json!(here.callable)),
+    ])
+}

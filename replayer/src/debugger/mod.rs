@@ -1,0 +1,253 @@
+//! A debugger over a recorded run: one command in, one reply out.
+//!
+//! The program's plain mode, its full-screen view and the Python API all speak to this type, and
+//! differ in how they write a [`Reply`] only.
+
+pub mod command;
+pub mod json;
+mod place;
+pub mod reply;
+mod shown;
+pub mod text;
+mod values;
+
+pub use command::{COMMANDS, Command};
+pub use reply::{Reply, Stop};
+
+use crate::sql::Recording;
+use crate::store::Error;
+use crate::timeline::{Direction, Event, Follow, Here, Moved, Position, Step, Timeline, Why};
+use command::{Followed, Target};
+use std::rc::Rc;
+
+/// What goes wrong with a command.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// It makes no sense here; a line that says why.
+    #[error("{0}")]
+    Refused(String),
+    #[error(transparent)]
+    Recording(#[from] Error),
+}
+
+fn refused<T>(what: impl Into<String>) -> Result<T, Failure> {
+    Err(Failure::Refused(what.into()))
+}
+
+/// A breakpoint that is set.
+struct Breakpoint {
+    number: usize,
+    place: String,
+    event: Stopper,
+    condition: Option<String>,
+}
+
+enum Stopper {
+    Event(Event),
+    /// A variable or attribute.
+    Watch(String),
+}
+
+/// A position in a run, and what a person has said about it.
+pub struct Debugger {
+    recording: Rc<Recording>,
+    timeline: Timeline,
+    at: Position,
+    /// Depth of the frame that `locals` and `print` are about.
+    frame: usize,
+    follow: Follow,
+    breakpoints: Vec<Breakpoint>,
+    /// Numbers are not given twice.
+    breakpoints_made: usize,
+}
+
+impl Debugger {
+    /// Stands at the first event of a run. `None` if the run has no events.
+    pub fn new(recording: Rc<Recording>, run_id: i64) -> Option<Debugger> {
+        let timeline = Timeline::new(recording.store().clone(), run_id)?;
+        let at = timeline.first();
+        Some(Debugger {
+            recording,
+            timeline,
+            at,
+            frame: 0,
+            follow: Follow::Thread,
+            breakpoints: Vec::new(),
+            breakpoints_made: 0,
+        })
+    }
+
+    /// The recording.
+    pub fn recording(&self) -> &Rc<Recording> {
+        &self.recording
+    }
+
+    /// The run.
+    pub fn timeline(&self) -> &Timeline {
+        &self.timeline
+    }
+
+    /// Where one stands.
+    pub fn position(&self) -> Position {
+        self.at
+    }
+
+    /// Depth of the selected frame, 0 for the innermost.
+    pub fn selected(&self) -> usize {
+        self.frame
+    }
+
+    /// Reads a line and does what it says. `None` if there is nothing on it.
+    ///
+    /// # Errors
+    /// If the command makes no sense, or the recording cannot be read.
+    pub fn say(&mut self, line: &str) -> Result<Option<Reply>, Failure> {
+        let command = command::parse(line).map_err(Failure::Refused)?;
+        command.map(|command| self.run(command)).transpose()
+    }
+
+    /// Does what a command says.
+    ///
+    /// # Errors
+    /// As [`Debugger::say`].
+    pub fn run(&mut self, command: Command) -> Result<Reply, Failure> {
+        match command {
+            Command::Step(step, direction) => self.step(step, direction),
+            Command::Continue(direction) => self.resume(direction),
+            Command::Break { place, condition } => self.set(&place, condition),
+            Command::Watch(path) => self.watch(path),
+            Command::Breakpoints => Ok(Reply::Breakpoints(self.listed())),
+            Command::Delete(number) => self.delete(number),
+            Command::Goto(target) => self.goto(&target),
+            Command::Frame(frames) => self.select(frames),
+            Command::Where => Ok(Reply::Stack { frames: self.stack()?, selected: self.frame }),
+            Command::Locals(depth) => {
+                let depth = depth.unwrap_or(self.frame);
+                Ok(Reply::Variables { depth, variables: self.locals(depth)? })
+            }
+            Command::Print(path) => self.print(path),
+            Command::LastWrite(path) => self.write(&path, Direction::Backward),
+            Command::NextWrite(path) => self.write(&path, Direction::Forward),
+            Command::Origin(path) => self.origin(&path),
+            Command::List(line) => self.list(line),
+            Command::Threads => Ok(Reply::Threads(self.threads()?)),
+            Command::Thread(id) => self.thread(id),
+            Command::Follow(followed) => Ok(Reply::Said(self.followed(followed))),
+            Command::Info => self.stop("info", None, Vec::new()),
+            Command::Help => Ok(Reply::Help),
+            Command::Quit => Ok(Reply::Quit),
+        }
+    }
+
+    /// Stands at a position.
+    ///
+    /// # Errors
+    /// If the recording cannot be read.
+    pub fn stand(&mut self, at: Position, why: &'static str) -> Result<Reply, Failure> {
+        self.at = at;
+        self.frame = 0;
+        self.stop(why, None, Vec::new())
+    }
+
+    fn step(&mut self, step: Step, direction: Direction) -> Result<Reply, Failure> {
+        let moved = self.timeline.step(self.at, step, direction, self.follow)?;
+        self.moved(moved, direction, "step")
+    }
+
+    fn moved(
+        &mut self,
+        moved: Moved,
+        direction: Direction,
+        why: &'static str,
+    ) -> Result<Reply, Failure> {
+        let Moved { to, why: ended, mut missing } = moved;
+        (self.at, self.frame) = (to, 0);
+        let (why, breakpoint) = match ended {
+            Why::Arrived => (why, None),
+            Why::Breakpoint(index) => {
+                ("breakpoint", self.breakpoints.get(index).map(|found| found.number))
+            }
+            Why::NoMore if direction == Direction::Forward => ("end", None),
+            Why::NoMore => ("start", None),
+        };
+        missing.dedup();
+        self.stop(why, breakpoint, missing)
+    }
+
+    fn stop(
+        &self,
+        why: &'static str,
+        breakpoint: Option<usize>,
+        notes: Vec<String>,
+    ) -> Result<Reply, Failure> {
+        let here = self.here()?;
+        let source = self.source_line(here.code_id, here.line)?;
+        Ok(Reply::Stop(Box::new(Stop { here, why, breakpoint, notes, source })))
+    }
+
+    /// The event one stands at.
+    ///
+    /// # Errors
+    /// If the recording, or this part of it, cannot be read.
+    pub fn here(&self) -> Result<Here, Failure> {
+        match self.timeline.here(self.at)? {
+            Some(here) => Ok(here),
+            None => refused(self.unreadable(self.at)),
+        }
+    }
+
+    fn unreadable(&self, at: Position) -> String {
+        let store = self.timeline.store();
+        let chunk = store.locate(self.timeline.run_id(), at.seq());
+        let what = chunk.and_then(|(chunk, _)| store.damage_of(chunk));
+        what.unwrap_or_else(|| format!("event {at} cannot be read"))
+    }
+
+    fn goto(&mut self, target: &Target) -> Result<Reply, Failure> {
+        let timeline = &self.timeline;
+        let to = match target {
+            Target::Seq(seq) => timeline.position(*seq),
+            Target::Start => timeline.first(),
+            Target::End => timeline.last(),
+            Target::Time(time_ns) => timeline.at_time(*time_ns)?,
+            Target::Fraction(fraction) => timeline.at_fraction(*fraction),
+            Target::Call(call_id) => {
+                let to = timeline.position(*call_id);
+                let is_call = match timeline.here(to)? {
+                    Some(here) => to.seq() == *call_id && here.call_id.cast_signed() == *call_id,
+                    None => false,
+                };
+                if !is_call {
+                    return refused(format!("no call {call_id} in run {}", timeline.run_id()));
+                }
+                to
+            }
+            Target::Line { path, line, nth } => {
+                let codes = self.codes_at(path, *line)?;
+                match timeline.nth_run_of_line(&codes, *line, *nth)? {
+                    Some(to) => to,
+                    None if *nth == 1 => return refused(format!("{path}:{line} never ran")),
+                    None => return refused(format!("{path}:{line} did not run {nth} times")),
+                }
+            }
+        };
+        // Who asks for what cannot be read stays where they are.
+        if timeline.here(to)?.is_none() {
+            return refused(self.unreadable(to));
+        }
+        self.stand(to, "goto")
+    }
+
+    fn followed(&mut self, followed: Option<Followed>) -> String {
+        match followed {
+            Some(Followed::Thread) => self.follow = Follow::Thread,
+            Some(Followed::Task) => self.follow = Follow::Task,
+            None => {}
+        }
+        let whose = match self.follow {
+            Follow::Thread => "the thread",
+            Follow::Task => "the task",
+        };
+        format!("step goes along the lines of {whose}")
+    }
+}

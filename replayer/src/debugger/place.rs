@@ -1,0 +1,104 @@
+//! Breakpoints: what they stand at, and whether their condition holds.
+
+use super::command::Place;
+use super::reply::BreakpointReply;
+use super::{Breakpoint, Debugger, Failure, Reply, Stopper, refused};
+use crate::timeline::{Direction, Event, Position};
+use rustc_hash::FxHashSet;
+
+impl Debugger {
+    pub(super) fn set(
+        &mut self,
+        place: &Place,
+        condition: Option<String>,
+    ) -> Result<Reply, Failure> {
+        let event = match place {
+            Place::Line { path, line } => {
+                Event::Line { codes: self.codes_at(path, *line)?, line: *line }
+            }
+            Place::Function(name) => {
+                let codes = self.timeline.codes_of_function(name);
+                if codes.is_empty() {
+                    return refused(format!("no function {name} ran"));
+                }
+                Event::Call { codes }
+            }
+            Place::Exception { class, unhandled } => {
+                Event::Exception { class: class.clone(), unhandled: *unhandled }
+            }
+        };
+        Ok(self.put(place.to_string(), Stopper::Event(event), condition))
+    }
+
+    pub(super) fn put(
+        &mut self,
+        place: String,
+        event: Stopper,
+        condition: Option<String>,
+    ) -> Reply {
+        self.breakpoints_made += 1;
+        let number = self.breakpoints_made;
+        let with = condition.as_ref().map_or(String::new(), |c| format!(" if {c}"));
+        let said = format!("breakpoint {number}: {place}{with}");
+        self.breakpoints.push(Breakpoint { number, place, event, condition });
+        Reply::Said(said)
+    }
+
+    /// The code objects that have a line of a file.
+    pub(super) fn codes_at(&self, path: &str, line: u32) -> Result<FxHashSet<i64>, Failure> {
+        let mut codes = self.timeline.codes_of_path(path);
+        if codes.is_empty() {
+            return refused(format!("no code of {path} ran"));
+        }
+        let store = self.timeline.store();
+        codes.retain(|code_id| {
+            let code = store.directory().code(*code_id);
+            let lines = code.and_then(|code| store.lines(code));
+            lines.is_none_or(|lines| lines.by_unit().contains(&line))
+        });
+        if codes.is_empty() {
+            return refused(format!("{path}:{line} is no line of code that ran"));
+        }
+        Ok(codes)
+    }
+
+    pub(super) fn listed(&self) -> Vec<BreakpointReply> {
+        let reply = |breakpoint: &Breakpoint| BreakpointReply {
+            number: breakpoint.number,
+            place: breakpoint.place.clone(),
+            condition: breakpoint.condition.clone(),
+        };
+        self.breakpoints.iter().map(reply).collect()
+    }
+
+    pub(super) fn delete(&mut self, number: Option<usize>) -> Result<Reply, Failure> {
+        let before = self.breakpoints.len();
+        self.breakpoints.retain(|breakpoint| number.is_some_and(|n| n != breakpoint.number));
+        match (number, before - self.breakpoints.len()) {
+            (Some(number), 0) => refused(format!("no breakpoint {number}")),
+            (Some(number), _) => Ok(Reply::Said(format!("breakpoint {number} is gone"))),
+            (None, gone) => Ok(Reply::Said(format!("{gone} breakpoints are gone"))),
+        }
+    }
+
+    pub(super) fn resume(&mut self, direction: Direction) -> Result<Reply, Failure> {
+        let mut events = Vec::with_capacity(self.breakpoints.len());
+        for breakpoint in &self.breakpoints {
+            events.push(match &breakpoint.event {
+                Stopper::Event(event) => event.clone(),
+                Stopper::Watch(path) => {
+                    let write = self.write_of(path, self.at, direction)?;
+                    Event::At(write.into_iter().collect())
+                }
+            });
+        }
+        let holds = |index: usize, at: Position| -> Result<bool, Failure> {
+            match self.breakpoints.get(index).and_then(|b| b.condition.as_deref()) {
+                Some(condition) => self.holds(condition, at),
+                None => Ok(true),
+            }
+        };
+        let moved = self.timeline.resume(self.at, direction, &events, holds)?;
+        self.moved(moved, direction, "continue")
+    }
+}

@@ -1,0 +1,83 @@
+//! What a debugger answers, as data; `text` and `json` write it.
+
+use crate::state::Variable;
+use crate::timeline::Here;
+
+/// The answer to one command.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Reply {
+    /// One stands somewhere, perhaps as before.
+    Stop(Box<Stop>),
+    Stack {
+        frames: Vec<FrameReply>,
+        selected: usize,
+    },
+    Variables {
+        depth: usize,
+        variables: Vec<Variable>,
+    },
+    Value {
+        path: String,
+        text: String,
+        json: serde_json::Value,
+    },
+    /// Lines of a file from a first one on; the current one is marked.
+    Source {
+        path: String,
+        first: u32,
+        lines: Vec<String>,
+        current: Option<u32>,
+    },
+    Threads(Vec<ThreadReply>),
+    Breakpoints(Vec<BreakpointReply>),
+    /// Something was done that needs no more than a sentence.
+    Said(String),
+    Help,
+    Quit,
+}
+
+/// Where one stands, and how one came there.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stop {
+    pub here: Here,
+    /// `step`, `breakpoint`, `goto`, `write`, `end`, `start` …
+    pub why: &'static str,
+    /// Number of the breakpoint.
+    pub breakpoint: Option<usize>,
+    /// What is to be said beside it, such as that a chunk on the way is damaged.
+    pub notes: Vec<String>,
+    /// The line one stands at.
+    pub source: Option<String>,
+}
+
+/// A frame of the stack.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FrameReply {
+    /// 0 for the innermost.
+    pub depth: usize,
+    pub call_id: u64,
+    pub code_id: i64,
+    pub qualname: String,
+    pub path: String,
+    pub line: Option<i64>,
+    pub source: Option<String>,
+}
+
+/// A thread, and where it stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ThreadReply {
+    pub thread_id: i64,
+    pub process_id: i64,
+    pub name: Option<String>,
+    pub is_current: bool,
+    /// Its last event up to the position; `None` if it had none yet.
+    pub here: Option<Here>,
+}
+
+/// A breakpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BreakpointReply {
+    pub number: usize,
+    pub place: String,
+    pub condition: Option<String>,
+}

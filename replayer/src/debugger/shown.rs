@@ -1,0 +1,134 @@
+//! What can be looked at from a position.
+
+use super::reply::{FrameReply, ThreadReply};
+use super::{Debugger, Failure, Reply, refused};
+use crate::state::Variable;
+use crate::store::{Code, Error};
+use crate::timeline::Position;
+use std::rc::Rc;
+
+/// Lines that `list` shows before and after.
+const AROUND: u32 = 5;
+
+impl Debugger {
+    /// The frames on the stack, innermost first.
+    ///
+    /// # Errors
+    /// If the recording cannot be read.
+    pub fn stack(&self) -> Result<Vec<FrameReply>, Failure> {
+        let frames = self.timeline.state().stack_at(self.timeline.run_id(), self.at.seq())?;
+        let directory = self.timeline.store().directory();
+        let mut replies = Vec::with_capacity(frames.len());
+        for (depth, frame) in frames.into_iter().enumerate() {
+            let process = directory.processes.get(&frame.process_id);
+            let index = process.and_then(|process| process.codes.get(&frame.code));
+            let code: Option<&Code> = index.and_then(|index| directory.codes.get(*index));
+            let text = |id| directory.texts.get(id).unwrap_or_default().to_owned();
+            let code_id = code.map_or(0, |code| code.code_id);
+            replies.push(FrameReply {
+                depth,
+                call_id: frame.call_id,
+                code_id,
+                qualname: code.map(|code| text(code.qualname)).unwrap_or_default(),
+                path: code.map(|code| text(code.path)).unwrap_or_default(),
+                line: frame.line,
+                source: self.source_line(code_id, frame.line)?,
+            });
+        }
+        Ok(replies)
+    }
+
+    /// The variables of a frame, by its depth.
+    ///
+    /// # Errors
+    /// If values were not recorded, there is no such frame, or the recording cannot be read.
+    pub fn locals(&self, depth: usize) -> Result<Vec<Variable>, Failure> {
+        let (state, run_id) = (self.timeline.state(), self.timeline.run_id());
+        if !state.is_there(run_id)? {
+            return refused(format!(
+                "run {run_id} has no variables: they are recorded with --capture state"
+            ));
+        }
+        let frames = state.stack_at(run_id, self.at.seq())?.len();
+        if depth >= frames {
+            return refused(format!("no frame {depth}: the stack has {frames}"));
+        }
+        Ok(state.locals_at(run_id, self.at.seq(), Some(depth))?)
+    }
+
+    pub(super) fn select(&mut self, frames: i64) -> Result<Reply, Failure> {
+        let stack = self.stack()?;
+        let wanted = self.frame as i64 + frames;
+        if stack.is_empty() {
+            return refused("no frame is known here");
+        }
+        self.frame = wanted.clamp(0, stack.len() as i64 - 1) as usize;
+        Ok(Reply::Stack { frames: stack, selected: self.frame })
+    }
+
+    pub(super) fn source_line(
+        &self,
+        code_id: i64,
+        line: Option<i64>,
+    ) -> Result<Option<String>, Error> {
+        let line = line.and_then(|line| usize::try_from(line).ok());
+        let (Some(line), Some(source)) = (line, self.timeline.store().source_of(code_id)?) else {
+            return Ok(None);
+        };
+        Ok(source.line(line).map(str::to_owned))
+    }
+
+    pub(super) fn list(&self, line: Option<u32>) -> Result<Reply, Failure> {
+        let stack = self.stack()?;
+        let Some(frame) = stack.get(self.frame) else { return refused("no frame is known here") };
+        let Some(source) = self.timeline.store().source_of(frame.code_id)? else {
+            return refused(format!("the source of {} was not kept", frame.path));
+        };
+        let current = frame.line.and_then(|line| u32::try_from(line).ok());
+        let around = line.or(current).unwrap_or(1);
+        let first = around.saturating_sub(AROUND).max(1);
+        let lines =
+            (first..=around.saturating_add(AROUND)).map_while(|at| source.line(at as usize));
+        let lines: Vec<String> = lines.map(str::to_owned).collect();
+        if lines.is_empty() {
+            return refused(format!("{} has {} lines", frame.path, source.len()));
+        }
+        Ok(Reply::Source { path: frame.path.clone(), first, lines, current })
+    }
+
+    pub(super) fn threads(&self) -> Result<Vec<ThreadReply>, Failure> {
+        let current = self.timeline.here(self.at)?.map(|here| here.thread_id);
+        let mut threads = Vec::new();
+        for (thread_id, process_id) in self.timeline.threads() {
+            let at = self.timeline.last_of_thread(thread_id, self.at)?;
+            let thread = self.timeline.store().directory().threads.get(&thread_id);
+            threads.push(ThreadReply {
+                thread_id,
+                process_id,
+                name: thread.and_then(|thread| thread.name.clone()),
+                is_current: Some(thread_id) == current,
+                here: at.map(|at| self.timeline.here(at)).transpose()?.flatten(),
+            });
+        }
+        Ok(threads)
+    }
+
+    pub(super) fn thread(&mut self, thread_id: i64) -> Result<Reply, Failure> {
+        if !self.timeline.threads().iter().any(|(id, _)| *id == thread_id) {
+            return refused(format!("no thread {thread_id}; threads lists them"));
+        }
+        let to: Option<Position> = match self.timeline.last_of_thread(thread_id, self.at)? {
+            Some(at) => Some(at),
+            None => self.timeline.first_of_thread(thread_id, self.at)?,
+        };
+        match to {
+            Some(to) => self.stand(to, "thread"),
+            None => refused(format!("thread {thread_id} has no events")),
+        }
+    }
+
+    /// The recording that is looked at.
+    pub(super) fn path(&self) -> Rc<std::path::Path> {
+        self.timeline.store().path().into()
+    }
+}

@@ -1,0 +1,143 @@
+//! Replies as plain text: stable, for scripts and diffs.
+
+use super::COMMANDS;
+use super::reply::{FrameReply, Reply, Stop, ThreadReply};
+use crate::timeline::Here;
+use std::fmt::Write as _;
+use std::path::Path;
+
+/// A reply as lines of text, each ended.
+pub fn text(reply: &Reply) -> String {
+    let mut out = String::new();
+    // Writing to a string does not fail.
+    let _ = write(&mut out, reply);
+    out
+}
+
+fn write(out: &mut String, reply: &Reply) -> std::fmt::Result {
+    match reply {
+        Reply::Stop(stop) => self::stop(out, stop),
+        Reply::Stack { frames, selected } => {
+            frames.iter().try_for_each(|of| frame(out, of, of.depth == *selected))
+        }
+        Reply::Variables { variables, .. } if variables.is_empty() => {
+            writeln!(out, "no variables are known here")
+        }
+        Reply::Variables { variables, .. } => variables
+            .iter()
+            .try_for_each(|variable| writeln!(out, "{} = {}", variable.name, variable.value)),
+        Reply::Value { text, .. } => writeln!(out, "{text}"),
+        Reply::Source { first, lines, current, .. } => {
+            (*first..).zip(lines).try_for_each(|(number, line)| {
+                let mark = if Some(number) == *current { "->" } else { "" };
+                let text = format!("{number:>5} {mark:<2} {line}");
+                writeln!(out, "{}", text.trim_end())
+            })
+        }
+        Reply::Threads(threads) => threads.iter().try_for_each(|of| thread(out, of)),
+        Reply::Breakpoints(all) if all.is_empty() => writeln!(out, "no breakpoints"),
+        Reply::Breakpoints(all) => all.iter().try_for_each(|breakpoint| {
+            let condition = breakpoint.condition.as_ref().map(|text| format!(" if {text}"));
+            let condition = condition.unwrap_or_default();
+            writeln!(out, "{}: {}{condition}", breakpoint.number, breakpoint.place)
+        }),
+        Reply::Said(what) => writeln!(out, "{what}"),
+        Reply::Help => help(out),
+        Reply::Quit => Ok(()),
+    }
+}
+
+/// How the event one stands at reads beside its place: nothing for a LINE.
+pub fn carried(here: &Here) -> Option<String> {
+    let name = here.kind.name().unwrap_or("an event of a later Python");
+    let value = here.value.as_deref();
+    let exception = here.exception.as_deref();
+    let callable = here.callable.as_deref().unwrap_or_default();
+    Some(match name {
+        "LINE" | "INSTRUCTION" => return None,
+        "PY_START" => format!("called with ({})", value.unwrap_or("…")),
+        "PY_RETURN" => format!("returns {}", value.unwrap_or("…")),
+        "PY_YIELD" => format!("yields {}", value.unwrap_or("…")),
+        "PY_RESUME" => format!("goes on with {}", value.unwrap_or("…")),
+        "PY_UNWIND" => format!("left by {}", exception.unwrap_or("an exception")),
+        "RAISE" => format!("raises {}", value.or(exception).unwrap_or("an exception")),
+        "RERAISE" => format!("raises {} again", exception.unwrap_or("an exception")),
+        "EXCEPTION_HANDLED" => format!("handles {}", exception.unwrap_or("an exception")),
+        "PY_THROW" => format!("goes on with {}", exception.unwrap_or("an exception")),
+        "CALL" => format!("calls {callable}"),
+        "C_RETURN" => format!("{callable} returns"),
+        "C_RAISE" => format!("{callable} raises"),
+        other => other.to_owned(),
+    })
+}
+
+/// `file.py:12`, as short as it can be told apart by eye.
+pub fn place(path: &str, line: Option<i64>) -> String {
+    let name = Path::new(path).file_name().map_or(path.into(), |name| name.to_string_lossy());
+    line.map_or_else(|| format!("{name}:?"), |line| format!("{name}:{line}"))
+}
+
+fn stop(out: &mut String, stop: &Stop) -> std::fmt::Result {
+    for note in &stop.notes {
+        writeln!(out, "! {note}")?;
+    }
+    match (stop.why, stop.breakpoint) {
+        ("breakpoint", Some(number)) => writeln!(out, "breakpoint {number}")?,
+        ("end", _) => writeln!(out, "nothing comes after this")?,
+        ("start", _) => writeln!(out, "nothing comes before this")?,
+        _ => {}
+    }
+    let here = &stop.here;
+    write!(out, "> {} {}", place(&here.path, here.line), here.qualname)?;
+    match carried(here) {
+        Some(carried) => writeln!(out, " {carried}  [{}]", here.position)?,
+        None => writeln!(out, "  [{}]", here.position)?,
+    }
+    match &stop.source {
+        Some(source) => writeln!(out, "-> {}", source.trim()),
+        None => Ok(()),
+    }
+}
+
+fn frame(out: &mut String, frame: &FrameReply, is_selected: bool) -> std::fmt::Result {
+    let mark = if is_selected { ">" } else { " " };
+    writeln!(
+        out,
+        "{mark} #{:<3} {} {}  [call {}]",
+        frame.depth,
+        place(&frame.path, frame.line),
+        frame.qualname,
+        frame.call_id
+    )?;
+    match &frame.source {
+        Some(source) => writeln!(out, "       {}", source.trim()),
+        None => Ok(()),
+    }
+}
+
+fn thread(out: &mut String, thread: &ThreadReply) -> std::fmt::Result {
+    let mark = if thread.is_current { ">" } else { " " };
+    let name = thread.name.as_deref().unwrap_or("-");
+    match &thread.here {
+        Some(here) => writeln!(
+            out,
+            "{mark} {} {name} {} {}  [{}]",
+            thread.thread_id,
+            place(&here.path, here.line),
+            here.qualname,
+            here.position
+        ),
+        None => writeln!(out, "{mark} {} {name} not begun", thread.thread_id),
+    }
+}
+
+fn help(out: &mut String) -> std::fmt::Result {
+    for (names, arguments, what) in COMMANDS {
+        let names = names.join(", ");
+        match arguments.len() {
+            0..=20 => writeln!(out, "{:<34} {what}", format!("{names} {arguments}").trim_end())?,
+            _ => writeln!(out, "{names} {arguments}\n{:<34} {what}", "")?,
+        }
+    }
+    Ok(())
+}

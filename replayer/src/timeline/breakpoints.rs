@@ -1,0 +1,199 @@
+//! On to the next event that somebody wants to see.
+
+use super::{Direction, Moved, Position, Timeline, Why};
+use crate::state::Within;
+use crate::store::{ChunkHeader, Error, Search, Sought};
+use dashcam_schema::event::EventKind;
+use rustc_hash::FxHashSet;
+
+/// Which events a breakpoint is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// LINE events of a line of these code objects.
+    Line { codes: FxHashSet<i64>, line: u32 },
+    /// Calls of these code objects: PY_START.
+    Call { codes: FxHashSet<i64> },
+    /// Exceptions as they are raised, once however far they travel, by the name of their class
+    /// (`KeyError`, or `json.decoder.JSONDecodeError`, or its end); all if there is none. If only
+    /// the unhandled are wanted, those that no Python code handled.
+    Exception { class: Option<String>, unhandled: bool },
+    /// These events, ascending: whatever somebody has found out.
+    At(Vec<Position>),
+}
+
+impl Timeline {
+    /// On from a position to the next event at which a breakpoint stands and whose condition, by the
+    /// breakpoint's index, holds; if there is none, to the end of the run, or its beginning.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or reading was interrupted; and what a condition fails with.
+    pub fn resume<E: From<Error>>(
+        &self,
+        from: Position,
+        direction: Direction,
+        breakpoints: &[Event],
+        mut condition: impl FnMut(usize, Position) -> Result<bool, E>,
+    ) -> Result<Moved, E> {
+        let mut missing = Vec::new();
+        let events: Vec<Event> =
+            breakpoints.iter().map(|event| self.prepared(event)).collect::<Result<_, _>>()?;
+        let mut search = Search::new(&self.store, |sought| {
+            events.iter().any(|event| self.is_meant(event, sought))
+        });
+        let chunks = self.store.chunks();
+        let of_run = |index: &usize| chunks[*index].run_id == self.run_id;
+        let low = chunks.partition_point(|c| (c.run_id, c.last_seq) < (self.run_id, from.seq()));
+        let high = chunks.partition_point(|c| (c.run_id, c.first_seq) <= (self.run_id, from.seq()));
+        let ahead: Box<dyn Iterator<Item = usize>> = match direction {
+            Direction::Forward => Box::new(low..chunks.len()),
+            Direction::Backward => Box::new((0..high).rev()),
+        };
+        let mut done = 0;
+        for index in ahead.take_while(of_run) {
+            done += 1;
+            self.store.progress(done, chunks.len());
+            let header = &chunks[index];
+            if !events.iter().any(|event| self.may_have(event, header)) {
+                continue;
+            }
+            let only_known = events.iter().all(|event| matches!(event, Event::At(_)));
+            let may_be = if only_known { Ok(true) } else { search.may_be_in(index) };
+            let has_known = events.iter().any(|event| is_known_in(event, header));
+            match may_be {
+                Ok(may_be) if !may_be && !has_known => continue,
+                Err(error) => {
+                    self.store.note(index, error)?;
+                    missing.extend(self.store.damage_of(index));
+                    continue;
+                }
+                Ok(_) => {}
+            }
+            let Some(within) = self.look(index, &mut missing)? else { continue };
+            let mut hits = self.hits(index, &within, &events)?;
+            let is_ahead = |(at, _): &(usize, usize)| match direction {
+                Direction::Forward => self.at(index, *at) > from,
+                Direction::Backward => self.at(index, *at) < from,
+            };
+            hits.retain(is_ahead);
+            if direction == Direction::Backward {
+                hits.reverse();
+            }
+            for (at, breakpoint) in hits {
+                let to = self.at(index, at);
+                if condition(breakpoint, to)? {
+                    return Ok(Moved { to, why: Why::Breakpoint(breakpoint), missing });
+                }
+            }
+        }
+        let to = match direction {
+            Direction::Forward => self.last(),
+            Direction::Backward => self.first(),
+        };
+        Ok(Moved { to, why: Why::NoMore, missing })
+    }
+
+    /// As an event that can be told from the bytes of a chunk.
+    fn prepared(&self, event: &Event) -> Result<Event, Error> {
+        let Event::Exception { class, unhandled } = event else { return Ok(event.clone()) };
+        let sql = "SELECT seq, type FROM exceptions
+                   WHERE run_id = ?1 AND (NOT ?2 OR handled_seq IS NULL) ORDER BY seq";
+        let is_meant = |name: &str| match class {
+            None => true,
+            Some(class) => name
+                .strip_suffix(class.as_str())
+                .is_some_and(|before| before.is_empty() || before.ends_with('.')),
+        };
+        let read = || -> rusqlite::Result<Vec<Position>> {
+            let mut statement = self.store.connection().prepare_cached(sql)?;
+            let mut rows = statement.query(rusqlite::params![self.run_id, unhandled])?;
+            let mut found = Vec::new();
+            while let Some(row) = rows.next()? {
+                let name = row.get_ref(1)?.as_str_or_null().ok().flatten().unwrap_or_default();
+                if is_meant(name) {
+                    found.push(Position::new(row.get(0)?));
+                }
+            }
+            Ok(found)
+        };
+        read().map(Event::At).map_err(|error| Error::from_sqlite(self.store.path(), &error))
+    }
+
+    fn may_have(&self, event: &Event, header: &ChunkHeader) -> bool {
+        let has = |kind: EventKind| header.kinds >> kind.number() & 1 == 1;
+        let process = self.store.process(header);
+        let directory = self.store.directory();
+        let runs = |codes: &FxHashSet<i64>| {
+            header.codes.iter().any(|number| {
+                let code = process.codes.get(number).map(|index| &directory.codes[*index]);
+                code.is_some_and(|code| codes.contains(&code.code_id))
+            })
+        };
+        match event {
+            Event::Line { codes, .. } => has(EventKind::LINE) && runs(codes),
+            Event::Call { codes } => has(EventKind::PY_START) && runs(codes),
+            Event::Exception { .. } => has(EventKind::RAISE),
+            Event::At(_) => is_known_in(event, header),
+        }
+    }
+
+    fn is_meant(&self, event: &Event, sought: Sought<'_>) -> bool {
+        let is_of = |codes: &FxHashSet<i64>| {
+            self.code_id(sought).is_some_and(|code_id| codes.contains(&code_id))
+        };
+        match event {
+            Event::Line { codes, line } => {
+                sought.kind == EventKind::LINE && sought.place == *line && is_of(codes)
+            }
+            Event::Call { codes } => sought.kind == EventKind::PY_START && is_of(codes),
+            Event::Exception { .. } | Event::At(_) => false,
+        }
+    }
+
+    /// The events of a chunk that breakpoints stand at, ascending, with the breakpoint's index.
+    fn hits(
+        &self,
+        chunk: usize,
+        within: &Within,
+        events: &[Event],
+    ) -> Result<Vec<(usize, usize)>, Error> {
+        let process = self.process(chunk);
+        let header = &self.store.chunks()[chunk];
+        let (kinds, places) = (within.chunk().kinds()?, within.chunk().places()?);
+        let mut hits = Vec::new();
+        for (breakpoint, event) in events.iter().enumerate() {
+            let (kind, place) = match event {
+                Event::Line { line, .. } => (EventKind::LINE, Some(*line)),
+                Event::Call { .. } => (EventKind::PY_START, None),
+                Event::Exception { .. } => continue,
+                Event::At(positions) => {
+                    let from = positions.partition_point(|at| at.seq() < header.first_seq);
+                    let here =
+                        positions[from..].iter().take_while(|at| at.seq() <= header.last_seq);
+                    hits.extend(
+                        here.map(|at| ((at.seq() - header.first_seq) as usize, breakpoint)),
+                    );
+                    continue;
+                }
+            };
+            let number = kind.number();
+            for (at, (of, at_place)) in kinds.iter().zip(places).enumerate() {
+                if *of != number || place.is_some_and(|place| place != *at_place) {
+                    continue;
+                }
+                let Some((_, code)) = within.context(at)? else { continue };
+                if self.is_meant(event, Sought { process, kind, code, place: *at_place }) {
+                    hits.push((at, breakpoint));
+                }
+            }
+        }
+        hits.sort_unstable();
+        Ok(hits)
+    }
+}
+
+/// Whether events that are known by position are in a chunk.
+fn is_known_in(event: &Event, header: &ChunkHeader) -> bool {
+    let Event::At(positions) = event else { return false };
+    let from = positions.partition_point(|at| at.seq() < header.first_seq);
+    positions.get(from).is_some_and(|at| at.seq() <= header.last_seq)
+}

@@ -1,0 +1,221 @@
+//! Positions by what else is known of them.
+
+use super::{Direction, Position, Timeline};
+use crate::state::Within;
+use crate::store::{ChunkHeader, Error, Search, Sought};
+use dashcam_schema::event::EventKind;
+use rustc_hash::FxHashSet;
+
+impl Timeline {
+    /// The first event at or after a time, in nanoseconds since the run began; else the last event.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or reading was interrupted.
+    pub fn at_time(&self, time_ns: i64) -> Result<Position, Error> {
+        let of_run = |chunk: &(usize, &ChunkHeader)| chunk.1.run_id == self.run_id;
+        let chunks = self.store.chunks().iter().enumerate().filter(of_run);
+        for (index, _) in chunks.filter(|(_, chunk)| chunk.last_ns >= time_ns) {
+            let Some(within) = self.state().within(index)? else { continue };
+            let times = within.chunk().times()?;
+            let found =
+                times.partition_point(|time| i64::try_from(*time).unwrap_or(i64::MAX) < time_ns);
+            if found < times.len() {
+                return Ok(self.at(index, found));
+            }
+        }
+        Ok(self.last())
+    }
+
+    /// The event that so much of the run comes before, from 0 to 1.
+    pub fn at_fraction(&self, fraction: f64) -> Position {
+        let of_run = |chunk: &&ChunkHeader| chunk.run_id == self.run_id;
+        let chunks = || self.store.chunks().iter().filter(of_run);
+        let total: usize = chunks().map(|chunk| chunk.events).sum();
+        let mut before = (total as f64 * fraction.clamp(0.0, 1.0)) as usize;
+        for chunk in chunks() {
+            if before < chunk.events {
+                return Position::new(chunk.first_seq + before as i64);
+            }
+            before -= chunk.events;
+        }
+        self.last()
+    }
+
+    /// How much of the run comes before a position, from 0 to 1.
+    pub fn fraction(&self, at: Position) -> f64 {
+        let of_run = |chunk: &&ChunkHeader| chunk.run_id == self.run_id;
+        let (mut before, mut total) = (0, 0);
+        for chunk in self.store.chunks().iter().filter(of_run) {
+            total += chunk.events;
+            before += (at.seq() - chunk.first_seq).clamp(0, chunk.events as i64);
+        }
+        if total == 0 { 0.0 } else { before as f64 / total as f64 }
+    }
+
+    /// Where a line runs for the n-th time, counted from 1; `None` if it does not run so often.
+    /// Code objects are those of a path; see [`Timeline::codes_of_path`].
+    ///
+    /// # Errors
+    /// If the file cannot be read, or reading was interrupted.
+    pub fn nth_run_of_line(
+        &self,
+        codes: &FxHashSet<i64>,
+        line: u32,
+        nth: u64,
+    ) -> Result<Option<Position>, Error> {
+        let is_wanted = |sought: Sought<'_>| {
+            sought.kind == EventKind::LINE
+                && sought.place == line
+                && self.code_id(sought).is_some_and(|id| codes.contains(&id))
+        };
+        let mut search = Search::new(&self.store, is_wanted);
+        let mut left = nth;
+        for (index, header) in self.store.chunks().iter().enumerate() {
+            if header.run_id != self.run_id || header.kinds >> EventKind::LINE.number() & 1 == 0 {
+                continue;
+            }
+            match search.may_be_in(index) {
+                Ok(true) => {}
+                Ok(false) => continue,
+                Err(error) => {
+                    self.store.note(index, error)?;
+                    continue;
+                }
+            }
+            let Some(within) = self.state().within(index)? else { continue };
+            for at in self.lines_in(index, &within, codes, line)? {
+                left = left.saturating_sub(1);
+                if left == 0 {
+                    return Ok(Some(self.at(index, at)));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn lines_in(
+        &self,
+        chunk: usize,
+        within: &Within,
+        codes: &FxHashSet<i64>,
+        line: u32,
+    ) -> Result<Vec<usize>, Error> {
+        let process = self.process(chunk);
+        let (kinds, places) = (within.chunk().kinds()?, within.chunk().places()?);
+        let mut found = Vec::new();
+        for (at, (kind, place)) in kinds.iter().zip(places).enumerate() {
+            if *kind != EventKind::LINE.number() || *place != line {
+                continue;
+            }
+            let Some((_, code)) = within.context(at)? else { continue };
+            let sought = Sought { process, kind: EventKind::LINE, code, place: line };
+            if self.code_id(sought).is_some_and(|id| codes.contains(&id)) {
+                found.push(at);
+            }
+        }
+        Ok(found)
+    }
+
+    pub(super) fn code_id(&self, sought: Sought<'_>) -> Option<i64> {
+        let index = sought.process.codes.get(&sought.code)?;
+        Some(self.store.directory().codes.get(*index)?.code_id)
+    }
+
+    /// The threads of the run and their processes, by `thread_id` and `process_id`, in the order they
+    /// turned up.
+    pub fn threads(&self) -> Vec<(i64, i64)> {
+        let processes = self.store.directory().processes.values();
+        let of_run = processes.filter(|process| process.run_id == self.run_id);
+        let mut threads: Vec<(i64, i64)> = of_run
+            .flat_map(|process| process.threads.values().map(|id| (*id, process.process_id)))
+            .collect();
+        threads.sort_unstable();
+        threads
+    }
+
+    /// The last event of a thread up to a position.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or reading was interrupted.
+    pub fn last_of_thread(&self, thread_id: i64, at: Position) -> Result<Option<Position>, Error> {
+        self.of_thread(thread_id, at, Direction::Backward)
+    }
+
+    /// The first event of a thread from a position on.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or reading was interrupted.
+    pub fn first_of_thread(&self, thread_id: i64, at: Position) -> Result<Option<Position>, Error> {
+        self.of_thread(thread_id, at, Direction::Forward)
+    }
+
+    fn of_thread(
+        &self,
+        thread_id: i64,
+        at: Position,
+        direction: Direction,
+    ) -> Result<Option<Position>, Error> {
+        let chunks = self.store.chunks();
+        let low = chunks.partition_point(|c| (c.run_id, c.last_seq) < (self.run_id, at.seq()));
+        let high = chunks.partition_point(|c| (c.run_id, c.first_seq) <= (self.run_id, at.seq()));
+        let ahead: Box<dyn Iterator<Item = usize>> = match direction {
+            Direction::Forward => Box::new(low..chunks.len()),
+            Direction::Backward => Box::new((0..high).rev()),
+        };
+        for index in ahead.take_while(|index| chunks[*index].run_id == self.run_id) {
+            let numbers = &self.process(index).threads;
+            let number =
+                numbers.iter().find(|(_, id)| **id == thread_id).map(|(number, _)| *number);
+            let Some(thread) = number.filter(|n| chunks[index].threads.contains(n)) else {
+                continue;
+            };
+            let Some(within) = self.state().within(index)? else { continue };
+            let offset = at.seq() - chunks[index].first_seq;
+            let from = match direction {
+                Direction::Forward => usize::try_from(offset).unwrap_or(0),
+                Direction::Backward => usize::try_from(offset).unwrap_or(0).saturating_add(1),
+            };
+            if let Some(found) = within.nearest(thread, from, direction, |_| Ok(true))? {
+                return Ok(Some(self.at(index, found)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The code objects of files whose path ends with this one, whole names only: `app.py` is also
+    /// `/home/me/app.py`, not `/home/me/myapp.py`.
+    pub fn codes_of_path(&self, path: &str) -> FxHashSet<i64> {
+        let directory = self.store.directory();
+        let is_meant = |of: &str| {
+            of.strip_suffix(path).is_some_and(|before| {
+                before.is_empty() || before.ends_with('/') || path.starts_with('/')
+            })
+        };
+        let mut codes = FxHashSet::default();
+        for process in directory.processes.values().filter(|p| p.run_id == self.run_id) {
+            for code in process.codes.values().map(|index| &directory.codes[*index]) {
+                if directory.texts.get(code.path).is_some_and(is_meant) {
+                    codes.insert(code.code_id);
+                }
+            }
+        }
+        codes
+    }
+
+    /// The code objects with a name: the qualified one, or its end (`total` is also `Order.total`).
+    pub fn codes_of_function(&self, name: &str) -> FxHashSet<i64> {
+        let directory = self.store.directory();
+        let is_meant = |of: &str| {
+            of.strip_suffix(name).is_some_and(|before| before.is_empty() || before.ends_with('.'))
+        };
+        let mut codes = FxHashSet::default();
+        for process in directory.processes.values().filter(|p| p.run_id == self.run_id) {
+            for code in process.codes.values().map(|index| &directory.codes[*index]) {
+                if directory.texts.get(code.qualname).is_some_and(is_meant) {
+                    codes.insert(code.code_id);
+                }
+            }
+        }
+        codes
+    }
+}

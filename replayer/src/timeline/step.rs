@@ -1,0 +1,339 @@
+//! The eight steps.
+
+use super::position::Spot;
+use super::{Moved, Position, Timeline, Why};
+use crate::state::{Direction, Met, Within};
+use crate::store::Error;
+use dashcam_schema::calls::CallId;
+use dashcam_schema::event::EventKind;
+
+/// How far to go. Stops are LINE events, unless said otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Step {
+    /// The next line of the thread, in whatever function.
+    Into,
+    /// The next line of the same call; if it has none, of the call it returns to. Backwards, the
+    /// line before; if there is none, the line it was called from.
+    Over,
+    /// The event that ends the call, or the caller's if one stands there. Backwards, the line that
+    /// the call was made from.
+    Out,
+    /// The next INSTRUCTION of the thread.
+    Instruction,
+}
+
+/// Whose events count for [`Step::Into`] and [`Step::Instruction`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Follow {
+    /// The thread's.
+    Thread,
+    /// Those of the same asyncio task; outside of one, the thread's.
+    Task,
+}
+
+/// What became of looking for a call's next line.
+enum Line {
+    At(Position),
+    /// It has none, and is left.
+    Left,
+    /// It has none, and how it went on is not known.
+    Nowhere,
+}
+
+/// A movement on its way.
+struct Way {
+    direction: Direction,
+    missing: Vec<String>,
+}
+
+impl Way {
+    fn arrived(self, to: Position) -> Moved {
+        Moved { to, why: Why::Arrived, missing: self.missing }
+    }
+
+    fn no_more(self, to: Position) -> Moved {
+        Moved { to, why: Why::NoMore, missing: self.missing }
+    }
+}
+
+impl Timeline {
+    /// One step from a position. At the end of what is followed, it stays at its last event.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or reading was interrupted. Damaged chunks are passed over and
+    /// said.
+    pub fn step(
+        &self,
+        from: Position,
+        step: Step,
+        direction: Direction,
+        follow: Follow,
+    ) -> Result<Moved, Error> {
+        let mut way = Way { direction, missing: Vec::new() };
+        let Some(spot) = self.spot(from, &mut way.missing)? else {
+            return self.out_of_damage(from, way);
+        };
+        let call = spot.frame.map(|frame| spot.within.call_of(frame));
+        let found = match (step, call) {
+            (Step::Over, Some(call)) => self.over(spot, call, &mut way)?,
+            (Step::Out, Some(call)) => self.out(spot, call, &mut way)?,
+            (Step::Instruction, _) => {
+                self.along(&spot, EventKind::INSTRUCTION, follow, &mut way)?
+            }
+            (Step::Into | Step::Over | Step::Out, _) => {
+                self.along(&spot, EventKind::LINE, follow, &mut way)?
+            }
+        };
+        match found {
+            Some(to) => Ok(way.arrived(to)),
+            None => {
+                let last = self.utmost(from, direction)?;
+                Ok(way.no_more(last))
+            }
+        }
+    }
+
+    /// The next event of a kind in the thread or task.
+    fn along(
+        &self,
+        spot: &Spot,
+        kind: EventKind,
+        follow: Follow,
+        way: &mut Way,
+    ) -> Result<Option<Position>, Error> {
+        let task = match follow {
+            Follow::Thread => None,
+            Follow::Task => self.task(&spot.within, spot.chunk, spot.index)?,
+        };
+        let (thread, kind) = (spot.thread, kind.number());
+        let from = match way.direction {
+            Direction::Forward => spot.index + 1,
+            Direction::Backward => spot.index,
+        };
+        let mut chunk = spot.chunk;
+        let mut from = Some(from);
+        loop {
+            let within = self.look(chunk, &mut way.missing)?;
+            if let Some(within) = &within {
+                let kinds = within.chunk().kinds()?;
+                let is_wanted = |index: usize| {
+                    let is_of_task = || Ok::<_, Error>(self.task(within, chunk, index)? == task);
+                    Ok(kinds[index] == kind && (task.is_none() || is_of_task()?))
+                };
+                let from = from.take().unwrap_or(match way.direction {
+                    Direction::Forward => 0,
+                    Direction::Backward => kinds.len(),
+                });
+                if let Some(index) = within.nearest(thread, from, way.direction, is_wanted)? {
+                    return Ok(Some(self.at(chunk, index)));
+                }
+            }
+            let next = match (task, &within) {
+                (Some(task), Some(within)) => self.reach(task, chunk, within, way.direction)?,
+                _ => self.neighbour(chunk, thread, way.direction),
+            };
+            let Some(next) = next else { return Ok(None) };
+            chunk = next;
+        }
+    }
+
+    fn neighbour(&self, chunk: usize, thread: u32, direction: Direction) -> Option<usize> {
+        let state = self.state();
+        let (mut before, mut after) = state.neighbours(chunk, thread);
+        match direction {
+            Direction::Forward => after.next(),
+            Direction::Backward => before.next(),
+        }
+    }
+
+    /// The next line of a call, or of those below it.
+    fn over(&self, spot: Spot, call: CallId, way: &mut Way) -> Result<Option<Position>, Error> {
+        let (mut spot, mut call) = (spot, call);
+        loop {
+            match self.line_of(&mut spot, call, way)? {
+                Line::At(found) => return Ok(Some(found)),
+                Line::Left => {}
+                Line::Nowhere => return Ok(None),
+            }
+            let Some(caller) = spot.frame.and_then(|frame| spot.within.caller(frame)) else {
+                return self.along(&spot, EventKind::LINE, Follow::Thread, way);
+            };
+            call = spot.within.call_of(caller);
+            spot.frame = Some(caller);
+        }
+    }
+
+    /// The next line of a call. If there is none, `spot` becomes the event that ends or begins
+    /// it, with its frame.
+    fn line_of(&self, spot: &mut Spot, call: CallId, way: &mut Way) -> Result<Line, Error> {
+        let forward = way.direction == Direction::Forward;
+        // Where it was suspended last.
+        let mut suspended = None;
+        if let Some(own) = spot.within.frame_at(spot.index)?
+            && spot.within.call_of(own) == call
+        {
+            match spot.within.kind(spot.index)? {
+                Some(EventKind::PY_RETURN | EventKind::PY_UNWIND) if forward => {
+                    return Ok(Line::Left);
+                }
+                Some(EventKind::PY_YIELD) if forward => {
+                    suspended = Some(self.at(spot.chunk, spot.index));
+                }
+                _ if !forward && self.at(spot.chunk, spot.index).seq() == call.cast_signed() => {
+                    return Ok(Line::Left);
+                }
+                _ => {}
+            }
+        }
+        let mut from = if forward { spot.index + 1 } else { spot.index };
+        loop {
+            match spot.within.line_of(call, from, way.direction)? {
+                Some(Met::Line(index)) => return Ok(Line::At(self.at(spot.chunk, index))),
+                Some(Met::End(index) | Met::Start(index)) => {
+                    spot.index = index;
+                    spot.frame = spot.within.frame_at(index)?;
+                    spot.thread = spot.within.context(index)?.map_or(spot.thread, |(t, _)| t);
+                    return Ok(Line::Left);
+                }
+                Some(Met::Suspended(index)) => suspended = Some(self.at(spot.chunk, index)),
+                None => {}
+            }
+            let Some((chunk, within)) = self.reach_readable(call, spot, way)? else { break };
+            (spot.chunk, spot.within) = (chunk, within);
+            from = if forward { 0 } else { spot.within.events()? };
+        }
+        // It never goes on.
+        let Some(left) = suspended.map(|at| self.spot(at, &mut way.missing)).transpose()?.flatten()
+        else {
+            return Ok(Line::Nowhere);
+        };
+        *spot = left;
+        Ok(Line::Left)
+    }
+
+    /// The next chunk that may have events of a call and can be read.
+    fn reach_readable(
+        &self,
+        call: CallId,
+        spot: &Spot,
+        way: &mut Way,
+    ) -> Result<Option<(usize, Within)>, Error> {
+        let Some(next) = self.reach(call, spot.chunk, &spot.within, way.direction)? else {
+            return Ok(None);
+        };
+        if let Some(within) = self.look(next, &mut way.missing)? {
+            return Ok(Some((next, within)));
+        }
+        // Beyond the damage, the first that knows the call.
+        let state = self.state();
+        let chunks = state.chunks_of(self.store.chunks()[next].process_id);
+        let here = chunks.partition_point(|index| *index < next);
+        let beyond: Box<dyn Iterator<Item = &usize>> = match way.direction {
+            Direction::Forward => Box::new(chunks.iter().skip(here + 1)),
+            Direction::Backward => Box::new(chunks[..here].iter().rev()),
+        };
+        for chunk in beyond {
+            if let Some(within) = self.look(*chunk, &mut way.missing)? {
+                return Ok(Some((*chunk, within)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The end of a call; backwards, the line it was made from.
+    fn out(&self, spot: Spot, call: CallId, way: &mut Way) -> Result<Option<Position>, Error> {
+        match way.direction {
+            Direction::Forward => self.end(spot, call, way),
+            Direction::Backward => self.call_site(&spot, call, way),
+        }
+    }
+
+    fn end(&self, spot: Spot, call: CallId, way: &mut Way) -> Result<Option<Position>, Error> {
+        let (mut spot, mut call) = (spot, call);
+        let kind = spot.within.kind(spot.index)?;
+        if kind == Some(EventKind::PY_RETURN) || kind == Some(EventKind::PY_UNWIND) {
+            let caller = spot.frame.and_then(|frame| spot.within.caller(frame));
+            let Some(caller) = caller else { return Ok(None) };
+            call = spot.within.call_of(caller);
+        }
+        let mut from = spot.index + 1;
+        loop {
+            if let Some(index) = spot.within.end_of(call, from)? {
+                return Ok(Some(self.at(spot.chunk, index)));
+            }
+            let Some((chunk, within)) = self.reach_readable(call, &spot, way)? else {
+                return Ok(None);
+            };
+            (spot.chunk, spot.within, from) = (chunk, within, 0);
+        }
+    }
+
+    /// The line a call was made from; of a thread's outermost, where it begins.
+    fn call_site(
+        &self,
+        spot: &Spot,
+        call: CallId,
+        way: &mut Way,
+    ) -> Result<Option<Position>, Error> {
+        let begins = Position::new(call.cast_signed());
+        if self.store.locate(self.run_id, begins.seq()).is_none()
+            || self.at(spot.chunk, spot.index) < begins
+        {
+            return Ok(None);
+        }
+        let Some(mut start) = self.spot(begins, &mut way.missing)? else { return Ok(None) };
+        let caller = start.frame.and_then(|frame| start.within.caller(frame));
+        let Some(caller) = caller else {
+            let is_there = self.at(spot.chunk, spot.index) == begins;
+            return Ok(Some(begins).filter(|_| !is_there));
+        };
+        let call = start.within.call_of(caller);
+        start.frame = Some(caller);
+        self.over(start, call, way)
+    }
+
+    /// The last event of a position's thread in a direction; the position itself if that is it.
+    fn utmost(&self, from: Position, direction: Direction) -> Result<Position, Error> {
+        let Some(spot) = self.spot(from, &mut Vec::new())? else { return Ok(from) };
+        let state = self.state();
+        let (before, after) = state.neighbours(spot.chunk, spot.thread);
+        let farthest = match direction {
+            Direction::Forward => after.last(),
+            Direction::Backward => before.last(),
+        };
+        let farthest = farthest.unwrap_or(spot.chunk);
+        let Some(within) = state.within(farthest)? else { return Ok(from) };
+        let start = match direction {
+            Direction::Forward => within.events()?,
+            Direction::Backward => 0,
+        };
+        let towards = match direction {
+            Direction::Forward => Direction::Backward,
+            Direction::Backward => Direction::Forward,
+        };
+        let found = within.nearest(spot.thread, start, towards, |_| Ok(true))?;
+        Ok(found.map_or(from, |index| self.at(farthest, index)))
+    }
+
+    /// From a position whose chunk is damaged: the nearest event that can be read.
+    fn out_of_damage(&self, from: Position, mut way: Way) -> Result<Moved, Error> {
+        let Some((chunk, _)) = self.store.locate(self.run_id, from.seq()) else {
+            return Ok(way.no_more(from));
+        };
+        let of_run = |index: &usize| self.store.chunks()[*index].run_id == self.run_id;
+        let beyond: Box<dyn Iterator<Item = usize>> = match way.direction {
+            Direction::Forward => Box::new(chunk + 1..self.store.chunks().len()),
+            Direction::Backward => Box::new((0..chunk).rev()),
+        };
+        for next in beyond.take_while(of_run) {
+            if let Some(within) = self.look(next, &mut way.missing)? {
+                let index = match way.direction {
+                    Direction::Forward => 0,
+                    Direction::Backward => within.events()?.saturating_sub(1),
+                };
+                return Ok(way.arrived(self.at(next, index)));
+            }
+        }
+        Ok(way.no_more(from))
+    }
+}
