@@ -247,19 +247,6 @@ impl Within {
         }
         Ok(nearest)
     }
-
-    /// Whether a call is the innermost of its thread when the chunk ends, or when it begins; and the
-    /// thread.
-    pub(crate) fn is_innermost(&self, call: CallId, direction: Direction) -> Option<u32> {
-        let is_it = |track: &Track| match direction {
-            Direction::Forward => track.ends.last().is_some_and(|(of, _)| *of == call),
-            Direction::Backward => {
-                let top = track.first.checked_sub(1).and_then(|top| track.frames.get(top));
-                top.is_some_and(|frame| frame.call_id == call)
-            }
-        };
-        self.frames.tracks.iter().find(|(_, track)| is_it(track)).map(|(thread, _)| *thread)
-    }
 }
 
 impl Met {

@@ -9,7 +9,8 @@
 //! Nothing is found by reading the run from one end. Every chunk begins with the stacks as they
 //! are there, which is checkpoint enough: one stands at a position by expanding its chunk, some
 //! milliseconds. Whether a call has gone on between two chunks shows in these stacks, so the next
-//! chunk with an event of it is found by halving. Whether a line may have run in a chunk follows
+//! chunk with an event of it is found by halving; chunks say which suspended calls they resume.
+//! Whether a line may have run in a chunk follows
 //! from the edges it goes over ([`Search`](crate::store::Search)), at a tenth of the price of its
 //! events, and is remembered.
 
@@ -26,6 +27,8 @@ pub use step::{Follow, Step};
 
 use crate::state::{State, Within};
 use crate::store::{Error, Store};
+use dashcam_schema::calls::CallId;
+use std::cell::Cell;
 use std::rc::Rc;
 
 /// One run, to be walked about in.
@@ -35,6 +38,8 @@ pub struct Timeline {
     /// Of its first and last event.
     first: Position,
     last: Position,
+    /// The call that was asked about last, with the number of its code object.
+    last_call: Cell<Option<(CallId, Option<u32>)>>,
 }
 
 /// Where a movement ended.
@@ -66,7 +71,7 @@ impl Timeline {
         let first = chunks.next()?;
         let last = chunks.next_back().unwrap_or(first);
         let (first, last) = (Position::new(first.first_seq), Position::new(last.last_seq));
-        Some(Timeline { store, run_id, first, last })
+        Some(Timeline { store, run_id, first, last, last_call: Cell::default() })
     }
 
     /// The recording.

@@ -1,116 +1,196 @@
 //! Which chunk to look into next for the events of a call.
 //!
-//! Chunks begin with all stacks, and with the calls that are suspended. Of each call they say how
-//! long it has run so far, and where its last event was: as long as these stay the same, it did
-//! not go on. So the chunk where it does is found by halving.
+//! A chunk says which calls are on the stacks when it begins, how long each has run so far and
+//! where its last event was: as long as these stay the same, other calls stand above it, and the
+//! chunk where it goes on is found by halving. It also names the suspended calls that are resumed
+//! in it. So nothing but these is read on the way.
 
 use super::Timeline;
-use crate::state::{Direction, Within};
+use crate::state::Direction;
 use crate::store::Error;
-use dashcam_schema::calls::{CallId, OpenCall, Site};
+use dashcam_schema::calls::{CallId, Site};
 
-/// What changes when a call goes on.
+/// A call when a chunk begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Mark {
-    is_innermost: bool,
-    self_ns: u64,
-    last: Site,
+enum Status {
+    /// Neither: it is suspended and stays so, or it is not there yet or any more.
+    Elsewhere,
+    /// The innermost of a thread.
+    Innermost(u32),
+    /// Calls stand above it. These change when it goes on.
+    Covered { self_ns: u64, last: Site },
+    /// Suspended, and resumed in the chunk.
+    Resumed,
+    /// That is damaged.
+    Unknown,
 }
 
 impl Timeline {
     /// The next chunk, in a direction, that may have events of a call. What lies between has none.
+    /// The chunk one comes from has some, and the call neither ends nor begins in it.
     pub(super) fn reach(
         &self,
         call: CallId,
         chunk: usize,
-        within: &Within,
         direction: Direction,
     ) -> Result<Option<usize>, Error> {
         let state = self.state();
-        if let Some(thread) = within.is_innermost(call, direction) {
-            let (mut before, mut after) = state.neighbours(chunk, thread);
-            return Ok(match direction {
-                Direction::Forward => after.next(),
-                Direction::Backward => before.next(),
-            });
-        }
         let chunks = state.chunks_of(self.store.chunks()[chunk].process_id);
         let here = chunks.partition_point(|index| *index < chunk);
+        let begins = i64::try_from(call).unwrap_or(i64::MAX);
+        let first = chunks.partition_point(|at| self.store.chunks()[*at].last_seq < begins);
         match direction {
             Direction::Forward => {
                 let Some(next) = chunks.get(here + 1) else { return Ok(None) };
-                let mark = match self.mark(call, *next)? {
-                    Some(Some(mark)) => mark,
-                    // Ended, though its end was not seen.
-                    Some(None) => return Ok(None),
-                    // Damaged: who looks into it will say so.
-                    None => return Ok(Some(*next)),
-                };
-                // As it was at the beginning of these chunks; the last that it is so of.
-                let is_same = |at: usize| self.is_marked(call, chunks[at], mark);
-                let last = halve(here + 1, chunks.len(), is_same)?;
-                Ok(Some(chunks[last]))
+                match self.status(call, *next)? {
+                    Status::Innermost(thread) => Ok(self.neighbour(chunk, thread, direction)),
+                    Status::Resumed | Status::Unknown => Ok(Some(*next)),
+                    covered @ Status::Covered { .. } => {
+                        let status = |at: usize| self.status(call, chunks[at]);
+                        let last = halve(here + 1, chunks.len(), covered, status)?;
+                        Ok(Some(chunks[last]))
+                    }
+                    Status::Elsewhere => {
+                        self.find(&chunks[here + 1..], |status| status != Status::Elsewhere, call)
+                    }
+                }
             }
-            Direction::Backward => {
-                let Some(Some(mark)) = self.mark(call, chunk)? else { return Ok(None) };
-                let begins = i64::try_from(call).unwrap_or(i64::MAX);
-                let first = chunks.partition_point(|i| self.store.chunks()[*i].last_seq < begins);
-                // The same, in a mirror.
-                let is_same = |at: usize| self.is_marked(call, chunks[here - at], mark);
-                let earliest = here - halve(0, here.saturating_sub(first) + 1, is_same)?;
-                Ok(earliest.checked_sub(1).filter(|at| *at >= first).map(|at| chunks[at]))
-            }
+            Direction::Backward => match self.status(call, chunk)? {
+                Status::Innermost(thread) => Ok(self.neighbour(chunk, thread, direction)),
+                covered @ Status::Covered { .. } => {
+                    // The same in a mirror: it is so from some chunk on up to here.
+                    let status = |at: usize| self.status(call, chunks[here - at]);
+                    let ahead = halve(0, here.saturating_sub(first) + 1, covered, status)?;
+                    Ok((here - ahead).checked_sub(1).filter(|at| *at >= first).map(|at| chunks[at]))
+                }
+                Status::Resumed | Status::Unknown => {
+                    for at in (first.min(here)..here).rev() {
+                        let is_there = at == first
+                            || self.may_run(call, chunks[at])?
+                                && self.status(call, chunks[at])? != Status::Elsewhere;
+                        if is_there {
+                            return Ok(Some(chunks[at]));
+                        }
+                    }
+                    Ok(None)
+                }
+                Status::Elsewhere => Ok(None),
+            },
         }
     }
 
-    fn is_marked(&self, call: CallId, chunk: usize, mark: Mark) -> Result<Option<bool>, Error> {
-        Ok(self.mark(call, chunk)?.map(|found| found == Some(mark)))
+    /// The first of some chunks in which a call's status is one that is looked for.
+    fn find(
+        &self,
+        chunks: &[usize],
+        is_wanted: impl Fn(Status) -> bool,
+        call: CallId,
+    ) -> Result<Option<usize>, Error> {
+        for chunk in chunks {
+            if self.may_run(call, *chunk)? && is_wanted(self.status(call, *chunk)?) {
+                return Ok(Some(*chunk));
+            }
+        }
+        Ok(None)
     }
 
-    /// How a call is when a chunk begins. The outer is `None` if that cannot be read.
-    #[expect(clippy::option_option, reason = "damaged, and not there, are two things")]
-    fn mark(&self, call: CallId, chunk: usize) -> Result<Option<Option<Mark>>, Error> {
+    /// Whether the code object of a call occurs in a chunk.
+    fn may_run(&self, call: CallId, chunk: usize) -> Result<bool, Error> {
+        let code = self.code_of_call(call)?;
+        let header = &self.store.chunks()[chunk];
+        Ok(code.is_none_or(|code| header.codes.binary_search(&code).is_ok()))
+    }
+
+    /// Number of a call's code object; `None` if the event that began it cannot be read.
+    fn code_of_call(&self, call: CallId) -> Result<Option<u32>, Error> {
+        if let Some((of, code)) = self.last_call.get()
+            && of == call
+        {
+            return Ok(code);
+        }
+        let located = self.store.locate(self.run_id, call.cast_signed());
+        let code = match located {
+            Some((chunk, index)) => match self.state().within(chunk)? {
+                Some(within) => within.context(index)?.map(|(_, code)| code),
+                None => None,
+            },
+            None => None,
+        };
+        self.last_call.set(Some((call, code)));
+        Ok(code)
+    }
+
+    fn status(&self, call: CallId, chunk: usize) -> Result<Status, Error> {
         let state = match self.store.state(chunk) {
             Ok(state) => state,
-            Err(error) => return self.store.note(chunk, error).map(|()| None),
-        };
-        let mark = |found: &OpenCall, is_innermost| Mark {
-            is_innermost,
-            self_ns: found.self_ns,
-            last: found.last,
+            Err(error) => return self.store.note(chunk, error).map(|()| Status::Unknown),
         };
         for stack in &state.stacks {
-            if let Some(at) = stack.calls.iter().rposition(|found| found.call_id == call) {
-                let is_innermost = at + 1 == stack.calls.len();
-                return Ok(Some(Some(mark(&stack.calls[at], is_innermost))));
-            }
+            let Some(at) = stack.calls.iter().rposition(|found| found.call_id == call) else {
+                continue;
+            };
+            let found = &stack.calls[at];
+            return Ok(match at + 1 == stack.calls.len() {
+                true => Status::Innermost(stack.thread),
+                false => Status::Covered { self_ns: found.self_ns, last: found.last },
+            });
         }
-        let suspended = state.suspended.iter().find(|found| found.call_id == call);
-        Ok(Some(suspended.map(|found| mark(found, false))))
+        let is_resumed = state.suspended.iter().any(|found| found.call_id == call);
+        Ok(if is_resumed { Status::Resumed } else { Status::Elsewhere })
     }
 }
 
-/// The last of `low..high` that something is so of, if it is so of all up to that and of none
-/// after. It is so of `low`. Where `is_so` cannot say, its neighbours are asked.
+/// The last of `low..high` that has a status, if all up to that have it and none after. `low` has
+/// it. Where it is not known, neighbours are asked.
 fn halve(
     mut low: usize,
     mut high: usize,
-    is_so: impl Fn(usize) -> Result<Option<bool>, Error>,
+    wanted: Status,
+    status: impl Fn(usize) -> Result<Status, Error>,
 ) -> Result<usize, Error> {
     while high - low > 1 {
         let middle = low + (high - low) / 2;
-        let mut said = None;
+        let mut known = None;
         for at in (low + 1..=middle).rev().chain(middle + 1..high) {
-            if let Some(so) = is_so(at)? {
-                said = Some((at, so));
-                break;
+            match status(at)? {
+                Status::Unknown => {}
+                found => {
+                    known = Some((at, found == wanted));
+                    break;
+                }
             }
         }
-        match said {
+        match known {
             Some((at, true)) => low = at,
             Some((at, false)) => high = at,
             None => break,
         }
     }
     Ok(low)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn halving_finds_the_last_and_asks_neighbours_of_damage() {
+        let covered = Status::Covered { self_ns: 5, last: Site::default() };
+        for count in 1..20 {
+            for last in 0..count {
+                for damaged in 0..=count {
+                    let status = |at: usize| {
+                        Ok(match at {
+                            at if at == damaged && at > 0 => Status::Unknown,
+                            at if at <= last => covered,
+                            _ => Status::Elsewhere,
+                        })
+                    };
+                    let found = halve(0, count, covered, status).unwrap_or_else(|e| panic!("{e}"));
+                    let expected = if damaged == last && last > 0 { last - 1 } else { last };
+                    assert_eq!(found, expected, "{count} {last} {damaged}");
+                }
+            }
+        }
+    }
 }

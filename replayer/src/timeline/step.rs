@@ -129,7 +129,7 @@ impl Timeline {
                 }
             }
             let next = match (task, &within) {
-                (Some(task), Some(within)) => self.reach(task, chunk, within, way.direction)?,
+                (Some(task), Some(_)) => self.reach(task, chunk, way.direction)?,
                 _ => self.neighbour(chunk, thread, way.direction),
             };
             let Some(next) = next else { return Ok(None) };
@@ -137,7 +137,12 @@ impl Timeline {
         }
     }
 
-    fn neighbour(&self, chunk: usize, thread: u32, direction: Direction) -> Option<usize> {
+    pub(super) fn neighbour(
+        &self,
+        chunk: usize,
+        thread: u32,
+        direction: Direction,
+    ) -> Option<usize> {
         let state = self.state();
         let (mut before, mut after) = state.neighbours(chunk, thread);
         match direction {
@@ -218,7 +223,7 @@ impl Timeline {
         spot: &Spot,
         way: &mut Way,
     ) -> Result<Option<(usize, Within)>, Error> {
-        let Some(next) = self.reach(call, spot.chunk, &spot.within, way.direction)? else {
+        let Some(next) = self.reach(call, spot.chunk, way.direction)? else {
             return Ok(None);
         };
         if let Some(within) = self.look(next, &mut way.missing)? {
