@@ -5,7 +5,7 @@
 //!
 //! | reply | members |
 //! |---|---|
-//! | a position | `position`, `event`, `run`, `process`, `thread`, `call`, `task`, `code`, `function`, `path`, `line`, `depth`, `time_ns`, `value`, `exception`, `callable`, `source`, `why`, `breakpoint`, `notes` |
+//! | a position | `position`, `event`, `run`, `process`, `thread`, `call`, `task`, `code`, `function`, `path`, `line`, `depth`, `time_ns`, `value`, `exception`, `callable`, `source`, `why`, `what`, `breakpoint`, `notes` |
 //! | `where`, `up`, `down` | `frames`: `depth`, `call`, `code`, `function`, `path`, `line`, `source`; `selected` |
 //! | `locals` | `depth`; `variables`: `name`, `scope`, `value`, `object_id` |
 //! | `print` | `path`, `text`, `value` |
@@ -98,6 +98,7 @@ fn stop(run_id: i64, stop: &Stop) -> Map<String, Value> {
     let mut object = here(run_id, &stop.here);
     object.insert("source".into(), json!(stop.source));
     object.insert("why".into(), json!(stop.why));
+    object.insert("what".into(), json!(stop.what));
     object.insert("breakpoint".into(), json!(stop.breakpoint));
     object.insert("notes".into(), json!(stop.notes));
     object

@@ -182,7 +182,7 @@ impl Debugger {
     ) -> Result<Reply, Failure> {
         let here = self.here()?;
         let source = self.source_line(here.code_id, here.line)?;
-        Ok(Reply::Stop(Box::new(Stop { here, why, breakpoint, notes, source })))
+        Ok(Reply::Stop(Box::new(Stop { here, why, breakpoint, what: None, notes, source })))
     }
 
     /// The event one stands at.

@@ -44,6 +44,8 @@ pub struct Stop {
     pub why: &'static str,
     /// Number of the breakpoint.
     pub breakpoint: Option<usize>,
+    /// What happens here, if that was asked for: `total = 11`.
+    pub what: Option<String>,
     /// What is to be said beside it, such as that a chunk on the way is damaged.
     pub notes: Vec<String>,
     /// The line one stands at.

@@ -5,7 +5,6 @@ use super::{Debugger, Failure, Reply, refused};
 use crate::state::Variable;
 use crate::store::{Code, Error};
 use crate::timeline::Position;
-use std::rc::Rc;
 
 /// Lines that `list` shows before and after.
 const AROUND: u32 = 5;
@@ -44,11 +43,7 @@ impl Debugger {
     /// If values were not recorded, there is no such frame, or the recording cannot be read.
     pub fn locals(&self, depth: usize) -> Result<Vec<Variable>, Failure> {
         let (state, run_id) = (self.timeline.state(), self.timeline.run_id());
-        if !state.is_there(run_id)? {
-            return refused(format!(
-                "run {run_id} has no variables: they are recorded with --capture state"
-            ));
-        }
+        self.with_state()?;
         let frames = state.stack_at(run_id, self.at.seq())?.len();
         if depth >= frames {
             return refused(format!("no frame {depth}: the stack has {frames}"));
@@ -125,10 +120,5 @@ impl Debugger {
             Some(to) => self.stand(to, "thread"),
             None => refused(format!("thread {thread_id} has no events")),
         }
-    }
-
-    /// The recording that is looked at.
-    pub(super) fn path(&self) -> Rc<std::path::Path> {
-        self.timeline.store().path().into()
     }
 }

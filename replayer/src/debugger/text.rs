@@ -93,10 +93,10 @@ fn stop(out: &mut String, stop: &Stop) -> std::fmt::Result {
         Some(carried) => writeln!(out, " {carried}  [{}]", here.position)?,
         None => writeln!(out, "  [{}]", here.position)?,
     }
-    match &stop.source {
-        Some(source) => writeln!(out, "-> {}", source.trim()),
-        None => Ok(()),
+    if let Some(source) = &stop.source {
+        writeln!(out, "-> {}", source.trim())?;
     }
+    stop.what.as_ref().map_or(Ok(()), |what| writeln!(out, "   {what}"))
 }
 
 fn frame(out: &mut String, frame: &FrameReply, is_selected: bool) -> std::fmt::Result {

@@ -19,9 +19,11 @@
 
 mod bindings;
 mod caches;
+mod cells;
 mod changes;
 mod frames;
 mod groups;
+mod history;
 mod objects;
 mod window;
 mod within;

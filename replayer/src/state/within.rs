@@ -22,10 +22,10 @@ pub(crate) struct FrameIn {
     frame: u32,
 }
 
-/// What a search for a call's lines found, with the index of an event.
+/// What a search along a call found, with the index of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Met {
-    Line(usize),
+    Event(usize),
     /// The call returns or is unwound.
     End(usize),
     /// The call begins: PY_START.
@@ -39,8 +39,6 @@ pub(crate) struct Within {
     frames: Rc<Frames>,
     first_seq: i64,
 }
-
-const LINE: u8 = EventKind::LINE.number();
 
 impl State<'_> {
     /// The events of a chunk. `None` if it is damaged, which is noted.
@@ -133,13 +131,14 @@ impl Within {
         }
     }
 
-    /// The next line of a call from an index on, or, backwards, the last before it; or where the
-    /// call ends or begins, if that comes first.
-    pub(crate) fn line_of(
+    /// The next event of a call without an ordinal that `is_wanted`, from an index on, or, backwards,
+    /// the last before it; or where the call ends or begins, if that comes first.
+    pub(crate) fn event_of(
         &self,
         call: CallId,
         from: usize,
         direction: Direction,
+        is_wanted: &dyn Fn(u8, u32) -> bool,
     ) -> Result<Option<Met>, Error> {
         let mut nearest: Option<Met> = None;
         for (thread, track) in &self.frames.tracks {
@@ -147,8 +146,8 @@ impl Within {
                 continue;
             }
             let met = match direction {
-                Direction::Forward => self.forwards(*thread, track, call, from)?,
-                Direction::Backward => self.backwards(*thread, track, call, from)?,
+                Direction::Forward => self.forwards(*thread, track, (call, from), is_wanted)?,
+                Direction::Backward => self.backwards(*thread, track, (call, from), is_wanted)?,
             };
             let is_nearer = |met: &Met| match (direction, nearest) {
                 (_, None) => true,
@@ -168,18 +167,18 @@ impl Within {
         &self,
         thread: u32,
         track: &Track,
-        call: CallId,
-        from: usize,
+        (call, from): (CallId, usize),
+        is_wanted: &dyn Fn(u8, u32) -> bool,
     ) -> Result<Option<Met>, Error> {
-        let kinds = self.frames.chunk.kinds()?;
+        let (kinds, places) = (self.frames.chunk.kinds()?, self.frames.chunk.places()?);
         let is_of = |frame: u32| track.frames[frame as usize].call_id == call;
         let (mut low, mut suspended) = (from, None);
         for event in track.before(from)..=track.events.len() {
             let high = track.events.get(event).map_or(kinds.len(), |index| *index as usize);
             if track.after(event).is_some_and(|(frame, _)| is_of(frame)) {
                 let mut events = self.frames.events_of(thread, low, high)?;
-                if let Some(index) = events.find(|index| kinds[*index] == LINE) {
-                    return Ok(Some(Met::Line(index)));
+                if let Some(index) = events.find(|index| is_wanted(kinds[*index], places[*index])) {
+                    return Ok(Some(Met::Event(index)));
                 }
             }
             if track.at(event as u32).is_some_and(|(frame, _)| is_of(frame)) {
@@ -200,10 +199,10 @@ impl Within {
         &self,
         thread: u32,
         track: &Track,
-        call: CallId,
-        from: usize,
+        (call, from): (CallId, usize),
+        is_wanted: &dyn Fn(u8, u32) -> bool,
     ) -> Result<Option<Met>, Error> {
-        let kinds = self.frames.chunk.kinds()?;
+        let (kinds, places) = (self.frames.chunk.kinds()?, self.frames.chunk.places()?);
         let is_of = |frame: u32| track.frames[frame as usize].call_id == call;
         let mut high = from;
         for event in (0..=track.before(from)).rev() {
@@ -211,8 +210,9 @@ impl Within {
             let low = before.map_or(0, |before| track.events[before] as usize + 1);
             if track.after(event).is_some_and(|(frame, _)| is_of(frame)) {
                 let mut events = self.frames.events_of(thread, low, high)?;
-                if let Some(index) = events.rfind(|index| kinds[*index] == LINE) {
-                    return Ok(Some(Met::Line(index)));
+                if let Some(index) = events.rfind(|index| is_wanted(kinds[*index], places[*index]))
+                {
+                    return Ok(Some(Met::Event(index)));
                 }
             }
             let Some(before) = before else { break };
@@ -252,7 +252,9 @@ impl Within {
 impl Met {
     pub(crate) fn index(self) -> usize {
         match self {
-            Met::Line(index) | Met::End(index) | Met::Start(index) | Met::Suspended(index) => index,
+            Met::Event(index) | Met::End(index) | Met::Start(index) | Met::Suspended(index) => {
+                index
+            }
         }
     }
 }

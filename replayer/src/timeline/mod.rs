@@ -19,11 +19,13 @@ mod position;
 mod reach;
 mod seek;
 mod step;
+mod writes;
 
 pub use crate::state::Direction;
 pub use breakpoints::Event;
 pub use position::{Here, Position};
 pub use step::{Follow, Step};
+pub use writes::{Variable, Write};
 
 use crate::state::{State, Within};
 use crate::store::{Error, Store};

@@ -31,8 +31,8 @@ pub enum Follow {
     Task,
 }
 
-/// What became of looking for a call's next line.
-enum Line {
+/// What became of looking for a call's next event of some kind.
+pub(super) enum Own {
     At(Position),
     /// It has none, and is left.
     Left,
@@ -40,10 +40,18 @@ enum Line {
     Nowhere,
 }
 
+/// Which events of a call are looked for.
+pub(super) struct Wanted<'a> {
+    /// By kind and place. Of kinds without an ordinal.
+    pub(super) is_it: &'a dyn Fn(u8, u32) -> bool,
+    /// Whether a chunk may have one, or the call's beginning or end.
+    pub(super) may_be_in: &'a mut dyn FnMut(usize) -> Result<bool, Error>,
+}
+
 /// A movement on its way.
-struct Way {
-    direction: Direction,
-    missing: Vec<String>,
+pub(super) struct Way {
+    pub(super) direction: Direction,
+    pub(super) missing: Vec<String>,
 }
 
 impl Way {
@@ -154,11 +162,13 @@ impl Timeline {
     /// The next line of a call, or of those below it.
     fn over(&self, spot: Spot, call: CallId, way: &mut Way) -> Result<Option<Position>, Error> {
         let (mut spot, mut call) = (spot, call);
+        let is_line = |kind: u8, _| kind == EventKind::LINE.number();
+        let mut wanted = Wanted { is_it: &is_line, may_be_in: &mut |_| Ok(true) };
         loop {
-            match self.line_of(&mut spot, call, way)? {
-                Line::At(found) => return Ok(Some(found)),
-                Line::Left => {}
-                Line::Nowhere => return Ok(None),
+            match self.own(&mut spot, call, &mut wanted, way)? {
+                Own::At(found) => return Ok(Some(found)),
+                Own::Left => {}
+                Own::Nowhere => return Ok(None),
             }
             let Some(caller) = spot.frame.and_then(|frame| spot.within.caller(frame)) else {
                 return self.along(&spot, EventKind::LINE, Follow::Thread, way);
@@ -168,9 +178,15 @@ impl Timeline {
         }
     }
 
-    /// The next line of a call. If there is none, `spot` becomes the event that ends or begins
-    /// it, with its frame.
-    fn line_of(&self, spot: &mut Spot, call: CallId, way: &mut Way) -> Result<Line, Error> {
+    /// The next event of a call that is wanted. If there is none, `spot` becomes the event that ends
+    /// or begins it, with its frame.
+    pub(super) fn own(
+        &self,
+        spot: &mut Spot,
+        call: CallId,
+        wanted: &mut Wanted<'_>,
+        way: &mut Way,
+    ) -> Result<Own, Error> {
         let forward = way.direction == Direction::Forward;
         // Where it was suspended last.
         let mut suspended = None;
@@ -179,53 +195,62 @@ impl Timeline {
         {
             match spot.within.kind(spot.index)? {
                 Some(EventKind::PY_RETURN | EventKind::PY_UNWIND) if forward => {
-                    return Ok(Line::Left);
+                    return Ok(Own::Left);
                 }
                 Some(EventKind::PY_YIELD) if forward => {
                     suspended = Some(self.at(spot.chunk, spot.index));
                 }
                 _ if !forward && self.at(spot.chunk, spot.index).seq() == call.cast_signed() => {
-                    return Ok(Line::Left);
+                    return Ok(Own::Left);
                 }
                 _ => {}
             }
         }
         let mut from = if forward { spot.index + 1 } else { spot.index };
         loop {
-            match spot.within.line_of(call, from, way.direction)? {
-                Some(Met::Line(index)) => return Ok(Line::At(self.at(spot.chunk, index))),
+            match spot.within.event_of(call, from, way.direction, wanted.is_it)? {
+                Some(Met::Event(index)) => return Ok(Own::At(self.at(spot.chunk, index))),
                 Some(Met::End(index) | Met::Start(index)) => {
                     spot.index = index;
                     spot.frame = spot.within.frame_at(index)?;
                     spot.thread = spot.within.context(index)?.map_or(spot.thread, |(t, _)| t);
-                    return Ok(Line::Left);
+                    return Ok(Own::Left);
                 }
                 Some(Met::Suspended(index)) => suspended = Some(self.at(spot.chunk, index)),
                 None => {}
             }
-            let Some((chunk, within)) = self.reach_readable(call, spot, way)? else { break };
+            let next = self.reach_readable(call, spot.chunk, wanted.may_be_in, way)?;
+            let Some((chunk, within)) = next else { break };
             (spot.chunk, spot.within) = (chunk, within);
             from = if forward { 0 } else { spot.within.events()? };
         }
         // It never goes on.
         let Some(left) = suspended.map(|at| self.spot(at, &mut way.missing)).transpose()?.flatten()
         else {
-            return Ok(Line::Nowhere);
+            return Ok(Own::Nowhere);
         };
         *spot = left;
-        Ok(Line::Left)
+        Ok(Own::Left)
     }
 
     /// The next chunk that may have events of a call and can be read.
     fn reach_readable(
         &self,
         call: CallId,
-        spot: &Spot,
+        chunk: usize,
+        may_be_in: &mut dyn FnMut(usize) -> Result<bool, Error>,
         way: &mut Way,
     ) -> Result<Option<(usize, Within)>, Error> {
-        let Some(next) = self.reach(call, spot.chunk, way.direction)? else {
-            return Ok(None);
-        };
+        let mut next = chunk;
+        loop {
+            match self.reach(call, next, way.direction)? {
+                Some(found) => next = found,
+                None => return Ok(None),
+            }
+            if may_be_in(next)? {
+                break;
+            }
+        }
         if let Some(within) = self.look(next, &mut way.missing)? {
             return Ok(Some((next, within)));
         }
@@ -266,9 +291,8 @@ impl Timeline {
             if let Some(index) = spot.within.end_of(call, from)? {
                 return Ok(Some(self.at(spot.chunk, index)));
             }
-            let Some((chunk, within)) = self.reach_readable(call, &spot, way)? else {
-                return Ok(None);
-            };
+            let next = self.reach_readable(call, spot.chunk, &mut |_| Ok(true), way)?;
+            let Some((chunk, within)) = next else { return Ok(None) };
             (spot.chunk, spot.within, from) = (chunk, within, 0);
         }
     }

@@ -1,0 +1,163 @@
+//! When one object was changed.
+
+use super::caches::State;
+use super::changes::{Mutation, Wanted};
+use super::groups::Groups;
+use super::within::Direction;
+use crate::store::Error;
+use dashcam_schema::value::{ObjectId, Value};
+use std::ops::Range;
+
+impl State<'_> {
+    /// The nearest change of an object before an event, or, forwards, after it, that `is_wanted`.
+    /// Chunks of values say which objects they tell of, so the others are not read.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or reading was interrupted. Damage is noted.
+    pub fn change_of(
+        &self,
+        run_id: i64,
+        object_id: ObjectId,
+        seq: i64,
+        direction: Direction,
+        is_wanted: &mut dyn FnMut(&Mutation) -> Result<bool, Error>,
+    ) -> Result<Option<Mutation>, Error> {
+        if !self.is_there(run_id)? {
+            return Ok(None);
+        }
+        let Some(position) = self.position(run_id, seq)? else { return Ok(None) };
+        let process_id = self.process(position.chunk).process_id;
+        let ordinal = self.ordinal(&position.frames, position.chunk, position.index)?;
+        let chunks = self.store.value_chunks();
+        let of_process = |index: &usize| chunks[*index].process_id == process_id;
+        let first = chunks.partition_point(|chunk| chunk.process_id < process_id);
+        // A change is told of with the next event of its thread: look a little farther.
+        let split =
+            chunks.partition_point(|c| (c.process_id, c.first_ordinal) <= (process_id, ordinal));
+        let ahead: Box<dyn Iterator<Item = usize>> = match direction {
+            Direction::Forward => Box::new(first.max(split.saturating_sub(1))..chunks.len()),
+            Direction::Backward => Box::new((first..chunks.len().min(split + 1)).rev()),
+        };
+        for index in ahead.take_while(of_process) {
+            if !chunks[index].told.contains(object_id) {
+                continue;
+            }
+            let Some(groups) = self.groups(index)? else { continue };
+            let mut told = told_in(&groups, object_id);
+            if direction == Direction::Backward {
+                told.reverse();
+            }
+            for group in told {
+                let mut changes = self.changes_at(process_id, &groups, group, object_id)?;
+                let is_ahead = |change: &Mutation| match direction {
+                    Direction::Forward => change.at.seq > seq,
+                    Direction::Backward => change.at.seq < seq,
+                };
+                changes.retain(is_ahead);
+                if direction == Direction::Backward {
+                    changes.reverse();
+                }
+                for change in changes {
+                    if is_wanted(&change)? {
+                        return Ok(Some(change));
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// The changes of an object by the events that a group of values may come with.
+    fn changes_at(
+        &self,
+        process_id: i64,
+        groups: &Groups,
+        group: usize,
+        object_id: ObjectId,
+    ) -> Result<Vec<Mutation>, Error> {
+        let Some(found) = groups.values.group_at(group) else { return Ok(Vec::new()) };
+        let thread = match (found.kind.is_of_site(), found.values) {
+            (true, [Value::Int(thread), ..]) => u32::try_from(*thread).ok(),
+            _ => None,
+        };
+        let mut changes = Vec::new();
+        let near = self.events_near(process_id, found.ordinal.cast_signed(), thread)?;
+        for (chunk, range, thread) in near {
+            let is_of_thread = |_: i64, of: u32| thread == of;
+            let wanted = Wanted { event: &is_of_thread, name: &|_| true, values: true };
+            let found = self.mutations(chunk, range, &wanted)?;
+            changes.extend(found.into_iter().filter(|change| change.object_id == object_id));
+        }
+        changes.dedup_by_key(|change| change.at.seq);
+        Ok(changes)
+    }
+
+    /// The events of a thread around an ordinal, from one with an ordinal to the next: chunks, and
+    /// indexes in them. Without a thread, of that of the event with the ordinal.
+    fn events_near(
+        &self,
+        process_id: i64,
+        ordinal: i64,
+        thread: Option<u32>,
+    ) -> Result<Vec<(usize, Range<usize>, u32)>, Error> {
+        let chunks = self.chunks_of(process_id);
+        let headers = self.store.chunks();
+        let after = chunks.partition_point(|chunk| headers[*chunk].first_ordinal <= ordinal);
+        let Some(&chunk) = after.checked_sub(1).and_then(|at| chunks.get(at)) else {
+            return Ok(Vec::new());
+        };
+        let Some(frames) = self.frames(chunk)? else { return Ok(Vec::new()) };
+        let within = ordinal - headers[chunk].first_ordinal;
+        let ordinals = frames.chunk.ordinals()?;
+        // The last of those with as many before it has the ordinal.
+        let end = ordinals.partition_point(|before| i64::from(*before) <= within);
+        let index = end.saturating_sub(1);
+        let context = frames.chunk.contexts()?.get(index);
+        let context =
+            context.and_then(|context| frames.chunk.runs().ok()?.contexts.get(*context as usize));
+        let Some(thread) = thread.or(context.map(|context| context.thread)) else {
+            return Ok(Vec::new());
+        };
+        let events = frames.tracks.get(&thread).map_or(&[][..], |track| &track.events);
+        let at = events.partition_point(|event| (*event as usize) < index);
+        let before = at.checked_sub(1).map(|at| events[at] as usize);
+        let next = events.get(at).map(|event| *event as usize);
+        let mut ranges = Vec::new();
+        let (mut earlier, mut later) = self.neighbours(chunk, thread);
+        if before.is_none()
+            && let Some(chunk) = earlier.next()
+            && let Some(frames) = self.frames(chunk)?
+        {
+            let events = frames.tracks.get(&thread).map_or(&[][..], |track| &track.events);
+            let last = events.last().map_or(0, |event| *event as usize);
+            ranges.push((chunk, last..frames.chunk.kinds()?.len(), thread));
+        }
+        let low = before.unwrap_or(0);
+        ranges.push((chunk, low..next.map_or(ordinals.len(), |next| next + 1), thread));
+        if next.is_none()
+            && let Some(chunk) = later.next()
+            && let Some(frames) = self.frames(chunk)?
+        {
+            let events = frames.tracks.get(&thread).map_or(&[][..], |track| &track.events);
+            let first = events.first().map_or(frames.chunk.kinds()?.len(), |e| *e as usize + 1);
+            ranges.push((chunk, 0..first, thread));
+        }
+        Ok(ranges)
+    }
+}
+
+/// The groups of a chunk with which an object is told of, ascending. That is when it holds
+/// something else than before, or when the recorder begins to tell of everything anew.
+fn told_in(groups: &Groups, object_id: ObjectId) -> Vec<usize> {
+    let mut told = Vec::new();
+    let mut after = 0;
+    while let Some(at) = groups.values.next_telling(object_id, after) {
+        // Odd moments are what a group tells by looking, even ones the result of a store.
+        let group = (at as usize).saturating_sub(1) / 2;
+        if told.last() != Some(&group) {
+            told.push(group);
+        }
+        after = at;
+    }
+    told
+}
