@@ -1,0 +1,284 @@
+//! Wherever one stands, a step leads to where reading the whole run says that it leads.
+//!
+//! Random runs with threads, generators and chunks of any size; the eight steps and breakpoints
+//! from random positions against a search through the list of all events.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use dashcam_replayer::Recording;
+use dashcam_replayer::timeline::{Direction, Event, Follow, Position, Step, Timeline, Why};
+use dashcam_schema::event::EventKind as K;
+use proptest::prelude::*;
+use support::{Ev, Maker, ev};
+
+/// What a thread does next.
+#[derive(Debug, Clone, Copy)]
+enum Act {
+    Line(u32),
+    Instruction(u32),
+    Call(u32),
+    Return,
+    Unwind,
+    Yield,
+    /// One of the suspended.
+    Resume(usize),
+}
+
+/// Events, each with its call (by the index of the event that began it) and the stack of calls,
+/// outermost first.
+struct Run {
+    events: Vec<Ev>,
+    stacks: Vec<Vec<usize>>,
+}
+
+fn run(acts: &[(bool, Act)]) -> Run {
+    let mut run = Run { events: Vec::new(), stacks: Vec::new() };
+    let mut stacks: [Vec<(usize, u32)>; 2] = Default::default();
+    let mut suspended: Vec<(usize, u32)> = Vec::new();
+    for (second, act) in acts {
+        let thread = usize::from(*second);
+        let at = run.events.len();
+        let stack = &mut stacks[thread];
+        let top = stack.last().copied();
+        let mut leaves = false;
+        let event = match (*act, top) {
+            (Act::Call(code), _) | (Act::Line(code) | Act::Instruction(code), None) => {
+                stack.push((at, code % 4));
+                ev(K::PY_START, code % 4, 0)
+            }
+            (Act::Line(place), Some((_, code))) => ev(K::LINE, code, place % 6 + 1),
+            (Act::Instruction(place), Some((_, code))) => ev(K::INSTRUCTION, code, place % 6),
+            (Act::Return, Some((_, code))) => {
+                leaves = true;
+                ev(K::PY_RETURN, code, 1)
+            }
+            (Act::Unwind, Some((_, code))) => {
+                leaves = true;
+                ev(K::PY_UNWIND, code, 1)
+            }
+            (Act::Yield, Some((_, code))) => {
+                leaves = true;
+                suspended.extend(top);
+                ev(K::PY_YIELD, code, 1)
+            }
+            (Act::Resume(which), _) if !suspended.is_empty() => {
+                let (start, code) = suspended.remove(which % suspended.len());
+                stack.push((start, code));
+                ev(K::PY_RESUME, code, 1).resumes(start)
+            }
+            _ => continue,
+        };
+        run.events.push(event.thread(thread as u32));
+        run.stacks.push(stack.iter().map(|(start, _)| *start).collect());
+        if leaves {
+            stack.pop();
+        }
+    }
+    run
+}
+
+impl Run {
+    fn thread_of(&self, at: usize) -> u32 {
+        self.events[at].thread
+    }
+
+    fn call(&self, at: usize) -> usize {
+        *self.stacks[at].last().unwrap()
+    }
+
+    /// What comes after (or before) an event, nearest first.
+    fn ahead(&self, at: usize, direction: Direction) -> Vec<usize> {
+        match direction {
+            Direction::Forward => (at + 1..self.events.len()).collect(),
+            Direction::Backward => (0..at).rev().collect(),
+        }
+    }
+
+    fn along(&self, at: usize, kind: K, direction: Direction) -> Option<usize> {
+        let is_it =
+            |i: &usize| self.thread_of(*i) == self.thread_of(at) && self.events[*i].kind == kind;
+        self.ahead(at, direction).into_iter().find(is_it)
+    }
+
+    fn step(&self, at: usize, step: Step, direction: Direction) -> Option<usize> {
+        match step {
+            Step::Into => self.along(at, K::LINE, direction),
+            Step::Instruction => self.along(at, K::INSTRUCTION, direction),
+            Step::Over => self.over(at, self.call(at), direction),
+            Step::Out if direction == Direction::Backward => {
+                let start = self.call(at);
+                match self.stacks[start].len() {
+                    1 => (at != start).then_some(start),
+                    n => self.over(start, self.stacks[start][n - 2], direction),
+                }
+            }
+            Step::Out => {
+                let mut stack = self.stacks[at].clone();
+                if self.ends(at) {
+                    stack.pop();
+                }
+                let call = *stack.last()?;
+                let ends = |i: &usize| self.ends(*i) && self.call(*i) == call;
+                self.ahead(at, direction).into_iter().find(ends)
+            }
+        }
+    }
+
+    fn ends(&self, at: usize) -> bool {
+        matches!(self.events[at].kind, K::PY_RETURN | K::PY_UNWIND)
+    }
+
+    /// The nearest line of a call, else of whom it was left to or entered from.
+    fn over(&self, at: usize, call: usize, direction: Direction) -> Option<usize> {
+        let own = |i: &usize| self.call(*i) == call;
+        let forward = direction == Direction::Forward;
+        let mut left = None;
+        if own(&at) && forward && self.ends(at) || own(&at) && !forward && at == call {
+            left = Some(at);
+        } else {
+            if own(&at) && self.events[at].kind == K::PY_YIELD && forward {
+                left = Some(at);
+            }
+            for i in self.ahead(at, direction).into_iter().filter(own) {
+                match self.events[i].kind {
+                    K::LINE => return Some(i),
+                    K::PY_RETURN | K::PY_UNWIND if forward => {
+                        left = Some(i);
+                        break;
+                    }
+                    K::PY_YIELD if forward => left = Some(i),
+                    K::PY_START if !forward => {
+                        left = Some(i);
+                        break;
+                    }
+                    _ => {}
+                }
+            }
+        }
+        let left = left?;
+        match self.stacks[left].len() {
+            1 => self.along(left, K::LINE, direction),
+            n => self.over(left, self.stacks[left][n - 2], direction),
+        }
+    }
+}
+
+fn recorded(run: &Run, chunk: usize) -> (tempfile::TempDir, Timeline) {
+    let dir = tempfile::tempdir().unwrap();
+    let mut maker = Maker::new(dir.path());
+    let id = maker.run();
+    let mut process = maker.process(id);
+    for thread in 0..2 {
+        maker.thread(&process, thread, None);
+    }
+    for code in 0..4 {
+        let name = format!("f{code}");
+        maker.code(&process, code, "app.py", &name, &[1, 2, 3, 4, 5, 6, 7]);
+    }
+    maker.chunks(&mut process, &run.events, chunk);
+    let path = maker.finish();
+    let recording = Recording::open(&path).unwrap();
+    let timeline = Timeline::new(recording.store().clone(), id).unwrap();
+    (dir, timeline)
+}
+
+fn act() -> impl Strategy<Value = (bool, Act)> {
+    let act = prop_oneof![
+        5 => (0u32..6).prop_map(Act::Line),
+        1 => (0u32..6).prop_map(Act::Instruction),
+        3 => (0u32..4).prop_map(Act::Call),
+        2 => Just(Act::Return),
+        1 => Just(Act::Unwind),
+        2 => Just(Act::Yield),
+        2 => (0usize..5).prop_map(Act::Resume),
+    ];
+    (proptest::bool::weighted(0.3), act)
+}
+
+const STEPS: [Step; 4] = [Step::Into, Step::Over, Step::Out, Step::Instruction];
+const DIRECTIONS: [Direction; 2] = [Direction::Forward, Direction::Backward];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
+
+    #[test]
+    fn steps_lead_where_reading_everything_leads(
+        acts in proptest::collection::vec(act(), 1..120),
+        chunk in 1usize..30,
+    ) {
+        let run = run(&acts);
+        prop_assume!(!run.events.is_empty());
+        let (_dir, timeline) = recorded(&run, chunk);
+        let first = timeline.first().seq();
+        for at in 0..run.events.len() {
+            let from = timeline.position(first + at as i64);
+            let here = timeline.here(from).unwrap().unwrap();
+            prop_assert_eq!(here.call_id as i64 - first, run.call(at) as i64);
+            prop_assert_eq!(here.depth + 1, run.stacks[at].len());
+            for direction in DIRECTIONS {
+                for step in STEPS {
+                    let moved = timeline.step(from, step, direction, Follow::Thread).unwrap();
+                    let found = (moved.why == Why::Arrived).then(|| moved.to.seq() - first);
+                    let expected = run.step(at, step, direction).map(|to| to as i64);
+                    prop_assert_eq!(
+                        found, expected, "{:?} {:?} from {} in chunks of {}: {:#?}",
+                        step, direction, at, chunk,
+                        run.events.iter().enumerate()
+                            .map(|(i, e)| format!("{i} t{} {:?} {:?}", e.thread, e.kind.name(), run.stacks[i]))
+                            .collect::<Vec<_>>()
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn breakpoints_are_met_in_order(
+        acts in proptest::collection::vec(act(), 1..120),
+        chunk in 1usize..30,
+        line in 1u32..7,
+        function in 0u32..4,
+    ) {
+        let run = run(&acts);
+        prop_assume!(!run.events.is_empty());
+        let (_dir, timeline) = recorded(&run, chunk);
+        let first = timeline.first().seq();
+        let lines = Event::Line { codes: timeline.codes_of_path("app.py"), line };
+        let calls = Event::Call { codes: timeline.codes_of_function(&format!("f{function}")) };
+        let hits: Vec<(usize, usize)> = (0..run.events.len()).filter_map(|at| {
+            let event = &run.events[at];
+            match event.kind {
+                K::LINE if event.place == line => Some((at, 0)),
+                K::PY_START if event.code == function => Some((at, 1)),
+                _ => None,
+            }
+        }).collect();
+        for at in 0..run.events.len() {
+            let from = timeline.position(first + at as i64);
+            for direction in DIRECTIONS {
+                let events = [lines.clone(), calls.clone()];
+                let moved = timeline
+                    .resume::<dashcam_replayer::Error>(from, direction, &events, |_, _| Ok(true))
+                    .unwrap();
+                let expected = match direction {
+                    Direction::Forward => hits.iter().find(|(hit, _)| *hit > at),
+                    Direction::Backward => hits.iter().rfind(|(hit, _)| *hit < at),
+                };
+                let found = match moved.why {
+                    Why::Breakpoint(which) => Some(((moved.to.seq() - first) as usize, which)),
+                    _ => None,
+                };
+                prop_assert_eq!(found, expected.copied());
+            }
+        }
+        // The n-th time a line runs.
+        let codes = timeline.codes_of_path("app.py");
+        let runs: Vec<usize> = hits.iter().filter(|(_, which)| *which == 0).map(|h| h.0).collect();
+        for nth in 1..=runs.len() + 1 {
+            let found = timeline.nth_run_of_line(&codes, line, nth as u64).unwrap();
+            let found = found.map(|position: Position| (position.seq() - first) as usize);
+            prop_assert_eq!(found, runs.get(nth - 1).copied());
+        }
+    }
+}
