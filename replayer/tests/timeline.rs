@@ -282,3 +282,78 @@ proptest! {
         }
     }
 }
+
+/// A call that calls another three times, in chunks of four; the second callee is `long` events
+/// long.
+fn calls_of_calls(long: usize) -> Vec<Ev> {
+    let mut events = vec![ev(K::PY_START, 0, 0), ev(K::LINE, 0, 1)];
+    for count in [1, long, 1] {
+        events.push(ev(K::PY_START, 1, 0));
+        events.extend((0..count).map(|_| ev(K::LINE, 1, 2)));
+        events.push(ev(K::PY_RETURN, 1, 1));
+        events.push(ev(K::LINE, 0, 3));
+    }
+    events.push(ev(K::PY_RETURN, 0, 1));
+    events
+}
+
+fn damaged(events: &[Ev], chunk: i64) -> (tempfile::TempDir, Timeline) {
+    let run = Run { events: events.to_vec(), stacks: Vec::new() };
+    let (dir, timeline) = recorded(&run, 4);
+    let path = timeline.store().path().to_owned();
+    drop(timeline);
+    let db = rusqlite::Connection::open(&path).unwrap();
+    let sql = "UPDATE chunks SET data = zeroblob(length(data)) WHERE chunk_id = ?";
+    assert_eq!(db.execute(sql, [chunk]).unwrap(), 1);
+    drop(db);
+    let recording = Recording::open(&path).unwrap();
+    (dir, Timeline::new(recording.store().clone(), 1).unwrap())
+}
+
+#[test]
+fn damage_is_crossed_and_said_where_something_may_be_missing() {
+    let events = calls_of_calls(30);
+    // Events 17 to 20: lines of the long call.
+    let (_dir, timeline) = damaged(&events, 5);
+    let position = |seq| timeline.position(seq);
+    let step = |from, step, direction| {
+        let moved = timeline.step(position(from), step, direction, Follow::Thread).unwrap();
+        (moved.to.seq(), moved.why, moved.missing.len())
+    };
+    use Direction::{Backward, Forward};
+    assert_eq!(step(15, Step::Into, Forward), (16, Why::Arrived, 0));
+    assert_eq!(step(16, Step::Into, Forward), (21, Why::Arrived, 1));
+    assert_eq!(step(21, Step::Into, Backward), (16, Why::Arrived, 1));
+    // Where one stands in it, the nearest that can be read.
+    assert_eq!(step(18, Step::Into, Forward), (21, Why::Arrived, 1));
+    assert_eq!(step(18, Step::Over, Backward), (16, Why::Arrived, 1));
+    // The caller cannot have gone on meanwhile: nothing of what is looked for is missing.
+    assert_eq!(step(6, Step::Over, Forward), (39, Why::Arrived, 0));
+    assert_eq!(step(39, Step::Over, Backward), (6, Why::Arrived, 0));
+    assert_eq!(step(8, Step::Out, Forward).0, 38);
+    // A breakpoint may have been met there.
+    let lines = [Event::Line { codes: timeline.codes_of_path("app.py"), line: 3 }];
+    let all = |_: usize, _: Position| Ok::<_, dashcam_replayer::Error>(true);
+    let moved = timeline.resume(position(6), Forward, &lines, all).unwrap();
+    assert_eq!((moved.to.seq(), moved.missing.len()), (39, 1));
+    assert!(moved.missing[0].contains("events 17..20 unavailable"), "{:?}", moved.missing);
+    assert!(timeline.here(position(18)).unwrap().is_none());
+}
+
+#[test]
+fn the_ends_of_a_run_are_said() {
+    let run = Run { events: calls_of_calls(3), stacks: Vec::new() };
+    let (_dir, timeline) = recorded(&run, 4);
+    for step in STEPS {
+        let end = timeline.step(timeline.last(), step, Direction::Forward, Follow::Thread).unwrap();
+        assert_eq!((end.to, end.why), (timeline.last(), Why::NoMore), "{step:?}");
+        let start =
+            timeline.step(timeline.first(), step, Direction::Backward, Follow::Thread).unwrap();
+        assert_eq!((start.to, start.why), (timeline.first(), Why::NoMore), "{step:?}");
+    }
+    assert_eq!(timeline.at_fraction(0.0), timeline.first());
+    assert_eq!(timeline.at_fraction(1.0), timeline.last());
+    assert_eq!(timeline.at_time(i64::MAX).unwrap(), timeline.last());
+    assert_eq!(timeline.at_time(0).unwrap(), timeline.first());
+    assert!(timeline.fraction(timeline.last()) > 0.9);
+}
