@@ -2,8 +2,11 @@
 //!
 //! - [`store`]: here is a file, give me runs, threads, code objects and the events of a chunk.
 //!   The only module that opens a file. Useful for everything; not useful for questions.
-//! - [`sql`]: the virtual tables `events`, `calls` and `exceptions`, decoded from chunks as SQLite
+//! - [`sql`]: the virtual tables, `events` and others, decoded from chunks as SQLite
 //!   asks, and a connection on which nothing but reading is possible.
+//! - [`state`]: here is a position, what did variables and objects hold?
+//! - [`timeline`]: here is a position, where do steps and breakpoints lead from there?
+//! - [`debugger`]: commands and replies, for people and programs.
 //! - [`cli`]: the program `dashcam`, a module per verb.
 //!
 //! ```no_run

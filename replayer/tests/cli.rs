@@ -165,6 +165,10 @@ fn mistakes_get_one_line() {
         "dashcam: x.db: no such column: lin; did you mean line?",
     );
     fails(
+        &["query", "x.db", "SELECT first_line FROM events"],
+        "dashcam: x.db: no such column: first_line; code_objects has it",
+    );
+    fails(
         &["query", "x.db", "SELECT e.banana FROM events e"],
         "dashcam: x.db: no such column: e.banana; see: dashcam schema",
     );

@@ -75,6 +75,7 @@ fn explain(session: &Session, error: &rusqlite::Error) -> anyhow::Error {
     if let Some(name) = message.strip_prefix("no such column: ") {
         let (table, name) = name.rsplit_once('.').unwrap_or(("", name));
         let hint = match (tables::find(table), column_like(table, name)) {
+            (None, Some(column)) if column == name => format!("{} has it", tables_with(name)),
             (_, Some(column)) => format!("did you mean {column}?"),
             (Some(table), _) => format!("see: dashcam schema {}", table.name),
             _ => "see: dashcam schema".to_owned(),
@@ -87,6 +88,14 @@ fn explain(session: &Session, error: &rusqlite::Error) -> anyhow::Error {
         return anyhow!("{file}: {message}; {hint}");
     }
     session.explain(error)
+}
+
+/// The tables that have a column.
+fn tables_with(name: &str) -> String {
+    let tables = TABLES.iter().filter(|table| !table.is_internal);
+    let has = |table: &&tables::Table| table.columns.iter().any(|column| column.name == name);
+    let names: Vec<&str> = tables.filter(has).map(|table| table.name).take(3).collect();
+    names.join(" or ")
 }
 
 /// The column like this one, of a table if one was named.
