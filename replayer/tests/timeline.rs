@@ -109,7 +109,7 @@ impl Run {
             Step::Out if direction == Direction::Backward => {
                 let start = self.call(at);
                 match self.stacks[start].len() {
-                    1 => (at != start).then_some(start),
+                    1 => None,
                     n => self.over(start, self.stacks[start][n - 2], direction),
                 }
             }
@@ -158,7 +158,7 @@ impl Run {
         }
         let left = left?;
         match self.stacks[left].len() {
-            1 => self.along(left, K::LINE, direction),
+            1 => None,
             n => self.over(left, self.stacks[left][n - 2], direction),
         }
     }

@@ -12,8 +12,9 @@ use dashcam_schema::event::EventKind;
 pub enum Step {
     /// The next line of the thread, in whatever function.
     Into,
-    /// The next line of the same call; if it has none, of the call it returns to. Backwards, the
-    /// line before; if there is none, the line it was called from.
+    /// The next line of the same call; if it ends before, of the call it is left to. Backwards, the
+    /// line before; if there is none, the line it was called from. A call that is suspended and never
+    /// goes on ends where that is.
     Over,
     /// The event that ends the call, or the caller's if one stands there. Backwards, the line that
     /// the call was made from.
@@ -48,6 +49,19 @@ pub(super) struct Wanted<'a> {
     pub(super) may_be_in: &'a mut dyn FnMut(usize) -> Result<bool, Error>,
 }
 
+/// Where a movement leads.
+enum Found {
+    At(Position),
+    /// There is nothing more; where what was followed ends, if that is known.
+    Edge(Option<Position>),
+}
+
+impl From<Option<Position>> for Found {
+    fn from(found: Option<Position>) -> Found {
+        found.map_or(Found::Edge(None), Found::At)
+    }
+}
+
 /// A movement on its way.
 pub(super) struct Way {
     pub(super) direction: Direction,
@@ -65,7 +79,8 @@ impl Way {
 }
 
 impl Timeline {
-    /// One step from a position. At the end of what is followed, it stays at its last event.
+    /// One step from a position. Where there is nothing more, it leads to the last event of what is
+    /// followed: the thread, or for [`Step::Over`] and [`Step::Out`] its outermost call.
     ///
     /// # Errors
     /// If the file cannot be read, or reading was interrupted. Damaged chunks are passed over and
@@ -86,19 +101,20 @@ impl Timeline {
             (Step::Over, Some(call)) => self.over(spot, call, &mut way)?,
             (Step::Out, Some(call)) => self.out(spot, call, &mut way)?,
             (Step::Instruction, _) => {
-                self.along(&spot, EventKind::INSTRUCTION, follow, &mut way)?
+                self.along(&spot, EventKind::INSTRUCTION, follow, &mut way)?.into()
             }
             (Step::Into | Step::Over | Step::Out, _) => {
-                self.along(&spot, EventKind::LINE, follow, &mut way)?
+                self.along(&spot, EventKind::LINE, follow, &mut way)?.into()
             }
         };
-        match found {
-            Some(to) => Ok(way.arrived(to)),
-            None => {
+        Ok(match found {
+            Found::At(to) => way.arrived(to),
+            Found::Edge(Some(to)) => way.no_more(to),
+            Found::Edge(None) => {
                 let last = self.utmost(from, direction)?;
-                Ok(way.no_more(last))
+                way.no_more(last)
             }
-        }
+        })
     }
 
     /// The next event of a kind in the thread or task.
@@ -159,19 +175,19 @@ impl Timeline {
         }
     }
 
-    /// The next line of a call, or of those below it.
-    fn over(&self, spot: Spot, call: CallId, way: &mut Way) -> Result<Option<Position>, Error> {
+    /// The next line of a call, or of whom it is left to.
+    fn over(&self, spot: Spot, call: CallId, way: &mut Way) -> Result<Found, Error> {
         let (mut spot, mut call) = (spot, call);
         let is_line = |kind: u8, _| kind == EventKind::LINE.number();
         let mut wanted = Wanted { is_it: &is_line, may_be_in: &mut |_| Ok(true) };
         loop {
             match self.own(&mut spot, call, &mut wanted, way)? {
-                Own::At(found) => return Ok(Some(found)),
+                Own::At(found) => return Ok(Found::At(found)),
                 Own::Left => {}
-                Own::Nowhere => return Ok(None),
+                Own::Nowhere => return Ok(Found::Edge(None)),
             }
             let Some(caller) = spot.frame.and_then(|frame| spot.within.caller(frame)) else {
-                return self.along(&spot, EventKind::LINE, Follow::Thread, way);
+                return Ok(Found::Edge(Some(self.at(spot.chunk, spot.index))));
             };
             call = spot.within.call_of(caller);
             spot.frame = Some(caller);
@@ -271,50 +287,44 @@ impl Timeline {
     }
 
     /// The end of a call; backwards, the line it was made from.
-    fn out(&self, spot: Spot, call: CallId, way: &mut Way) -> Result<Option<Position>, Error> {
+    fn out(&self, spot: Spot, call: CallId, way: &mut Way) -> Result<Found, Error> {
         match way.direction {
             Direction::Forward => self.end(spot, call, way),
             Direction::Backward => self.call_site(&spot, call, way),
         }
     }
 
-    fn end(&self, spot: Spot, call: CallId, way: &mut Way) -> Result<Option<Position>, Error> {
+    fn end(&self, spot: Spot, call: CallId, way: &mut Way) -> Result<Found, Error> {
         let (mut spot, mut call) = (spot, call);
-        let kind = spot.within.kind(spot.index)?;
-        if kind == Some(EventKind::PY_RETURN) || kind == Some(EventKind::PY_UNWIND) {
-            let caller = spot.frame.and_then(|frame| spot.within.caller(frame));
-            let Some(caller) = caller else { return Ok(None) };
+        if let Some(EventKind::PY_RETURN | EventKind::PY_UNWIND) = spot.within.kind(spot.index)? {
+            let Some(caller) = spot.frame.and_then(|frame| spot.within.caller(frame)) else {
+                return Ok(Found::Edge(Some(self.at(spot.chunk, spot.index))));
+            };
             call = spot.within.call_of(caller);
         }
         let mut from = spot.index + 1;
         loop {
             if let Some(index) = spot.within.end_of(call, from)? {
-                return Ok(Some(self.at(spot.chunk, index)));
+                return Ok(Found::At(self.at(spot.chunk, index)));
             }
             let next = self.reach_readable(call, spot.chunk, &mut |_| Ok(true), way)?;
-            let Some((chunk, within)) = next else { return Ok(None) };
+            let Some((chunk, within)) = next else { return Ok(Found::Edge(None)) };
             (spot.chunk, spot.within, from) = (chunk, within, 0);
         }
     }
 
-    /// The line a call was made from; of a thread's outermost, where it begins.
-    fn call_site(
-        &self,
-        spot: &Spot,
-        call: CallId,
-        way: &mut Way,
-    ) -> Result<Option<Position>, Error> {
+    /// The line a call was made from.
+    fn call_site(&self, spot: &Spot, call: CallId, way: &mut Way) -> Result<Found, Error> {
         let begins = Position::new(call.cast_signed());
-        if self.store.locate(self.run_id, begins.seq()).is_none()
-            || self.at(spot.chunk, spot.index) < begins
-        {
-            return Ok(None);
+        let is_before = self.at(spot.chunk, spot.index) < begins;
+        if is_before || self.store.locate(self.run_id, begins.seq()).is_none() {
+            return Ok(Found::Edge(None));
         }
-        let Some(mut start) = self.spot(begins, &mut way.missing)? else { return Ok(None) };
-        let caller = start.frame.and_then(|frame| start.within.caller(frame));
-        let Some(caller) = caller else {
-            let is_there = self.at(spot.chunk, spot.index) == begins;
-            return Ok(Some(begins).filter(|_| !is_there));
+        let Some(mut start) = self.spot(begins, &mut way.missing)? else {
+            return Ok(Found::Edge(None));
+        };
+        let Some(caller) = start.frame.and_then(|frame| start.within.caller(frame)) else {
+            return Ok(Found::Edge(Some(begins)));
         };
         let call = start.within.call_of(caller);
         start.frame = Some(caller);
