@@ -4,6 +4,8 @@
 //!   The only module that opens a file. Useful for everything; not useful for questions.
 //! - [`sql`]: the virtual tables `events`, `calls` and `exceptions`, decoded from chunks as SQLite
 //!   asks, and a connection on which nothing but reading is possible.
+//! - [`state`]: what variables and objects held at a position.
+//! - [`inspect`]: what an expression was at a position: paths, conditions, values to be taken apart.
 //! - [`cli`]: the program `dashcam`, a module per verb.
 //!
 //! ```no_run
@@ -16,9 +18,11 @@
 #![deny(unsafe_code)]
 
 pub mod cli;
+pub mod inspect;
 pub mod sql;
 pub mod state;
 pub mod store;
+mod suggest;
 
 pub use sql::Recording;
 pub use store::Error;

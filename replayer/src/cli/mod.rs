@@ -11,9 +11,9 @@ mod record;
 mod runs;
 mod schema;
 mod session;
-mod suggest;
 
 use crate::store::Error;
+use crate::suggest;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;

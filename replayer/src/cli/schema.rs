@@ -2,7 +2,7 @@
 
 use super::output::{Format, Rows, stdout};
 use super::suggest::closest;
-use crate::sql::FUNCTIONS;
+use crate::sql::{FUNCTIONS, Function};
 use anyhow::anyhow;
 use dashcam_schema::tables::{TABLES, Table};
 use rusqlite::types::ValueRef;
@@ -37,8 +37,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
         }
         if args.table.is_none() {
             writeln!(out, "\nFunctions")?;
-            for (name, returns, sentence) in FUNCTIONS {
-                writeln!(out, "  {name}(value) → {returns}  {sentence}")?;
+            for Function { name, arguments, returns, sentence } in FUNCTIONS {
+                writeln!(out, "  {name}({arguments}) → {returns}  {sentence}")?;
             }
         }
         out.flush()?;
@@ -53,7 +53,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
         }
     }
     if args.table.is_none() {
-        for (name, returns, sentence) in FUNCTIONS {
+        for Function { name, returns, sentence, .. } in FUNCTIONS {
             let row = ["(function)", name, returns, sentence];
             out.push(&row.map(|text| ValueRef::Text(text.as_bytes())))?;
         }

@@ -11,6 +11,7 @@ use super::objects::{Copied, Sight};
 use super::{Bound, StackFrame, id_of};
 use crate::store::Error;
 use dashcam_schema::bytecode::stores::Slot;
+use dashcam_schema::event::EventKind;
 use dashcam_schema::value::{Class, ObjectId, Part, Value, render};
 use rustc_hash::FxHashMap;
 use std::cell::{OnceCell, RefCell};
@@ -183,6 +184,82 @@ impl<'a> State<'a> {
         }
         graph.sight = Some(sight);
         Ok(Some(graph))
+    }
+}
+
+/// What bound or unbound a name of a module.
+#[derive(Debug, Clone, Copy)]
+pub struct LastBinding {
+    /// The INSTRUCTION event that did.
+    pub seq: i64,
+    /// What it was bound to; `None` if it was unbound.
+    pub value: Option<Handle>,
+}
+
+impl State<'_> {
+    /// The last binding of a name among the globals, before a graph's position and by these code
+    /// objects of its process: by a module's code in its own namespace, by others with `global`.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or reading was interrupted.
+    pub fn last_binding(
+        &self,
+        graph: &Graph<'_>,
+        (run_id, seq): (i64, i64),
+        codes: &[u32],
+        name: &str,
+    ) -> Result<Option<LastBinding>, Error> {
+        let Some(sight) = &graph.sight else { return Ok(None) };
+        let chunks = self.chunks_of(graph.frame.process_id);
+        for chunk in chunks.iter().rev().copied() {
+            let header = &self.store.chunks()[chunk];
+            let has_codes = codes.iter().any(|code| header.codes.binary_search(code).is_ok());
+            if header.run_id != run_id || header.first_seq >= seq || !has_codes {
+                continue;
+            }
+            let Some(frames) = self.frames(chunk)? else { return Ok(None) };
+            let (kinds, places) = (frames.chunk.kinds()?, frames.chunk.places()?);
+            let runs = frames.chunk.runs()?;
+            let process = self.process(chunk);
+            let mut end = kinds.len();
+            for run in runs.runs.iter().rev() {
+                let begin = end.saturating_sub(run.events as usize);
+                let range = begin..std::mem::replace(&mut end, begin);
+                let code = runs.contexts[run.context as usize].code;
+                if !codes.contains(&code) {
+                    continue;
+                }
+                let Some(variables) = self.store.variables(process, code) else {
+                    return Ok(None);
+                };
+                for index in range.rev() {
+                    let at = header.first_seq + index as i64;
+                    if at >= seq || kinds[index] != EventKind::INSTRUCTION.number() {
+                        continue;
+                    }
+                    let is_it = |(slot, _): &(Slot, bool)| {
+                        variables.scope(*slot) == "global" && variables.name(*slot) == Some(name)
+                    };
+                    let Some((slot, binds)) = variables.stores.stored(places[index]).find(is_it)
+                    else {
+                        continue;
+                    };
+                    if !binds {
+                        return Ok(Some(LastBinding { seq: at, value: None }));
+                    }
+                    let position = self.position_in(&frames, chunk, index)?;
+                    let Some(window) = self.window_of(&position)? else { return Ok(None) };
+                    let by = window.executed_before(at);
+                    let Some((held, told)) = window.stored(by, slot, variables) else {
+                        return Ok(None);
+                    };
+                    let until = Some(told).filter(|told| *told > sight.instant);
+                    let value = Handle { held, until, variable: None };
+                    return Ok(Some(LastBinding { seq: at, value: Some(value) }));
+                }
+            }
+        }
+        Ok(None)
     }
 }
 

@@ -29,7 +29,7 @@ mod window;
 
 pub use caches::State;
 pub use changes::{Binding, Mutation, Wanted, Where};
-pub use graph::{Contents, Graph, Handle, Look, Named, Unbound};
+pub use graph::{Contents, Graph, Handle, LastBinding, Look, Named, Unbound};
 
 use crate::store::{Error, Variables};
 use bindings::Held;

@@ -1,7 +1,7 @@
 //! "Did you mean": the name closest to a misspelt one.
 
 /// The candidate that differs least, if it differs little.
-pub(super) fn closest<'a>(
+pub(crate) fn closest<'a>(
     name: &str,
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
