@@ -5,6 +5,7 @@
 //! - [`sql`]: the virtual tables, `events` and others, decoded from chunks as SQLite
 //!   asks, and a connection on which nothing but reading is possible.
 //! - [`state`]: here is a position, what did variables and objects hold?
+//! - [`inspect`]: what an expression was at a position: paths, conditions, values to be taken apart.
 //! - [`timeline`]: here is a position, where do steps and breakpoints lead from there?
 //! - [`debugger`]: commands and replies, for people and programs.
 //! - [`cli`]: the program `dashcam`, a module per verb.
@@ -20,6 +21,7 @@
 
 pub mod cli;
 pub mod debugger;
+pub mod inspect;
 pub mod sql;
 pub mod state;
 pub mod store;

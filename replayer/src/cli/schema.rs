@@ -1,7 +1,7 @@
 //! `dashcam schema`: what there is to ask about.
 
 use super::output::{Format, Rows, stdout};
-use crate::sql::FUNCTIONS;
+use crate::sql::{FUNCTIONS, Function};
 use crate::suggest::closest;
 use anyhow::anyhow;
 use dashcam_schema::tables::{TABLES, Table};
@@ -37,8 +37,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
         }
         if args.table.is_none() {
             writeln!(out, "\nFunctions")?;
-            for (name, returns, sentence) in FUNCTIONS {
-                writeln!(out, "  {name}(value) → {returns}  {sentence}")?;
+            for Function { name, arguments, returns, sentence } in FUNCTIONS {
+                writeln!(out, "  {name}({arguments}) → {returns}  {sentence}")?;
             }
         }
         out.flush()?;
@@ -53,7 +53,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
         }
     }
     if args.table.is_none() {
-        for (name, returns, sentence) in FUNCTIONS {
+        for Function { name, returns, sentence, .. } in FUNCTIONS {
             let row = ["(function)", name, returns, sentence];
             out.push(&row.map(|text| ValueRef::Text(text.as_bytes())))?;
         }

@@ -13,7 +13,7 @@ mod plan;
 mod tables;
 mod vtab;
 
-pub(crate) use functions::FUNCTIONS;
+pub(crate) use functions::{FUNCTIONS, Function};
 
 use crate::store::{Error, Store};
 use rusqlite::Connection;
@@ -41,7 +41,7 @@ impl Recording {
         vtab::register::<tables::StackAt>(&store).map_err(explain)?;
         vtab::register::<tables::LocalsAt>(&store).map_err(explain)?;
         vtab::register::<tables::ObjectAt>(&store).map_err(explain)?;
-        functions::register(store.connection()).map_err(explain)?;
+        functions::register(&store).map_err(explain)?;
         guard::install(store.connection()).map_err(explain)?;
         Ok(Recording { store })
     }

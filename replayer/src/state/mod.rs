@@ -10,6 +10,7 @@
 //! - `bindings`: what the variables of a frame held at an event;
 //! - `window`: what was executed between two events;
 //! - `objects`: what objects held, and a copy of it that can be written;
+//! - `graph`: a frame's variables and the objects they lead to, to be taken apart;
 //! - `changes`: the same forwards, every binding and every change of an object.
 //!
 //! A question costs what lies between the position and the last that was asked about in its
@@ -22,6 +23,7 @@ mod caches;
 mod cells;
 mod changes;
 mod frames;
+mod graph;
 mod groups;
 mod history;
 mod objects;
@@ -30,11 +32,13 @@ mod within;
 
 pub use caches::State;
 pub use changes::{Binding, Mutation, Wanted, Where};
+pub use graph::{Contents, Graph, Handle, LastBinding, Look, Named, Unbound};
 pub use within::Direction;
 pub(crate) use within::{FrameIn, Met, Within};
 
 use crate::store::{Error, Variables};
 use bindings::Held;
+use dashcam_schema::bytecode::stores::Slot;
 use dashcam_schema::calls::{CallId, Site};
 use dashcam_schema::event::EventKind;
 use dashcam_schema::value::{ObjectId, Sort, Value, render};
@@ -227,20 +231,14 @@ impl State<'_> {
         let window = self.window_of(&position)?;
         let window = window.as_ref().map(|window| (&**window, window.executed_before(seq)));
         let Some(sight) = self.sight_of(&position, window)? else { return Ok(found) };
-        for (at, (frame, link)) in position.stack().enumerate() {
+        for (at, at_frame) in position.stack().enumerate() {
             if depth.is_some_and(|depth| depth != at) {
                 continue;
             }
-            let Some(frame) = position.track().map(|track| track.frames[frame as usize]) else {
-                break;
-            };
-            let process = self.process(position.chunk);
-            let Some(variables) = self.store.variables(process, frame.code) else { continue };
-            let element = self.element(position.chunk, position.thread, frame.call_id, link)?;
-            let base = element.map(|element| self.base(element, variables)).transpose()?;
             let window = window.filter(|_| at == 0);
-            let slots = slots(variables, base.as_deref(), window);
-            self.write(at, variables, &sight, slots, &mut found)?;
+            if let Some((variables, slots)) = self.slots_of(&position, at_frame, window)? {
+                self.write(at, variables, &sight, slots, &mut found)?;
+            }
         }
         Ok(found)
     }
@@ -355,16 +353,13 @@ impl State<'_> {
         Ok(value.map(|value| Held { value, chunk: telling.groups.index }))
     }
 
-    /// Writes the variables that are bound.
-    fn write(
+    /// The variables that are bound: those that were so before, and those stored in the window.
+    fn bound<'v>(
         &self,
-        depth: usize,
-        variables: &Variables,
+        variables: &'v Variables,
         sight: &Sight,
-        slots: Vec<Option<(Held, Option<Instant>)>>,
-        out: &mut Vec<Variable>,
-    ) -> Result<(), Error> {
-        // What is known already first: what an object reached both ways holds is known from there.
+        slots: Slots,
+    ) -> Result<[Vec<Bound<'v>>; 2], Error> {
         let (mut before, mut new) = (Vec::new(), Vec::new());
         for (slot, held) in variables.stores.all().iter().zip(slots) {
             let Some((held, until)) = held else { continue };
@@ -376,6 +371,20 @@ impl State<'_> {
                 found.push((*slot, name, (held, until)));
             }
         }
+        Ok([before, new])
+    }
+
+    /// Writes the variables that are bound.
+    fn write(
+        &self,
+        depth: usize,
+        variables: &Variables,
+        sight: &Sight,
+        slots: Slots,
+        out: &mut Vec<Variable>,
+    ) -> Result<(), Error> {
+        // What is known already first: what an object reached both ways holds is known from there.
+        let [before, new] = self.bound(variables, sight, slots)?;
         let mut copied = Copied::default();
         let mut values = Vec::new();
         for found in [&before, &new] {
@@ -395,12 +404,37 @@ impl State<'_> {
     }
 }
 
+impl<'a> State<'a> {
+    /// The variables of a frame of a stack, and what each holds; of the innermost, after so many
+    /// instructions of the window.
+    fn slots_of(
+        &self,
+        position: &Position,
+        (frame, link): (u32, Link),
+        window: Option<(&Window, usize)>,
+    ) -> Result<Option<(&'a Variables, Slots)>, Error> {
+        let Some(track) = position.track() else { return Ok(None) };
+        let frame = track.frames[frame as usize];
+        let process = self.process(position.chunk);
+        let Some(variables) = self.store.variables(process, frame.code) else { return Ok(None) };
+        let element = self.element(position.chunk, position.thread, frame.call_id, link)?;
+        let base = element.map(|element| self.base(element, variables)).transpose()?;
+        Ok(Some((variables, slots(variables, base.as_deref(), window))))
+    }
+}
+
+/// What each of a frame's variables holds, and if it was stored in the window, when that is told.
+type Slots = Vec<Option<(Held, Option<Instant>)>>;
+
+/// A variable that is bound: its slot, its name, what it holds, and when that is told.
+type Bound<'v> = (Slot, &'v str, (Held, Option<Instant>));
+
 /// What each variable holds, and if it was stored in the window, when that is told.
 fn slots(
     variables: &Variables,
     base: Option<&[Option<Held>]>,
     window: Option<(&Window, usize)>,
-) -> Vec<Option<(Held, Option<Instant>)>> {
+) -> Slots {
     let all = variables.stores.all();
     let base = base.into_iter().flatten().map(|held| held.map(|held| (held, None)));
     let mut slots: Vec<_> = base.collect();

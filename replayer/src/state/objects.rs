@@ -10,7 +10,7 @@ use dashcam_schema::value::{
     Class, ClassNumber, GroupKind, Object, ObjectId, Part, Shape, ShapeNumber, Sort, TextNumber,
     Value,
 };
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -152,6 +152,8 @@ pub(super) struct Copied {
     objects: FxHashMap<ObjectId, Object>,
     /// Those whose contents are left out.
     stubs: FxHashMap<ObjectId, Object>,
+    /// Those that cannot be new, however they are reached.
+    known: Rc<FxHashSet<ObjectId>>,
     texts: Vec<Box<[u8]>>,
     classes: Vec<Class>,
     shapes: Vec<Shape>,
@@ -192,6 +194,7 @@ impl Copied {
             if self.objects.contains_key(&id) {
                 continue;
             }
+            let until = self.until(id, until);
             let Some(telling) = state.telling(sight, id, until)? else { continue };
             let Some(object) = telling.object(id) else { continue };
             if depth > DEPTH_MAX || self.objects.len() >= OBJECTS_MAX {
@@ -275,6 +278,21 @@ impl Copied {
             self.shapes.push(shape.clone());
             self.shapes.len() as u32 - 1
         })
+    }
+
+    /// Takes note that what has been copied so far was there before.
+    pub(super) fn know(&mut self) {
+        self.known = Rc::new(self.objects.keys().copied().collect());
+    }
+
+    /// An empty copy that knows the same of what was there before.
+    pub(super) fn another(&self) -> Copied {
+        Copied { known: self.known.clone(), ..Copied::default() }
+    }
+
+    /// By when an object is told of, if it may be new by how it was reached.
+    pub(super) fn until(&self, id: ObjectId, until: Option<Instant>) -> Option<Instant> {
+        until.filter(|_| !self.known.contains(&id))
     }
 
     /// The name of an object's class.

@@ -1,0 +1,29 @@
+//! Why there is no answer.
+
+use crate::store::Error;
+
+/// Why an expression has no value. Each message is one line and names the part that failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InspectError {
+    /// There is no such item, key or attribute, or the variable is not bound.
+    #[error("{0}")]
+    Missing(String),
+    /// The recording does not say, or does not say for certain.
+    #[error("{0}")]
+    Unknown(String),
+    /// Python would raise an exception, or it is nothing that is computed here.
+    #[error("{0}")]
+    Invalid(String),
+    #[error(transparent)]
+    Store(#[from] Error),
+}
+
+/// What is not an expression.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message} at column {column}")]
+pub struct ParseError {
+    pub message: String,
+    /// In characters, from 1: where a caret belongs.
+    pub column: usize,
+}
