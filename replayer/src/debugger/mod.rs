@@ -14,6 +14,7 @@ mod values;
 pub use command::{COMMANDS, Command};
 pub use reply::{Reply, Stop};
 
+use crate::inspect::Expression;
 use crate::sql::Recording;
 use crate::store::Error;
 use crate::timeline::{Direction, Event, Follow, Here, Moved, Position, Step, Timeline, Why};
@@ -39,13 +40,13 @@ struct Breakpoint {
     number: usize,
     place: String,
     event: Stopper,
-    condition: Option<String>,
+    condition: Option<Expression>,
 }
 
 enum Stopper {
     Event(Event),
     /// A variable or attribute.
-    Watch(String),
+    Watch(values::Target),
 }
 
 /// A position in a run, and what a person has said about it.
@@ -115,7 +116,7 @@ impl Debugger {
             Command::Step(step, direction) => self.step(step, direction),
             Command::Continue(direction) => self.resume(direction),
             Command::Break { place, condition } => self.set(&place, condition),
-            Command::Watch(path) => self.watch(path),
+            Command::Watch(path) => self.watch(&path),
             Command::Breakpoints => Ok(Reply::Breakpoints(self.listed())),
             Command::Delete(number) => self.delete(number),
             Command::Goto(target) => self.goto(&target),

@@ -2,7 +2,9 @@
 
 use super::command::Place;
 use super::reply::BreakpointReply;
+use super::values::parse;
 use super::{Breakpoint, Debugger, Failure, Reply, Stopper, refused};
+use crate::inspect::Expression;
 use crate::timeline::{Direction, Event, Position};
 use rustc_hash::FxHashSet;
 
@@ -12,6 +14,10 @@ impl Debugger {
         place: &Place,
         condition: Option<String>,
     ) -> Result<Reply, Failure> {
+        let condition = condition.as_deref().map(parse).transpose()?;
+        if condition.is_some() {
+            self.with_state()?;
+        }
         let event = match place {
             Place::Line { path, line } => {
                 Event::Line { codes: self.codes_at(path, *line)?, line: *line }
@@ -34,11 +40,11 @@ impl Debugger {
         &mut self,
         place: String,
         event: Stopper,
-        condition: Option<String>,
+        condition: Option<Expression>,
     ) -> Reply {
         self.breakpoints_made += 1;
         let number = self.breakpoints_made;
-        let with = condition.as_ref().map_or(String::new(), |c| format!(" if {c}"));
+        let with = condition.as_ref().map_or(String::new(), |c| format!(" if {}", c.text()));
         let said = format!("breakpoint {number}: {place}{with}");
         self.breakpoints.push(Breakpoint { number, place, event, condition });
         Reply::Said(said)
@@ -66,7 +72,7 @@ impl Debugger {
         let reply = |breakpoint: &Breakpoint| BreakpointReply {
             number: breakpoint.number,
             place: breakpoint.place.clone(),
-            condition: breakpoint.condition.clone(),
+            condition: breakpoint.condition.as_ref().map(|c| c.text().to_owned()),
         };
         self.breakpoints.iter().map(reply).collect()
     }
@@ -86,19 +92,25 @@ impl Debugger {
         for breakpoint in &self.breakpoints {
             events.push(match &breakpoint.event {
                 Stopper::Event(event) => event.clone(),
-                Stopper::Watch(path) => {
-                    let write = self.write_of(path, self.at, direction)?;
-                    Event::At(write.into_iter().collect())
+                Stopper::Watch(target) => {
+                    let written = self.written(target, self.at, direction)?;
+                    Event::At(written.into_iter().map(|written| written.write.at).collect())
                 }
             });
         }
+        let mut unknown = None;
         let holds = |index: usize, at: Position| -> Result<bool, Failure> {
-            match self.breakpoints.get(index).and_then(|b| b.condition.as_deref()) {
-                Some(condition) => self.holds(condition, at),
+            match self.breakpoints.get(index).and_then(|b| b.condition.as_ref()) {
+                Some(condition) => {
+                    let (holds, why) = self.holds(condition, at)?;
+                    unknown = why;
+                    Ok(holds)
+                }
                 None => Ok(true),
             }
         };
-        let moved = self.timeline.resume(self.at, direction, &events, holds)?;
+        let mut moved = self.timeline.resume(self.at, direction, &events, holds)?;
+        moved.missing.extend(unknown);
         self.moved(moved, direction, "continue")
     }
 }
