@@ -46,7 +46,7 @@ struct Breakpoint {
 enum Stopper {
     Event(Event),
     /// A variable or attribute.
-    Watch(values::Target),
+    Watch(crate::timeline::Target),
 }
 
 /// A position in a run, and what a person has said about it.

@@ -83,6 +83,7 @@ impl Debugger {
         match (number, before - self.breakpoints.len()) {
             (Some(number), 0) => refused(format!("no breakpoint {number}")),
             (Some(number), _) => Ok(Reply::Said(format!("breakpoint {number} is gone"))),
+            (None, 1) => Ok(Reply::Said("1 breakpoint is gone".to_owned())),
             (None, gone) => Ok(Reply::Said(format!("{gone} breakpoints are gone"))),
         }
     }
@@ -93,8 +94,8 @@ impl Debugger {
             events.push(match &breakpoint.event {
                 Stopper::Event(event) => event.clone(),
                 Stopper::Watch(target) => {
-                    let written = self.written(target, self.at, direction)?;
-                    Event::At(written.into_iter().map(|written| written.write.at).collect())
+                    let written = self.timeline.written(target, self.at, direction)?;
+                    Event::At(written.into_iter().map(|written| written.at).collect())
                 }
             });
         }

@@ -1,7 +1,9 @@
-//! SQL functions over values.
+//! SQL functions: values, calls and writes at a position.
 
 use crate::inspect::{Expression, Snapshot};
+use crate::state::State;
 use crate::store::Store;
+use crate::timeline::{Direction, Timeline};
 use dashcam_schema::value::json;
 use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::types::ValueRef;
@@ -29,6 +31,30 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         returns: "TEXT",
         sentence: "What an expression such as 'order.items[-1].price > 5' was in a frame of an event's stack (depth 0: the innermost) just before the event, as repr() writes it, at capture level state; NULL if there is no such event or frame; an error if a part of it was not there, or is not known.",
     },
+    Function {
+        name: "call_at",
+        arguments: "run_id, seq, depth",
+        returns: "INTEGER",
+        sentence: "The call of a frame of an event's stack (depth 0: the innermost, 1: the call enclosing it …); NULL if there is no such event or frame.",
+    },
+    Function {
+        name: "enclosing_call",
+        arguments: "run_id, call_id",
+        returns: "INTEGER",
+        sentence: "The call that a call was made from; NULL for a thread's outermost.",
+    },
+    Function {
+        name: "last_write",
+        arguments: "run_id, seq, depth, path",
+        returns: "INTEGER",
+        sentence: "seq of the last event before this one that bound or changed what a path such as 'order.total' means in a frame of its stack; NULL if none did; an error if the path leads nowhere. At capture level state.",
+    },
+    Function {
+        name: "next_write",
+        arguments: "run_id, seq, depth, path",
+        returns: "INTEGER",
+        sentence: "The same, of the first event after this one.",
+    },
 ];
 
 pub(super) fn register(store: &Rc<Store>) -> rusqlite::Result<()> {
@@ -39,9 +65,91 @@ pub(super) fn register(store: &Rc<Store>) -> rusqlite::Result<()> {
     connection.create_scalar_function("value_json", 1, flags, value_json)?;
     // Weak, for the store owns the connection that owns the function. Neither leaves this thread, which
     // the compiler cannot see.
-    let store = SendWrapper::new(Rc::downgrade(store));
+    let weak = || SendWrapper::new(Rc::downgrade(store));
+    let store = weak();
     connection
-        .create_scalar_function("value_at", 4, flags, move |context| value_at(&store, context))
+        .create_scalar_function("value_at", 4, flags, move |context| value_at(&store, context))?;
+    let store = weak();
+    connection
+        .create_scalar_function("call_at", 3, flags, move |context| call_at(&store, context))?;
+    let store = weak();
+    connection.create_scalar_function("enclosing_call", 2, flags, move |context| {
+        enclosing_call(&store, context)
+    })?;
+    for (name, direction) in
+        [("last_write", Direction::Backward), ("next_write", Direction::Forward)]
+    {
+        let store = weak();
+        connection.create_scalar_function(name, 4, flags, move |context| {
+            write(&store, context, direction)
+        })?;
+    }
+    Ok(())
+}
+
+/// An error that SQLite passes on in its own words.
+fn failed(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> rusqlite::Error {
+    rusqlite::Error::UserFunctionError(error.into())
+}
+
+fn integer(context: &Context<'_>, at: usize) -> Option<i64> {
+    match context.get_raw(at) {
+        ValueRef::Integer(value) => Some(value),
+        _ => None,
+    }
+}
+
+/// A frame's depth, which is not negative.
+fn depth(context: &Context<'_>, at: usize) -> Option<usize> {
+    integer(context, at).and_then(|depth| usize::try_from(depth).ok())
+}
+
+fn call_at(store: &Weak<Store>, context: &Context<'_>) -> rusqlite::Result<Option<i64>> {
+    let (Some(store), Some(run_id), Some(seq), Some(depth)) =
+        (store.upgrade(), integer(context, 0), integer(context, 1), depth(context, 2))
+    else {
+        return Ok(None);
+    };
+    frame_call(&store, run_id, seq, depth)
+}
+
+fn enclosing_call(store: &Weak<Store>, context: &Context<'_>) -> rusqlite::Result<Option<i64>> {
+    let (Some(store), Some(run_id), Some(call_id)) =
+        (store.upgrade(), integer(context, 0), integer(context, 1))
+    else {
+        return Ok(None);
+    };
+    // A call is named by the event that begins it.
+    match frame_call(&store, run_id, call_id, 0)? {
+        Some(call) if call == call_id => frame_call(&store, run_id, call_id, 1),
+        _ => Ok(None),
+    }
+}
+
+fn frame_call(store: &Store, run_id: i64, seq: i64, depth: usize) -> rusqlite::Result<Option<i64>> {
+    let stack = State::of(store).stack_at(run_id, seq).map_err(failed)?;
+    Ok(stack.get(depth).map(|frame| frame.call_id.cast_signed()))
+}
+
+fn write(
+    store: &Weak<Store>,
+    context: &Context<'_>,
+    direction: Direction,
+) -> rusqlite::Result<Option<i64>> {
+    let (Some(store), Some(run_id), Some(seq), Some(depth)) =
+        (store.upgrade(), integer(context, 0), integer(context, 1), depth(context, 2))
+    else {
+        return Ok(None);
+    };
+    let path = context.get_raw(3).as_str().map_err(|_| failed("a path is needed"))?;
+    if store.locate(run_id, seq).is_none() {
+        return Ok(None);
+    }
+    let Some(timeline) = Timeline::new(store, run_id) else { return Ok(None) };
+    let at = timeline.position(seq);
+    let target = timeline.target(at, depth, path).map_err(failed)?;
+    let written = timeline.written(&target, at, direction).map_err(failed)?;
+    Ok(written.map(|written| written.at.seq()))
 }
 
 fn value_json(context: &Context<'_>) -> rusqlite::Result<Option<String>> {
@@ -52,15 +160,9 @@ fn value_json(context: &Context<'_>) -> rusqlite::Result<Option<String>> {
 }
 
 fn value_at(store: &Weak<Store>, context: &Context<'_>) -> rusqlite::Result<Option<String>> {
-    let failed =
-        |error: Box<dyn std::error::Error + Send + Sync>| rusqlite::Error::UserFunctionError(error);
-    let Some(store) = store.upgrade() else { return Ok(None) };
-    let integer = |at: usize| match context.get_raw(at) {
-        ValueRef::Integer(value) => Some(value),
-        _ => None,
-    };
-    let (Some(run_id), Some(seq)) = (integer(0), integer(1)) else { return Ok(None) };
-    let Some(depth) = integer(2).and_then(|depth| usize::try_from(depth).ok()) else {
+    let (Some(store), Some(run_id), Some(seq), Some(depth)) =
+        (store.upgrade(), integer(context, 0), integer(context, 1), depth(context, 2))
+    else {
         return Ok(None);
     };
     // Parsed once for a statement in which it is a constant.
@@ -71,9 +173,8 @@ fn value_at(store: &Weak<Store>, context: &Context<'_>) -> rusqlite::Result<Opti
             Ok(Expression::parse(text)?)
         },
     )?;
-    let snapshot =
-        Snapshot::at(&store, run_id, seq, depth).map_err(|error| failed(error.into()))?;
+    let snapshot = Snapshot::at(&store, run_id, seq, depth).map_err(failed)?;
     let Some(snapshot) = snapshot else { return Ok(None) };
-    let value = snapshot.evaluate(&expression).map_err(|error| failed(error.into()))?;
-    snapshot.repr(&value).map(Some).map_err(|error| failed(error.into()))
+    let value = snapshot.evaluate(&expression).map_err(failed)?;
+    snapshot.repr(&value).map(Some).map_err(failed)
 }

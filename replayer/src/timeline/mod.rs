@@ -4,6 +4,7 @@
 //! - `step`: to the next line, over a call, out of it, an instruction; each also backwards;
 //! - `reach`: which chunk to look into next for the events of a call;
 //! - `breakpoints`: on to the next event that somebody wants to see;
+//! - `writes`, `target`: to where a variable is bound, an attribute or item changed;
 //! - `seek`: by time, by call, by the n-th time a line ran.
 //!
 //! Nothing is found by reading the run from one end. Every chunk begins with the stacks as they
@@ -19,12 +20,14 @@ mod position;
 mod reach;
 mod seek;
 mod step;
+mod target;
 mod writes;
 
 pub use crate::state::Direction;
 pub use breakpoints::Event;
 pub use position::{Here, Position};
 pub use step::{Follow, Step};
+pub use target::{Target, Written};
 pub use writes::{Variable, Write};
 
 use crate::state::{State, Within};

@@ -1,0 +1,107 @@
+//! What can be written, by its path, and the nearest write of it.
+
+use super::{Direction, Position, Timeline, Variable};
+use crate::inspect::{InspectError, Path, ResolvedStep, Snapshot};
+use crate::state::Mutation;
+use crate::store::Error;
+use dashcam_schema::value::ObjectId;
+
+/// What a path led to where it was asked. It stays the same wherever one goes from there.
+#[derive(Debug, Clone)]
+pub enum Target {
+    /// A variable.
+    Variable { name: Box<str>, variable: Variable },
+    /// An attribute or item of an object; `key` as `mutations` has it.
+    Member { path: String, object_id: ObjectId, key: String },
+}
+
+/// A write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// See [`Write::at`](super::Write::at).
+    pub at: Position,
+    /// `total = 11`, `del total`, `argument price = 2`; or what was done to the object as a whole.
+    pub what: String,
+    /// A sentence for each damaged chunk on the way.
+    pub missing: Vec<String>,
+}
+
+impl Timeline {
+    /// What a path means in a frame of a position's stack, 0 being the innermost.
+    ///
+    /// # Errors
+    /// If it is no path, or does not lead to something that can be written, as far as is known.
+    pub fn target(&self, at: Position, depth: usize, text: &str) -> Result<Target, InspectError> {
+        let path =
+            Path::parse(text).map_err(|error| InspectError::Invalid(format!("{text}: {error}")))?;
+        if path.steps.is_empty() {
+            let name = path.root.clone();
+            return match self.variable(at, depth, &name)? {
+                Some(variable) => Ok(Target::Variable { name, variable }),
+                None => Err(InspectError::Missing(format!(
+                    "no variable {name} is bound in this frame or its module"
+                ))),
+            };
+        }
+        let Some(snapshot) = Snapshot::at(&self.store, self.run_id, at.seq(), depth)? else {
+            return Err(InspectError::Missing(format!("no frame {depth} is known at {at}")));
+        };
+        let resolved = snapshot.resolve(&path)?;
+        let (Some(object_id), Some(step)) = (resolved.container, resolved.step) else {
+            let message = format!("{text} is held by a value that nothing can change");
+            return Err(InspectError::Invalid(message));
+        };
+        let key = match step {
+            ResolvedStep::Attribute(name) => format!("'{name}'"),
+            ResolvedStep::Item { text, .. } => text,
+        };
+        Ok(Target::Member { path: text.to_owned(), object_id, key })
+    }
+
+    /// The nearest write of a target before a position, or after it. What changes an object as a
+    /// whole counts for each of its items.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or reading was interrupted.
+    pub fn written(
+        &self,
+        target: &Target,
+        at: Position,
+        direction: Direction,
+    ) -> Result<Option<Written>, Error> {
+        let mut missing = Vec::new();
+        match target {
+            Target::Variable { name, variable } => {
+                let found = self.write_of(variable, at, direction, &mut missing)?;
+                let Some(write) = found else { return Ok(None) };
+                let what = match self.bound(&write, name)? {
+                    Some(Some(value)) if write.is_argument => format!("argument {name} = {value}"),
+                    Some(Some(value)) => format!("{name} = {value}"),
+                    Some(None) => format!("del {name}"),
+                    None => format!("{name} = <unread>"),
+                };
+                Ok(Some(Written { at: write.at, what, missing }))
+            }
+            Target::Member { path, object_id, key } => {
+                let is_meant = |change: &Mutation| {
+                    change.key.as_deref().is_none_or(|changed| changed == key.as_str())
+                };
+                let found = self.state().change_of(
+                    self.run_id,
+                    *object_id,
+                    at.seq(),
+                    direction,
+                    &mut |change| Ok(is_meant(change)),
+                )?;
+                let Some(change) = found else { return Ok(None) };
+                let what = match (&change.key, &change.value) {
+                    (Some(_), Some(value)) => format!("{path} = {value}"),
+                    (Some(_), None) => format!("del {path}"),
+                    (None, Some(value)) => format!("{}: now {value}", change.operation),
+                    (None, None) => change.operation.to_string(),
+                };
+                Ok(Some(Written { at: self.position(change.at.seq), what, missing }))
+            }
+        }
+    }
+}
