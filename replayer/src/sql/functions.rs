@@ -63,6 +63,9 @@ fn value_at(store: &Weak<Store>, context: &Context<'_>) -> rusqlite::Result<Opti
     let Some(depth) = integer(2).and_then(|depth| usize::try_from(depth).ok()) else {
         return Ok(None);
     };
+    if context.get_raw(3) == ValueRef::Null {
+        return Ok(None);
+    }
     // Parsed once for a statement in which it is a constant.
     let expression = context.get_or_create_aux(
         3,
