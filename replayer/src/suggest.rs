@@ -6,7 +6,10 @@ pub(crate) fn closest<'a>(
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
     let name = name.to_lowercase();
-    let scored = candidates.into_iter().map(|candidate| (distance(&name, candidate), candidate));
+    let scored = candidates.into_iter().map(|candidate| {
+        let distance = distance(&name, &candidate.to_lowercase());
+        (distance, candidate)
+    });
     let (distance, candidate) = scored.min()?;
     (distance <= 1.max(name.chars().count() / 3)).then_some(candidate)
 }
@@ -43,6 +46,7 @@ mod tests {
         assert_eq!(closest("lien", columns), Some("line"));
         assert_eq!(closest("Qualnam", columns), Some("qualname"));
         assert_eq!(closest("codeid", columns), Some("code_id"));
+        assert_eq!(closest("LIMT", ["LIMIT", "order"]), Some("LIMIT"));
         assert_eq!(closest("banana", columns), None);
     }
 }

@@ -93,6 +93,11 @@ impl<'a> Snapshot<'a> {
         }
     }
 
+    /// An error if a value cannot be the key of a dict.
+    pub(super) fn check_hashable(&self, value: &Evaluated) -> Result<(), InspectError> {
+        Comparing { snapshot: self, left: Cell::new(COMPARED_MAX) }.hashable(value, "the key", 0)
+    }
+
     /// Whether a key of a dict is this one, as Python finds it.
     pub(super) fn is_key(&self, both: Both<'_>) -> Result<bool, InspectError> {
         Comparing { snapshot: self, left: Cell::new(COMPARED_MAX) }.same_or_equal(both, 0)
@@ -299,8 +304,9 @@ impl Comparing<'_, '_> {
         depth: u32,
     ) -> Result<bool, InspectError> {
         let mut doubt = None;
+        let within = format!("an item of {shown}");
         for item in kept {
-            match self.same_or_equal(((item, shown), value), depth + 1) {
+            match self.same_or_equal(((item, &within), value), depth + 1) {
                 Ok(true) => return Ok(true),
                 Ok(false) => {}
                 Err(error @ InspectError::Unknown(_)) => doubt = Some(error),

@@ -281,7 +281,7 @@ impl Snapshot<'_> {
                 let operand = self.operand(value, shown)?;
                 let class = operand.class();
                 let message =
-                    format!("{shown} is a {class}, and has no attribute {name} of its own");
+                    format!("{shown} is of class {class}, and has no attribute {name} of its own");
                 return Err(InspectError::Missing(message));
             }
         };
@@ -319,7 +319,7 @@ impl Snapshot<'_> {
             }
             _ if own.is_empty() && contents.items.is_none() && contents.text.is_none() => {
                 return Err(InspectError::Unknown(format!(
-                    "{shown} is a {}, and what it holds was not recorded",
+                    "{shown} is an instance of {}, and what it holds was not recorded",
                     class.name
                 )));
             }
@@ -496,6 +496,7 @@ impl Snapshot<'_> {
         key: &Evaluated,
         shown: &str,
     ) -> Result<Evaluated, InspectError> {
+        self.check_hashable(key)?;
         let mut doubt = None;
         for [known, value] in pairs {
             let known = Evaluated::Recorded(*known);

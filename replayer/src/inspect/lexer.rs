@@ -16,9 +16,9 @@ pub(super) enum Token {
 }
 
 /// Longer ones first.
-const SIGNS: [&str; 24] = [
+const SIGNS: [&str; 26] = [
     "==", "!=", "<=", ">=", "//", "**", "<<", ">>", ":=", "<", ">", "+", "-", "*", "/", "%", "(",
-    ")", "[", "]", ",", ".", ":", "=",
+    ")", "[", "]", ",", ".", ":", "=", "{", "}",
 ];
 
 /// Digits of an int, and bytes of an expression.

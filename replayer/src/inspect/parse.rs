@@ -203,6 +203,7 @@ impl Parser<'_> {
             Token::Sign("=") => "= binds; == compares".to_owned(),
             Token::Sign("**" | "<<" | ">>" | ":=") => format!("{shown} is not computed here"),
             Token::Sign("(") => "only len() and type() can be called: no code is run".to_owned(),
+            Token::Sign("{" | "}") => "sets and dicts are not written here".to_owned(),
             Token::Sign(":") => "slices are not taken here".to_owned(),
             Token::Name(word) if KEYWORDS.contains(&&**word) => {
                 format!("{word} is not understood here")

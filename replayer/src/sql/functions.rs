@@ -165,6 +165,9 @@ fn value_at(store: &Weak<Store>, context: &Context<'_>) -> rusqlite::Result<Opti
     else {
         return Ok(None);
     };
+    if context.get_raw(3) == ValueRef::Null {
+        return Ok(None);
+    }
     // Parsed once for a statement in which it is a constant.
     let expression = context.get_or_create_aux(
         3,

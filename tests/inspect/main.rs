@@ -1,0 +1,4 @@
+//! What an expression was at a position, by `value_at`, is what Python's `eval` made of it then.
+#![allow(clippy::unwrap_used)]
+
+mod truth;
