@@ -16,6 +16,7 @@
 #![deny(unsafe_code)]
 
 pub mod cli;
+pub mod diff;
 pub mod sql;
 pub mod state;
 pub mod store;
