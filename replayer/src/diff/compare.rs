@@ -9,6 +9,7 @@ use super::tree::{self, Tree};
 use super::values::{self, Label};
 use crate::store::Error;
 use dashcam_schema::event::EventKind;
+use dashcam_schema::value::GroupKind;
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -46,8 +47,11 @@ pub(super) enum Name {
     Yielded,
     Sent,
     Exception,
-    Variable { name: Box<str>, slot: u32 },
-    Stored,
+    Variable(Box<str>),
+    /// Into an attribute, or an item with a key.
+    Attribute(Box<str>),
+    Item(Box<str>),
+    /// The key itself.
     Key,
 }
 
@@ -65,6 +69,8 @@ pub(super) struct Gap {
 #[derive(Debug, Default)]
 pub(super) struct Own {
     pub(super) first: Option<Item>,
+    /// The plain face of the last.
+    last: u64,
     pub(super) items: u64,
     /// Calls by node's code object, with the first of each.
     pub(super) extras: Vec<(u64, i64, u64)>,
@@ -251,6 +257,7 @@ impl<'r, 'a> Comparer<'r, 'a> {
             let part = &mut gap.sides[side];
             for item in level.windows[side].get(range).unwrap_or_default() {
                 part.first.get_or_insert(*item);
+                part.last = item.plain;
                 part.items += 1;
                 if item.child.is_some() {
                     match part.extras.iter().position(|(plain, ..)| *plain == item.plain) {
@@ -280,7 +287,8 @@ impl<'r, 'a> Comparer<'r, 'a> {
         gap.after = after;
         let plain = |side: usize| gap.sides[side].first.map_or(0, |item: Item| item.plain);
         let code = level.items[0].code.map_or(0, |code| self.readers[0].code(code).key);
-        let key = mix(mix(code, plain(0)), mix(plain(1), 1));
+        let ends = mix(gap.sides[0].last, gap.sides[1].last);
+        let key = mix(mix(code, plain(0)), mix(plain(1), ends));
         let seq = |side: usize| {
             let first = gap.sides[side].first.map(|item| item.seq);
             let after = gap.after.map(|after| after[side]);
@@ -367,13 +375,26 @@ impl<'r, 'a> Comparer<'r, 'a> {
                 Label::Variable(slot) => {
                     let variables = self.readers[0].variables(owner);
                     let name = variables.and_then(|variables| variables.name(slot));
-                    Name::Variable { name: name.unwrap_or("?").into(), slot }
+                    Name::Variable(name.unwrap_or("?").into())
                 }
-                Label::Stored(_) => Name::Stored,
+                // Its key comes right before it.
+                Label::Stored(kind) => {
+                    let key = (a.child.is_some(), at.saturating_sub(1));
+                    let key = self.text(0, a.seq, codes[0], key)?.unwrap_or_default();
+                    if self.readers[0].is_ignored_key(&key) {
+                        continue;
+                    }
+                    match kind {
+                        GroupKind::SetAttribute => Name::Attribute(key.trim_matches('\'').into()),
+                        _ => Name::Item(key.into()),
+                    }
+                }
                 Label::Key(_) => Name::Key,
             };
             let named = match &name {
-                Name::Argument(name) | Name::Variable { name, .. } => super::hash::text(name),
+                Name::Argument(name) | Name::Variable(name) | Name::Attribute(name) => {
+                    super::hash::text(name)
+                }
                 _ => a.plain,
             };
             let key = mix(mix(code, named), 3 + discriminant(&name));
@@ -413,9 +434,10 @@ fn discriminant(name: &Name) -> u64 {
         Name::Yielded => 2,
         Name::Sent => 3,
         Name::Exception => 4,
-        Name::Variable { .. } => 5,
-        Name::Stored => 6,
-        Name::Key => 7,
+        Name::Variable(_) => 5,
+        Name::Attribute(_) => 6,
+        Name::Item(_) => 7,
+        Name::Key => 8,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::codes::{Code, Codes, glob};
 use super::hash::{self, mix};
-use super::text::without_addresses;
+use super::text::{NATIVE_ID, without_addresses};
 use super::values::{self, Label, Met};
 use crate::store::{Chunk, Error, Process, Store, Variables};
 use dashcam_schema::event::{EventKind, kinds_that};
@@ -282,18 +282,33 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn is_ignored(&self, met: &Met<'_>) -> bool {
-        let is_ignored = |name: &str| self.ignored.iter().any(|pattern| glob(pattern, name));
+        if met.label == Label::Result {
+            let qualname = self.named(met.code).0;
+            // Hashes come from addresses, or from what Python chose by lot when it began.
+            return qualname.ends_with(".__hash__") || self.has_ignored(qualname);
+        }
         if self.ignored.is_empty() {
             return false;
         }
         match met.label {
-            Label::Argument(number) => is_ignored(&self.argument(met.code, number)),
+            Label::Argument(number) => self.has_ignored(&self.argument(met.code, number)),
             Label::Variable(slot) => {
                 let name = self.variables(met.code).and_then(|variables| variables.name(slot));
-                name.is_some_and(is_ignored)
+                name.is_some_and(|name| self.has_ignored(name))
             }
-            _ => is_ignored(self.named(met.code).0),
+            Label::Sent | Label::Raised => self.has_ignored(self.named(met.code).0),
+            _ => false,
         }
+    }
+
+    fn has_ignored(&self, name: &str) -> bool {
+        self.ignored.iter().any(|pattern| glob(pattern, name))
+    }
+
+    /// Whether what is put into an attribute or item, named as `repr` writes it, does not count.
+    pub(super) fn is_ignored_key(&self, key: &str) -> bool {
+        let name = key.trim_matches('\'');
+        name == NATIVE_ID || self.has_ignored(name)
     }
 }
 

@@ -5,10 +5,11 @@ use super::compare::{Found, Gap, Name, Own, Two, What};
 use super::items::leaves;
 use super::reader::{Reader, View, counts};
 use super::text::differ;
-use crate::state::{Binding, State, Wanted};
+use crate::state::{State, Wanted};
 use crate::store::Error;
 use dashcam_schema::event::EventKind;
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// Differing variables that are named at most.
 const VARIABLES_MAX: usize = 20;
@@ -51,9 +52,11 @@ pub enum ValueOf {
     Sent,
     Exception,
     Variable,
-    /// What was put into an attribute or item.
-    Stored,
-    /// Into which.
+    /// What was put into an attribute.
+    Attribute,
+    /// What was put into an item of this key.
+    Item,
+    /// The key of an item that was set or deleted.
     Key,
 }
 
@@ -177,9 +180,12 @@ pub(super) fn tell(
     let teller = Teller { readers, states, runs };
     let mut seqs = found.seqs;
     let mut texts = None;
-    if let What::Value { name: Name::Variable { name, .. }, .. } = &found.what
-        && let Some((at, values)) = teller.binding(seqs, name)?
-    {
+    let stored = match &found.what {
+        What::Value { name: Name::Variable(name), .. } => teller.bound(seqs, name)?,
+        What::Value { name: Name::Attribute(_) | Name::Item(_), .. } => teller.changed(seqs)?,
+        _ => None,
+    };
+    if let Some((at, values)) = stored {
         (seqs, texts) = (at, Some(values));
     }
     let change = match found.what {
@@ -191,8 +197,9 @@ pub(super) fn tell(
                 Name::Yielded => (ValueOf::Yielded, None),
                 Name::Sent => (ValueOf::Sent, None),
                 Name::Exception => (ValueOf::Exception, None),
-                Name::Variable { name, .. } => (ValueOf::Variable, Some(name.into())),
-                Name::Stored => (ValueOf::Stored, None),
+                Name::Variable(name) => (ValueOf::Variable, Some(name.into())),
+                Name::Attribute(name) => (ValueOf::Attribute, Some(name.into())),
+                Name::Item(name) => (ValueOf::Item, Some(name.into())),
                 Name::Key => (ValueOf::Key, None),
             };
             Change::Value { of, name, values }
@@ -214,6 +221,22 @@ pub(super) fn tell(
     })
 }
 
+/// What was stored, and by which event.
+type Row = (i64, Option<Box<str>>);
+/// The same of both runs.
+type Stored = (Two<i64>, Two<Option<String>>);
+
+/// The first that differ, if there are as many in both.
+fn first_other([a, b]: &Two<Vec<Row>>) -> Option<Stored> {
+    let is_other = |((_, a), (_, b)): &(&Row, &Row)| match (a, b) {
+        (Some(a), Some(b)) => differ(a, b),
+        (a, b) => a.is_some() != b.is_some(),
+    };
+    let text = |value: &Option<Box<str>>| value.as_deref().map(str::to_owned);
+    let found = a.iter().zip(b).find(is_other).filter(|_| a.len() == b.len());
+    found.map(|((at, one), (other, two))| ([*at, *other], [text(one), text(two)]))
+}
+
 struct Teller<'t, 'a> {
     readers: Two<&'t Reader<'a>>,
     states: &'t Two<State<'a>>,
@@ -231,37 +254,44 @@ impl Teller<'_, '_> {
         Ok(Place { seq, stack: stack.iter().map(frame).collect() })
     }
 
+    /// Chunk, thread and the part of the chunk since the event of its thread before.
+    fn since(&self, side: usize, seq: i64) -> Result<Option<(usize, u32, Range<usize>)>, Error> {
+        let Some((view, index)) = self.readers[side].locate(seq)? else { return Ok(None) };
+        let (thread, counts) = (view.context(index).thread, counts());
+        let kinds = view.chunk.kinds()?;
+        let is_before =
+            |at: &usize| counts >> kinds[*at] & 1 == 1 && view.context(*at).thread == thread;
+        let before = (0..index).rev().find(is_before);
+        Ok(Some((view.index, thread, before.unwrap_or(0)..index)))
+    }
+
     /// Where exactly a variable was bound to what differs, that two events tell of.
-    fn binding(
-        &self,
-        seqs: Two<i64>,
-        name: &str,
-    ) -> Result<Option<(Two<i64>, Two<Option<String>>)>, Error> {
-        let mut bound: Two<Vec<Binding>> = Default::default();
+    fn bound(&self, seqs: Two<i64>, name: &str) -> Result<Option<Stored>, Error> {
+        let mut rows: Two<Vec<Row>> = Default::default();
         for side in [0, 1] {
-            let reader = self.readers[side];
-            let Some((view, index)) = reader.locate(seqs[side])? else { return Ok(None) };
-            let thread = view.context(index).thread;
-            let counts = counts();
-            let kinds = view.chunk.kinds()?;
-            let before = (0..index)
-                .rev()
-                .find(|at| counts >> kinds[*at] & 1 == 1 && view.context(*at).thread == thread);
-            let from = before.unwrap_or(0);
+            let Some((chunk, thread, range)) = self.since(side, seqs[side])? else {
+                return Ok(None);
+            };
             let wanted =
                 Wanted { event: &|_, of| of == thread, name: &|known| known == name, values: true };
-            bound[side] = self.states[side].bindings(view.index, from..index, &wanted)?;
+            let bound = self.states[side].bindings(chunk, range, &wanted)?;
+            rows[side] = bound.into_iter().map(|bound| (bound.at.seq, bound.value)).collect();
         }
-        if bound[0].len() != bound[1].len() {
-            return Ok(None);
+        Ok(first_other(&rows))
+    }
+
+    /// Where exactly an object was changed otherwise, that two events tell of.
+    fn changed(&self, seqs: Two<i64>) -> Result<Option<Stored>, Error> {
+        let mut rows: Two<Vec<Row>> = Default::default();
+        for side in [0, 1] {
+            let Some((chunk, thread, range)) = self.since(side, seqs[side])? else {
+                return Ok(None);
+            };
+            let wanted = Wanted { event: &|_, of| of == thread, name: &|_| true, values: true };
+            let changed = self.states[side].mutations(chunk, range, &wanted)?;
+            rows[side] = changed.into_iter().map(|change| (change.at.seq, change.value)).collect();
         }
-        let text = |value: &Option<Box<str>>| value.as_deref().map(str::to_owned);
-        let is_other = |(a, b): &(&Binding, &Binding)| match (&a.value, &b.value) {
-            (Some(a), Some(b)) => differ(a, b),
-            (a, b) => a.is_some() != b.is_some(),
-        };
-        let found = bound[0].iter().zip(&bound[1]).find(is_other);
-        Ok(found.map(|(a, b)| ([a.at.seq, b.at.seq], [text(&a.value), text(&b.value)])))
+        Ok(first_other(&rows))
     }
 
     /// Variables on both stacks that differ; without state, arguments.

@@ -1,7 +1,7 @@
 //! Whether two values differ, by their texts.
 //!
 //! What two runs cannot have in common is no difference: numbers of objects, addresses, the order of a
-//! set. What one of them does not know (`[...]`, `… 8 more`, `<unread>`, an object by its class alone)
+//! set, a thread's number in the system. What one of them does not know (`[...]`, `… 8 more`, `<unread>`, an object by its class alone)
 //! may be anything.
 
 /// Values within values that are looked at. What is deeper counts as equal.
@@ -47,10 +47,23 @@ struct Parser<'a> {
 
 /// Ends a piece of plain text.
 fn end(plain: &mut String, item: &mut Item) {
-    if !plain.is_empty() {
-        item.push(Piece::Plain(std::mem::take(plain)));
+    if plain.is_empty() {
+        return;
     }
+    let number = plain.trim_end_matches(':').trim_start();
+    if number.parse().is_ok_and(is_address) {
+        *plain = plain.replace(number, "address");
+    }
+    item.push(Piece::Plain(std::mem::take(plain)));
 }
+
+/// Whether an int looks like the address of an object or a thread: `id()` gives such.
+pub(super) fn is_address(value: i64) -> bool {
+    value % 8 == 0 && (0x5500_0000_0000..0x8000_0000_0000).contains(&value)
+}
+
+/// An attribute of `threading.Thread`: the number the system gave it.
+pub(super) const NATIVE_ID: &str = "_native_id";
 
 impl Parser<'_> {
     fn items(&mut self, close: Option<char>, depth: usize) -> Vec<Item> {
@@ -195,10 +208,17 @@ fn sort_sets(item: &mut Item) {
 
 /// Whether two items may be the same: a value, after its name or key if it has one.
 fn items(a: &[Piece], b: &[Piece]) -> bool {
+    let is_native_id = |item: &[Piece]| {
+        let name = item.first();
+        matches!(name, Some(Piece::Plain(name)) if name.strip_suffix('=') == Some(NATIVE_ID))
+    };
+    if is_native_id(a) && is_native_id(b) {
+        return true;
+    }
     let mut rest = (a, b);
     loop {
         let (a, b) = rest;
-        if is_anything(a) || is_anything(b) {
+        if is_anything(a) || is_anything(b) || is_unseen_object(a, b) || is_unseen_object(b, a) {
             return true;
         }
         rest = match (a, b) {
@@ -222,6 +242,32 @@ fn is_anything(value: &[Piece]) -> bool {
             _ => false,
         },
         value => is_plain(value, "…") || is_plain(value, "...") || is_plain(value, " …"),
+    }
+}
+
+/// Whether `a` is an object by its class alone, and `b` what is written of such otherwise: `slice(1, 2)`,
+/// `KeyError('x')`, a long text.
+fn is_unseen_object(a: &[Piece], b: &[Piece]) -> bool {
+    let [Piece::Within('<', within)] = a else { return false };
+    let [class, object] = &within[..] else { return false };
+    let [Piece::Plain(class)] = &class[..] else { return false };
+    if !is_plain(object, "object") {
+        return false;
+    }
+    match b {
+        [Piece::Within('<', _), ..] => false,
+        [Piece::Quoted(_), ..] => class == "str",
+        [Piece::Plain(bytes), Piece::Quoted(_), ..] if bytes == "b" => class == "bytes",
+        [Piece::Plain(name), Piece::Within('(', _), ..] => {
+            name == class || class.rsplit('.').next() == Some(name)
+        }
+        [Piece::Plain(_)] => class == "int" || class == "complex",
+        [Piece::Within(open, _)] => match open {
+            '[' => class == "list",
+            '(' => class == "tuple" || class == "complex",
+            _ => class == "set" || class == "dict",
+        },
+        _ => false,
     }
 }
 
@@ -272,6 +318,9 @@ mod tests {
             ("[2, … 8 more]", "[1, … 8 more]"),
             ("'abc'… (9 characters)", "'abc'… (10 characters)"),
             ("[...]", "3"),
+            ("<slice object #1>", "range(1, 2)"),
+            ("140464874164576", "7"),
+            ("140464874164577", "140464874164579"),
             ("'#1'", "'#2'"),
             ("ValueError('a')", "KeyError('a')"),
             ("{'a': [...], 'b': 1}", "{'a': [1], 'b': 2}"),
@@ -295,6 +344,12 @@ mod tests {
             ("{'a', … 60 more}", "{'b', … 60 more}"),
             ("'<B object at 0x7f12ab>'", "'<B object at 0x7fffab>'"),
             ("<generator object g #4>", "<generator object g #5>"),
+            ("{94054646139632: 1}", "{93888394014496: 1}"),
+            ("{140464874164576, 3}", "{3, 140464922082176}"),
+            (
+                "<t.T object #1 _ident=140317011712896 _native_id=3>",
+                "<t.T object #1 _ident=140317011712888 _native_id=4>",
+            ),
             ("<function f>", "<function f>"),
         ] {
             assert!(!differ(a, b), "{a} {b}");
@@ -307,6 +362,11 @@ mod tests {
             ("[...]", "[1, 2]"),
             ("{...}", "{'a': 1}"),
             ("<unread>", "3"),
+            ("{'a': <unread>}", "{'a': 3}"),
+            ("<slice object #1>", "slice(1, 2, None)"),
+            ("<app.Bad object #1>", "app.Bad('x')"),
+            ("<collections.deque object #1>", "deque([1])"),
+            ("<str object #1>", "'abc'… (900 characters)"),
             ("<object #4>", "[1]"),
             ("<app.Point object #1>", "<app.Point object #2 x=1>"),
             ("[1, [...]]", "[1, [2, 3]]"),

@@ -2,7 +2,7 @@
 
 use super::hash::{self, mix};
 use super::reader::{Reader, View};
-use super::text::without_addresses;
+use super::text::{NATIVE_ID, is_address, without_addresses};
 use crate::store::Error;
 use dashcam_schema::bytecode::stores::Slot;
 use dashcam_schema::event::EventKind;
@@ -20,10 +20,10 @@ pub(super) enum Label {
     Raised,
     /// A variable that may have been stored since the frame's last event.
     Variable(Slot),
-    /// What was put into an attribute or item of an object.
-    Stored(GroupKind),
-    /// The attribute's name, the key or index.
+    /// The name of an attribute that is set or deleted, the key or index of an item.
     Key(GroupKind),
+    /// What was put there.
+    Stored(GroupKind),
 }
 
 /// A value with an event.
@@ -190,6 +190,7 @@ impl Hasher<'_> {
             Value::NotImplemented => 6,
             Value::Redacted => 7,
             Value::Unread => 8,
+            Value::Int(value) if is_address(value) => 17,
             Value::Int(value) => mix(9, value.cast_unsigned()),
             // All that are not a number are written alike.
             Value::Float(value) if value.is_nan() => 10,
@@ -234,7 +235,7 @@ impl Hasher<'_> {
         if let Some((shape, values)) = &object.attributes {
             let names = self.values.shapes().get(*shape as usize).map_or(&[][..], |s| &s.names);
             for (name, value) in names.iter().zip(values) {
-                if *value != Value::Unbound {
+                if *value != Value::Unbound && name != NATIVE_ID {
                     hash = mix(mix(hash, hash::text(name)), self.value(value));
                 }
             }

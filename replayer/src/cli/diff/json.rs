@@ -46,7 +46,8 @@ fn of(of: ValueOf) -> &'static str {
         ValueOf::Sent => "sent",
         ValueOf::Exception => "exception",
         ValueOf::Variable => "variable",
-        ValueOf::Stored => "stored",
+        ValueOf::Attribute => "attribute",
+        ValueOf::Item => "item",
         ValueOf::Key => "key",
     }
 }

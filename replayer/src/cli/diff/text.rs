@@ -92,20 +92,30 @@ impl<'a> Show<'a> {
         let head = self.paint(BOLD, &format!("{}. {}", at + 1, printable(&head)));
         writeln!(out, "{head}  {}", printable(where_.trim()))?;
         match &difference.change {
-            Change::Value { name, values, .. } => {
+            Change::Value { of, name, values } => {
                 let values = cut(values);
                 for side in [0, 1] {
                     let value = printable(values[side].as_deref().unwrap_or("(not bound)"));
                     let value = match name {
+                        Some(name) if *of == ValueOf::Item => {
+                            format!("[{}] = {value}", printable(name))
+                        }
                         Some(name) => format!("{} = {value}", printable(name)),
                         None => value,
                     };
                     self.side(out, side, &value, place(side))?;
                 }
             }
-            Change::Path { next, only, .. } => {
+            Change::Path { line, next, only } => {
+                // Within one line.
+                let is_one_line = line.is_some() && next[0] == next[1];
                 for side in [0, 1] {
-                    self.side(out, side, &printable(&did(&next[side])), place(side))?;
+                    let did = match (is_one_line, side) {
+                        (true, 0) => "goes one way".to_owned(),
+                        (true, _) => "goes the other way".to_owned(),
+                        _ => did(&next[side]),
+                    };
+                    self.side(out, side, &printable(&did), place(side))?;
                 }
                 for side in [0, 1] {
                     self.only(out, side, &only[side])?;
@@ -227,13 +237,14 @@ impl<'a> Show<'a> {
     fn stacks(&self, out: &mut impl Write, places: &[Option<Place>; 2]) -> io::Result<()> {
         let text = |side: usize| {
             let stack = places[side].as_ref().map_or(&[][..], |place| &place.stack);
-            let mut frames: Vec<String> = stack
-                .iter()
-                .take(FRAMES_MAX)
-                .map(|frame| format!("{} {}", frame.qualname, site(frame)))
-                .collect();
-            if stack.len() > FRAMES_MAX {
-                frames.push(format!("… {} more", stack.len() - FRAMES_MAX));
+            // How modules are found and loaded is of no interest.
+            let shown = stack.iter().filter(|frame| !frame.path.starts_with("<frozen importlib"));
+            let mut frames: Vec<String> =
+                shown.map(|frame| format!("{} {}", frame.qualname, site(frame))).collect();
+            let more = frames.len().saturating_sub(FRAMES_MAX);
+            if more > 0 {
+                frames.truncate(FRAMES_MAX);
+                frames.push(format!("… {more} more"));
             }
             frames.join(" < ")
         };
@@ -280,12 +291,16 @@ fn head(
                 ValueOf::Sent => format!("{function} is sent something else"),
                 ValueOf::Exception => format!("{function} raises something else"),
                 ValueOf::Variable => format!("variable {name} of {function} differs"),
-                ValueOf::Stored => format!("{function} puts something else into an object"),
+                ValueOf::Attribute => format!("attribute {name} set by {function} differs"),
+                ValueOf::Item => format!("item {name} set by {function} differs"),
                 ValueOf::Key => format!("{function} changes an object elsewhere"),
             }
         }
-        Change::Path { line, only, .. } => {
+        Change::Path { line, next, only } => {
             let way = match line {
+                Some(line) if next[0] == next[1] => {
+                    format!("a condition on line {line} of {function} turns out otherwise")
+                }
                 Some(line) => format!("{function} goes another way after line {line}"),
                 None => format!("{function} goes another way"),
             };
