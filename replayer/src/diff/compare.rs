@@ -325,7 +325,11 @@ impl<'r, 'a> Comparer<'r, 'a> {
             kind = view.kind(index);
             reader.each_value(&view, index, codes[side], |value| {
                 if is_wanted(value.is_callers) {
-                    met[side].push((value.label, value.code, values::hash(&value, true)));
+                    met[side].push((
+                        value.label,
+                        value.code,
+                        values::hash(&value, true, reader.has_state),
+                    ));
                 }
             })?;
             if kind == Some(EventKind::RAISE)
@@ -362,7 +366,8 @@ impl<'r, 'a> Comparer<'r, 'a> {
                 self.text(1, b.seq, codes[1], (a.child.is_some(), other))?,
             ];
             let [Some(one), Some(two)] = &texts else { continue };
-            if !differ(one, two) || label == Label::Raised && has_message {
+            if !differ(one, two, self.readers[0].has_state) || label == Label::Raised && has_message
+            {
                 continue;
             }
             let owner = met[0][at].1;

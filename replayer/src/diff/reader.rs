@@ -222,11 +222,11 @@ impl<'a> Reader<'a> {
         }
         own.plain = plain;
         self.each_value(view, index, caller, |met| {
-            let whole = values::hash(&met, true);
+            let whole = values::hash(&met, true, self.has_state);
             let kept = if met.is_callers { &mut own.callers } else { &mut own.values };
             *kept = mix(*kept, whole);
             if let Label::Argument(_) = met.label {
-                own.arguments = mix(own.arguments, values::hash(&met, false));
+                own.arguments = mix(own.arguments, values::hash(&met, false, self.has_state));
             }
         })?;
         Ok(own)

@@ -229,7 +229,7 @@ type Stored = (Two<i64>, Two<Option<String>>);
 /// The first that differ, if there are as many in both.
 fn first_other([a, b]: &Two<Vec<Row>>) -> Option<Stored> {
     let is_other = |((_, a), (_, b)): &(&Row, &Row)| match (a, b) {
-        (Some(a), Some(b)) => differ(a, b),
+        (Some(a), Some(b)) => differ(a, b, true),
         (a, b) => a.is_some() != b.is_some(),
     };
     let text = |value: &Option<Box<str>>| value.as_deref().map(str::to_owned);
@@ -336,7 +336,7 @@ impl Teller<'_, '_> {
         for key in names {
             let (one, two) = (a.get(key), b.get(key));
             let is_other = match (one, two) {
-                (Some(one), Some(two)) => differ(one, two),
+                (Some(one), Some(two)) => differ(one, two, self.readers[0].has_state),
                 // What is not told of may be bound all the same.
                 _ => false,
             };

@@ -8,13 +8,30 @@
 const DEPTH_MAX: usize = 200;
 
 /// Whether two texts, as [`render`](dashcam_schema::value::render) writes them, tell of values that
-/// differ.
-pub(super) fn differ(a: &str, b: &str) -> bool {
+/// differ. Without state, what instances within others hold is told as it once was: it does not count.
+pub(super) fn differ(a: &str, b: &str, has_state: bool) -> bool {
     if a == b {
         return false;
     }
-    let (a, b) = (parse(a), parse(b));
+    let [a, b] = [a, b].map(|text| {
+        let mut items = parse(text);
+        if !has_state {
+            items.iter_mut().flatten().for_each(|piece| forget(piece, true));
+        }
+        items
+    });
     !lists(&a, &b, false)
+}
+
+/// Drops the attributes of instances within others.
+fn forget(piece: &mut Piece, is_outermost: bool) {
+    let Piece::Within(open, within) = piece else { return };
+    if *open == '<' && !is_outermost {
+        let is_attribute =
+            |item: &Item| matches!(item.first(), Some(Piece::Plain(name)) if name.ends_with('='));
+        within.retain(|item| !is_attribute(item) && !is_plain(item, "…") && more(item).is_none());
+    }
+    within.iter_mut().flatten().for_each(|piece| forget(piece, false));
 }
 
 /// A piece of a text.
@@ -75,7 +92,8 @@ impl Parser<'_> {
             if Some(c) == close {
                 break;
             }
-            if let Some(rest) = self.rest.strip_prefix(separator) {
+            let is_length = plain == "…" && self.rest.starts_with(" (");
+            if let Some(rest) = self.rest.strip_prefix(separator).filter(|_| !is_length) {
                 self.rest = rest;
                 end(&mut plain, &mut item);
                 items.push(std::mem::take(&mut item));
@@ -218,8 +236,16 @@ fn items(a: &[Piece], b: &[Piece]) -> bool {
     let mut rest = (a, b);
     loop {
         let (a, b) = rest;
-        if is_anything(a) || is_anything(b) || is_unseen_object(a, b) || is_unseen_object(b, a) {
+        if is_anything(a) || is_anything(b) {
             return true;
+        }
+        if let Some(past) = past_unseen(a, b) {
+            rest = past;
+            continue;
+        }
+        if let Some((b, a)) = past_unseen(b, a) {
+            rest = (a, b);
+            continue;
         }
         rest = match (a, b) {
             ([], []) => return true,
@@ -245,30 +271,48 @@ fn is_anything(value: &[Piece]) -> bool {
     }
 }
 
-/// Whether `a` is an object by its class alone, and `b` what is written of such otherwise: `slice(1, 2)`,
-/// `KeyError('x')`, a long text.
-fn is_unseen_object(a: &[Piece], b: &[Piece]) -> bool {
-    let [Piece::Within('<', within)] = a else { return false };
-    let [class, object] = &within[..] else { return false };
-    let [Piece::Plain(class)] = &class[..] else { return false };
-    if !is_plain(object, "object") {
-        return false;
+/// If `a` begins with an object by its class alone, and `b` with what is written of such otherwise
+/// (`slice(1, 2)`, `KeyError('x')`, a text): what follows upon each.
+fn past_unseen<'p>(a: &'p [Piece], b: &'p [Piece]) -> Option<(&'p [Piece], &'p [Piece])> {
+    let [Piece::Within(open, within), a @ ..] = a else { return None };
+    if *open == '{' && is_unseen(within) {
+        return match b {
+            [Piece::Plain(set), Piece::Within('(', none), b @ ..] if none.is_empty() => {
+                (set == "set").then_some((a, b))
+            }
+            _ => None,
+        };
     }
-    match b {
-        [Piece::Within('<', _), ..] => false,
-        [Piece::Quoted(_), ..] => class == "str",
-        [Piece::Plain(bytes), Piece::Quoted(_), ..] if bytes == "b" => class == "bytes",
-        [Piece::Plain(name), Piece::Within('(', _), ..] => {
-            name == class || class.rsplit('.').next() == Some(name)
+    let [class, object] = &within[..] else { return None };
+    let [Piece::Plain(class)] = &class[..] else { return None };
+    if *open != '<' || !is_plain(object, "object") {
+        return None;
+    }
+    let (is_it, b) = match b {
+        [Piece::Plain(bytes), Piece::Quoted(_), b @ ..] => (bytes == "b" && class == "bytes", b),
+        [Piece::Quoted(_), b @ ..] => (class == "str", b),
+        [Piece::Plain(name), Piece::Within('(', _), b @ ..] => {
+            (name == class || class.rsplit('.').next() == Some(name), b)
         }
-        [Piece::Plain(_)] => class == "int" || class == "complex",
-        [Piece::Within(open, _)] => match open {
-            '[' => class == "list",
-            '(' => class == "tuple" || class == "complex",
-            _ => class == "set" || class == "dict",
+        [Piece::Plain(_), b @ ..] => (class == "int" || class == "complex", b),
+        [Piece::Within('<', within), b @ ..] => {
+            let name = within.first();
+            let is_function = name.is_some_and(|name| is_plain(name, "function"));
+            (is_function && (class.contains("function") || class.contains("method")), b)
+        }
+        [Piece::Within(open, _), b @ ..] => match open {
+            '[' => (class == "list", b),
+            '(' => (class == "tuple" || class == "complex", b),
+            _ => (class == "set" || class == "dict", b),
         },
-        _ => false,
-    }
+        [] => (false, b),
+    };
+    // How long a text is.
+    let b = match b {
+        [Piece::Plain(dots), Piece::Within('(', _), rest @ ..] if dots == "… " => rest,
+        b => b,
+    };
+    is_it.then_some((a, b))
 }
 
 fn pieces(a: &Piece, b: &Piece) -> bool {
@@ -300,7 +344,19 @@ fn objects(a: &[Item], b: &[Item]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::differ;
+    fn differ(a: &str, b: &str) -> bool {
+        super::differ(a, b, true)
+    }
+
+    #[test]
+    fn without_state_instances_within_others_are_old_news() {
+        let one = "<a.B object #1 x=1 y=<a.C object #2 z=1>>";
+        let two = "<a.B object #1 x=1 y=<a.C object #2 z=2 u=1>>";
+        assert!(differ(one, two) && !super::differ(one, two, false));
+        assert!(super::differ(one, &two.replace("x=1", "x=2"), false));
+        assert!(super::differ("[<a.B object #1>]", "[<a.C object #1>]", false));
+        assert!(super::differ("<a.B object #1 x=[1]>", "<a.B object #1 x=[2]>", false));
+    }
 
     #[test]
     fn values_differ() {
@@ -319,6 +375,10 @@ mod tests {
             ("'abc'… (9 characters)", "'abc'… (10 characters)"),
             ("[...]", "3"),
             ("<slice object #1>", "range(1, 2)"),
+            (
+                "<a.B object #1 x=<str object #1> y=1>",
+                "<a.B object #1 x='abc'… (900 characters) y=2>",
+            ),
             ("140464874164576", "7"),
             ("140464874164577", "140464874164579"),
             ("'#1'", "'#2'"),
@@ -367,6 +427,13 @@ mod tests {
             ("<app.Bad object #1>", "app.Bad('x')"),
             ("<collections.deque object #1>", "deque([1])"),
             ("<str object #1>", "'abc'… (900 characters)"),
+            (
+                "<a.B object #1 x=<str object #1> y=1>",
+                "<a.B object #1 x='abc'… (900 characters) y=1>",
+            ),
+            ("{<str object #1>: 1}", "{'a': 1}"),
+            ("{...}", "set()"),
+            ("<builtin_function_or_method object #1>", "<function hash>"),
             ("<object #4>", "[1]"),
             ("<app.Point object #1>", "<app.Point object #2 x=1>"),
             ("[1, [...]]", "[1, [2, 3]]"),

@@ -157,9 +157,9 @@ impl Reader<'_> {
 }
 
 /// The hash of a value: of all that is known of it, or of what is known of every object, its class.
-pub(super) fn hash(met: &Met<'_>, is_whole: bool) -> u64 {
+pub(super) fn hash(met: &Met<'_>, is_whole: bool, has_state: bool) -> u64 {
     let mut hasher =
-        Hasher { values: met.values, at: met.at, is_whole, steps: 0, open: Vec::new() };
+        Hasher { values: met.values, at: met.at, is_whole, has_state, steps: 0, open: Vec::new() };
     hasher.value(met.value)
 }
 
@@ -167,6 +167,8 @@ struct Hasher<'a> {
     values: &'a Values,
     at: Moment,
     is_whole: bool,
+    /// Without it, instances within others are told of as they once were.
+    has_state: bool,
     steps: u32,
     open: Vec<ObjectId>,
 }
@@ -232,7 +234,8 @@ impl Hasher<'_> {
                 }
             }
         }
-        if let Some((shape, values)) = &object.attributes {
+        let are_attributes_known = self.has_state || self.open.len() == 1;
+        if let Some((shape, values)) = object.attributes.as_ref().filter(|_| are_attributes_known) {
             let names = self.values.shapes().get(*shape as usize).map_or(&[][..], |s| &s.names);
             for (name, value) in names.iter().zip(values) {
                 if *value != Value::Unbound && name != NATIVE_ID {
