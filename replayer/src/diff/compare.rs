@@ -316,7 +316,8 @@ impl<'r, 'a> Comparer<'r, 'a> {
         let codes = [level.items[0].code, level.items[1].code];
         // Of a call within, only what the caller held; the rest is found in the call.
         let is_wanted = |is_callers: bool| is_callers == a.child.is_some();
-        let mut met: Two<Vec<(Label, u32, u64)>> = Default::default();
+        let mut met: Two<Vec<(Label, u32, u64, (u64, bool))>> = Default::default();
+        let has_state = self.readers[0].has_state;
         let mut kind = None;
         let mut raised: Two<Option<String>> = [None, None];
         for side in [0, 1] {
@@ -325,11 +326,9 @@ impl<'r, 'a> Comparer<'r, 'a> {
             kind = view.kind(index);
             reader.each_value(&view, index, codes[side], |value| {
                 if is_wanted(value.is_callers) {
-                    met[side].push((
-                        value.label,
-                        value.code,
-                        values::hash(&value, true, reader.has_state),
-                    ));
+                    let hash = values::hash(&value, true, has_state);
+                    let surely = if has_state { (hash, true) } else { values::surely(&value) };
+                    met[side].push((value.label, value.code, hash, surely));
                 }
             })?;
             if kind == Some(EventKind::RAISE)
@@ -352,11 +351,14 @@ impl<'r, 'a> Comparer<'r, 'a> {
         }
         let mut differing = Vec::new();
         let mut used = vec![false; met[1].len()];
-        for (at, (label, _, hash)) in met[0].iter().enumerate() {
+        for (at, (label, _, hash, surely)) in met[0].iter().enumerate() {
             let other = (0..used.len()).find(|other| !used[*other] && met[1][*other].0 == *label);
             let Some(other) = other else { continue };
             used[other] = true;
-            if met[1][other].2 != *hash {
+            let (_, _, other_hash, other_surely) = met[1][other];
+            // What may have been told long before is no proof.
+            let is_known = surely.0 != other_surely.0 || surely.1 && other_surely.1;
+            if other_hash != *hash && is_known {
                 differing.push((*label, at, other));
             }
         }

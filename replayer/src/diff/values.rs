@@ -36,6 +36,8 @@ pub(super) struct Met<'a> {
     pub(super) value: &'a Value,
     pub(super) values: &'a Values,
     pub(super) at: Moment,
+    /// Before the event's values came.
+    pub(super) before: Moment,
 }
 
 impl Met<'_> {
@@ -77,9 +79,11 @@ impl Reader<'_> {
                     group.kind == GroupKind::CallerBindings || is_of_site && kind.enters();
                 let code = if is_callers { caller } else { Some(context.code) };
                 let Some(code) = code else { continue };
+                let before = values.moment(groups.start);
                 let moment = values.moment(if is_of_site { at + 1 } else { groups.end });
                 let mut meet = |label, value: &Value| {
-                    let met = Met { label, code, is_callers, value, values: &values, at: moment };
+                    let met =
+                        Met { label, code, is_callers, value, values: &values, at: moment, before };
                     if !self.is_ignored(&met) {
                         visit(met);
                     }
@@ -158,9 +162,25 @@ impl Reader<'_> {
 
 /// The hash of a value: of all that is known of it, or of what is known of every object, its class.
 pub(super) fn hash(met: &Met<'_>, is_whole: bool, has_state: bool) -> u64 {
-    let mut hasher =
-        Hasher { values: met.values, at: met.at, is_whole, has_state, steps: 0, open: Vec::new() };
+    let mut hasher = Hasher::new(met, has_state);
+    hasher.is_whole = is_whole;
     hasher.value(met.value)
+}
+
+/// Without state: the hash of what is surely as it was at the event, and whether that is all. A list
+/// within what has not changed was told of when that was first met.
+pub(super) fn surely(met: &Met<'_>) -> (u64, bool) {
+    let mut hasher = Hasher::new(met, false);
+    hasher.before = Some(met.before);
+    (hasher.value(met.value), !hasher.has_stale)
+}
+
+/// Whether objects of a sort, told of within others, may hold something else by now.
+fn may_change(sort: Sort) -> bool {
+    matches!(
+        sort,
+        Sort::List | Sort::Dict | Sort::Set | Sort::ByteArray | Sort::Deque | Sort::Array
+    )
 }
 
 struct Hasher<'a> {
@@ -169,11 +189,28 @@ struct Hasher<'a> {
     is_whole: bool,
     /// Without it, instances within others are told of as they once were.
     has_state: bool,
+    /// What may change and is within something else counts by its class.
+    before: Option<Moment>,
+    /// Some of that was told of before the event.
+    has_stale: bool,
     steps: u32,
     open: Vec<ObjectId>,
 }
 
-impl Hasher<'_> {
+impl<'a> Hasher<'a> {
+    fn new(met: &Met<'a>, has_state: bool) -> Hasher<'a> {
+        Hasher {
+            values: met.values,
+            at: met.at,
+            is_whole: true,
+            has_state,
+            before: None,
+            has_stale: false,
+            steps: 0,
+            open: Vec::new(),
+        }
+    }
+
     fn text(&self, text: &[u8]) -> u64 {
         if text.windows(6).any(|part| part == b" at 0x") {
             return hash::text(&without_addresses(&String::from_utf8_lossy(text)));
@@ -213,6 +250,13 @@ impl Hasher<'_> {
         let mut hash = hash::text(&class.name);
         let is_text = matches!(class.sort, Sort::Str | Sort::Bytes | Sort::Int);
         if !is_whole && !is_text {
+            return hash;
+        }
+        if let Some(before) =
+            self.before.filter(|_| !self.open.is_empty() && may_change(class.sort))
+        {
+            let told = self.values.next_telling(id, before);
+            self.has_stale |= told.is_none_or(|told| told > self.at);
             return hash;
         }
         self.open.push(id);
