@@ -252,12 +252,11 @@ impl<'a> Hasher<'a> {
         if !is_whole && !is_text {
             return hash;
         }
-        if let Some(before) =
-            self.before.filter(|_| !self.open.is_empty() && may_change(class.sort))
-        {
+        let class_alone = hash;
+        let before = self.before.filter(|_| !self.open.is_empty() && may_change(class.sort));
+        if let Some(before) = before {
             let told = self.values.next_telling(id, before);
             self.has_stale |= told.is_none_or(|told| told > self.at);
-            return hash;
         }
         self.open.push(id);
         if let Some(text) = &object.text {
@@ -288,6 +287,7 @@ impl<'a> Hasher<'a> {
             }
         }
         self.open.pop();
-        hash
+        // What is within was gone through for its age.
+        if before.is_some() { class_alone } else { hash }
     }
 }
