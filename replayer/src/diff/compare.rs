@@ -102,6 +102,8 @@ struct Level {
     /// What is taken from the windows when all parts are done.
     taken: Two<usize>,
     before: Option<Two<i64>>,
+    /// Nodes of the calls that came right before, if such did.
+    child: Two<Option<u32>>,
     gap: Option<Gap>,
 }
 
@@ -164,6 +166,7 @@ impl<'r, 'a> Comparer<'r, 'a> {
             done: 0,
             taken: [0, 0],
             before: None,
+            child: [None, None],
             gap: None,
         }))
     }
@@ -174,6 +177,7 @@ impl<'r, 'a> Comparer<'r, 'a> {
             Some(Part::Apart { a, b }) => {
                 let (a, b) = (a.clone(), b.clone());
                 level.parts.pop_front();
+                level.child = [None, None];
                 self.widen(level, [a, b])?;
                 Ok(Step::On)
             }
@@ -191,7 +195,11 @@ impl<'r, 'a> Comparer<'r, 'a> {
                 let seqs = [a.seq, b.seq];
                 self.close(level, Some(seqs))?;
                 level.before = Some(seqs);
-                if a.values != b.values {
+                let came = std::mem::replace(&mut level.child, [a.child, b.child]);
+                if a.values != b.values
+                    && !(self.is_unwound(level, 0, came[0])?
+                        && self.is_unwound(level, 1, came[1])?)
+                {
                     self.values(level, &a, &b)?;
                 }
                 match (a.child, b.child) {
@@ -224,6 +232,7 @@ impl<'r, 'a> Comparer<'r, 'a> {
             b.drain(..same);
             self.close(level, Some(first))?;
             level.before = Some(last);
+            level.child = [None, None];
         }
         let [a, b] = &level.windows;
         if a.is_empty() && b.is_empty() {
@@ -285,6 +294,13 @@ impl<'r, 'a> Comparer<'r, 'a> {
     fn close(&mut self, level: &mut Level, after: Option<Two<i64>>) -> Result<(), Error> {
         let Some(mut gap) = level.gap.take() else { return Ok(()) };
         gap.after = after;
+        // Both stood at one branch: what they held by then tells why they part.
+        if let [Some(a), Some(b)] = [0, 1].map(|side: usize| gap.sides[side].first)
+            && self.is_one_branch(&a, &b)?
+            && a.values != b.values
+        {
+            self.values(level, &a, &b)?;
+        }
         let plain = |side: usize| gap.sides[side].first.map_or(0, |item: Item| item.plain);
         let code = level.items[0].code.map_or(0, |code| self.readers[0].code(code).key);
         let ends = mix(gap.sides[0].last, gap.sides[1].last);
@@ -297,6 +313,28 @@ impl<'r, 'a> Comparer<'r, 'a> {
         let seqs = [seq(0), seq(1)];
         self.report(key, || Found { what: What::Path { gap }, seqs, more: 0 });
         Ok(())
+    }
+
+    fn is_one_branch(&self, a: &Item, b: &Item) -> Result<bool, Error> {
+        let mut places = Vec::new();
+        for (side, item) in [a, b].into_iter().enumerate() {
+            let Some((view, index)) = self.readers[side].locate(item.seq)? else {
+                return Ok(false);
+            };
+            if view.kind(index).is_some_and(EventKind::has_target) {
+                let known = view.context(index).known;
+                places.push((known.key, known.is_changed, view.places()?[index]));
+            }
+        }
+        Ok(matches!(places[..], [a, b] if a == b && !a.1))
+    }
+
+    /// Whether a call was left by an exception, which its caller has next.
+    fn is_unwound(&self, level: &Level, side: usize, child: Option<u32>) -> Result<bool, Error> {
+        let node = child.and_then(|child| level.items[side].tree.nodes.get(child as usize));
+        let Some(node) = node else { return Ok(false) };
+        let last = self.readers[side].locate(node.last)?;
+        Ok(last.is_some_and(|(view, index)| view.kind(index) == Some(EventKind::PY_UNWIND)))
     }
 
     fn report(&mut self, key: u64, found: impl FnOnce() -> Found) {
