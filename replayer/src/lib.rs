@@ -4,6 +4,7 @@
 //!   The only module that opens a file. Useful for everything; not useful for questions.
 //! - [`sql`]: the virtual tables `events`, `calls` and `exceptions`, decoded from chunks as SQLite
 //!   asks, and a connection on which nothing but reading is possible.
+//! - [`diff`]: where two runs of a program part.
 //! - [`cli`]: the program `dashcam`, a module per verb.
 //!
 //! ```no_run

@@ -57,7 +57,9 @@ fn words(value: &Value) -> String {
 fn line(difference: &Value) -> String {
     let place = array(&difference["places"]).iter().find(|place| !place.is_null()).unwrap();
     let frame = |frame: &Value| format!("{}:{}", words(&frame["qualname"]), frame["line"]);
-    let frames = array(&place["stack"]).iter().take(3).map(frame);
+    // Lines of the standard library are not the same in every version.
+    let is_ours = |frame: &&Value| !words(&frame["path"]).ends_with("/threading.py");
+    let frames = array(&place["stack"]).iter().filter(is_ours).take(3).map(frame);
     let stack = frames.collect::<Vec<_>>().join(" < ");
     let kind = words(&difference["kind"]);
     let more = match difference["more"].as_i64().unwrap() {
@@ -89,7 +91,8 @@ fn line(difference: &Value) -> String {
         _ => format!("{} | {}", words(&difference["values"][0]), words(&difference["values"][1])),
     };
     let name = difference.get("name").map_or(String::new(), |name| format!(" {}", words(name)));
-    format!("{kind}{} in {stack}: {what}{more}", name.replace(" null", ""))
+    let site = if stack.is_empty() { stack } else { format!(" in {stack}") };
+    format!("{kind}{}{site}: {what}{more}", name.replace(" null", ""))
 }
 
 #[test]
@@ -173,7 +176,13 @@ fn generators_are_compared_each_time_they_run() {
         &[],
         "yielded in lengths:7 < <module>:15: 2 | 1",
     );
-    differs("calls", "yields.py", [&["a", "b"], &["a", "b", "c"]], &[], "x");
+    differs(
+        "calls",
+        "yields.py",
+        [&["a", "b"], &["a", "b", "c"]],
+        &[],
+        "path in lengths:7 < <module>:15: resume lengths | resume lengths [lengths(null) x1]",
+    );
 }
 
 #[test]
@@ -191,8 +200,24 @@ fn recursion() {
 
 #[test]
 fn threads_are_compared_by_name() {
-    differs("calls", "threads.py", [&["a"], &["bb"]], &["--no-stdlib", "--ignore", "numbers"], "x");
-    differs("calls", "threads.py", [&["a"], &["a", "b"]], &["--no-stdlib"], "x");
+    differs(
+        "calls",
+        "threads.py",
+        [&["a"], &["bb"]],
+        &["--no-stdlib", "--ignore", "numbers"],
+        "argument n in work:6 < run:12: 1 | 2
+         result in work:7 < run:12: 2 | 3",
+    );
+    differs(
+        "calls",
+        "threads.py",
+        [&["a"], &["a", "b"]],
+        &["--no-stdlib"],
+        "path in <module>:16: line 18 | line 17
+         path in <module>:19: line 21 | line 20
+         path in <module>:21: line 22 | line 22
+         thread: late",
+    );
 }
 
 #[test]
@@ -200,4 +225,92 @@ fn what_no_two_runs_have_in_common_is_no_difference() {
     for capture in ["calls", "state"] {
         differs(capture, "hashes.py", [&[], &[]], &["--no-stdlib"], "");
     }
+}
+
+/// Programs whose two runs may differ: an attribute that C code sets (`__module__` of a generic base) is
+/// known when the object is told of anew, which happens now and then.
+const UNLIKE: [&str; 1] = ["type_parameters.py"];
+
+#[test]
+fn two_runs_of_a_program_do_not_differ() {
+    let python = Python::any();
+    let mut programs: Vec<String> = std::fs::read_dir(dashcam_tests::tests_path("programs"))
+        .unwrap()
+        .filter_map(|entry| entry.unwrap().file_name().into_string().ok())
+        .filter(|name| name.ends_with(".py"))
+        .collect();
+    programs.sort();
+    assert!(programs.len() > 40);
+    let mut unlike = Vec::new();
+    for name in programs {
+        let folder = tempfile::tempdir().unwrap();
+        for _ in 0..2 {
+            let mut record = python.record(&folder.path().join("dashcam.db"));
+            record.args(["--capture", "state"]).arg(program(&name));
+            // Some of them end badly, which is what they are for.
+            run(record.env("PYTHONHASHSEED", "0").env("PYTHONDONTWRITEBYTECODE", "1"));
+        }
+        let output = dashcam(&python, folder.path(), &["--no-stdlib"]);
+        if shell_status(&output) != 0 && !UNLIKE.contains(&&*name) {
+            unlike.push(format!("{name}: {}{}", text(&output.stdout), text(&output.stderr)));
+        }
+    }
+    assert!(unlike.is_empty(), "{}", unlike.join("\n"));
+}
+
+#[test]
+fn two_files_and_their_runs_can_be_named() {
+    let python = Python::any();
+    let folder = record(&python, "calls", "diff/steps.py", [&["1"], &["2"]]);
+    let other = folder.path().join("other.db");
+    std::fs::copy(folder.path().join("dashcam.db"), &other).unwrap();
+    let status = |arguments: &[&str]| shell_status(&dashcam(&python, folder.path(), arguments));
+    // The last two runs of the one, the last of each of two.
+    assert_eq!(status(&[]), 1);
+    assert_eq!(status(&["dashcam.db"]), 1);
+    assert_eq!(status(&["dashcam.db", "other.db"]), 0);
+    assert_eq!(status(&["dashcam.db:1", "other.db:1"]), 0);
+    assert_eq!(status(&["dashcam.db:1", "other.db"]), 1);
+    assert_eq!(status(&["1", "2"]), 1);
+    assert_eq!(status(&["other.db", "2", "2"]), 0);
+}
+
+#[test]
+fn what_goes_wrong_is_two() {
+    let python = Python::any();
+    let folder = record(&python, "calls", "diff/steps.py", [&["1"], &["2"]]);
+    let refuses = |arguments: &[&str], word: &str| {
+        let output = dashcam(&python, folder.path(), arguments);
+        let said = text(&output.stderr);
+        assert_eq!(shell_status(&output), 2, "{arguments:?}: {said}");
+        assert!(said.contains(word) && said.lines().count() == 1, "{arguments:?}: {said}");
+    };
+    refuses(&["1", "7"], "no run 7");
+    refuses(&["1"], "two runs");
+    refuses(&["dashcam.db", "3"], "which runs");
+    refuses(&["nothing.db", "1", "2"], "nothing.db");
+    refuses(&["dashcam.db", "1", "two"], "two");
+    std::fs::write(folder.path().join("bad.db"), "not a database, however long it is").unwrap();
+    refuses(&["dashcam.db", "bad.db"], "bad.db");
+}
+
+#[test]
+fn text_names_both_runs_the_stack_and_the_source() {
+    let python = Python::any();
+    let folder = record(&python, "calls", "diff/steps.py", [&["1", "2"], &["1", "3"]]);
+    let output = dashcam(&python, folder.path(), &["--limit", "1"]);
+    let said = text(&output.stdout);
+    for words in [
+        "run 1 and run 2: 1 difference",
+        "1. argument n of step differs  steps.py:5",
+        "run 1  n = 2",
+        "run 2  n = 3",
+        ">     5  def step(n):",
+        "stack  step steps.py:5 < <module> steps.py:11",
+        "there are more",
+    ] {
+        assert!(said.contains(words), "{words} is not in: {said}");
+    }
+    assert_eq!(said, text(&dashcam(&python, folder.path(), &["--limit", "1"]).stdout));
+    assert!(!said.contains('\u{1b}'));
 }
