@@ -136,6 +136,7 @@ fn compare(args: &Args) -> anyhow::Result<u8> {
         limit: args.limit as usize,
         exclude: Exclude { patterns: args.exclude.clone(), stdlib: args.no_stdlib },
         ignored: args.ignore.clone(),
+        ..Options::default()
     };
     let tick = |done, of| first.tick(done, of);
     let report = diff::compare(sides[0], sides[1], &options, &tick)?;

@@ -285,7 +285,7 @@ mod tests {
 
     #[test]
     fn long_and_unlike_ends_in_time() {
-        let word = |seed: u64| move |i: u64| ((i * seed >> 3) % 23).to_string();
+        let word = |seed: u64| move |i: u64| (((i * seed) >> 3) % 23).to_string();
         let text = |seed: u64| {
             let names = (0..6000u64).map(word(seed));
             let letter = |n: String| char::from(b'a' + n.parse::<u8>().unwrap()).to_string();

@@ -36,7 +36,7 @@ pub(super) struct Found {
 #[derive(Debug)]
 pub(super) enum What {
     Value { name: Name, texts: Two<Option<String>> },
-    Path { gap: Gap },
+    Path { gap: Box<Gap> },
 }
 
 /// What a value that differs is.
@@ -311,7 +311,7 @@ impl<'r, 'a> Comparer<'r, 'a> {
             first.or(after).or(gap.before.map(|before| before[side])).unwrap_or(0)
         };
         let seqs = [seq(0), seq(1)];
-        self.report(key, || Found { what: What::Path { gap }, seqs, more: 0 });
+        self.report(key, || Found { what: What::Path { gap: gap.into() }, seqs, more: 0 });
         Ok(())
     }
 
@@ -354,7 +354,7 @@ impl<'r, 'a> Comparer<'r, 'a> {
         let codes = [level.items[0].code, level.items[1].code];
         // Of a call within, only what the caller held; the rest is found in the call.
         let is_wanted = |is_callers: bool| is_callers == a.child.is_some();
-        let mut met: Two<Vec<(Label, u32, u64, (u64, bool))>> = Default::default();
+        let mut met: Two<Vec<Told>> = Default::default();
         let has_state = self.readers[0].has_state;
         let mut kind = None;
         let mut raised: Two<Option<String>> = [None, None];
@@ -485,6 +485,9 @@ fn discriminant(name: &Name) -> u64 {
         Name::Key => 8,
     }
 }
+
+/// A value with an event: what it is, whose code object's, its hash, and what is [sure](values::surely).
+type Told = (Label, u32, u64, (u64, bool));
 
 enum Step {
     On,

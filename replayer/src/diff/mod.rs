@@ -60,11 +60,20 @@ pub struct Options {
     /// Globs of names of variables and arguments whose values do not count; of functions, what they
     /// return.
     pub ignored: Vec<String>,
+    /// Calls of a run that are held in memory at once, some 50 bytes each; those that a thread or one call
+    /// makes directly are held in any case.
+    pub calls_max: usize,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { values: true, limit: 10, exclude: Exclude::default(), ignored: Vec::new() }
+        Options {
+            values: true,
+            limit: 10,
+            exclude: Exclude::default(),
+            ignored: Vec::new(),
+            calls_max: 3 << 20,
+        }
     }
 }
 

@@ -27,6 +27,8 @@ pub(super) struct Reader<'a> {
     with_values: u32,
     /// Messages of exceptions count.
     has_messages: bool,
+    /// See [`Options`](super::Options).
+    pub(super) calls_max: usize,
     /// Globs of names whose values do not count.
     ignored: &'a [String],
     callables: RefCell<FxHashMap<u32, u64>>,
@@ -110,6 +112,7 @@ impl<'a> Reader<'a> {
             has_state: has_state && options.values,
             with_values,
             has_messages: options.values,
+            calls_max: options.calls_max,
             ignored: &options.ignored,
             callables: RefCell::default(),
             names: RefCell::default(),

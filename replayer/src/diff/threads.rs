@@ -13,6 +13,9 @@ pub(super) struct Thread {
     pub(super) numbers: [Option<u32>; 2],
 }
 
+/// Whether two names are of threads that belong together.
+type Rule<'r> = &'r dyn Fn(&str, &str) -> bool;
+
 /// The processes of a run, in the order they began.
 pub(super) fn processes<'a>(run: Run<'a>) -> Vec<&'a Process> {
     let processes = run.store.directory().processes.values();
@@ -46,7 +49,7 @@ pub(super) fn pair(
         |name: &str| name.chars().filter(|c| !c.is_ascii_digit()).collect::<String>();
     let exactly = |a: &str, b: &str| a == b;
     let alike = |a: &str, b: &str| without_digits(a) == without_digits(b);
-    let rules: [&dyn Fn(&str, &str) -> bool; 2] = [&exactly, &alike];
+    let rules: [Rule<'_>; 2] = [&exactly, &alike];
     for rule in rules {
         left.retain(|(first, number, name)| {
             let Some(at) = b.iter().position(|(.., other)| rule(name, other)) else { return true };

@@ -11,10 +11,6 @@ use dashcam_schema::event::{EventKind, kinds_that};
 use rustc_hash::FxHashMap;
 use std::ops::RangeInclusive;
 
-/// Nodes kept in one pass, of all threads; some 50 bytes each. Those directly within the first are
-/// kept in any case.
-const NODES_MAX: usize = 3 << 20;
-
 /// A frame from where it is entered to where it is left.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Node {
@@ -253,7 +249,7 @@ pub(super) fn read(
             }
         }
         let nodes: usize = building.values().map(|building| building.tree.nodes.len()).sum();
-        if nodes > NODES_MAX && limit > LIMIT_MIN {
+        if nodes > reader.calls_max && limit > LIMIT_MIN {
             limit = deepest(building.values(), nodes / 2);
             building.values_mut().for_each(|building| building.prune(limit));
         }
