@@ -21,16 +21,18 @@ Example: a test that fails one time in fifty
   dashcam record -o bad.db -m pytest tests/test_it.py
   dashcam diff good.db bad.db
 
-Without runs: the last two of the recording; of two recordings, the last of each. The first difference
-comes first; those of the same kind at the same place are counted with it. `seq` is the position in each
-run, as for stack_at and locals_at.
+Without runs: the last two of the recording; of two recordings, the last of each. The
+earliest difference comes first; those like it at the same place are counted with it.
+`seq` is the position in each run, as for stack_at and locals_at.
 
-What differs between any two runs is no difference: times, numbers of objects, addresses in texts, which
-thread took its turn when, the order of sets. Clocks, random numbers, process ids and what depends on
-them are values like others: leave them out by --ignore, or the code that asks for them by --exclude.
-Set PYTHONHASHSEED while recording if sets of texts are gone through.
+What differs between any two runs is left out: times, numbers of objects, addresses,
+which thread took its turn when, the order of sets. Clocks, random numbers, process ids
+and what depends on them are values like others: leave them out by --ignore, or the code
+that asks for them by --exclude and --no-stdlib. Set PYTHONHASHSEED while recording if
+sets of texts are gone through.
 
-Exit codes: 0 no difference, 1 differences, 2 trouble, such as a damaged recording, 130 interrupted."
+Exit codes: 0 no difference, 1 differences, 2 trouble, such as a damaged recording,
+130 interrupted."
 )]
 pub(super) struct Args {
     /// The recording (./dashcam.db if left out) and two runs, or two recordings

@@ -76,8 +76,6 @@ pub(super) struct Own {
     pub(super) extras: Vec<(u64, i64, u64)>,
     /// Calls beyond those.
     pub(super) others: u64,
-    /// Lines it was on, the lowest and the highest.
-    pub(super) lines: Option<(i64, i64)>,
 }
 
 pub(super) struct Comparer<'r, 'a> {
@@ -275,14 +273,6 @@ impl<'r, 'a> Comparer<'r, 'a> {
                             part.extras.push((item.plain, item.seq, 1));
                         }
                         None => part.others += 1,
-                    }
-                } else if part.items < WINDOW as u64
-                    && let Some((view, index)) = self.readers[side].locate(item.seq)?
-                {
-                    let unit = view.places()?[index];
-                    if let Some(line) = self.readers[side].line(view.context(index).code, unit) {
-                        let (low, high) = part.lines.unwrap_or((line, line));
-                        part.lines = Some((low.min(line), high.max(line)));
                     }
                 }
             }

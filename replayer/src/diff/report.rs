@@ -8,7 +8,7 @@ use super::text::differ;
 use crate::state::{State, Wanted};
 use crate::store::Error;
 use dashcam_schema::event::EventKind;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 /// Differing variables that are named at most.
@@ -17,6 +17,8 @@ const VARIABLES_MAX: usize = 20;
 const FRAMES_MAX: usize = 50;
 /// Events in which the next line is looked for.
 const NEXT_MAX: usize = 1 << 12;
+/// Events in which the lines that one run has are looked for.
+const LINES_MAX: usize = 1 << 16;
 
 /// One difference between two runs.
 #[derive(Debug, Clone)]
@@ -131,7 +133,7 @@ pub enum Next {
 /// What only one run has.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Only {
-    /// The lowest and highest line of the function itself.
+    /// The lowest and highest line of the function itself that the other has not.
     pub lines: Option<(i64, i64)>,
     pub calls: Vec<Calls>,
     /// Calls beyond those.
@@ -356,8 +358,8 @@ impl Teller<'_, '_> {
         let mut line = None;
         let mut units = Vec::new();
         for side in [0, 1] {
-            if let Some(seq) = seq(side)
-                && let Some((view, index)) = self.readers[side].locate(seq)?
+            if let Some(item) = gap.sides[side].first
+                && let Some((view, index)) = self.readers[side].locate(item.seq)?
                 && view.kind(index).is_some_and(EventKind::has_target)
             {
                 let unit = view.places()?[index];
@@ -368,7 +370,12 @@ impl Teller<'_, '_> {
         // Both stood at the same branch.
         line = line.filter(|_| matches!(units[..], [a, b] if a == b));
         let next = [self.next(0, seq(0))?, self.next(1, seq(1))?];
-        let only = [self.only(0, &gap.sides[0])?, self.only(1, &gap.sides[1])?];
+        let mut only = [self.only(0, &gap.sides[0])?, self.only(1, &gap.sides[1])?];
+        let lines = [self.lines(0, gap)?, self.lines(1, gap)?];
+        for side in [0, 1] {
+            let own = || lines[side].difference(&lines[1 - side]).copied();
+            only[side].lines = own().next().zip(own().last());
+        }
         Ok(Change::Path { line, next, only })
     }
 
@@ -436,9 +443,38 @@ impl Teller<'_, '_> {
         Ok(target.and_then(|unit| reader.line(context.code, unit)))
     }
 
+    /// The lines of the function itself that ran in a gap, as far as they are looked for.
+    fn lines(&self, side: usize, gap: &Gap) -> Result<BTreeSet<i64>, Error> {
+        let mut lines = BTreeSet::new();
+        let Some(first) = gap.sides[side].first else { return Ok(lines) };
+        let reader = self.readers[side];
+        let Some((view, index)) = reader.locate(first.seq)? else { return Ok(lines) };
+        let kinds = view.chunk.kinds()?;
+        let end = gap.after.map_or(i64::MAX, |after| after[side]);
+        let thread = view.context(index).thread;
+        let mut depth = 0;
+        for at in (index..kinds.len()).take(LINES_MAX).take_while(|at| view.seq(*at) < end) {
+            if view.context(at).thread != thread {
+                continue;
+            }
+            match view.kind(at) {
+                Some(EventKind::LINE) if depth == 0 => {
+                    lines.insert(view.places()?[at].into());
+                }
+                Some(kind) if kind.enters() => depth += 1,
+                Some(kind) if leaves(kind) => depth -= 1,
+                _ => {}
+            }
+            if depth < 0 {
+                break;
+            }
+        }
+        Ok(lines)
+    }
+
     fn only(&self, side: usize, part: &Own) -> Result<Only, Error> {
         let reader = self.readers[side];
-        let mut only = Only { lines: part.lines, calls: Vec::new(), others: part.others };
+        let mut only = Only { lines: None, calls: Vec::new(), others: part.others };
         for (_, seq, count) in &part.extras {
             let stack = self.states[side].stack_at(self.runs[side].run_id, *seq)?;
             let code = stack.first().map_or(u32::MAX, |frame| frame.code);

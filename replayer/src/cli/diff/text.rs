@@ -62,7 +62,7 @@ impl<'a> Show<'a> {
         match count {
             0 => writeln!(out, "{one} and {two}: no difference")?,
             1 => writeln!(out, "{one} and {two}: 1 difference")?,
-            _ => writeln!(out, "{one} and {two}: {count} differences, the first first")?,
+            _ => writeln!(out, "{one} and {two}: {count} differences, the earliest first")?,
         }
         for (at, difference) in report.differences.iter().enumerate() {
             writeln!(out)?;
@@ -297,18 +297,15 @@ fn head(
             }
         }
         Change::Path { line, next, only } => {
-            let way = match line {
-                Some(line) if next[0] == next[1] => {
+            let is_there = |side: usize| only[side] != Only::default();
+            match (line, is_there(0), is_there(1)) {
+                (None, true, false) => format!("{} does more in {function}", names[0]),
+                (None, false, true) => format!("{} does more in {function}", names[1]),
+                (None, ..) => format!("{function} goes another way"),
+                (Some(line), ..) if next[0] == next[1] => {
                     format!("a condition on line {line} of {function} turns out otherwise")
                 }
-                Some(line) => format!("{function} goes another way after line {line}"),
-                None => format!("{function} goes another way"),
-            };
-            let is_there = |side: usize| only[side] != Only::default();
-            match (is_there(0), is_there(1)) {
-                (true, false) => format!("{way}: more in {}", names[0]),
-                (false, true) => format!("{way}: more in {}", names[1]),
-                _ => way,
+                (Some(line), ..) => format!("{function} goes another way after line {line}"),
             }
         }
         Change::Thread => {
