@@ -19,6 +19,8 @@ use std::rc::Rc;
 const WINDOW: usize = 1 << 14;
 /// Calls of a gap that are named, by where they come from.
 const EXTRAS_MAX: usize = 8;
+/// So far from its place among an event's values one of the other run's is looked for.
+const SEARCHED: usize = 1000;
 
 /// Something of both runs.
 pub(super) type Two<T> = [T; 2];
@@ -380,7 +382,12 @@ impl<'r, 'a> Comparer<'r, 'a> {
         let mut differing = Vec::new();
         let mut used = vec![false; met[1].len()];
         for (at, (label, _, hash, surely)) in met[0].iter().enumerate() {
-            let other = (0..used.len()).find(|other| !used[*other] && met[1][*other].0 == *label);
+            // Most stand at the same place; of hostile ones, not all are searched.
+            let is_it = |other: &usize| {
+                met[1].get(*other).is_some_and(|told| told.0 == *label) && !used[*other]
+            };
+            let near = at.saturating_sub(SEARCHED)..used.len().min(at + SEARCHED);
+            let other = Some(at).filter(is_it).or_else(|| near.into_iter().find(is_it));
             let Some(other) = other else { continue };
             used[other] = true;
             let (_, _, other_hash, other_surely) = met[1][other];

@@ -48,6 +48,7 @@ impl Met<'_> {
 
 /// Values within a value that are hashed. Texts are bounded alike.
 const STEPS_MAX: u32 = 1 << 12;
+const DEPTH_MAX: usize = render::DEPTH_MAX;
 
 impl Reader<'_> {
     /// Visits the values of an event, in order. `caller` is the code object of the frame that an event
@@ -242,7 +243,7 @@ impl<'a> Hasher<'a> {
     }
 
     fn object(&mut self, id: ObjectId, is_whole: bool) -> u64 {
-        if self.open.contains(&id) || self.steps > STEPS_MAX {
+        if self.open.len() >= DEPTH_MAX || self.open.contains(&id) || self.steps > STEPS_MAX {
             return 14;
         }
         let Some(object) = self.values.object(id, self.at) else { return 15 };
