@@ -25,8 +25,8 @@ Without runs: the last two of the recording; of two recordings, the last of each
 earliest difference comes first; those like it at the same place are counted with it.
 `seq` is the position in each run, as for stack_at and locals_at.
 
-What differs between any two runs is left out: times, numbers of objects, addresses,
-which thread took its turn when, the order of sets. Clocks, random numbers, process ids
+What differs between any two runs is left out: times, numbers of objects, addresses
+and ints that look like one, what __hash__ returns, which thread took its turn when, the order of sets. Clocks, random numbers, process ids
 and what depends on them are values like others: leave them out by --ignore, or the code
 that asks for them by --exclude and --no-stdlib. Set PYTHONHASHSEED while recording if
 sets of texts are gone through.

@@ -17,7 +17,7 @@
 //! Useful for: two runs of the same program. Not useful for: programs that have little in common.
 //!
 //! What differs between any two runs is left out where that can be known: when something happened, numbers
-//! of objects, addresses in texts, the order in which threads took turns, the order of a set, what was not
+//! of objects, addresses in texts and ints that look like one, what `__hash__` returns, the order in which threads took turns, the order of a set, what was not
 //! looked at because there was too much. A clock, a random number or a process id that the program asks
 //! for is a value like any other, and so is the order in which a set is gone through.
 
