@@ -8,6 +8,7 @@
 //! - [`inspect`]: what an expression was at a position: paths, conditions, values to be taken apart.
 //! - [`timeline`]: here is a position, where do steps and breakpoints lead from there?
 //! - [`debugger`]: commands and replies, for people and programs.
+//! - [`diff`]: where two runs of a program part.
 //! - [`cli`]: the program `dashcam`, a module per verb.
 //!
 //! ```no_run
@@ -21,6 +22,7 @@
 
 pub mod cli;
 pub mod debugger;
+pub mod diff;
 pub mod inspect;
 pub mod sql;
 pub mod state;

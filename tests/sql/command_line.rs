@@ -79,7 +79,7 @@ fn mistakes_are_named() {
 
 #[test]
 fn help_shows_an_example_of_each_verb() {
-    for verb in ["record", "runs", "query", "dump", "check", "schema"] {
+    for verb in ["record", "runs", "query", "dump", "diff", "check", "schema"] {
         let output = run(RECORDING.python.dashcam().args([verb, "--help"]));
         assert!(output.status.success(), "{verb}");
         let help = text(&output.stdout);

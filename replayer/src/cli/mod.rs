@@ -3,6 +3,7 @@
 //! Exit codes: 0 fine, 1 the thing asked for was not found or failed, 2 usage, 130 interrupted.
 
 mod check;
+mod diff;
 mod doctor;
 mod dump;
 mod output;
@@ -39,6 +40,8 @@ enum Verb {
     Replay(replay::Args),
     /// Print a run's events, one a line
     Dump(dump::Args),
+    /// Say where two runs of a program part
+    Diff(diff::Args),
     /// Verify every chunk and say what is damaged
     Check(check::Args),
     /// Describe the tables and their columns
@@ -70,6 +73,7 @@ pub fn main() -> ExitCode {
             Verb::Query(args) => query::run(&args),
             Verb::Replay(args) => replay::run(&args),
             Verb::Dump(args) => dump::run(&args),
+            Verb::Diff(args) => diff::run(&args),
             Verb::Check(args) => check::run(&args),
             Verb::Schema(args) => schema::run(&args),
             Verb::Doctor(args) => doctor::run(&args),

@@ -1,0 +1,168 @@
+//! Here are two runs of one program: where do they part?
+//!
+//! What a thread did is a tree of calls, aligned from the outside in: two calls that belong together are
+//! looked into, unless all that happened in them is the same, which a hash tells. Within a call, its own
+//! events and the calls it made are aligned as two sequences, so that one iteration more, or one call, is
+//! one difference, and the comparison goes on after it.
+//!
+//! - `codes`: which code objects of both runs are the same;
+//! - `reader`, `values`: what an event is and what came with it, by hashes;
+//! - `tree`: the calls, in one pass over each run;
+//! - `items`: what happened directly in a call;
+//! - `align`: which items of two calls belong together;
+//! - `compare`: the walk through both trees;
+//! - `text`: whether two values differ, as far as they are known;
+//! - `report`: what to say of a difference: stacks, variables, what came next.
+//!
+//! Useful for: two runs of the same program. Not useful for: programs that have little in common.
+//!
+//! What differs between any two runs is left out where that can be known: when something happened, numbers
+//! of objects, addresses in texts and ints that look like one, what `__hash__` returns, the order in which threads took turns, the order of a set, what was not
+//! looked at because there was too much. A clock, a random number or a process id that the program asks
+//! for is a value like any other, and so is the order in which a set is gone through.
+
+mod align;
+mod codes;
+mod compare;
+mod hash;
+mod items;
+mod reader;
+mod report;
+mod text;
+mod threads;
+mod tree;
+mod values;
+
+pub use codes::Exclude;
+pub use report::{Calls, Change, Difference, Frame, Next, Only, Place, ValueOf, Variable};
+
+use crate::state::State;
+use crate::store::{Error, Store};
+use compare::Comparer;
+use reader::Reader;
+use std::rc::Rc;
+
+/// A run of a recording.
+#[derive(Clone, Copy)]
+pub struct Run<'a> {
+    pub store: &'a Store,
+    pub run_id: i64,
+}
+
+/// What counts as a difference, and how many are looked for.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Values count, and not only which way control went.
+    pub values: bool,
+    /// Differences to find at most. Those like one before do not count.
+    pub limit: usize,
+    pub exclude: Exclude,
+    /// Globs of names of variables and arguments whose values do not count; of functions, what they
+    /// return.
+    pub ignored: Vec<String>,
+    /// Calls of a run that are held in memory at once, some 50 bytes each; those that a thread or one call
+    /// makes directly are held in any case.
+    pub calls_max: usize,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            values: true,
+            limit: 10,
+            exclude: Exclude::default(),
+            ignored: Vec::new(),
+            calls_max: 3 << 20,
+        }
+    }
+}
+
+/// How two runs differ.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// By position in the first run.
+    pub differences: Vec<Difference>,
+    /// The comparison ended at the limit.
+    pub has_more: bool,
+    /// Paths whose source is not the same in both runs.
+    pub changed: Vec<String>,
+}
+
+/// Compares two runs. `tick` is told how far it is, and may end it.
+///
+/// # Errors
+/// If a file cannot be read, a chunk is damaged (what is not there cannot be compared), or `tick` says
+/// so.
+pub fn compare(
+    a: Run<'_>,
+    b: Run<'_>,
+    options: &Options,
+    tick: &dyn Fn(usize, usize) -> Result<(), Error>,
+) -> Result<Report, Error> {
+    let runs = [a, b];
+    let (codes_a, codes_b, changed) =
+        codes::pair((a.store, a.run_id), (b.store, b.run_id), &options.exclude)?;
+    let codes = [codes_a, codes_b];
+    let states = runs.map(|run| State::of(run.store));
+    let mut report = Report { changed, ..Report::default() };
+    let has_state = [states[0].is_there(a.run_id)?, states[1].is_there(b.run_id)?];
+    let has_state = has_state[0] && has_state[1];
+    let processes = runs.map(threads::processes);
+    let chunks = runs
+        .map(|run| run.store.chunks().iter().filter(|chunk| chunk.run_id == run.run_id).count());
+    // Each run is read once, and then as much as differs.
+    let all = 2 * chunks[0] + chunks[1];
+    let mut done = 0;
+    for at in 0..processes[0].len().max(processes[1].len()) {
+        let reader = |side: usize| {
+            let process = processes[side].get(at)?;
+            Some(Reader::new(runs[side].store, process, &codes[side], options, has_state))
+        };
+        let readers = [reader(0), reader(1)];
+        let mut trees = [Default::default(), Default::default()];
+        for side in [0, 1] {
+            if let Some(reader) = &readers[side] {
+                trees[side] = tree::read(reader, None, |chunk| tick(done + chunk, all))?;
+                done += reader.chunks.len();
+            }
+        }
+        let threads = threads::pair(&readers, &trees);
+        let mut trees = trees.map(|trees| {
+            trees
+                .into_iter()
+                .map(|(n, tree)| (n, Rc::new(tree)))
+                .collect::<rustc_hash::FxHashMap<_, _>>()
+        });
+        for thread in threads {
+            let roots = [0, 1].map(|side: usize| {
+                thread.numbers[side].and_then(|number| trees[side].remove(&number))
+            });
+            match (roots, &readers) {
+                ([Some(one), Some(two)], [Some(first), Some(second)]) => {
+                    let chunk = |seq: i64| {
+                        let headers = first.store.chunks();
+                        let of = |index: &usize| headers[*index].last_seq < seq;
+                        tick(done + first.chunks.partition_point(of), all)
+                    };
+                    let both = [first, second];
+                    let mut comparer = Comparer::new(both, options.limit, &chunk);
+                    comparer.run([one, two])?;
+                    report.has_more |= comparer.has_more;
+                    for found in comparer.found {
+                        let told = report::tell(both, &states, runs, &thread.name, found)?;
+                        report.differences.push(told);
+                    }
+                }
+                (roots, _) => {
+                    let seqs = roots.map(|root| Some(root?.nodes.first()?.first));
+                    report.differences.push(Difference::of_thread(thread.name, seqs));
+                }
+            }
+        }
+    }
+    // Differences of threads that the other run has not come last among those of one position.
+    report.differences.sort_by_key(|difference| difference.order());
+    report.has_more |= report.differences.len() > options.limit;
+    report.differences.truncate(options.limit);
+    Ok(report)
+}
