@@ -4,6 +4,7 @@
 //!   The only module that opens a file. Useful for everything; not useful for questions.
 //! - [`sql`]: the virtual tables `events`, `calls` and `exceptions`, decoded from chunks as SQLite
 //!   asks, and a connection on which nothing but reading is possible.
+//! - [`serve`]: the same for programs: questions and answers as lines of JSON.
 //! - [`cli`]: the program `dashcam`, a module per verb.
 //!
 //! ```no_run
@@ -17,6 +18,7 @@
 
 pub mod cli;
 pub mod debugger;
+pub mod serve;
 pub mod sql;
 pub mod state;
 pub mod store;
