@@ -11,6 +11,13 @@ Around a part of a program::
 
     with dashcam.record("run.db"):
         work()
+
+And afterwards::
+
+    with dashcam.open("run.db") as recording:
+        run = recording.run()
+        for error in run.exceptions():
+            print(error, error.moment.locals)
 """
 
 import atexit as _atexit
@@ -25,7 +32,55 @@ import threading as _threading
 from . import _shim
 from ._shim import __version__, is_recording
 
-__all__ = ["DashcamError", "is_recording", "record", "record_calls", "start", "stop"]
+# For type checkers. What looks at recordings is imported when it is used: a program that is recorded
+# is not to pay for it.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable
+    from types import TracebackType
+    from typing import Any, Literal, Self, overload
+
+    from ._replay import (
+        Call,
+        DashcamWarning,
+        ExceptionRecord,
+        Frame,
+        Moment,
+        Namespace,
+        Recorded,
+        Recording,
+        Row,
+        Rows,
+        Run,
+        Source,
+        Stream,
+        Variable,
+    )
+
+__all__ = [
+    "Call",
+    "DashcamError",
+    "DashcamWarning",
+    "ExceptionRecord",
+    "Frame",
+    "Moment",
+    "Namespace",
+    "Recorded",
+    "Recording",
+    "Row",
+    "Rows",
+    "Run",
+    "Source",
+    "Stream",
+    "Variable",
+    "is_recording",
+    "open",
+    "record",
+    "record_calls",
+    "start",
+    "stop",
+]
 
 _READY, _REFUSED, _STOPPED, _STORED = b"R", b"E", b"S", b"D"
 _RING_MIB = 8
@@ -36,7 +91,29 @@ _LIMITS = ("max_string", "max_items", "max_depth", "max_objects", "max_digits", 
 
 
 class DashcamError(Exception):
-    """Recording could not start, or what was recorded could not be stored."""
+    """Recording could not start, what was recorded could not be stored, or cannot be read."""
+
+
+def open(db: "str | os.PathLike[str]" = "dashcam.db") -> "Recording":
+    """Opens a recording to look at it: its runs, their events in SQL, any moment of them.
+
+    Raises DashcamError if it cannot be read, saying why.
+    """
+    from ._replay import Recording
+
+    return Recording(db)
+
+
+def __getattr__(name: str) -> "Any":
+    if name in __all__:
+        from . import _replay
+
+        return getattr(_replay, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> "list[str]":
+    return sorted({*globals(), *__all__})
 
 
 class _Session:
