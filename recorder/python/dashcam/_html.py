@@ -19,7 +19,8 @@ def table(
     columns: Sequence[str], rows: Iterable[Iterable[object]], *, more: int | None = 0
 ) -> str:
     """A table. `more`: how many rows are not in `rows`; None if nobody has counted them."""
-    shown, rest = [], 0
+    shown: list[str] = []
+    rest = 0
     for row in rows:
         if len(shown) < _ROWS:
             shown.append("".join(f"<td style='text-align:left'>{cell(v)}</td>" for v in row))

@@ -11,7 +11,7 @@ import tempfile
 import threading
 import warnings
 import weakref
-from typing import IO, Any, NamedTuple
+from typing import Any
 
 from . import DashcamError, _program
 
@@ -28,28 +28,79 @@ class _Refused(DashcamError):
     """What was asked makes no sense here."""
 
 
-class _Child(NamedTuple):
-    process: subprocess.Popen[bytes]
-    input: int
-    output: IO[bytes]
-    errors: IO[bytes]
-    # Ends it when nobody has its server any more.
-    finalizer: Any
+class _Child:
+    """Its descriptors are plain numbers: a forked process can close them whatever this one was at."""
+
+    def __init__(self, command: list[str]) -> None:
+        self._buffer = bytearray()
+        with tempfile.TemporaryFile() as errors:
+            self._errors = os.dup(errors.fileno())
+        input, self._input = os.pipe()
+        self._output, output = os.pipe()
+        try:
+            self.process = subprocess.Popen(
+                command,
+                stdin=input,
+                stdout=output,
+                stderr=self._errors,
+                # Ctrl-C is for this process, which passes on what it means.
+                start_new_session=True,
+            )
+        except BaseException:
+            self.close()
+            raise
+        finally:
+            os.close(input)
+            os.close(output)
+
+    def close(self) -> None:
+        for descriptor in (self._input, self._output, self._errors):
+            os.close(descriptor)
 
     def send(self, request: dict[str, object]) -> None:
         line = memoryview(json.dumps(request).encode() + b"\n")
         while line:
-            line = line[os.write(self.input, line) :]
+            line = line[os.write(self._input, line) :]
+
+    def readline(self) -> bytes:
+        """The next line; nothing at the end."""
+        searched = 0
+        while (end := self._buffer.find(b"\n", searched)) < 0:
+            searched = len(self._buffer)
+            more = os.read(self._output, 1 << 16)
+            if not more:
+                return b""
+            self._buffer += more
+        line = bytes(self._buffer[:end])
+        del self._buffer[: end + 1]
+        return line
 
     def last_words(self) -> str:
         """Waits for its end, and gives the last line it wrote on standard error."""
         status = self.process.wait()
-        self.errors.seek(0)
-        lines = self.errors.read().decode(errors="replace").split("\n")
+        written = os.pread(self._errors, 1 << 16, max(0, os.fstat(self._errors).st_size - (1 << 16)))
+        lines = written.decode(errors="replace").split("\n")
         said = [line.strip() for line in lines if line.strip()]
         if said:
             return said[-1].removeprefix("dashcam: ")
         return f"the program dashcam ended unexpectedly (status {status})"
+
+    def end(self, pid: int) -> None:
+        """Ends it, unless this is a forked process, whose child it is not."""
+        if os.getpid() != pid:
+            return
+        self.close()
+        try:
+            self.process.wait(0.2)
+        except subprocess.TimeoutExpired:
+            # It has nothing to lose: it only reads.
+            self.process.kill()
+            self.process.wait()
+
+    def forget(self) -> None:
+        """In a forked process: as long as it has the pipes, the child does not see its parent end."""
+        self.process.returncode = 0
+        self.close()
 
 
 class Server:
@@ -66,7 +117,9 @@ class Server:
         self._busy = False
         self._closed = False
         self._id = 0
-        self._child: _Child | None = self._start()
+        self._finalizer: weakref.finalize[..., Any] | None = None
+        self._child: _Child | None = None
+        self._child = self._start()
         _servers.add(self)
 
     def ask(self, method: str, **members: object) -> Any:
@@ -120,38 +173,29 @@ class Server:
 
     def _start(self) -> _Child:
         self.generation += 1
-        errors = tempfile.TemporaryFile()
+        command = [_program("dashcam"), "serve", "--", self.path]
         try:
-            process = subprocess.Popen(
-                [_program("dashcam"), "serve", "--", self.path],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                # Ctrl-C is for this process, which passes on what it means.
-                start_new_session=True,
-            )
+            child = _Child(command)
         except OSError as error:
-            errors.close()
             raise DashcamError(f"the program dashcam cannot be started: {error}") from None
-        assert process.stdin is not None and process.stdout is not None
-        finalizer = weakref.finalize(self, _end, process, errors, os.getpid())
-        child = _Child(process, process.stdin.fileno(), process.stdout, errors, finalizer)
+        # Ends it when nobody has this server any more, and with this process.
+        self._finalizer = weakref.finalize(self, child.end, os.getpid())
         try:
-            hello = child.output.readline()
+            hello = child.readline()
             if not hello:
                 raise DashcamError(child.last_words())
             if json.loads(hello).get("protocol") != _PROTOCOL:
-                raise DashcamError(f"{process.args!r}: another version; reinstall dashcam")
+                raise DashcamError(f"{command[0]} is of another version; reinstall dashcam")
         except BaseException:
-            process.kill()
-            finalizer()
+            child.process.kill()
+            self._finalizer()
             raise
         return child
 
     def _drop(self) -> None:
-        child, self._child = self._child, None
-        if child is not None:
-            child.finalizer()
+        self._child = None
+        if self._finalizer is not None:
+            self._finalizer()
 
     def _talk(self, child: _Child, method: str, members: dict[str, object]) -> Any:
         self._id += 1
@@ -173,7 +217,7 @@ class Server:
             raise
 
     def _receive(self, child: _Child, wanted: int) -> Any:
-        while line := child.output.readline():
+        while line := child.readline():
             try:
                 answer = json.loads(line)
             except ValueError:
@@ -208,35 +252,13 @@ class Server:
             watchdog.cancel()
 
 
-def _end(process: subprocess.Popen[bytes], errors: IO[bytes], pid: int) -> None:
-    if os.getpid() != pid:
-        return
-    for pipe in (process.stdin, process.stdout):
-        if pipe is not None:
-            pipe.close()
-    try:
-        process.wait(0.2)
-    except subprocess.TimeoutExpired:
-        # It has nothing to lose: it only reads.
-        process.kill()
-        process.wait()
-    errors.close()
-
-
 _servers: weakref.WeakSet[Server] = weakref.WeakSet()
 
 
 def _forget_in_child() -> None:
-    # As long as this process has the pipes too, the child does not see when its parent ends. Not
-    # closed but replaced: who else knows these numbers shall not meet other files there.
-    nowhere = os.open(os.devnull, os.O_RDWR)
     for server in _servers:
-        if (child := server._child) is not None:
-            child.finalizer.detach()
-            child.process.returncode = 0
-            os.dup2(nowhere, child.input, inheritable=False)
-            os.dup2(nowhere, child.output.fileno(), inheritable=False)
-    os.close(nowhere)
+        if server._finalizer is not None and server._finalizer.detach() and server._child is not None:
+            server._child.forget()
 
 
 os.register_at_fork(after_in_child=_forget_in_child)
