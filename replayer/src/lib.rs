@@ -9,6 +9,7 @@
 //! - [`timeline`]: here is a position, where do steps and breakpoints lead from there?
 //! - [`debugger`]: commands and replies, for people and programs.
 //! - [`diff`]: where two runs of a program part.
+//! - [`serve`]: for programs: questions and answers as lines of JSON.
 //! - [`cli`]: the program `dashcam`, a module per verb.
 //!
 //! ```no_run
@@ -24,6 +25,7 @@ pub mod cli;
 pub mod debugger;
 pub mod diff;
 pub mod inspect;
+pub mod serve;
 pub mod sql;
 pub mod state;
 pub mod store;

@@ -11,6 +11,13 @@ Around a part of a program::
 
     with dashcam.record("run.db"):
         work()
+
+And afterwards::
+
+    with dashcam.open("run.db") as recording:
+        run = recording.run()
+        for error in run.exceptions():
+            print(error, error.moment.locals)
 """
 
 import atexit as _atexit
@@ -25,7 +32,81 @@ import threading as _threading
 from . import _shim
 from ._shim import __version__, is_recording
 
-__all__ = ["DashcamError", "is_recording", "record", "record_calls", "start", "stop"]
+# For type checkers. What looks at recordings is imported when it is used: a program that is recorded
+# is not to pay for it.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterable
+    from socket import socket
+    from subprocess import Popen
+    from types import TracebackType
+    from typing import Any, Literal, Self, TypedDict, Unpack, overload
+
+    from ._replay import (
+        Call,
+        DashcamWarning,
+        ExceptionRecord,
+        Frame,
+        Moment,
+        Namespace,
+        Recorded,
+        Recording,
+        Row,
+        Rows,
+        Run,
+        Source,
+        Stream,
+        Variable,
+    )
+
+    class _Options(TypedDict, total=False):
+        include: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
+        exclude: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
+        no_stdlib: bool
+        events: Literal["derived", "direct", "verify"]
+        capture: Literal["flow", "calls", "state"]
+        max_string: int | None
+        max_items: int | None
+        max_depth: int | None
+        max_objects: int | None
+        max_digits: int | None
+        max_looks: int | None
+        redact: str | Iterable[str]
+        no_default_redact: bool
+
+    class _CallsOptions(_Options, total=False):
+        db: str | os.PathLike[str]
+
+else:
+
+    def overload(function):
+        return function
+
+
+__all__ = [
+    "Call",
+    "DashcamError",
+    "DashcamWarning",
+    "ExceptionRecord",
+    "Frame",
+    "Moment",
+    "Namespace",
+    "Recorded",
+    "Recording",
+    "Row",
+    "Rows",
+    "Run",
+    "Source",
+    "Stream",
+    "Variable",
+    "is_recording",
+    "open",
+    "record",
+    "record_calls",
+    "start",
+    "stop",
+]
 
 _READY, _REFUSED, _STOPPED, _STORED = b"R", b"E", b"S", b"D"
 _RING_MIB = 8
@@ -36,20 +117,42 @@ _LIMITS = ("max_string", "max_items", "max_depth", "max_objects", "max_digits", 
 
 
 class DashcamError(Exception):
-    """Recording could not start, or what was recorded could not be stored."""
+    """Recording could not start, what was recorded could not be stored, or cannot be read."""
+
+
+def open(db: "str | os.PathLike[str]" = "dashcam.db") -> "Recording":
+    """Opens a recording to look at it: its runs, their events in SQL, any moment of them.
+
+    Raises DashcamError if it cannot be read, saying why.
+    """
+    from ._replay import Recording
+
+    return Recording(db)
+
+
+def __getattr__(name: str) -> "Any":
+    if name in __all__:
+        from . import _replay
+
+        return getattr(_replay, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> "list[str]":
+    return sorted({*globals(), *__all__})
 
 
 class _Session:
-    def __init__(self, process, control):
+    def __init__(self, process: "Popen[bytes]", control: "socket") -> None:
         self.process = process
         self.control = control
 
 
-_session = None
+_session: "_Session | None" = None
 _lock = _threading.Lock()
 
 
-def _program(name):
+def _program(name: str) -> str:
     """One of the two programs that came with this package."""
     here = _os.path.dirname(_os.path.abspath(__file__))
     # site-packages/dashcam -> bin, for virtual environments, system and user installations alike.
@@ -67,7 +170,7 @@ def _program(name):
     return found
 
 
-def start(db="dashcam.db", **options):
+def start(db: "str | os.PathLike[str]" = "dashcam.db", **options: "Unpack[_Options]") -> None:
     """Start recording this process into `db`, all threads of it. Returns when it is on.
 
     Options, all by name:
@@ -90,7 +193,7 @@ def start(db="dashcam.db", **options):
     _start(db, _checked(**options))
 
 
-def _start(db, options):
+def _start(db: "str | os.PathLike[str]", options: "dict[str, Any]") -> None:
     global _session
     with _lock:
         if _session is not None:
@@ -156,27 +259,27 @@ def _start(db, options):
 
 def _checked(
     *,
-    include=(),
-    exclude=(),
-    no_stdlib=False,
-    events="derived",
-    capture=_shim.DEFAULT_CAPTURE,
-    max_string=None,
-    max_items=None,
-    max_depth=None,
-    max_objects=None,
-    max_digits=None,
-    max_looks=None,
-    redact=(),
-    no_default_redact=False,
-):
+    include: "str | os.PathLike[str] | Iterable[str | os.PathLike[str]]" = (),
+    exclude: "str | os.PathLike[str] | Iterable[str | os.PathLike[str]]" = (),
+    no_stdlib: bool = False,
+    events: str = "derived",
+    capture: str = _shim.DEFAULT_CAPTURE,
+    max_string: int | None = None,
+    max_items: int | None = None,
+    max_depth: int | None = None,
+    max_objects: int | None = None,
+    max_digits: int | None = None,
+    max_looks: int | None = None,
+    redact: "str | Iterable[str]" = (),
+    no_default_redact: bool = False,
+) -> "dict[str, Any]":
     """The options of `start` as the shim takes them. Raises ValueError if one makes no sense."""
     if events not in _EVENTS:
         raise ValueError(f"events must be 'derived', 'direct' or 'verify', not {events!r}")
     if capture not in _CAPTURE:
         raise ValueError(f"capture must be 'flow', 'calls' or 'state', not {capture!r}")
-    limits = (max_string, max_items, max_depth, max_objects, max_digits, max_looks)
-    limits = tuple(map(_limit, _LIMITS, limits, _shim.LIMITS, _shim.LIMITS_MAX))
+    given = (max_string, max_items, max_depth, max_objects, max_digits, max_looks)
+    limits = tuple(map(_limit, _LIMITS, given, _shim.LIMITS, _shim.LIMITS_MAX))
     redact = [redact] if isinstance(redact, str) else list(redact)
     if not all(isinstance(name, str) and name for name in redact):
         raise ValueError(f"redact must be strings that are not empty, not {redact!r}")
@@ -192,7 +295,7 @@ def _checked(
     }
 
 
-def _limit(name, value, default, most):
+def _limit(name: str, value: int | None, default: int, most: int) -> int:
     if value is None:
         return default
     if not isinstance(value, int) or not 0 <= value <= most:
@@ -200,11 +303,13 @@ def _limit(name, value, default, most):
     return int(value)
 
 
-def _strings(patterns):
-    return [patterns] if isinstance(patterns, str) else [_os.fspath(p) for p in patterns]
+def _strings(patterns: "str | os.PathLike[str] | Iterable[str | os.PathLike[str]]") -> list[str]:
+    if isinstance(patterns, (str, _os.PathLike)):
+        patterns = [patterns]
+    return [_os.fspath(pattern) for pattern in patterns]
 
 
-def stop():
+def stop() -> int | None:
     """Stop recording; returns the number of the run once it is stored, or None if none was on."""
     global _session
     with _lock:
@@ -233,29 +338,46 @@ class record:
     After it, `run_id` is the number of the run in `db`.
     """
 
-    def __init__(self, db="dashcam.db", **options):
+    def __init__(
+        self, db: "str | os.PathLike[str]" = "dashcam.db", **options: "Unpack[_Options]"
+    ) -> None:
         self.db = db
-        self.run_id = None
+        self.run_id: int | None = None
         self._options = _checked(**options)
 
-    def __enter__(self):
+    def __enter__(self) -> "Self":
         _start(self.db, self._options)
         return self
 
-    def __exit__(self, *exception):
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: "TracebackType | None",
+    ) -> "Literal[False]":
         self.run_id = stop()
         return False
 
-    def __call__(self, function):
+    def __call__[**P, R](self, function: "Callable[P, R]") -> "Callable[P, R]":
         @_functools.wraps(function)
-        def recorded(*args, **kwargs):
+        def recorded(*args: "P.args", **kwargs: "P.kwargs") -> "R":
             with self:
                 return function(*args, **kwargs)
 
         return recorded
 
 
-def record_calls(function=None, /, **options):
+@overload
+def record_calls[**P, R](
+    function: "Callable[P, R]", /, **options: "Unpack[_CallsOptions]"
+) -> "Callable[P, R]": ...
+@overload
+def record_calls[**P, R](
+    function: None = None, /, **options: "Unpack[_CallsOptions]"
+) -> "Callable[[Callable[P, R]], Callable[P, R]]": ...
+def record_calls(
+    function: "Callable[..., Any] | None" = None, /, **options: "Unpack[_CallsOptions]"
+) -> "Callable[..., Any]":
     """Decorator: record every call of the function as a run of its own.
 
     Calls made while recording is on already are simply part of that recording.
@@ -264,7 +386,7 @@ def record_calls(function=None, /, **options):
         return lambda function: record_calls(function, **options)
 
     @_functools.wraps(function)
-    def recorded(*args, **kwargs):
+    def recorded(*args: "Any", **kwargs: "Any") -> "Any":
         if is_recording():
             return function(*args, **kwargs)
         with record(**options):
@@ -274,7 +396,7 @@ def record_calls(function=None, /, **options):
 
 
 @_atexit.register
-def _at_exit():
+def _at_exit() -> None:
     if _session is not None and is_recording():
         try:
             stop()
@@ -282,7 +404,7 @@ def _at_exit():
             print(f"dashcam: {error}", file=_sys.stderr)
 
 
-def _forget_in_child():
+def _forget_in_child() -> None:
     global _session, _lock
     _session = None
     _lock = _threading.Lock()

@@ -12,6 +12,7 @@ mod record;
 mod replay;
 mod runs;
 mod schema;
+mod serve;
 mod session;
 
 use crate::store::Error;
@@ -46,6 +47,8 @@ enum Verb {
     Check(check::Args),
     /// Describe the tables and their columns
     Schema(schema::Args),
+    /// Answer another program's questions, as lines of JSON
+    Serve(serve::Args),
     /// Try what works with an interpreter, and whether derived events are the real ones
     Doctor(doctor::Args),
 }
@@ -76,6 +79,7 @@ pub fn main() -> ExitCode {
             Verb::Diff(args) => diff::run(&args),
             Verb::Check(args) => check::run(&args),
             Verb::Schema(args) => schema::run(&args),
+            Verb::Serve(args) => serve::run(&args),
             Verb::Doctor(args) => doctor::run(&args),
         }
     };

@@ -2,11 +2,8 @@
 
 use super::output::{Format, Rows};
 use super::session::Session;
-use crate::store::message;
-use crate::suggest::closest;
+use crate::sql;
 use anyhow::{anyhow, bail};
-use dashcam_schema::tables::{self, TABLES};
-use rusqlite::ErrorCode;
 use rusqlite::types::ValueRef;
 use std::path::Path;
 
@@ -63,44 +60,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
 
 /// What SQLite's complaint means, and what may have been meant.
 fn explain(session: &Session, error: &rusqlite::Error) -> anyhow::Error {
-    let file = session.recording.store().path().display();
-    match error {
-        rusqlite::Error::MultipleStatement => return anyhow!("{file}: one statement at a time"),
-        _ if error.sqlite_error_code() == Some(ErrorCode::AuthorizationForStatementDenied) => {
-            return anyhow!("{file}: recordings are read-only: this statement is not a query");
-        }
-        _ => {}
+    match sql::explain(session.recording.store().path(), error) {
+        Some(line) => anyhow!(line),
+        None => session.explain(error),
     }
-    let message = message(error);
-    if let Some(name) = message.strip_prefix("no such column: ") {
-        let (table, name) = name.rsplit_once('.').unwrap_or(("", name));
-        let hint = match (tables::find(table), column_like(table, name)) {
-            (None, Some(column)) if column == name => format!("{} has it", tables_with(name)),
-            (_, Some(column)) => format!("did you mean {column}?"),
-            (Some(table), _) => format!("see: dashcam schema {}", table.name),
-            _ => "see: dashcam schema".to_owned(),
-        };
-        return anyhow!("{file}: {message}; {hint}");
-    }
-    if let Some(name) = message.strip_prefix("no such table: ") {
-        let like = closest(name, TABLES.iter().map(|table| table.name));
-        let hint = like.map_or("see: dashcam schema".to_owned(), |t| format!("did you mean {t}?"));
-        return anyhow!("{file}: {message}; {hint}");
-    }
-    session.explain(error)
-}
-
-/// The tables that have a column.
-fn tables_with(name: &str) -> String {
-    let tables = TABLES.iter().filter(|table| !table.is_internal);
-    let has = |table: &&tables::Table| table.columns.iter().any(|column| column.name == name);
-    let names: Vec<&str> = tables.filter(has).map(|table| table.name).take(3).collect();
-    names.join(" or ")
-}
-
-/// The column like this one, of a table if one was named.
-fn column_like(table: &str, name: &str) -> Option<&'static str> {
-    let tables = TABLES.iter().filter(|t| tables::find(table).is_none() || t.name == table);
-    let tables = tables.filter(|table| !table.is_internal);
-    closest(name, tables.flat_map(|table| table.columns).map(|column| column.name))
 }

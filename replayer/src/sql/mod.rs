@@ -6,6 +6,7 @@
 //! of columns; see `tables/events.rs` for the pattern.
 
 mod batch;
+mod explain;
 mod filter;
 mod functions;
 mod guard;
@@ -13,6 +14,7 @@ mod plan;
 mod tables;
 mod vtab;
 
+pub use explain::{explain, explain_any};
 pub(crate) use functions::{FUNCTIONS, Function};
 
 use crate::store::{Error, Store};

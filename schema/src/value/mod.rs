@@ -13,6 +13,7 @@
 
 pub mod chunk;
 pub mod json;
+pub mod parse;
 pub mod render;
 pub mod words;
 

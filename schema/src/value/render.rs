@@ -100,10 +100,26 @@ pub(super) fn is_variable(name: &str) -> bool {
     }
 }
 
-/// Whether a class's name can stand before `(`: `app.f.<locals>.Error`.
+/// What is written before `(` for containers.
+const CONTAINERS: [&str; 10] = [
+    "Counter",
+    "OrderedDict",
+    "array",
+    "bytearray",
+    "defaultdict",
+    "deque",
+    "frozenset",
+    "range",
+    "set",
+    "slice",
+];
+
+/// Whether the name of an exception's class can stand before `(`: `app.f.<locals>.Error`. Not if it
+/// would be taken for a container's.
 fn is_callable(name: &str) -> bool {
     let mut parts = name.split('.');
-    parts.next().is_some_and(is_variable)
+    !CONTAINERS.contains(&name)
+        && parts.next().is_some_and(is_variable)
         && parts.all(|part| {
             is_variable(part.strip_prefix('<').and_then(|p| p.strip_suffix('>')).unwrap_or(part))
         })

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::value::parse::DEPTH_MAX;
 
 #[test]
 fn what_is_not_ours_is_nothing() {

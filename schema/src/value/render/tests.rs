@@ -312,6 +312,12 @@ fn exceptions() {
     check("ValueError()", r#"{"type":"ValueError","args":[]}"#, |graph| {
         graph.holds(Sort::Exception, "ValueError", &[], 0)
     });
+    // Not to be taken for the set.
+    let json = r##"{"type":"set","object_id":1,"value":["bad"]}"##;
+    check("<set object #1 ('bad',)>", json, |graph| {
+        let bad = graph.str("bad");
+        graph.holds(Sort::Exception, "set", &[bad], 0)
+    });
     check("ValueError('bad')", r#"{"type":"ValueError","args":["bad"]}"#, |graph| {
         let bad = graph.str("bad");
         graph.holds(Sort::Exception, "ValueError", &[bad], 0)

@@ -1,0 +1,611 @@
+"""Look at recordings: `dashcam.open("dashcam.db")`.
+
+Everything here is asked of the program `dashcam`, which runs beside this process for as long as a
+recording is open. Nothing of the recorded program is imported or run.
+"""
+
+import functools
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Any, NamedTuple, Self, final
+
+from . import DashcamError, _html, _values
+from ._rows import Parameters, Row, Rows, Stream
+from ._server import DashcamWarning, Server, _Refused
+from ._values import Namespace, Recorded, Variable
+
+__all__ = [
+    "Call",
+    "DashcamWarning",
+    "ExceptionRecord",
+    "Frame",
+    "Moment",
+    "Namespace",
+    "Recorded",
+    "Recording",
+    "Row",
+    "Rows",
+    "Run",
+    "Source",
+    "Stream",
+    "Variable",
+]
+
+
+@final
+class Recording(Mapping[int, "Run"]):
+    """A file of recorded runs, by their numbers. Seen as it was when it was opened.
+
+    A context manager; it may be used by several threads, not in a forked process.
+    """
+
+    def __init__(self, path: str | os.PathLike[str] = "dashcam.db") -> None:
+        self.path = os.path.abspath(os.fspath(path))
+        self._server = Server(self.path)
+
+    def close(self) -> None:
+        """Ends it; what was read stays."""
+        self._server.close()
+
+    @property
+    def closed(self) -> bool:
+        return self._server.closed
+
+    def refresh(self) -> None:
+        """Sees the file as it is now, if a recorder has written more of it."""
+        self._server.restart()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def runs(self) -> "list[Run]":
+        """All of them, in order."""
+        return [Run(self, row) for row in self.stream("SELECT * FROM runs ORDER BY run_id")]
+
+    def run(self, run_id: int | None = None) -> "Run":
+        """The run with this number; else the last."""
+        sql = "SELECT * FROM runs WHERE ?1 IS NULL OR run_id = ?1 ORDER BY run_id DESC LIMIT 1"
+        for row in self.stream(sql, [run_id]):
+            return Run(self, row)
+        which = "runs" if run_id is None else f"run {run_id}"
+        raise DashcamError(f"{self.path}: no {which}")
+
+    def __getitem__(self, run_id: int) -> "Run":
+        for row in self.stream("SELECT * FROM runs WHERE run_id = ?", [run_id]):
+            return Run(self, row)
+        raise KeyError(run_id)
+
+    def __iter__(self) -> Iterator[int]:
+        return (row.run_id for row in self.stream("SELECT run_id FROM runs ORDER BY run_id"))
+
+    def __len__(self) -> int:
+        return int(self.query("SELECT count(*) FROM runs")[0][0])
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def query(self, sql: str, parameters: Parameters = ()) -> Rows:
+        """What a statement gives, about all runs. `dashcam schema` describes the tables."""
+        return Rows(self.stream(sql, parameters))
+
+    def stream(self, sql: str, parameters: Parameters = ()) -> Stream:
+        """The same as they are read, and not kept."""
+        return Stream(self._server, sql, parameters, None)
+
+    def __repr__(self) -> str:
+        return f"<Recording {self.path!r}{' (closed)' if self.closed else ''}>"
+
+    def _repr_html_(self) -> str:
+        if self.closed:
+            return _html.note(repr(self))
+        columns = ["run_id", "started_at", "status", "capture", "event_count", "command"]
+        rows = self.query(f"SELECT {', '.join(columns)} FROM runs ORDER BY run_id")
+        return _html.heading(self.path) + rows._repr_html_()
+
+
+@final
+class Run:
+    """A recorded run of a program."""
+
+    def __init__(self, recording: Recording, row: Row) -> None:
+        self.recording = recording
+        self.row = row
+        """Of the table `runs`."""
+
+    @property
+    def run_id(self) -> int:
+        return int(self.row["run_id"])
+
+    @property
+    def status(self) -> str:
+        """`recording`, `complete` or `interrupted`."""
+        return str(self.row["status"])
+
+    @property
+    def command(self) -> list[str]:
+        """The command line."""
+        return [str(word) for word in json.loads(self.row["command"])]
+
+    def __getattr__(self, name: str) -> Any:
+        """Other columns of the table `runs`: started_at, capture, exit_code …"""
+        if name.startswith("_") or name == "row" or name not in self.row._columns:
+            raise AttributeError(f"a run has no {name!r}", name=name, obj=self)
+        return self.row[name]
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Run):
+            return NotImplemented
+        return (self.recording, self.run_id) == (other.recording, other.run_id)
+
+    def __hash__(self) -> int:
+        return hash((self.recording, self.run_id))
+
+    def query(self, sql: str, parameters: Parameters = ()) -> Rows:
+        """What a statement gives about this run: of tables that hold several runs only its rows
+        are there.
+        """
+        return Rows(self.stream(sql, parameters))
+
+    def stream(self, sql: str, parameters: Parameters = ()) -> Stream:
+        """The same as they are read, and not kept."""
+        return Stream(self.recording._server, sql, parameters, self.run_id)
+
+    def calls(
+        self, function: str | None = None, where: str | None = None, parameters: Parameters = ()
+    ) -> "Iterator[Call]":
+        """Calls, as they ended: of the function with this name, qualified or the end of that
+        (`total` is also `Order.total`), and for which a condition holds, which is SQL on the table
+        `calls`.
+        """
+        conditions, values = [], parameters
+        if function is not None:
+            if isinstance(parameters, Mapping):
+                values = {**parameters, "function": function, "suffix": "*." + _literal(function)}
+                conditions.append("(qualname = :function OR qualname GLOB :suffix)")
+            else:
+                values = [function, "*." + _literal(function), *parameters]
+                conditions.append("(qualname = ? OR qualname GLOB ?)")
+        if where is not None:
+            conditions.append(f"({where}\n)")
+        sql = "SELECT * FROM calls" + (" WHERE " if conditions else "") + " AND ".join(conditions)
+        return (Call(self, row) for row in self.stream(sql, values))
+
+    def exceptions(
+        self, where: str | None = None, parameters: Parameters = ()
+    ) -> "Iterator[ExceptionRecord]":
+        """Exceptions, as they were raised, for which a condition holds: SQL on the table
+        `exceptions`, such as `handled_seq IS NULL`.
+        """
+        sql = "SELECT * FROM exceptions" + ("" if where is None else f" WHERE ({where}\n)")
+        return (ExceptionRecord(self, row) for row in self.stream(sql, parameters))
+
+    def at(self, where: int | float | str) -> "Moment":
+        """The moment at a position: the `seq` of an event; a part of the run, from 0.0 to 1.0;
+        "start", "end", "1.5s", "20ms", "50%", "call 17", "app.py:12" or "app.py:12 3" (the third
+        time that the line runs). What the event does has not happened yet.
+        """
+        match where:
+            case bool():
+                raise TypeError("a position is a seq, a part from 0.0 to 1.0, or a string")
+            case int():
+                return self._moment("goto", position=where)
+            case float():
+                if not 0.0 <= where <= 1.0:
+                    raise ValueError(f"a part of a run is from 0.0 to 1.0, not {where}")
+                return self._moment("goto", to=f"{where * 100:.12f}%")
+            case str():
+                return self._moment("goto", to=where)
+        raise TypeError("a position is a seq, a part from 0.0 to 1.0, or a string")
+
+    @property
+    def start(self) -> "Moment":
+        """Its first event."""
+        return self.at("start")
+
+    @property
+    def end(self) -> "Moment":
+        """Its last event."""
+        return self.at("end")
+
+    def _moment(self, method: str, **members: object) -> "Moment":
+        return Moment(self, self._ask(method, **members))
+
+    def _ask(self, method: str, **members: object) -> Any:
+        return self.recording._server.ask(method, run=self.run_id, **members)
+
+    def _value(self, text: str | None) -> Any:
+        if text is None:
+            return None
+        [tagged] = self.recording._server.ask("values", texts=[text])
+        return _values.value(tagged, text)
+
+    def _namespace(self, text: str) -> Namespace:
+        [tagged] = self.recording._server.ask("values", texts=[text], arguments=True)
+        return _values.namespace(tagged, text)
+
+    @property
+    def threads(self) -> Rows:
+        """Its threads, as the table has them."""
+        return self.query("SELECT * FROM threads")
+
+    @property
+    def losses(self) -> Rows:
+        """Everything of it that was not recorded, as the table has it."""
+        return self.query("SELECT * FROM losses")
+
+    @property
+    def files(self) -> Rows:
+        """Its source files, as the table has them."""
+        return self.query("SELECT * FROM files")
+
+    def source(self, path: str) -> str | None:
+        """The text of a file whose path ends with this, as it was; None if it was not kept."""
+        ends = "/" + path.lstrip("/")
+        sql = "SELECT source, path FROM files WHERE path = ?1 OR substr(path, -length(?2)) = ?2"
+        rows = self.query(sql, [path, ends])
+        if not rows:
+            raise DashcamError(f"no code of {path} ran in run {self.run_id}")
+        if len({row[1] for row in rows}) > 1:
+            raise DashcamError(f"{path} may be {' or '.join(sorted({row[1] for row in rows}))}")
+        return None if rows[-1][0] is None else str(rows[-1][0])
+
+    def __repr__(self) -> str:
+        return f"<Run {self.run_id} {self.status}: {' '.join(self.command)}>"
+
+    def _repr_html_(self) -> str:
+        return _html.heading(repr(self)[1:-1]) + _html.table(
+            ["", "value"], self.row.asdict().items()
+        )
+
+
+class _Record:
+    """A row of a run's table. Its columns are attributes."""
+
+    def __init__(self, run: Run, row: Row) -> None:
+        self.run = run
+        self.row = row
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or name in ("row", "run") or name not in self.row._columns:
+            raise AttributeError(f"no {name!r} in {type(self).__name__}", name=name, obj=self)
+        return self.row[name]
+
+    def _repr_html_(self) -> str:
+        return _html.table(["", "value"], self.row.asdict().items())
+
+
+@final
+class Call(_Record):
+    """A call of a Python function. Columns of the table `calls` are attributes, as text; these are
+    more than text.
+    """
+
+    @functools.cached_property
+    def arguments(self) -> Namespace | None:
+        """Its arguments; None if values were not recorded."""
+        text = self.row["arguments"]
+        return None if text is None else self.run._namespace(text)
+
+    @functools.cached_property
+    def result(self) -> Any:
+        """What it returned. None also if it did not return (see `exit`), or if values were not
+        recorded (then `row.result` is None too, not "None").
+        """
+        return self.run._value(self.row["result"])
+
+    @property
+    def start(self) -> "Moment":
+        """Where it begins: its arguments are bound, nothing of it has run."""
+        return self.run.at(int(self.row["start_seq"]))
+
+    @property
+    def end(self) -> "Moment | None":
+        """The event that ends it; None if it is open."""
+        seq = self.row["end_seq"]
+        return None if seq is None else self.run.at(int(seq))
+
+    @property
+    def parent(self) -> "Call | None":
+        """The call it was made from."""
+        if self.row["parent_call_id"] is None:
+            return None
+        return next(self.run.calls(where="call_id = ?", parameters=[self.row["parent_call_id"]]))
+
+    def __repr__(self) -> str:
+        arguments, result = self.row["arguments"], self.row["result"]
+        ends = {"return": f" -> {'…' if result is None else result}"}
+        ends["unwind"] = f" raised {self.row['exception']}"
+        text = f"{self.row['qualname']}({'…' if arguments is None else arguments})"
+        return f"<Call {self.row['call_id']} {text}{ends.get(self.row['exit'], ' (open)')}>"
+
+
+@final
+class ExceptionRecord(_Record):
+    """An exception that was raised. Columns of the table `exceptions` are attributes."""
+
+    @functools.cached_property
+    def arguments(self) -> Any:
+        """Its `args`, a tuple; None if values were not recorded."""
+        return self.run._value(self.row["arguments"])
+
+    @property
+    def moment(self) -> "Moment":
+        """Where it was raised."""
+        return self.run.at(int(self.row["seq"]))
+
+    @property
+    def handler(self) -> "Moment | None":
+        """Where it was handled; None if no Python code did."""
+        seq = self.row["handled_seq"]
+        return None if seq is None else self.run.at(int(seq))
+
+    def __repr__(self) -> str:
+        name = os.path.basename(self.row["path"])
+        message = "" if self.row["message"] is None else f": {self.row['message']}"
+        return f"<ExceptionRecord {self.row['type']}{message} at {name}:{self.row['line']}>"
+
+
+class Source(NamedTuple):
+    """Lines of a file, from a first one on."""
+
+    path: str
+    first: int
+    lines: list[str]
+    current: int | None
+    """The line one stands at."""
+
+    def _repr_html_(self) -> str:
+        return _html.source(self.first, self.lines, self.current)
+
+
+@final
+class Frame:
+    """A frame of a moment's stack."""
+
+    def __init__(self, moment: "Moment", data: dict[str, Any]) -> None:
+        self.moment = moment
+        self.depth: int = data["depth"]
+        """0 for the innermost."""
+        self.call_id: int = data["call"]
+        self.code_id: int = data["code"]
+        self.function: str = data["function"]
+        """Its qualified name."""
+        self.path: str = data["path"]
+        self.line: int | None = data["line"]
+        self.source_line: str | None = data["source"]
+
+    @functools.cached_property
+    def variables(self) -> list[Variable]:
+        """Variables that are bound, with their scopes and texts. Needs capture level `state`."""
+        answer = self.moment._ask("locals", depth=self.depth)
+        return _values.variables(answer["variables"])
+
+    @property
+    def locals(self) -> Namespace:
+        """What its variables hold. Needs capture level `state`."""
+        # The locals of a module are its globals.
+        is_own = self.function == "<module>"
+        found = [v for v in self.variables if is_own or v.scope != "global"]
+        return Namespace({variable.name: variable.value for variable in found})
+
+    @property
+    def globals(self) -> Namespace:
+        """What those globals hold that its code binds. Needs capture level `state`."""
+        found = [v for v in self.variables if v.scope == "global"]
+        return Namespace({variable.name: variable.value for variable in found})
+
+    @functools.cached_property
+    def source(self) -> Source:
+        """The lines around the one it stands at."""
+        answer = self.moment._ask("source", depth=self.depth)
+        return Source(answer["path"], answer["first"], answer["lines"], answer["current"])
+
+    def __repr__(self) -> str:
+        place = f"{os.path.basename(self.path)}:{self.line or '?'}"
+        return f"<Frame #{self.depth} {place} {self.function}>"
+
+    def _repr_html_(self) -> str:
+        shown = [_html.heading(repr(self)[1:-1])]
+        try:
+            shown.append(self.source._repr_html_())
+        except _Refused as error:
+            shown.append(_html.note(str(error)))
+        try:
+            rows = [(v.name, v.text) for v in self.variables]
+            shown.append(_html.table(["name", "value"], rows))
+        except _Refused as error:
+            shown.append(_html.note(str(error)))
+        return "".join(shown)
+
+
+@final
+@functools.total_ordering
+class Moment:
+    """A position in a run: an event that is about to happen. Never changes; steps give others.
+
+    Moments of a run are ordered as its events are.
+    """
+
+    def __init__(self, run: Run, data: dict[str, Any]) -> None:
+        self.run = run
+        self._data = data
+        self.seq: int = data["position"]
+        """The event's `seq`, as the tables have it."""
+        self.event: str | None = data["event"]
+        """Its kind, such as `LINE`; None if it is of a later Python."""
+        self.process_id: int = data["process"]
+        self.thread_id: int = data["thread"]
+        self.call_id: int = data["call"]
+        """The innermost call; 0 if it is not known."""
+        self.task: int | None = data["task"]
+        """The call of the outermost coroutine on the stack: the task, where asyncio runs it."""
+        self.code_id: int = data["code"]
+        self.function: str = data["function"]
+        """Its qualified name."""
+        self.path: str = data["path"]
+        self.line: int | None = data["line"]
+        self.source_line: str | None = data["source"]
+        self.depth: int = data["depth"]
+        """Calls below the innermost."""
+        self.time_ns: int = data["time_ns"]
+        """Nanoseconds since the run began."""
+        self.exception: str | None = data["exception"]
+        """The type of the exception that the event carries."""
+        self.callable: str | None = data["callable"]
+        """What CALL and C_* events call."""
+        self.value_text: str | None = data["value"]
+        """What the event carries, as `repr` writes it."""
+        self.breakpoint: int | None = data["breakpoint"]
+        """Which of the breakpoints it is, from 0, if it was reached by `continue_to`."""
+        self.notes: list[str] = data["notes"]
+        """A sentence for each damaged part on the way here, in which there may have been what was
+        looked for."""
+
+    @functools.cached_property
+    def value(self) -> Any:
+        """What the event carries: arguments at PY_START, what is returned or yielded, what was
+        sent, what is raised; else None.
+        """
+        if self.value_text is None:
+            return None
+        of = _values.namespace if self.event == "PY_START" else _values.value
+        return of(self._data["held"], self.value_text)
+
+    @functools.cached_property
+    def stack(self) -> tuple[Frame, ...]:
+        """The frames of its thread, innermost first."""
+        return tuple(Frame(self, frame) for frame in self._ask("stack")["frames"])
+
+    @property
+    def frame(self) -> Frame:
+        """The innermost."""
+        if not self.stack:
+            raise DashcamError(f"no frame is known at event {self.seq}")
+        return self.stack[0]
+
+    @property
+    def locals(self) -> Namespace:
+        """What the variables of the innermost frame hold. Needs capture level `state`."""
+        return self.frame.locals
+
+    @property
+    def globals(self) -> Namespace:
+        """What those globals hold that the innermost frame's code binds."""
+        return self.frame.globals
+
+    @property
+    def source(self) -> Source:
+        """The lines around."""
+        return self.frame.source
+
+    def step(self, *, follow: str = "thread") -> "Moment | None":
+        """The next line of the thread, whatever function it is in; None if there is none.
+
+        `follow="task"`: the next of the same asyncio task.
+        """
+        return self._step("step", follow)
+
+    def next(self) -> "Moment | None":
+        """The next line of this call; if it has none, of the call it returns to."""
+        return self._step("next")
+
+    def finish(self) -> "Moment | None":
+        """The event that ends this call."""
+        return self._step("finish")
+
+    def stepi(self, *, follow: str = "thread") -> "Moment | None":
+        """The next instruction."""
+        return self._step("stepi", follow)
+
+    def back(self, *, follow: str = "thread") -> "Moment | None":
+        """The line before, whatever function it is in; None if there is none."""
+        return self._step("back-step", follow)
+
+    def back_next(self) -> "Moment | None":
+        """The line of this call before this one; if there is none, the one it was called from."""
+        return self._step("back-next")
+
+    def back_finish(self) -> "Moment | None":
+        """The line this call was made from."""
+        return self._step("back-finish")
+
+    def back_stepi(self, *, follow: str = "thread") -> "Moment | None":
+        """The instruction before."""
+        return self._step("back-stepi", follow)
+
+    def steps(self) -> "Iterator[Moment]":
+        """The lines of the thread after this moment."""
+        at = self.step()
+        while at is not None:
+            yield at
+            at = at.step()
+
+    def continue_to(self, *breakpoints: str) -> "Moment | None":
+        """The next moment at one of these: "app.py:12", "Order.total", "exception KeyError",
+        "unhandled"; None if there is none.
+        """
+        return self._resume("forward", breakpoints)
+
+    def back_to(self, *breakpoints: str) -> "Moment | None":
+        """The last moment before this at one of these; None if there is none."""
+        return self._resume("backward", breakpoints)
+
+    def _step(self, step: str, follow: str = "thread") -> "Moment | None":
+        return self._moved(self._ask("step", step=step, follow=follow))
+
+    def _resume(self, direction: str, breakpoints: Sequence[str]) -> "Moment | None":
+        if not breakpoints:
+            raise ValueError("on to what? It needs a breakpoint, such as 'app.py:12'")
+        places = list(breakpoints)
+        return self._moved(self._ask("resume", direction=direction, breakpoints=places))
+
+    def _moved(self, data: dict[str, Any]) -> "Moment | None":
+        return None if data["why"] in ("start", "end") else Moment(self.run, data)
+
+    def _ask(self, method: str, **members: object) -> Any:
+        return self.run._ask(method, position=self.seq, **members)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Moment):
+            return NotImplemented
+        return (self.run, self.seq) == (other.run, other.seq)
+
+    def __lt__(self, other: "Moment") -> bool:
+        if not isinstance(other, Moment) or self.run != other.run:
+            return NotImplemented
+        return self.seq < other.seq
+
+    def __hash__(self) -> int:
+        return hash((self.run, self.seq))
+
+    def __repr__(self) -> str:
+        place = f"{os.path.basename(self.path)}:{self.line or '?'}"
+        return f"<Moment {self.seq} {self.event} {place} {self.function}>"
+
+    def _repr_html_(self) -> str:
+        thread = f"thread {self.thread_id}, {self.time_ns / 1e9:.6f} s"
+        shown = [_html.heading(f"{repr(self)[1:-1]} — {thread}")]
+        if self.value_text is not None:
+            shown.append(_html.note(self.value_text))
+        if self.stack:
+            shown.append(self.frame._repr_html_())
+        return "".join(shown)
+
+
+def _literal(text: str) -> str:
+    """A text as GLOB matches just that."""
+    return "".join(f"[{c}]" if c in "*?[" else c for c in text)

@@ -1,0 +1,203 @@
+"""Values of a recording as Python objects.
+
+What is of a builtin class and was recorded whole is made again; of anything else there is a
+`Recorded`. `replayer/src/serve/tagged.rs` says how values come.
+"""
+
+import ast
+import collections
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple, final
+
+_CONSTANTS = {"Ellipsis": ..., "NotImplemented": NotImplemented}
+_SEQUENCES: dict[str, Any] = {"tuple": tuple, "list": list}
+_CALLED: dict[str, Any] = {"range": range, "slice": slice}
+_SETS: dict[str, Any] = {"set": set, "frozenset": frozenset}
+_DICTS: dict[str, Any] = {
+    "dict": dict,
+    "OrderedDict": collections.OrderedDict,
+    "Counter": collections.Counter,
+}
+
+
+@final
+class Recorded:
+    """What is known of an object that is not made again: an instance of a program's class, a
+    function, or something of which a part is missing.
+
+    `repr()` of it is what is known of the object's own: `<app.Point object #17 x=1 y=2>`,
+    `[1, 2, … 998 more]`. It is equal to itself only: two that read the same may not have been the
+    same. Attributes that are not known are None; an empty `attributes` may mean that nobody looked.
+    """
+
+    __slots__ = (
+        "args",
+        "attributes",
+        "held",
+        "items",
+        "kept",
+        "length",
+        "object_id",
+        "text",
+        "type",
+    )
+
+    text: str
+    """As `repr` writes it."""
+    type: str | None
+    """Name of its class, with the module unless that is builtins or __main__."""
+    object_id: int | None
+    """The same number wherever the object turns up in its process."""
+    attributes: dict[str, Any]
+    """Those that are known."""
+    args: tuple[Any, ...] | None
+    """Of an exception."""
+    held: Any
+    """What an instance of a subclass of a builtin class holds, as that."""
+    items: list[Any] | None
+    """What was kept of a container; pairs, of a dict."""
+    kept: str | bytes | None
+    """What was kept of a str or bytes, from its beginning."""
+    length: int | None
+    """How many items or characters there were, of what was cut."""
+
+    def __init__(self, text: str, known: Mapping[str, Any]) -> None:
+        self.text = text
+        self.type = known.get("type")
+        self.object_id = known.get("object_id")
+        self.attributes = known.get("attributes", {})
+        self.args = known.get("args")
+        self.held = known.get("held")
+        self.items = known.get("items")
+        self.kept = known.get("kept")
+        self.length = known.get("length")
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+class Variable(NamedTuple):
+    """A variable that is bound."""
+
+    name: str
+    scope: str
+    """`local`, `cell` (shared by functions) or `global`."""
+    value: Any
+    text: str
+    """As `repr` writes it."""
+    object_id: int | None
+
+
+class Namespace(Mapping[str, Any]):
+    """Names and what they hold, in order. Read-only."""
+
+    __slots__ = ("_missing", "_values")
+
+    def __init__(self, values: dict[str, Any], missing: int = 0) -> None:
+        self._values = values
+        self._missing = missing
+
+    @property
+    def missing(self) -> int:
+        """How many more there were that were not recorded."""
+        return self._missing
+
+    def __getitem__(self, name: str) -> Any:
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        more = f", … {self._missing} more" if self._missing else ""
+        return f"{{{', '.join(f'{k!r}: {v!r}' for k, v in self._values.items())}{more}}}"
+
+    def _repr_html_(self) -> str:
+        from . import _html
+
+        return _html.table(["name", "value"], self._values.items(), more=self._missing)
+
+
+def value(tagged: Any, text: str) -> Any:
+    """The value of a text."""
+    try:
+        return _value(tagged, text)
+    except (TypeError, ValueError, SyntaxError, RecursionError, OverflowError):
+        # No Python value is like that: the file is damaged. (Or an int is too long for `int`.)
+        return Recorded(text, {})
+
+
+def namespace(tagged: Any, text: str) -> Namespace:
+    """Named values, such as a call's arguments."""
+    return Namespace({name: value(held, text) for name, held in tagged["names"]}, tagged["more"])
+
+
+def variables(found: list[dict[str, Any]]) -> list[Variable]:
+    """Variables of a frame. Those that hold the same object do so here."""
+    known: dict[int, Any] = {}
+    made = []
+    for variable in found:
+        text, number = variable["value"], variable["object_id"]
+        if number is None:
+            held = value(variable["held"], text)
+        elif number in known:
+            held = known[number]
+        else:
+            held = known[number] = value(variable["held"], text)
+        made.append(Variable(variable["name"], variable["scope"], held, text, number))
+    return made
+
+
+def _value(tagged: Any, text: str) -> Any:
+    if isinstance(tagged, list):
+        return [_value(item, text) for item in tagged]
+    if not isinstance(tagged, dict):
+        return tagged
+    if "recorded" in tagged:
+        return _recorded(tagged, text)
+    if "deque" in tagged:
+        items = [_value(item, text) for item in tagged["deque"]]
+        return collections.deque(items, tagged.get("maxlen"))
+    [(kind, held)] = tagged.items()
+    if kind in _DICTS:
+        pairs = [(_value(key, text), _value(item, text)) for key, item in held]
+        return _whole(_DICTS[kind](dict(pairs)), pairs)
+    if kind == "bytearray":
+        return bytearray(_value(held, text))
+    if isinstance(held, list):
+        items = [_value(item, text) for item in held]
+        if kind in _SETS:
+            return _whole(_SETS[kind](items), items)
+        return _CALLED[kind](*items) if kind in _CALLED else _SEQUENCES[kind](items)
+    if kind == "int":
+        return int(held, 0)
+    if kind == "float":
+        return float(held)
+    if kind == "complex":
+        return complex(held)
+    if kind == "constant":
+        return _CONSTANTS[held]
+    return ast.literal_eval(held)
+
+
+def _whole(made: Any, of: list[Any]) -> Any:
+    """Refuses what became less."""
+    if len(made) != len(of):
+        raise ValueError("two that are equal")
+    return made
+
+
+def _recorded(tagged: dict[str, Any], text: str) -> Recorded:
+    known = dict(tagged)
+    begin, end = known.pop("recorded")
+    if "attributes" in known:
+        known["attributes"] = {name: _value(held, text) for name, held in known["attributes"]}
+    for name in ("args", "held", "items", "kept"):
+        if name in known:
+            known[name] = _value(known[name], text)
+    if "args" in known:
+        known["args"] = tuple(known["args"])
+    return Recorded(text[begin:end], known)

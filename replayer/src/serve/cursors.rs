@@ -1,0 +1,275 @@
+//! Statements that are being read, a batch of rows at a time.
+
+use super::inbox::Request;
+use super::{Answer, Failure, scope};
+use crate::sql::{Recording, explain_any};
+use crate::store::Error;
+use rusqlite::types::{ToSqlOutput, Value as Sql, ValueRef};
+use rusqlite::{Connection, Statement};
+use serde_json::Value;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::future::{Future, poll_fn};
+use std::io::Write as _;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+/// Rows of a batch, if nobody says how many.
+const ROWS: usize = 1000;
+/// A batch is not added to after so many bytes,
+const BYTES: usize = 1 << 20;
+/// or if its first row is so old: who reads along does not wait for the rows after it.
+const AGE: Duration = Duration::from_millis(50);
+
+/// A statement on its way. It and its rows borrow from each other, which a future may do.
+type Cursor<'a> = Pin<Box<dyn Future<Output = Result<(), Failure>> + 'a>>;
+
+pub(super) struct Cursors<'a> {
+    recording: &'a Recording,
+    open: BTreeMap<i64, (Cursor<'a>, Rc<RefCell<Batch>>)>,
+    /// Numbers are not given twice.
+    made: i64,
+}
+
+/// What a cursor and who asks it share.
+#[derive(Default)]
+struct Batch {
+    wanted: usize,
+    columns: Vec<String>,
+    /// Rows as JSON, separated by commas.
+    json: Vec<u8>,
+    rows: usize,
+    begun: Option<Instant>,
+}
+
+impl<'a> Cursors<'a> {
+    pub(super) fn new(recording: &'a Recording) -> Cursors<'a> {
+        Cursors { recording, open: BTreeMap::new(), made: 0 }
+    }
+
+    /// Ends all.
+    pub(super) fn clear(&mut self) {
+        self.open.clear();
+    }
+
+    pub(super) fn query(&mut self, request: &Request) -> Answer {
+        let sql = request.text("sql")?;
+        let sql = match request.get("run")? {
+            None => sql.to_owned(),
+            Some(_) => {
+                let run_id = self.recording.store().run(Some(request.integer("run")?))?;
+                scope::of_run(sql, run_id)
+            }
+        };
+        let parameters = request.get("parameters")?.cloned().unwrap_or_default();
+        let batch = Rc::new(RefCell::new(Batch { wanted: wanted(request)?, ..Batch::default() }));
+        let cursor = Box::pin(rows(self.recording, sql, parameters, batch.clone()));
+        self.made += 1;
+        self.go_on(self.made, cursor, batch, true)
+    }
+
+    pub(super) fn fetch(&mut self, request: &Request) -> Answer {
+        let number = request.integer("cursor")?;
+        let Some((cursor, batch)) = self.open.remove(&number) else {
+            return Err(Failure::Refused(format!("no cursor {number}: it was closed")));
+        };
+        batch.borrow_mut().wanted = wanted(request)?;
+        self.go_on(number, cursor, batch, false)
+    }
+
+    pub(super) fn close(&mut self, request: &Request) -> Answer {
+        self.open.remove(&request.integer("cursor")?);
+        Ok("null".to_owned())
+    }
+
+    fn go_on(
+        &mut self,
+        number: i64,
+        mut cursor: Cursor<'a>,
+        batch: Rc<RefCell<Batch>>,
+        is_first: bool,
+    ) -> Answer {
+        let poll = cursor.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        let is_open = poll.is_pending();
+        if let Poll::Ready(done) = poll {
+            done?;
+        }
+        let mut taken = batch.borrow_mut();
+        let json = std::mem::take(&mut taken.json);
+        (taken.rows, taken.begun) = (0, None);
+        let json = String::from_utf8_lossy(&json);
+        let columns = match is_first {
+            true => format!("\"columns\":{},", Value::from(std::mem::take(&mut taken.columns))),
+            false => String::new(),
+        };
+        let rest = if is_open { Value::from(number) } else { Value::Null };
+        let answer = format!("{{{columns}\"rows\":[{json}],\"cursor\":{rest}}}");
+        drop(taken);
+        if is_open {
+            self.open.insert(number, (cursor, batch));
+        }
+        Ok(answer)
+    }
+}
+
+fn wanted(request: &Request) -> Result<usize, Failure> {
+    match request.get("rows")? {
+        None => Ok(ROWS),
+        Some(_) => match usize::try_from(request.integer("rows")?) {
+            Ok(rows @ 1..) => Ok(rows),
+            _ => Err(Failure::Protocol("rows has to be at least 1".to_owned())),
+        },
+    }
+}
+
+/// Puts the rows of a statement into the batch, and waits whenever it is full.
+async fn rows(
+    recording: &Recording,
+    sql: String,
+    parameters: Value,
+    batch: Rc<RefCell<Batch>>,
+) -> Result<(), Failure> {
+    let connection = recording.connection();
+    let failed = |error: rusqlite::Error| match connection.is_interrupted() {
+        true => Error::Interrupted.into(),
+        false => Failure::Sql(explain_any(recording.store().path(), &error)),
+    };
+    let mut statement = prepared(connection, &sql, &parameters, failed)?;
+    let width = statement.column_count();
+    batch.borrow_mut().columns = statement.column_names().into_iter().map(str::to_owned).collect();
+    let mut rows = statement.raw_query();
+    while let Some(row) = rows.next().map_err(failed)? {
+        if batch.borrow().is_full() {
+            pause().await;
+        }
+        let mut batch = batch.borrow_mut();
+        batch.begin_row();
+        for column in 0..width {
+            let value = row.get_ref(column).map_err(failed)?;
+            // Writing to memory does not fail.
+            let _ = batch.put(column, value);
+        }
+        batch.json.push(b']');
+    }
+    Ok(())
+}
+
+/// Lets whoever polls go on, once.
+fn pause() -> impl Future<Output = ()> {
+    let mut has_paused = false;
+    poll_fn(move |_| match std::mem::replace(&mut has_paused, true) {
+        true => Poll::Ready(()),
+        false => Poll::Pending,
+    })
+}
+
+fn prepared<'c>(
+    connection: &'c Connection,
+    sql: &str,
+    parameters: &Value,
+    failed: impl Fn(rusqlite::Error) -> Failure,
+) -> Result<Statement<'c>, Failure> {
+    let mut statement = connection.prepare(sql).map_err(&failed)?;
+    if statement.column_count() == 0 {
+        return Err(Failure::Sql("no statement that gives rows".to_owned()));
+    }
+    let count = statement.parameter_count();
+    let wrong = |what: String| Err(Failure::Sql(what));
+    match parameters {
+        Value::Object(named) => {
+            for at in 1..=count {
+                let name = statement.parameter_name(at).unwrap_or("?").to_owned();
+                let value = name.get(1..).and_then(|name| named.get(name));
+                let Some(value) = value else { return wrong(format!("no value for {name}")) };
+                statement.raw_bind_parameter(at, bound(value)?).map_err(&failed)?;
+            }
+        }
+        Value::Array(_) | Value::Null => {
+            let values = parameters.as_array().map_or(&[][..], Vec::as_slice);
+            if values.len() != count {
+                let given = values.len();
+                return wrong(format!("the statement has {count} parameters, {given} were given"));
+            }
+            for (at, value) in values.iter().enumerate() {
+                statement.raw_bind_parameter(at + 1, bound(value)?).map_err(&failed)?;
+            }
+        }
+        _ => return Err(Failure::Protocol("parameters has to be an array or object".to_owned())),
+    }
+    Ok(statement)
+}
+
+/// A value as SQL has it.
+fn bound(value: &Value) -> Result<ToSqlOutput<'_>, Failure> {
+    let wrong = || Failure::Protocol(format!("no parameter: {value}"));
+    Ok(match value {
+        Value::Null => ToSqlOutput::Owned(Sql::Null),
+        Value::Bool(value) => ToSqlOutput::Owned(Sql::Integer((*value).into())),
+        Value::String(text) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
+        Value::Number(number) => match (number.as_i64(), number.is_f64(), number.as_f64()) {
+            (Some(integer), ..) => ToSqlOutput::Owned(Sql::Integer(integer)),
+            (None, true, Some(real)) => ToSqlOutput::Owned(Sql::Real(real)),
+            _ => return Err(wrong()),
+        },
+        Value::Object(tagged) => match (tagged.get("bytes"), tagged.get("float")) {
+            (Some(Value::String(digits)), None) => {
+                ToSqlOutput::Owned(Sql::Blob(unhex(digits).ok_or_else(wrong)?))
+            }
+            (None, Some(Value::String(real))) => {
+                ToSqlOutput::Owned(Sql::Real(real.parse().map_err(|_| wrong())?))
+            }
+            _ => return Err(wrong()),
+        },
+        Value::Array(_) => return Err(wrong()),
+    })
+}
+
+fn unhex(digits: &str) -> Option<Vec<u8>> {
+    let (pairs, rest) = digits.as_bytes().as_chunks::<2>();
+    let byte = |pair: &[u8; 2]| {
+        let digit = |digit: u8| char::from(digit).to_digit(16);
+        u8::try_from(digit(pair[0])? << 4 | digit(pair[1])?).ok()
+    };
+    if rest.is_empty() { pairs.iter().map(byte).collect() } else { None }
+}
+
+impl Batch {
+    fn is_full(&self) -> bool {
+        self.rows >= self.wanted
+            || self.json.len() >= BYTES
+            || self.begun.is_some_and(|begun| begun.elapsed() >= AGE)
+    }
+
+    fn begin_row(&mut self) {
+        if self.rows > 0 {
+            self.json.push(b',');
+        }
+        self.json.push(b'[');
+        self.rows += 1;
+        self.begun.get_or_insert_with(Instant::now);
+    }
+
+    fn put(&mut self, column: usize, value: ValueRef<'_>) -> std::io::Result<()> {
+        let out = &mut self.json;
+        if column > 0 {
+            out.push(b',');
+        }
+        match value {
+            ValueRef::Null => out.extend(b"null"),
+            ValueRef::Integer(n) => write!(out, "{n}")?,
+            ValueRef::Real(real) if real.is_finite() => serde_json::to_writer(&mut *out, &real)?,
+            ValueRef::Real(real) => write!(out, "{{\"float\":\"{real}\"}}")?,
+            ValueRef::Text(text) => {
+                serde_json::to_writer(&mut *out, &String::from_utf8_lossy(text))?;
+            }
+            ValueRef::Blob(bytes) => {
+                out.extend(b"{\"bytes\":\"");
+                bytes.iter().try_for_each(|byte| write!(out, "{byte:02x}"))?;
+                out.extend(b"\"}");
+            }
+        }
+        Ok(())
+    }
+}

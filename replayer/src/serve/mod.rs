@@ -1,0 +1,183 @@
+//! Questions from a program, as lines of JSON: what the Python API stands on.
+//!
+//! The first line says what is served: `{"dashcam": "0.1.0", "protocol": 1}`. After that each line
+//! in is a request, `{"id": 1, "method": "goto", "run": 1, "to": "start"}`, and each line out its
+//! answer, `{"id": 1, "result": …}` or `{"id": 1, "error": {"kind": "refused", "message": …}}`, in
+//! the order of the requests. An answer has `notes` if chunks turned out to be damaged: a sentence
+//! for each, told once. The end of the input ends it. Nothing is remembered but cursors: a request
+//! says where it stands.
+//!
+//! | method | members | result |
+//! |---|---|---|
+//! | `query` | `sql`; `parameters`: array or object; `run`: its tables only; `rows`: most at once | `columns`, `rows`, `cursor`: of the rest, or null |
+//! | `fetch` | `cursor`, `rows` | `rows`, `cursor` |
+//! | `close` | `cursor` | null |
+//! | `goto` | `run`; `to`: as [`replay`](crate::debugger::COMMANDS) has it; or `position`: an event there is | where one stands |
+//! | `step` | `run`, `position`; `step`: `step`, `back-next` …; `follow`: `thread` or `task` | where one stands |
+//! | `resume` | `run`, `position`; `direction`: `forward` or `backward`; `breakpoints`: array | where one stands; `breakpoint` is an index into the array |
+//! | `stack`, `threads` | `run`, `position` | `frames`, `threads` |
+//! | `source`, `locals` | `run`, `position`, `depth` | lines; `variables` |
+//! | `values` | `texts`, `arguments`: whether they are named values | the values |
+//! | `interrupt` | | none: requests before it that are not answered yet fail with kind `interrupted`; cursors are closed |
+//!
+//! Where one stands, frames, threads and lines are as [`debugger::json`](crate::debugger::json) has
+//! them; a value that is a text there has its [`structure`](tagged) beside it: `held`. In rows, bytes
+//! are `{"bytes": "00ff"}` and floats that JSON does not have `{"float": "inf"}`; so they are in
+//! `parameters`. Kinds of errors: `refused` (it makes no sense here), `sql`, `recording` (the file
+//! cannot be read), `interrupted`, `protocol`.
+
+mod cursors;
+mod inbox;
+mod places;
+mod scope;
+mod tagged;
+
+use crate::debugger::{self, Debugger};
+use crate::sql::Recording;
+use crate::store::Error;
+use cursors::Cursors;
+use inbox::{Inbox, Request};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, BufRead, Write};
+use std::rc::Rc;
+
+/// Changes when an old client would misunderstand.
+const PROTOCOL: u32 = 1;
+
+/// Why a request has no result.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("{0}")]
+    Refused(String),
+    #[error("{0}")]
+    Sql(String),
+    #[error("{0}")]
+    Protocol(String),
+    #[error(transparent)]
+    Recording(#[from] Error),
+}
+
+impl From<debugger::Failure> for Failure {
+    fn from(failure: debugger::Failure) -> Failure {
+        match failure {
+            debugger::Failure::Refused(what) => Failure::Refused(what),
+            debugger::Failure::Recording(error) => Failure::Recording(error),
+        }
+    }
+}
+
+impl Failure {
+    fn kind(&self) -> &'static str {
+        match self {
+            Failure::Refused(_) => "refused",
+            Failure::Sql(_) => "sql",
+            Failure::Protocol(_) => "protocol",
+            Failure::Recording(Error::Interrupted) => "interrupted",
+            Failure::Recording(_) => "recording",
+        }
+    }
+}
+
+/// What is answered, as JSON.
+type Answer = Result<String, Failure>;
+
+struct Server<'a> {
+    recording: &'a Rc<Recording>,
+    cursors: Cursors<'a>,
+    /// By run. They remember nothing from one request to the next but what makes them fast.
+    debuggers: BTreeMap<i64, Debugger>,
+    /// Sentences about damage that were said.
+    said: BTreeSet<String>,
+}
+
+/// Answers requests until there are no more.
+///
+/// # Errors
+/// If answers cannot be written.
+pub fn serve(
+    recording: &Rc<Recording>,
+    input: impl BufRead + Send + 'static,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let inbox = Inbox::open(recording.connection().get_interrupt_handle(), input)?;
+    let hello = json!({"dashcam": env!("CARGO_PKG_VERSION"), "protocol": PROTOCOL});
+    writeln!(out, "{hello}")?;
+    out.flush()?;
+    let mut server = Server {
+        recording,
+        cursors: Cursors::new(recording),
+        debuggers: BTreeMap::new(),
+        said: BTreeSet::new(),
+    };
+    while let Some(request) = inbox.next() {
+        server.be_ready();
+        let answer = match inbox.is_interrupted(&request) {
+            true => Err(Error::Interrupted.into()),
+            false => server.answer(&request),
+        };
+        write!(out, "{{\"id\":{}", request.id())?;
+        match answer {
+            Ok(result) => write!(out, ",\"result\":{result}")?,
+            Err(failure) => {
+                let error = json!({"kind": failure.kind(), "message": failure.to_string()});
+                write!(out, ",\"error\":{error}")?;
+            }
+        }
+        let notes = server.notes();
+        if !notes.is_empty() {
+            write!(out, ",\"notes\":{}", Value::from(notes))?;
+        }
+        writeln!(out, "}}")?;
+        // Who speaks with us waits for the answer.
+        out.flush()?;
+    }
+    Ok(())
+}
+
+impl Server<'_> {
+    /// Forgets an interrupt that came after what it was meant for.
+    fn be_ready(&mut self) {
+        let connection = self.recording.connection();
+        if connection.is_interrupted() {
+            // SQLite forgets it when a statement starts and no other is under way.
+            self.cursors.clear();
+            let _ = connection.query_row("SELECT 1", [], |_| Ok(()));
+        }
+    }
+
+    fn notes(&mut self) -> Vec<String> {
+        let damage = self.recording.store().damage();
+        damage.into_iter().filter(|line| self.said.insert(line.clone())).collect()
+    }
+
+    fn answer(&mut self, request: &Request) -> Answer {
+        match request.text("method")? {
+            "query" => self.cursors.query(request),
+            "fetch" => self.cursors.fetch(request),
+            "close" => self.cursors.close(request),
+            "goto" => self.goto(request),
+            "step" => self.step(request),
+            "resume" => self.resume(request),
+            "stack" => self.stack(request),
+            "threads" => self.threads(request),
+            "source" => self.source(request),
+            "locals" => self.locals(request),
+            "values" => values(request),
+            other => Err(Failure::Protocol(format!("no method {other}"))),
+        }
+    }
+}
+
+fn values(request: &Request) -> Answer {
+    let are_arguments = request.flag("arguments");
+    let texts = request.texts("texts")?;
+    let held = texts.iter().map(|text| match are_arguments {
+        true => tagged::arguments(text),
+        false => tagged::value(text),
+    });
+    Ok(Value::from_iter(held).to_string())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,168 @@
+//! Positions, and what can be looked at from them. A debugger per run answers; where it stands is
+//! said anew each time.
+
+use super::inbox::Request;
+use super::{Answer, Failure, Server, tagged};
+use crate::debugger::{Command, Debugger, Reply, command, json};
+use crate::timeline::Direction;
+use serde_json::{Value, json};
+
+impl Server<'_> {
+    /// The debugger of a run, standing wherever it did last.
+    fn debugger(&mut self, request: &Request) -> Result<(i64, &mut Debugger), Failure> {
+        let store = self.recording.store();
+        let run_id = store.run(Some(request.integer("run")?))?;
+        if !self.debuggers.contains_key(&run_id) {
+            let none = || Failure::Refused(format!("run {run_id} has no events"));
+            let debugger = Debugger::new(self.recording.clone(), run_id).ok_or_else(none)?;
+            self.debuggers.insert(run_id, debugger);
+        }
+        match self.debuggers.get_mut(&run_id) {
+            Some(debugger) => Ok((run_id, debugger)),
+            None => Err(Failure::Refused(format!("run {run_id} has no events"))),
+        }
+    }
+
+    /// The debugger of a run, standing at the position that the request names, with nothing else
+    /// said to it.
+    fn standing(&mut self, request: &Request) -> Result<(i64, &mut Debugger, Reply), Failure> {
+        let seq = request.integer("position")?;
+        let (run_id, debugger) = self.debugger(request)?;
+        let at = debugger.timeline().position(seq);
+        if at.seq() != seq {
+            let (first, last) = (debugger.timeline().first(), debugger.timeline().last());
+            let near = match seq {
+                _ if seq < first.seq() => format!("the first is {first}"),
+                _ if seq > last.seq() => format!("the last is {last}"),
+                _ => format!("the next is {at}"),
+            };
+            return Err(Failure::Refused(format!("no event {seq} in run {run_id}; {near}")));
+        }
+        debugger.run(Command::Delete(None))?;
+        debugger.run(Command::Follow(Some(command::Followed::Thread)))?;
+        let reply = debugger.stand(at, "goto")?;
+        Ok((run_id, debugger, reply))
+    }
+
+    pub(super) fn goto(&mut self, request: &Request) -> Answer {
+        if request.get("position")?.is_some() {
+            let (run_id, _, reply) = self.standing(request)?;
+            return Ok(stop(run_id, &reply, None));
+        }
+        let to = request.text("to")?;
+        let command = command::parse(&format!("goto {to}")).map_err(Failure::Refused)?;
+        let (run_id, debugger) = self.debugger(request)?;
+        let Some(command) = command else { return Err(no_command(to)) };
+        let reply = debugger.run(command)?;
+        Ok(stop(run_id, &reply, None))
+    }
+
+    pub(super) fn step(&mut self, request: &Request) -> Answer {
+        let step = request.text("step")?;
+        let command = match command::parse(step).map_err(Failure::Refused)? {
+            Some(command @ Command::Step(..)) => command,
+            _ => return Err(no_command(step)),
+        };
+        let followed = match request.get("follow")?.map(Value::as_str) {
+            None | Some(Some("thread")) => command::Followed::Thread,
+            Some(Some("task")) => command::Followed::Task,
+            Some(_) => return Err(Failure::Protocol("follow is thread or task".to_owned())),
+        };
+        let (run_id, debugger, _) = self.standing(request)?;
+        debugger.run(Command::Follow(Some(followed)))?;
+        let reply = debugger.run(command)?;
+        Ok(stop(run_id, &reply, None))
+    }
+
+    pub(super) fn resume(&mut self, request: &Request) -> Answer {
+        let direction = match request.text("direction")? {
+            "forward" => Direction::Forward,
+            "backward" => Direction::Backward,
+            other => return Err(Failure::Protocol(format!("no direction {other}"))),
+        };
+        let mut commands = Vec::new();
+        for place in request.texts("breakpoints")? {
+            match command::parse(&format!("break {place}")).map_err(Failure::Refused)? {
+                Some(command @ Command::Break { .. }) => commands.push(command),
+                _ => return Err(Failure::Refused(format!("break: no place: {place}"))),
+            }
+        }
+        let (run_id, debugger, _) = self.standing(request)?;
+        for command in commands {
+            debugger.run(command)?;
+        }
+        let numbers: Vec<usize> = match debugger.run(Command::Breakpoints)? {
+            Reply::Breakpoints(all) => all.into_iter().map(|found| found.number).collect(),
+            _ => Vec::new(),
+        };
+        let reply = debugger.run(Command::Continue(direction))?;
+        let index = match &reply {
+            Reply::Stop(stop) => stop.breakpoint,
+            _ => None,
+        };
+        let index = index.and_then(|number| numbers.iter().position(|at| *at == number));
+        Ok(stop(run_id, &reply, index))
+    }
+
+    pub(super) fn stack(&mut self, request: &Request) -> Answer {
+        self.looked(request, Command::Where)
+    }
+
+    pub(super) fn threads(&mut self, request: &Request) -> Answer {
+        self.looked(request, Command::Threads)
+    }
+
+    pub(super) fn source(&mut self, request: &Request) -> Answer {
+        let depth = request.integer("depth")?;
+        let (run_id, debugger, _) = self.standing(request)?;
+        if depth > 0 {
+            debugger.run(Command::Frame(depth))?;
+            if debugger.selected() as i64 != depth {
+                return Err(Failure::Refused(format!("no frame {depth}")));
+            }
+        }
+        let reply = debugger.run(Command::List(None))?;
+        Ok(json::json("list", run_id, &reply).to_string())
+    }
+
+    fn looked(&mut self, request: &Request, command: Command) -> Answer {
+        let (run_id, debugger, _) = self.standing(request)?;
+        let reply = debugger.run(command)?;
+        Ok(json::json("", run_id, &reply).to_string())
+    }
+
+    pub(super) fn locals(&mut self, request: &Request) -> Answer {
+        let depth = request.integer("depth")?;
+        let (_, debugger, _) = self.standing(request)?;
+        let no_frame = |_| Failure::Refused(format!("no frame {depth}"));
+        let variables = debugger.locals(usize::try_from(depth).map_err(no_frame)?)?;
+        let variables: Vec<Value> = variables
+            .iter()
+            .map(|variable| {
+                json!({
+                    "name": variable.name, "scope": variable.scope, "value": variable.value,
+                    "object_id": variable.object_id, "held": tagged::value(&variable.value),
+                })
+            })
+            .collect();
+        Ok(json!({"depth": depth, "variables": variables}).to_string())
+    }
+}
+
+fn no_command(what: &str) -> Failure {
+    Failure::Protocol(format!("no step: {what}"))
+}
+
+/// Where one stands, with the structure of what the event carries.
+fn stop(run_id: i64, reply: &Reply, breakpoint: Option<usize>) -> String {
+    let mut object = json::json("", run_id, reply);
+    if let (Reply::Stop(stop), Value::Object(members)) = (reply, &mut object) {
+        let held = stop.here.value.as_deref().map(|text| match stop.here.kind.name() {
+            Some("PY_START") => tagged::arguments(text),
+            _ => tagged::value(text),
+        });
+        members.insert("held".into(), held.unwrap_or_default());
+        members.insert("breakpoint".into(), json!(breakpoint));
+    }
+    object.to_string()
+}

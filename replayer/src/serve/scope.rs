@@ -1,0 +1,78 @@
+//! A statement about one run: every table that has several runs stands for that run's rows.
+
+use dashcam_schema::tables::{TABLES, Table};
+use std::fmt::Write as _;
+
+/// The statement, in front of which the names of tables are defined as those of one run. Statements
+/// that cannot have that in front, such as pragmas, stay as they are.
+pub(super) fn of_run(sql: &str, run_id: i64) -> String {
+    let (begin, word) = first_word(sql, 0);
+    let end = begin + word.len();
+    match &*word.to_ascii_uppercase() {
+        "EXPLAIN" => {
+            let (_, query) = first_word(sql, end);
+            let (mut from, _) = first_word(sql, end);
+            if query.eq_ignore_ascii_case("query") {
+                let (plan, word) = first_word(sql, from + query.len());
+                from = first_word(sql, plan + word.len()).0;
+            }
+            format!("{}{}", &sql[..from], of_run(&sql[from..], run_id))
+        }
+        "WITH" => {
+            let (next, word) = first_word(sql, end);
+            let rest = if word.eq_ignore_ascii_case("recursive") { next + word.len() } else { end };
+            // RECURSIVE only allows it.
+            format!("WITH RECURSIVE {},{}", tables(run_id), &sql[rest..])
+        }
+        "SELECT" | "VALUES" => format!("WITH {} {sql}", tables(run_id)),
+        _ => sql.to_owned(),
+    }
+}
+
+/// `events AS NOT MATERIALIZED (SELECT * FROM main.events WHERE run_id = 1), …`
+fn tables(run_id: i64) -> String {
+    let mut out = String::new();
+    for table in TABLES {
+        let Some(filter) = filter(table, run_id) else { continue };
+        let comma = if out.is_empty() { "" } else { ", " };
+        let name = table.name;
+        // Writing to a string does not fail.
+        let _ = write!(
+            out,
+            "{comma}{name} AS NOT MATERIALIZED (SELECT * FROM main.{name} WHERE {filter})"
+        );
+    }
+    out
+}
+
+/// Which rows of a table are a run's. None if it is no table of several runs.
+fn filter(table: &Table, run_id: i64) -> Option<String> {
+    let column = |name| table.columns.iter().find(|column| column.name == name);
+    if let Some(column) = column("run_id") {
+        // A hidden one is an argument.
+        return (column.constraint != "HIDDEN").then(|| format!("run_id = {run_id}"));
+    }
+    let (key, of) = match table.name {
+        "files" => ("file_id", "code_objects"),
+        _ => (column("process_id")?.name, "processes"),
+    };
+    Some(format!("{key} IN (SELECT {key} FROM main.{of} WHERE run_id = {run_id})"))
+}
+
+/// The first word at or after an offset, behind space and comments, and where it begins.
+fn first_word(sql: &str, from: usize) -> (usize, &str) {
+    let mut rest = &sql[from..];
+    loop {
+        let trimmed = rest.trim_start_matches(|c: char| c.is_ascii_whitespace());
+        let (open, close) = match trimmed {
+            _ if trimmed.starts_with("--") => (2, "\n"),
+            _ if trimmed.starts_with("/*") => (2, "*/"),
+            _ => {
+                let end = trimmed.find(|c: char| !c.is_ascii_alphabetic());
+                return (sql.len() - trimmed.len(), &trimmed[..end.unwrap_or(trimmed.len())]);
+            }
+        };
+        let end = trimmed[open..].find(close).map(|at| open + at + close.len());
+        rest = &trimmed[end.unwrap_or(trimmed.len())..];
+    }
+}

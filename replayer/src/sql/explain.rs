@@ -1,0 +1,58 @@
+//! What SQLite's complaint means, and what may have been meant.
+
+use crate::store::{Error, message};
+use crate::suggest::closest;
+use dashcam_schema::tables::{self, TABLES};
+use rusqlite::ErrorCode;
+use std::path::Path;
+
+/// A line about a statement that was wrong; nothing if it is not about the statement.
+pub fn explain(path: &Path, error: &rusqlite::Error) -> Option<String> {
+    let file = path.display();
+    match error {
+        rusqlite::Error::MultipleStatement => {
+            return Some(format!("{file}: one statement at a time"));
+        }
+        _ if error.sqlite_error_code() == Some(ErrorCode::AuthorizationForStatementDenied) => {
+            return Some(format!(
+                "{file}: recordings are read-only: this statement is not a query"
+            ));
+        }
+        _ => {}
+    }
+    let message = message(error);
+    if let Some(name) = message.strip_prefix("no such column: ") {
+        let (table, name) = name.rsplit_once('.').unwrap_or(("", name));
+        let hint = match (tables::find(table), column_like(table, name)) {
+            (None, Some(column)) if column == name => format!("{} has it", tables_with(name)),
+            (_, Some(column)) => format!("did you mean {column}?"),
+            (Some(table), _) => format!("see: dashcam schema {}", table.name),
+            _ => "see: dashcam schema".to_owned(),
+        };
+        return Some(format!("{file}: {message}; {hint}"));
+    }
+    let name = message.strip_prefix("no such table: ")?;
+    let like = closest(name, TABLES.iter().map(|table| table.name));
+    let hint = like.map_or("see: dashcam schema".to_owned(), |t| format!("did you mean {t}?"));
+    Some(format!("{file}: {message}; {hint}"))
+}
+
+/// The same for any error of SQLite's.
+pub fn explain_any(path: &Path, error: &rusqlite::Error) -> String {
+    explain(path, error).unwrap_or_else(|| Error::from_sqlite(path, error).to_string())
+}
+
+/// The tables that have a column.
+fn tables_with(name: &str) -> String {
+    let tables = TABLES.iter().filter(|table| !table.is_internal);
+    let has = |table: &&tables::Table| table.columns.iter().any(|column| column.name == name);
+    let names: Vec<&str> = tables.filter(has).map(|table| table.name).take(3).collect();
+    names.join(" or ")
+}
+
+/// The column like this one, of a table if one was named.
+fn column_like(table: &str, name: &str) -> Option<&'static str> {
+    let tables = TABLES.iter().filter(|t| tables::find(table).is_none() || t.name == table);
+    let tables = tables.filter(|table| !table.is_internal);
+    closest(name, tables.flat_map(|table| table.columns).map(|column| column.name))
+}
