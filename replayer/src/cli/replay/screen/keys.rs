@@ -68,7 +68,7 @@ pub(super) const KEYS: &[(&str, &str, &str)] = &[
     ("o", "origin", "where the value of the selected variable came from"),
     ("Tab", "part", "the next part of the screen (Shift-Tab: the one before)"),
     ("arrows", "move", "within it: select a frame or variable, scroll the source, walk the run"),
-    ("Enter", "open", "all of the selected variable; the source where the cursor was left"),
+    ("Enter", "open", "all of the selected variable; in the source, back to the current line"),
     ("+ -", "zoom", "a shorter, a longer stretch of the run in the strip of calls"),
     ("p", "output", "what a command said last, once more"),
     ("Esc", "close", "what covers the rest"),

@@ -24,11 +24,13 @@ use super::history::History;
 use crate::cli::session::Session;
 use crate::debugger::{self, Command, Debugger, Failure, Reply, Stop};
 use crate::store::Error;
+use debugger::command::Target;
 use input::{Input, Typed};
 use keys::{About, Action, Keys, Towards};
 use model::{Focus, Model, Popup, Run, Status};
+use ratatui::buffer::Buffer;
 use ratatui::crossterm::event::{Event, KeyCode, KeyEvent};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
@@ -40,25 +42,40 @@ const TYPING: Duration = Duration::from_millis(50);
 const SLICE: Duration = Duration::from_millis(8);
 /// Work shorter than this shows no progress, and longer one as often.
 const PATIENCE: Duration = Duration::from_millis(250);
+/// Cells the source moves sideways at a time, and in all.
+const SIDEWAYS: usize = 8;
+const SIDEWAYS_MAX: usize = 1 << 16;
+/// More than any stack has.
+const FRAMES_MAX: i64 = 1 << 32;
 
-/// What is drawn, and onto what. The progress of a command is drawn while it runs.
-struct Shown {
+/// What is drawn onto, also while a command runs.
+struct Display {
     terminal: terminal::Screen,
-    model: Model,
     theme: view::Theme,
+    /// As it was drawn last.
+    drawn: Buffer,
 }
 
-impl Shown {
-    fn draw(&mut self) -> std::io::Result<()> {
-        let (model, theme) = (&mut self.model, &self.theme);
-        self.terminal.draw(|frame| view::draw(frame, model, theme)).map(|_| ())
+impl Display {
+    fn draw(&mut self, model: &mut Model) -> std::io::Result<()> {
+        let theme = &self.theme;
+        let done = self.terminal.draw(|frame| view::draw(frame, model, theme))?;
+        self.drawn = done.buffer.clone();
+        Ok(())
+    }
+
+    /// Says how far a command is: chunks done, and chunks in all.
+    fn progress(&mut self, done: usize, of: usize) -> std::io::Result<()> {
+        let (theme, drawn) = (&self.theme, &self.drawn);
+        self.terminal.draw(|frame| view::progress(frame, drawn, (done, of), theme)).map(|_| ())
     }
 }
 
 struct Screen<'a> {
     session: &'a Session,
     debugger: Debugger,
-    shown: Rc<RefCell<Shown>>,
+    model: Model,
+    display: Rc<RefCell<Display>>,
     taken: Taken,
     keys: Keys,
     history: History,
@@ -84,15 +101,16 @@ pub(super) fn run(session: &Session, debugger: Debugger) -> anyhow::Result<Optio
     let model = Model::new(Run::of(&debugger));
     let (tell, told) = channel();
     let (taken, terminal) = Taken::take()?;
-    let shown = Shown { terminal, model, theme: view::Theme::of_environment() };
-    let shown = Rc::new(RefCell::new(shown));
+    let theme = view::Theme::of_environment();
+    let display = Rc::new(RefCell::new(Display { terminal, theme, drawn: Buffer::default() }));
     let store = debugger.timeline().store().clone();
-    store.set_progress(Some(progress(session, &shown)));
+    store.set_progress(Some(progress(session, &display)));
     terminal::listen(tell, session.interrupts().clone())?;
     let mut screen = Screen {
         session,
         debugger,
-        shown,
+        model,
+        display,
         taken,
         keys: Keys::default(),
         history,
@@ -107,36 +125,31 @@ pub(super) fn run(session: &Session, debugger: Debugger) -> anyhow::Result<Optio
 }
 
 /// Draws how far a command is.
-fn progress(session: &Session, shown: &Rc<RefCell<Shown>>) -> Box<dyn Fn(usize, usize)> {
-    let (interrupts, shown) = (session.interrupts().clone(), Rc::downgrade(shown));
-    let last = RefCell::new((Instant::now(), 0));
+fn progress(session: &Session, display: &Rc<RefCell<Display>>) -> Box<dyn Fn(usize, usize)> {
+    let (interrupts, display) = (session.interrupts().clone(), display.clone());
+    let last = Cell::new((Instant::now(), 0));
     Box::new(move |done, of| {
         interrupts.remind();
-        let mut last = last.borrow_mut();
+        let (mut drawn, before) = last.get();
         // It begins anew with every command.
-        if done < last.1 {
-            last.0 = Instant::now();
+        if done <= before {
+            drawn = Instant::now();
         }
-        last.1 = done;
-        if last.0.elapsed() < PATIENCE {
-            return;
-        }
-        last.0 = Instant::now();
-        if let Some(shown) = shown.upgrade()
-            && let Ok(mut shown) = shown.try_borrow_mut()
-        {
-            shown.model.progress = Some((done, of));
+        if drawn.elapsed() >= PATIENCE {
+            drawn = Instant::now();
             // If the terminal is gone, the loop finds out.
-            let _ = shown.draw();
+            let _ = display.borrow_mut().progress(done, of);
         }
+        last.set((drawn, done));
     })
 }
 
 impl Screen<'_> {
     fn live(&mut self, told: &Receiver<Told>) -> anyhow::Result<Option<i32>> {
         loop {
-            self.shown.borrow_mut().draw()?;
-            let wait = if self.is_behind() { Duration::ZERO } else { Duration::from_secs(3600) };
+            self.display.borrow_mut().draw(&mut self.model)?;
+            let is_behind = self.model.variables.is_stale || self.is_strip_open;
+            let wait = if is_behind { Duration::ZERO } else { Duration::from_secs(3600) };
             match told.recv_timeout(wait) {
                 Ok(first) => {
                     let begun = Instant::now();
@@ -156,38 +169,30 @@ impl Screen<'_> {
         }
     }
 
-    /// Whether there is something to do while nothing is typed.
-    fn is_behind(&self) -> bool {
-        self.shown.borrow().model.variables.is_stale || self.is_strip_open
-    }
-
+    /// Does what waited for nothing to be typed.
     fn catch_up(&mut self) {
-        let mut shown = self.shown.borrow_mut();
-        let model = &mut shown.model;
-        let debugger = &self.debugger;
+        let (debugger, model) = (&self.debugger, &mut self.model);
         if model.variables.is_stale {
-            let frame = model.frame().map(|frame| (frame.call_id, frame.depth));
-            match frame {
-                Some((call, depth)) => {
-                    let variables = &mut model.variables;
+            let variables = &mut model.variables;
+            match model.frames.get(model.selected) {
+                Some(frame) => {
+                    let (call, depth) = (frame.call_id, frame.depth);
                     self.session.command(|| variables.look(debugger, call, depth));
                 }
-                None => model.variables.clear("no frame is known here"),
+                None => variables.clear("no frame is known here"),
             }
             return;
         }
-        let strip = &mut model.strip;
-        let timeline = debugger.timeline();
-        self.is_strip_open = self.session.command(|| strip.fill(timeline, SLICE)).unwrap_or(false);
+        let fill = || model.strip.fill(debugger.timeline(), SLICE);
+        self.is_strip_open = self.session.command(fill).unwrap_or(false);
     }
 
     fn told(&mut self, told: Told) -> anyhow::Result<Next> {
         match told {
             Told::Event(Event::Key(key)) => return self.key(key),
             Told::Event(Event::Paste(text)) => {
-                let mut shown = self.shown.borrow_mut();
-                shown.model.popup = None;
-                shown.model.input.get_or_insert_default().insert(&text);
+                self.model.popup = None;
+                self.model.input.get_or_insert_default().insert(&text);
             }
             Told::Event(Event::Resize(..)) => self.is_strip_open = true,
             Told::Event(_) => {}
@@ -198,103 +203,92 @@ impl Screen<'_> {
     }
 
     fn key(&mut self, key: KeyEvent) -> anyhow::Result<Next> {
-        let mut shown = self.shown.borrow_mut();
-        let page = usize::from(shown.terminal.size()?.height);
-        let model = &mut shown.model;
-        if let Some(input) = &mut model.input {
+        if let Some(input) = &mut self.model.input {
             let typed = input.key(key, self.history.lines());
-            drop(shown);
             return Ok(self.typed(typed));
         }
-        if let Some(popup) = &mut model.popup {
-            let towards = keys::towards(key.code).map(|towards| towards.lines(page / 2));
-            match (key.code, towards) {
-                (_, Some(by)) => {
-                    popup.top = (popup.top as i64).saturating_add(by).max(0) as usize;
-                    return Ok(Next::Stay);
-                }
-                (KeyCode::Esc | KeyCode::Enter | KeyCode::Char('q'), _) => {
-                    model.popup = None;
-                    return Ok(Next::Stay);
-                }
-                // Whoever goes on has read it.
-                _ => model.popup = None,
+        let page = self.page();
+        if let Some(popup) = &mut self.model.popup {
+            if let Some(towards) = keys::towards(key.code) {
+                popup.go(towards.lines(page));
+                return Ok(Next::Stay);
+            }
+            // Whoever goes on has read it.
+            self.model.popup = None;
+            if let KeyCode::Esc | KeyCode::Enter | KeyCode::Char('q') = key.code {
+                return Ok(Next::Stay);
             }
         }
+        let was_back = self.keys.is_back();
         let action = self.keys.action(key);
-        model.status = match self.keys.is_back() {
-            true => Status::said("back: s n f i c"),
-            false => std::mem::take(&mut model.status),
-        };
-        drop(shown);
+        if self.keys.is_back() {
+            self.model.status = Status::said("back: s n f i c");
+        } else if was_back {
+            self.model.status = Status::default();
+        }
         match action {
             Some(action) => self.act(action),
             None => Ok(Next::Stay),
         }
     }
 
+    /// How many lines a page has, about.
+    fn page(&self) -> usize {
+        usize::from(self.display.borrow().drawn.area.height) / 2
+    }
+
     fn act(&mut self, action: Action) -> anyhow::Result<Next> {
+        let model = &mut self.model;
         match action {
             Action::Do(command) => return Ok(self.run(command, None)),
             Action::Variable(about) => return Ok(self.variable(about)),
             Action::Toggle => {
-                let command = self.shown.borrow().model.source.toggle();
+                let command = model.source.toggle();
                 return Ok(self.run(command, None));
             }
-            Action::Type(line) => self.shown.borrow_mut().model.input = Some(Input::new(line)),
-            Action::Focus(by) => {
-                let mut shown = self.shown.borrow_mut();
-                shown.model.focus = shown.model.focus.next(by);
-            }
+            Action::Type(line) => model.input = Some(Input::new(line)),
+            Action::Focus(by) => model.focus = model.focus.next(by),
             Action::Go(towards) => return Ok(self.go(towards)),
             Action::Open => self.open(),
             Action::Zoom(closer) => {
-                self.shown.borrow_mut().model.strip.zoom(closer);
+                model.strip.zoom(closer);
                 self.is_strip_open = true;
             }
-            Action::Help => {
-                let popup = Popup::new("keys and commands", view::help());
-                self.shown.borrow_mut().model.popup = Some(popup);
-            }
-            Action::Output => {
-                let popup = self.output.as_ref().map(|(line, text)| Popup::new(line, text));
-                let mut shown = self.shown.borrow_mut();
-                if popup.is_none() {
-                    shown.model.status = Status::said("no command has said anything yet");
-                }
-                shown.model.popup = popup;
-            }
-            Action::Cancel => self.shown.borrow_mut().model.status = Status::said("q leaves"),
+            Action::Help => model.popup = Some(Popup::new("keys and commands", view::help())),
+            Action::Output => match &self.output {
+                Some((line, text)) => model.popup = Some(Popup::new(line, text)),
+                None => model.status = Status::said("no command has said anything yet"),
+            },
+            Action::Cancel => model.status = Status::said("q leaves"),
             Action::Suspend => {
                 self.taken.suspend()?;
-                self.shown.borrow_mut().terminal.clear()?;
+                self.display.borrow_mut().terminal.clear()?;
             }
-            Action::Redraw => self.shown.borrow_mut().terminal.clear()?,
+            Action::Redraw => self.display.borrow_mut().terminal.clear()?,
             Action::Quit => return Ok(Next::Leave),
         }
         Ok(Next::Stay)
     }
 
     fn typed(&mut self, typed: Typed) -> Next {
-        let mut shown = self.shown.borrow_mut();
-        let input = &mut shown.model.input;
         match typed {
             Typed::Edited => {}
-            Typed::Cancelled => *input = None,
+            Typed::Cancelled => self.model.input = None,
             Typed::Line => {
-                let line = input.take().map(|input| input.text().trim().to_owned());
-                drop(shown);
-                return line.map_or(Next::Stay, |line| self.say(&line));
+                let line = self.model.input.take();
+                return line.map_or(Next::Stay, |line| self.say(line.text().trim()));
             }
             Typed::Complete => {
-                let Some(input) = input else { return Next::Stay };
-                let (from, mut candidates) = self.words.complete(&self.debugger, input.before());
+                let Some(input) = &mut self.model.input else { return Next::Stay };
+                let (debugger, words) = (&self.debugger, &self.words);
+                let complete = || words.complete(debugger, input.before());
+                let (from, candidates) = self.session.command(complete);
                 match candidates.as_slice() {
                     [one] => input.replace(from, one),
                     [] => {}
                     several => {
                         input.replace(from, complete::common(several));
-                        input.candidates = std::mem::take(&mut candidates);
+                        input.candidates = candidates;
                     }
                 }
             }
@@ -306,72 +300,61 @@ impl Screen<'_> {
     fn say(&mut self, line: &str) -> Next {
         self.history.add(line);
         match debugger::command::parse(line) {
-            Ok(Some(command)) => self.run(command, Some(line)),
-            Ok(None) => Next::Stay,
-            Err(message) => {
-                self.shown.borrow_mut().model.status = Status::error(message);
-                Next::Stay
-            }
-        }
-    }
-
-    fn run(&mut self, command: Command, line: Option<&str>) -> Next {
-        let changes_breakpoints =
-            matches!(command, Command::Break { .. } | Command::Delete(_) | Command::Watch(_));
-        let debugger = &mut self.debugger;
-        let reply = self.session.command(|| debugger.run(command));
-        let mut shown = self.shown.borrow_mut();
-        shown.model.progress = None;
-        let status = &mut shown.model.status;
-        match reply {
-            Ok(Reply::Quit) => return Next::Leave,
-            Ok(Reply::Stop(stop)) => {
-                *status = said(&stop);
-                drop(shown);
-                self.look();
-            }
-            // It is on the screen already.
-            Ok(Reply::Stack { .. }) if line.is_none() => {
-                *status = Status::default();
-                drop(shown);
-                self.look();
-            }
-            Ok(Reply::Said(what)) if line.is_none() => *status = Status::said(what),
-            Ok(reply) => {
-                let text = debugger::text::text(&reply);
-                let text = text.trim_end();
-                let title = line.unwrap_or("output");
-                *status = Status::default();
-                if text.contains('\n') || text.chars().count() > 60 {
-                    shown.model.popup = Some(Popup::new(title, text));
-                } else {
-                    *status = Status::said(text);
-                }
-                self.output = Some((title.to_owned(), text.to_owned()));
-                drop(shown);
-                if matches!(reply, Reply::Stack { .. }) {
-                    self.look();
-                }
-            }
-            Err(Failure::Recording(Error::Interrupted)) => {
-                *status = Status::error("interrupted; one stands where one stood");
-            }
-            Err(failure) => *status = Status::error(failure.to_string()),
-        }
-        if changes_breakpoints {
-            let mut shown = self.shown.borrow_mut();
-            if let Err(failure) = shown.model.source.look_at_breakpoints(&mut self.debugger) {
-                shown.model.status = Status::error(failure.to_string());
-            }
+            Ok(Some(command)) => return self.run(command, Some(line)),
+            Ok(None) => {}
+            Err(message) => self.model.status = Status::error(message),
         }
         Next::Stay
     }
 
+    /// Does a command, by a line or a key.
+    fn run(&mut self, command: Command, line: Option<&str>) -> Next {
+        let debugger = &mut self.debugger;
+        let reply = match self.session.command(|| debugger.run(command)) {
+            Ok(reply) => reply,
+            Err(failure) => {
+                self.model.status = match failure {
+                    Failure::Recording(Error::Interrupted) => Status::error("interrupted"),
+                    failure => Status::error(failure.to_string()),
+                };
+                return Next::Stay;
+            }
+        };
+        self.model.status = match &reply {
+            Reply::Quit => return Next::Leave,
+            Reply::Stop(stop) => said(stop),
+            // A frame was selected: that is to be seen.
+            Reply::Stack { .. } if line.is_none() => Status::default(),
+            reply => self.tell(line.unwrap_or_default(), &debugger::text::text(reply)),
+        };
+        match reply {
+            Reply::Stop(_) | Reply::Stack { .. } => self.look(),
+            // Perhaps about a breakpoint.
+            Reply::Said(_) => {
+                if let Err(failure) = self.model.source.look_at_breakpoints(&mut self.debugger) {
+                    self.model.status = Status::error(failure.to_string());
+                }
+            }
+            _ => {}
+        }
+        Next::Stay
+    }
+
+    /// Shows what a command says: a short line below, the rest over everything.
+    fn tell(&mut self, line: &str, text: &str) -> Status {
+        let text = text.trim_end();
+        self.output = Some((line.to_owned(), text.to_owned()));
+        let wide = usize::from(self.display.borrow().drawn.area.width);
+        if !text.contains('\n') && text::width(text, wide) < wide {
+            return Status::said(text);
+        }
+        self.model.popup = Some(Popup::new(line, text));
+        Status::default()
+    }
+
     /// Looks at where one stands now.
     fn look(&mut self) {
-        let mut shown = self.shown.borrow_mut();
-        let model = &mut shown.model;
-        let debugger = &mut self.debugger;
+        let (model, debugger) = (&mut self.model, &mut self.debugger);
         if let Err(failure) = self.session.command(|| model.look(debugger)) {
             model.status = Status::error(failure.to_string());
         }
@@ -382,70 +365,65 @@ impl Screen<'_> {
     }
 
     fn variable(&mut self, about: About) -> Next {
-        let mut shown = self.shown.borrow_mut();
-        let Some(name) = shown.model.variables.current().map(|row| row.name.to_string()) else {
-            shown.model.status = Status::error("no variable is selected");
+        let Some(variable) = self.model.variables.current() else {
+            self.model.status = Status::error("no variable is selected");
             return Next::Stay;
         };
-        drop(shown);
-        let (command, line) = match about {
-            About::LastWrite => (Command::LastWrite(name.clone()), "last-write"),
-            About::NextWrite => (Command::NextWrite(name.clone()), "next-write"),
-            About::Origin => (Command::Origin(name.clone()), "origin"),
+        let name = variable.name.to_string();
+        let line = match about {
+            About::LastWrite => "last-write",
+            About::NextWrite => "next-write",
+            About::Origin => "origin",
         };
-        self.run(command, Some(&format!("{line} {name}")))
+        let line = format!("{line} {name}");
+        let command = match about {
+            About::LastWrite => Command::LastWrite(name),
+            About::NextWrite => Command::NextWrite(name),
+            About::Origin => Command::Origin(name),
+        };
+        self.run(command, Some(&line))
     }
 
     /// Moves within the part of the screen that keys are about.
     fn go(&mut self, towards: Towards) -> Next {
-        let mut shown = self.shown.borrow_mut();
-        let page = shown.terminal.size().map_or(2, |size| usize::from(size.height) / 2);
-        let model = &mut shown.model;
-        let by = towards.lines(page);
+        let by = towards.lines(self.page());
+        let model = &mut self.model;
         match model.focus {
             Focus::Variables => model.variables.go(by),
             Focus::Source => match towards {
-                Towards::Left => model.source.left = model.source.left.saturating_sub(8),
-                Towards::Right => model.source.left += 8,
+                Towards::Left => model.source.left = model.source.left.saturating_sub(SIDEWAYS),
+                Towards::Right => {
+                    model.source.left = (model.source.left + SIDEWAYS).min(SIDEWAYS_MAX);
+                }
                 _ => model.source.go(by),
             },
             // The outermost is at the top.
-            Focus::Stack => {
-                drop(shown);
-                let frames = by.saturating_neg().clamp(-(1 << 32), 1 << 32);
-                if frames != 0 {
-                    return self.run(Command::Frame(frames), None);
-                }
+            Focus::Stack if by != 0 => {
+                let frames = by.clamp(-FRAMES_MAX, FRAMES_MAX);
+                return self.run(Command::Frame(-frames), None);
             }
+            Focus::Stack => {}
             Focus::Strip => {
-                let (first, last) = (model.run.first, model.run.last);
-                let step = model.strip.step.max(1);
-                let by = match towards {
-                    Towards::Left => -step,
-                    Towards::Right => step,
-                    Towards::First => i64::MIN,
-                    Towards::Last => i64::MAX,
-                    Towards::PageUp => step.saturating_mul(-10),
-                    Towards::PageDown => step.saturating_mul(10),
+                let columns = match towards {
+                    Towards::Left => -1,
+                    Towards::Right => 1,
                     Towards::Up | Towards::Down => return Next::Stay,
+                    _ => by,
                 };
-                let to = model.seq.saturating_add(by).clamp(first, last.max(first));
-                drop(shown);
-                return self.run(Command::Goto(debugger::command::Target::Seq(to)), None);
+                let to = model.seq.saturating_add(model.strip.step.saturating_mul(columns));
+                let to = to.clamp(model.run.first, model.run.last.max(model.run.first));
+                return self.run(Command::Goto(Target::Seq(to)), None);
             }
         }
         Next::Stay
     }
 
     fn open(&mut self) {
-        let mut shown = self.shown.borrow_mut();
-        let model = &mut shown.model;
-        match model.focus {
-            Focus::Source => model.source.cursor = model.source.current.unwrap_or(1),
-            _ => match model.variables.current() {
-                Some(row) => model.popup = Some(Popup::new(&*row.name, view::all_of(row))),
-                None => model.status = Status::error("no variable is selected"),
-            },
+        let model = &mut self.model;
+        match (model.focus, model.variables.current()) {
+            (Focus::Source, _) => model.source.cursor = model.source.current.unwrap_or(1),
+            (_, Some(row)) => model.popup = Some(Popup::new(&*row.name, view::all_of(row))),
+            (_, None) => model.status = Status::error("no variable is selected"),
         }
     }
 }

@@ -34,8 +34,6 @@ pub(super) struct Model {
     pub(super) input: Option<Input>,
     pub(super) popup: Option<Popup>,
     pub(super) focus: Focus,
-    /// Chunks done and chunks in all, while a command takes its time.
-    pub(super) progress: Option<(usize, usize)>,
 }
 
 /// The whole run.
@@ -112,6 +110,12 @@ impl Popup {
         Popup { title: title.into(), text: text.into(), top: 0, lines: None }
     }
 
+    /// Shows what is so many lines further down.
+    pub(super) fn go(&mut self, by: i64) {
+        let top = i64::try_from(self.top).unwrap_or(i64::MAX).saturating_add(by).max(0);
+        self.top = usize::try_from(top).unwrap_or(usize::MAX);
+    }
+
     /// The text in lines of a width.
     pub(super) fn lines(&mut self, width: usize) -> &[String] {
         if self.lines.as_ref().is_none_or(|(of, _)| *of != width) {
@@ -148,7 +152,6 @@ impl Model {
             input: None,
             popup: None,
             focus: Focus::Stack,
-            progress: None,
         }
     }
 

@@ -107,7 +107,7 @@ pub(super) fn window(text: &str, from: usize, max: usize) -> String {
     shown
 }
 
-/// A text in lines of so many cells, at most so many lines.
+/// A text in lines of so many cells, at most so many lines. Words stay whole if they can.
 pub(super) fn wrap(text: &str, max: usize, lines_max: usize) -> Vec<String> {
     let max = max.max(1);
     let mut lines = Vec::new();
@@ -115,8 +115,14 @@ pub(super) fn wrap(text: &str, max: usize, lines_max: usize) -> Vec<String> {
         let (mut current, mut used) = (String::new(), 0);
         for (c, width) in cells(line.strip_suffix('\r').unwrap_or(line)) {
             if used + width > max && used > 0 {
-                lines.push(std::mem::take(&mut current));
-                used = 0;
+                let space = current.rfind(' ').map_or(0, |at| at + 1);
+                let word = current.split_off(if space > current.len() / 2 {
+                    space
+                } else {
+                    current.len()
+                });
+                lines.push(std::mem::replace(&mut current, word));
+                used = self::width(&current, max);
                 if lines.len() >= lines_max {
                     return lines;
                 }
@@ -182,6 +188,8 @@ mod tests {
         assert_eq!(wrap("ab日c\nd", 3, 9), ["ab", "日c", "d"]);
         assert_eq!(wrap("日日", 1, 9), ["日", "日"]);
         assert_eq!(wrap("abcdef", 2, 2), ["ab", "cd"]);
+        assert_eq!(wrap("who goes there", 8, 9), ["who goes", " there"]);
+        assert_eq!(wrap("whoever goes", 10, 9), ["whoever ", "goes"]);
         assert_eq!((width("日a", 99), width("日a", 2)), (3, 2));
     }
 

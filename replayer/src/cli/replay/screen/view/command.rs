@@ -23,12 +23,6 @@ pub(super) fn draw(
         return None;
     }
     let Rect { x, y, width: max, .. } = area;
-    if let Some((done, of)) = model.progress {
-        let percent = (done * 100).checked_div(of).unwrap_or(0).min(100);
-        let text = format!("{percent}% of the run looked through; ^C ends it");
-        put(buffer, x, y, max, &cut(&text, max.into()), theme.changed());
-        return None;
-    }
     let Some(input) = &model.input else {
         let style = if model.status.is_error { theme.error() } else { Style::default() };
         put(buffer, x, y, max, &cut(&model.status.text, max.into()), style);
@@ -43,6 +37,14 @@ pub(super) fn draw(
     put(buffer, x + 1, y, max - 1, &window(input.text(), from, room), Style::default());
     let at = u16::try_from(before - from).unwrap_or(0).min(max.saturating_sub(2));
     Some(Position::new(x + 1 + at, y))
+}
+
+/// Says how far a command is, over what was drawn before.
+pub(super) fn progress(buffer: &mut Buffer, area: Rect, (done, of): (usize, usize), theme: &Theme) {
+    let percent = (done.saturating_mul(100)).checked_div(of).unwrap_or(0).min(100);
+    let text = format!("{percent}% of the run looked through; ^C ends it");
+    Clear.render(area, buffer);
+    put(buffer, area.x, area.y, area.width, &cut(&text, area.width.into()), theme.changed());
 }
 
 /// What may be typed next, over what is above the command line.

@@ -60,6 +60,24 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &mut Model, theme: &Theme) {
     }
 }
 
+/// Draws how far a command is over what was drawn before.
+pub(super) fn progress(
+    frame: &mut Frame<'_>,
+    drawn: &Buffer,
+    how_far: (usize, usize),
+    theme: &Theme,
+) {
+    let area = frame.area();
+    let buffer = frame.buffer_mut();
+    for position in area.intersection(drawn.area).positions() {
+        if let (Some(cell), Some(before)) = (buffer.cell_mut(position), drawn.cell(position)) {
+            cell.clone_from(before);
+        }
+    }
+    let last = Rect { y: area.bottom().saturating_sub(1), height: area.height.min(1), ..area };
+    command::progress(buffer, last, how_far, theme);
+}
+
 /// The rows over another area.
 fn above(area: Rect, below: Rect) -> Rect {
     Rect { height: below.y.saturating_sub(area.y), ..area }
