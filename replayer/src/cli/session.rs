@@ -11,8 +11,8 @@ use std::cell::RefCell;
 use std::io::IsTerminal as _;
 use std::path::Path;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Work shorter than this shows no progress.
@@ -20,8 +20,29 @@ const PATIENCE: Duration = Duration::from_millis(500);
 
 pub(super) struct Session {
     pub(super) recording: Rc<Recording>,
-    interrupted: Arc<AtomicBool>,
+    interrupts: Interrupts,
     bar: Rc<RefCell<Bar>>,
+}
+
+/// Ends what is being done, from another thread.
+#[derive(Clone)]
+pub(super) struct Interrupts(Arc<Interrupted>);
+
+struct Interrupted {
+    handle: rusqlite::InterruptHandle,
+    asked: AtomicBool,
+    work: Mutex<Work>,
+}
+
+/// What there is to be interrupted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Work {
+    /// All that the program is for: who asks twice wants to leave.
+    Only,
+    /// One command; there will be more.
+    Command,
+    /// Nothing until the next command.
+    Waiting,
 }
 
 impl Session {
@@ -33,21 +54,47 @@ impl Session {
             ),
             error => error.into(),
         })?;
-        let interrupted = Arc::new(AtomicBool::new(false));
-        listen(recording.connection().get_interrupt_handle(), interrupted.clone())?;
+        let interrupts = Interrupts(Arc::new(Interrupted {
+            handle: recording.connection().get_interrupt_handle(),
+            asked: AtomicBool::new(false),
+            work: Mutex::new(Work::Only),
+        }));
+        listen(interrupts.clone())?;
         let bar = Rc::new(RefCell::new(Bar::new()));
         if std::io::stderr().is_terminal() {
             let bar = bar.clone();
-            let tick = move |done, of| bar.borrow_mut().set(done, of);
+            let interrupts = interrupts.clone();
+            let tick = move |done, of| {
+                interrupts.remind();
+                bar.borrow_mut().set(done, of);
+            };
             recording.store().set_progress(Some(Box::new(tick)));
         }
-        Ok(Session { recording: Rc::new(recording), interrupted, bar })
+        Ok(Session { recording: Rc::new(recording), interrupts, bar })
+    }
+
+    /// Does one command of many. Being interrupted ends it and nothing else, from the first of
+    /// these on.
+    pub(super) fn command<T>(&self, work: impl FnOnce() -> T) -> T {
+        *self.bar.borrow_mut() = Bar::new();
+        self.interrupts.begin();
+        let done = work();
+        self.interrupts.end();
+        // Being asked to stop outlives what was to stop, until a statement begins.
+        let _ = self.recording.connection().query_row("SELECT 1", [], |_| Ok(()));
+        self.bar.borrow_mut().end();
+        done
+    }
+
+    /// What another thread interrupts with.
+    pub(super) fn interrupts(&self) -> &Interrupts {
+        &self.interrupts
     }
 
     /// Says that work is going on outside of SQL, and fails if it shall not.
     pub(super) fn tick(&self, done: usize, of: usize) -> Result<(), Error> {
         self.recording.store().progress(done, of);
-        if self.interrupted.load(Ordering::Relaxed) { Err(Error::Interrupted) } else { Ok(()) }
+        if self.interrupts.is_asked() { Err(Error::Interrupted) } else { Ok(()) }
     }
 
     /// Makes way for output.
@@ -60,7 +107,7 @@ impl Session {
     /// What an error of SQLite's means here.
     pub(super) fn explain(&self, error: &rusqlite::Error) -> anyhow::Error {
         self.bar.borrow_mut().end();
-        if self.interrupted.load(Ordering::Relaxed) {
+        if self.interrupts.is_asked() {
             return Error::Interrupted.into();
         }
         Error::from_sqlite(self.recording.store().path(), error).into()
@@ -105,15 +152,60 @@ impl Session {
     }
 }
 
+impl Interrupts {
+    /// Ends the statement, or the command, that runs. True if that was asked before and there is
+    /// nothing else to go on with.
+    pub(super) fn ask(&self) -> bool {
+        let work = self.work();
+        if *work == Work::Waiting {
+            return false;
+        }
+        let again = self.0.asked.swap(true, Ordering::Relaxed);
+        self.0.handle.interrupt();
+        again && *work == Work::Only
+    }
+
+    /// Asks once more, if it was asked: what was about to begin may not have heard of it.
+    pub(super) fn remind(&self) {
+        if self.is_asked() {
+            self.0.handle.interrupt();
+        }
+    }
+
+    /// Whether a command runs that can be interrupted.
+    pub(super) fn is_working(&self) -> bool {
+        *self.work() != Work::Waiting
+    }
+
+    fn is_asked(&self) -> bool {
+        self.0.asked.load(Ordering::Relaxed)
+    }
+
+    fn begin(&self) {
+        let mut work = self.work();
+        self.0.asked.store(false, Ordering::Relaxed);
+        *work = Work::Command;
+    }
+
+    fn end(&self) {
+        let mut work = self.work();
+        self.0.asked.store(false, Ordering::Relaxed);
+        *work = Work::Waiting;
+    }
+
+    fn work(&self) -> MutexGuard<'_, Work> {
+        self.0.work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// The first Ctrl-C ends the statement that runs, the second the program.
-fn listen(handle: rusqlite::InterruptHandle, flag: Arc<AtomicBool>) -> std::io::Result<()> {
+fn listen(interrupts: Interrupts) -> std::io::Result<()> {
     let mut signals = signal_hook::iterator::Signals::new([SIGINT])?;
     std::thread::spawn(move || {
         for _ in &mut signals {
-            if flag.swap(true, Ordering::Relaxed) {
+            if interrupts.ask() {
                 std::process::exit(130);
             }
-            handle.interrupt();
         }
     });
     Ok(())

@@ -1,0 +1,142 @@
+//! A command a line, an answer each.
+
+use super::Format;
+use super::complete::Words;
+use super::history::History;
+use crate::cli::output::{printable, stdout};
+use crate::cli::session::Session;
+use crate::debugger::{Command, Debugger, Failure, Reply, command, json, text};
+use crate::store::Error;
+use rustyline::completion::Completer;
+use rustyline::error::ReadlineError;
+use rustyline::highlight::Highlighter;
+use rustyline::hint::Hinter;
+use rustyline::history::MemHistory;
+use rustyline::validate::Validator;
+use rustyline::{CompletionType, Config, Context, Editor, Helper};
+use std::cell::RefCell;
+use std::io::{BufRead as _, Write};
+use std::rc::Rc;
+
+/// Answers what comes on standard input.
+pub(super) fn read(debugger: &mut Debugger, format: Format) -> anyhow::Result<()> {
+    let mut out = stdout();
+    let run_id = debugger.timeline().run_id();
+    for line in std::io::stdin().lock().lines() {
+        let line = line?;
+        let said = line.trim();
+        let reply = match debugger.say(said) {
+            Ok(None) => continue,
+            Ok(Some(reply)) => Ok(reply),
+            Err(Failure::Recording(error @ Error::Interrupted)) => return Err(error.into()),
+            Err(error) => Err(error.to_string()),
+        };
+        match (format, &reply) {
+            (Format::Text, reply) => put(&mut out, reply)?,
+            (Format::Json, Ok(reply)) => {
+                writeln!(out, "{}", json::json(said, run_id, reply))?;
+            }
+            (Format::Json, Err(message)) => {
+                writeln!(out, "{}", json::error(said, message))?;
+            }
+        }
+        // Who speaks with us waits for the answer.
+        out.flush()?;
+        if matches!(reply, Ok(Reply::Quit)) {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn put(out: &mut impl Write, reply: &Result<Reply, String>) -> std::io::Result<()> {
+    match reply {
+        Ok(reply) => out.write_all(text::text(reply).as_bytes()),
+        Err(message) => writeln!(out, "*** {}", printable(message)),
+    }
+}
+
+/// Answers what is typed at a terminal. An empty line repeats a step.
+pub(super) fn edited(session: &Session, debugger: Debugger) -> anyhow::Result<()> {
+    let words = Words::of(&debugger);
+    let debugger = Rc::new(RefCell::new(debugger));
+    let config = Config::builder().completion_type(CompletionType::List).build();
+    let memory = MemHistory::with_config(&config);
+    let mut editor: Editor<Completing, MemHistory> = Editor::with_history(config, memory)?;
+    let mut history = History::open();
+    for line in history.lines() {
+        editor.add_history_entry(line)?;
+    }
+    editor.set_helper(Some(Completing { debugger: debugger.clone(), words }));
+    let mut out = stdout();
+    let say = |line: &str| {
+        let reply = session.command(|| debugger.borrow_mut().say(line));
+        reply.map_err(|error| error.to_string())
+    };
+    let mut line = "info".to_owned();
+    let mut last_step = String::new();
+    loop {
+        let reply = say(&line);
+        if let Some(reply) = reply.transpose() {
+            put_at_terminal(&mut out, &reply)?;
+            if matches!(reply, Ok(Reply::Quit)) {
+                return Ok(());
+            }
+        }
+        line = loop {
+            match editor.readline("(dashcam) ") {
+                Ok(line) if line.trim().is_empty() => {
+                    if !last_step.is_empty() {
+                        break last_step.clone();
+                    }
+                }
+                Ok(line) => break line,
+                Err(ReadlineError::Interrupted) => {}
+                Err(ReadlineError::Eof) => return Ok(()),
+                Err(error) => return Err(error.into()),
+            }
+        };
+        editor.add_history_entry(line.trim())?;
+        history.add(&line);
+        last_step = match command::parse(&line) {
+            Ok(Some(Command::Step(..) | Command::Continue(_))) => line.clone(),
+            _ => String::new(),
+        };
+    }
+}
+
+fn put_at_terminal(out: &mut impl Write, reply: &Result<Reply, String>) -> std::io::Result<()> {
+    let mut text = Vec::new();
+    put(&mut text, reply)?;
+    for line in String::from_utf8_lossy(&text).lines() {
+        writeln!(out, "{}", printable(line))?;
+    }
+    out.flush()
+}
+
+/// Completes what is typed by names of the run.
+struct Completing {
+    debugger: Rc<RefCell<Debugger>>,
+    words: Words,
+}
+
+impl Completer for Completing {
+    type Candidate = String;
+
+    fn complete(
+        &self,
+        line: &str,
+        cursor: usize,
+        _: &Context<'_>,
+    ) -> rustyline::Result<(usize, Vec<String>)> {
+        let line = line.get(..cursor).unwrap_or(line);
+        Ok(self.words.complete(&self.debugger.borrow(), line))
+    }
+}
+
+impl Hinter for Completing {
+    type Hint = String;
+}
+impl Highlighter for Completing {}
+impl Validator for Completing {}
+impl Helper for Completing {}

@@ -1,0 +1,286 @@
+//! What the screen shows. It is computed from the debugger when one stands elsewhere, and drawn as
+//! often as need be.
+
+use super::input::Input;
+use super::strip::Strip;
+use super::text;
+use super::variables::Variables;
+use crate::debugger::command::Place;
+use crate::debugger::reply::FrameReply;
+use crate::debugger::{Command, Debugger, Failure, Reply};
+use crate::store::SourceText;
+use crate::timeline::Here;
+use rustc_hash::{FxHashMap, FxHashSet};
+use std::rc::Rc;
+
+/// Files whose executed lines are remembered.
+const FILES_MAX: usize = 64;
+
+/// What the screen shows.
+pub(super) struct Model {
+    pub(super) run: Run,
+    /// `None` if it cannot be read.
+    pub(super) here: Option<Here>,
+    pub(super) seq: i64,
+    /// How much of the run comes before, from 0 to 1.
+    pub(super) fraction: f64,
+    /// Innermost first.
+    pub(super) frames: Vec<FrameReply>,
+    pub(super) selected: usize,
+    pub(super) source: Source,
+    pub(super) variables: Variables,
+    pub(super) strip: Strip,
+    pub(super) status: Status,
+    pub(super) input: Option<Input>,
+    pub(super) popup: Option<Popup>,
+    pub(super) focus: Focus,
+}
+
+/// The whole run.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Run {
+    /// `seq` of its first and last event.
+    pub(super) first: i64,
+    pub(super) last: i64,
+    pub(super) last_ns: i64,
+    /// How it ended, if a signal or the recorder's death ended it.
+    pub(super) ended: Option<String>,
+}
+
+/// A part of the screen that keys are about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Focus {
+    Stack,
+    Variables,
+    Source,
+    Strip,
+}
+
+/// A sentence about what was done last.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Status {
+    pub(super) text: String,
+    pub(super) is_error: bool,
+}
+
+/// Text that covers the rest until it is closed.
+pub(super) struct Popup {
+    pub(super) title: String,
+    pub(super) text: String,
+    /// First line that is shown.
+    pub(super) top: usize,
+    /// The text in lines of a width.
+    lines: Option<(usize, Vec<String>)>,
+}
+
+/// A file, and what is known of its lines.
+#[derive(Default)]
+pub(super) struct Source {
+    pub(super) path: String,
+    /// `None` if it was not kept.
+    pub(super) text: Option<Rc<SourceText>>,
+    /// Where the selected frame stands.
+    pub(super) current: Option<u32>,
+    /// The line that keys are about.
+    pub(super) cursor: u32,
+    /// First line and cell that are shown.
+    pub(super) top: u32,
+    pub(super) left: usize,
+    /// Lines that ran at some time in the run; `None` if that is not known.
+    pub(super) ran: Option<Rc<FxHashSet<u32>>>,
+    /// Lines of breakpoints, with their numbers.
+    pub(super) breakpoints: Vec<(u32, usize)>,
+    ran_by_path: FxHashMap<String, Option<Rc<FxHashSet<u32>>>>,
+}
+
+impl Focus {
+    const ALL: [Focus; 4] = [Focus::Stack, Focus::Variables, Focus::Source, Focus::Strip];
+
+    pub(super) fn next(self, by: usize) -> Focus {
+        let at = Focus::ALL.iter().position(|focus| *focus == self).unwrap_or(0);
+        Focus::ALL[(at + by) % Focus::ALL.len()]
+    }
+}
+
+impl Popup {
+    /// Lines nobody goes through.
+    const LINES_MAX: usize = 100_000;
+
+    pub(super) fn new(title: impl Into<String>, text: impl Into<String>) -> Popup {
+        Popup { title: title.into(), text: text.into(), top: 0, lines: None }
+    }
+
+    /// Shows what is so many lines further down.
+    pub(super) fn go(&mut self, by: i64) {
+        let top = i64::try_from(self.top).unwrap_or(i64::MAX).saturating_add(by).max(0);
+        self.top = usize::try_from(top).unwrap_or(usize::MAX);
+    }
+
+    /// The text in lines of a width.
+    pub(super) fn lines(&mut self, width: usize) -> &[String] {
+        if self.lines.as_ref().is_none_or(|(of, _)| *of != width) {
+            self.lines = None;
+        }
+        let wrap = || (width, text::wrap(self.text.trim_end(), width, Popup::LINES_MAX));
+        &self.lines.get_or_insert_with(wrap).1
+    }
+}
+
+impl Status {
+    pub(super) fn said(text: impl Into<String>) -> Status {
+        Status { text: text.into(), is_error: false }
+    }
+
+    pub(super) fn error(text: impl Into<String>) -> Status {
+        Status { text: text.into(), is_error: true }
+    }
+}
+
+impl Model {
+    pub(super) fn new(run: Run) -> Model {
+        Model {
+            seq: run.first,
+            run,
+            here: None,
+            fraction: 0.0,
+            frames: Vec::new(),
+            selected: 0,
+            source: Source::default(),
+            variables: Variables::default(),
+            strip: Strip::default(),
+            status: Status::default(),
+            input: None,
+            popup: None,
+            focus: Focus::Stack,
+        }
+    }
+
+    /// The frame that is selected.
+    pub(super) fn frame(&self) -> Option<&FrameReply> {
+        self.frames.get(self.selected)
+    }
+
+    /// Looks at where the debugger stands. Variables take longer: see [`Variables::look`].
+    pub(super) fn look(&mut self, debugger: &mut Debugger) -> Result<(), Failure> {
+        let (timeline, at) = (debugger.timeline(), debugger.position());
+        self.seq = at.seq();
+        self.fraction = timeline.fraction(at);
+        self.selected = debugger.selected();
+        (self.here, self.frames) = (None, Vec::new());
+        let found = debugger.here().and_then(|here| {
+            self.here = Some(here);
+            self.frames = debugger.stack()?;
+            Ok(())
+        });
+        self.variables.is_stale = true;
+        self.source.look(self.here.as_ref(), self.frames.get(self.selected), debugger)?;
+        found
+    }
+}
+
+impl Run {
+    pub(super) fn of(debugger: &Debugger) -> Run {
+        let timeline = debugger.timeline();
+        let store = timeline.store();
+        let chunks = store.chunks().iter().filter(|chunk| chunk.run_id == timeline.run_id());
+        let sql = "SELECT status, exit_signal FROM runs WHERE run_id = ?";
+        let ended = store.connection().query_row(sql, [timeline.run_id()], |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, Option<i32>>(1)?))
+        });
+        let ended = ended.ok().and_then(|(status, signal)| match signal {
+            Some(signal) => Some(match signal_hook::low_level::signal_name(signal) {
+                Some(name) => format!("ended by {name}"),
+                None => format!("ended by signal {signal}"),
+            }),
+            None => Some(status).filter(|status| status != "complete"),
+        });
+        Run {
+            first: timeline.first().seq(),
+            last: timeline.last().seq(),
+            last_ns: chunks.map(|chunk| chunk.last_ns).max().unwrap_or(0),
+            ended,
+        }
+    }
+}
+
+impl Source {
+    fn look(
+        &mut self,
+        here: Option<&Here>,
+        frame: Option<&FrameReply>,
+        debugger: &mut Debugger,
+    ) -> Result<(), Failure> {
+        let place = match (frame, here) {
+            (Some(frame), _) => Some((frame.code_id, frame.path.clone(), frame.line)),
+            (None, Some(here)) => Some((here.code_id, here.path.clone(), here.line)),
+            (None, None) => None,
+        };
+        let Some((code_id, path, line)) = place else {
+            self.current = None;
+            return Ok(());
+        };
+        self.text = debugger.timeline().store().source_of(code_id)?;
+        self.current = line.and_then(|line| u32::try_from(line).ok());
+        self.cursor = self.current.unwrap_or(1).max(1);
+        if self.path != path {
+            (self.left, self.top) = (0, 0);
+        }
+        self.path = path;
+        self.ran = self.ran(debugger);
+        self.look_at_breakpoints(debugger)
+    }
+
+    /// Looks which breakpoints stand in the file.
+    pub(super) fn look_at_breakpoints(&mut self, debugger: &mut Debugger) -> Result<(), Failure> {
+        let Reply::Breakpoints(all) = debugger.run(Command::Breakpoints)? else { return Ok(()) };
+        let line_here = |place: &str| {
+            let (path, line) = place.rsplit_once(':')?;
+            let before = self.path.strip_suffix(path)?;
+            let is_whole = before.is_empty() || before.ends_with('/') || path.starts_with('/');
+            line.parse().ok().filter(|_| is_whole && !path.is_empty())
+        };
+        let of = all.iter().filter_map(|found| Some((line_here(&found.place)?, found.number)));
+        self.breakpoints = of.collect();
+        Ok(())
+    }
+
+    fn ran(&mut self, debugger: &Debugger) -> Option<Rc<FxHashSet<u32>>> {
+        if let Some(known) = self.ran_by_path.get(&self.path) {
+            return known.clone();
+        }
+        let timeline = debugger.timeline();
+        let read = || -> rusqlite::Result<FxHashSet<u32>> {
+            let sql = "SELECT line FROM line_counts WHERE run_id = ? AND path = ? AND count > 0";
+            let mut statement = timeline.store().connection().prepare_cached(sql)?;
+            statement.query_map((timeline.run_id(), &self.path), |row| row.get(0))?.collect()
+        };
+        let ran = read().ok().filter(|lines| !lines.is_empty()).map(Rc::new);
+        if self.ran_by_path.len() >= FILES_MAX {
+            self.ran_by_path.clear();
+        }
+        self.ran_by_path.insert(self.path.clone(), ran.clone());
+        ran
+    }
+
+    /// How many lines there are.
+    pub(super) fn len(&self) -> u32 {
+        self.text.as_ref().map_or(0, |text| u32::try_from(text.len()).unwrap_or(u32::MAX))
+    }
+
+    /// Moves the cursor.
+    pub(super) fn go(&mut self, by: i64) {
+        let to = i64::from(self.cursor).saturating_add(by);
+        self.cursor = to.clamp(1, i64::from(self.len()).max(1)) as u32;
+    }
+
+    /// What sets or takes away a breakpoint where the cursor is.
+    pub(super) fn toggle(&self) -> Command {
+        match self.breakpoints.iter().find(|(line, _)| *line == self.cursor) {
+            Some((_, number)) => Command::Delete(Some(*number)),
+            None => Command::Break {
+                place: Place::Line { path: self.path.clone(), line: self.cursor },
+                condition: None,
+            },
+        }
+    }
+}

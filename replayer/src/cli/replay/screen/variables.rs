@@ -1,0 +1,197 @@
+//! The variables of the selected frame, and what changed since the frame was looked at before.
+
+use crate::debugger::Debugger;
+use crate::state::Variable;
+use rustc_hash::FxHashMap;
+
+/// Calls whose variables are remembered.
+const CALLS_MAX: usize = 64;
+/// Longer values are not remembered, only that they differ.
+const REMEMBERED_MAX: usize = 1 << 16;
+
+/// The variables of the selected frame.
+#[derive(Default)]
+pub(super) struct Variables {
+    pub(super) rows: Vec<Row>,
+    pub(super) selected: usize,
+    pub(super) top: usize,
+    /// Why there are none.
+    pub(super) note: Option<String>,
+    /// One stands elsewhere by now.
+    pub(super) is_stale: bool,
+    /// By call.
+    seen: FxHashMap<u64, Seen>,
+    looks: u64,
+}
+
+/// A variable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Row {
+    pub(super) name: Box<str>,
+    pub(super) scope: &'static str,
+    pub(super) value: Box<str>,
+    pub(super) object_id: Option<u64>,
+    pub(super) mark: Mark,
+}
+
+/// What happened to a variable since its frame was looked at before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Mark {
+    Same,
+    New,
+    /// What it held; `None` if that was too long to remember.
+    Changed(Option<Box<str>>),
+}
+
+/// What was seen of a call.
+#[derive(Default)]
+struct Seen {
+    /// Number of the last look.
+    look: u64,
+    seq: i64,
+    now: Vec<Variable>,
+    /// At the position before.
+    before: Option<FxHashMap<(&'static str, Box<str>), Remembered>>,
+}
+
+struct Remembered {
+    hash: u64,
+    value: Option<Box<str>>,
+}
+
+fn hash(text: &str) -> u64 {
+    use std::hash::{Hash as _, Hasher as _};
+    let mut hasher = rustc_hash::FxHasher::default();
+    text.hash(&mut hasher);
+    hasher.finish()
+}
+
+impl Variables {
+    /// Looks at the variables of a frame, by its depth; its call tells it from others.
+    pub(super) fn look(&mut self, debugger: &Debugger, call_id: u64, depth: usize) {
+        self.is_stale = false;
+        match debugger.locals(depth) {
+            Ok(variables) => self.show(call_id, debugger.position().seq(), variables),
+            Err(failure) => self.clear(failure.to_string()),
+        }
+    }
+
+    /// Shows why there are none.
+    pub(super) fn clear(&mut self, why: impl Into<String>) {
+        self.is_stale = false;
+        self.rows.clear();
+        self.note = Some(why.into());
+    }
+
+    pub(super) fn show(&mut self, call_id: u64, seq: i64, variables: Vec<Variable>) {
+        self.looks += 1;
+        let selected = self.rows.get(self.selected).map(|row| (row.scope, row.name.clone()));
+        if self.seen.len() >= CALLS_MAX && !self.seen.contains_key(&call_id) {
+            let oldest = self.seen.iter().min_by_key(|(_, seen)| seen.look).map(|(call, _)| *call);
+            self.seen.remove(&oldest.unwrap_or(0));
+        }
+        let is_known = self.seen.contains_key(&call_id);
+        let seen = self.seen.entry(call_id).or_default();
+        if is_known && seen.seq != seq {
+            let remembered = |variable: &Variable| Remembered {
+                hash: hash(&variable.value),
+                value: Some(variable.value.clone()).filter(|text| text.len() <= REMEMBERED_MAX),
+            };
+            let entry = |variable: &Variable| {
+                ((variable.scope, variable.name.clone()), remembered(variable))
+            };
+            seen.before = Some(seen.now.iter().map(entry).collect());
+        }
+        (seen.look, seen.seq, seen.now) = (self.looks, seq, variables);
+        let mark = |variable: &Variable| {
+            let Some(before) = &seen.before else { return Mark::Same };
+            match before.get(&(variable.scope, variable.name.clone())) {
+                None => Mark::New,
+                Some(before) if before.hash == hash(&variable.value) => Mark::Same,
+                Some(before) => Mark::Changed(before.value.clone()),
+            }
+        };
+        let row = |variable: &Variable| Row {
+            name: variable.name.clone(),
+            scope: variable.scope,
+            value: variable.value.clone(),
+            object_id: variable.object_id.map(Into::into),
+            mark: mark(variable),
+        };
+        self.rows = seen.now.iter().map(row).collect();
+        self.note = self.rows.is_empty().then(|| "none are known here".to_owned());
+        let is_selected = |row: &Row| {
+            selected.as_ref().is_some_and(|(scope, name)| row.scope == *scope && row.name == *name)
+        };
+        self.selected = self.rows.iter().position(is_selected).unwrap_or(0);
+    }
+
+    /// Selects another.
+    pub(super) fn go(&mut self, by: i64) {
+        let last = self.rows.len().saturating_sub(1) as i64;
+        self.selected = (self.selected as i64).saturating_add(by).clamp(0, last) as usize;
+    }
+
+    /// The one that is selected.
+    pub(super) fn current(&self) -> Option<&Row> {
+        self.rows.get(self.selected)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn variables(all: &[(&str, &str)]) -> Vec<Variable> {
+        let variable = |(name, value): &(&str, &str)| Variable {
+            depth: 0,
+            scope: "local",
+            name: (*name).into(),
+            value: (*value).into(),
+            object_id: None,
+        };
+        all.iter().map(variable).collect()
+    }
+
+    fn marks(variables: &Variables) -> Vec<Mark> {
+        variables.rows.iter().map(|row| row.mark.clone()).collect()
+    }
+
+    #[test]
+    fn what_changed_in_a_call_is_marked() {
+        let mut shown = Variables::default();
+        shown.show(7, 10, variables(&[("a", "1")]));
+        assert_eq!(marks(&shown), [Mark::Same], "nothing is known from before");
+        shown.show(7, 11, variables(&[("a", "2"), ("b", "[]")]));
+        let changed = [Mark::Changed(Some("1".into())), Mark::New];
+        assert_eq!(marks(&shown), changed);
+        // Another frame, and back at the same position.
+        shown.show(3, 11, variables(&[("a", "9")]));
+        assert_eq!(marks(&shown), [Mark::Same]);
+        shown.show(7, 11, variables(&[("a", "2"), ("b", "[]")]));
+        assert_eq!(marks(&shown), changed);
+        shown.show(7, 12, variables(&[("a", "2"), ("b", "[]")]));
+        assert_eq!(marks(&shown), [Mark::Same, Mark::Same]);
+    }
+
+    #[test]
+    fn the_selected_name_stays_selected() {
+        let mut shown = Variables::default();
+        shown.show(7, 10, variables(&[("a", "1"), ("c", "1")]));
+        shown.go(1);
+        shown.show(7, 11, variables(&[("a", "1"), ("b", "1"), ("c", "1")]));
+        assert_eq!(shown.current().map(|row| &*row.name), Some("c"));
+        shown.go(99);
+        shown.show(7, 12, Vec::new());
+        assert_eq!((shown.current(), shown.selected), (None, 0));
+    }
+
+    #[test]
+    fn few_calls_are_remembered() {
+        let mut shown = Variables::default();
+        for call in 0..1000 {
+            shown.show(call, call as i64, variables(&[("a", "1")]));
+        }
+        assert_eq!(shown.seen.len(), CALLS_MAX);
+    }
+}
