@@ -64,10 +64,11 @@ impl Display {
         Ok(())
     }
 
-    /// Says how far a command is: chunks done, and chunks in all.
-    fn progress(&mut self, done: usize, of: usize) -> std::io::Result<()> {
+    /// Says that a command takes its time, over what was drawn before.
+    fn working(&mut self, how_far: &str) {
         let (theme, drawn) = (&self.theme, &self.drawn);
-        self.terminal.draw(|frame| view::progress(frame, drawn, (done, of), theme)).map(|_| ())
+        // If the terminal is gone, the loop finds out.
+        let _ = self.terminal.draw(|frame| view::working(frame, drawn, how_far, theme));
     }
 }
 
@@ -137,8 +138,8 @@ fn progress(session: &Session, display: &Rc<RefCell<Display>>) -> Box<dyn Fn(usi
         }
         if drawn.elapsed() >= PATIENCE {
             drawn = Instant::now();
-            // If the terminal is gone, the loop finds out.
-            let _ = display.borrow_mut().progress(done, of);
+            let percent = done.saturating_mul(100).checked_div(of).unwrap_or(0).min(100);
+            display.borrow_mut().working(&format!("{percent}% of the recording looked through"));
         }
         last.set((drawn, done));
     })
@@ -309,6 +310,9 @@ impl Screen<'_> {
 
     /// Does a command, by a line or a key.
     fn run(&mut self, command: Command, line: Option<&str>) -> Next {
+        if may_take_long(&command) {
+            self.display.borrow_mut().working("working");
+        }
         let debugger = &mut self.debugger;
         let reply = match self.session.command(|| debugger.run(command)) {
             Ok(reply) => reply,
@@ -426,6 +430,14 @@ impl Screen<'_> {
             (_, None) => model.status = Status::error("no variable is selected"),
         }
     }
+}
+
+/// Whether somebody may wonder what is going on.
+fn may_take_long(command: &Command) -> bool {
+    !matches!(
+        command,
+        Command::Step(..) | Command::Frame(_) | Command::Goto(Target::Seq(_)) | Command::Quit
+    )
 }
 
 /// How one came here, in a sentence.

@@ -60,13 +60,8 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &mut Model, theme: &Theme) {
     }
 }
 
-/// Draws how far a command is over what was drawn before.
-pub(super) fn progress(
-    frame: &mut Frame<'_>,
-    drawn: &Buffer,
-    how_far: (usize, usize),
-    theme: &Theme,
-) {
+/// Says that a command takes its time, over what was drawn before.
+pub(super) fn working(frame: &mut Frame<'_>, drawn: &Buffer, how_far: &str, theme: &Theme) {
     let area = frame.area();
     let buffer = frame.buffer_mut();
     for position in area.intersection(drawn.area).positions() {
@@ -75,7 +70,7 @@ pub(super) fn progress(
         }
     }
     let last = Rect { y: area.bottom().saturating_sub(1), height: area.height.min(1), ..area };
-    command::progress(buffer, last, how_far, theme);
+    command::working(buffer, last, how_far, theme);
 }
 
 /// The rows over another area.
