@@ -263,9 +263,9 @@ impl Screen<'_> {
             Action::Cancel => model.status = Status::said("q leaves"),
             Action::Suspend => {
                 self.taken.suspend()?;
-                self.display.borrow_mut().terminal.clear()?;
+                self.display.borrow_mut().terminal = terminal::clear()?;
             }
-            Action::Redraw => self.display.borrow_mut().terminal.clear()?,
+            Action::Redraw => self.display.borrow_mut().terminal = terminal::clear()?,
             Action::Quit => return Ok(Next::Leave),
         }
         Ok(Next::Stay)
