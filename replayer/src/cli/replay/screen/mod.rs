@@ -326,7 +326,7 @@ impl Screen<'_> {
         };
         self.model.status = match &reply {
             Reply::Quit => return Next::Leave,
-            Reply::Stop(stop) => said(stop),
+            Reply::Stop(stop) => said(stop, &self.model.run),
             // A frame was selected: that is to be seen.
             Reply::Stack { .. } if line.is_none() => Status::default(),
             reply => self.tell(line.unwrap_or_default(), &debugger::text::text(reply)),
@@ -441,10 +441,13 @@ fn may_take_long(command: &Command) -> bool {
 }
 
 /// How one came here, in a sentence.
-fn said(stop: &Stop) -> Status {
+fn said(stop: &Stop, run: &Run) -> Status {
+    let is_last = stop.here.position.seq() == run.last;
+    let ended = run.ended.as_ref().filter(|_| is_last);
+    let ended = ended.map_or(String::new(), |how| format!("; the run was {how}"));
     let why = match (stop.why, stop.breakpoint) {
         ("breakpoint", Some(number)) => format!("breakpoint {number}"),
-        ("end", _) => "nothing comes after this".to_owned(),
+        ("end", _) => format!("nothing comes after this{ended}"),
         ("start", _) => "nothing comes before this".to_owned(),
         _ => String::new(),
     };

@@ -151,10 +151,11 @@ fn title(
     let style = theme.title(is_focused);
     let fill = "─".repeat(area.width.into());
     put(buffer, area.x, area.y, area.width, &fill, style);
-    let room = usize::from(area.width).saturating_sub(2);
-    let end = put(buffer, area.x, area.y, area.width, &format!("{} ", cut(left, room)), style);
+    let room = usize::from(area.width);
+    let end = put(buffer, area.x, area.y, area.width, &cut(left, room), style);
+    let end = put(buffer, end, area.y, area.right() - end, " ", style);
     let wide = width(right, room) + 2;
-    if !right.is_empty() && usize::from(area.right().saturating_sub(end)) > wide {
+    if !right.is_empty() && usize::from(area.right() - end) > wide {
         let x = area.right() - wide as u16;
         put(buffer, x, area.y, wide as u16, &format!(" {} ", cut(right, room)), style);
     }
