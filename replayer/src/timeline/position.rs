@@ -13,7 +13,7 @@ use std::fmt;
 pub struct Position(i64);
 
 impl Position {
-    pub(super) fn new(seq: i64) -> Position {
+    pub(crate) fn new(seq: i64) -> Position {
         Position(seq)
     }
 

@@ -73,35 +73,34 @@ pub(super) fn edited(session: &Session, debugger: Debugger) -> anyhow::Result<()
         let reply = session.command(|| debugger.borrow_mut().say(line));
         reply.map_err(|error| error.to_string())
     };
-    let mut line = "info".to_owned();
+    let mut said = "info".to_owned();
     let mut last_step = String::new();
     loop {
-        let reply = say(&line);
-        if let Some(reply) = reply.transpose() {
+        // What is pasted may be many.
+        for line in said.lines() {
+            let Some(reply) = say(line).transpose() else { continue };
             put_at_terminal(&mut out, &reply)?;
             if matches!(reply, Ok(Reply::Quit)) {
                 return Ok(());
             }
+            last_step = match command::parse(line) {
+                Ok(Some(Command::Step(..) | Command::Continue(_))) => line.to_owned(),
+                _ => String::new(),
+            };
         }
-        line = loop {
+        said = loop {
             match editor.readline("(dashcam) ") {
-                Ok(line) if line.trim().is_empty() => {
-                    if !last_step.is_empty() {
-                        break last_step.clone();
-                    }
-                }
-                Ok(line) => break line,
-                Err(ReadlineError::Interrupted) => {}
+                Ok(line) if !line.trim().is_empty() => break line,
+                Ok(_) if !last_step.is_empty() => break last_step.clone(),
+                Ok(_) | Err(ReadlineError::Interrupted) => {}
                 Err(ReadlineError::Eof) => return Ok(()),
                 Err(error) => return Err(error.into()),
             }
         };
-        editor.add_history_entry(line.trim())?;
-        history.add(&line);
-        last_step = match command::parse(&line) {
-            Ok(Some(Command::Step(..) | Command::Continue(_))) => line.clone(),
-            _ => String::new(),
-        };
+        for line in said.lines() {
+            editor.add_history_entry(line.trim())?;
+            history.add(line);
+        }
     }
 }
 

@@ -64,10 +64,11 @@ impl Display {
         Ok(())
     }
 
-    /// Says how far a command is: chunks done, and chunks in all.
-    fn progress(&mut self, done: usize, of: usize) -> std::io::Result<()> {
+    /// Says that a command takes its time, over what was drawn before.
+    fn working(&mut self, how_far: &str) {
         let (theme, drawn) = (&self.theme, &self.drawn);
-        self.terminal.draw(|frame| view::progress(frame, drawn, (done, of), theme)).map(|_| ())
+        // If the terminal is gone, the loop finds out.
+        let _ = self.terminal.draw(|frame| view::working(frame, drawn, how_far, theme));
     }
 }
 
@@ -137,8 +138,8 @@ fn progress(session: &Session, display: &Rc<RefCell<Display>>) -> Box<dyn Fn(usi
         }
         if drawn.elapsed() >= PATIENCE {
             drawn = Instant::now();
-            // If the terminal is gone, the loop finds out.
-            let _ = display.borrow_mut().progress(done, of);
+            let percent = done.saturating_mul(100).checked_div(of).unwrap_or(0).min(100);
+            display.borrow_mut().working(&format!("{percent}% of the recording looked through"));
         }
         last.set((drawn, done));
     })
@@ -262,9 +263,9 @@ impl Screen<'_> {
             Action::Cancel => model.status = Status::said("q leaves"),
             Action::Suspend => {
                 self.taken.suspend()?;
-                self.display.borrow_mut().terminal.clear()?;
+                self.display.borrow_mut().terminal = terminal::clear()?;
             }
-            Action::Redraw => self.display.borrow_mut().terminal.clear()?,
+            Action::Redraw => self.display.borrow_mut().terminal = terminal::clear()?,
             Action::Quit => return Ok(Next::Leave),
         }
         Ok(Next::Stay)
@@ -309,6 +310,9 @@ impl Screen<'_> {
 
     /// Does a command, by a line or a key.
     fn run(&mut self, command: Command, line: Option<&str>) -> Next {
+        if may_take_long(&command) {
+            self.display.borrow_mut().working("working");
+        }
         let debugger = &mut self.debugger;
         let reply = match self.session.command(|| debugger.run(command)) {
             Ok(reply) => reply,
@@ -322,7 +326,7 @@ impl Screen<'_> {
         };
         self.model.status = match &reply {
             Reply::Quit => return Next::Leave,
-            Reply::Stop(stop) => said(stop),
+            Reply::Stop(stop) => said(stop, &self.model.run),
             // A frame was selected: that is to be seen.
             Reply::Stack { .. } if line.is_none() => Status::default(),
             reply => self.tell(line.unwrap_or_default(), &debugger::text::text(reply)),
@@ -428,11 +432,22 @@ impl Screen<'_> {
     }
 }
 
+/// Whether somebody may wonder what is going on.
+fn may_take_long(command: &Command) -> bool {
+    !matches!(
+        command,
+        Command::Step(..) | Command::Frame(_) | Command::Goto(Target::Seq(_)) | Command::Quit
+    )
+}
+
 /// How one came here, in a sentence.
-fn said(stop: &Stop) -> Status {
+fn said(stop: &Stop, run: &Run) -> Status {
+    let is_last = stop.here.position.seq() == run.last;
+    let ended = run.ended.as_ref().filter(|_| is_last);
+    let ended = ended.map_or(String::new(), |how| format!("; the run was {how}"));
     let why = match (stop.why, stop.breakpoint) {
         ("breakpoint", Some(number)) => format!("breakpoint {number}"),
-        ("end", _) => "nothing comes after this".to_owned(),
+        ("end", _) => format!("nothing comes after this{ended}"),
         ("start", _) => "nothing comes before this".to_owned(),
         _ => String::new(),
     };

@@ -10,7 +10,7 @@ use ratatui::crossterm::event::{
 };
 use ratatui::crossterm::execute;
 use ratatui::crossterm::terminal::{
-    EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+    Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
 use signal_hook::consts::{SIGHUP, SIGTERM};
 use std::io::{self, BufWriter, Stdout};
@@ -43,8 +43,7 @@ impl Taken {
         });
         enter()?;
         let taken = Taken(());
-        let out = BufWriter::with_capacity(1 << 16, io::stdout());
-        Ok((taken, Terminal::new(CrosstermBackend::new(out))?))
+        Ok((taken, clear()?))
     }
 
     /// Stops the program until it is let go on.
@@ -53,6 +52,14 @@ impl Taken {
         signal_hook::low_level::emulate_default_handler(signal_hook::consts::SIGTSTP)?;
         enter()
     }
+}
+
+/// An empty screen, whatever was there. (`Terminal::clear` asks where the cursor is, and the thread
+/// that reads the keys would get the answer.)
+pub(super) fn clear() -> io::Result<Screen> {
+    execute!(io::stdout(), Clear(ClearType::All))?;
+    let out = BufWriter::with_capacity(1 << 16, io::stdout());
+    Terminal::new(CrosstermBackend::new(out))
 }
 
 impl Drop for Taken {

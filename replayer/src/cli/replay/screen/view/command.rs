@@ -39,12 +39,11 @@ pub(super) fn draw(
     Some(Position::new(x + 1 + at, y))
 }
 
-/// Says how far a command is, over what was drawn before.
-pub(super) fn progress(buffer: &mut Buffer, area: Rect, (done, of): (usize, usize), theme: &Theme) {
-    let percent = (done.saturating_mul(100)).checked_div(of).unwrap_or(0).min(100);
-    let text = format!("{percent}% of the run looked through; ^C ends it");
+/// Says that a command takes its time.
+pub(super) fn working(buffer: &mut Buffer, area: Rect, how_far: &str, theme: &Theme) {
+    let text = cut(&format!("{how_far}; ^C ends it"), area.width.into());
     Clear.render(area, buffer);
-    put(buffer, area.x, area.y, area.width, &cut(&text, area.width.into()), theme.changed());
+    put(buffer, area.x, area.y, area.width, &text, theme.changed());
 }
 
 /// What may be typed next, over what is above the command line.

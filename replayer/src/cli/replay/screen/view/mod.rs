@@ -60,13 +60,8 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &mut Model, theme: &Theme) {
     }
 }
 
-/// Draws how far a command is over what was drawn before.
-pub(super) fn progress(
-    frame: &mut Frame<'_>,
-    drawn: &Buffer,
-    how_far: (usize, usize),
-    theme: &Theme,
-) {
+/// Says that a command takes its time, over what was drawn before.
+pub(super) fn working(frame: &mut Frame<'_>, drawn: &Buffer, how_far: &str, theme: &Theme) {
     let area = frame.area();
     let buffer = frame.buffer_mut();
     for position in area.intersection(drawn.area).positions() {
@@ -75,7 +70,7 @@ pub(super) fn progress(
         }
     }
     let last = Rect { y: area.bottom().saturating_sub(1), height: area.height.min(1), ..area };
-    command::progress(buffer, last, how_far, theme);
+    command::working(buffer, last, how_far, theme);
 }
 
 /// The rows over another area.
@@ -156,10 +151,11 @@ fn title(
     let style = theme.title(is_focused);
     let fill = "─".repeat(area.width.into());
     put(buffer, area.x, area.y, area.width, &fill, style);
-    let room = usize::from(area.width).saturating_sub(2);
-    let end = put(buffer, area.x, area.y, area.width, &format!("{} ", cut(left, room)), style);
+    let room = usize::from(area.width);
+    let end = put(buffer, area.x, area.y, area.width, &cut(left, room), style);
+    let end = put(buffer, end, area.y, area.right() - end, " ", style);
     let wide = width(right, room) + 2;
-    if !right.is_empty() && usize::from(area.right().saturating_sub(end)) > wide {
+    if !right.is_empty() && usize::from(area.right() - end) > wide {
         let x = area.right() - wide as u16;
         put(buffer, x, area.y, wide as u16, &format!(" {} ", cut(right, room)), style);
     }

@@ -15,9 +15,7 @@ pub(super) fn draw(buffer: &mut Buffer, area: Rect, model: &Model, theme: &Theme
     let now: Vec<OnStack> =
         model.frames.iter().rev().map(|frame| (frame.call_id, frame.code_id)).collect();
     let at = model.strip.column(model.seq);
-    // Down to one below the frame one stands in.
-    let height = usize::from(area.height);
-    let first = (now.len() + 1).saturating_sub(height);
+    let first = first_depth(model, &now, at, area);
     for (y, depth) in rows(area).zip(first..) {
         let here = |column: usize| call(model, &now, at, column, depth);
         let mut column = 0;
@@ -48,6 +46,21 @@ pub(super) fn draw(buffer: &mut Buffer, area: Rect, model: &Model, theme: &Theme
         let style = Style::new().add_modifier(Modifier::REVERSED);
         buffer.set_style(Rect { x: area.x + at, width: 1, ..area }, style);
     }
+}
+
+/// Depth of the first row. What all of the stretch is in tells nothing, but for the innermost call
+/// of that.
+fn first_depth(model: &Model, now: &[OnStack], at: Option<usize>, area: Rect) -> usize {
+    let own = at.map(|_| now).filter(|now| !now.is_empty());
+    let others = (0..usize::from(area.width)).filter_map(|at| model.strip.sample(at)).flatten();
+    let mut stacks = own.into_iter().chain(others);
+    let Some(one) = stacks.next() else { return 0 };
+    let (mut common, mut deepest) = (one.len(), one.len());
+    for stack in stacks {
+        let same = one.iter().zip(stack).take(common).take_while(|(a, b)| a == b);
+        (common, deepest) = (same.count(), deepest.max(stack.len()));
+    }
+    common.saturating_sub(1).min(deepest.saturating_sub(area.height.into()))
 }
 
 /// What is in a column at a depth.
