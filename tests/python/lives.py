@@ -113,6 +113,7 @@ def threads(db):
 
     def work(run, number):
         try:
+            assert list(shared) == events
             for call in run.calls():
                 assert call.start.call_id == call.call_id
             assert run.query("select ?", [number]) == [(number,)]
@@ -121,6 +122,8 @@ def threads(db):
 
     with dashcam.open(db) as recording:
         run = recording.run()
+        events = list(run.stream("select seq, kind from events order by seq"))
+        shared = run.query("select seq, kind from events order by seq")
         all_threads = [threading.Thread(target=work, args=(run, n)) for n in range(6)]
         for thread in all_threads:
             thread.start()
@@ -168,6 +171,40 @@ def interrupting(db):
             assert run.query("select 1") == [(1,)] and run.start.step() is not None
             assert child(recording).pid == pid, "it was not killed"
         raises(dashcam.DashcamError, "it was closed", list, rows)
+        # Rows of which a part never came are not the whole.
+        rows = run.query(f"select 1 union all select * from ({ENDLESS})")
+        assert rows[0] == (1,)
+        timer = threading.Timer(0.1, interrupt)
+        timer.start()
+        try:
+            len(rows)
+        except KeyboardInterrupt:
+            pass
+        else:
+            raise AssertionError("it ended")
+        timer.join()
+        raises(dashcam.DashcamError, "the rest of these rows is gone", len, rows)
+        # From a signal handler, in the middle of a question.
+        said = []
+
+        def ask(*_):
+            try:
+                run.query("select 1")
+            except dashcam.DashcamError as error:
+                said.append(str(error))
+            raise KeyboardInterrupt
+
+        before = signal.signal(signal.SIGINT, ask)
+        timer = threading.Timer(0.1, interrupt)
+        timer.start()
+        try:
+            run.query(ENDLESS)
+        except KeyboardInterrupt:
+            pass
+        timer.join()
+        signal.signal(signal.SIGINT, before)
+        assert len(said) == 1 and "from within a question" in said[0], said
+        assert run.query("select 1") == [(1,)] and child(recording).pid == pid
         # One that does not listen.
         os.kill(pid, signal.SIGSTOP)
         timer = threading.Timer(0.1, interrupt)

@@ -46,7 +46,7 @@ def whole(db):
         assert len(truth) > 15 and list(end.locals) == list(truth)
         for name, value in truth.items():
             same(value, end.locals[name])
-        same(end.value, call.result) if type(call.result) is dict else None
+        assert repr(end.value) == repr(call.result) and "[...]" in repr(end.value)
 
 
 def apart(db):

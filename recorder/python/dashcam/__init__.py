@@ -41,7 +41,8 @@ if TYPE_CHECKING:
     from socket import socket
     from subprocess import Popen
     from types import TracebackType
-    from typing import Any, Literal, Self, TypedDict, Unpack, overload
+    from typing import Any, Literal, Self, TypedDict, Unpack
+    from typing import overload as _overload
 
     from ._replay import (
         Call,
@@ -80,7 +81,7 @@ if TYPE_CHECKING:
 
 else:
 
-    def overload(function):
+    def _overload(function):
         return function
 
 
@@ -367,11 +368,11 @@ class record:
         return recorded
 
 
-@overload
+@_overload
 def record_calls[**P, R](
     function: "Callable[P, R]", /, **options: "Unpack[_CallsOptions]"
 ) -> "Callable[P, R]": ...
-@overload
+@_overload
 def record_calls[**P, R](
     function: None = None, /, **options: "Unpack[_CallsOptions]"
 ) -> "Callable[[Callable[P, R]], Callable[P, R]]": ...

@@ -4,6 +4,7 @@ import importlib
 import importlib.util
 import keyword
 import operator
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, SupportsIndex, cast, overload
 
@@ -78,6 +79,11 @@ class Stream(Iterator[Row]):
         members: dict[str, object] = {} if run_id is None else {"run": run_id}
         self._server = server
         self._cursor: int | None = None
+        self._lock = threading.RLock()
+        # How many were given.
+        self._given = 0
+        # Set while rows are on their way: if that is interrupted, they are nowhere.
+        self._is_lost = False
         answer = server.ask("query", sql=sql, parameters=_parameters(parameters), **members)
         self._generation = server.generation
         self.columns: tuple[str, ...] = tuple(answer["columns"])
@@ -89,14 +95,17 @@ class Stream(Iterator[Row]):
         self._batch = iter(answer["rows"])
 
     def __next__(self) -> Row:
-        while (row := next(self._batch, None)) is None:
-            if self._cursor is None:
-                raise StopIteration
-            if self._generation != self._server.generation:
-                raise DashcamError("the rest of these rows is gone: dashcam was started again")
-            cursor, self._cursor = self._cursor, None
-            self._take(self._server.ask("fetch", cursor=cursor))
-        return self._class(map(_item, row))
+        with self._lock:
+            while (row := next(self._batch, None)) is None:
+                if self._cursor is None:
+                    raise StopIteration
+                if self._is_lost or self._generation != self._server.generation:
+                    raise DashcamError("the rest of these rows is gone: reading was interrupted")
+                self._is_lost = True
+                self._take(self._server.ask("fetch", cursor=self._cursor))
+                self._is_lost = False
+            self._given += 1
+            return self._class(map(_item, row))
 
     def close(self) -> None:
         """Reads no further."""
@@ -164,11 +173,15 @@ class Rows(Sequence[Row]):
         return self._stream.columns
 
     def _read(self, count: int | None) -> None:
-        while count is None or len(self._kept) < count:
-            row = next(self._stream, None)
-            if row is None:
-                return
-            self._kept.append(row)
+        stream = self._stream
+        with stream._lock:
+            while count is None or len(self._kept) < count:
+                if stream._given != len(self._kept):
+                    raise DashcamError("some of these rows are gone: reading was interrupted")
+                row = next(stream, None)
+                if row is None:
+                    return
+                self._kept.append(row)
 
     def __len__(self) -> int:
         self._read(None)

@@ -130,8 +130,7 @@ class Server:
         if os.getpid() != self._pid:
             raise DashcamError(f"{self.path}: opened before a fork; open it again in this process")
         with self._lock:
-            if self._busy:
-                raise DashcamError(f"{self.path}: asked from within a question (a signal handler?)")
+            self._refuse_if_busy()
             if self._closed:
                 raise DashcamError(f"{self.path}: this recording was closed")
             self._busy = True
@@ -158,6 +157,7 @@ class Server:
         if os.getpid() != self._pid:
             return
         with self._lock:
+            self._refuse_if_busy()
             self._closed = True
             self._drop()
 
@@ -169,7 +169,13 @@ class Server:
         """Ends the child: the next question sees the file as it is then."""
         if os.getpid() == self._pid:
             with self._lock:
+                self._refuse_if_busy()
                 self._drop()
+
+    def _refuse_if_busy(self) -> None:
+        # Only this thread can be, within its own question.
+        if self._busy:
+            raise DashcamError(f"{self.path}: asked from within a question (a signal handler?)")
 
     def _start(self) -> _Child:
         self.generation += 1

@@ -16,8 +16,9 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-/// Rows of a batch, if nobody says how many.
-const ROWS: usize = 1000;
+/// Rows of a batch at most, if nobody says how many. The first has one and each twice as many as the
+/// one before: who wants the first row does not wait for more.
+const ROWS: usize = 1024;
 /// A batch is not added to after so many bytes,
 const BYTES: usize = 1 << 20;
 /// or if its first row is so old: who reads along does not wait for the rows after it.
@@ -64,7 +65,8 @@ impl<'a> Cursors<'a> {
             }
         };
         let parameters = request.get("parameters")?.cloned().unwrap_or_default();
-        let batch = Rc::new(RefCell::new(Batch { wanted: wanted(request)?, ..Batch::default() }));
+        let batch =
+            Rc::new(RefCell::new(Batch { wanted: wanted(request, 1)?, ..Batch::default() }));
         let cursor = Box::pin(rows(self.recording, sql, parameters, batch.clone()));
         self.made += 1;
         self.go_on(self.made, cursor, batch, true)
@@ -75,7 +77,8 @@ impl<'a> Cursors<'a> {
         let Some((cursor, batch)) = self.open.remove(&number) else {
             return Err(Failure::Refused(format!("no cursor {number}: it was closed")));
         };
-        batch.borrow_mut().wanted = wanted(request)?;
+        let twice = batch.borrow().wanted.saturating_mul(2).min(ROWS);
+        batch.borrow_mut().wanted = wanted(request, twice)?;
         self.go_on(number, cursor, batch, false)
     }
 
@@ -114,9 +117,9 @@ impl<'a> Cursors<'a> {
     }
 }
 
-fn wanted(request: &Request) -> Result<usize, Failure> {
+fn wanted(request: &Request, default: usize) -> Result<usize, Failure> {
     match request.get("rows")? {
-        None => Ok(ROWS),
+        None => Ok(default),
         Some(_) => match usize::try_from(request.integer("rows")?) {
             Ok(rows @ 1..) => Ok(rows),
             _ => Err(Failure::Protocol("rows has to be at least 1".to_owned())),
@@ -141,17 +144,19 @@ async fn rows(
     batch.borrow_mut().columns = statement.column_names().into_iter().map(str::to_owned).collect();
     let mut rows = statement.raw_query();
     while let Some(row) = rows.next().map_err(failed)? {
-        if batch.borrow().is_full() {
-            pause().await;
-        }
-        let mut batch = batch.borrow_mut();
-        batch.begin_row();
+        let mut writer = batch.borrow_mut();
+        writer.begin_row();
         for column in 0..width {
             let value = row.get_ref(column).map_err(failed)?;
             // Writing to memory does not fail.
-            let _ = batch.put(column, value);
+            let _ = writer.put(column, value);
         }
-        batch.json.push(b']');
+        writer.json.push(b']');
+        let is_full = writer.is_full();
+        drop(writer);
+        if is_full {
+            pause().await;
+        }
     }
     Ok(())
 }

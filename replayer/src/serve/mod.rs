@@ -9,7 +9,7 @@
 //!
 //! | method | members | result |
 //! |---|---|---|
-//! | `query` | `sql`; `parameters`: array or object; `run`: its tables only; `rows`: most at once | `columns`, `rows`, `cursor`: of the rest, or null |
+//! | `query` | `sql`; `parameters`: array or object; `run`: its tables only; `rows`: most at once | `columns`, `rows`, `cursor`: of the rest, which may be none, or null |
 //! | `fetch` | `cursor`, `rows` | `rows`, `cursor` |
 //! | `close` | `cursor` | null |
 //! | `goto` | `run`; `to`: as [`replay`](crate::debugger::COMMANDS) has it; or `position`: an event there is | where one stands |
