@@ -1,7 +1,7 @@
 # Needs Rust and any CPython 3.12 or newer; everything else is set up here, in target/, build/, .venv/
 # and .cache/. PYTHON=… names the interpreter to prefer.
 .DEFAULT_GOAL := help
-.PHONY: demo test bench suites loom lint help clean
+.PHONY: demo test bench bench-large suites loom lint help clean
 .DELETE_ON_ERROR:
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -25,6 +25,9 @@ test: .venv/installed-all ## build and run every test, on each Python 3.12, 3.13
 bench: .venv/installed-one ## measure the slowdown and the size (BENCH_ARGS=--quick for a short one)
 	@.venv/default/bin/python tests/bench/bench.py $(BENCH_ARGS)
 
+bench-large: build/large.db ## measure how fast one moves in a recording of 114 million events with state
+	CARGO_TARGET_DIR=target cargo bench --quiet --package dashcam-replayer --bench travel -- $(CURDIR)/$<
+
 suites: .venv/installed-one ## run the test suites of known libraries while recording them
 	@.venv/default/bin/python tests/suites/suites.py $(SUITES)
 
@@ -39,7 +42,12 @@ clean: ## remove everything that was built or set up
 	rm -rf target build .venv .cache recorder/python/*.egg-info
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+# Large, so made once; also when the recorder has changed.
+build/large.db: tests/bench/large.py .venv/installed-one
+	@rm -f $@ $@-*
+	@.venv/default/bin/dashcam record -o $@ --capture state tests/bench/large.py
 
 # The build environment: the first usable Python, which has to bring pip.
 .venv/build/ready: $(TOOLS)

@@ -115,7 +115,25 @@ impl State<'_> {
         if link != Link::Earlier {
             return Ok(at(chunk, link));
         }
+        let Some(frames) = self.frames(chunk)? else { return Ok(None) };
+        let waits_for = frames.tracks.get(&thread).and_then(|track| track.waits_for(call_id));
+        let run_id = self.store.chunks()[chunk].run_id;
+        // What was entered once was entered by the event that it is called after.
+        if let Some((callee, _, true)) = waits_for
+            && let Some((entered, _)) = self.store.locate(run_id, callee.cast_signed())
+            && entered < chunk
+            && let Some(frames) = self.frames(entered)?
+            && let Some(track) = frames.tracks.get(&thread)
+            && let Some(event) = track.entered_last(call_id, callee)
+        {
+            return Ok(at(entered, Link::Callee(event)));
+        }
         for chunk in self.neighbours(chunk, thread).0 {
+            // Where the call it waits for has no event, it was not entered.
+            let codes = &self.store.chunks()[chunk].codes;
+            if waits_for.is_some_and(|(_, code, _)| codes.binary_search(&code).is_err()) {
+                continue;
+            }
             let Some(frames) = self.frames(chunk)? else { return Ok(None) };
             let ends = frames.tracks.get(&thread).map_or(&[][..], |track| &track.ends);
             match ends.iter().find(|(of, _)| *of == call_id) {
@@ -199,7 +217,7 @@ impl State<'_> {
             let upper = self.ordinal(frames, at.chunk, index as usize)?;
             for groups in self.groups_between(self.process(at.chunk).process_id, lower, upper)? {
                 for group in groups.of_sites(at.thread, lower, upper) {
-                    let group = *group as usize;
+                    let group = group as usize;
                     if let Some(kind @ GroupKind::Overwrite) = groups.kind(group) {
                         flushes.push(Flush { groups: groups.clone(), group, kind });
                     }
@@ -243,8 +261,7 @@ impl State<'_> {
         chunk: usize,
         index: usize,
     ) -> Result<i64, Error> {
-        let within = frames.chunk.ordinals()?.get(index).copied().unwrap_or(0);
-        Ok(self.store.chunks()[chunk].first_ordinal + i64::from(within))
+        Ok(self.store.chunks()[chunk].first_ordinal + i64::from(frames.ordinal(index)?))
     }
 
     /// The ordinal of the thread's event before an event; -1 if that is its first.

@@ -5,7 +5,7 @@ use super::frames::Frames;
 use super::groups::Groups;
 use super::window::Window;
 use crate::store::{Error, Process, Store};
-use dashcam_schema::value::Capture;
+use dashcam_schema::value::{Capture, ObjectId};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
@@ -14,9 +14,11 @@ use std::rc::Rc;
 const FRAMES_BYTES_MAX: usize = 64 << 20;
 /// Memory that chunks of values may take that are kept, as the store keeps some. What a stack's
 /// variables lead to was told in many.
-const GROUPS_BYTES_MAX: usize = 192 << 20;
+const GROUPS_BYTES_MAX: usize = 128 << 20;
 /// Frames' variables that are kept.
 const BASES_MAX: usize = 4096;
+/// Objects of which it is kept where they were told of.
+const TOLD_MAX: usize = 1 << 16;
 
 #[derive(Default)]
 pub(super) struct Caches {
@@ -24,6 +26,8 @@ pub(super) struct Caches {
     frames: RefCell<Vec<(usize, Rc<Frames>)>>,
     groups: RefCell<Vec<(usize, Rc<Groups>)>>,
     bases: RefCell<FxHashMap<Element, Rc<Base>>>,
+    /// By process and object: the last chunk of values that tells of it, of those before another.
+    pub(super) told: RefCell<FxHashMap<(i64, ObjectId), LastTold>>,
     /// The last of each process and thread.
     windows: RefCell<FxHashMap<(i64, u32), LastWindow>>,
     /// By process.
@@ -34,6 +38,9 @@ pub(super) struct Caches {
 
 /// A window, by the index of its chunk and the number of events with an ordinal before it there.
 type LastWindow = (usize, usize, Rc<Window>);
+
+/// A chunk of values, and the one up to which it was looked for.
+type LastTold = (Option<usize>, usize);
 
 /// What variables and objects of a recording held.
 pub struct State<'a> {
@@ -183,6 +190,14 @@ impl<'a> State<'a> {
             bases.clear();
         }
         bases.insert(element, base);
+    }
+
+    pub(super) fn keep_told(&self, key: (i64, ObjectId), last: LastTold) {
+        let mut told = self.caches.told.borrow_mut();
+        if told.len() >= TOLD_MAX {
+            told.clear();
+        }
+        told.insert(key, last);
     }
 
     /// The window that begins after so many events with an ordinal of a chunk.

@@ -259,7 +259,7 @@ impl State<'_> {
         let unit = position.frames.chunk.places()?[position.index];
         for groups in self.groups_between(process.process_id, lower, ordinal)? {
             for group in groups.of_sites(thread, lower, ordinal) {
-                let group = *group as usize;
+                let group = group as usize;
                 let values = groups.values.group_at(group).map_or(&[][..], |group| group.values);
                 if values.get(1) == Some(&Value::Int(unit.into())) {
                     found.extend(self.stored(position, &groups, group, wanted)?);

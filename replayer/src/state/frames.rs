@@ -5,7 +5,8 @@
 //! [`dashcam_schema::calls`].
 
 use crate::store::{Chunk, Error};
-use dashcam_schema::calls::{CallId, Site};
+use dashcam_schema::calls::{CallId, OpenCall, Site};
+use dashcam_schema::chunk::Context;
 use dashcam_schema::event::{EventKind, kinds_that};
 use rustc_hash::FxHashMap;
 use std::rc::Rc;
@@ -36,6 +37,8 @@ pub(super) struct Frame {
     caller_link: Link,
     /// Where it stood when the chunk began, if it was entered before.
     pub(super) stood: Site,
+    /// It was entered before, and once only: it is of no generator or coroutine.
+    is_plain: bool,
 }
 
 /// One thread's part of a chunk.
@@ -83,6 +86,22 @@ impl Track {
         Some((caller?, entered.map_or(Link::Earlier, Link::Callee)))
     }
 
+    /// The call that a frame the chunk begins with waits for when it begins: the call and its code
+    /// object, and whether it was entered only once.
+    pub(super) fn waits_for(&self, call_id: CallId) -> Option<(CallId, u32, bool)> {
+        let first = self.frames.get(..self.first)?;
+        let at = first.iter().rposition(|frame| frame.call_id == call_id)?;
+        first.get(at + 1).map(|callee| (callee.call_id, callee.code, callee.is_plain))
+    }
+
+    /// The event by which a frame that is on the stack when the chunk ends entered a call.
+    pub(super) fn entered_last(&self, call_id: CallId, callee: CallId) -> Option<u32> {
+        let (_, link) = self.ends.iter().find(|(of, _)| *of == call_id)?;
+        let Link::Callee(event) = *link else { return None };
+        let (entered, _) = self.at(event)?;
+        (self.frames[entered as usize].call_id == callee).then_some(event)
+    }
+
     /// What stands before in a chain, and the call whose chain it is.
     pub(super) fn previous(&self, link: Link) -> (CallId, Link) {
         let nothing = (0, Link::Entered);
@@ -111,24 +130,34 @@ pub(super) struct Frames {
     pub(super) tracks: FxHashMap<u32, Track>,
     /// Where each run of events begins.
     starts: Vec<u32>,
+    /// Events with an ordinal before every so many events.
+    ordinals: Vec<u32>,
 }
+
+/// Events between two entries of [`Frames::ordinals`].
+const STRIDE: usize = 1 << 10;
 
 impl Frames {
     /// Reads all columns that are needed, so that what is asked later does not fail.
     pub(super) fn new(chunk: Rc<Chunk>, first_seq: i64) -> Result<Frames, Error> {
         let (kinds, runs) = (chunk.kinds()?, chunk.runs()?);
         chunk.places()?;
-        chunk.contexts()?;
-        chunk.ordinals()?;
         let mut resumed = chunk.resumed()?.iter();
         let mut building: FxHashMap<u32, Building> = FxHashMap::default();
         for stack in &chunk.state()?.stacks {
             let building = building.entry(stack.thread).or_default();
             for call in &stack.calls {
-                building.begin_with(call.call_id, call.code, call.last);
+                building.begin_with(call);
             }
         }
         let has_ordinal = kinds_that(EventKind::has_ordinal);
+        let count = |kinds: &[u8]| kinds.iter().map(|kind| has_ordinal >> kind & 1).sum::<u32>();
+        let ordinals = kinds.chunks(STRIDE).scan(0, |before, kinds| {
+            let here = *before;
+            *before += count(kinds);
+            Some(here)
+        });
+        let ordinals = ordinals.collect();
         let mut starts = Vec::with_capacity(runs.runs.len());
         let mut start = 0;
         for run in &runs.runs {
@@ -147,7 +176,29 @@ impl Frames {
         }
         let tracks = building.into_iter().map(|(thread, building)| (thread, building.done()));
         let tracks = tracks.collect();
-        Ok(Frames { chunk, tracks, starts })
+        Ok(Frames { chunk, tracks, starts, ordinals })
+    }
+
+    /// Thread and code object of an event.
+    ///
+    /// # Errors
+    /// If the chunk is damaged.
+    pub(super) fn context(&self, index: usize) -> Result<Context, Error> {
+        let runs = self.chunk.runs()?;
+        let run = self.starts.partition_point(|start| *start as usize <= index).saturating_sub(1);
+        Ok(runs.contexts[runs.runs[run].context as usize])
+    }
+
+    /// How many events with an ordinal there are in the chunk before an event.
+    ///
+    /// # Errors
+    /// If the chunk is damaged.
+    pub(super) fn ordinal(&self, index: usize) -> Result<u32, Error> {
+        let has_ordinal = kinds_that(EventKind::has_ordinal);
+        let from = index / STRIDE * STRIDE;
+        let since = self.chunk.kinds()?.get(from..index).unwrap_or_default();
+        let since = since.iter().map(|kind| has_ordinal >> kind & 1).sum::<u32>();
+        Ok(self.ordinals.get(index / STRIDE).copied().unwrap_or(0) + since)
     }
 
     /// The events of a thread from one index up to another, exclusive, in order.
@@ -174,7 +225,7 @@ impl Frames {
     pub(super) fn size(&self) -> usize {
         let tracks = self.tracks.values();
         let of = |track: &Track| track.events.len() * 24 + track.frames.len() * size_of::<Frame>();
-        self.starts.len() * 4 + tracks.map(of).sum::<usize>()
+        (self.starts.len() + self.ordinals.len()) * 4 + tracks.map(of).sum::<usize>()
     }
 }
 
@@ -187,14 +238,15 @@ struct Building {
 }
 
 impl Building {
-    fn begin_with(&mut self, call_id: CallId, code: u32, stood: Site) {
+    fn begin_with(&mut self, call: &OpenCall) {
         self.push(Frame {
-            call_id,
-            code,
+            call_id: call.call_id,
+            code: call.code,
             entered: None,
             caller: self.stack.last().map(|(frame, _)| *frame),
             caller_link: Link::Earlier,
-            stood,
+            stood: call.last,
+            is_plain: call.frame == 0,
         });
         self.track.first = self.track.frames.len();
     }
@@ -224,6 +276,7 @@ impl Building {
                 caller: caller.map(|(frame, _)| frame),
                 caller_link: caller.map_or(Link::Entered, |(_, link)| link),
                 stood: Site::default(),
+                is_plain: false,
             });
             self.track.frame.push(Some(number));
             self.track.before.push(Link::Entered);

@@ -3,6 +3,7 @@
 use dashcam_schema::value::chunk::{Moment, Values};
 use dashcam_schema::value::{GroupKind, Value};
 use rustc_hash::FxHashMap;
+use std::cell::OnceCell;
 use std::ops::Range;
 use std::rc::Rc;
 
@@ -14,34 +15,52 @@ pub(super) struct Instant {
     pub(super) at: Moment,
 }
 
-/// A chunk of values, with an index of the groups that stand between events.
+/// Groups that are looked through one by one to find those of a thread; more are indexed.
+const LISTED: usize = 1 << 10;
+
+/// A chunk of values, and which of its groups stand between events.
 pub(super) struct Groups {
     pub(super) index: usize,
     pub(super) values: Rc<Values>,
-    /// By thread, ascending.
-    sites: FxHashMap<i64, Vec<u32>>,
+    /// By thread, ascending; made when there is much to look through.
+    sites: OnceCell<FxHashMap<i64, Vec<u32>>>,
 }
 
 impl Groups {
     pub(super) fn new(index: usize, values: Rc<Values>) -> Groups {
-        let mut sites: FxHashMap<i64, Vec<u32>> = FxHashMap::default();
-        for (at, group) in (0..).zip(values.groups()) {
-            if let (true, [Value::Int(thread), ..]) = (group.kind.is_of_site(), group.values) {
-                sites.entry(*thread).or_default().push(at);
-            }
+        Groups { index, values, sites: OnceCell::new() }
+    }
+
+    /// The thread of a group that stands between events.
+    fn thread_of_site(&self, group: usize) -> Option<i64> {
+        let is_of_site = self.kind(group).is_some_and(GroupKind::is_of_site);
+        match self.values.first_value_at(group).filter(|_| is_of_site)? {
+            Value::Int(thread) => Some(thread),
+            _ => None,
         }
-        Groups { index, values, sites }
     }
 
     /// The groups between events, of a thread and of ordinals from one, exclusive, to another.
-    pub(super) fn of_sites(&self, thread: u32, lower: i64, upper: i64) -> &[u32] {
-        let Some(sites) = self.sites.get(&i64::from(thread)) else { return &[] };
-        let ordinal = |at: &u32| {
-            self.values.group_at(*at as usize).map_or(i64::MAX, |group| group.ordinal.cast_signed())
-        };
-        let from = sites.partition_point(|at| ordinal(at) <= lower);
-        let to = sites.partition_point(|at| ordinal(at) <= upper);
-        &sites[from..to.max(from)]
+    pub(super) fn of_sites(&self, thread: u32, lower: i64, upper: i64) -> Vec<u32> {
+        let between = self.values.groups_between(lower, upper);
+        let thread = i64::from(thread);
+        if between.len() <= LISTED {
+            let is_of_thread = |group: &usize| self.thread_of_site(*group) == Some(thread);
+            return between.filter(is_of_thread).map(|group| group as u32).collect();
+        }
+        let sites = self.sites.get_or_init(|| {
+            let mut sites: FxHashMap<i64, Vec<u32>> = FxHashMap::default();
+            for group in 0..self.values.groups().len() {
+                if let Some(thread) = self.thread_of_site(group) {
+                    sites.entry(thread).or_default().push(group as u32);
+                }
+            }
+            sites
+        });
+        let Some(sites) = sites.get(&thread) else { return Vec::new() };
+        let from = sites.partition_point(|group| (*group as usize) < between.start);
+        let to = sites.partition_point(|group| (*group as usize) < between.end);
+        sites[from..to].to_vec()
     }
 
     /// The groups that have an event's ordinal.
@@ -57,7 +76,7 @@ impl Groups {
     }
 
     pub(super) fn kind(&self, group: usize) -> Option<GroupKind> {
-        Some(self.values.group_at(group)?.kind)
+        self.values.kind_at(group)
     }
 
     /// When the groups up to and including this one have come.

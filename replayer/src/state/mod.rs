@@ -128,8 +128,7 @@ impl State<'_> {
         chunk: usize,
         index: usize,
     ) -> Result<Position, Error> {
-        let context = frames.chunk.contexts()?[index];
-        let thread = frames.chunk.runs()?.contexts[context as usize].thread;
+        let thread = frames.context(index)?.thread;
         let kind = EventKind::from_number(frames.chunk.kinds()?[index]);
         Ok(Position {
             chunk,
@@ -171,9 +170,8 @@ impl State<'_> {
     }
 
     fn site(&self, frames: &Frames, index: usize) -> Result<Site, Error> {
-        let context = frames.chunk.contexts()?[index];
         Ok(Site {
-            code: frames.chunk.runs()?.contexts[context as usize].code,
+            code: frames.context(index)?.code,
             kind: frames.chunk.kinds()?[index],
             place: frames.chunk.places()?[index],
         })

@@ -12,6 +12,7 @@ use dashcam_schema::value::{
 };
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::borrow::Cow;
+use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
@@ -112,12 +113,20 @@ impl State<'_> {
         Ok(None)
     }
 
-    /// The last chunk of values up to an instant that tells of an object.
-    fn last_chunk(&self, sight: &Sight, id: ObjectId) -> Option<usize> {
+    /// The last chunk of values of a process, up to one, that tells of an object.
+    fn last_chunk(&self, process_id: i64, id: ObjectId, upto: usize) -> Option<usize> {
         let chunks = self.store.value_chunks();
-        let of_process = |chunk: &usize| chunks[*chunk].process_id == sight.process_id;
-        let mut earlier = (0..=sight.instant.chunk).rev().take_while(of_process);
-        earlier.find(|chunk| chunks[*chunk].told.contains(id))
+        let key = (process_id, id);
+        let is_of = |chunk: &usize| chunks.get(*chunk).is_some_and(|c| c.process_id == process_id);
+        // What was found is the last up to where it was looked for.
+        let (known, from) = match self.caches.told.borrow().get(&key) {
+            Some((found, looked)) if found.is_none_or(|found| found <= upto) => (*found, *looked),
+            _ => (None, 0),
+        };
+        let mut later = (from..upto + 1).rev().take_while(is_of);
+        let found = later.find(|chunk| chunks[*chunk].told.contains(id)).or(known);
+        self.keep_told(key, (found, from.max(upto + 1)));
+        found
     }
 
     /// The last telling of an object at an instant or before.
@@ -127,17 +136,15 @@ impl State<'_> {
         id: ObjectId,
         instant: Instant,
     ) -> Result<Option<Telling>, Error> {
-        let chunks = self.store.value_chunks();
-        let of_process = |chunk: &usize| chunks[*chunk].process_id == process_id;
-        for chunk in (0..=instant.chunk).rev().take_while(of_process) {
+        let mut next = Some(instant.chunk);
+        while let Some(chunk) = next.and_then(|upto| self.last_chunk(process_id, id, upto)) {
             let at = if chunk == instant.chunk { instant.at } else { Moment::MAX };
-            if !chunks[chunk].told.contains(id) {
-                continue;
-            }
-            let Some(groups) = self.groups(chunk)? else { continue };
-            if groups.values.next_telling(id, 0).is_some_and(|first| first <= at) {
+            if let Some(groups) = self.groups(chunk)?
+                && groups.values.next_telling(id, 0).is_some_and(|first| first <= at)
+            {
                 return Ok(Some(Telling { groups, at }));
             }
+            next = chunk.checked_sub(1);
         }
         Ok(None)
     }
@@ -188,7 +195,8 @@ impl Copied {
                 level = depth;
                 queue.push_front((id, (depth, until)));
                 let ids = queue.make_contiguous();
-                ids.sort_by_cached_key(|(id, _)| std::cmp::Reverse(state.last_chunk(sight, *id)));
+                let last = |id| state.last_chunk(sight.process_id, id, sight.instant.chunk);
+                ids.sort_by_cached_key(|(id, _)| Reverse(last(*id)));
                 continue;
             }
             if self.objects.contains_key(&id) {

@@ -209,8 +209,7 @@ impl State<'_> {
         if !window.executed.is_empty() {
             let upper = window.upper.unwrap_or(i64::MAX);
             for groups in self.groups_between(process_id, lower, upper)? {
-                let sites = groups.of_sites(thread, lower, upper).to_vec();
-                for group in sites {
+                for group in groups.of_sites(thread, lower, upper) {
                     window.match_site(&groups, group as usize);
                 }
             }

@@ -17,6 +17,8 @@
 //! neighbours: that is what makes a reference to `self`, or a counter, cost next to nothing.
 
 mod build;
+mod columns;
+mod decode;
 mod read;
 mod told;
 
