@@ -91,7 +91,6 @@ fn does(name: &str) -> Does {
         | "JUMP_FORWARD"
         | "JUMP_BACKWARD"
         | "JUMP_BACKWARD_NO_INTERRUPT"
-        | "KW_NAMES"
         | "MAKE_CELL"
         | "COPY_FREE_VARS"
         | "DELETE_FAST"
@@ -196,6 +195,7 @@ fn does(name: &str) -> Does {
         }
         "MATCH_CLASS" => Does::Match(3, 1),
         "CLEANUP_THROW" => Does::Match(3, 2),
+        "KW_NAMES" => Does::KwNames,
         name => panic!("what does {name} do?"),
     }
 }

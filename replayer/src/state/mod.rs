@@ -24,12 +24,16 @@ mod changes;
 mod frames;
 mod groups;
 mod history;
+mod members;
 mod objects;
+mod own;
 mod window;
 mod within;
 
 pub use caches::State;
 pub use changes::{Binding, Mutation, Wanted, Where};
+pub use members::{Key, Members, Seen};
+pub(crate) use own::{Did, Own};
 pub use within::Direction;
 pub(crate) use within::{FrameIn, Met, Within};
 

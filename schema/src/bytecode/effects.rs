@@ -8,6 +8,8 @@ use super::opcodes::Version;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Does {
     Nothing,
+    /// Says that the last arguments of the CALL that follows have names.
+    KwNames,
     /// Takes so many.
     Take(u8),
     EndFor,
@@ -98,7 +100,7 @@ impl Does {
         let bit = |bit: u32| operand >> bit & 1;
         let is_old = version == Version::V3_12;
         let (takes, puts) = match self {
-            Nothing | Swap => (0, 0),
+            Nothing | KwNames | Swap => (0, 0),
             Take(takes) => (takes.into(), 0),
             EndFor => (if is_old { 2 } else { 1 }, 0),
             Raise => (operand, 0),
@@ -155,7 +157,8 @@ const fn table(groups: &[(Does, &[u8])]) -> [Does; 256] {
 }
 
 static V3_12: [Does; 256] = table(&[
-    (Nothing, &[0, 9, 17, 85, 91, 98, 110, 126, 134, 135, 139, 140, 144, 149, 151, 172]),
+    (Nothing, &[0, 9, 17, 85, 91, 98, 110, 126, 134, 135, 139, 140, 144, 149, 151]),
+    (KwNames, &[172]),
     (
         Take(1),
         &[1, 3, 89, 90, 96, 97, 114, 115, 119, 125, 128, 129, 138, 145, 146, 162, 163, 164, 165],
