@@ -75,10 +75,6 @@ impl Debugger {
         Ok(reply)
     }
 
-    pub(super) fn origin(&mut self, _path: &str) -> Result<Reply, Failure> {
-        refused("later")
-    }
-
     pub(super) fn watch(&mut self, path: String) -> Result<Reply, Failure> {
         self.written(&path, self.at, Direction::Forward)?;
         Ok(self.put(format!("writes of {path}"), Stopper::Watch(path), None))

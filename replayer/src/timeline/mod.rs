@@ -4,6 +4,7 @@
 //! - `step`: to the next line, over a call, out of it, an instruction; each also backwards;
 //! - `reach`: which chunk to look into next for the events of a call;
 //! - `breakpoints`: on to the next event that somebody wants to see;
+//! - `origin`: where a value came from;
 //! - `seek`: by time, by call, by the n-th time a line ran.
 //!
 //! Nothing is found by reading the run from one end. Every chunk begins with the stacks as they
@@ -15,6 +16,7 @@
 //! events, and is remembered.
 
 mod breakpoints;
+mod origin;
 mod position;
 mod reach;
 mod seek;
@@ -23,6 +25,7 @@ mod writes;
 
 pub use crate::state::Direction;
 pub use breakpoints::Event;
+pub use origin::{LINKS_MAX, Link, LinkKind, Operand, Wanted};
 pub use position::{Here, Position};
 pub use step::{Follow, Step};
 pub use writes::{Variable, Write};
