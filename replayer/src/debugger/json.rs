@@ -9,6 +9,7 @@
 //! | `where`, `up`, `down` | `frames`: `depth`, `call`, `code`, `function`, `path`, `line`, `source`; `selected` |
 //! | `locals` | `depth`; `variables`: `name`, `scope`, `value`, `object_id` |
 //! | `print` | `path`, `text`, `value` |
+//! | `origin` | `path`; `links`: `position`, `kind`, `text`, `value`, `path`, `line`, `function`, `operands` (`text`, `value`); `notes` |
 //! | `list` | `path`, `first`, `lines`, `current` |
 //! | `threads` | `threads`: `thread`, `process`, `name`, `current`, and where it stands as of a position |
 //! | breakpoints | `breakpoints`: `number`, `place`, `condition` |
@@ -45,6 +46,20 @@ pub fn json(command: &str, run_id: i64, reply: &Reply) -> Value {
         }
         Reply::Value { path, text, json } => {
             object([("path", json!(path)), ("text", json!(text)), ("value", json.clone())])
+        }
+        Reply::Origin { path, links, notes } => {
+            let links = links.iter().map(|link| {
+                let operands = link.operands.iter();
+                let operands = operands
+                    .map(|of| json!({"text": of.text, "value": of.value}))
+                    .collect::<Vec<_>>();
+                json!({
+                    "position": link.at.seq(), "kind": link.kind.name(), "text": link.text,
+                    "value": link.value, "path": link.path, "line": link.line,
+                    "function": link.function, "operands": operands,
+                })
+            });
+            object([("path", json!(path)), ("links", links.collect()), ("notes", json!(notes))])
         }
         Reply::Source { path, first, lines, current } => object([
             ("path", json!(path)),

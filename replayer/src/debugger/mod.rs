@@ -5,6 +5,7 @@
 
 pub mod command;
 pub mod json;
+pub mod origin;
 mod place;
 pub mod reply;
 mod shown;

@@ -1,7 +1,7 @@
 //! What a debugger answers, as data; `text` and `json` write it.
 
 use crate::state::Variable;
-use crate::timeline::Here;
+use crate::timeline::{Here, Link};
 
 /// The answer to one command.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,6 +20,12 @@ pub enum Reply {
         path: String,
         text: String,
         json: serde_json::Value,
+    },
+    /// Where a value came from, the last step first.
+    Origin {
+        path: String,
+        links: Vec<Link>,
+        notes: Vec<String>,
     },
     /// Lines of a file from a first one on; the current one is marked.
     Source {

@@ -27,6 +27,7 @@ fn write(out: &mut String, reply: &Reply) -> std::fmt::Result {
             .iter()
             .try_for_each(|variable| writeln!(out, "{} = {}", variable.name, variable.value)),
         Reply::Value { text, .. } => writeln!(out, "{text}"),
+        Reply::Origin { links, notes, .. } => super::origin::lines(out, links, notes),
         Reply::Source { first, lines, current, .. } => {
             (*first..).zip(lines).try_for_each(|(number, line)| {
                 let mark = if Some(number) == *current { "->" } else { "" };

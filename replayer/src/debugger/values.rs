@@ -65,10 +65,6 @@ impl Debugger {
         Ok(reply)
     }
 
-    pub(super) fn origin(&mut self, _path: &str) -> Result<Reply, Failure> {
-        refused("later")
-    }
-
     pub(super) fn watch(&mut self, path: &str) -> Result<Reply, Failure> {
         let target = self.target(path)?;
         Ok(self.put(format!("writes of {path}"), Stopper::Watch(target), None))

@@ -46,6 +46,8 @@ pub struct Mutation {
     pub operation: Box<str>,
     pub key: Option<Box<str>>,
     pub value: Option<Box<str>>,
+    /// If what is stored is an object with an identity.
+    pub value_id: Option<ObjectId>,
 }
 
 /// The event something happened at.
@@ -241,6 +243,7 @@ impl State<'_> {
             operation: operation.into(),
             key: text(key.copied())?,
             value: text(value)?,
+            value_id: value.filter(|_| key.is_some()).and_then(id_of),
         }))
     }
 
@@ -312,6 +315,7 @@ impl State<'_> {
                 Some(sight) => self.text(&sight, value, None)?,
                 None => None,
             },
+            value_id: None,
         }))
     }
 
@@ -345,6 +349,7 @@ impl State<'_> {
             operation: self.callable(position)?,
             key: text(Some(key))?,
             value: text(rest.first())?,
+            value_id: rest.first().copied().and_then(id_of),
         }))
     }
 
@@ -415,7 +420,7 @@ impl State<'_> {
         })
     }
 
-    fn text(
+    pub(super) fn text(
         &self,
         sight: &Sight,
         held: Held,

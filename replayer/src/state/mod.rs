@@ -26,13 +26,17 @@ mod frames;
 mod graph;
 mod groups;
 mod history;
+mod members;
 mod objects;
+mod own;
 mod window;
 mod within;
 
 pub use caches::State;
 pub use changes::{Binding, Mutation, Wanted, Where};
 pub use graph::{Contents, Graph, Handle, LastBinding, Look, Named, Unbound};
+pub use members::{Key, Members, Seen};
+pub(crate) use own::{Did, Own};
 pub use within::Direction;
 pub(crate) use within::{FrameIn, Met, Within};
 

@@ -36,7 +36,7 @@ pub(crate) enum Met {
 
 /// The events of one chunk.
 pub(crate) struct Within {
-    frames: Rc<Frames>,
+    pub(super) frames: Rc<Frames>,
     first_seq: i64,
 }
 

@@ -4,8 +4,8 @@
 //! when the file is opened and does not change afterwards, except line tables, which are decoded
 //! when first asked for.
 
-use super::Variables;
 use super::texts::{TextId, Texts};
+use super::{Evaluated, Variables};
 use dashcam_schema::bytecode::{self, lines::LineTable};
 use dashcam_schema::event::EventKind;
 use rusqlite::{Connection, Row};
@@ -28,6 +28,8 @@ pub struct Code {
     argument_names: OnceCell<Box<[Box<str>]>>,
     /// `None` if they cannot be read.
     pub(super) variables: OnceCell<Option<Variables>>,
+    /// `None` if it cannot be read.
+    pub(super) evaluated: OnceCell<Option<Evaluated>>,
 }
 
 /// A row of `threads`.
@@ -116,6 +118,7 @@ impl Directory {
                 bytecode: OnceCell::new(),
                 argument_names: OnceCell::new(),
                 variables: OnceCell::new(),
+                evaluated: OnceCell::new(),
             };
             directory.code_by_id.insert(code.code_id, index);
             directory.codes.push(code);

@@ -1,6 +1,7 @@
 //! The source text of files, as it was when they ran.
 
 use super::{Error, Store};
+use dashcam_schema::bytecode::spans::Span;
 use rusqlite::OptionalExtension as _;
 use rustc_hash::FxHashMap;
 use std::cell::RefCell;
@@ -32,6 +33,19 @@ impl SourceText {
         let start = *self.starts.get(at)?;
         let end = self.starts.get(at + 1).copied().unwrap_or(self.text.len());
         Some(self.text.get(start..end)?.trim_end_matches(['\n', '\r']))
+    }
+
+    /// A part of the text; `None` if it is not there.
+    pub fn part(&self, span: Span) -> Option<&str> {
+        let start = *self.starts.get((span.line as usize).checked_sub(1)?)?;
+        let end = *self.starts.get((span.end_line as usize).checked_sub(1)?)?;
+        let start = start.checked_add(span.column as usize)?;
+        self.text.get(start..end.checked_add(span.end_column as usize)?)
+    }
+
+    /// The text from a line, counted from 1, on.
+    pub fn from_line(&self, line: usize) -> Option<&str> {
+        self.text.get(*self.starts.get(line.checked_sub(1)?)?..)
     }
 
     /// How many lines there are.

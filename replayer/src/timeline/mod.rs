@@ -5,6 +5,7 @@
 //! - `reach`: which chunk to look into next for the events of a call;
 //! - `breakpoints`: on to the next event that somebody wants to see;
 //! - `writes`, `target`: to where a variable is bound, an attribute or item changed;
+//! - `origin`: where a value came from;
 //! - `seek`: by time, by call, by the n-th time a line ran.
 //!
 //! Nothing is found by reading the run from one end. Every chunk begins with the stacks as they
@@ -16,6 +17,7 @@
 //! events, and is remembered.
 
 mod breakpoints;
+mod origin;
 mod position;
 mod reach;
 mod seek;
@@ -25,6 +27,7 @@ mod writes;
 
 pub use crate::state::Direction;
 pub use breakpoints::Event;
+pub use origin::{LINKS_MAX, Link, LinkKind, Operand, Wanted};
 pub use position::{Here, Position};
 pub use step::{Follow, Step};
 pub use target::{Target, Written};

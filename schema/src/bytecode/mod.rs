@@ -1,6 +1,9 @@
 //! What CPython's compiled code says of itself.
 
 pub mod code;
+pub mod effects;
+pub mod evaluation;
 pub mod lines;
 pub mod opcodes;
+pub mod spans;
 pub mod stores;

@@ -360,7 +360,7 @@ fn is_flush(version: Version, op: Op) -> bool {
     }
 }
 
-fn successors(unit: &Unit, at: u32) -> impl Iterator<Item = u32> {
+pub(super) fn successors(unit: &Unit, at: u32) -> impl Iterator<Item = u32> {
     let next = at + u32::from(unit.len);
     let (first, second) = match unit.op {
         Op::Return | Op::RaiseVarargs | Op::Reraise => (NO_UNIT, NO_UNIT),

@@ -1,0 +1,180 @@
+//! Single values: what an event carries, what an argument was, what an object has under a key.
+
+use super::bindings::Held;
+use super::caches::State;
+use super::changes::Wanted;
+use super::id_of;
+use crate::store::Error;
+use dashcam_schema::value::{GroupKind, ObjectId, Sort, Value};
+
+/// What a variable or the like held.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// As `repr()` writes it; `None` if it is not known.
+    pub text: Option<Box<str>>,
+    /// If it is an object with an identity.
+    pub object_id: Option<ObjectId>,
+}
+
+impl Seen {
+    /// Whether it may be the same value: as far as both are known, they are.
+    pub fn may_be(&self, other: &Seen) -> bool {
+        match (self.object_id, other.object_id) {
+            (Some(one), Some(two)) => one == two,
+            (None, None) => match (self.known(), other.known()) {
+                (Some(one), Some(two)) => one == two,
+                _ => true,
+            },
+            // What an object holds may have changed.
+            _ => true,
+        }
+    }
+
+    /// Whether it is certain that it is the same value or an equal one.
+    pub fn is(&self, other: &Seen) -> bool {
+        let is_known = match (self.object_id, other.object_id) {
+            (Some(_), Some(_)) => true,
+            (None, None) => self.known().is_some() && other.known().is_some(),
+            _ => false,
+        };
+        is_known && self.may_be(other)
+    }
+
+    fn known(&self) -> Option<&str> {
+        self.text.as_deref().filter(|text| !matches!(*text, "<unread>" | "<redacted>"))
+    }
+}
+
+/// What is asked for of an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Key {
+    Attribute(Box<str>),
+    /// Of a list or tuple; negative from the end.
+    Index(i64),
+    /// Of a dict, as `repr()` writes it.
+    Item(Box<str>),
+}
+
+/// What is known of an object's contents.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Members {
+    /// Name of its class.
+    pub class: Box<str>,
+    pub is_class: bool,
+    /// Items or pairs; `None` if it has none or they are not known.
+    pub length: Option<u64>,
+    /// What was asked for.
+    pub found: Option<Seen>,
+    /// For an item of a list, tuple or dict: the how-manieth it is.
+    pub index: Option<usize>,
+}
+
+impl State<'_> {
+    /// What an event carries: a result, what is yielded or sent, an exception.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or reading was interrupted.
+    pub fn carried(&self, run_id: i64, seq: i64) -> Result<Option<Seen>, Error> {
+        let Some(position) = self.position(run_id, seq)? else { return Ok(None) };
+        let ordinal = self.ordinal(&position.frames, position.chunk, position.index)?;
+        let process_id = self.process(position.chunk).process_id;
+        let Some(sight) = self.sight_of(&position, None)? else { return Ok(None) };
+        for groups in self.groups_between(process_id, ordinal - 1, ordinal)? {
+            for group in groups.of(ordinal) {
+                let kind = groups.kind(group);
+                let values = groups.values.group_at(group).map_or(&[][..], |group| group.values);
+                let is_wanted =
+                    matches!(kind, Some(GroupKind::Result | GroupKind::Sent | GroupKind::Raised));
+                if let (true, [value]) = (is_wanted, values) {
+                    let held = Held { value: *value, chunk: groups.index };
+                    let text = self.text(&sight, held, None)?;
+                    return Ok(Some(Seen { text, object_id: id_of(*value) }));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// What an event binds a variable to; the last, if it binds it more than once.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or reading was interrupted.
+    pub fn seen_bound(&self, run_id: i64, seq: i64, name: &str) -> Result<Option<Seen>, Error> {
+        let Some((chunk, index)) = self.store.locate(run_id, seq) else { return Ok(None) };
+        let wanted = Wanted { event: &|_, _| true, name: &|of| of == name, values: true };
+        let found = self.bindings(chunk, index..index + 1, &wanted)?;
+        Ok(found.into_iter().last().map(|b| Seen { text: b.value, object_id: b.object_id }))
+    }
+
+    /// What an object has under a key, just before an event. `None` if the object is not known.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or reading was interrupted.
+    pub fn member_at(
+        &self,
+        run_id: i64,
+        object_id: ObjectId,
+        seq: i64,
+        key: Option<&Key>,
+    ) -> Result<Option<Members>, Error> {
+        let Some(position) = self.position(run_id, seq)? else { return Ok(None) };
+        let window = self.window_of(&position)?;
+        let window = window.as_ref().map(|window| (&**window, window.executed_before(seq)));
+        let Some(sight) = self.sight_of(&position, window)? else { return Ok(None) };
+        let until = window.and_then(|(window, _)| window.upper);
+        let until = until.map(|upper| self.instant_after(sight.process_id, upper)).transpose()?;
+        let mut telling = self.telling(&sight, object_id, None)?;
+        if telling.is_none() {
+            telling = self.telling(&sight, object_id, until.flatten())?;
+        }
+        let Some(telling) = telling else { return Ok(None) };
+        let Some(object) = telling.object(object_id) else { return Ok(None) };
+        let Some(class) = telling.groups.values.classes().get(object.class as usize) else {
+            return Ok(None);
+        };
+        let chunk = telling.groups.index;
+        let seen = |value: Value| -> Result<Seen, Error> {
+            let text = self.text(&sight, Held { value, chunk }, None)?;
+            Ok(Seen { text, object_id: id_of(value) })
+        };
+        let is_map = class.sort == Sort::Dict;
+        let items = object.items.as_ref();
+        let mut members = Members {
+            class: class.name.as_str().into(),
+            is_class: class.sort == Sort::Class,
+            length: items.map(|items| items.length),
+            found: None,
+            index: None,
+        };
+        match (key, items) {
+            (Some(Key::Attribute(name)), _) => {
+                let Some((shape, values)) = &object.attributes else { return Ok(Some(members)) };
+                let shape = telling.groups.values.shapes().get(*shape as usize);
+                let names = shape.map_or(&[][..], |shape| &shape.names);
+                let mut named = names.iter().zip(values).filter(|(of, _)| **of == **name);
+                let value = named.next().map(|(_, value)| *value);
+                if let Some(value) = value.filter(|value| *value != Value::Unbound) {
+                    members.found = Some(seen(value)?);
+                }
+            }
+            (Some(Key::Index(at)), Some(items)) if !is_map => {
+                let length = i64::try_from(items.length).unwrap_or(i64::MAX);
+                let at = if *at < 0 { at.saturating_add(length) } else { *at };
+                members.index = usize::try_from(at).ok();
+                let value = members.index.and_then(|at| items.kept.get(at));
+                members.found = value.map(|value| seen(*value)).transpose()?;
+            }
+            (Some(Key::Item(text)), Some(items)) if is_map => {
+                for (at, pair) in items.kept.chunks_exact(2).enumerate() {
+                    if seen(pair[0])?.text.as_deref() == Some(&**text) {
+                        members.found = Some(seen(pair[1])?);
+                        members.index = Some(at);
+                        break;
+                    }
+                }
+            }
+            _ => {}
+        }
+        Ok(Some(members))
+    }
+}

@@ -1,0 +1,698 @@
+//! From a result into the callee, from an argument to the caller.
+
+use super::source::{self, Parameter, Written};
+use super::trace::{Executed, Producer};
+use super::{Goal, Link, LinkKind, Lost, Next, Stop, Target, Tracer, lost};
+use crate::state::{Did, Direction, Key, Seen};
+use crate::store::{Error, Evaluated, Variables};
+use crate::timeline::Position;
+use dashcam_schema::bytecode::effects::Does;
+use dashcam_schema::bytecode::opcodes::Version;
+use dashcam_schema::bytecode::stores::Slot;
+use dashcam_schema::calls::CallId;
+use dashcam_schema::event::EventKind;
+use std::ops::ControlFlow;
+
+/// A call that begins, and what it was called with.
+struct Callee<'a> {
+    start: Position,
+    qualname: String,
+    variables: &'a Variables,
+    code: &'a Evaluated,
+    /// As they are written; `None` if the source does not tell.
+    parameters: Option<Vec<Parameter>>,
+}
+
+impl Callee<'_> {
+    /// Parameters but `*args` and `**kwargs`.
+    fn plain(&self) -> usize {
+        let more = usize::from(self.code.has_varargs()) + usize::from(self.code.has_varkeywords());
+        self.variables.arguments.saturating_sub(more)
+    }
+
+    /// Parameters that can be given by position; `None` if that is not known.
+    fn positional(&self) -> Option<usize> {
+        self.parameters
+            .as_ref()
+            .map(|parameters| parameters.iter().filter(|p| !p.is_keyword_only).count())
+    }
+}
+
+/// How a call was made.
+struct Given {
+    by: Executed,
+    how: How,
+    /// Names of those that were given by name, the last.
+    names: Vec<Box<str>>,
+    /// How many were given by position; `None` if that is not known.
+    positional: Option<usize>,
+    /// The callable may have been a method of what lies in this slot.
+    receiver: Option<(u32, bool)>,
+}
+
+#[derive(Clone, Copy)]
+enum How {
+    /// From this slot on.
+    Stack(u32),
+    /// `f(*args, **kwargs)`: the tuple, and the dict if there is one.
+    Packed { tuple: u32, dict: Option<u32> },
+}
+
+impl<'a> Tracer<'a> {
+    /// What a call left on the stack.
+    pub(super) fn called(&mut self, by: &Executed, seen: &Seen) -> Result<Next, Lost> {
+        let followed = self.followed(by)?;
+        let callable = |tracer: &Self, at: Option<Position>| -> Result<String, Error> {
+            let here = at.map(|at| tracer.timeline.here(at)).transpose()?.flatten();
+            Ok(here.and_then(|here| here.callable).unwrap_or_default())
+        };
+        if let Some(at) = followed.c_return {
+            let name = callable(self, Some(at))?;
+            let class = match seen.object_id {
+                Some(id) => self.members(id, at, &Key::Index(0))?.map(|found| found.class),
+                None => None,
+            };
+            let is_made = class.is_some_and(|class| last(&class) == last(&name));
+            let kind = if is_made { LinkKind::Made } else { LinkKind::FromC };
+            let text = if is_made { self.shown(by, &name)? } else { name };
+            return self.end(by, kind, text);
+        }
+        if let Some((_, call, EventKind::PY_START)) = followed.entered.first() {
+            let Some((at, found)) = self.result(*call)? else {
+                return lost("the call did not return as far as is recorded");
+            };
+            let name = self.timeline.here(at)?.map(|here| here.qualname).unwrap_or_default();
+            return self.step(at, LinkKind::Returned, name, found, Goal::Left { call: *call, at });
+        }
+        let class = match (seen.object_id, followed.next) {
+            (Some(id), Some(next)) => self.members(id, next, &Key::Index(0))?,
+            _ => None,
+        };
+        let is_suspended = class.as_ref().is_some_and(|found| {
+            matches!(&*found.class, "generator" | "coroutine" | "async_generator")
+        });
+        match is_suspended || followed.entered.is_empty() && followed.next.is_some() {
+            true => {
+                let name = callable(self, followed.called)?;
+                let text = self.shown(by, &name)?;
+                self.end(by, LinkKind::Made, text)
+            }
+            false => lost("what was called is not in the recording"),
+        }
+    }
+
+    /// What a call returns or yields at a position.
+    pub(super) fn left(&mut self, call: CallId, at: Position) -> Result<Next, Lost> {
+        let Some(spot) = self.timeline.spot(at, &mut self.missing)? else {
+            return lost("where the call returned cannot be read");
+        };
+        let Some((_, code)) = spot.within.context(spot.index)? else {
+            return lost("where the call returned cannot be read");
+        };
+        let Some(by) = self.last_executed(call, code, at)? else {
+            return lost("what the callee executed is not in the recording");
+        };
+        let (instruction, _) = self.instruction(&by)?;
+        match instruction.does {
+            Does::Return | Does::Yield => {
+                Ok(Next::On(Goal::Slot { of: by, slot: self.below(&by, 1)? }))
+            }
+            Does::ReturnConst => {
+                let text = self.shown(&by, "a constant")?;
+                self.end(&by, LinkKind::Literal, text)
+            }
+            _ => lost("how the callee returned is not known"),
+        }
+    }
+
+    /// What a `with` statement gets.
+    pub(super) fn entered(&mut self, by: &Executed, seen: &Seen) -> Result<Next, Lost> {
+        match self.by_python(by, seen)? {
+            Some(next) => Ok(next),
+            None => {
+                let text = self.shown(by, "a context manager")?;
+                self.end(by, LinkKind::FromC, format!("__enter__ of {text}"))
+            }
+        }
+    }
+
+    /// What came of an `await` or `yield from`.
+    pub(super) fn awaited(&mut self, by: &Executed, seen: &Seen) -> Result<Next, Lost> {
+        let followed = self.followed(by)?;
+        let found = match followed.entered.first() {
+            Some((entered, call, _)) => {
+                let found = self.yielded(*call, *entered)?;
+                found.map(|(at, kind, found)| (*call, at, kind, found))
+            }
+            None => None,
+        };
+        match found {
+            Some((call, at, kind, found)) => {
+                let name = self.timeline.here(at)?.map(|here| here.qualname).unwrap_or_default();
+                let kind = match kind {
+                    EventKind::PY_YIELD => LinkKind::Yielded,
+                    _ => LinkKind::Returned,
+                };
+                self.step(at, kind, name, found, Goal::Left { call, at })
+            }
+            None => match self.by_python(by, seen)? {
+                Some(next) => Ok(next),
+                None => {
+                    let text = self.shown(by, "something awaited")?;
+                    self.end(by, LinkKind::FromC, text)
+                }
+            },
+        }
+    }
+
+    /// What was sent into a generator.
+    pub(super) fn sent(&mut self, by: &Executed) -> Result<Next, Lost> {
+        let found = self.walk(by.call, by.at, Direction::Forward, |at, _, did| match did {
+            Did::Event(EventKind::PY_RESUME, _) => ControlFlow::Break(Some(at)),
+            Did::Execute(_) => ControlFlow::Break(None),
+            _ => ControlFlow::Continue(()),
+        })?;
+        let Some(at) = found.flatten() else {
+            return lost("how the generator went on is not known");
+        };
+        let Some(spot) = self.timeline.spot(at, &mut self.missing)? else {
+            return lost("how the generator went on cannot be read");
+        };
+        let Some(caller) = spot.frame.and_then(|frame| spot.within.caller(frame)) else {
+            return lost("what was sent in came from the interpreter itself");
+        };
+        let (call, code) = (spot.within.call_of(caller), spot.within.code_of(caller));
+        let sender = match code {
+            Some(code) => self.last_executed(call, code, at)?,
+            None => None,
+        };
+        let Some(sender) = sender else { return lost("who sent it is not in the recording") };
+        let (instruction, _) = self.instruction(&sender)?;
+        match instruction.does {
+            Does::Call if instruction.operand == 1 => {
+                let seen = self.timeline.state().carried(self.timeline.run_id, at.seq())?;
+                let text = self.shown(&sender, "send()")?;
+                let next = Goal::Slot { of: sender, slot: self.below(&sender, 1)? };
+                self.step(at, LinkKind::Argument, text, seen.unwrap_or_default(), next)
+            }
+            Does::Next => self.end(&sender, LinkKind::Literal, "None"),
+            Does::Send => Ok(Next::On(Goal::Slot { of: sender, slot: self.below(&sender, 1)? })),
+            _ => lost("who sent it is not known"),
+        }
+    }
+
+    /// The last exception that was raised in a call before a handler.
+    pub(super) fn raise_before(&mut self, handler: &Executed) -> Result<Option<Position>, Error> {
+        self.walk(handler.call, handler.at, Direction::Backward, |at, _, did| match did {
+            Did::Event(EventKind::RAISE | EventKind::PY_THROW, _) => ControlFlow::Break(at),
+            _ => ControlFlow::Continue(()),
+        })
+    }
+
+    fn callee(&mut self, start: Position) -> Result<Callee<'a>, Lost> {
+        let unreadable = || Lost::Why("the call cannot be read".into());
+        let spot = self.timeline.spot(start, &mut self.missing)?.ok_or_else(unreadable)?;
+        let (_, code) = spot.within.context(spot.index)?.ok_or_else(unreadable)?;
+        let store = &self.timeline.store;
+        let process = self.process(spot.chunk);
+        let variables = store.variables(process, code).ok_or_else(unreadable)?;
+        let evaluated = store.evaluated(process, code).ok_or_else(unreadable)?;
+        let index = process.codes.get(&code).ok_or_else(unreadable)?;
+        let entry = &store.directory().codes[*index];
+        let text = store.source_of(entry.code_id)?;
+        let text = text.as_ref().and_then(|text| text.from_line(evaluated.first_line as usize));
+        let mut callee = Callee {
+            start,
+            qualname: store.directory().texts.get(entry.qualname).unwrap_or_default().to_owned(),
+            variables,
+            code: evaluated,
+            parameters: None,
+        };
+        let parameters = text.and_then(|text| source::parameters(text, &evaluated.name));
+        callee.parameters = parameters.filter(|all| all.len() == callee.plain());
+        Ok(callee)
+    }
+
+    /// From an argument to what the caller gave.
+    pub(super) fn argument(
+        &mut self,
+        call: CallId,
+        target: &Target,
+        name: &str,
+        seen: &Seen,
+    ) -> Result<Next, Lost> {
+        let start = Position::new(call.cast_signed());
+        let callee = self.callee(start)?;
+        let spot = self.timeline.spot(start, &mut self.missing)?;
+        let spot = spot.ok_or_else(|| Lost::Why("the call cannot be read".into()))?;
+        let Some(caller) = spot.frame.and_then(|frame| spot.within.caller(frame)) else {
+            return lost("the interpreter itself called it, as the first of its thread");
+        };
+        let Some(code) = spot.within.code_of(caller) else {
+            return lost("the caller is not known");
+        };
+        let Some(by) = self.last_executed(spot.within.call_of(caller), code, start)? else {
+            return lost("where it was called is not in the recording");
+        };
+        let (instruction, depth) = self.instruction(&by)?;
+        match instruction.does {
+            Does::Call | Does::CallKw | Does::CallEx => {
+                let followed = self.followed(&by)?;
+                let called = match followed.c_return.or(followed.called) {
+                    Some(at) => self.timeline.here(at)?.and_then(|here| here.callable),
+                    None => None,
+                };
+                let is_it = called.as_deref().is_none_or(|called| {
+                    called.ends_with(&callee.qualname) || callee.qualname.ends_with(called)
+                });
+                let is_first = followed.entered.first().is_some_and(|(at, ..)| *at == start);
+                if is_first && followed.c_return.is_none() && (followed.next.is_some() || is_it) {
+                    return self.given(&callee, &by, None, target, name, seen);
+                }
+                let called = called.unwrap_or_else(|| "a function".to_owned());
+                if matches!(&*callee.code.name, "__init__" | "__new__")
+                    && self.is_class_of(&callee, &called)?
+                {
+                    if *target == Target::Parameter(0) {
+                        let text = self.shown(&by, &called)?;
+                        return self.end(&by, LinkKind::Made, text);
+                    }
+                    return self.given(&callee, &by, Some(1), target, name, seen);
+                }
+                if callee.code.suspends()
+                    && instruction.does == Does::Call
+                    && instruction.operand > 0
+                {
+                    // next(g), list(g) and the like begin it.
+                    let slot = depth.saturating_sub(instruction.operand);
+                    if let Some(made) = self.made(&by, slot, &callee)? {
+                        return self.given(&callee, &made, None, target, name, seen);
+                    }
+                }
+                let mut link = self.link(
+                    by.at,
+                    LinkKind::FromC,
+                    format!("called from C by {called}"),
+                    &Seen::default(),
+                )?;
+                link.value = seen.text.as_deref().map(str::to_owned);
+                Ok(Next::End(Box::new(link), Stop::Other))
+            }
+            Does::Send | Does::Next => {
+                let from_top = if instruction.does == Does::Send { 2 } else { 1 };
+                match self.made(&by, self.below(&by, from_top)?, &callee)? {
+                    Some(made) => self.given(&callee, &made, None, target, name, seen),
+                    None => lost(format!("where {} was called is not known", callee.qualname)),
+                }
+            }
+            _ => self.operand(&by, seen),
+        }
+    }
+
+    /// The call that made the generator in a slot, if it is of this function.
+    fn made(
+        &mut self,
+        by: &Executed,
+        slot: u32,
+        callee: &Callee<'_>,
+    ) -> Result<Option<Executed>, Lost> {
+        let goal = match self.producer(by, slot)? {
+            // What it goes over is the generator itself.
+            Producer::Put(iterate, _) if self.instruction(&iterate)?.0.does == Does::Iterate => {
+                Goal::Slot { of: iterate, slot: self.below(&iterate, 1)? }
+            }
+            _ => Goal::Slot { of: *by, slot },
+        };
+        let (links, stop) = self.chain(goal, Seen::default(), by.at)?;
+        let (Some(Link { kind: LinkKind::Made, .. }), Stop::Put(made)) = (links.last(), stop)
+        else {
+            return Ok(None);
+        };
+        let (instruction, _) = self.instruction(&made)?;
+        if !matches!(instruction.does, Does::Call | Does::CallKw | Does::CallEx) {
+            return Ok(None);
+        }
+        let called = self.followed(&made)?.called;
+        let here = called.map(|at| self.timeline.here(at)).transpose()?.flatten();
+        let name = here.and_then(|here| here.callable);
+        let is_it = name.is_some_and(|name| {
+            let (name, of) = (last(&name).to_owned(), last(&callee.qualname));
+            name == of
+        });
+        Ok(is_it.then_some(made))
+    }
+
+    /// Whether the first argument is an instance of a class with this name, or that class.
+    fn is_class_of(&mut self, callee: &Callee<'_>, called: &str) -> Result<bool, Lost> {
+        let Some(name) = callee.variables.name(0) else { return Ok(false) };
+        let bound =
+            self.timeline.state().seen_bound(self.timeline.run_id, callee.start.seq(), name)?;
+        let Some(bound) = bound else { return Ok(false) };
+        let Some(id) = bound.object_id else { return Ok(false) };
+        let Some(found) = self.members(id, callee.start, &Key::Index(0))? else { return Ok(false) };
+        if found.is_class {
+            let text = bound.text.unwrap_or_default();
+            let named = text.trim_end_matches("'>");
+            return Ok(named.ends_with(last(called)));
+        }
+        Ok(last(&found.class) == last(called))
+    }
+
+    /// An argument that the interpreter passed for an instruction that is no call: the operand that is
+    /// this object.
+    fn operand(&mut self, by: &Executed, seen: &Seen) -> Result<Next, Lost> {
+        let (instruction, depth) = self.instruction(by)?;
+        let takes = match (self.evaluated(by), instruction.does) {
+            (_, Does::Next) | (None, _) => 1,
+            (Some(code), _) => code.evaluation.effect(&instruction).takes,
+        };
+        let mut found = None;
+        for slot in depth.saturating_sub(takes)..depth {
+            let held = self.held(by, slot, 0)?.unwrap_or_default();
+            if held.is(seen) {
+                if found.is_some() {
+                    found = None;
+                    break;
+                }
+                found = Some(slot);
+            }
+        }
+        match found {
+            Some(slot) => Ok(Next::On(Goal::Slot { of: *by, slot })),
+            None => {
+                let text = self.shown(by, "an operator")?;
+                lost(format!("it was passed by the interpreter, for {text}"))
+            }
+        }
+    }
+
+    /// How a call was made.
+    fn how(&mut self, by: &Executed) -> Result<Given, Lost> {
+        let (instruction, depth) = self.instruction(by)?;
+        let version = self.evaluated(by).map(|code| code.evaluation.version);
+        let count = instruction.operand;
+        let under = |slot: u32, more: u32| {
+            slot.checked_sub(more)
+                .ok_or_else(|| Lost::Why("the bytecode cannot be followed here".into()))
+        };
+        if instruction.does == Does::CallEx {
+            let (tuple, dict) = match version {
+                Some(Version::V3_14) => (under(depth, 2)?, Some(under(depth, 1)?)),
+                _ if count & 1 == 1 => (under(depth, 2)?, Some(under(depth, 1)?)),
+                _ => (under(depth, 1)?, None),
+            };
+            let dict = match dict {
+                Some(slot) => match self.producer(by, slot)? {
+                    Producer::Put(put, _) if self.instruction(&put)?.0.does == Does::Null => None,
+                    _ => Some(slot),
+                },
+                None => None,
+            };
+            let held = self.held(by, tuple, 0)?.and_then(|held| held.object_id);
+            let length = match held {
+                Some(id) => self.members(id, by.at, &Key::Index(0))?.and_then(|found| found.length),
+                None => None,
+            };
+            let how = How::Packed { tuple, dict };
+            let positional = length.and_then(|length| usize::try_from(length).ok());
+            return Ok(Given { by: *by, how, names: Vec::new(), positional, receiver: None });
+        }
+        let mut names = Vec::new();
+        let is_named = match instruction.does {
+            Does::CallKw => true,
+            _ if version == Some(Version::V3_12) => {
+                let before = self.last_executed(by.call, by.code, by.at)?;
+                let before = before.map(|before| self.instruction(&before)).transpose()?;
+                before.is_some_and(|(before, _)| before.does == Does::KwNames)
+            }
+            _ => false,
+        };
+        if is_named {
+            let text = self.text_of(by)?;
+            let written = text.as_deref().and_then(source::arguments).unwrap_or_default();
+            if written.len() != count as usize || written.contains(&Written::Starred) {
+                return lost("which arguments have names is not known");
+            }
+            names = written
+                .into_iter()
+                .filter_map(|written| match written {
+                    Written::Named(name) => Some(name),
+                    _ => None,
+                })
+                .collect();
+        }
+        let first = under(depth, count + u32::from(instruction.does == Does::CallKw))?;
+        let slot = under(first, 1)?;
+        let receiver = match self.producer(by, slot)? {
+            Producer::Put(put, output) => {
+                let does = self.instruction(&put)?.0.does;
+                let below = match version {
+                    Some(Version::V3_12) => self.producer(by, under(first, 2)?)?,
+                    _ => Producer::Put(put, output),
+                };
+                let is_null = match below {
+                    Producer::Put(below, below_output) => {
+                        let (found, _) = self.instruction(&below)?;
+                        let null = u32::from(version != Some(Version::V3_12));
+                        found.does == Does::Null
+                            || found.does == Does::Global
+                                && below_output == null
+                                && found.operand & 1 == 1
+                    }
+                    Producer::Raised(_) => false,
+                };
+                let may_be = matches!(does, Does::Attribute | Does::SuperAttribute | Does::Special);
+                (!is_null).then_some((slot, !may_be))
+            }
+            Producer::Raised(_) => None,
+        };
+        let positional = Some(count as usize - names.len().min(count as usize));
+        Ok(Given { by: *by, how: How::Stack(first), names, positional, receiver })
+    }
+
+    /// What a call was given for a parameter.
+    fn given(
+        &mut self,
+        callee: &Callee<'_>,
+        by: &Executed,
+        shift: Option<usize>,
+        target: &Target,
+        name: &str,
+        seen: &Seen,
+    ) -> Result<Next, Lost> {
+        let given = self.how(by)?;
+        let shifts: &[usize] = match (shift, given.receiver) {
+            (Some(0), _) => &[0],
+            (Some(_), _) | (None, Some((_, true))) => &[1],
+            (None, _) => &[0, 1],
+        };
+        let mut fitting = Vec::new();
+        for shift in shifts {
+            if shifts.len() == 1 || self.fits(callee, &given, *shift)? {
+                fitting.push(*shift);
+            }
+        }
+        let [shift] = *fitting.as_slice() else {
+            return lost(format!("which argument of the call {name} was is not known"));
+        };
+        let slot = match target {
+            Target::Parameter(slot) => *slot as usize,
+            Target::More { index, .. } => match callee.positional() {
+                Some(positional) => {
+                    return self.by_position(
+                        callee,
+                        &given,
+                        positional + *index as usize,
+                        shift,
+                        name,
+                        seen,
+                    );
+                }
+                None => return lost(format!("which argument of the call {name} was is not known")),
+            },
+            Target::Named(named) => return self.by_name(&given, named, name, seen),
+        };
+        let (plain, code) = (callee.plain(), callee.code);
+        if slot >= plain {
+            let text = self.shown(by, "a call")?;
+            let link = self.link(by.at, LinkKind::Made, text, seen)?;
+            let stop = Stop::Packed { call: callee.start.seq().cast_unsigned(), slot: slot as u32 };
+            return Ok(Next::End(Box::new(link), stop));
+        }
+        let named = callee.variables.name(slot as Slot).unwrap_or_default();
+        if given.names.iter().any(|of| **of == *named) {
+            return self.by_name(&given, named, name, seen);
+        }
+        let is_positional = match callee.positional() {
+            Some(positional) => slot < positional,
+            None if code.has_varargs() => {
+                return lost(format!("which argument of the call {name} was is not known"));
+            }
+            None => true,
+        };
+        let count = given.positional.map(|count| count + shift);
+        match count {
+            Some(count) if is_positional && slot < count => {
+                self.by_position(callee, &given, slot, shift, name, seen)
+            }
+            None if is_positional => {
+                lost(format!("how many arguments the call was given is not known"))
+            }
+            _ => {
+                if let How::Packed { dict: Some(_), .. } = given.how {
+                    return self.by_name(&given, named, name, seen);
+                }
+                let link = self.link(callee.start, LinkKind::Default, named.to_owned(), seen)?;
+                Ok(Next::End(Box::new(link), Stop::Other))
+            }
+        }
+    }
+
+    /// Whether a call can have been meant with the receiver as first argument, or without.
+    fn fits(&mut self, callee: &Callee<'_>, given: &Given, shift: usize) -> Result<bool, Lost> {
+        let Some(positional) = given.positional else { return Ok(true) };
+        let count = positional + shift;
+        if let Some(parameters) = &callee.parameters {
+            let can = callee.positional().unwrap_or(0);
+            if count > can && !callee.code.has_varargs() {
+                return Ok(false);
+            }
+            let may_be_named = matches!(given.how, How::Packed { dict: Some(_), .. });
+            let is_missing = |(at, parameter): (usize, &Parameter)| {
+                let is_given = !parameter.is_keyword_only && at < count;
+                let is_named = given.names.contains(&parameter.name);
+                is_given && is_named
+                    || !is_given && !is_named && !parameter.has_default && !may_be_named
+            };
+            if parameters.iter().enumerate().any(is_missing) {
+                return Ok(false);
+            }
+        } else if count > callee.plain() && !callee.code.has_varargs() {
+            return Ok(false);
+        }
+        let known = callee.positional().unwrap_or(callee.plain());
+        let (state, run_id) = (self.timeline.state(), self.timeline.run_id);
+        let bound = |slot: usize| -> Result<Option<Seen>, Error> {
+            match callee.variables.name(slot as Slot) {
+                Some(name) => state.seen_bound(run_id, callee.start.seq(), name),
+                None => Ok(None),
+            }
+        };
+        for at in 0..positional {
+            if at + shift >= known {
+                break;
+            }
+            let (Some(held), Some(bound)) = (self.at_position(given, at)?, bound(at + shift)?)
+            else {
+                continue;
+            };
+            if !held.may_be(&bound) || held.object_id.is_some() != bound.object_id.is_some() {
+                return Ok(false);
+            }
+        }
+        if let (1, Some((slot, _))) = (shift, given.receiver)
+            && let (Some(held), Some(bound)) = (self.held(&given.by, slot, 0)?, bound(0)?)
+            && !held.may_be(&bound)
+        {
+            // A class, of which a method makes it the receiver, can be looked up on an instance.
+            return Ok(self.is_class(&bound, callee.start)?);
+        }
+        Ok(true)
+    }
+
+    fn is_class(&self, seen: &Seen, at: Position) -> Result<bool, Error> {
+        let Some(id) = seen.object_id else { return Ok(false) };
+        Ok(self.members(id, at, &Key::Index(0))?.is_some_and(|found| found.is_class))
+    }
+
+    /// What was given by position.
+    fn at_position(&mut self, given: &Given, at: usize) -> Result<Option<Seen>, Error> {
+        match given.how {
+            How::Stack(first) => self.held(&given.by, first.saturating_add(at as u32), 0),
+            How::Packed { tuple, .. } => {
+                let held = self.held(&given.by, tuple, 0)?;
+                let Some(id) = held.and_then(|held| held.object_id) else { return Ok(None) };
+                let members = self.members(id, given.by.at, &Key::Index(at as i64))?;
+                Ok(members.and_then(|members| members.found))
+            }
+        }
+    }
+
+    fn by_position(
+        &mut self,
+        callee: &Callee<'_>,
+        given: &Given,
+        at: usize,
+        shift: usize,
+        name: &str,
+        seen: &Seen,
+    ) -> Result<Next, Lost> {
+        let Some(at) = at.checked_sub(shift) else {
+            return match given.receiver {
+                Some((slot, _)) => {
+                    let held = self.held(&given.by, slot, 0)?;
+                    if held.is_some_and(|held| !held.may_be(seen)) {
+                        return lost(format!(
+                            "{name} is the class that {} was looked up on",
+                            callee.qualname
+                        ));
+                    }
+                    Ok(Next::On(Goal::Slot { of: given.by, slot }))
+                }
+                None => lost(format!("{name} is the object of a bound method")),
+            };
+        };
+        let text: Box<str> = name.into();
+        match given.how {
+            How::Stack(first) => {
+                Ok(Next::On(Goal::Slot { of: given.by, slot: first.saturating_add(at as u32) }))
+            }
+            How::Packed { tuple, .. } => {
+                let key = Key::Index(at as i64);
+                Ok(Next::On(Goal::Element { of: given.by, slot: tuple, key, text }))
+            }
+        }
+    }
+
+    fn by_name(
+        &mut self,
+        given: &Given,
+        named: &str,
+        name: &str,
+        seen: &Seen,
+    ) -> Result<Next, Lost> {
+        match given.how {
+            How::Stack(first) => {
+                let at = given.names.iter().position(|of| **of == *named);
+                let Some(at) = at.zip(given.positional).map(|(at, count)| at + count) else {
+                    return lost(format!("which argument of the call {name} was is not known"));
+                };
+                Ok(Next::On(Goal::Slot { of: given.by, slot: first.saturating_add(at as u32) }))
+            }
+            How::Packed { dict: Some(slot), .. } => {
+                let _ = seen;
+                let key = Key::Item(format!("'{named}'").into());
+                let held = self.held(&given.by, slot, 0)?.and_then(|held| held.object_id);
+                let found = match held {
+                    Some(id) => self.members(id, given.by.at, &key)?.and_then(|found| found.found),
+                    None => None,
+                };
+                match found {
+                    Some(_) => {
+                        let text = name.into();
+                        Ok(Next::On(Goal::Element { of: given.by, slot, key, text }))
+                    }
+                    None => lost(format!("what ** passed for {name} is not followed")),
+                }
+            }
+            How::Packed { .. } => {
+                lost(format!("which argument of the call {name} was is not known"))
+            }
+        }
+    }
+}
+
+/// The last part of a qualified name.
+fn last(name: &str) -> &str {
+    name.rsplit('.').next().unwrap_or(name)
+}

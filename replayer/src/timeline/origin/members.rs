@@ -1,0 +1,367 @@
+//! From an attribute or item to where it was set.
+
+use super::trace::{Executed, Producer};
+use super::{Goal, LinkKind, Lost, Next, Stop, Target, Tracer, lost};
+use crate::state::{Did, Direction, Key, Mutation, Seen};
+use crate::timeline::Position;
+use dashcam_schema::bytecode::effects::Does;
+use dashcam_schema::event::EventKind;
+use dashcam_schema::value::ObjectId;
+use std::ops::ControlFlow;
+
+impl Tracer<'_> {
+    /// The value of an attribute that is looked up.
+    pub(super) fn attribute(
+        &mut self,
+        by: &Executed,
+        operand: u32,
+        seen: &Seen,
+    ) -> Result<Next, Lost> {
+        if let Some(next) = self.by_python(by, seen)? {
+            return Ok(next);
+        }
+        let text = self.shown(by, "an attribute")?;
+        let slot = self.below(by, 1)?;
+        let Some(name) = self.attribute_name(by, operand)? else {
+            return lost("the name of the attribute is not known");
+        };
+        let object = self.held(by, slot, 0)?;
+        let Some(id) = object.and_then(|object| object.object_id) else {
+            return lost(format!("{text}: which object that is an attribute of is not known"));
+        };
+        let (key, text) = (Key::Attribute(name), text.into());
+        Ok(Next::On(Goal::Member { id, key, text, at: by.at, held: Some((*by, slot)) }))
+    }
+
+    /// The value of an item that is looked up.
+    pub(super) fn subscript(&mut self, by: &Executed, seen: &Seen) -> Result<Next, Lost> {
+        if let Some(next) = self.by_python(by, seen)? {
+            return Ok(next);
+        }
+        let text: Box<str> = self.shown(by, "an item")?.into();
+        let (container, key) = (self.below(by, 2)?, self.below(by, 1)?);
+        match self.item_of(by, container, key, 0)? {
+            Some((id, key)) => {
+                let held = Some((*by, container));
+                Ok(Next::On(Goal::Member { id, key, text, at: by.at, held }))
+            }
+            None => lost(format!("{text}: which item of which object that is is not known")),
+        }
+    }
+
+    /// The last change of an attribute or item.
+    pub(super) fn member(
+        &mut self,
+        id: ObjectId,
+        key: &Key,
+        text: &str,
+        at: Position,
+        held: Option<(Executed, u32)>,
+        seen: &Seen,
+    ) -> Result<Next, Lost> {
+        let (state, run_id) = (self.timeline.state(), self.timeline.run_id);
+        let Some(members) = self.members(id, at, key)? else {
+            return lost(format!("{text}: the recording does not tell what the object held"));
+        };
+        let is_list = &*members.class == "list";
+        let key = match (key, members.index) {
+            (Key::Index(_), Some(index)) => &Key::Index(index as i64),
+            _ => key,
+        };
+        let name = match key {
+            Key::Attribute(name) => format!("'{name}'"),
+            Key::Index(index) => index.to_string(),
+            Key::Item(key) => key.to_string(),
+        };
+        let mut is_it = |change: &Mutation| {
+            let is_attribute = change.operation.ends_with("attribute");
+            if let Some(changed) = &change.key {
+                let is_same =
+                    is_attribute == matches!(key, Key::Attribute(_)) || !is_by_store(change);
+                let moves = is_list && !matches!(&*change.operation, "set item");
+                return Ok(is_same && (**changed == *name || moves));
+            }
+            // What changed in another way: was it this?
+            let is_in_c = !matches!(&*change.operation, "in place" | "set slice" | "delete slice");
+            let before = change.at.seq - i64::from(is_in_c);
+            let found = state.member_at(run_id, id, before, Some(key))?;
+            let length = found.as_ref().and_then(|found| found.length);
+            let found = found.and_then(|found| found.found);
+            if is_list {
+                let index: u64 = name.parse().unwrap_or(u64::MAX);
+                // Only the end grows.
+                let grows = matches!(&*change.operation, "list.append" | "list.extend");
+                return Ok(!grows || length.is_none_or(|length| index >= length));
+            }
+            Ok(!found.is_some_and(|found| found.is(seen)))
+        };
+        let change = state.change_of(run_id, id, at.seq(), Direction::Backward, &mut is_it)?;
+        let Some(change) = change else {
+            return self.unchanged(id, key, text, at, held, seen);
+        };
+        let change_at = Position::new(change.at.seq);
+        let found = Seen { text: change.value.clone(), object_id: change.value_id };
+        let by = self.executed(change_at)?;
+        let does = match &by {
+            Some(by) => Some(self.instruction(by)?.0.does),
+            None => None,
+        };
+        match (&by, &*change.operation, does) {
+            (Some(by), "set attribute", Some(Does::Take(2))) => {
+                let next = Goal::Slot { of: *by, slot: self.below(by, 2)? };
+                self.step(change_at, LinkKind::Attribute, text, found, next)
+            }
+            (Some(by), "set item", Some(Does::Take(3))) if change.key.is_some() => {
+                let next = Goal::Slot { of: *by, slot: self.below(by, 3)? };
+                self.step(change_at, LinkKind::Item, text, found, next)
+            }
+            (None, "list.append", _) => self.appended(change_at, text, seen),
+            (_, operation, _) if is_list => lost(format!(
+                "{text}: before {operation} changed the list, which item it was is not known"
+            )),
+            (None, operation, _) => {
+                let text = operation.to_owned();
+                let link = self.link(change_at, LinkKind::FromC, text, &Seen::default())?;
+                Ok(Next::End(Box::new(link), Stop::Other))
+            }
+            (_, operation, _) => lost(format!("{text} was changed by {operation}")),
+        }
+    }
+
+    /// What `list.append` was given.
+    fn appended(&mut self, at: Position, text: &str, seen: &Seen) -> Result<Next, Lost> {
+        let Some(by) = self.calling(at)? else {
+            return lost("what called list.append is not known");
+        };
+        let (instruction, _) = self.instruction(&by)?;
+        if instruction.does != Does::Call || instruction.operand != 1 {
+            return lost("list.append was called by something in C");
+        }
+        let next = Goal::Slot { of: by, slot: self.below(&by, 1)? };
+        self.step(at, LinkKind::Item, text, Seen { text: None, ..*seen }, next)
+    }
+
+    /// The instruction that an event of its call came from.
+    pub(super) fn calling(&mut self, at: Position) -> Result<Option<Executed>, Lost> {
+        let Some(spot) = self.timeline.spot(at, &mut self.missing)? else { return Ok(None) };
+        let Some(frame) = spot.frame else { return Ok(None) };
+        let Some(code) = spot.within.code_of(frame) else { return Ok(None) };
+        Ok(self.last_executed(spot.within.call_of(frame), code, at)?)
+    }
+
+    /// Nothing has changed it: it is as the object was made.
+    fn unchanged(
+        &mut self,
+        id: ObjectId,
+        key: &Key,
+        text: &str,
+        at: Position,
+        held: Option<(Executed, u32)>,
+        seen: &Seen,
+    ) -> Result<Next, Lost> {
+        let members = self.members(id, at, key)?;
+        if let Key::Attribute(name) = key {
+            let members = members.filter(|members| members.found.is_none());
+            return lost(match members {
+                Some(members) => format!(
+                    "{text}: {name} is no attribute of the object itself, but of {}",
+                    members.class
+                ),
+                None => format!("{text}: what set {name} is not in the recording"),
+            });
+        }
+        match held {
+            Some((of, slot)) => self.created(&of, slot, Some(id), key, text, seen),
+            None => lost(format!("{text}: it was there when the object was made")),
+        }
+    }
+
+    /// An item of what lies in a slot.
+    pub(super) fn element(
+        &mut self,
+        of: &Executed,
+        slot: u32,
+        key: &Key,
+        text: &str,
+        seen: &Seen,
+    ) -> Result<Next, Lost> {
+        let container = self.held(of, slot, 0)?;
+        let id = container.and_then(|container| container.object_id);
+        let members = match id {
+            Some(id) => self.members(id, of.at, key)?,
+            None => None,
+        };
+        match (id, members) {
+            (Some(id), Some(members)) if matches!(&*members.class, "list" | "dict") => {
+                let (key, text) = (key.clone(), text.into());
+                Ok(Next::On(Goal::Member { id, key, text, at: of.at, held: Some((*of, slot)) }))
+            }
+            (Some(_), Some(members)) if &*members.class != "tuple" => {
+                lost(format!("{text}: how a {} gives its items is not known", members.class))
+            }
+            _ => self.created(of, slot, id, key, text, seen),
+        }
+    }
+
+    /// An item that is there since its container was made.
+    fn created(
+        &mut self,
+        of: &Executed,
+        slot: u32,
+        id: Option<ObjectId>,
+        key: &Key,
+        text: &str,
+        seen: &Seen,
+    ) -> Result<Next, Lost> {
+        let container = Seen { text: None, object_id: id };
+        let (links, stop) = self.chain(Goal::Slot { of: *of, slot }, container, of.at)?;
+        let last = links.last();
+        let by = match stop {
+            Stop::Packed { call, slot } => return self.packed(call, slot, key, text),
+            Stop::Put(by) => by,
+            Stop::Other => {
+                let why = last.map(|link| link.text.clone()).unwrap_or_default();
+                return lost(format!("{text}: where its container came from is not known: {why}"));
+            }
+        };
+        let (instruction, _) = self.instruction(&by)?;
+        let count = instruction.operand;
+        let at = match (instruction.does, key) {
+            (Does::Tuple | Does::List, Key::Index(index)) => {
+                let index = if *index < 0 { index + i64::from(count) } else { *index };
+                u32::try_from(index).ok().filter(|index| *index < count).map(|index| count - index)
+            }
+            (Does::Map, Key::Item(key)) => {
+                let mut found = None;
+                for pair in (0..count).rev() {
+                    let from_top = 2 * (count - pair);
+                    let slot = self.below(&by, from_top)?;
+                    match self.held(&by, slot, 0)?.and_then(|key| key.text) {
+                        Some(text) if *text == **key => found = Some(from_top - 1),
+                        Some(_) => continue,
+                        // It might be this.
+                        None => {}
+                    }
+                    break;
+                }
+                found
+            }
+            _ => None,
+        };
+        if let Some(from_top) = at {
+            let next = Goal::Slot { of: by, slot: self.below(&by, from_top)? };
+            return self.step(by.at, LinkKind::Item, text, seen.clone(), next);
+        }
+        match last {
+            Some(link) if link.kind == LinkKind::Literal => {
+                let text = link.text.clone();
+                self.end(&by, LinkKind::Literal, text)
+            }
+            Some(link) if link.kind == LinkKind::FromC || link.kind == LinkKind::Computed => {
+                let (kind, text) = (link.kind, link.text.clone());
+                self.end(&by, kind, text)
+            }
+            Some(link) if link.kind == LinkKind::Made => {
+                let text = link.text.clone();
+                self.end(&by, LinkKind::Computed, text)
+            }
+            _ => lost(format!("{text}: how its container was filled is not known")),
+        }
+    }
+
+    /// An argument that has no parameter of its own.
+    fn packed(
+        &mut self,
+        call: dashcam_schema::calls::CallId,
+        slot: u32,
+        key: &Key,
+        text: &str,
+    ) -> Result<Next, Lost> {
+        let target = match key {
+            Key::Index(index) => match u32::try_from(*index) {
+                Ok(index) => Target::More { slot, index },
+                Err(_) => return lost(format!("{text}: which argument that was is not known")),
+            },
+            Key::Item(name) => Target::Named(name.trim_matches('\'').into()),
+            Key::Attribute(_) => return lost("arguments have no attributes"),
+        };
+        Ok(Next::On(Goal::Argument { call, target, name: text.into() }))
+    }
+
+    /// What a loop takes from its iterator.
+    pub(super) fn next_item(&mut self, by: &Executed, seen: &Seen) -> Result<Next, Lost> {
+        let followed = self.followed(by)?;
+        let mut generators = followed.entered.iter();
+        if let Some((entered, call, _)) = generators.next() {
+            let Some((at, kind, found)) = self.yielded(*call, *entered)? else {
+                return lost("what the generator yielded is not in the recording");
+            };
+            let name = self.timeline.here(at)?.map(|here| here.qualname).unwrap_or_default();
+            if kind == EventKind::PY_RETURN {
+                return self.step(
+                    at,
+                    LinkKind::Returned,
+                    name,
+                    found,
+                    Goal::Left { call: *call, at },
+                );
+            }
+            return self.step(at, LinkKind::Yielded, name, found, Goal::Left { call: *call, at });
+        }
+        let iterator = self.below(by, 1)?;
+        let Producer::Put(iterate, _) = self.producer(by, iterator)? else {
+            return lost("what is gone over is not known");
+        };
+        let (instruction, _) = self.instruction(&iterate)?;
+        if instruction.does != Does::Iterate {
+            return lost("what is gone over was made elsewhere");
+        }
+        let slot = self.below(&iterate, 1)?;
+        let expression = match self.producer(&iterate, slot)? {
+            Producer::Put(by, _) => self.shown(&by, "an iterable")?,
+            Producer::Raised(_) => "an iterable".to_owned(),
+        };
+        let container = self.held(&iterate, slot, 0)?;
+        let id = container.and_then(|container| container.object_id);
+        let class = match id {
+            Some(id) => self.members(id, iterate.at, &Key::Index(0))?.map(|found| found.class),
+            None => None,
+        };
+        let is_display = id.is_none() && self.is_display(&iterate, slot)?;
+        if !is_display && !class.as_deref().is_some_and(|class| matches!(class, "list" | "tuple")) {
+            return self.end(by, LinkKind::FromC, format!("the next item of {expression}"));
+        }
+        // The how-manieth time it is.
+        let (mut index, unit) = (0i64, by.unit);
+        self.walk(by.call, by.at, Direction::Backward, |at, _, did| {
+            if at == iterate.at {
+                return ControlFlow::Break(());
+            }
+            index += i64::from(did == Did::Execute(unit));
+            ControlFlow::Continue(())
+        })?;
+        let key = Key::Index(index);
+        let text: Box<str> = format!("{expression}[{index}]").into();
+        match id.filter(|_| class.as_deref() == Some("list")) {
+            Some(id) => {
+                let now = self.members(id, by.at, &key)?.and_then(|members| members.found);
+                if !now.is_some_and(|now| now.may_be(seen)) {
+                    return self.end(by, LinkKind::FromC, format!("the next item of {expression}"));
+                }
+                Ok(Next::On(Goal::Member { id, key, text, at: by.at, held: Some((iterate, slot)) }))
+            }
+            None => self.created(&iterate, slot, id, &key, &text, seen),
+        }
+    }
+
+    /// Whether what lies in a slot is a tuple, list or constant that nobody else has.
+    fn is_display(&mut self, of: &Executed, slot: u32) -> Result<bool, Lost> {
+        let Producer::Put(by, _) = self.producer(of, slot)? else { return Ok(false) };
+        let (instruction, _) = self.instruction(&by)?;
+        Ok(matches!(instruction.does, Does::Tuple | Does::List | Does::Const))
+    }
+}
+
+fn is_by_store(change: &Mutation) -> bool {
+    matches!(&*change.operation, "set attribute" | "delete attribute" | "set item" | "delete item")
+}
