@@ -53,44 +53,38 @@ pub(crate) fn streams(recording: &Recording, name: &str) {
 pub(crate) fn there_and_back(recording: &Recording, name: &str) {
     let mut random = Random::new(name);
     let threads = lines_by_thread(recording);
-    for _ in 0..12 {
+    let (mut commands, mut walks) = (Vec::new(), Vec::new());
+    for _ in 0..16 {
         let lines = random.of(&threads);
         let from = random.below(lines.len());
         let steps = random.below((lines.len() - from).min(40));
-        let mut commands = Vec::new();
+        let goto = format!("goto {}", lines[from]);
+        let mut asked = Vec::new();
         for (command, times) in
-            [("goto", 1), ("step", steps), ("back-step", steps), ("step", steps)]
+            [(goto.as_str(), 1), ("step", steps), ("back-step", steps), ("step", steps)]
         {
-            let command = if command == "goto" {
-                format!("goto {}", lines[from])
-            } else {
-                command.to_owned()
-            };
-            commands.extend(std::iter::repeat_n(command, times));
+            commands.extend(std::iter::repeat_n(command.to_owned(), times));
+            asked.push(commands.len());
             commands.extend(["where".to_owned(), "locals".to_owned()]);
         }
-        let answers = ask(Who::Dashcam, recording, &commands);
-        // What is told of a place: `where` and `locals`, which follow the last move.
-        let told: Vec<&[Answer]> = commands
-            .iter()
-            .zip(answers.windows(2))
-            .filter(|(command, _)| *command == "where")
-            .map(|(_, two)| two)
-            .collect();
-        let here = || format!("{}, {name}: {steps} steps from {}", recording.python, lines[from]);
-        let same = |a: &[Answer], b: &[Answer]| {
-            for (a, b) in a.iter().zip(b) {
-                assert!(a.0["error"].is_null(), "{}: {}", here(), a.0);
-                assert_eq!(a.0, b.0, "{}", here());
+        walks.push((lines[from], lines[from + steps], steps, asked));
+    }
+    let answers = ask(Who::Dashcam, recording, &commands);
+    for (from, to, steps, asked) in walks {
+        let walk = format!("{}, {name}: {steps} steps from {from} to {to}", recording.python);
+        for (at, expected) in asked.iter().zip([from, to, from, to]) {
+            if *at == asked[0] || steps > 0 {
+                assert_eq!(answers[at - 1].position(), expected, "{walk}");
             }
-        };
-        let [begin, there, back, again] = told[..] else { panic!("{}: {}", here(), told.len()) };
-        same(begin, back);
-        same(there, again);
-        let at = |index: usize| answers[index].position();
-        let (goto, first, second, third) = (0, steps + 2, 2 * steps + 4, 3 * steps + 6);
-        assert_eq!([at(goto), at(second)], [lines[from]; 2], "{}", here());
-        assert_eq!([at(first), at(third)], [lines[from + steps]; 2], "{}", here());
+        }
+        // What is told of a place: `where` and `locals`.
+        for (first, second) in [(asked[0], asked[2]), (asked[1], asked[3])] {
+            for (first, second) in [(first, second), (first + 1, second + 1)] {
+                let (first, second) = (&answers[first].0, &answers[second].0);
+                assert!(first["error"].is_null(), "{walk}: {first}");
+                assert_eq!(first, second, "{walk}");
+            }
+        }
     }
 }
 
