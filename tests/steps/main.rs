@@ -1,0 +1,78 @@
+//! Does `dashcam replay` go where pdb goes, and backwards by the same rules? pdb's own machinery is one
+//! witness (`oracle.py`), a search over all events the other (`reference.py`), which knows the way back too.
+//! Commands are random, and the same every time: seeded by the program's name.
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
+mod answers;
+mod moves;
+mod pdb;
+mod random;
+
+use answers::Who;
+use dashcam_tests::{Python, Recording, program, tests_path};
+
+macro_rules! programs {
+    ($($name:ident)*) => {
+        $(#[test] fn $name() { every_way(stringify!($name)) })*
+        const COMPARED: &[&str] = &[$(stringify!($name)),*];
+    };
+}
+
+programs! {
+    arguments async_basics asyncio_tasks big_function callables callbacks chained classes closures
+    comprehensions context_managers coroutines_by_hand dataclass_enum decorators descriptors
+    except_star exceptions exec_eval finalizers finally_flow generator_close generator_expressions
+    generator_throw generators globals_and_del imports lambdas lines long_file loops match_statement
+    metaclasses operators recursion_deep recursion_limit signals silent_loop standard_library
+    state_aliases state_bindings state_comprehensions state_dicts state_flow state_hidden
+    state_libraries state_lists state_objects state_overloaded state_reuse state_scopes
+    state_suspended state_threads state_values steps_async steps_calls steps_exceptions
+    steps_generators stop_iteration system_exit thread_pool threads type_parameters uncaught
+    unicode_names unpacking values with_statement yield_from
+}
+
+/// At the recursion limit, trace functions written in Python fail.
+const NOT_FOR_PDB: &[&str] = &["recursion_limit"];
+
+#[test]
+fn every_program_is_compared() {
+    for entry in std::fs::read_dir(tests_path("programs")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        if let Some(name) = name.strip_suffix(".py") {
+            assert!(COMPARED.contains(&name), "programs/{name}.py is not in the list of main.rs");
+        }
+    }
+}
+
+/// The program's own code, on every Python.
+fn every_way(name: &str) {
+    for python in Python::all() {
+        let recording = record(&python, name, &["--no-stdlib"]);
+        moves::streams(&recording, name);
+        moves::there_and_back(&recording, name);
+        moves::as_the_reference(&recording, name, 400);
+        if !NOT_FOR_PDB.contains(&name) {
+            let compared = pdb::compare(&recording, name, &[Who::Reference, Who::Dashcam]);
+            println!("{python}, {name}: {compared} stops as pdb's");
+        }
+    }
+}
+
+/// With the frames of the standard library between the program's: pdb passes through them by the same
+/// commands.
+#[test]
+fn through_the_standard_library() {
+    for name in ["callbacks", "imports", "steps_async", "steps_calls", "steps_exceptions"] {
+        for python in Python::all() {
+            let recording = record(&python, name, &[]);
+            moves::as_the_reference(&recording, name, 100);
+            pdb::compare(&recording, name, &[Who::Reference, Who::Dashcam]);
+        }
+    }
+}
+
+fn record(python: &Python, name: &str, options: &[&str]) -> Recording {
+    let script = program(&format!("{name}.py"));
+    let options = ["--capture", "state"].iter().chain(options).map(AsRef::as_ref);
+    Recording::new(python, options.chain([script.as_os_str()]))
+}

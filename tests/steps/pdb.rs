@@ -1,0 +1,274 @@
+//! `step`, `next`, `finish` and `continue` stop where pdb does, stop by stop (`oracle.py`).
+
+use crate::answers::{Who, ask};
+use crate::random::Random;
+use dashcam_tests::{Recording, plain, program, run_with_input, tests_path, text};
+use serde_json::{Value, json};
+
+/// Commands between two places, one of them in library code; more means that it goes on for ever.
+const PATIENCE: usize = 5_000;
+
+/// An event of the program's own code, in its first thread.
+struct Event {
+    seq: i64,
+    kind: String,
+    path: String,
+    function: String,
+    line: Option<i64>,
+}
+
+/// What pdb is told.
+struct Sequence {
+    /// Breakpoints during the commands that are compared: places.
+    breakpoints: Vec<String>,
+    /// All commands.
+    commands: Vec<String>,
+    /// Which of those that move are compared: this one and what follows.
+    compared_from: usize,
+}
+
+/// One command, and where pdb stopped after it.
+struct Case {
+    sequence: usize,
+    from: i64,
+    command: String,
+    /// None: the program's end.
+    to: Option<i64>,
+}
+
+/// The program as pdb sees it.
+struct Program {
+    name: String,
+    scope: String,
+    thread: i64,
+    events: Vec<Event>,
+    /// Where its module ends; the system's end of the program is none of its own.
+    end: i64,
+}
+
+/// Compares random sequences of commands; how many stops are the same.
+pub(crate) fn compare(recording: &Recording, name: &str, who: &[Who]) -> usize {
+    let program = Program::new(recording, name);
+    let sequences = sequences(&program);
+    let cases = cases(recording, &program, &sequences);
+    for &who in who {
+        let differences = differences(recording, &program, &sequences, &cases, who);
+        assert!(
+            differences.is_empty(),
+            "{}, {name}.py: {who:?} differs from pdb at {} of {} stops\n{}",
+            recording.python,
+            differences.len(),
+            cases.len(),
+            differences[..differences.len().min(5)].join("\n")
+        );
+    }
+    assert!(!cases.is_empty(), "{name}: nothing to compare");
+    cases.len()
+}
+
+impl Program {
+    fn new(recording: &Recording, name: &str) -> Program {
+        let script = program(&format!("{name}.py"));
+        let script = script.to_string_lossy();
+        let scope = tests_path("programs/").to_string_lossy().into_owned();
+        let rows = recording.rows(&format!(
+            "select e.seq, e.thread_id, e.kind, c.path, c.qualname, e.line
+             from events e join code_objects c using (code_id)
+             where instr(c.path, '{scope}') = 1 and e.kind in ('PY_START', 'PY_RESUME', 'PY_THROW',
+                 'PY_RETURN', 'PY_YIELD', 'PY_UNWIND', 'LINE')
+             order by e.seq"
+        ));
+        let thread = rows[0][1].clone();
+        let events: Vec<Event> = rows
+            .iter()
+            .filter(|row| row[1] == thread)
+            .map(|row| Event {
+                seq: row[0].as_i64().unwrap(),
+                kind: plain(&row[2]),
+                path: plain(&row[3]),
+                function: plain(&row[4]),
+                line: row[5].as_i64(),
+            })
+            .collect();
+        let is_end = |event: &&Event| {
+            event.path == script && event.function == "<module>" && event.ends_a_call()
+        };
+        let end = events.iter().find(is_end).map_or(i64::MAX, |event| event.seq);
+        Program { name: name.to_owned(), scope, thread: thread.as_i64().unwrap(), events, end }
+    }
+
+    /// What pdb can stop at: lines before the module's end.
+    fn lines(&self) -> Vec<&Event> {
+        self.events.iter().filter(|e| e.kind == "LINE" && e.seq < self.end).collect()
+    }
+}
+
+impl Event {
+    fn ends_a_call(&self) -> bool {
+        self.kind == "PY_RETURN" || self.kind == "PY_UNWIND"
+    }
+
+    fn place(&self) -> String {
+        format!("{}:{}", self.path, self.line.unwrap_or(0))
+    }
+}
+
+fn sequences(program: &Program) -> Vec<Sequence> {
+    let random = &mut Random::new(&program.name);
+    let lines = program.lines();
+    let mut all = Vec::new();
+    for command in ["step", "next", "finish"] {
+        let count = (lines.len() + 2).min(1_000);
+        let commands = vec![command.to_owned(); count];
+        all.push(Sequence { breakpoints: Vec::new(), commands, compared_from: 0 });
+    }
+    for _ in 0..14 {
+        let weights = *random.of(&[[6, 3, 1], [3, 6, 1], [8, 1, 2], [2, 2, 2]]);
+        let bag: Vec<&str> = ["step", "next", "finish"]
+            .iter()
+            .zip(weights)
+            .flat_map(|(&command, weight)| std::iter::repeat_n(command, weight))
+            .collect();
+        let mut commands = to_line(&lines, random);
+        let compared_from = commands.iter().filter(|c| *c == "continue").count();
+        commands.extend((0..30).map(|_| (*random.of(&bag)).to_owned()));
+        all.push(Sequence { breakpoints: Vec::new(), commands, compared_from });
+    }
+    for _ in 0..4 {
+        let breakpoints: Vec<String> =
+            (0..1 + random.below(3)).map(|_| random.of(&lines).place()).collect();
+        let mut commands: Vec<String> =
+            breakpoints.iter().map(|place| format!("break {place}")).collect();
+        let bag = ["step", "continue", "continue"];
+        commands.extend((0..30).map(|_| (*random.of(&bag)).to_owned()));
+        all.push(Sequence { breakpoints, commands, compared_from: 0 });
+    }
+    all
+}
+
+/// Commands that lead to some line at some time, with no breakpoint left.
+fn to_line(lines: &[&Event], random: &mut Random) -> Vec<String> {
+    let target = random.below(lines.len());
+    let place = lines[target].place();
+    // The first stop is at the first line, before any command.
+    let times = lines[1..=target.max(1).min(lines.len() - 1)]
+        .iter()
+        .filter(|line| line.place() == place)
+        .count();
+    let mut commands = vec![format!("break {place}")];
+    commands.extend(std::iter::repeat_n("continue".to_owned(), times.min(50)));
+    commands.push("clear".to_owned());
+    commands
+}
+
+/// Runs them under pdb.
+fn cases(recording: &Recording, program: &Program, sequences: &[Sequence]) -> Vec<Case> {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("stops");
+    let input: String =
+        sequences.iter().map(|sequence| format!("{}\n", json!(sequence.commands))).collect();
+    let mut command = recording.python.bare();
+    command.arg(tests_path("steps/oracle.py")).arg(&out).arg(&program.scope);
+    command.arg(tests_path(&format!("programs/{}.py", program.name)));
+    let output = run_with_input(&mut command, input.as_bytes());
+    assert!(output.status.success(), "{}: {}", recording.python, text(&output.stderr));
+    let stops = std::fs::read_to_string(&out).unwrap();
+    assert_eq!(stops.lines().count(), sequences.len());
+    let mut cases = Vec::new();
+    for (sequence, stops) in stops.lines().enumerate() {
+        let stops: Vec<Value> = serde_json::from_str(stops).unwrap();
+        let stops: Vec<Option<i64>> = stops.iter().map(|stop| position(program, stop)).collect();
+        let moves = sequences[sequence]
+            .commands
+            .iter()
+            .filter(|command| !command.starts_with("break") && *command != "clear");
+        for (at, (two, command)) in stops.windows(2).zip(moves).enumerate() {
+            let from = two[0].unwrap();
+            if at >= sequences[sequence].compared_from {
+                cases.push(Case { sequence, from, command: command.clone(), to: two[1] });
+            }
+        }
+    }
+    cases
+}
+
+/// The event of the recording at which pdb stopped.
+fn position(program: &Program, stop: &Value) -> Option<i64> {
+    if stop[0] == "end" {
+        return None;
+    }
+    let event = stop[1].as_u64().and_then(|ordinal| program.events.get(ordinal as usize));
+    let is_it = |event: &&Event| {
+        let kind_and_line = match stop[0].as_str() {
+            Some("line") => event.kind == "LINE" && event.line == stop[4].as_i64(),
+            _ => event.ends_a_call(),
+        };
+        kind_and_line && stop[2] == event.path && stop[3] == event.function
+    };
+    let event = event.filter(is_it);
+    Some(event.unwrap_or_else(|| panic!("{}: pdb ran another way: {stop}", program.name)).seq)
+}
+
+/// Gives each command where pdb was given it, and again where that leads out of the program's files.
+fn differences(
+    recording: &Recording,
+    program: &Program,
+    sequences: &[Sequence],
+    cases: &[Case],
+    who: Who,
+) -> Vec<String> {
+    let mut differences = Vec::new();
+    for group in cases
+        .chunk_by(|a, b| sequences[a.sequence].breakpoints == sequences[b.sequence].breakpoints)
+    {
+        let breakpoints = &sequences[group[0].sequence].breakpoints;
+        let mut due: Vec<(&Case, i64)> = group.iter().map(|case| (case, case.from)).collect();
+        let mut rounds = 0;
+        while !due.is_empty() {
+            rounds += 1;
+            assert!(rounds < PATIENCE, "{}: {} goes on for ever", program.name, due[0].0.command);
+            let mut commands: Vec<String> =
+                breakpoints.iter().map(|place| format!("break {place}")).collect();
+            for (case, from) in &due {
+                commands.extend([format!("goto {from}"), case.command.clone()]);
+            }
+            let answers = ask(who, recording, &commands);
+            let answers = answers.iter().skip(breakpoints.len() + 1).step_by(2);
+            due = due
+                .into_iter()
+                .zip(answers)
+                .filter_map(|((case, _), answer)| {
+                    let error = !answer.0["error"].is_null();
+                    let found = if error || answer.at_limit() || answer.position() > program.end {
+                        None
+                    } else if answer.0["thread"] != program.thread
+                        || !plain(&answer.0["path"]).starts_with(&program.scope)
+                    {
+                        return Some((case, answer.position()));
+                    } else {
+                        Some(answer.position())
+                    };
+                    if error || found != case.to {
+                        differences.push(format!(
+                            "`{}` at {}: pdb stops at {}, {who:?} says {}\n  in {}",
+                            case.command,
+                            describe(program, Some(case.from)),
+                            describe(program, case.to),
+                            answer.place(),
+                            sequences[case.sequence].commands.join(", ")
+                        ));
+                    }
+                    None
+                })
+                .collect();
+        }
+    }
+    differences
+}
+
+fn describe(program: &Program, position: Option<i64>) -> String {
+    let event = program.events.iter().find(|event| Some(event.seq) == position);
+    event.map_or("the program's end".to_owned(), |event| {
+        format!("{} ({} {} in {})", event.seq, event.kind, event.place(), event.function)
+    })
+}
