@@ -18,9 +18,12 @@ use rustc_hash::FxHashMap;
 use std::cell::RefCell;
 use std::rc::Rc;
 
+/// A run, or a process, and a name or path.
+type Key = (i64, Box<str>);
+
 /// By run and name: where it is set as an attribute, if anywhere. Kept as long as the recording is open.
 #[derive(Default)]
-struct SetElsewhere(RefCell<FxHashMap<(i64, Box<str>), Option<String>>>);
+struct SetElsewhere(RefCell<FxHashMap<Key, Option<String>>>);
 
 /// A row of `code_objects`.
 struct Code {
@@ -239,7 +242,7 @@ impl Binders {
 
 /// By process and path. Kept as long as the recording is open.
 #[derive(Default)]
-struct KnownBinders(RefCell<FxHashMap<(i64, Box<str>), Rc<Binders>>>);
+struct KnownBinders(RefCell<FxHashMap<Key, Rc<Binders>>>);
 
 /// Whether a line of source may set a name of a module other than by binding it there.
 fn sets(line: &str, name: &str) -> bool {

@@ -144,16 +144,17 @@ async fn rows(
     batch.borrow_mut().columns = statement.column_names().into_iter().map(str::to_owned).collect();
     let mut rows = statement.raw_query();
     while let Some(row) = rows.next().map_err(failed)? {
-        let mut writer = batch.borrow_mut();
-        writer.begin_row();
-        for column in 0..width {
-            let value = row.get_ref(column).map_err(failed)?;
-            // Writing to memory does not fail.
-            let _ = writer.put(column, value);
-        }
-        writer.json.push(b']');
-        let is_full = writer.is_full();
-        drop(writer);
+        let is_full = {
+            let mut writer = batch.borrow_mut();
+            writer.begin_row();
+            for column in 0..width {
+                let value = row.get_ref(column).map_err(failed)?;
+                // Writing to memory does not fail.
+                let _ = writer.put(column, value);
+            }
+            writer.json.push(b']');
+            writer.is_full()
+        };
         if is_full {
             pause().await;
         }

@@ -15,12 +15,15 @@ use std::rc::Rc;
 /// the same.
 const STATES_MAX: usize = 256;
 
+/// Edges, and the generation of their numbers.
+type Edges = (u32, Rc<[EdgeId]>);
+
 /// What was found out about chunks so far, by their index.
 #[derive(Default)]
 pub(super) struct Went {
     states: RefCell<FxHashMap<usize, Rc<State>>>,
-    /// With the generation of their numbers. A few hundred edges for each chunk that was asked about.
-    edges: RefCell<FxHashMap<usize, (u32, Rc<[EdgeId]>)>>,
+    /// A few hundred edges for each chunk that was asked about.
+    edges: RefCell<FxHashMap<usize, Edges>>,
 }
 
 impl Store {
@@ -45,7 +48,7 @@ impl Store {
 
     /// The edges a chunk goes over and the generation of their numbers; `None` if every event of it
     /// was recorded.
-    fn edges(&self, index: usize) -> Result<Option<(u32, Rc<[EdgeId]>)>, Error> {
+    fn edges(&self, index: usize) -> Result<Option<Edges>, Error> {
         let header = &self.chunks[index];
         let mut expanders = self.expanders.borrow_mut();
         let expander = expanders.entry(header.process_id).or_default();

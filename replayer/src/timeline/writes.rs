@@ -53,8 +53,8 @@ impl Timeline {
         let global = || Variable::Global { code, name: name.into() };
         let Some(variables) = self.store.variables(process, code) else { return Ok(None) };
         let slots = variables.stores.all().iter().copied();
-        let named = slots.filter(|slot| variables.name(*slot) == Some(name));
-        for slot in named {
+        let mut named = slots.filter(|slot| variables.name(*slot) == Some(name));
+        if let Some(slot) = named.next() {
             return Ok(Some(match (variables.stores.place(slot), variables.scope(slot)) {
                 (_, "global") => global(),
                 (Place::Fast(_), "cell") => {
@@ -160,7 +160,6 @@ impl Timeline {
     ///
     /// # Errors
     /// If the file cannot be read, or reading was interrupted.
-    #[expect(clippy::option_option, reason = "not known, and unbound, are two things")]
     pub fn bound(&self, write: &Write, name: &str) -> Result<Option<Option<String>>, Error> {
         let Some((chunk, index)) = self.store.locate(self.run_id, write.at.seq()) else {
             return Ok(None);

@@ -536,7 +536,7 @@ impl<'a> Tracer<'a> {
                 self.by_position(callee, &given, slot, shift, name, seen)
             }
             None if is_positional => {
-                lost(format!("how many arguments the call was given is not known"))
+                lost("how many arguments the call was given is not known".to_owned())
             }
             _ => {
                 if let How::Packed { dict: Some(_), .. } = given.how {

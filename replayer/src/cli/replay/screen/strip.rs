@@ -20,6 +20,9 @@ const ZOOM: i64 = 4;
 /// A call on a stack: its id and its code object.
 pub(super) type OnStack = (CallId, i64);
 
+/// A stack, outermost first.
+type Sample = Rc<[OnStack]>;
+
 /// The stretch of the run that is shown, and what is known of it.
 #[derive(Default)]
 pub(super) struct Strip {
@@ -32,7 +35,7 @@ pub(super) struct Strip {
     zoom: u32,
     thread: Option<Thread>,
     /// By thread, first event and number of events; outermost first. `None` if it cannot be read.
-    samples: FxHashMap<(Thread, i64, i64), Option<Rc<[OnStack]>>>,
+    samples: FxHashMap<(Thread, i64, i64), Option<Sample>>,
     frames: usize,
     names: FxHashMap<i64, Rc<str>>,
 }
