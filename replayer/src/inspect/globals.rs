@@ -20,7 +20,10 @@ use std::rc::Rc;
 
 /// By run and name: where it is set as an attribute, if anywhere. Kept as long as the recording is open.
 #[derive(Default)]
-struct SetElsewhere(RefCell<FxHashMap<(i64, Box<str>), Option<String>>>);
+struct SetElsewhere(RefCell<FxHashMap<Key, Option<String>>>);
+
+/// A number and a name.
+type Key = (i64, Box<str>);
 
 /// A row of `code_objects`.
 struct Code {
@@ -239,7 +242,7 @@ impl Binders {
 
 /// By process and path. Kept as long as the recording is open.
 #[derive(Default)]
-struct KnownBinders(RefCell<FxHashMap<(i64, Box<str>), Rc<Binders>>>);
+struct KnownBinders(RefCell<FxHashMap<Key, Rc<Binders>>>);
 
 /// Whether a line of source may set a name of a module other than by binding it there.
 fn sets(line: &str, name: &str) -> bool {
