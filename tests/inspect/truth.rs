@@ -20,7 +20,7 @@ struct Row {
 #[test]
 fn expressions_are_what_eval_says() {
     for python in Python::all() {
-        let script = program("inspect_paths.py");
+        let script = program("inspect/paths.py");
         let expected = oracle(&python, &script);
         let options = ["--capture", "state", "--max-looks", "0"];
         let what = options.iter().map(AsRef::as_ref).chain([script.as_os_str()]);
@@ -69,7 +69,7 @@ fn expressions_are_what_eval_says() {
 #[test]
 fn a_name_reads_as_in_locals_at() {
     for python in Python::all() {
-        for name in ["inspect_paths.py", "state_objects.py", "state_flow.py", "state_scopes.py"] {
+        for name in ["inspect/paths.py", "state_objects.py", "state_flow.py", "state_scopes.py"] {
             let script = program(name);
             let options = ["--capture", "state"].map(AsRef::as_ref);
             let what = options.into_iter().chain([script.as_os_str()]);
