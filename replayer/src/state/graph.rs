@@ -7,7 +7,7 @@
 use super::bindings::Held;
 use super::caches::State;
 use super::groups::Instant;
-use super::objects::{Copied, Sight};
+use super::objects::{Copied, Sight, Telling};
 use super::{Bound, StackFrame, id_of};
 use crate::store::Error;
 use dashcam_schema::bytecode::stores::Slot;
@@ -316,12 +316,24 @@ impl Graph<'_> {
             return Ok(Some(known.clone()));
         }
         let Some(sight) = &self.sight else { return Ok(None) };
-        // What was there before is not new, however it is reached.
-        let until = match until {
-            Some(until) => self.near(sight)?.copied.until(id, Some(until)),
+        let old = self.state.telling(sight, id, None)?;
+        let new = match until {
+            Some(_) => self.state.telling(sight, id, until)?,
             None => None,
         };
-        let Some(telling) = self.state.telling(sight, id, until)? else { return Ok(None) };
+        let place = |telling: &Option<Telling>| {
+            telling.as_ref().map(|telling| (telling.groups.index, telling.at))
+        };
+        let (telling, until) = if until.is_none() || place(&old) == place(&new) {
+            (old, until)
+        } else {
+            // What was there before is not new, however it is reached.
+            match self.near(sight)?.copied.until(id, until) {
+                None => (old, None),
+                until => (new, until),
+            }
+        };
+        let Some(telling) = telling else { return Ok(None) };
         let Some(object) = telling.object(id) else { return Ok(None) };
         let (values, chunk) = (&telling.groups.values, telling.groups.index);
         let Some(class) = values.classes().get(object.class as usize) else { return Ok(None) };
