@@ -8,7 +8,6 @@ mod moves;
 mod pdb;
 mod random;
 
-use answers::Who;
 use dashcam_tests::{Python, Recording, program, tests_path};
 
 macro_rules! programs {
@@ -52,9 +51,20 @@ fn every_way(name: &str) {
         moves::there_and_back(&recording, name);
         moves::as_the_reference(&recording, name, 400);
         if !NOT_FOR_PDB.contains(&name) {
-            let compared = pdb::compare(&recording, name, &[Who::Reference, Who::Dashcam]);
+            let compared = pdb::compare(&recording, name);
             println!("{python}, {name}: {compared} stops as pdb's");
         }
+    }
+}
+
+/// What is thrown into a coroutine that awaits another one runs in the innermost at once. No event says
+/// that the others are on the stack then, and the recording does not have them there: once it has, this
+/// fails, and `Same::AsRecorded` can go.
+#[test]
+fn what_awaits_is_not_on_the_stack_of_what_is_thrown_into() {
+    for python in Python::all() {
+        let recording = record(&python, "coroutines_by_hand", &["--no-stdlib"]);
+        assert!(moves::as_the_reference(&recording, "coroutines_by_hand", 400) > 0, "{python}");
     }
 }
 
@@ -66,7 +76,7 @@ fn through_the_standard_library() {
         for python in Python::all() {
             let recording = record(&python, name, &[]);
             moves::as_the_reference(&recording, name, 100);
-            pdb::compare(&recording, name, &[Who::Reference, Who::Dashcam]);
+            pdb::compare(&recording, name);
         }
     }
 }

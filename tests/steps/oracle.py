@@ -145,21 +145,18 @@ class Debugger(bdb.Bdb):
         """Carries out the command, at a stop of this kind."""
         self.repeats += 1
         assert self.repeats < REPEATS, (self.command, frame)
+        if kind == "return":
+            frame = frame.f_back
+            if frame is not self.bottom:
+                frame.f_trace = self.trace_dispatch  # from 3.13 on pdb does so itself, but for generators
         if self.command == "step":
             self.set_step()
-        elif self.command == "continue":
+        elif self.command == "continue" or frame is self.bottom:
             self.set_continue()
+        elif self.command == "next":
+            self.set_next(frame)
         else:
-            if kind == "return":
-                # From 3.13 on pdb does so itself.
-                frame = frame.f_back
-                frame.f_trace = self.trace_dispatch
-            if frame is self.bottom:
-                self.set_continue()
-            elif self.command == "next":
-                self.set_next(frame)
-            else:
-                self.set_return(frame)
+            self.set_return(frame)
         self.cmdframe = None
 
     def within(self, frame):

@@ -1,6 +1,6 @@
 //! `step`, `next`, `finish` and `continue` stop where pdb does, stop by stop (`oracle.py`).
 
-use crate::answers::{Who, ask};
+use crate::answers::{Answer, Same, Who, ask, same};
 use crate::random::Random;
 use dashcam_tests::{Recording, plain, program, run_with_input, tests_path, text};
 use serde_json::{Value, json};
@@ -47,21 +47,19 @@ struct Program {
 }
 
 /// Compares random sequences of commands; how many stops are the same.
-pub(crate) fn compare(recording: &Recording, name: &str, who: &[Who]) -> usize {
+pub(crate) fn compare(recording: &Recording, name: &str) -> usize {
     let program = Program::new(recording, name);
     let sequences = sequences(&program);
     let cases = cases(recording, &program, &sequences);
-    for &who in who {
-        let differences = differences(recording, &program, &sequences, &cases, who);
-        assert!(
-            differences.is_empty(),
-            "{}, {name}.py: {who:?} differs from pdb at {} of {} stops\n{}",
-            recording.python,
-            differences.len(),
-            cases.len(),
-            differences[..differences.len().min(5)].join("\n")
-        );
-    }
+    let differences = differences(recording, &program, &sequences, &cases);
+    assert!(
+        differences.is_empty(),
+        "{}, {name}.py: differences at {} of {} stops\n{}",
+        recording.python,
+        differences.len(),
+        cases.len(),
+        differences[..differences.len().min(5)].join("\n")
+    );
     assert!(!cases.is_empty(), "{name}: nothing to compare");
     cases.len()
 }
@@ -97,10 +95,30 @@ impl Program {
         Program { name: name.to_owned(), scope, thread: thread.as_i64().unwrap(), events, end }
     }
 
-    /// What pdb can stop at: lines before the module's end.
+    /// What pdb can stop at: lines before the module's end. Not of texts that are no file's: at their
+    /// lines there can be no breakpoints.
     fn lines(&self) -> Vec<&Event> {
-        self.events.iter().filter(|e| e.kind == "LINE" && e.seq < self.end).collect()
+        let is_one = |e: &&Event| e.kind == "LINE" && e.seq < self.end && e.path.ends_with(".py");
+        self.events.iter().filter(is_one).collect()
     }
+
+    fn own(&self, answer: &Answer) -> Place {
+        if answer.at_limit() || answer.position() > self.end {
+            return Place::End;
+        }
+        let is_own =
+            answer.0["thread"] == self.thread && plain(&answer.0["path"]).starts_with(&self.scope);
+        if is_own { Place::At(answer.position()) } else { Place::Elsewhere }
+    }
+}
+
+/// Where an answer leads, for pdb.
+enum Place {
+    At(i64),
+    /// Into other files, or another thread.
+    Elsewhere,
+    /// Out of the program.
+    End,
 }
 
 impl Event {
@@ -209,58 +227,58 @@ fn position(program: &Program, stop: &Value) -> Option<i64> {
     Some(event.unwrap_or_else(|| panic!("{}: pdb ran another way: {stop}", program.name)).seq)
 }
 
-/// Gives each command where pdb was given it, and again where that leads out of the program's files.
+/// Gives each command where pdb was given it, and again where that leads out of the program's files:
+/// `reference.py` stops where pdb does, and `dashcam replay` where `reference.py` does.
 fn differences(
     recording: &Recording,
     program: &Program,
     sequences: &[Sequence],
     cases: &[Case],
-    who: Who,
 ) -> Vec<String> {
     let mut differences = Vec::new();
-    for group in cases
-        .chunk_by(|a, b| sequences[a.sequence].breakpoints == sequences[b.sequence].breakpoints)
-    {
-        let breakpoints = &sequences[group[0].sequence].breakpoints;
+    let breakpoints = |case: &Case| &sequences[case.sequence].breakpoints;
+    for group in cases.chunk_by(|a, b| breakpoints(a) == breakpoints(b)) {
+        let mut commands: Vec<String> =
+            breakpoints(&group[0]).iter().map(|place| format!("break {place}")).collect();
+        let begun = commands.len();
         let mut due: Vec<(&Case, i64)> = group.iter().map(|case| (case, case.from)).collect();
         let mut rounds = 0;
         while !due.is_empty() {
             rounds += 1;
             assert!(rounds < PATIENCE, "{}: {} goes on for ever", program.name, due[0].0.command);
-            let mut commands: Vec<String> =
-                breakpoints.iter().map(|place| format!("break {place}")).collect();
+            commands.truncate(begun);
             for (case, from) in &due {
                 commands.extend([format!("goto {from}"), case.command.clone()]);
             }
-            let answers = ask(who, recording, &commands);
-            let answers = answers.iter().skip(breakpoints.len() + 1).step_by(2);
-            due = due
-                .into_iter()
-                .zip(answers)
-                .filter_map(|((case, _), answer)| {
-                    let error = !answer.0["error"].is_null();
-                    let found = if error || answer.at_limit() || answer.position() > program.end {
-                        None
-                    } else if answer.0["thread"] != program.thread
-                        || !plain(&answer.0["path"]).starts_with(&program.scope)
-                    {
-                        return Some((case, answer.position()));
-                    } else {
-                        Some(answer.position())
-                    };
-                    if error || found != case.to {
-                        differences.push(format!(
-                            "`{}` at {}: pdb stops at {}, {who:?} says {}\n  in {}",
-                            case.command,
-                            describe(program, Some(case.from)),
-                            describe(program, case.to),
-                            answer.place(),
-                            sequences[case.sequence].commands.join(", ")
-                        ));
-                    }
-                    None
-                })
-                .collect();
+            let reference = ask(Who::Reference, recording, &commands);
+            let dashcam = ask(Who::Dashcam, recording, &commands);
+            let mut again = Vec::new();
+            for (at, (case, from)) in due.into_iter().enumerate() {
+                let at = begun + 2 * at + 1;
+                let (expected, found) = (&reference[at], &dashcam[at]);
+                let mut differs = |what: &str| {
+                    differences.push(format!(
+                        "`{}` at {}: {what}\n  pdb: {}\n  reference.py: {}\n  dashcam: {}\n  in {}",
+                        case.command,
+                        describe(program, Some(from)),
+                        describe(program, case.to),
+                        expected.place(),
+                        found.place(),
+                        sequences[case.sequence].commands.join(", ")
+                    ));
+                };
+                if same(expected, found) == Same::No {
+                    differs("dashcam is wrong");
+                }
+                match program.own(expected) {
+                    _ if case.to.is_none() && expected.0["abandoned"] == true => {}
+                    Place::Elsewhere => again.push((case, expected.position())),
+                    Place::At(position) if Some(position) == case.to => {}
+                    Place::End if case.to.is_none() => {}
+                    _ => differs("reference.py is wrong"),
+                }
+            }
+            due = again;
         }
     }
     differences
