@@ -61,6 +61,8 @@ pub struct Members {
     /// Name of its class.
     pub class: Box<str>,
     pub is_class: bool,
+    /// Its attributes are known.
+    pub has_attributes: bool,
     /// Items or pairs; `None` if it has none or they are not known.
     pub length: Option<u64>,
     /// What was asked for.
@@ -142,6 +144,7 @@ impl State<'_> {
         let mut members = Members {
             class: class.name.as_str().into(),
             is_class: class.sort == Sort::Class,
+            has_attributes: object.attributes.is_some(),
             length: items.map(|items| items.length),
             found: None,
             index: None,

@@ -46,8 +46,10 @@ struct Given {
     names: Vec<Box<str>>,
     /// How many were given by position; `None` if that is not known.
     positional: Option<usize>,
-    /// The callable may have been a method of what lies in this slot.
+    /// The callable may have been a method of what lies in this slot, or certainly is.
     receiver: Option<(u32, bool)>,
+    /// Where the callable lies, if it has no receiver beside it.
+    callable: u32,
 }
 
 #[derive(Clone, Copy)]
@@ -201,12 +203,41 @@ impl<'a> Tracer<'a> {
         }
     }
 
-    /// The last exception that was raised in a call before a handler.
+    /// Where the exception was raised first that a handler found.
     pub(super) fn raise_before(&mut self, handler: &Executed) -> Result<Option<Position>, Error> {
-        self.walk(handler.call, handler.at, Direction::Backward, |at, _, did| match did {
-            Did::Event(EventKind::RAISE | EventKind::PY_THROW, _) => ControlFlow::Break(at),
-            _ => ControlFlow::Continue(()),
-        })
+        let found =
+            self.walk(handler.call, handler.at, Direction::Backward, |at, _, did| match did {
+                Did::Event(EventKind::RAISE | EventKind::PY_THROW, _) => ControlFlow::Break(at),
+                _ => ControlFlow::Continue(()),
+            })?;
+        let Some(mut raised) = found else { return Ok(None) };
+        // As long as it came out of a call, that is where to look.
+        loop {
+            let by = match self.calling(raised) {
+                Ok(by) => by,
+                Err(Lost::Error(error)) => return Err(error),
+                Err(Lost::Why(_)) => None,
+            };
+            let Some(by) = by else { return Ok(Some(raised)) };
+            let entered = self.followed(&by)?.entered;
+            let Some((_, call, _)) = entered.into_iter().rfind(|(at, ..)| *at < raised) else {
+                return Ok(Some(raised));
+            };
+            let mut is_left = false;
+            let farther = self.walk(call, raised, Direction::Backward, |at, _, did| match did {
+                Did::Event(EventKind::PY_UNWIND, _) if !is_left => {
+                    is_left = true;
+                    ControlFlow::Continue(())
+                }
+                Did::Event(EventKind::RAISE, _) if is_left => ControlFlow::Break(Some(at)),
+                _ if is_left => ControlFlow::Continue(()),
+                _ => ControlFlow::Break(None),
+            })?;
+            match farther.flatten() {
+                Some(farther) => raised = farther,
+                None => return Ok(Some(raised)),
+            }
+        }
     }
 
     fn callee(&mut self, start: Position) -> Result<Callee<'a>, Lost> {
@@ -415,7 +446,10 @@ impl<'a> Tracer<'a> {
             };
             let how = How::Packed { tuple, dict };
             let positional = length.and_then(|length| usize::try_from(length).ok());
-            return Ok(Given { by: *by, how, names: Vec::new(), positional, receiver: None });
+            let more = if version == Some(Version::V3_12) { 1 } else { 2 };
+            let callable = under(tuple, more)?;
+            let (names, receiver) = (Vec::new(), None);
+            return Ok(Given { by: *by, how, names, positional, receiver, callable });
         }
         let mut names = Vec::new();
         let is_named = match instruction.does {
@@ -467,7 +501,9 @@ impl<'a> Tracer<'a> {
             Producer::Raised(_) => None,
         };
         let positional = Some(count as usize - names.len().min(count as usize));
-        Ok(Given { by: *by, how: How::Stack(first), names, positional, receiver })
+        let more = if version == Some(Version::V3_12) { 1 } else { 2 };
+        let callable = under(first, more)?;
+        Ok(Given { by: *by, how: How::Stack(first), names, positional, receiver, callable })
     }
 
     /// What a call was given for a parameter.
@@ -484,7 +520,12 @@ impl<'a> Tracer<'a> {
         let shifts: &[usize] = match (shift, given.receiver) {
             (Some(0), _) => &[0],
             (Some(_), _) | (None, Some((_, true))) => &[1],
-            (None, _) => &[0, 1],
+            (None, Some((_, false))) => &[0, 1],
+            (None, None) => match self.class_of_callable(&given)?.as_deref() {
+                Some("function") => &[0],
+                Some("method") => &[1],
+                _ => &[0, 1],
+            },
         };
         let mut fitting = Vec::new();
         for shift in shifts {
@@ -546,6 +587,13 @@ impl<'a> Tracer<'a> {
                 Ok(Next::End(Box::new(link), Stop::Other))
             }
         }
+    }
+
+    fn class_of_callable(&mut self, given: &Given) -> Result<Option<Box<str>>, Lost> {
+        let held = self.held(&given.by, given.callable, 0)?;
+        let Some(id) = held.and_then(|held| held.object_id) else { return Ok(None) };
+        let found = self.members(id, given.by.at, &Key::Index(0))?;
+        Ok(found.map(|found| found.class))
     }
 
     /// Whether a call can have been meant with the receiver as first argument, or without.
@@ -670,7 +718,6 @@ impl<'a> Tracer<'a> {
                 Ok(Next::On(Goal::Slot { of: given.by, slot: first.saturating_add(at as u32) }))
             }
             How::Packed { dict: Some(slot), .. } => {
-                let _ = seen;
                 let key = Key::Item(format!("'{named}'").into());
                 let held = self.held(&given.by, slot, 0)?.and_then(|held| held.object_id);
                 let found = match held {

@@ -387,9 +387,13 @@ impl<'a> Tracer<'a> {
 
     fn unpacked(&mut self, by: &Executed, key: Key) -> Result<Next, Lost> {
         let slot = self.below(by, 1)?;
+        let expression = match self.producer(by, slot)? {
+            Producer::Put(by, _) => self.shown(&by, "a sequence")?,
+            Producer::Raised(_) => "an exception".to_owned(),
+        };
         let text = match &key {
-            Key::Index(index) => format!("item {index} that is unpacked"),
-            _ => "an item that is unpacked".to_owned(),
+            Key::Index(index) => format!("{expression}[{index}]"),
+            _ => expression,
         };
         Ok(Next::On(Goal::Element { of: *by, slot, key, text: text.into() }))
     }

@@ -1,7 +1,7 @@
 //! From an attribute or item to where it was set.
 
 use super::trace::{Executed, Producer};
-use super::{Goal, LinkKind, Lost, Next, Stop, Target, Tracer, lost};
+use super::{Goal, LinkKind, Lost, Next, Stop, Target, Tracer, lost, source};
 use crate::state::{Did, Direction, Key, Mutation, Seen};
 use crate::timeline::Position;
 use dashcam_schema::bytecode::effects::Does;
@@ -45,7 +45,16 @@ impl Tracer<'_> {
                 let held = Some((*by, container));
                 Ok(Next::On(Goal::Member { id, key, text, at: by.at, held }))
             }
-            None => lost(format!("{text}: which item of which object that is is not known")),
+            None => {
+                let key = self.held(by, key, 0)?.and_then(|key| key.text);
+                let key = key.and_then(|key| key.parse().ok()).map(Key::Index);
+                match key {
+                    Some(key) if self.is_display(by, container)? => {
+                        self.created(by, container, None, &key, &text, seen)
+                    }
+                    _ => lost(format!("{text}: which item of which object that is is not known")),
+                }
+            }
         }
     }
 
@@ -73,31 +82,29 @@ impl Tracer<'_> {
             Key::Index(index) => index.to_string(),
             Key::Item(key) => key.to_string(),
         };
-        let mut is_it = |change: &Mutation| {
-            let is_attribute = change.operation.ends_with("attribute");
-            if let Some(changed) = &change.key {
-                let is_same =
-                    is_attribute == matches!(key, Key::Attribute(_)) || !is_by_store(change);
-                let moves = is_list && !matches!(&*change.operation, "set item");
-                return Ok(is_same && (**changed == *name || moves));
-            }
-            // What changed in another way: was it this?
-            let is_in_c = !matches!(&*change.operation, "in place" | "set slice" | "delete slice");
-            let before = change.at.seq - i64::from(is_in_c);
-            let found = state.member_at(run_id, id, before, Some(key))?;
-            let length = found.as_ref().and_then(|found| found.length);
-            let found = found.and_then(|found| found.found);
-            if is_list {
-                let index: u64 = name.parse().unwrap_or(u64::MAX);
-                // Only the end grows.
-                let grows = matches!(&*change.operation, "list.append" | "list.extend");
-                return Ok(!grows || length.is_none_or(|length| index >= length));
-            }
-            Ok(!found.is_some_and(|found| found.is(seen)))
+        let is_attribute = matches!(key, Key::Attribute(_));
+        // Those with another key are not of interest.
+        let mut may_be = |change: &Mutation| {
+            let Some(changed) = &change.key else { return Ok(true) };
+            let is_same = is_attribute == change.operation.ends_with("attribute");
+            let stays = matches!(&*change.operation, "set item" | "list.append");
+            let moves = is_list && !stays;
+            Ok(**changed == *name && (is_same || !is_by_store(change)) || moves)
         };
-        let change = state.change_of(run_id, id, at.seq(), Direction::Backward, &mut is_it)?;
-        let Some(change) = change else {
-            return self.unchanged(id, key, text, at, held, seen);
+        let mut until = at.seq();
+        let change = loop {
+            self.steps += 1;
+            if self.steps > super::STEPS_MAX {
+                return lost(format!("{text}: the object was changed too often since"));
+            }
+            let change = state.change_of(run_id, id, until, Direction::Backward, &mut may_be)?;
+            let Some(change) = change else {
+                return self.unchanged(id, key, text, at, held, seen);
+            };
+            if change.key.is_some() || !self.is_other(id, key, is_list, &change, seen)? {
+                break change;
+            }
+            until = change.at.seq;
         };
         let change_at = Position::new(change.at.seq);
         let found = Seen { text: change.value.clone(), object_id: change.value_id };
@@ -115,7 +122,14 @@ impl Tracer<'_> {
                 let next = Goal::Slot { of: *by, slot: self.below(by, 3)? };
                 self.step(change_at, LinkKind::Item, text, found, next)
             }
-            (None, "list.append", _) => self.appended(change_at, text, seen),
+            (None, "list.append", _) => {
+                let found = match change.key.is_some() || seen.object_id.is_some() {
+                    true => Seen { object_id: found.object_id.or(seen.object_id), ..found },
+                    // It is what is asked about: that it was appended is known from its place.
+                    false => seen.clone(),
+                };
+                self.appended(change_at, text, found)
+            }
             (_, operation, _) if is_list => lost(format!(
                 "{text}: before {operation} changed the list, which item it was is not known"
             )),
@@ -128,8 +142,32 @@ impl Tracer<'_> {
         }
     }
 
+    /// Whether a change whose key is not said was not of what has a key.
+    fn is_other(
+        &mut self,
+        id: ObjectId,
+        key: &Key,
+        is_list: bool,
+        change: &Mutation,
+        seen: &Seen,
+    ) -> Result<bool, Lost> {
+        let at = Position::new(change.at.seq);
+        let before = match self.executed(at)? {
+            Some(_) => at,
+            None => self.calling(at)?.map_or(at, |by| by.at),
+        };
+        let Some(found) = self.members(id, before, key)? else { return Ok(false) };
+        if let (true, Key::Index(index)) = (is_list, key) {
+            // Only the end grows.
+            let grows = matches!(&*change.operation, "list.append" | "list.extend");
+            let index = u64::try_from(*index).unwrap_or(u64::MAX);
+            return Ok(grows && found.length.is_some_and(|length| index < length));
+        }
+        Ok(found.found.is_some_and(|found| found.is(seen)))
+    }
+
     /// What `list.append` was given.
-    fn appended(&mut self, at: Position, text: &str, seen: &Seen) -> Result<Next, Lost> {
+    fn appended(&mut self, at: Position, text: &str, seen: Seen) -> Result<Next, Lost> {
         let Some(by) = self.calling(at)? else {
             return lost("what called list.append is not known");
         };
@@ -138,7 +176,7 @@ impl Tracer<'_> {
             return lost("list.append was called by something in C");
         }
         let next = Goal::Slot { of: by, slot: self.below(&by, 1)? };
-        self.step(at, LinkKind::Item, text, Seen { text: None, ..*seen }, next)
+        self.step(at, LinkKind::Item, text, seen, next)
     }
 
     /// The instruction that an event of its call came from.
@@ -163,6 +201,9 @@ impl Tracer<'_> {
         if let Key::Attribute(name) = key {
             let members = members.filter(|members| members.found.is_none());
             return lost(match members {
+                Some(members) if !members.has_attributes => {
+                    format!("{text}: the attributes of a {} are not recorded", members.class)
+                }
                 Some(members) => format!(
                     "{text}: {name} is no attribute of the object itself, but of {}",
                     members.class
@@ -245,6 +286,12 @@ impl Tracer<'_> {
                     break;
                 }
                 found
+            }
+            (Does::ConstKeyMap, Key::Item(key)) => {
+                let text = self.text_of(&by)?;
+                let keys = text.as_deref().and_then(source::keys).unwrap_or_default();
+                let at = keys.iter().rposition(|of| of == key);
+                at.filter(|_| keys.len() == count as usize).map(|at| count + 1 - at as u32)
             }
             _ => None,
         };

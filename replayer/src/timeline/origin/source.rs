@@ -86,6 +86,26 @@ pub(super) fn parameters(text: &str, name: &str) -> Option<Vec<Parameter>> {
     Some(parameters)
 }
 
+/// The keys of a dict display, which is all of the text, as `repr()` writes them. `None` if not all are
+/// simple literals.
+pub(super) fn keys(text: &str) -> Option<Vec<Box<str>>> {
+    let text = text.trim();
+    let masked = mask(text.as_bytes());
+    if masked.first() != Some(&b'{') || closing(&masked, 0) != Some(masked.len() - 1) {
+        return None;
+    }
+    let mut keys = Vec::new();
+    for part in parts(&masked, 1..masked.len() - 1) {
+        let part = trimmed(&masked, part);
+        if part.is_empty() {
+            continue;
+        }
+        let colon = masked[part.clone()].iter().position(|byte| *byte == b':')?;
+        keys.push(literal(text.get(part.start..part.start + colon)?)?);
+    }
+    Some(keys)
+}
+
 /// The last name in an expression such as `order.total`.
 pub(super) fn last_name(text: &str) -> Option<&str> {
     let text = text.trim_end();
@@ -98,9 +118,10 @@ pub(super) fn last_name(text: &str) -> Option<&str> {
 /// A literal as `repr()` writes it, if it is a simple one.
 pub(super) fn literal(text: &str) -> Option<Box<str>> {
     let text = text.trim();
-    let is_number = !text.is_empty()
-        && text.bytes().all(|byte| byte.is_ascii_digit())
-        && (text == "0" || !text.starts_with('0'));
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let is_number = !digits.is_empty()
+        && digits.bytes().all(|byte| byte.is_ascii_digit())
+        && (text == "0" || !digits.starts_with('0'));
     if is_number || matches!(text, "None" | "True" | "False") {
         return Some(text.into());
     }
@@ -286,11 +307,20 @@ mod tests {
     }
 
     #[test]
+    fn keys_of_displays() {
+        let found = keys("{'a': 1, \"b\": {2: 3}, 4: x,}");
+        assert_eq!(found.as_deref(), Some(&["'a'".into(), "'b'".into(), "4".into()][..]));
+        assert_eq!(keys("{a: 1}"), None);
+        assert_eq!(keys("{**a}"), None);
+    }
+
+    #[test]
     fn garbage_makes_no_panic() {
         for text in
             ["f(", ")", "f('", "def ", "def f", "def f(", "f\"{", "\u{e9}(\u{e9}=1)", "def f[("]
         {
             arguments(text);
+            keys(text);
             parameters(text, "f");
             last_name(text);
             literal(text);
@@ -300,7 +330,7 @@ mod tests {
     #[test]
     fn literals_as_repr_writes_them() {
         assert_eq!(literal("\"a\"").as_deref(), Some("'a'"));
-        assert_eq!(literal("17").as_deref(), Some("17"));
+        assert_eq!(literal("-17").as_deref(), Some("-17"));
         assert_eq!(literal("'a' 'b'"), None);
         assert_eq!(literal("x"), None);
         assert_eq!(last_name("self.order.total"), Some("total"));

@@ -94,6 +94,16 @@ impl Tracer<'_> {
                 let key = Key::Index(i64::from(operand.saturating_sub(output + 1)));
                 Ok(self.members(id, by.at, &key)?.and_then(|members| members.found))
             }
+            Does::Binary | Does::Compute(_) => {
+                // An operator of a class in Python.
+                let followed = self.followed(&by)?;
+                match *followed.entered.as_slice() {
+                    [(_, call, EventKind::PY_START)] => {
+                        Ok(self.result(call)?.map(|(_, seen)| seen))
+                    }
+                    _ => Ok(None),
+                }
+            }
             _ => Ok(None),
         }
     }

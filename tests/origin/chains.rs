@@ -1,0 +1,228 @@
+//! What `origin` says about the variables of `chains.py`, on every Python alike.
+
+use dashcam_tests::{Python, Recording, program, run_with_input, text};
+
+const QUESTIONS: &[(u32, &str, &str)] = &[
+    (65, "one", "one = 10  chains.py:62 given
+         v9 = 10  chains.py:156 main
+         LIMIT = 10  chains.py:5 <module>
+         literal 10  chains.py:5 <module>"),
+    (65, "two", "two = 10  chains.py:63 given
+         LIMIT = 10  chains.py:5 <module>
+         literal 10  chains.py:5 <module>"),
+    (65, "three", "three = 'k'  chains.py:64 given
+         argument key = 'k'  chains.py:61 given
+         default of key  chains.py:61 given"),
+    (75, "got", r#"got = 'hi'  chains.py:74 outer
+         inner returns 'hi'  chains.py:70 inner
+         answer = 'hi'  chains.py:69 inner
+         argument word = 'hi'  chains.py:68 inner
+         literal "hi"  chains.py:74 outer"#),
+    (94, "d", "d = 5  chains.py:93 plain
+         c = 5  chains.py:92 plain
+         b = 5  chains.py:91 plain
+         a = 5  chains.py:90 plain
+         argument start = 5  chains.py:89 plain
+         literal 5  chains.py:144 main"),
+    (94, "c", "c = 7  chains.py:93 plain
+         d = 7  chains.py:92 plain
+         literal 7  chains.py:92 plain"),
+    (94, "b", "b = 5  chains.py:91 plain
+         a = 5  chains.py:90 plain
+         argument start = 5  chains.py:89 plain
+         literal 5  chains.py:144 main"),
+    (102, "best", "best = 10  chains.py:101 loops
+         price = 10  chains.py:99 loops
+         prices[1] = 10  chains.py:177 main
+         v9 = 10  chains.py:156 main
+         LIMIT = 10  chains.py:5 <module>
+         literal 10  chains.py:5 <module>"),
+    (102, "price", "price = 5  chains.py:99 loops
+         prices[2] = 5  chains.py:177 main
+         literal 5  chains.py:177 main"),
+    (110, "kept", "kept = ValueError('no')  chains.py:109 caught
+         error = ValueError('no')  chains.py:108 caught
+         raised: ValueError  chains.py:86 fail"),
+    (116, "value", "value = 14  chains.py:115 receiver
+         Order.add returns 14  chains.py:18 Order.add
+         self.total = 14  chains.py:17 Order.add
+         computed: self.total + price * times  chains.py:17 Order.add
+             self.total = 6
+             price = 4
+             times = 2"),
+    (122, "last", "last = 20  chains.py:121 comprehended
+         computed: [value * 2 for value in values]  chains.py:120 comprehended"),
+    (122, "doubled", "doubled = [2, 20]  chains.py:120 comprehended
+         made by [value * 2 for value in values]  chains.py:120 comprehended"),
+    (134, "before", "before = 3  chains.py:132 nested
+         inside = 3  chains.py:126 nested
+         argument number = 3  chains.py:125 nested
+         literal 3  chains.py:181 main"),
+    (134, "inside", "inside = 4  chains.py:130 nested.<locals>.change
+         computed: number + 1  chains.py:130 nested.<locals>.change
+             number = 3"),
+    (140, "chosen", "chosen = 10  chains.py:138 choose
+         argument right = 10  chains.py:137 choose
+         v9 = 10  chains.py:156 main
+         LIMIT = 10  chains.py:5 <module>
+         literal 10  chains.py:5 <module>"),
+    (140, "other", "other = False  chains.py:139 choose
+         argument flag = False  chains.py:137 choose
+         literal False  chains.py:182 main"),
+    (183, "v1", "v1 = 5  chains.py:144 main
+         plain returns 5  chains.py:94 plain
+         d = 5  chains.py:93 plain
+         c = 5  chains.py:92 plain
+         b = 5  chains.py:91 plain
+         a = 5  chains.py:90 plain
+         argument start = 5  chains.py:89 plain
+         literal 5  chains.py:144 main"),
+    (183, "v2", "v2 = 6  chains.py:147 main
+         order.total = 6  chains.py:17 Order.add
+         computed: self.total + price * times  chains.py:17 Order.add
+             self.total = 0
+             price = 2
+             times = 3"),
+    (183, "v3", "v3 = 2  chains.py:148 main
+         same returns 2  chains.py:38 same
+         argument value = 2  chains.py:37 same
+         Order.secret returns 2  chains.py:21 Order.secret
+         self.__secret = <redacted>  chains.py:14 Order.__init__
+         argument bonus = 2  chains.py:11 Order.__init__
+         default of bonus  chains.py:11 Order.__init__"),
+    (183, "v4", "v4 = 20  chains.py:149 main
+         Order.first returns 20  chains.py:25 Order.first
+         self.items[0] = 20  chains.py:145 main
+         literal 20  chains.py:145 main"),
+    (183, "v5", "v5 = 3  chains.py:150 main
+         (Vector(1) + Vector(2)).x = 3  chains.py:30 Vector.__init__
+         argument x = 3  chains.py:29 Vector.__init__
+         computed: self.x + other.x  chains.py:33 Vector.__add__
+             self.x = 1
+             other.x = 2"),
+    (183, "v6", "v6 = 9  chains.py:151 main
+         keep.<locals>.wrapper returns 9  chains.py:44 keep.<locals>.wrapper
+         result = 9  chains.py:43 keep.<locals>.wrapper
+         decorated returns 9  chains.py:52 decorated
+         third = 9  chains.py:51 decorated
+         argument second = 9  chains.py:49 decorated
+         literal 9  chains.py:151 main"),
+    (183, "v7", "v7 = 4  chains.py:153 main
+         count yields 4  chains.py:58 count
+         doubled = 4  chains.py:57 count
+         computed: number * 2  chains.py:57 count
+             number = 2"),
+    (183, "total", "total = 6  chains.py:154 main
+         computed: total += v7  chains.py:154 main
+             total = 2
+             v7 = 4"),
+    (183, "v8", "v8 = 2  chains.py:155 main
+         from C: len  chains.py:155 main"),
+    (183, "v9", "v9 = 10  chains.py:156 main
+         LIMIT = 10  chains.py:5 <module>
+         literal 10  chains.py:5 <module>"),
+    (183, "v10", r#"v10 = 10  chains.py:159 main
+         table["b"] = 10  chains.py:157 main
+         v9 = 10  chains.py:156 main
+         LIMIT = 10  chains.py:5 <module>
+         literal 10  chains.py:5 <module>"#),
+    (183, "v11", r#"v11 = 2  chains.py:160 main
+         table["c"] = 2  chains.py:158 main
+         v8 = 2  chains.py:155 main
+         from C: len  chains.py:155 main"#),
+    (183, "v12", "v12 = 9  chains.py:162 main
+         order.items[2] = 9  chains.py:161 main
+         v6 = 9  chains.py:151 main
+         keep.<locals>.wrapper returns 9  chains.py:44 keep.<locals>.wrapper
+         result = 9  chains.py:43 keep.<locals>.wrapper
+         decorated returns 9  chains.py:52 decorated
+         third = 9  chains.py:51 decorated
+         argument second = 9  chains.py:49 decorated
+         literal 9  chains.py:151 main"),
+    (183, "text", r#"text = '10-2'  chains.py:163 main
+         computed: f"{v9}-{v8}"  chains.py:163 main
+             v9 = 10
+             v8 = 2"#),
+    (183, "v13", "v13 = 10  chains.py:164 main
+         from C: max  chains.py:164 main"),
+    (183, "v14", "v14 = 3  chains.py:165 main
+         not known further: order.rate: rate is no attribute of the object itself, but of Order  chains.py:165 main"),
+    (183, "x", "x = 1  chains.py:166 main
+         (1, v9)[0] = 1  chains.py:166 main
+         literal 1  chains.py:166 main"),
+    (183, "y", "y = 10  chains.py:166 main
+         (1, v9)[1] = 10  chains.py:166 main
+         v9 = 10  chains.py:156 main
+         LIMIT = 10  chains.py:5 <module>
+         literal 10  chains.py:5 <module>"),
+    (183, "z", "z = 3  chains.py:166 main
+         literal 3  chains.py:166 main"),
+    (183, "first", "first = 20  chains.py:167 main
+         order.items[0] = 20  chains.py:145 main
+         literal 20  chains.py:145 main"),
+    (183, "rest", "rest = [2, 9]  chains.py:167 main
+         computed: first, *rest  chains.py:167 main
+             order.items = [20, 2, 9]"),
+    (183, "v15", "v15 = 3.141592653589793  chains.py:168 main
+         not known further: math.pi: the attributes of a module are not recorded  chains.py:168 main"),
+    (183, "v16", "v16 = <module 'posixpath'>  chains.py:169 main
+         where = <module 'posixpath'>  chains.py:3 <module>
+         imported: from os import path as where  chains.py:3 <module>"),
+    (183, "v17", "v17 = 10  chains.py:170 main
+         computed: [same(v) for v in (v9,)]  chains.py:170 main"),
+    (183, "data", "data = ''  chains.py:172 main
+         from C: _io.TextIOWrapper.read  chains.py:172 main"),
+    (183, "v18", "v18 = 'hi'  chains.py:173 main
+         drive returns 'hi'  chains.py:82 drive
+         not known further: stop.value: the attributes of a StopIteration are not recorded  chains.py:82 drive"),
+    (183, "v19", "v19 = [1, 3]  chains.py:174 main
+         from C: sorted  chains.py:174 main"),
+    (183, "v20", "v20 = <function count>  chains.py:175 main
+         count = <function count>  chains.py:55 <module>
+         made by def count(upto)  chains.py:55 <module>"),
+    (183, "order", "order = <Order object # items=[20, 2] total=0 _Order__secret=<redacted>>  chains.py:145 main
+         made by Order([20, 2])  chains.py:145 main"),
+];
+
+/// Without numbers that differ from run to run: positions, and of objects.
+fn plain(line: &str) -> String {
+    let line = line.rsplit_once("  [").map_or(line, |(line, _)| line);
+    let mut plain = String::new();
+    for (at, part) in line.split('#').enumerate() {
+        let part =
+            if at == 0 { part } else { part.trim_start_matches(|c: char| c.is_ascii_digit()) };
+        plain += if at == 0 { "" } else { "#" };
+        plain += part;
+    }
+    plain.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn chains_are_the_same_everywhere() {
+    let file = program("origin/chains.py");
+    let commands: String = QUESTIONS
+        .iter()
+        .map(|(line, of, _)| format!("goto chains.py:{line}\norigin {of}\n"))
+        .collect();
+    for python in Python::all() {
+        let recording =
+            Recording::new(&python, ["--capture".as_ref(), "state".as_ref(), file.as_os_str()]);
+        let mut replay = python.dashcam();
+        let output = run_with_input(replay.arg("replay").arg(&recording.db), commands.as_bytes());
+        let said = text(&output.stdout);
+        let mut answers: Vec<Vec<String>> = Vec::new();
+        for line in said.lines() {
+            match line {
+                line if line.starts_with("> ") => answers.push(Vec::new()),
+                line if line.starts_with("-> ") => {}
+                line => answers.last_mut().unwrap().push(plain(line)),
+            }
+        }
+        assert_eq!(answers.len(), QUESTIONS.len(), "{python}: {said}{}", text(&output.stderr));
+        for ((line, of, expected), found) in QUESTIONS.iter().zip(answers) {
+            let expected: Vec<String> =
+                expected.lines().map(plain).filter(|l| !l.is_empty()).collect();
+            assert_eq!(found, expected, "{python}: {of} at line {line}");
+        }
+    }
+}
