@@ -5,7 +5,7 @@ use super::{Answer, Failure, scope};
 use crate::sql::{Recording, explain_any};
 use crate::store::Error;
 use rusqlite::types::{ToSqlOutput, Value as Sql, ValueRef};
-use rusqlite::{Connection, Statement};
+use rusqlite::{Connection, Row, Statement};
 use serde_json::Value;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -144,18 +144,8 @@ async fn rows(
     batch.borrow_mut().columns = statement.column_names().into_iter().map(str::to_owned).collect();
     let mut rows = statement.raw_query();
     while let Some(row) = rows.next().map_err(failed)? {
-        let is_full = {
-            let mut writer = batch.borrow_mut();
-            writer.begin_row();
-            for column in 0..width {
-                let value = row.get_ref(column).map_err(failed)?;
-                // Writing to memory does not fail.
-                let _ = writer.put(column, value);
-            }
-            writer.json.push(b']');
-            writer.is_full()
-        };
-        if is_full {
+        let put = batch.borrow_mut().put_row(row, width);
+        if put.map_err(failed)? {
             pause().await;
         }
     }
@@ -246,6 +236,17 @@ impl Batch {
         self.rows >= self.wanted
             || self.json.len() >= BYTES
             || self.begun.is_some_and(|begun| begun.elapsed() >= AGE)
+    }
+
+    /// Puts a row of so many columns. Gives whether it is full now.
+    fn put_row(&mut self, row: &Row<'_>, width: usize) -> rusqlite::Result<bool> {
+        self.begin_row();
+        for column in 0..width {
+            // Writing to memory does not fail.
+            let _ = self.put(column, row.get_ref(column)?);
+        }
+        self.json.push(b']');
+        Ok(self.is_full())
     }
 
     fn begin_row(&mut self) {

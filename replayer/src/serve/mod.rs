@@ -21,7 +21,7 @@
 //! | `interrupt` | | none: requests before it that are not answered yet fail with kind `interrupted`; cursors are closed |
 //!
 //! Where one stands, frames, threads and lines are as [`debugger::json`](crate::debugger::json) has
-//! them; a value that is a text there has its [`structure`](tagged) beside it: `held`. In rows, bytes
+//! them; a value that is a text there has its structure beside it (see `tagged`): `held`. In rows, bytes
 //! are `{"bytes": "00ff"}` and floats that JSON does not have `{"float": "inf"}`; so they are in
 //! `parameters`. Kinds of errors: `refused` (it makes no sense here), `sql`, `recording` (the file
 //! cannot be read), `interrupted`, `protocol`.
