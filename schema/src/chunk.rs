@@ -20,7 +20,9 @@ use crate::calls::{OpenCall, Stack};
 use crate::error::FormatError;
 use crate::event::EventKind;
 use bincode::config::{Configuration, Limit};
+use std::cell::RefCell;
 use xxhash_rust::xxh3::xxh3_64;
+use zstd::bulk::Decompressor;
 
 const MAGIC: [u8; 4] = *b"DCK1";
 const CONTROL_MAGIC: [u8; 4] = *b"DCC1";
@@ -168,13 +170,28 @@ impl ColumnHeader {
         if raw as usize > max {
             return Err(FormatError::invalid(part, offset, "longer than a column may be"));
         }
-        let raw_bytes = zstd::bulk::decompress(bytes, raw as usize)
+        let raw_bytes = decompress(bytes, raw as usize)
             .map_err(|error| FormatError::invalid(part, offset, error))?;
         if raw_bytes.len() != raw as usize {
             return Err(FormatError::invalid(part, offset, "shorter than it says"));
         }
         Ok(raw_bytes)
     }
+}
+
+thread_local! {
+    /// Made once: that takes longer than a small column does.
+    static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
+}
+
+fn decompress(bytes: &[u8], capacity: usize) -> std::io::Result<Vec<u8>> {
+    DECOMPRESSOR.with_borrow_mut(|kept| {
+        let decompressor = match kept {
+            Some(decompressor) => decompressor,
+            None => kept.insert(Decompressor::new()?),
+        };
+        decompressor.decompress(bytes, capacity)
+    })
 }
 
 /// All columns there are.

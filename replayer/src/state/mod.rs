@@ -15,7 +15,7 @@
 //!
 //! A question costs what lies between the position and the last that was asked about in its
 //! thread, or else the last complete telling of the frame's variables, a quarter of a second before
-//! at most; and the chunks of events and values that this is in, tens of milliseconds each unless
+//! at most; and the chunks of events and values that this is in, some milliseconds each unless
 //! they were read before.
 
 mod bindings;
