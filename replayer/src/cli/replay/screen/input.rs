@@ -1,6 +1,6 @@
 //! The command line: what is typed, edited, taken from the history and completed.
 
-use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 /// A line as it is typed.
 #[derive(Debug, Default)]

@@ -2,7 +2,7 @@
 
 use crate::debugger::Command;
 use crate::timeline::{Direction, Step};
-use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq)]

@@ -24,12 +24,12 @@ use super::history::History;
 use crate::cli::session::Session;
 use crate::debugger::{self, Command, Debugger, Failure, Reply, Stop};
 use crate::store::Error;
+use crossterm::event::{Event, KeyCode, KeyEvent};
 use debugger::command::Target;
 use input::{Input, Typed};
 use keys::{About, Action, Keys, Towards};
 use model::{Focus, Model, Popup, Run, Status};
 use ratatui::buffer::Buffer;
-use ratatui::crossterm::event::{Event, KeyCode, KeyEvent};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -85,6 +85,8 @@ struct Screen<'a> {
     output: Option<(String, String)>,
     /// Samples of the run are missing.
     is_strip_open: bool,
+    /// How long it took to look at variables.
+    took: Duration,
 }
 
 /// How to go on.
@@ -118,6 +120,7 @@ pub(super) fn run(session: &Session, debugger: Debugger) -> anyhow::Result<Optio
         words,
         output: None,
         is_strip_open: true,
+        took: Duration::ZERO,
     };
     screen.look();
     let left = screen.live(&told);
@@ -172,20 +175,27 @@ impl Screen<'_> {
 
     /// Does what waited for nothing to be typed.
     fn catch_up(&mut self) {
-        let (debugger, model) = (&self.debugger, &mut self.model);
-        if model.variables.is_stale {
-            let variables = &mut model.variables;
-            match model.frames.get(model.selected) {
-                Some(frame) => {
-                    let (call, depth) = (frame.call_id, frame.depth);
-                    self.session.command(|| variables.look(debugger, call, depth));
-                }
-                None => variables.clear("no frame is known here"),
-            }
+        if self.model.variables.is_stale {
+            self.look_at_variables();
             return;
         }
-        let fill = || model.strip.fill(debugger.timeline(), SLICE);
-        self.is_strip_open = self.session.command(fill).unwrap_or(false);
+        // So short that there is nothing to interrupt.
+        let timeline = self.debugger.timeline();
+        self.is_strip_open = self.model.strip.fill(timeline, SLICE).unwrap_or(false);
+    }
+
+    fn look_at_variables(&mut self) {
+        let begun = Instant::now();
+        let (debugger, model) = (&self.debugger, &mut self.model);
+        let variables = &mut model.variables;
+        match model.frames.get(model.selected) {
+            Some(frame) => {
+                let (call, depth) = (frame.call_id, frame.depth);
+                self.session.command(|| variables.look(debugger, call, depth));
+            }
+            None => variables.clear("no frame is known here"),
+        }
+        self.took = begun.elapsed();
     }
 
     fn told(&mut self, told: Told) -> anyhow::Result<Next> {
@@ -310,6 +320,10 @@ impl Screen<'_> {
 
     /// Does a command, by a line or a key.
     fn run(&mut self, command: Command, line: Option<&str>) -> Next {
+        // What changes from here on is to be marked, however fast one types.
+        if self.model.variables.is_stale && self.took < TYPING {
+            self.look_at_variables();
+        }
         if may_take_long(&command) {
             self.display.borrow_mut().working("working");
         }

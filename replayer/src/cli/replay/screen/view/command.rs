@@ -34,8 +34,15 @@ pub(super) fn draw(
     let before = width(input.before(), usize::MAX);
     // The cursor stays in sight.
     let from = (before + 1).saturating_sub(room);
-    put(buffer, x + 1, y, max - 1, &window(input.text(), from, room), Style::default());
-    let at = u16::try_from(before - from).unwrap_or(0).min(max.saturating_sub(2));
+    put(
+        buffer,
+        x + 1,
+        y,
+        max.saturating_sub(1),
+        &window(input.text(), from, room),
+        Style::default(),
+    );
+    let at = u16::try_from(before.saturating_sub(from)).unwrap_or(0).min(max.saturating_sub(2));
     Some(Position::new(x + 1 + at, y))
 }
 
