@@ -550,7 +550,7 @@ impl<'a> Tracer<'a> {
                 }
                 None => return lost(format!("which argument of the call {name} was is not known")),
             },
-            Target::Named(named) => return self.by_name(&given, named, name, seen),
+            Target::Named(named) => return self.by_name(&given, named, name),
         };
         let (plain, code) = (callee.plain(), callee.code);
         if slot >= plain {
@@ -561,7 +561,7 @@ impl<'a> Tracer<'a> {
         }
         let named = callee.variables.name(slot as Slot).unwrap_or_default();
         if given.names.iter().any(|of| **of == *named) {
-            return self.by_name(&given, named, name, seen);
+            return self.by_name(&given, named, name);
         }
         let is_positional = match callee.positional() {
             Some(positional) => slot < positional,
@@ -575,12 +575,10 @@ impl<'a> Tracer<'a> {
             Some(count) if is_positional && slot < count => {
                 self.by_position(callee, &given, slot, shift, name, seen)
             }
-            None if is_positional => {
-                lost(format!("how many arguments the call was given is not known"))
-            }
+            None if is_positional => lost("how many arguments the call was given is not known"),
             _ => {
                 if let How::Packed { dict: Some(_), .. } = given.how {
-                    return self.by_name(&given, named, name, seen);
+                    return self.by_name(&given, named, name);
                 }
                 let link = self.link(callee.start, LinkKind::Default, named.to_owned(), seen)?;
                 Ok(Next::End(Box::new(link), Stop::Other))
@@ -701,13 +699,7 @@ impl<'a> Tracer<'a> {
         }
     }
 
-    fn by_name(
-        &mut self,
-        given: &Given,
-        named: &str,
-        name: &str,
-        seen: &Seen,
-    ) -> Result<Next, Lost> {
+    fn by_name(&mut self, given: &Given, named: &str, name: &str) -> Result<Next, Lost> {
         match given.how {
             How::Stack(first) => {
                 let at = given.names.iter().position(|of| **of == *named);
