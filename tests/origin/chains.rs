@@ -1,4 +1,4 @@
-//! What `origin` says about the variables of `chains.py`, on every Python alike.
+//! What `origin` says about the variables of `chains.py` and `edges.py`, on every Python alike.
 
 use dashcam_tests::{Python, Recording, program, run_with_input, text};
 
@@ -179,13 +179,146 @@ const QUESTIONS: &[(u32, &str, &str)] = &[
          from C: sorted  chains.py:174 main"),
     (183, "v20", "v20 = <function count>  chains.py:175 main
          count = <function count>  chains.py:55 <module>
-         made by def count(upto)  chains.py:55 <module>"),
+         made by def count  chains.py:55 <module>"),
     (183, "order", "order = <Order object # items=[20, 2] total=0 _Order__secret=<redacted>>  chains.py:145 main
          made by Order([20, 2])  chains.py:145 main"),
 ];
 
+const EDGES: &[(u32, &str, &str)] = &[
+    (10, "upto", "argument upto = 6  edges.py:6 gen
+         literal 6  edges.py:76 main"),
+    (10, "step", "argument step = 2  edges.py:6 gen
+         literal 2  edges.py:76 main"),
+    (19, "d", "argument d = 4  edges.py:18 middle
+         not known further: how many arguments the call was given is not known  edges.py:18 middle"),
+    (45, "x", r#"argument x = 'q'  edges.py:44 Base.__contains__
+         literal "q"  edges.py:91 main"#),
+    (64, "inside", "inside = 5  edges.py:63 worker
+         argument value = 5  edges.py:61 worker
+         self._args[1] = 5  edges.py:98 main
+         literal 5  edges.py:98 main"),
+    (141, "s", "s = 6  edges.py:76 main
+         from C: sum  edges.py:76 main"),
+    (141, "n1", "n1 = 0  edges.py:78 main
+         from C: next  edges.py:78 main"),
+    (141, "n2", "n2 = 5  edges.py:79 main
+         from C: generator.send  edges.py:79 main"),
+    (141, "o", "o = 4  edges.py:80 main
+         outer returns 4  edges.py:16 outer
+         middle returns 4  edges.py:20 middle
+         kept = 4  edges.py:19 middle
+         argument d = 4  edges.py:18 middle
+         not known further: how many arguments the call was given is not known  edges.py:18 middle"),
+    (141, "l", "l = [0, 2, 3]  edges.py:81 main
+         made by [w for w in delegating(3)]  edges.py:81 main"),
+    (141, "lst", "lst = [0, 1, 2, 3]  edges.py:82 main
+         made by list(gen(4, 1))  edges.py:82 main"),
+    (141, "nm", r#"nm = 'ann'  edges.py:84 main
+         c.name = 'ann'  edges.py:28 Base.__init__
+         argument name = 'ann'  edges.py:27 Base.__init__
+         argument name = 'ann'  edges.py:48 Child.__init__
+         literal "ann"  edges.py:83 main"#),
+    (141, "ex", "ex = [1]  edges.py:85 main
+         c.extra = [1]  edges.py:50 Child.__init__
+         argument extra = [1]  edges.py:48 Child.__init__
+         made by [1]  edges.py:83 main"),
+    (141, "mk", r#"mk = 'bob'  edges.py:86 main
+         Base.make("bob").name = 'bob'  edges.py:28 Base.__init__
+         argument name = 'bob'  edges.py:27 Base.__init__
+         argument name = 'bob'  edges.py:29 Base.make
+         literal "bob"  edges.py:86 main"#),
+    (141, "tw", "tw = 3  edges.py:87 main
+         Base.twice returns 3  edges.py:36 Base.twice
+         y = 3  edges.py:35 Base.twice
+         argument x = 3  edges.py:33 Base.twice
+         literal 3  edges.py:87 main"),
+    (141, "gi", r#"gi = 'ann'  edges.py:88 main
+         Base.__getitem__ returns 'ann'  edges.py:39 Base.__getitem__
+         found = 'ann'  edges.py:38 Base.__getitem__
+         self.name = 'ann'  edges.py:28 Base.__init__
+         argument name = 'ann'  edges.py:27 Base.__init__
+         argument name = 'ann'  edges.py:48 Child.__init__
+         literal "ann"  edges.py:83 main"#),
+    (141, "en", r#"en = 'ann'  edges.py:89 main
+         Base.__enter__ returns 'ann'  edges.py:41 Base.__enter__
+         self.name = 'ann'  edges.py:28 Base.__init__
+         argument name = 'ann'  edges.py:27 Base.__init__
+         argument name = 'ann'  edges.py:48 Child.__init__
+         literal "ann"  edges.py:83 main"#),
+    (141, "ct", "ct = True  edges.py:91 main
+         Base.__contains__ returns True  edges.py:45 Base.__contains__
+         literal True  edges.py:45 Base.__contains__"),
+    (141, "ud", "ud = 42  edges.py:93 main
+         Desc.__get__ returns 42  edges.py:54 Desc.__get__
+         literal 42  edges.py:54 Desc.__get__"),
+    (141, "ug", r#"ug = 'nothere!'  edges.py:94 main
+         Uses.__getattr__ returns 'nothere!'  edges.py:59 Uses.__getattr__
+         computed: name + "!"  edges.py:59 Uses.__getattr__
+             name = 'nothere'"#),
+    (141, "pl", "pl = 1  edges.py:96 main
+         not known further: p.left: the attributes of a Pair are not recorded  edges.py:96 main"),
+    (141, "b0", "b0 = 5  edges.py:100 main
+         box[0] = 5  edges.py:62 worker
+         argument value = 5  edges.py:61 worker
+         self._args[1] = 5  edges.py:98 main
+         literal 5  edges.py:98 main"),
+    (141, "m", "m = 1  edges.py:101 main
+         from C: max  edges.py:101 main"),
+    (141, "fv", "fv = 11  edges.py:103 main
+         Base.twice returns 11  edges.py:36 Base.twice
+         y = 11  edges.py:35 Base.twice
+         argument x = 11  edges.py:33 Base.twice
+         literal 11  edges.py:103 main"),
+    (141, "dv", r#"dv = 2  edges.py:107 main
+         d["b"] = 2  edges.py:106 main
+         v = 2  edges.py:105 main
+         literal [("a", 1), ("b", 2)]  edges.py:105 main"#),
+    (141, "last", "last = 8  edges.py:109 main
+         e = 8  edges.py:108 main
+         from C: the next item of enumerate([7, 8])  edges.py:108 main"),
+    (141, "i", "i = 1  edges.py:108 main
+         from C: the next item of enumerate([7, 8])  edges.py:108 main"),
+    (141, "vv", "vv = 2  edges.py:110 main
+         from C: the next item of d.items()  edges.py:110 main"),
+    (141, "er", r#"er = ValueError("invalid literal for int() with base 10: 'x'")  edges.py:115 main
+         err = ValueError("invalid literal for int() with base 10: 'x'")  edges.py:114 main
+         raised: ValueError  edges.py:113 main"#),
+    (141, "sw3", "sw3 = 5  edges.py:132 main
+         wal = 5  edges.py:128 main
+         literal 5  edges.py:128 main"),
+    (141, "cx", "cx = 4  edges.py:123 main
+         not known further: ca[1]: before list.extend changed the list, which item it was is not known  edges.py:123 main"),
+    (141, "aa", "aa = 1  edges.py:126 main
+         [1, [2, 3]][0] = 1  edges.py:125 main
+         literal 1  edges.py:125 main"),
+    (141, "bb", "bb = 2  edges.py:126 main
+         (a sequence)[0] = 2  edges.py:125 main
+         literal 2  edges.py:125 main"),
+    (141, "cc", "cc = [3]  edges.py:126 main
+         computed: [bb, *cc]  edges.py:126 main"),
+    (141, "wal", "wal = 5  edges.py:128 main
+         literal 5  edges.py:128 main"),
+    (141, "lam", "lam = 6  edges.py:129 main
+         main.<locals>.<lambda> returns 6  edges.py:129 main.<locals>.<lambda>
+         argument q = 6  edges.py:129 main.<locals>.<lambda>
+         literal 6  edges.py:129 main"),
+    (141, "te", "te = 6  edges.py:130 main
+         s = 6  edges.py:76 main
+         from C: sum  edges.py:76 main"),
+    (141, "ar", "ar = 8  edges.py:137 main
+         not known further: st.value: the attributes of a StopIteration are not recorded  edges.py:137 main"),
+    (141, "ss", "ss = [2, 3]  edges.py:140 main
+         computed: [1,2,3,4][1:3]  edges.py:140 main
+             [1,2,3,4] = …"),
+    (141, "g", "g = <generator object gen #>  edges.py:77 main
+         made by gen(9, 3)  edges.py:77 main"),
+    (141, "kk", "kk = 'b'  edges.py:110 main
+         from C: the next item of d.items()  edges.py:110 main"),
+];
+
 /// Without numbers that differ from run to run: positions, and of objects.
 fn plain(line: &str) -> String {
+    let line = line.trim();
     let line = line.rsplit_once("  [").map_or(line, |(line, _)| line);
     let mut plain = String::new();
     for (at, part) in line.split('#').enumerate() {
@@ -199,10 +332,19 @@ fn plain(line: &str) -> String {
 
 #[test]
 fn chains_are_the_same_everywhere() {
-    let file = program("origin/chains.py");
-    let commands: String = QUESTIONS
+    check("chains.py", QUESTIONS);
+}
+
+#[test]
+fn so_are_those_through_classes_generators_threads_and_c() {
+    check("edges.py", EDGES);
+}
+
+fn check(name: &str, questions: &[(u32, &str, &str)]) {
+    let file = program(&format!("origin/{name}"));
+    let commands: String = questions
         .iter()
-        .map(|(line, of, _)| format!("goto chains.py:{line}\norigin {of}\n"))
+        .map(|(line, of, _)| format!("goto {name}:{line}\norigin {of}\n"))
         .collect();
     for python in Python::all() {
         let recording =
@@ -218,8 +360,8 @@ fn chains_are_the_same_everywhere() {
                 line => answers.last_mut().unwrap().push(plain(line)),
             }
         }
-        assert_eq!(answers.len(), QUESTIONS.len(), "{python}: {said}{}", text(&output.stderr));
-        for ((line, of, expected), found) in QUESTIONS.iter().zip(answers) {
+        assert_eq!(answers.len(), questions.len(), "{python}: {said}{}", text(&output.stderr));
+        for ((line, of, expected), found) in questions.iter().zip(answers) {
             let expected: Vec<String> =
                 expected.lines().map(plain).filter(|l| !l.is_empty()).collect();
             assert_eq!(found, expected, "{python}: {of} at line {line}");

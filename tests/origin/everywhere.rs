@@ -51,7 +51,8 @@ fn no_chain_contradicts_what_was_recorded() {
                 }
                 for variable in reply["variables"].as_array().into_iter().flatten() {
                     let variable = variable["name"].as_str().unwrap();
-                    if !variable.starts_with('.') {
+                    // Making a class in C binds `__classdict__` anew.
+                    if !variable.starts_with('.') && variable != "__classdict__" {
                         questions += &format!("origin {variable}\n");
                     }
                 }

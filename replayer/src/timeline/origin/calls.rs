@@ -70,10 +70,21 @@ impl<'a> Tracer<'a> {
         };
         if let Some(at) = followed.c_return {
             let name = callable(self, Some(at))?;
-            let class = match seen.object_id {
-                Some(id) => self.members(id, at, &Key::Index(0))?.map(|found| found.class),
-                None => None,
-            };
+            if name == "__build_class__" {
+                let text = self.shown(by, "class")?;
+                let text = text.split(':').next().unwrap_or_default().to_owned();
+                return self.end(by, LinkKind::Made, text);
+            }
+            let mut class = None;
+            if let Some(id) = seen.object_id {
+                // What has no `__init__` is told of later.
+                for at in [Some(at), followed.next].into_iter().flatten() {
+                    if class.is_none() {
+                        let found = self.members(id, at, &Key::Index(0))?;
+                        class = found.map(|found| found.class);
+                    }
+                }
+            }
             let is_made = class.is_some_and(|class| last(&class) == last(&name));
             let kind = if is_made { LinkKind::Made } else { LinkKind::FromC };
             let text = if is_made { self.shown(by, &name)? } else { name };
@@ -204,7 +215,7 @@ impl<'a> Tracer<'a> {
     }
 
     /// Where the exception was raised first that a handler found.
-    pub(super) fn raise_before(&mut self, handler: &Executed) -> Result<Option<Position>, Error> {
+    pub(super) fn raise_before(&mut self, handler: &Executed) -> Result<Option<Position>, Lost> {
         let found =
             self.walk(handler.call, handler.at, Direction::Backward, |at, _, did| match did {
                 Did::Event(EventKind::RAISE | EventKind::PY_THROW, _) => ControlFlow::Break(at),
@@ -213,12 +224,7 @@ impl<'a> Tracer<'a> {
         let Some(mut raised) = found else { return Ok(None) };
         // As long as it came out of a call, that is where to look.
         loop {
-            let by = match self.calling(raised) {
-                Ok(by) => by,
-                Err(Lost::Error(error)) => return Err(error),
-                Err(Lost::Why(_)) => None,
-            };
-            let Some(by) = by else { return Ok(Some(raised)) };
+            let Some(by) = self.calling(raised)? else { return Ok(Some(raised)) };
             let entered = self.followed(&by)?.entered;
             let Some((_, call, _)) = entered.into_iter().rfind(|(at, ..)| *at < raised) else {
                 return Ok(Some(raised));
@@ -551,7 +557,7 @@ impl<'a> Tracer<'a> {
                 }
                 None => return lost(format!("which argument of the call {name} was is not known")),
             },
-            Target::Named(named) => return self.by_name(&given, named, name, seen),
+            Target::Named(named) => return self.by_name(&given, named, name),
         };
         let (plain, code) = (callee.plain(), callee.code);
         if slot >= plain {
@@ -562,7 +568,7 @@ impl<'a> Tracer<'a> {
         }
         let named = callee.variables.name(slot as Slot).unwrap_or_default();
         if given.names.iter().any(|of| **of == *named) {
-            return self.by_name(&given, named, name, seen);
+            return self.by_name(&given, named, name);
         }
         let is_positional = match callee.positional() {
             Some(positional) => slot < positional,
@@ -576,12 +582,10 @@ impl<'a> Tracer<'a> {
             Some(count) if is_positional && slot < count => {
                 self.by_position(callee, &given, slot, shift, name, seen)
             }
-            None if is_positional => {
-                lost("how many arguments the call was given is not known".to_owned())
-            }
+            None if is_positional => lost("how many arguments the call was given is not known"),
             _ => {
                 if let How::Packed { dict: Some(_), .. } = given.how {
-                    return self.by_name(&given, named, name, seen);
+                    return self.by_name(&given, named, name);
                 }
                 let link = self.link(callee.start, LinkKind::Default, named.to_owned(), seen)?;
                 Ok(Next::End(Box::new(link), Stop::Other))
@@ -690,25 +694,19 @@ impl<'a> Tracer<'a> {
                 None => lost(format!("{name} is the object of a bound method")),
             };
         };
-        let text: Box<str> = name.into();
         match given.how {
             How::Stack(first) => {
                 Ok(Next::On(Goal::Slot { of: given.by, slot: first.saturating_add(at as u32) }))
             }
             How::Packed { tuple, .. } => {
                 let key = Key::Index(at as i64);
+                let text = format!("{}[{at}]", self.expression(&given.by, tuple)?).into();
                 Ok(Next::On(Goal::Element { of: given.by, slot: tuple, key, text }))
             }
         }
     }
 
-    fn by_name(
-        &mut self,
-        given: &Given,
-        named: &str,
-        name: &str,
-        seen: &Seen,
-    ) -> Result<Next, Lost> {
+    fn by_name(&mut self, given: &Given, named: &str, name: &str) -> Result<Next, Lost> {
         match given.how {
             How::Stack(first) => {
                 let at = given.names.iter().position(|of| **of == *named);

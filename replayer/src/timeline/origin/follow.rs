@@ -11,6 +11,8 @@ use dashcam_schema::bytecode::stores::Slot;
 
 /// Operands of what was computed that are named.
 const OPERANDS_MAX: usize = 12;
+/// Characters of an expression that are shown.
+const TEXT_MAX: usize = 200;
 
 impl<'a> Tracer<'a> {
     /// One step back.
@@ -168,7 +170,14 @@ impl<'a> Tracer<'a> {
         let text = self.text_of(of)?.filter(|text| !text.is_empty());
         Ok(text.map_or_else(
             || otherwise.to_owned(),
-            |text| text.split_whitespace().collect::<Vec<_>>().join(" "),
+            |text| {
+                let mut text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+                if let Some((at, _)) = text.char_indices().nth(TEXT_MAX) {
+                    text.truncate(at);
+                    text.push('…');
+                }
+                text
+            },
         ))
     }
 
@@ -245,8 +254,11 @@ impl<'a> Tracer<'a> {
             }
             Does::Function => {
                 let text = self.shown(by, "a function")?;
-                let line = text.split(':').next().unwrap_or_default().to_owned();
-                self.end(by, LinkKind::Made, line)
+                let text = text.find("def ").map_or(&*text, |at| &text[at..]);
+                let is_def = text.starts_with("def ");
+                let end = text.find(if is_def { '(' } else { ':' });
+                let text = text[..end.unwrap_or(text.len())].to_owned();
+                self.end(by, LinkKind::Made, text)
             }
             Does::Call | Does::CallKw | Does::CallEx => self.called(by, seen),
             Does::Enter if output == 1 => self.entered(by, seen),
@@ -295,7 +307,7 @@ impl<'a> Tracer<'a> {
     }
 
     /// An operator or the like: the end, with what it was computed from.
-    fn computed(&mut self, by: &Executed, seen: &Seen) -> Result<Next, Lost> {
+    pub(super) fn computed(&mut self, by: &Executed, seen: &Seen) -> Result<Next, Lost> {
         if let Some(next) = self.by_python(by, seen)? {
             return Ok(next);
         }
@@ -330,7 +342,7 @@ impl<'a> Tracer<'a> {
             let version = self.evaluated(&by).map(|code| code.evaluation.version);
             let is_subscript = version.is_some_and(|v| v.is_subscript(found.operand));
             match found.does {
-                Does::Const => {}
+                Does::Const | Does::Unpack | Does::UnpackRest => {}
                 Does::Binary if !is_subscript => self.operands(&by, depth + 1, out)?,
                 Does::Compute(_) | Does::Format | Does::Text | Does::Slice | Does::Tuple => {
                     self.operands(&by, depth + 1, out)?;
@@ -385,12 +397,27 @@ impl<'a> Tracer<'a> {
         Ok(Next::End(Box::new(link), Stop::Other))
     }
 
+    /// How what lies in a slot is written.
+    pub(super) fn expression(&mut self, of: &Executed, slot: u32) -> Result<String, Lost> {
+        let Producer::Put(by, output) = self.producer(of, slot)? else {
+            return Ok("(an exception)".to_owned());
+        };
+        let (found, _) = self.instruction(&by)?;
+        let name = match (found.does, output) {
+            // What these are for is where it goes, or more than one name.
+            (Does::Unpack | Does::UnpackRest, _) => Some("(a sequence)".to_owned()),
+            (Does::FastPair | Does::StoreLoadFast, _) => self.name_in_pair(&by, &found, of, slot),
+            _ => None,
+        };
+        match name {
+            Some(name) => Ok(name),
+            None => Ok(self.shown(&by, "(a sequence)")?),
+        }
+    }
+
     fn unpacked(&mut self, by: &Executed, key: Key) -> Result<Next, Lost> {
         let slot = self.below(by, 1)?;
-        let expression = match self.producer(by, slot)? {
-            Producer::Put(by, _) => self.shown(&by, "a sequence")?,
-            Producer::Raised(_) => "an exception".to_owned(),
-        };
+        let expression = self.expression(by, slot)?;
         let text = match &key {
             Key::Index(index) => format!("{expression}[{index}]"),
             _ => expression,

@@ -46,6 +46,19 @@ impl Tracer<'_> {
                 Ok(Next::On(Goal::Member { id, key, text, at: by.at, held }))
             }
             None => {
+                let is_slice = match self.producer(by, key)? {
+                    Producer::Put(put, _) => match self.instruction(&put)?.0.does {
+                        Does::Slice => true,
+                        Does::Const => self
+                            .text_of(&put)?
+                            .is_some_and(|text| text.contains(':') && !text.contains(['\'', '"'])),
+                        _ => false,
+                    },
+                    Producer::Raised(_) => false,
+                };
+                if is_slice {
+                    return self.computed(by, seen);
+                }
                 let key = self.held(by, key, 0)?.and_then(|key| key.text);
                 let key = key.and_then(|key| key.parse().ok()).map(Key::Index);
                 match key {
@@ -184,7 +197,7 @@ impl Tracer<'_> {
         let Some(spot) = self.timeline.spot(at, &mut self.missing)? else { return Ok(None) };
         let Some(frame) = spot.frame else { return Ok(None) };
         let Some(code) = spot.within.code_of(frame) else { return Ok(None) };
-        Ok(self.last_executed(spot.within.call_of(frame), code, at)?)
+        self.last_executed(spot.within.call_of(frame), code, at)
     }
 
     /// Nothing has changed it: it is as the object was made.
@@ -364,10 +377,7 @@ impl Tracer<'_> {
             return lost("what is gone over was made elsewhere");
         }
         let slot = self.below(&iterate, 1)?;
-        let expression = match self.producer(&iterate, slot)? {
-            Producer::Put(by, _) => self.shown(&by, "an iterable")?,
-            Producer::Raised(_) => "an iterable".to_owned(),
-        };
+        let expression = self.expression(&iterate, slot)?;
         let container = self.held(&iterate, slot, 0)?;
         let id = container.and_then(|container| container.object_id);
         let class = match id {

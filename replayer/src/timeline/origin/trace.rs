@@ -98,7 +98,7 @@ impl<'a> Tracer<'a> {
         at: Position,
         direction: Direction,
         mut visit: impl FnMut(Position, usize, Did) -> ControlFlow<T>,
-    ) -> Result<Option<T>, Error> {
+    ) -> Result<Option<T>, Lost> {
         let store = &self.timeline.store;
         let Some((mut chunk, _)) = store.locate(self.timeline.run_id, at.seq()) else {
             return Ok(None);
@@ -106,7 +106,7 @@ impl<'a> Tracer<'a> {
         let mut walked = 0;
         loop {
             if store.connection().is_interrupted() {
-                return Err(Error::Interrupted);
+                return Err(Error::Interrupted.into());
             }
             let Some(list) = self.own(chunk, call)? else { return Ok(None) };
             let first_seq = store.chunks()[chunk].first_seq;
@@ -128,8 +128,12 @@ impl<'a> Tracer<'a> {
                 let is_end =
                     matches!(own.what, Did::Event(EventKind::PY_RETURN | EventKind::PY_UNWIND, _));
                 let is_begin = seq(own) == call.cast_signed();
-                if walked > WALK_MAX
-                    || is_end && direction == Direction::Forward
+                if walked > WALK_MAX {
+                    return Err(Lost::Why(
+                        "it lies too far back in a long call to be followed".into(),
+                    ));
+                }
+                if is_end && direction == Direction::Forward
                     || is_begin && direction == Direction::Backward
                 {
                     return Ok(None);
@@ -148,7 +152,7 @@ impl<'a> Tracer<'a> {
         call: CallId,
         code: u32,
         before: Position,
-    ) -> Result<Option<Executed>, Error> {
+    ) -> Result<Option<Executed>, Lost> {
         self.walk(call, before, Direction::Backward, |at, chunk, did| match did {
             Did::Execute(unit) => ControlFlow::Break(Executed { at, chunk, call, code, unit }),
             _ => ControlFlow::Continue(()),
@@ -214,7 +218,7 @@ impl<'a> Tracer<'a> {
     }
 
     /// What followed from an instruction until its call executed the next.
-    pub(super) fn followed(&mut self, of: &Executed) -> Result<Followed, Error> {
+    pub(super) fn followed(&mut self, of: &Executed) -> Result<Followed, Lost> {
         let mut followed = Followed::default();
         let next = self.walk(of.call, of.at, Direction::Forward, |at, _, did| {
             match did {
@@ -251,7 +255,7 @@ impl<'a> Tracer<'a> {
         &mut self,
         call: CallId,
         after: Position,
-    ) -> Result<Option<(Position, EventKind, Seen)>, Error> {
+    ) -> Result<Option<(Position, EventKind, Seen)>, Lost> {
         let found = self.walk(call, after, Direction::Forward, |at, _, did| match did {
             Did::Event(kind @ (EventKind::PY_YIELD | EventKind::PY_RETURN), _) => {
                 ControlFlow::Break(Some((at, kind)))
