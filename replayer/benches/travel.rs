@@ -11,8 +11,10 @@
 //! had of a processor, which a busy machine disturbs less.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
+use dashcam_replayer::Recording;
 use dashcam_replayer::state::State;
 use dashcam_replayer::store::Store;
+use dashcam_replayer::timeline::{Direction, Event, Follow, Position, Step, Timeline};
 use dashcam_schema::event::EventKind;
 use std::path::Path;
 use std::process::Command;
@@ -54,11 +56,12 @@ fn travel(path: &Path, places: usize) {
     let places: Vec<i64> = (0..places).map(|_| line(&store, random.below(events))).collect();
     drop(store);
     println!(
-        "\n{:<50} {:>8} {:>8} {:>8}   {:>8} {:>8} {:>8}",
+        "\n{:<60} {:>8} {:>8} {:>8}   {:>8} {:>8} {:>8}",
         "milliseconds", "median", "p99", "most", "median", "p99", "most of processor"
     );
     let mut memory = measure_cold(path, &places);
     measure_warm(path, &places);
+    measure_moves(path, &places);
     memory.push(peak_memory());
     let memory = memory.into_iter().fold(0.0, f64::max);
     println!("\nmost memory of a process: {memory:.0} MB");
@@ -137,6 +140,74 @@ fn measure_warm(path: &Path, places: &[i64]) {
     table.print();
 }
 
+/// The eight steps from each position, a walk of each, breakpoints far away, and who wrote what.
+fn measure_moves(path: &Path, places: &[i64]) {
+    const DIRECTIONS: [(Direction, &str); 2] =
+        [(Direction::Forward, ""), (Direction::Backward, "back-")];
+    const KINDS: [(Step, &str); 4] = [
+        (Step::Into, "step"),
+        (Step::Over, "next"),
+        (Step::Out, "finish"),
+        (Step::Instruction, "stepi"),
+    ];
+    let mut table = Table::default();
+    let recording = Recording::open(path).unwrap();
+    let store = recording.store();
+    let timeline = Timeline::new(store.clone(), run_of(store, places[0])).unwrap();
+    let all = |_: usize, _: Position| Ok::<_, dashcam_replayer::Error>(true);
+    for (direction, back) in DIRECTIONS {
+        for (kind, name) in KINDS {
+            for seq in places {
+                let mut at = timeline.position(*seq);
+                timeline.here(at).unwrap();
+                // A step is taken to be looked at.
+                for _ in 0..STEPS {
+                    let moved =
+                        table.time(&format!("{back}{name}, with stack and variables"), || {
+                            let moved = timeline.step(at, kind, direction, Follow::Thread).unwrap();
+                            let (run, seq) = (timeline.run_id(), moved.to.seq());
+                            let state = timeline.state();
+                            state.stack_at(run, seq).unwrap();
+                            state.locals_at(run, seq, Some(0)).unwrap();
+                            moved
+                        });
+                    at = moved.to;
+                }
+            }
+        }
+    }
+    let first = [Event::Call { codes: timeline.codes_of_function("Shop.__init__") }];
+    let seldom = [Event::Call { codes: timeline.codes_of_function("Shortage.__init__") }];
+    for (name, event) in [("begun once, at the start", &first), ("that is seldom", &seldom)] {
+        // The first search finds out what each chunk can have; the others know.
+        for (time, fraction) in [("first", 0.9), ("again", 0.6), ("again", 0.5)] {
+            let from = timeline.at_fraction(fraction);
+            table.time(&format!("back-continue to a function {name}, {time}"), || {
+                timeline.resume(from, Direction::Backward, event, all).unwrap()
+            });
+        }
+    }
+    for seq in places {
+        let at = timeline.position(*seq);
+        let names = timeline.state().locals_at(timeline.run_id(), *seq, Some(0)).unwrap();
+        for variable in names.iter().take(3) {
+            for (direction, name) in
+                [(Direction::Backward, "last-write"), (Direction::Forward, "next-write")]
+            {
+                table.time(&format!("{name} of a local"), || {
+                    let target = timeline.target(at, 0, &variable.name).ok()?;
+                    timeline.written(&target, at, direction).unwrap()
+                });
+            }
+        }
+        table.time("last-write of a global, written at the start", || {
+            let target = timeline.target(at, 0, "Shop").ok()?;
+            timeline.written(&target, at, Direction::Backward).unwrap()
+        });
+    }
+    table.print();
+}
+
 /// What something took: of time, and of a processor.
 #[derive(Clone, Copy)]
 struct Sample {
@@ -193,7 +264,7 @@ impl Table {
     fn print(&self) {
         for (name, samples) in &self.rows {
             let [median, p99, most] = quantiles(samples.iter().map(|sample| sample.time));
-            print!("{name:<50} {median:>8.2} {p99:>8.2} {most:>8.2}   ");
+            print!("{name:<60} {median:>8.2} {p99:>8.2} {most:>8.2}   ");
             let [median, p99, most] = quantiles(samples.iter().map(|sample| sample.processor));
             println!("{median:>8.2} {p99:>8.2} {most:>8.2}");
         }
