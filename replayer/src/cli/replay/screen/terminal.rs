@@ -100,7 +100,7 @@ pub(super) fn listen(tell: Sender<Told>, interrupts: Interrupts) -> io::Result<(
     let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGHUP])?;
     let (asks, ends) = (interrupts.clone(), tell.clone());
     std::thread::spawn(move || {
-        for signal in &mut signals {
+        if let Some(signal) = signals.forever().next() {
             asks.ask();
             let _ = ends.send(Told::End(signal));
             std::thread::sleep(PATIENCE);

@@ -115,7 +115,7 @@ impl Variables {
             name: variable.name.clone(),
             scope: variable.scope,
             value: variable.value.clone(),
-            object_id: variable.object_id.map(Into::into),
+            object_id: variable.object_id,
             mark: mark(variable),
         };
         self.rows = seen.now.iter().map(row).collect();
