@@ -199,7 +199,7 @@ fn it_fits_any_terminal() {
 }
 
 #[test]
-fn errors_and_interruptions_end_a_command_only() {
+fn what_is_wrong_or_pasted_does_nothing() {
     let recording = orders();
     let mut terminal = Terminal::replay(&recording, (100, 30), &[], &[]);
     terminal.sees(&["event 1"]);
@@ -214,6 +214,23 @@ fn errors_and_interruptions_end_a_command_only() {
     terminal.sees(&[":quit is not pressed"]);
     terminal.press("\x1b");
     terminal.wait("the line is still there", |screen| !screen.contents().contains(":quit"));
+    terminal.press("q");
+    assert_eq!(terminal.end(), 0);
+}
+
+#[test]
+fn a_command_that_takes_long_is_ended_by_ctrl_c() {
+    let loops = "for n in range(10_000_000):\n    x = n";
+    let recording = Recording::new(&Python::any(), ["-c", loops]);
+    let mut terminal = Terminal::replay(&recording, (80, 24), &[], &[]);
+    terminal.sees(&["event 1"]);
+    terminal.press(":goto <string>:2 99999999\r");
+    terminal.sees(&["working; ^C ends it"]);
+    terminal.press("\x03");
+    terminal.sees(&["interrupted"]);
+    // And nothing else.
+    terminal.press("ss");
+    terminal.sees(&["<string>:2"]);
     terminal.press("q");
     assert_eq!(terminal.end(), 0);
 }

@@ -22,8 +22,7 @@ mod view;
 use super::complete::{self, Words};
 use super::history::History;
 use crate::cli::session::Session;
-use crate::debugger::{self, Command, Debugger, Failure, Reply, Stop};
-use crate::store::Error;
+use crate::debugger::{self, Command, Debugger, Reply, Stop};
 use crossterm::event::{Event, KeyCode, KeyEvent};
 use debugger::command::Target;
 use input::{Input, Typed};
@@ -331,10 +330,13 @@ impl Screen<'_> {
         let reply = match self.session.command(|| debugger.run(command)) {
             Ok(reply) => reply,
             Err(failure) => {
-                self.model.status = match failure {
-                    Failure::Recording(Error::Interrupted) => Status::error("interrupted"),
-                    failure => Status::error(failure.to_string()),
-                };
+                // It may have gone where nothing can be read.
+                if self.debugger.position().seq() != self.model.seq {
+                    self.look();
+                }
+                let message = failure.to_string();
+                self.output = Some((line.unwrap_or("error").to_owned(), message.clone()));
+                self.model.status = Status::error(message);
                 return Next::Stay;
             }
         };

@@ -216,7 +216,9 @@ impl Source {
             (None, None) => None,
         };
         let Some((code_id, path, line)) = place else {
-            self.current = None;
+            (self.text, self.current) = (None, None);
+            self.path.clear();
+            self.breakpoints.clear();
             return Ok(());
         };
         self.text = debugger.timeline().store().source_of(code_id)?;

@@ -20,9 +20,6 @@ const ZOOM: i64 = 4;
 /// A call on a stack: its id and its code object.
 pub(super) type OnStack = (CallId, i64);
 
-/// A stack, outermost first.
-type Sample = Rc<[OnStack]>;
-
 /// The stretch of the run that is shown, and what is known of it.
 #[derive(Default)]
 pub(super) struct Strip {
@@ -34,14 +31,17 @@ pub(super) struct Strip {
     /// 0 for the whole run.
     zoom: u32,
     thread: Option<Thread>,
-    /// By thread, first event and number of events; outermost first. `None` if it cannot be read.
-    samples: FxHashMap<(Thread, i64, i64), Option<Sample>>,
+    /// Outermost first. `None` if it cannot be read.
+    samples: FxHashMap<Sampled, Option<Rc<[OnStack]>>>,
     frames: usize,
     names: FxHashMap<i64, Rc<str>>,
 }
 
 /// A process and the number of a thread in it.
 type Thread = (i64, u32);
+
+/// What a sample is of: a thread, the first event of a column, and how many it stands for.
+type Sampled = (Thread, i64, i64);
 
 impl Strip {
     /// Makes the stretch so many columns of the run `first..=last` wide, around a position.

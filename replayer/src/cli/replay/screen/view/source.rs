@@ -17,7 +17,8 @@ pub(super) fn draw(buffer: &mut Buffer, area: Rect, model: &mut Model, theme: &T
     }
     let source = &mut model.source;
     let Some(text) = source.text.clone() else {
-        put(buffer, body.x, body.y, body.width, "the source was not kept", theme.faint());
+        let why = if source.path.is_empty() { "" } else { "the source was not kept" };
+        put(buffer, body.x, body.y, body.width, why, theme.faint());
         return;
     };
     let height = usize::from(body.height);

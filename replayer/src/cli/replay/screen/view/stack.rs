@@ -12,8 +12,8 @@ pub(super) fn draw(buffer: &mut Buffer, area: Rect, model: &Model, theme: &Theme
         return;
     }
     let is_focused = has_focus(model, Focus::Stack);
-    let thread = model.here.as_ref().map_or(0, |here| here.thread_id);
-    title(buffer, area, ("stack", &format!("thread {thread}")), is_focused, theme);
+    let thread = model.here.as_ref().map(|here| format!("thread {}", here.thread_id));
+    title(buffer, area, ("stack", &thread.unwrap_or_default()), is_focused, theme);
     let body = Rect { y: area.y + 1, height: area.height - 1, ..area };
     let height = usize::from(body.height);
     let selected = model.frames.len().saturating_sub(model.selected + 1);
