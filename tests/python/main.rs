@@ -36,6 +36,7 @@ claims! {
     locals_are_what_the_tables_say: "places.locals_and_stack" "shop.py" "state"
     positions: "places.positions" "shop.py" "state"
     steps_go_along_the_lines: "places.steps" "shop.py" "state"
+    expressions_and_writes: "places.writes" "shop.py" "state"
     breakpoints: "places.breakpoints" "shop.py" "state"
     without_state_there_are_no_variables: "places.no_state" "shop.py" "calls"
     notebooks: "places.notebooks" "shop.py" "state"

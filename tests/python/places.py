@@ -53,6 +53,32 @@ def locals_and_stack(db):
         assert {"Item", "main", "threading"} <= set(module.locals) and len(here.globals) == 0
 
 
+def writes(db):
+    with dashcam.open(db) as recording:
+        run = recording.run()
+        end = run.at(f"shop.py:{line_of(run, 'return total')}")
+        assert end.evaluate("total") == 5.0 and end.evaluate("len(items) == 2 and rate < 1") is True
+        assert end.evaluate("items[-1].name") == "jam"
+        raises(dashcam.DashcamError, "price2", end.evaluate, "items[0].price2")
+        raises(dashcam.DashcamError, "column", end.evaluate, "total +")
+        # Backwards along what was bound: 5.0, 2.0, 0.
+        bound, at = [], end
+        while at := at.last_write("total"):
+            bound.append(at.what)
+        assert bound == ["total = 5.0", "total = 2.0", "total = 0"], bound
+        first = end.last_write("items")
+        assert (first.event, first.what[:15]) == ("PY_START", "argument items "), first.what
+        made = end.last_write("items[1].price")
+        assert made.function == "Item.__init__" and made.what == "items[1].price = 6", made.what
+        assert made.next_write("self.price") is None
+        caller = end.stack[1]
+        assert caller.evaluate("text") == "" and caller.last_write("text").what == "text = ''"
+        way = end.origin("rate")
+        assert [link.kind for link in way] == ["argument", "default"], way
+        assert way[0].moment.seq == way[0].seq and way[0].value_text == "0.5"
+        raises(dashcam.DashcamError, "nope", end.origin, "nope")
+
+
 def positions(db):
     with dashcam.open(db) as recording:
         run = recording.run()

@@ -23,6 +23,7 @@ __all__ = [
     "Frame",
     "Moment",
     "Namespace",
+    "Origin",
     "Recorded",
     "Recording",
     "Row",
@@ -373,6 +374,33 @@ class Source(NamedTuple):
 
 
 @final
+class Origin:
+    """One step of the way a value took."""
+
+    def __init__(self, run: Run, data: dict[str, Any]) -> None:
+        self.run = run
+        self.seq: int = data["position"]
+        self.kind: str = data["kind"]
+        """Such as bound, argument, returned, computed, literal; unknown where the way is lost."""
+        self.text: str = data["text"]
+        """The variable, function or expression."""
+        self.value_text: str | None = data["value"]
+        """The value there, as `repr` writes it."""
+        self.path: str = data["path"]
+        self.line: int | None = data["line"]
+        self.function: str = data["function"]
+
+    @property
+    def moment(self) -> "Moment":
+        return self.run.at(self.seq)
+
+    def __repr__(self) -> str:
+        value = "" if self.value_text is None else f" = {self.value_text}"
+        place = f"{os.path.basename(self.path)}:{self.line or '?'}"
+        return f"<{self.kind} {self.text}{value} {place} {self.function}>"
+
+
+@final
 class Frame:
     """A frame of a moment's stack."""
 
@@ -401,6 +429,33 @@ class Frame:
         is_own = self.function == "<module>"
         found = [v for v in self.variables if is_own or v.scope != "global"]
         return Namespace({variable.name: variable.value for variable in found})
+
+    def evaluate(self, expression: str) -> Any:
+        """What an expression such as "order.items[-1].price > 5" was here. No code of the program runs.
+
+        Raises DashcamError where a part of it was not there, or is not known.
+        """
+        answer = self.moment._ask("evaluate", depth=self.depth, expression=expression)
+        return _values.value(answer["held"], answer["text"])
+
+    def last_write(self, path: str) -> "Moment | None":
+        """Where what a path such as "order.total" leads to was bound or changed last; its `what` says
+        how. None if nothing wrote it before, as far as is recorded.
+        """
+        return self._write(path, "backward")
+
+    def next_write(self, path: str) -> "Moment | None":
+        """Where it is bound or changed next."""
+        return self._write(path, "forward")
+
+    def origin(self, path: str) -> "tuple[Origin, ...]":
+        """Where a value came from, through assignments, arguments and returns, the nearest first."""
+        links = self.moment._ask("origin", depth=self.depth, path=path)["links"]
+        return tuple(Origin(self.moment.run, link) for link in links)
+
+    def _write(self, path: str, direction: str) -> "Moment | None":
+        data = self.moment._ask("write", depth=self.depth, path=path, direction=direction)
+        return None if data is None else Moment(self.moment.run, data)
 
     @property
     def globals(self) -> Namespace:
@@ -469,6 +524,8 @@ class Moment:
         """What CALL and C_* events call."""
         self.value_text: str | None = data["value"]
         """What the event carries, as `repr` writes it."""
+        self.what: str | None = data["what"]
+        """What is written here, if it was reached by `last_write` or `next_write`."""
         self.breakpoint: int | None = data["breakpoint"]
         """Which of the breakpoints it is, from 0, if it was reached by `continue_to`."""
         self.notes: list[str] = data["notes"]
@@ -511,6 +568,22 @@ class Moment:
     def source(self) -> Source:
         """The lines around."""
         return self.frame.source
+
+    def evaluate(self, expression: str) -> Any:
+        """As `Frame.evaluate`, in the innermost frame."""
+        return self.frame.evaluate(expression)
+
+    def last_write(self, path: str) -> "Moment | None":
+        """As `Frame.last_write`, in the innermost frame."""
+        return self.frame.last_write(path)
+
+    def next_write(self, path: str) -> "Moment | None":
+        """As `Frame.next_write`, in the innermost frame."""
+        return self.frame.next_write(path)
+
+    def origin(self, path: str) -> "tuple[Origin, ...]":
+        """As `Frame.origin`, in the innermost frame."""
+        return self.frame.origin(path)
 
     def step(self, *, follow: str = "thread") -> "Moment | None":
         """The next line of the thread, whatever function it is in; None if there is none.

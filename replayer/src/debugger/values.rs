@@ -48,21 +48,37 @@ impl Debugger {
     }
 
     pub(super) fn write(&mut self, path: &str, direction: Direction) -> Result<Reply, Failure> {
-        let target = self.target(path)?;
-        let Some(written) = self.timeline.written(&target, self.at, direction)? else {
-            return refused(match direction {
+        match self.nearest_write(path, direction)? {
+            Some(reply) => Ok(reply),
+            None => refused(match direction {
                 Direction::Backward => {
                     format!("nothing wrote {path} before, as far as is recorded")
                 }
                 Direction::Forward => format!("nothing writes {path} after this"),
-            });
+            }),
+        }
+    }
+
+    /// Stands at the nearest write of what a path means in the selected frame. `None` if there is
+    /// none.
+    ///
+    /// # Errors
+    /// If the path leads nowhere, or the recording cannot be read.
+    pub fn nearest_write(
+        &mut self,
+        path: &str,
+        direction: Direction,
+    ) -> Result<Option<Reply>, Failure> {
+        let target = self.target(path)?;
+        let Some(written) = self.timeline.written(&target, self.at, direction)? else {
+            return Ok(None);
         };
         (self.at, self.frame) = (written.at, 0);
         let mut reply = self.stop("write", None, written.missing)?;
         if let Reply::Stop(stop) = &mut reply {
             stop.what = Some(written.what);
         }
-        Ok(reply)
+        Ok(Some(reply))
     }
 
     pub(super) fn watch(&mut self, path: &str) -> Result<Reply, Failure> {

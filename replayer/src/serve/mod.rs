@@ -17,6 +17,9 @@
 //! | `resume` | `run`, `position`; `direction`: `forward` or `backward`; `breakpoints`: array | where one stands; `breakpoint` is an index into the array |
 //! | `stack`, `threads` | `run`, `position` | `frames`, `threads` |
 //! | `source`, `locals` | `run`, `position`, `depth` | lines; `variables` |
+//! | `evaluate` | `run`, `position`, `depth`, `expression` | `text`; `held` |
+//! | `write` | `run`, `position`, `depth`, `path`; `direction` | where one stands at the nearest write, or null |
+//! | `origin` | `run`, `position`, `depth`, `path` | `links` |
 //! | `values` | `texts`, `arguments`: whether they are named values | the values |
 //! | `interrupt` | | none: requests before it that are not answered yet fail with kind `interrupted`; cursors are closed |
 //!
@@ -163,6 +166,9 @@ impl Server<'_> {
             "threads" => self.threads(request),
             "source" => self.source(request),
             "locals" => self.locals(request),
+            "evaluate" => self.evaluate(request),
+            "write" => self.write(request),
+            "origin" => self.origin(request),
             "values" => values(request),
             other => Err(Failure::Protocol(format!("no method {other}"))),
         }

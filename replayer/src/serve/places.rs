@@ -75,11 +75,7 @@ impl Server<'_> {
     }
 
     pub(super) fn resume(&mut self, request: &Request) -> Answer {
-        let direction = match request.text("direction")? {
-            "forward" => Direction::Forward,
-            "backward" => Direction::Backward,
-            other => return Err(Failure::Protocol(format!("no direction {other}"))),
-        };
+        let direction = direction(request)?;
         let mut commands = Vec::new();
         for place in request.texts("breakpoints")? {
             match command::parse(&format!("break {place}")).map_err(Failure::Refused)? {
@@ -112,7 +108,8 @@ impl Server<'_> {
         self.looked(request, Command::Threads)
     }
 
-    pub(super) fn source(&mut self, request: &Request) -> Answer {
+    /// The same, with the frame selected that the request names.
+    fn in_frame(&mut self, request: &Request) -> Result<(i64, &mut Debugger), Failure> {
         let depth = request.integer("depth")?;
         let (run_id, debugger, _) = self.standing(request)?;
         if depth > 0 {
@@ -121,6 +118,38 @@ impl Server<'_> {
                 return Err(Failure::Refused(format!("no frame {depth}")));
             }
         }
+        Ok((run_id, debugger))
+    }
+
+    pub(super) fn evaluate(&mut self, request: &Request) -> Answer {
+        let expression = request.text("expression")?;
+        let (_, debugger) = self.in_frame(request)?;
+        match debugger.run(Command::Print(expression.to_owned()))? {
+            Reply::Value { text, .. } => {
+                Ok(json!({"text": text, "held": tagged::value(&text)}).to_string())
+            }
+            _ => Err(no_command(expression)),
+        }
+    }
+
+    pub(super) fn write(&mut self, request: &Request) -> Answer {
+        let (path, direction) = (request.text("path")?, direction(request)?);
+        let (run_id, debugger) = self.in_frame(request)?;
+        Ok(match debugger.nearest_write(path, direction)? {
+            Some(reply) => stop(run_id, &reply, None),
+            None => Value::Null.to_string(),
+        })
+    }
+
+    pub(super) fn origin(&mut self, request: &Request) -> Answer {
+        let path = request.text("path")?;
+        let (run_id, debugger) = self.in_frame(request)?;
+        let reply = debugger.run(Command::Origin(path.to_owned()))?;
+        Ok(json::json("", run_id, &reply).to_string())
+    }
+
+    pub(super) fn source(&mut self, request: &Request) -> Answer {
+        let (run_id, debugger) = self.in_frame(request)?;
         let reply = debugger.run(Command::List(None))?;
         Ok(json::json("list", run_id, &reply).to_string())
     }
@@ -146,6 +175,14 @@ impl Server<'_> {
             })
             .collect();
         Ok(json!({"depth": depth, "variables": variables}).to_string())
+    }
+}
+
+fn direction(request: &Request) -> Result<Direction, Failure> {
+    match request.text("direction")? {
+        "forward" => Ok(Direction::Forward),
+        "backward" => Ok(Direction::Backward),
+        other => Err(Failure::Protocol(format!("no direction {other}"))),
     }
 }
 

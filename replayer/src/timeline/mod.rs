@@ -120,6 +120,3 @@ impl Timeline {
         Position::new(self.store.chunks()[chunk].first_seq + index as i64)
     }
 }
-
-#[cfg(test)]
-mod tests;
