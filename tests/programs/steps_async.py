@@ -52,6 +52,20 @@ async def waits(event):
         raise
 
 
+async def between(event):
+    try:
+        await waits(event)
+    finally:
+        print("cleaned up")
+
+
+async def shielded(event):
+    try:
+        await between(event)
+    except asyncio.CancelledError:
+        return await leaf("survived")
+
+
 async def never_awaits():
     return "at once"
 
@@ -79,6 +93,10 @@ async def main():
     waiting.cancel()
     done = await asyncio.gather(waiting, fails(), return_exceptions=True)
     print([type(one).__name__ for one in done])
+    waiting = asyncio.create_task(shielded(asyncio.Event()))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    print(await waiting)
     asyncio.get_running_loop().call_soon(callback, done)
     await asyncio.wait_for(leaf("d"), 60)
     return len(done)

@@ -35,8 +35,23 @@ def echo():
             got = yield got
         except KeyError:
             got = "key"
+        except ValueError:
+            return "thrown"
         if got == "end":
             return "ended"
+
+
+def between():
+    try:
+        result = yield from echo()
+    except OSError:
+        result = yield "handled"
+    return result
+
+
+def outermost():
+    result = yield from between()
+    yield result
 
 
 def fails():
@@ -87,6 +102,16 @@ try:
     e.send("end")
 except StopIteration as stop:
     print(stop.value)
+for thrown in (KeyError, ValueError, OSError, TypeError):
+    o = outermost()
+    next(o)
+    try:
+        print(o.throw(thrown), o.send("sent"))
+    except (StopIteration, TypeError) as end:
+        print(type(end).__name__)
+left = outermost()
+next(left)
+left.close()
 f = fails()
 print(next(f))
 try:

@@ -48,7 +48,7 @@ impl Answer {
 pub(crate) enum Same {
     Yes,
     /// It is what follows from the stack as it is recorded, which lacks calls that await what is
-    /// thrown into. Known, and said in the README.
+    /// thrown into: known, and shown by a test of its own.
     AsRecorded,
     No,
 }

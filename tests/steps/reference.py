@@ -79,12 +79,13 @@ class Stacks:
                 self.awaited_by[inner.call] = event.call
 
     def link(self, call, stack):
+        """The stack with those that await the call."""
+        if stack is not None and stack.linked and stack.call == call:
+            return stack  # what it awaited has ended: it was thrown into with that
         chain = []
         while call in self.awaited_by:
             call = self.awaited_by[call]
             chain.append(call)
-        if stack is not None and stack.call in chain:
-            return stack  # linked already
         for call in reversed(chain):
             stack = Stack(call, stack, linked=True)
         return stack
