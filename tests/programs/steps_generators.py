@@ -124,6 +124,7 @@ c.close()
 print(list(empty()), first(endless()))
 one, other = endless(), endless()
 print(next(one), next(other), next(one), next(other))
+del one, other
 g = (a + b for a in count(2) for b in count(2))
 print(next(g), *g)
 for i in count(2): print(i)

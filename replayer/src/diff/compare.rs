@@ -313,9 +313,9 @@ impl<'r, 'a> Comparer<'r, 'a> {
             let Some((view, index)) = self.readers[side].locate(item.seq)? else {
                 return Ok(false);
             };
-            if view.kind(index).is_some_and(EventKind::has_target) {
+            if let Some(unit) = view.branch(index)? {
                 let known = view.context(index).known;
-                places.push((known.key, known.is_changed, view.places()?[index]));
+                places.push((known.key, known.is_changed, unit));
             }
         }
         Ok(matches!(places[..], [a, b] if a == b && !a.1))

@@ -341,6 +341,22 @@ impl View {
         self.chunk.places()
     }
 
+    /// The unit of the branch that an event with a target is of, whichever way it goes.
+    pub(super) fn branch(&self, index: usize) -> Result<Option<u32>, Error> {
+        let Some(kind) = self.kind(index).filter(|kind| kind.has_target()) else { return Ok(None) };
+        let place = self.chunk.places()?.get(index).copied();
+        let target = self.chunk.targets()?.get(index).copied();
+        Ok(match (place, target) {
+            // Reported by the NOT_TAKEN behind the branch and its cache.
+            (Some(place), Some(target))
+                if kind == EventKind::BRANCH_LEFT && target == place.wrapping_add(1) =>
+            {
+                Some(place.saturating_sub(2))
+            }
+            (place, _) => place,
+        })
+    }
+
     pub(super) fn ordinals(&self) -> Result<&Vec<u32>, Error> {
         self.chunk.ordinals()
     }

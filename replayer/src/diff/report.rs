@@ -360,9 +360,8 @@ impl Teller<'_, '_> {
         for side in [0, 1] {
             if let Some(item) = gap.sides[side].first
                 && let Some((view, index)) = self.readers[side].locate(item.seq)?
-                && view.kind(index).is_some_and(EventKind::has_target)
+                && let Some(unit) = view.branch(index)?
             {
-                let unit = view.places()?[index];
                 line = self.readers[side].line(view.context(index).code, unit);
                 units.push(unit);
             }
