@@ -19,7 +19,7 @@ const MOVES: &[&str] = &[
 ];
 
 /// Of a run with more events than this, `reference.py` reads only those at which commands stop.
-const MANY: i64 = 100_000;
+const MANY: i64 = 30_000;
 
 /// Positions of each thread's LINE events.
 fn lines_by_thread(recording: &Recording) -> Vec<Vec<i64>> {
