@@ -100,9 +100,8 @@ pub const COMMANDS: &[(&[&str], &str, &str)] = &[
     (
         &["break", "b"],
         "FILE:LINE | FUNCTION | exception [TYPE] | unhandled [TYPE] [if EXPR]",
-        "stop there",
+        "stop there; alone: the breakpoints",
     ),
-    (&["breakpoints"], "", "the breakpoints that are set"),
     (&["watch"], "PATH", "stop where it is bound or changed"),
     (&["delete"], "[N]", "take away a breakpoint, or all"),
     (
@@ -167,7 +166,6 @@ pub fn parse(line: &str) -> Result<Option<Command>, String> {
         "back-stepi" => Command::Step(Step::Instruction, Backward),
         "continue" => Command::Continue(Forward),
         "back-continue" => Command::Continue(Backward),
-        "breakpoints" => Command::Breakpoints,
         "break" if rest.is_empty() => Command::Breakpoints,
         "break" => breakpoint(rest)?,
         "watch" => Command::Watch(needed("a variable or attribute, such as self.total")?),
