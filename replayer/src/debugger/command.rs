@@ -216,11 +216,12 @@ fn breakpoint(rest: &str) -> Result<Command, String> {
                 _ => return Err(format!("break {word}: one class at a time")),
             }
         }
-        [place] => match path_and_line(place) {
-            Some((path, line)) => Place::Line { path, line },
-            None => Place::Function(place.clone()),
+        // A path may have spaces in it.
+        words => match (path_and_line(place), words) {
+            (Some((path, line)), _) => Place::Line { path, line },
+            (None, [function]) => Place::Function(function.clone()),
+            _ => return Err(format!("break: no place: {place}")),
         },
-        _ => return Err(format!("break: no place: {place}")),
     };
     Ok(Command::Break { place, condition })
 }
@@ -251,11 +252,16 @@ fn target(rest: &str) -> Result<Target, String> {
                 Target::Line { path, line, nth: 1 }
             }
         }
-        [place, nth] => {
-            let (path, line) = path_and_line(place).ok_or_else(bad)?;
-            Target::Line { path, line, nth: nth.parse().ok().filter(|n| *n > 0).ok_or_else(bad)? }
-        }
-        _ => return Err(bad()),
+        // A path may have spaces in it.
+        _ => match path_and_line(rest) {
+            Some((path, line)) => Target::Line { path, line, nth: 1 },
+            None => {
+                let (place, nth) = rest.rsplit_once(char::is_whitespace).ok_or_else(bad)?;
+                let (path, line) = path_and_line(place.trim_end()).ok_or_else(bad)?;
+                let nth = nth.parse().ok().filter(|nth| *nth > 0).ok_or_else(bad)?;
+                Target::Line { path, line, nth }
+            }
+        },
     })
 }
 
@@ -294,6 +300,13 @@ mod tests {
         assert_eq!(say("g 25%"), Some(Command::Goto(Target::Fraction(0.25))));
         let third = Target::Line { path: "x.py".into(), line: 3, nth: 3 };
         assert_eq!(say("g x.py:3 3"), Some(Command::Goto(third)));
+        let spaced = Target::Line { path: "a b/x y.py".into(), line: 3, nth: 2 };
+        assert_eq!(say("g a b/x y.py:3  2"), Some(Command::Goto(spaced)));
+        let frozen = Place::Line { path: "<frozen zipimport x>".into(), line: 9 };
+        assert_eq!(
+            say("b <frozen zipimport x>:9"),
+            Some(Command::Break { place: frozen, condition: None })
+        );
     }
 
     #[test]
