@@ -91,7 +91,8 @@ impl Program {
         let is_end = |event: &&Event| {
             event.path == script && event.function == "<module>" && event.ends_a_call()
         };
-        let end = events.iter().find(is_end).map_or(i64::MAX, |event| event.seq);
+        // Code that it has compiled under its own name ends before.
+        let end = events.iter().rfind(is_end).map_or(i64::MAX, |event| event.seq);
         Program { name: name.to_owned(), scope, thread: thread.as_i64().unwrap(), events, end }
     }
 
