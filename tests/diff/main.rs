@@ -34,7 +34,11 @@ fn differs(capture: &str, name: &str, words: [&[&str]; 2], options: &[&str], exp
         let report: Value = serde_json::from_str(&said).unwrap_or_else(|error| {
             panic!("{python}: {error}: {said}{}", text(&output.stderr));
         });
-        let found: Vec<String> = array(&report["differences"]).iter().map(line).collect();
+        // What was held at a branch is told once more after it by 3.14, where each way is an event of
+        // its own.
+        let again = if python.version >= (3, 14) { " (and 1 more)" } else { "\0" };
+        let found = array(&report["differences"]).iter().map(|of| line(of).replace(again, ""));
+        let found: Vec<String> = found.collect();
         let expected: Vec<&str> = expected.lines().map(str::trim).collect();
         let expected: Vec<&str> = expected.into_iter().filter(|line| !line.is_empty()).collect();
         assert_eq!(found, expected, "{python}: {name}\n{}", found.join("\n"));
