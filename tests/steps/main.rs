@@ -71,8 +71,8 @@ fn what_awaits_is_not_on_the_stack_of_what_is_thrown_into() {
 /// With the frames of the standard library between the program's: pdb passes through them by the same
 /// commands.
 #[test]
+#[ignore = "takes minutes: cargo test -p dashcam-tests --test steps -- --ignored"]
 fn through_the_standard_library() {
-    // Minutes for each Python.
     let python = Python::any();
     let recording = record(&python, "steps_exceptions", &[]);
     moves::as_the_reference(&recording, "steps_exceptions", 100);
