@@ -1,7 +1,9 @@
 //! Asking: commands in, a line each, answers out.
 
-use dashcam_tests::{Recording, plain, run_with_input, tests_path, text};
+use dashcam_tests::{Recording, plain, tests_path};
 use serde_json::Value;
+use std::io::{BufRead, BufReader, Lines, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 
 /// Who answers: both speak alike.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -65,34 +67,79 @@ pub(crate) fn same(expected: &Answer, found: &Answer) -> Same {
     }
 }
 
+/// One of both, started on a recording. What it was told before holds on: breakpoints, and where it is.
+pub(crate) struct Session {
+    who: Who,
+    child: Child,
+    input: Option<ChildStdin>,
+    answers: Lines<BufReader<ChildStdout>>,
+}
+
+impl Session {
+    pub(crate) fn new(who: Who, recording: &Recording) -> Session {
+        let mut command = match who {
+            Who::Dashcam => recording.python.dashcam(),
+            Who::Reference => recording.python.bare(),
+        };
+        match who {
+            Who::Dashcam => command.arg("replay").arg(&recording.db).args(["--format", "json"]),
+            Who::Reference => command
+                .arg(tests_path("steps/reference.py"))
+                .arg(recording.python.dashcam().get_program())
+                .arg(&recording.db),
+        };
+        let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+        let mut child = piped.unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let input = child.stdin.take();
+        let answers = BufReader::new(child.stdout.take().unwrap()).lines();
+        Session { who, child, input, answers }
+    }
+
+    /// Gives commands and takes the answers: as many.
+    pub(crate) fn ask(&mut self, commands: &[String]) -> Vec<Answer> {
+        let Session { who, input, answers, .. } = self;
+        let text: String = commands.iter().map(|command| format!("{command}\n")).collect();
+        let input = input.as_mut().unwrap();
+        // Answers come before all commands are given.
+        std::thread::scope(|scope| {
+            scope.spawn(|| input.write_all(text.as_bytes()).and_then(|()| input.flush()).unwrap());
+            let answer = |command: &String| {
+                let line = answers.next().unwrap_or_else(|| panic!("{who:?}: no answer: {command}"));
+                let line = line.unwrap();
+                let Ok(Value::Object(answer)) = serde_json::from_str(&line) else {
+                    panic!("{who:?}: no answer to `{command}`: {line}")
+                };
+                let answer = Value::Object(answer);
+                let verb = |text: &str| text.split(' ').next().map(str::to_owned);
+                let answered = answer["command"].as_str().and_then(verb);
+                assert_eq!(answered, verb(command), "{who:?}: an answer to `{command}`: {answer}");
+                Answer(answer)
+            };
+            commands.iter().map(answer).collect()
+        })
+    }
+
+    /// Says that there are no more commands.
+    fn end(mut self) {
+        drop(self.input.take());
+        let more = self.answers.by_ref().map(Result::unwrap).collect::<Vec<_>>();
+        assert!(self.child.wait().unwrap().success(), "{:?} failed", self.who);
+        assert!(more.is_empty(), "{:?}: more answers than commands: {more:?}", self.who);
+    }
+}
+
+impl Drop for Session {
+    /// Not to be left behind by a test that fails.
+    fn drop(&mut self) {
+        drop(self.input.take());
+        let _ = self.child.wait();
+    }
+}
+
 /// Starts anew, gives the commands and takes the answers: as many.
 pub(crate) fn ask(who: Who, recording: &Recording, commands: &[String]) -> Vec<Answer> {
-    let mut command = match who {
-        Who::Dashcam => recording.python.dashcam(),
-        Who::Reference => recording.python.bare(),
-    };
-    match who {
-        Who::Dashcam => command.arg("replay").arg(&recording.db).args(["--format", "json"]),
-        Who::Reference => command
-            .arg(tests_path("steps/reference.py"))
-            .arg(recording.python.dashcam().get_program())
-            .arg(&recording.db),
-    };
-    let output = run_with_input(&mut command, (commands.join("\n") + "\n").as_bytes());
-    let errors = text(&output.stderr);
-    assert!(output.status.success(), "{}: {who:?}: {errors}", recording.python);
-    let answers: Vec<Answer> = text(&output.stdout)
-        .lines()
-        .map(|line| match serde_json::from_str(line) {
-            Ok(Value::Object(answer)) => Answer(Value::Object(answer)),
-            other => panic!("{who:?}: no answer: {line}: {other:?}"),
-        })
-        .collect();
-    assert_eq!(answers.len(), commands.len(), "{who:?}: answers; {errors}");
-    for (command, answer) in commands.iter().zip(&answers) {
-        let verb = |text: &str| text.split(' ').next().map(str::to_owned);
-        let answered = answer.0["command"].as_str().and_then(verb);
-        assert_eq!(answered, verb(command), "{who:?}: an answer to `{command}`: {}", answer.0);
-    }
+    let mut session = Session::new(who, recording);
+    let answers = session.ask(commands);
+    session.end();
     answers
 }

@@ -1,6 +1,6 @@
 //! `step`, `next`, `finish` and `continue` stop where pdb does, stop by stop (`oracle.py`).
 
-use crate::answers::{Answer, Same, Who, ask, same};
+use crate::answers::{Answer, Same, Session, Who, same};
 use crate::random::Random;
 use dashcam_tests::{Recording, plain, program, run_with_input, tests_path, text};
 use serde_json::{Value, json};
@@ -239,24 +239,25 @@ fn differences(
     let mut differences = Vec::new();
     let breakpoints = |case: &Case| &sequences[case.sequence].breakpoints;
     for group in cases.chunk_by(|a, b| breakpoints(a) == breakpoints(b)) {
-        let mut commands: Vec<String> =
+        let breaks: Vec<String> =
             breakpoints(&group[0]).iter().map(|place| format!("break {place}")).collect();
-        let begun = commands.len();
+        let [mut reference, mut dashcam] =
+            [Who::Reference, Who::Dashcam].map(|who| Session::new(who, recording));
+        reference.ask(&breaks);
+        dashcam.ask(&breaks);
         let mut due: Vec<(&Case, i64)> = group.iter().map(|case| (case, case.from)).collect();
         let mut rounds = 0;
         while !due.is_empty() {
             rounds += 1;
             assert!(rounds < PATIENCE, "{}: {} goes on for ever", program.name, due[0].0.command);
-            commands.truncate(begun);
-            for (case, from) in &due {
-                commands.extend([format!("goto {from}"), case.command.clone()]);
-            }
-            let reference = ask(Who::Reference, recording, &commands);
-            let dashcam = ask(Who::Dashcam, recording, &commands);
+            let goto = |(case, from): &(&Case, _)| [format!("goto {from}"), case.command.clone()];
+            let commands: Vec<String> = due.iter().flat_map(goto).collect();
+            let expected = reference.ask(&commands);
+            let found = dashcam.ask(&commands);
             let mut again = Vec::new();
             for (at, (case, from)) in due.into_iter().enumerate() {
-                let at = begun + 2 * at + 1;
-                let (expected, found) = (&reference[at], &dashcam[at]);
+                let at = 2 * at + 1;
+                let (expected, found) = (&expected[at], &found[at]);
                 let mut differs = |what: &str| {
                     differences.push(format!(
                         "`{}` at {}: {what}\n  pdb: {}\n  reference.py: {}\n  dashcam: {}\n  in {}",

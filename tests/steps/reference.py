@@ -257,7 +257,7 @@ def main(dashcam, db):
         if verb == "break":
             run.break_(argument)
             recorded.break_(argument)
-            print(json.dumps({"command": verb}))
+            print(json.dumps({"command": verb}), flush=True)
             continue
         if verb == "goto":
             there, why = by_seq[int(argument)], "goto"
@@ -269,7 +269,7 @@ def main(dashcam, db):
             _, other = answer(recorded, verb, lambda: move(recorded, origin), why)
         if other != answered:
             answered["recorded"] = other
-        print(json.dumps(answered))
+        print(json.dumps(answered), flush=True)
 
 
 if __name__ == "__main__":

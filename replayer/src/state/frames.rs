@@ -37,6 +37,9 @@ pub(super) struct Frame {
     caller_link: Link,
     /// Where it stood when the chunk began, if it was entered before.
     pub(super) stood: Site,
+    /// The first of the frames that were entered from its caller one right after another, ending with
+    /// itself: the caller stood at the same place all the while.
+    pub(super) row: u32,
     /// It was entered before, and once only: it is of no generator or coroutine.
     is_plain: bool,
 }
@@ -165,12 +168,14 @@ impl Frames {
             let context = runs.contexts[run.context as usize];
             let building = building.entry(context.thread).or_default();
             let end = start + run.events as usize;
+            let before = std::mem::replace(&mut building.end, end);
             for index in (start..end).filter(|index| has_ordinal >> kinds[*index] & 1 == 1) {
                 let Some(kind) = EventKind::from_number(kinds[index]) else { continue };
                 let seq = (first_seq + index as i64).cast_unsigned();
                 let resumed = if kind.resumes() { resumed.next().copied() } else { None };
                 let call_id = resumed.filter(|call_id| *call_id != 0).unwrap_or(seq);
-                building.event(index as u32, kind, context.code, call_id);
+                let before = if index > start { index } else { before };
+                building.event(index as u32, kind, context.code, call_id, before);
             }
             start = end;
         }
@@ -235,6 +240,8 @@ struct Building {
     track: Track,
     /// Frames, and what came last in their chains; outermost first.
     stack: Vec<(u32, Link)>,
+    /// One after the thread's last event.
+    end: usize,
 }
 
 impl Building {
@@ -246,6 +253,7 @@ impl Building {
             caller: self.stack.last().map(|(frame, _)| *frame),
             caller_link: Link::Earlier,
             stood: call.last,
+            row: self.track.frames.len() as u32,
             is_plain: call.frame == 0,
         });
         self.track.first = self.track.frames.len();
@@ -258,8 +266,11 @@ impl Building {
         number
     }
 
-    fn event(&mut self, index: u32, kind: EventKind, code: u32, call_id: CallId) {
+    /// `before` is one after the event of the thread that came before.
+    fn event(&mut self, index: u32, kind: EventKind, code: u32, call_id: CallId, before: usize) {
         let event = self.track.events.len() as u32;
+        let is_right_after = self.track.events.last().is_some_and(|it| *it as usize + 1 == before);
+        let last = if is_right_after { self.track.frame.last().copied().flatten() } else { None };
         self.track.events.push(index);
         let is_leaving =
             matches!(kind, EventKind::PY_RETURN | EventKind::PY_YIELD | EventKind::PY_UNWIND);
@@ -269,11 +280,16 @@ impl Building {
                 .stack
                 .last_mut()
                 .map(|(frame, last)| (*frame, std::mem::replace(last, Link::Callee(event))));
+            let caller_frame = caller.map(|(frame, _)| frame);
+            let frames = &self.track.frames;
+            let row = last.map(|last| frames[last as usize]);
+            let row = row.filter(|last| last.caller.is_some() && last.caller == caller_frame);
             let number = self.push(Frame {
                 call_id,
                 code,
                 entered: Some(event),
-                caller: caller.map(|(frame, _)| frame),
+                row: row.map_or(frames.len() as u32, |last| last.row),
+                caller: caller_frame,
                 caller_link: caller.map_or(Link::Entered, |(_, link)| link),
                 stood: Site::default(),
                 is_plain: false,

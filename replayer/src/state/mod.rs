@@ -189,26 +189,18 @@ impl State<'_> {
         callee: u32,
     ) -> Result<Option<Site>, Error> {
         let Some(caller) = track.frames[callee as usize].caller else { return Ok(None) };
-        let mut callee = callee;
-        while let Some(entered) = track.frames[callee as usize].entered {
-            let index = track.events[entered as usize] as usize;
-            let before = position.frames.events_of(position.thread, 0, index)?.next_back();
-            let Some(before) = before else { break };
-            let site = self.site(&position.frames, before)?;
-            let event = track.before(before);
-            if track.events.get(event).copied() != Some(before as u32) {
-                return Ok(Some(site));
-            }
-            match track.at(event as u32) {
-                Some((frame, _)) if frame == caller => return Ok(Some(site)),
-                // Another callee, that was left just before.
-                Some((frame, _)) if track.frames[frame as usize].caller == Some(caller) => {
-                    callee = frame;
-                }
-                _ => return Ok(None),
-            }
-        }
-        Ok(Some(track.frames[caller as usize].stood))
+        let first = &track.frames[track.frames[callee as usize].row as usize];
+        let Some(entered) = first.entered else {
+            return Ok(Some(track.frames[caller as usize].stood));
+        };
+        let index = track.events[entered as usize] as usize;
+        let Some(before) = position.frames.events_of(position.thread, 0, index)?.next_back() else {
+            return Ok(Some(track.frames[caller as usize].stood));
+        };
+        let event = track.before(before);
+        let is_own = track.events.get(event).copied() != Some(before as u32)
+            || track.at(event as u32).is_some_and(|(frame, _)| frame == caller);
+        is_own.then(|| self.site(&position.frames, before)).transpose()
     }
 
     /// The variables of an event's stack that are bound, of all frames or of one, as they are just
