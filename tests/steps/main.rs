@@ -71,12 +71,15 @@ fn what_awaits_is_not_on_the_stack_of_what_is_thrown_into() {
 /// With the frames of the standard library between the program's: pdb passes through them by the same
 /// commands.
 #[test]
-#[ignore = "takes minutes: cargo test -p dashcam-tests --test steps -- --ignored"]
 fn through_the_standard_library() {
-    let python = Python::any();
-    let recording = record(&python, "steps_exceptions", &[]);
-    moves::as_the_reference(&recording, "steps_exceptions", 100);
-    pdb::compare(&recording, "steps_exceptions");
+    for python in Python::all() {
+        for name in ["steps_exceptions", "steps_generators"] {
+            let recording = record(&python, name, &[]);
+            moves::as_the_reference(&recording, name, 100);
+            let compared = pdb::compare(&recording, name);
+            println!("{python}, {name}, all code: {compared} stops as pdb's");
+        }
+    }
 }
 
 fn record(python: &Python, name: &str, options: &[&str]) -> Recording {

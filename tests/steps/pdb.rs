@@ -6,7 +6,7 @@ use dashcam_tests::{Recording, plain, program, run_with_input, tests_path, text}
 use serde_json::{Value, json};
 
 /// Commands between two places, one of them in library code; more means that it goes on for ever.
-const PATIENCE: usize = 5_000;
+const PATIENCE: usize = 500_000;
 
 /// An event of the program's own code, in its first thread.
 struct Event {
