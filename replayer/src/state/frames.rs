@@ -161,6 +161,19 @@ impl Frames {
             Some(here)
         });
         let ordinals = ordinals.collect();
+        // Most chunks are of one thread.
+        let all = count(kinds) as usize;
+        if let [stack] = &chunk.state()?.stacks[..] {
+            let track = &mut building.entry(stack.thread).or_default().track;
+            let Track { events, frame, before, leaving, frames, .. } = track;
+            events.reserve_exact(all);
+            frame.reserve_exact(all);
+            before.reserve_exact(all);
+            leaving.reserve_exact(all);
+            let enters = kinds_that(EventKind::enters);
+            let entered = kinds.iter().map(|kind| enters >> kind & 1).sum::<u32>();
+            frames.reserve_exact(entered as usize);
+        }
         let mut starts = Vec::with_capacity(runs.runs.len());
         let mut start = 0;
         for run in &runs.runs {
@@ -234,12 +247,20 @@ impl Frames {
     }
 }
 
+/// A frame on a stack.
+struct Open {
+    frame: u32,
+    code: u32,
+    /// What came last in its chain.
+    last: Link,
+}
+
 /// A track while its events come in.
 #[derive(Default)]
 struct Building {
     track: Track,
-    /// Frames, and what came last in their chains; outermost first.
-    stack: Vec<(u32, Link)>,
+    /// Outermost first.
+    stack: Vec<Open>,
     /// One after the thread's last event.
     end: usize,
 }
@@ -250,7 +271,7 @@ impl Building {
             call_id: call.call_id,
             code: call.code,
             entered: None,
-            caller: self.stack.last().map(|(frame, _)| *frame),
+            caller: self.stack.last().map(|open| open.frame),
             caller_link: Link::Earlier,
             stood: call.last,
             row: self.track.frames.len() as u32,
@@ -262,7 +283,7 @@ impl Building {
     fn push(&mut self, frame: Frame) -> u32 {
         let number = self.track.frames.len() as u32;
         self.track.frames.push(frame);
-        self.stack.push((number, Link::Earlier));
+        self.stack.push(Open { frame: number, code: frame.code, last: Link::Earlier });
         number
     }
 
@@ -279,7 +300,7 @@ impl Building {
             let caller = self
                 .stack
                 .last_mut()
-                .map(|(frame, last)| (*frame, std::mem::replace(last, Link::Callee(event))));
+                .map(|open| (open.frame, std::mem::replace(&mut open.last, Link::Callee(event))));
             let caller_frame = caller.map(|(frame, _)| frame);
             let frames = &self.track.frames;
             let row = last.map(|last| frames[last as usize]);
@@ -296,23 +317,21 @@ impl Building {
             });
             self.track.frame.push(Some(number));
             self.track.before.push(Link::Entered);
-            if let Some((_, last)) = self.stack.last_mut() {
-                *last = Link::Own(event);
+            if let Some(open) = self.stack.last_mut() {
+                open.last = Link::Own(event);
             }
             return;
         }
         // What stands above a frame that has an event has ended unseen.
-        let frames = &self.track.frames;
-        let is_of = |(frame, _): &(u32, Link)| frames[*frame as usize].code == code;
-        let Some(keep) = self.stack.iter().rposition(is_of) else {
+        let Some(keep) = self.stack.iter().rposition(|open| open.code == code) else {
             self.track.frame.push(None);
             self.track.before.push(Link::Entered);
             return;
         };
         self.stack.truncate(keep + 1);
-        let (frame, last) = &mut self.stack[keep];
-        self.track.frame.push(Some(*frame));
-        self.track.before.push(std::mem::replace(last, Link::Own(event)));
+        let open = &mut self.stack[keep];
+        self.track.frame.push(Some(open.frame));
+        self.track.before.push(std::mem::replace(&mut open.last, Link::Own(event)));
         if is_leaving {
             self.stack.truncate(keep);
         }
@@ -320,7 +339,7 @@ impl Building {
 
     fn done(mut self) -> Track {
         let call_id = |frame: u32| self.track.frames[frame as usize].call_id;
-        let ends = self.stack.iter().map(|(frame, last)| (call_id(*frame), *last));
+        let ends = self.stack.iter().map(|open| (call_id(open.frame), open.last));
         self.track.ends = ends.collect();
         self.track
     }

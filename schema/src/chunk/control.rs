@@ -23,7 +23,7 @@ use super::{
     CONTROL, CONTROL_MAGIC, Column, Columns, Context, EVENTS_MAX, Header, OpenChunk, Run, Sealer,
     State, encoded,
 };
-use crate::derive::automaton::{Automaton, Codes, EDGES_MAX, Edge, EdgeId, NodeId, ROOT};
+use crate::derive::automaton::{Automaton, BLOCK, Codes, EDGES_MAX, Edge, EdgeId, NodeId, ROOT};
 use crate::derive::stacks::Stacks;
 use crate::derive::{Activation, Step};
 use crate::error::FormatError;
@@ -283,10 +283,14 @@ impl Expander {
         let bad = |what| FormatError::invalid("chunk", 0, what);
         self.begin();
         let total = control.events as usize;
+        // Room for a block that is cut off again.
+        let mut kinds = vec![0; total + BLOCK];
+        let mut places = vec![0; total + BLOCK];
+        let mut at = 0;
         let mut columns = Columns {
             first_ns: control.first_ns,
-            kinds: Vec::with_capacity(total),
-            places: Vec::with_capacity(total),
+            targets: Vec::with_capacity(total / 4),
+            callables: Vec::with_capacity(control.tokens.len()),
             times: control.times,
             exceptions: control.exceptions,
             state: control.state,
@@ -308,13 +312,25 @@ impl Expander {
             for token in tokens.by_ref().take(length as usize) {
                 let id = self.read(codes, *token, stacks.top(), &mut said)?;
                 let edge = self.automaton.edge(id);
-                if columns.kinds.len() + edge.events as usize > total {
+                let end = at + edge.events as usize;
+                if end > total {
                     return Err(bad("more events than it says"));
                 }
-                let (kinds, places, targets) = self.automaton.events(edge);
-                extend(&mut columns.kinds, kinds);
-                extend(&mut columns.places, places);
-                columns.targets.extend_from_slice(targets);
+                let (of_kinds, of_places, targets) = self.automaton.events(edge);
+                match self.automaton.block(edge) {
+                    Some((of_kinds, of_places)) if end - at <= BLOCK => {
+                        kinds[at..at + BLOCK].copy_from_slice(of_kinds);
+                        places[at..at + BLOCK].copy_from_slice(of_places);
+                    }
+                    _ => {
+                        kinds[at..end].copy_from_slice(of_kinds);
+                        places[at..end].copy_from_slice(of_places);
+                    }
+                }
+                at = end;
+                for target in targets {
+                    columns.targets.push(*target);
+                }
                 let kind = edge.step.kind;
                 if has_callable >> kind & 1 == 1 {
                     columns.callables.push(edge.step.with);
@@ -339,9 +355,12 @@ impl Expander {
                 }
             }
         }
-        if columns.kinds.len() != total {
+        if at != total {
             return Err(bad("fewer events than it says"));
         }
+        kinds.truncate(total);
+        places.truncate(total);
+        (columns.kinds, columns.places) = (kinds, places);
         Ok(columns)
     }
 
@@ -494,18 +513,6 @@ impl Expander {
             Some(last) if last.context == context => last.events += events,
             _ => columns.runs.push(Run { events, context }),
         }
-    }
-}
-
-/// Appends a few entries. Most are fewer than a call of `memcpy` is worth.
-#[inline(always)]
-fn extend<T: Copy>(list: &mut Vec<T>, more: &[T]) {
-    if more.len() <= 8 {
-        for entry in more {
-            list.push(*entry);
-        }
-    } else {
-        list.extend_from_slice(more);
     }
 }
 

@@ -25,6 +25,8 @@ const NO_EDGE: EdgeId = u32::MAX;
 /// With more edges than this an automaton should be made anew: programs that make code objects without
 /// end would make it grow without end. An edge takes some hundred bytes.
 pub const EDGES_MAX: usize = 1 << 18;
+/// See [`Automaton::block`].
+pub const BLOCK: usize = 8;
 /// Edges of a node that are looked through one by one; more are hashed.
 const LISTED: u32 = 8;
 
@@ -93,6 +95,7 @@ pub struct Automaton {
     by_step: FxHashMap<(NodeId, Step), EdgeId>,
     /// Why edges are not covered by the rules.
     desyncs: FxHashMap<EdgeId, Desync>,
+    /// Of all edges, one after another, and [`BLOCK`] zeros.
     kinds: Vec<u8>,
     places: Vec<u32>,
     targets: Vec<u32>,
@@ -108,8 +111,8 @@ impl Default for Automaton {
             edges: Vec::new(),
             by_step: FxHashMap::default(),
             desyncs: FxHashMap::default(),
-            kinds: Vec::new(),
-            places: Vec::new(),
+            kinds: vec![0; BLOCK],
+            places: vec![0; BLOCK],
             targets: Vec::new(),
             scratch: Vec::new(),
         }
@@ -171,6 +174,14 @@ impl Automaton {
         let events = range(edge.first, edge.events);
         let targets = range(edge.first_target, edge.targets);
         (&self.kinds[events.clone()], &self.places[events], &self.targets[targets])
+    }
+
+    /// The kinds and places of the edge's first events, and what happens to stand after them: as many
+    /// as most edges have, to be copied at once.
+    #[inline(always)]
+    pub fn block(&self, edge: &Edge) -> Option<(&[u8; BLOCK], &[u32; BLOCK])> {
+        let first = edge.first as usize;
+        Some((self.kinds.get(first..)?.first_chunk()?, self.places.get(first..)?.first_chunk()?))
     }
 
     /// The edge that leads from a node by a step.
@@ -235,7 +246,9 @@ impl Automaton {
                 (self.resync(from, activation, step), Some(desync))
             }
         };
-        let first = self.kinds.len() as u32;
+        let first = self.kinds.len() - BLOCK;
+        self.kinds.truncate(first);
+        self.places.truncate(first);
         let first_target = self.targets.len() as u32;
         for event in &events {
             self.kinds.push(event.kind);
@@ -244,6 +257,8 @@ impl Automaton {
                 self.targets.push(event.target);
             }
         }
+        self.kinds.extend([0; BLOCK]);
+        self.places.extend([0; BLOCK]);
         let edge = Edge {
             step: *step,
             next: NO_EDGE,
@@ -254,7 +269,7 @@ impl Automaton {
             code: activation.code,
             is_desync: desync.is_some(),
             from,
-            first,
+            first: first as u32,
             first_target,
             targets: self.targets.len() as u32 - first_target,
         };
