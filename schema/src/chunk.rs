@@ -36,6 +36,9 @@ pub(crate) const HEADER: &str = "chunk header";
 pub const EVENTS_MAX: usize = 1 << 19;
 /// The recorder makes chunks of so many events if each is stored.
 pub const DIRECT_EVENTS: usize = 1 << 17;
+/// And of so many, if most follow from others. A chunk is read as a whole: half as many events would
+/// be there in half the time, for files a tenth larger.
+pub const DERIVED_EVENTS: usize = 1 << 18;
 /// Bound on one decompressed column; the state of very deep stacks is the largest.
 const COLUMN_BYTES_MAX: usize = 1 << 30;
 const HEADER_BYTES_MAX: usize = 1 << 16;

@@ -4,7 +4,7 @@ use super::derive::{Derivation, TIME_SHIFT};
 use super::{Bad, Chunker, DEFINITION_BYTES_MAX, NONE, Slot};
 use dashcam_schema::EventKind;
 use dashcam_schema::calls::{Calls, Event};
-use dashcam_schema::chunk::EVENTS_MAX;
+use dashcam_schema::chunk::DERIVED_EVENTS;
 use dashcam_schema::record::{Definition, Mode, flags};
 use rustc_hash::FxHashSet;
 
@@ -103,7 +103,7 @@ impl Chunker {
                         return Err("a derived recording of an interpreter without rules");
                     }
                     if self.leaves_out() {
-                        (self.limit, self.time_shift) = (EVENTS_MAX, TIME_SHIFT);
+                        (self.limit, self.time_shift) = (DERIVED_EVENTS, TIME_SHIFT);
                         self.open_control();
                     }
                 }

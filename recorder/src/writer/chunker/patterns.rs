@@ -5,7 +5,6 @@ use super::super::decode::address;
 use super::Chunker;
 use super::derive::{Derivation, Unsettled};
 use dashcam_schema::EventKind;
-use dashcam_schema::chunk::EVENTS_MAX;
 use dashcam_schema::derive::automaton::EdgeId;
 use dashcam_schema::record::{
     TAG_AT, TAG_CALLER, TAG_CODE, TAG_START_SUSPENDABLE, event_words, tag,
@@ -146,7 +145,7 @@ impl Chunker {
             {
                 let edge = automaton.edge(id);
                 if !pattern.has_code && self.code != edge.step.code
-                    || self.len + edge.events as usize > EVENTS_MAX
+                    || self.len + edge.events as usize > self.limit
                 {
                     return 0;
                 }
