@@ -47,7 +47,7 @@ impl Timeline {
                     Status::Resumed | Status::Unknown => Ok(Some(*next)),
                     covered @ Status::Covered { .. } => {
                         let status = |at: usize| self.status(call, chunks[at]);
-                        let last = halve(here + 1, chunks.len(), covered, status)?;
+                        let last = halve(here + 1, chunks.len(), |it| it == covered, status)?;
                         Ok(Some(chunks[last]))
                     }
                     Status::Elsewhere => {
@@ -60,7 +60,8 @@ impl Timeline {
                 covered @ Status::Covered { .. } => {
                     // The same in a mirror: it is so from some chunk on up to here.
                     let status = |at: usize| self.status(call, chunks[here - at]);
-                    let ahead = halve(0, here.saturating_sub(first) + 1, covered, status)?;
+                    let after = here.saturating_sub(first) + 1;
+                    let ahead = halve(0, after, |it| it == covered, status)?;
                     Ok((here - ahead).checked_sub(1).filter(|at| *at >= first).map(|at| chunks[at]))
                 }
                 Status::Resumed | Status::Unknown => {
@@ -76,6 +77,23 @@ impl Timeline {
                 }
                 Status::Elsewhere => Ok(None),
             },
+        }
+    }
+
+    /// The next chunk that a call may end in: those go by that begin and end with it on the stack.
+    pub(super) fn reach_end(&self, call: CallId, chunk: usize) -> Result<Option<usize>, Error> {
+        let state = self.state();
+        let chunks = state.chunks_of(self.store.chunks()[chunk].process_id);
+        let next = chunks.partition_point(|index| *index <= chunk);
+        let is_on_stack =
+            |status: Status| matches!(status, Status::Innermost(_) | Status::Covered { .. });
+        match chunks.get(next) {
+            Some(at) if is_on_stack(self.status(call, *at)?) => {
+                // Where it is on the stack it has not ended, whether or not it was suspended before.
+                let status = |at: usize| self.status(call, chunks[at]);
+                Ok(Some(chunks[halve(next, chunks.len(), is_on_stack, status)?]))
+            }
+            _ => self.reach(call, chunk, Direction::Forward),
         }
     }
 
@@ -140,12 +158,12 @@ impl Timeline {
     }
 }
 
-/// The last of `low..high` that has a status, if all up to that have it and none after. `low` has
-/// it. Where it is not known, neighbours are asked.
+/// The last of `low..high` that has a status, if all up to that have it and none after; otherwise one
+/// that has it, before one that does not. `low` has it. Where it is not known, neighbours are asked.
 fn halve(
     mut low: usize,
     mut high: usize,
-    wanted: Status,
+    is_wanted: impl Fn(Status) -> bool,
     status: impl Fn(usize) -> Result<Status, Error>,
 ) -> Result<usize, Error> {
     while high - low > 1 {
@@ -155,7 +173,7 @@ fn halve(
             match status(at)? {
                 Status::Unknown => {}
                 found => {
-                    known = Some((at, found == wanted));
+                    known = Some((at, is_wanted(found)));
                     break;
                 }
             }
@@ -186,7 +204,8 @@ mod tests {
                             _ => Status::Elsewhere,
                         })
                     };
-                    let found = halve(0, count, covered, status).unwrap_or_else(|e| panic!("{e}"));
+                    let found = halve(0, count, |it| it == covered, status)
+                        .unwrap_or_else(|e| panic!("{e}"));
                     let expected = if damaged == last && last > 0 { last - 1 } else { last };
                     assert_eq!(found, expected, "{count} {last} {damaged}");
                 }

@@ -235,7 +235,14 @@ impl Timeline {
                 Some(Met::Suspended(index)) => suspended = Some(self.at(spot.chunk, index)),
                 None => {}
             }
-            let next = self.reach_readable(call, spot.chunk, wanted.may_be_in, way)?;
+            let mut reach = |mut chunk| loop {
+                match self.reach(call, chunk, way.direction)? {
+                    Some(next) if !(wanted.may_be_in)(next)? => chunk = next,
+                    found => return Ok(found),
+                }
+            };
+            let next = reach(spot.chunk)?;
+            let next = self.readable(next, way)?;
             let Some((chunk, within)) = next else { break };
             (spot.chunk, spot.within) = (chunk, within);
             from = if forward { 0 } else { spot.within.events()? };
@@ -249,28 +256,16 @@ impl Timeline {
         Ok(Own::Left)
     }
 
-    /// The next chunk that may have events of a call and can be read.
-    fn reach_readable(
+    /// A chunk, or if it cannot be read the nearest that can: beyond the damage, any may know the call.
+    fn readable(
         &self,
-        call: CallId,
-        chunk: usize,
-        may_be_in: &mut dyn FnMut(usize) -> Result<bool, Error>,
+        chunk: Option<usize>,
         way: &mut Way,
     ) -> Result<Option<(usize, Within)>, Error> {
-        let mut next = chunk;
-        loop {
-            match self.reach(call, next, way.direction)? {
-                Some(found) => next = found,
-                None => return Ok(None),
-            }
-            if may_be_in(next)? {
-                break;
-            }
-        }
+        let Some(next) = chunk else { return Ok(None) };
         if let Some(within) = self.look(next, &mut way.missing)? {
             return Ok(Some((next, within)));
         }
-        // Beyond the damage, the first that knows the call.
         let state = self.state();
         let chunks = state.chunks_of(self.store.chunks()[next].process_id);
         let here = chunks.partition_point(|index| *index < next);
@@ -307,7 +302,8 @@ impl Timeline {
             if let Some(index) = spot.within.end_of(call, from)? {
                 return Ok(Found::At(self.at(spot.chunk, index)));
             }
-            let next = self.reach_readable(call, spot.chunk, &mut |_| Ok(true), way)?;
+            let next = self.reach_end(call, spot.chunk)?;
+            let next = self.readable(next, way)?;
             let Some((chunk, within)) = next else { return Ok(Found::Edge(None)) };
             (spot.chunk, spot.within, from) = (chunk, within, 0);
         }

@@ -215,6 +215,19 @@ impl Timeline {
             }
             _ => None,
         };
+        let binds = |code: u32| {
+            let variables = self.store.variables(process, code);
+            let is_bound = variables.is_some_and(|variables| {
+                let mut slots = variables.stores.all().iter();
+                slots.any(|slot| {
+                    variables.name(*slot) == Some(name) && variables.scope(*slot) == scope
+                })
+            });
+            is_bound || argument_of(code).is_some()
+        };
+        let of_file = process.codes.keys().copied();
+        let of_file = of_file.filter(|code| self.path_of(process, *code) == path);
+        let binders: Vec<u32> = of_file.filter(|code| binds(*code)).collect();
         let mut search = Search::new(&self.store, |sought: Sought<'_>| {
             sought.process.process_id == process.process_id
                 && is_it(sought.kind, sought.code, sought.place).is_some()
@@ -227,7 +240,8 @@ impl Timeline {
             Direction::Backward => Box::new(chunks[..chunks.len().min(position + 1)].iter().rev()),
         };
         for chunk in ahead {
-            if !self.noted(*chunk, search.may_be_in(*chunk))? {
+            let is_run = self.store.chunks()[*chunk].has_code(binders.iter().copied());
+            if !is_run || !self.noted(*chunk, search.may_be_in(*chunk))? {
                 continue;
             }
             let Some(within) = self.look(*chunk, missing)? else { continue };
