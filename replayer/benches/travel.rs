@@ -137,6 +137,14 @@ fn measure_warm(path: &Path, places: &[i64]) {
             });
         }
     }
+    // Each one for the first time.
+    let store = Store::open(path).unwrap();
+    let state = State::of(&store);
+    for header in store.chunks() {
+        table.time("chunk after chunk: stack", || {
+            state.stack_at(header.run_id, header.last_seq).unwrap()
+        });
+    }
     table.print();
 }
 
@@ -159,19 +167,15 @@ fn measure_moves(path: &Path, places: &[i64]) {
         for (kind, name) in KINDS {
             for seq in places {
                 let mut at = timeline.position(*seq);
-                timeline.here(at).unwrap();
-                // A step is taken to be looked at.
+                look(&timeline, at);
                 for _ in 0..STEPS {
-                    let moved =
-                        table.time(&format!("{back}{name}, with stack and variables"), || {
-                            let moved = timeline.step(at, kind, direction, Follow::Thread).unwrap();
-                            let (run, seq) = (timeline.run_id(), moved.to.seq());
-                            let state = timeline.state();
-                            state.stack_at(run, seq).unwrap();
-                            state.locals_at(run, seq, Some(0)).unwrap();
-                            moved
-                        });
+                    let moved = table.time(&format!("{back}{name}"), || {
+                        timeline.step(at, kind, direction, Follow::Thread).unwrap()
+                    });
                     at = moved.to;
+                    // It is taken to look around.
+                    table
+                        .time("stack and innermost variables after a step", || look(&timeline, at));
                 }
             }
         }
@@ -206,6 +210,13 @@ fn measure_moves(path: &Path, places: &[i64]) {
         });
     }
     table.print();
+}
+
+/// What is shown of a position.
+fn look(timeline: &Timeline, at: Position) {
+    let (state, run, seq) = (timeline.state(), timeline.run_id(), at.seq());
+    state.stack_at(run, seq).unwrap();
+    state.locals_at(run, seq, Some(0)).unwrap();
 }
 
 /// What something took: of time, and of a processor.

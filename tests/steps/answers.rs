@@ -104,7 +104,8 @@ impl Session {
         std::thread::scope(|scope| {
             scope.spawn(|| input.write_all(text.as_bytes()).and_then(|()| input.flush()).unwrap());
             let answer = |command: &String| {
-                let line = answers.next().unwrap_or_else(|| panic!("{who:?}: no answer: {command}"));
+                let line =
+                    answers.next().unwrap_or_else(|| panic!("{who:?}: no answer: {command}"));
                 let line = line.unwrap();
                 let Ok(Value::Object(answer)) = serde_json::from_str(&line) else {
                     panic!("{who:?}: no answer to `{command}`: {line}")
