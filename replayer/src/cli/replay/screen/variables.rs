@@ -66,6 +66,12 @@ fn hash(text: &str) -> u64 {
     hasher.finish()
 }
 
+/// What a module defines and imports is seldom what one looks for, and stands below the rest.
+fn is_definition(value: &str) -> bool {
+    let kinds = ["<function ", "<class ", "<module ", "<built-in "];
+    kinds.iter().any(|kind| value.starts_with(kind))
+}
+
 impl Variables {
     /// Looks at the variables of a frame, by its depth; its call tells it from others.
     pub(super) fn look(&mut self, debugger: &Debugger, call_id: u64, depth: usize) {
@@ -119,6 +125,7 @@ impl Variables {
             mark: mark(variable),
         };
         self.rows = seen.now.iter().map(row).collect();
+        self.rows.sort_by_key(|row| is_definition(&row.value));
         self.note = self.rows.is_empty().then(|| "none are known here".to_owned());
         let is_selected = |row: &Row| {
             selected.as_ref().is_some_and(|(scope, name)| row.scope == *scope && row.name == *name)
@@ -184,6 +191,15 @@ mod tests {
         shown.go(99);
         shown.show(7, 12, Vec::new());
         assert_eq!((shown.current(), shown.selected), (None, 0));
+    }
+
+    #[test]
+    fn definitions_stand_below_the_rest() {
+        let mut shown = Variables::default();
+        let all = [("os", "<module 'os'>"), ("a", "1"), ("f", "<function f>"), ("b", "'<class '")];
+        shown.show(7, 10, variables(&all));
+        let names: Vec<&str> = shown.rows.iter().map(|row| &*row.name).collect();
+        assert_eq!(names, ["a", "b", "os", "f"]);
     }
 
     #[test]

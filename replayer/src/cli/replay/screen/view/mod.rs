@@ -20,7 +20,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-/// Below this there is only room for the position.
+/// Below this there is only room for the source.
 const LEAST: (u16, u16) = (40, 10);
 /// From this width on the source has the stack and the variables beside it.
 const WIDE: u16 = 76;
@@ -89,7 +89,7 @@ fn areas(area: Rect, model: &Model) -> Areas {
     // One row is for the position, whatever else there is.
     areas.status = if area.height > 1 { from_bottom(1) } else { Rect::default() };
     if area.width < LEAST.0 || area.height < LEAST.1 {
-        areas.source = Rect { height: left.height.min(1), ..left };
+        areas.source = left;
         return areas;
     }
     areas.keys = from_bottom(u16::from(area.height >= 16));

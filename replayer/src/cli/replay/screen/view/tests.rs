@@ -167,8 +167,9 @@ fn what_is_less_needed_goes_first() {
     assert_eq!(parts(60, 20), [true, true, true, true, true, true]);
     assert_eq!(parts(40, 12), [true, true, false, true, false, false]);
     assert_eq!(parts(40, 10), [true, true, false, false, false, false]);
-    assert_eq!(parts(39, 10), [false, false, false, false, false, false]);
-    assert_eq!(screen(&mut model(SOURCE), 24, 3), ["shop.py:3 Order.total ──", "", ""]);
+    assert_eq!(parts(39, 10), [true, false, false, false, false, false]);
+    let smallest = ["shop.py:3 Order.total ──", " 3 ->     for item in s…", ""];
+    assert_eq!(screen(&mut model(SOURCE), 24, 3), smallest);
 }
 
 #[test]
@@ -255,4 +256,21 @@ fn what_takes_long_is_said_over_what_was_there() {
     let rows = text(terminal.backend().buffer());
     assert!(rows[0].starts_with("shop.py:3 Order.total"));
     assert_eq!(rows[19], "12% looked through; ^C ends it");
+}
+
+#[test]
+fn a_change_is_scrolled_to_unless_one_selects() {
+    let names: Vec<String> = (0..90).map(|number| format!("v{number}")).collect();
+    let values = |changed: usize| {
+        let value = |at| if at == changed { "'changed'" } else { "0" };
+        let all: Vec<_> = names.iter().enumerate().map(|(at, name)| (&**name, value(at))).collect();
+        variables(&all)
+    };
+    let mut model = model(SOURCE);
+    model.variables.show(100, 501, values(90));
+    assert!(!screen(&mut model, 100, 30).join("\n").contains("v70"));
+    model.variables.show(100, 502, values(70));
+    assert!(screen(&mut model, 100, 30).join("\n").contains("* v70 = 'changed'"));
+    model.focus = Focus::Variables;
+    assert!(!screen(&mut model, 100, 30).join("\n").contains("v70"), "v0 is selected");
 }

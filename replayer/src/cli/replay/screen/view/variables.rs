@@ -3,7 +3,7 @@
 use super::{Theme, has_focus, put, row, rows, scrolled, title};
 use crate::cli::replay::screen::model::{Focus, Model};
 use crate::cli::replay::screen::text::wrap;
-use crate::cli::replay::screen::variables::{Mark, Row};
+use crate::cli::replay::screen::variables::{Mark, Row, Variables};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
@@ -25,7 +25,10 @@ pub(super) fn draw(buffer: &mut Buffer, area: Rect, model: &mut Model, theme: &T
         return;
     }
     let (height, count) = (usize::from(body.height), variables.rows.len());
-    variables.top = scrolled(variables.top, variables.selected, height, count);
+    variables.top = match is_focused {
+        true => scrolled(variables.top, variables.selected, height, count),
+        false => with_a_change(variables, height).min(count.saturating_sub(height)),
+    };
     let shown = variables.rows.iter().enumerate().skip(variables.top);
     for (y, (at, variable)) in rows(body).zip(shown) {
         let (mark, style) = match variable.mark {
@@ -38,6 +41,18 @@ pub(super) fn draw(buffer: &mut Buffer, area: Rect, model: &mut Model, theme: &T
             false => style,
         };
         row(buffer, body, y, &line(mark, variable, body.width.into()), style);
+    }
+}
+
+/// The first row that is shown, so that of those that changed one is.
+fn with_a_change(variables: &Variables, height: usize) -> usize {
+    let is_changed = |row: &Row| row.mark != Mark::Same;
+    let (top, count) = (variables.top.min(variables.rows.len()), variables.rows.len());
+    match variables.rows.iter().position(is_changed) {
+        Some(first) if !variables.rows[top..].iter().take(height).any(is_changed) => {
+            scrolled(top, first, height, count)
+        }
+        _ => top,
     }
 }
 
