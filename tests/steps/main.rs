@@ -7,6 +7,7 @@ mod answers;
 mod moves;
 mod pdb;
 mod random;
+mod tasks;
 
 use dashcam_tests::{Python, Recording, program, tests_path};
 
@@ -78,6 +79,17 @@ fn through_the_standard_library() {
             moves::as_the_reference(&recording, name, 100);
             let compared = pdb::compare(&recording, name);
             println!("{python}, {name}, all code: {compared} stops as pdb's");
+        }
+    }
+}
+
+#[test]
+fn along_a_task() {
+    for python in Python::all() {
+        for name in ["async_basics", "asyncio_tasks", "state_suspended", "steps_async"] {
+            let recording = record(&python, name, &["--no-stdlib"]);
+            let compared = tasks::compare(&recording, name);
+            println!("{python}, {name}: {compared} steps along tasks");
         }
     }
 }

@@ -106,6 +106,30 @@ impl Within {
         Ok(std::iter::successors(innermost, |frame| self.caller(*frame)))
     }
 
+    /// The event that enters a frame; `None` if that is not in the chunk.
+    pub(crate) fn entered(&self, at: FrameIn) -> Option<usize> {
+        let track = self.frames.tracks.get(&at.thread)?;
+        let entered = track.frames.get(at.frame as usize)?.entered?;
+        track.events.get(entered as usize).map(|index| *index as usize)
+    }
+
+    /// The last event before an index that suspends a call.
+    pub(crate) fn yielded(&self, call: CallId, before: usize) -> Result<Option<usize>, Error> {
+        let kinds = self.frames.chunk.kinds()?;
+        let mut last = None;
+        for track in self.frames.tracks.values() {
+            let is_it = |event: &usize| {
+                let frame = track.at(*event as u32);
+                kinds[track.events[*event] as usize] == EventKind::PY_YIELD.number()
+                    && frame.is_some_and(|(at, _)| track.frames[at as usize].call_id == call)
+            };
+            if let Some(event) = (0..track.before(before)).rev().find(is_it) {
+                last = last.max(Some(track.events[event] as usize));
+            }
+        }
+        Ok(last)
+    }
+
     /// The nearest event of a thread that `is_wanted`, from an index on or, backwards, before it.
     pub(crate) fn nearest(
         &self,

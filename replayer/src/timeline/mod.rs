@@ -36,7 +36,8 @@ pub use writes::{Variable, Write};
 use crate::state::{State, Within};
 use crate::store::{Error, Store};
 use dashcam_schema::calls::CallId;
-use std::cell::Cell;
+use rustc_hash::FxHashMap;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 /// One run, to be walked about in.
@@ -48,6 +49,8 @@ pub struct Timeline {
     last: Position,
     /// The call that was asked about last, with the number of its code object.
     last_call: Cell<Option<(CallId, Option<u32>)>>,
+    /// The tasks of what was thrown into a task's innermost coroutine, by that event.
+    thrown_into: RefCell<FxHashMap<Position, CallId>>,
 }
 
 /// Where a movement ended.
@@ -79,7 +82,14 @@ impl Timeline {
         let first = chunks.next()?;
         let last = chunks.next_back().unwrap_or(first);
         let (first, last) = (Position::new(first.first_seq), Position::new(last.last_seq));
-        Some(Timeline { store, run_id, first, last, last_call: Cell::default() })
+        Some(Timeline {
+            store,
+            run_id,
+            first,
+            last,
+            last_call: Cell::default(),
+            thrown_into: RefCell::default(),
+        })
     }
 
     /// The recording.

@@ -1,7 +1,7 @@
 //! Where one can stand, and what is there.
 
 use super::Timeline;
-use crate::state::{FrameIn, Within};
+use crate::state::{Direction, FrameIn, Within};
 use crate::store::{Error, Process};
 use dashcam_schema::calls::{CallId, Site};
 use dashcam_schema::event::EventKind;
@@ -147,7 +147,9 @@ impl Timeline {
         }))
     }
 
-    /// The task that an event belongs to: the call of the outermost coroutine on its stack.
+    /// The task that an event belongs to: the call of the outermost coroutine on its stack. What is
+    /// thrown into a task is thrown into the innermost of those that await one another, and no event
+    /// says that the others are on the stack: there it is the task of where it was suspended.
     pub(super) fn task(
         &self,
         within: &Within,
@@ -161,6 +163,35 @@ impl Timeline {
         };
         let frames = within.stack(index)?;
         let coroutines = frames.filter(|frame| within.code_of(*frame).is_some_and(is_coroutine));
-        Ok(coroutines.last().map(|frame| within.call_of(frame)))
+        let Some(frame) = coroutines.last() else { return Ok(None) };
+        let call = within.call_of(frame);
+        let thrown = within.entered(frame);
+        let thrown =
+            thrown.filter(|at| within.kind(*at).ok().flatten() == Some(EventKind::PY_THROW));
+        let Some(thrown) = thrown else { return Ok(Some(call)) };
+        let at = self.at(chunk, thrown);
+        if let Some(known) = self.thrown_into.borrow().get(&at) {
+            return Ok(Some(*known));
+        }
+        let suspended = match within.yielded(call, thrown)? {
+            Some(before) => self.task(within, chunk, before)?,
+            None => self.task_before(call, chunk)?,
+        };
+        let task = suspended.unwrap_or(call);
+        self.thrown_into.borrow_mut().insert(at, task);
+        Ok(Some(task))
+    }
+
+    /// The task in which a call was suspended last, before a chunk.
+    fn task_before(&self, call: CallId, chunk: usize) -> Result<Option<CallId>, Error> {
+        let mut chunk = chunk;
+        while let Some(before) = self.reach(call, chunk, Direction::Backward)? {
+            chunk = before;
+            let Some(within) = self.look(chunk, &mut Vec::new())? else { return Ok(None) };
+            if let Some(at) = within.yielded(call, within.events()?)? {
+                return self.task(&within, chunk, at);
+            }
+        }
+        Ok(None)
     }
 }
