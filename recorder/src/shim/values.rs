@@ -311,6 +311,13 @@ impl Values {
         }
     }
 
+    /// Whether an object may be another than the one that was told of at its address, and that matters:
+    /// what is shown of an object may have been told long before.
+    #[inline(always)]
+    fn may_be_another(&self) -> bool {
+        self.state.is_some() && !self.told.traces()
+    }
+
     fn fresh_words(&self) -> usize {
         self.classes.fresh.len() + self.names.fresh.len()
     }
@@ -455,11 +462,24 @@ impl<'a> Look<'_, 'a> {
         let tag = if due == CLASS_ALONE || is_full { words::SHALLOW } else { words::REFERENCE };
         if tag == words::SHALLOW {
             // Its class has to be known all the same.
-            if !matches!(self.values.told.of(object), Known::Nothing { .. }) {
-                return self.values.buffer.put_address(tag, object.address());
-            }
-            if is_full {
-                return self.constant(constant::UNREAD);
+            match self.values.told.of(object) {
+                // Whether it still is the one that was told of, looking shows.
+                Known::Told { print, depth, .. }
+                    if print != 0
+                        && self.values.may_be_another()
+                        && !is_full
+                        && self.left > 0
+                        && self.due.len() < self.objects =>
+                {
+                    self.left -= 1;
+                    self.due.push(Due { object, depth });
+                    return self.values.buffer.put_address(words::REFERENCE, object.address());
+                }
+                Known::Told { .. } | Known::Earlier => {
+                    return self.values.buffer.put_address(tag, object.address());
+                }
+                Known::Nothing { .. } if is_full => return self.constant(constant::UNREAD),
+                Known::Nothing { .. } => {}
             }
         }
         self.due.push(Due { object, depth: due });
@@ -540,10 +560,8 @@ impl<'a> Look<'_, 'a> {
         let is_known = match told {
             Known::Nothing { .. } => false,
             // Another object may be there by now, and must not be taken for the one before.
-            Known::Told { print, .. } if self.values.state.is_some() => {
-                print == 0 || self.values.told.traces()
-            }
-            _ => true,
+            Known::Told { print, .. } => print == 0 || !self.values.may_be_another(),
+            Known::Earlier => true,
         };
         // Within what it holds, it may come again.
         let is_here =
