@@ -47,6 +47,16 @@ def fresh_objects(n):
     return p.i
 
 
+def beneath(n):
+    """Deeper than is looked at, where others were before."""
+    for i in range(n):
+        dead = [i, [i, "dead"], "dead"]
+        dead = None
+        deep = [[[[[[i]]]]]]
+        deep = [[[[[[i, i]]]]], deep]
+    return deep
+
+
 def fresh_values(n):
     for i in range(n):
         f = i + 0.5
@@ -124,4 +134,4 @@ while i < 20:
     x = [i] if i % 2 else (i, x[0])
     y = P(x)
     y = [y.i]
-print(fresh_lists(12), fresh_objects(12), fresh_values(8), swaps(7), dies(), moves(9), passed(6), x, y)
+print(fresh_lists(12), fresh_objects(12), beneath(9), fresh_values(8), swaps(7), dies(), moves(9), passed(6), x, y)
