@@ -11,6 +11,7 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// Longer than anything here takes on a slow machine; what runs longer hangs.
@@ -144,21 +145,40 @@ pub fn spawn(command: &mut Command) -> Child {
         .unwrap_or_else(|error| panic!("{command:?}: {error}"))
 }
 
+/// Kills what [`spawn`] started if it takes too long.
+pub struct Watchdog {
+    done: mpsc::Sender<()>,
+    waiting: JoinHandle<bool>,
+}
+
+impl Watchdog {
+    /// From now on, until it is dropped or asked; the child is not waited for before.
+    pub fn new(child: &Child) -> Watchdog {
+        let group = child.id() as i32;
+        let (done, waiting) = mpsc::channel::<()>();
+        let waiting = std::thread::spawn(move || {
+            let hung = waiting.recv_timeout(PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout);
+            if hung {
+                // SAFETY: kill takes no pointers; the group is that of a child not waited for yet.
+                unsafe { libc::kill(-group, libc::SIGKILL) };
+            }
+            hung
+        });
+        Watchdog { done, waiting }
+    }
+
+    /// Whether it had to.
+    pub fn had_to(self) -> bool {
+        drop(self.done);
+        self.waiting.join().unwrap()
+    }
+}
+
 /// Waits for a command's end and takes what it printed. Kills it if that takes too long.
 pub fn finish(child: Child) -> Output {
-    let group = child.id() as i32;
-    let (done, waiting) = mpsc::channel::<()>();
-    let watchdog = std::thread::spawn(move || {
-        let hung = waiting.recv_timeout(PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout);
-        if hung {
-            // SAFETY: kill takes no pointers; the group is that of a child not waited for yet.
-            unsafe { libc::kill(-group, libc::SIGKILL) };
-        }
-        hung
-    });
+    let watchdog = Watchdog::new(&child);
     let output = child.wait_with_output().unwrap();
-    drop(done);
-    assert!(!watchdog.join().unwrap(), "hung, and was killed: {}", text(&output.stderr));
+    assert!(!watchdog.had_to(), "hung, and was killed: {}", text(&output.stderr));
     output
 }
 

@@ -1,9 +1,9 @@
 //! Asking: commands in, a line each, answers out.
 
-use dashcam_tests::{Recording, plain, tests_path};
+use dashcam_tests::{Recording, Watchdog, finish, plain, spawn, tests_path, text};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Lines, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout};
 
 /// Who answers: both speak alike.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -70,9 +70,12 @@ pub(crate) fn same(expected: &Answer, found: &Answer) -> Same {
 /// One of both, started on a recording. What it was told before holds on: breakpoints, and where it is.
 pub(crate) struct Session {
     who: Who,
-    child: Child,
+    /// Until it is ended.
+    child: Option<Child>,
     input: Option<ChildStdin>,
     answers: Lines<BufReader<ChildStdout>>,
+    /// Ends what hangs, so that there is an end of its answers.
+    _watchdog: Watchdog,
 }
 
 impl Session {
@@ -88,11 +91,11 @@ impl Session {
                 .arg(recording.python.dashcam().get_program())
                 .arg(&recording.db),
         };
-        let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
-        let mut child = piped.unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let mut child = spawn(&mut command);
+        let watchdog = Watchdog::new(&child);
         let input = child.stdin.take();
         let answers = BufReader::new(child.stdout.take().unwrap()).lines();
-        Session { who, child, input, answers }
+        Session { who, child: Some(child), input, answers, _watchdog: watchdog }
     }
 
     /// Gives commands and takes the answers: as many.
@@ -121,11 +124,13 @@ impl Session {
     }
 
     /// Says that there are no more commands.
-    fn end(mut self) {
+    pub(crate) fn end(mut self) {
         drop(self.input.take());
         let more = self.answers.by_ref().map(Result::unwrap).collect::<Vec<_>>();
-        assert!(self.child.wait().unwrap().success(), "{:?} failed", self.who);
-        assert!(more.is_empty(), "{:?}: more answers than commands: {more:?}", self.who);
+        let output = self.child.take().map(finish).unwrap();
+        let (who, errors) = (self.who, text(&output.stderr));
+        assert!(output.status.success(), "{who:?}: {errors}");
+        assert!(more.is_empty(), "{who:?}: more answers than commands: {more:?}; {errors}");
     }
 }
 
@@ -133,7 +138,9 @@ impl Drop for Session {
     /// Not to be left behind by a test that fails.
     fn drop(&mut self) {
         drop(self.input.take());
-        let _ = self.child.wait();
+        if let Some(mut child) = self.child.take() {
+            let _ = child.wait();
+        }
     }
 }
 

@@ -19,7 +19,7 @@ const MOVES: &[&str] = &[
 ];
 
 /// Of a run with more events than this, `reference.py` reads only those at which commands stop.
-const MANY: i64 = 30_000;
+const MANY: i64 = 100_000;
 
 /// Positions of each thread's LINE events.
 fn lines_by_thread(recording: &Recording) -> Vec<Vec<i64>> {
@@ -92,9 +92,9 @@ pub(crate) fn there_and_back(recording: &Recording, name: &str) {
 /// lead where they do only because the recorded stack is another than it was.
 pub(crate) fn as_the_reference(recording: &Recording, name: &str, count: usize) -> usize {
     let mut as_recorded = 0;
-    for round in 0..2 {
+    for round in 0..4 {
         let seed = format!("{name} {round}");
-        let commands = commands(recording, &mut Random::new(&seed), count / 2);
+        let commands = commands(recording, &mut Random::new(&seed), count / 4);
         let expected = ask(Who::Reference, recording, &commands);
         let found = ask(Who::Dashcam, recording, &commands);
         let mut lost = false;

@@ -153,9 +153,9 @@ fn sequences(program: &Program) -> Vec<Sequence> {
         commands.extend((0..30).map(|_| (*random.of(&bag)).to_owned()));
         all.push(Sequence { breakpoints: Vec::new(), commands, compared_from });
     }
-    for _ in 0..2 {
+    for _ in 0..4 {
         let breakpoints: Vec<String> =
-            (0..1 + random.below(4)).map(|_| random.of(&lines).place()).collect();
+            (0..1 + random.below(3)).map(|_| random.of(&lines).place()).collect();
         let mut commands: Vec<String> =
             breakpoints.iter().map(|place| format!("break {place}")).collect();
         let bag = ["step", "continue", "continue"];
@@ -282,6 +282,8 @@ fn differences(
             }
             due = again;
         }
+        reference.end();
+        dashcam.end();
     }
     differences
 }

@@ -19,7 +19,7 @@ EVENTS = """select e.seq, e.thread_id, e.kind, e.line, c.path, c.qualname, c.nam
                    case when e.kind = 'PY_YIELD' then hex(substr(c.bytecode, e.offset + 4, 1)) end as operand
             from events e join code_objects c using (code_id)
             left join stack_at(e.run_id, e.seq) s on s.depth = 0 {} order by e.seq"""
-MANY = 30_000  # events; of more, only those where commands stop are read, so there is no `stepi`
+MANY = 100_000  # events; of more, only those where commands stop are read, so there is no `stepi`
 AFTER_YIELD_FROM, AFTER_AWAIT = 2, 3
 
 
