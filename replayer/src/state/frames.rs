@@ -105,6 +105,12 @@ impl Track {
         (self.frames[entered as usize].call_id == callee).then_some(event)
     }
 
+    /// Whether an event is of a frame of a call.
+    pub(super) fn is_of(&self, event: usize, call: CallId) -> bool {
+        let frame = self.frame.get(event).copied().flatten();
+        frame.is_some_and(|frame| self.frames[frame as usize].call_id == call)
+    }
+
     /// What stands before in a chain, and the call whose chain it is.
     pub(super) fn previous(&self, link: Link) -> (CallId, Link) {
         let nothing = (0, Link::Entered);
@@ -290,8 +296,6 @@ impl Building {
     /// `before` is one after the event of the thread that came before.
     fn event(&mut self, index: u32, kind: EventKind, code: u32, call_id: CallId, before: usize) {
         let event = self.track.events.len() as u32;
-        let is_right_after = self.track.events.last().is_some_and(|it| *it as usize + 1 == before);
-        let last = if is_right_after { self.track.frame.last().copied().flatten() } else { None };
         self.track.events.push(index);
         let is_leaving =
             matches!(kind, EventKind::PY_RETURN | EventKind::PY_YIELD | EventKind::PY_UNWIND);
@@ -302,9 +306,11 @@ impl Building {
                 .last_mut()
                 .map(|open| (open.frame, std::mem::replace(&mut open.last, Link::Callee(event))));
             let caller_frame = caller.map(|(frame, _)| frame);
-            let frames = &self.track.frames;
-            let row = last.map(|last| frames[last as usize]);
-            let row = row.filter(|last| last.caller.is_some() && last.caller == caller_frame);
+            let Track { events, frame, frames, .. } = &self.track;
+            let last = event.checked_sub(1).map(|last| last as usize);
+            let last = last.filter(|last| events[*last] as usize + 1 == before);
+            let last = last.and_then(|last| Some(frames[frame[last]? as usize]));
+            let row = last.filter(|last| last.caller.is_some() && last.caller == caller_frame);
             let number = self.push(Frame {
                 call_id,
                 code,

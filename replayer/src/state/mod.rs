@@ -190,11 +190,10 @@ impl State<'_> {
     ) -> Result<Option<Site>, Error> {
         let Some(caller) = track.frames[callee as usize].caller else { return Ok(None) };
         let first = &track.frames[track.frames[callee as usize].row as usize];
-        let Some(entered) = first.entered else {
-            return Ok(Some(track.frames[caller as usize].stood));
-        };
-        let index = track.events[entered as usize] as usize;
-        let Some(before) = position.frames.events_of(position.thread, 0, index)?.next_back() else {
+        // Before the chunk's first event there is none.
+        let entered = first.entered.map_or(0, |entered| track.events[entered as usize] as usize);
+        let Some(before) = position.frames.events_of(position.thread, 0, entered)?.next_back()
+        else {
             return Ok(Some(track.frames[caller as usize].stood));
         };
         let event = track.before(before);

@@ -119,9 +119,8 @@ impl Within {
         let mut last = None;
         for track in self.frames.tracks.values() {
             let is_it = |event: &usize| {
-                let frame = track.at(*event as u32);
                 kinds[track.events[*event] as usize] == EventKind::PY_YIELD.number()
-                    && frame.is_some_and(|(at, _)| track.frames[at as usize].call_id == call)
+                    && track.is_of(*event, call)
             };
             if let Some(event) = (0..track.before(before)).rev().find(is_it) {
                 last = last.max(Some(track.events[event] as usize));
@@ -261,8 +260,7 @@ impl Within {
                 let kind = EventKind::from_number(kinds[track.events[*event] as usize]);
                 let is_end =
                     kind == Some(EventKind::PY_RETURN) || kind == Some(EventKind::PY_UNWIND);
-                let frame = track.at(*event as u32);
-                is_end && frame.is_some_and(|(f, _)| track.frames[f as usize].call_id == call)
+                is_end && track.is_of(*event, call)
             };
             if let Some(event) = (track.before(from)..track.events.len()).find(ends) {
                 let index = track.events[event] as usize;

@@ -165,10 +165,10 @@ impl Timeline {
         let coroutines = frames.filter(|frame| within.code_of(*frame).is_some_and(is_coroutine));
         let Some(frame) = coroutines.last() else { return Ok(None) };
         let call = within.call_of(frame);
-        let thrown = within.entered(frame);
-        let thrown =
-            thrown.filter(|at| within.kind(*at).ok().flatten() == Some(EventKind::PY_THROW));
-        let Some(thrown) = thrown else { return Ok(Some(call)) };
+        let thrown = match within.entered(frame) {
+            Some(entered) if within.kind(entered)? == Some(EventKind::PY_THROW) => entered,
+            _ => return Ok(Some(call)),
+        };
         let at = self.at(chunk, thrown);
         if let Some(known) = self.thrown_into.borrow().get(&at) {
             return Ok(Some(*known));

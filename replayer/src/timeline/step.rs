@@ -235,13 +235,12 @@ impl Timeline {
                 Some(Met::Suspended(index)) => suspended = Some(self.at(spot.chunk, index)),
                 None => {}
             }
-            let mut reach = |mut chunk| loop {
-                match self.reach(call, chunk, way.direction)? {
-                    Some(next) if !(wanted.may_be_in)(next)? => chunk = next,
-                    found => return Ok(found),
-                }
-            };
-            let next = reach(spot.chunk)?;
+            let mut next = self.reach(call, spot.chunk, way.direction)?;
+            while let Some(chunk) = next
+                && !(wanted.may_be_in)(chunk)?
+            {
+                next = self.reach(call, chunk, way.direction)?;
+            }
             let next = self.readable(next, way)?;
             let Some((chunk, within)) = next else { break };
             (spot.chunk, spot.within) = (chunk, within);

@@ -8,6 +8,7 @@ use dashcam_schema::bytecode::stores::{Place, Slot};
 use dashcam_schema::calls::CallId;
 use dashcam_schema::event::EventKind;
 use dashcam_schema::value::ObjectId;
+use rustc_hash::FxHashSet;
 
 /// A variable, as seen from a frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -192,14 +193,13 @@ impl Timeline {
         let process = self.process(here);
         let path = self.path_of(process, code);
         let scope = if cell.is_some() { "cell" } else { "global" };
+        let is_named = |variables: &Variables, slot: Slot| {
+            variables.name(slot) == Some(name) && variables.scope(slot) == scope
+        };
         let slot_of = |code: u32, unit: u32| -> Option<Slot> {
-            if self.path_of(process, code) != path {
-                return None;
-            }
             let variables = self.store.variables(process, code)?;
             let mut stored = variables.stores.stored(unit).map(|(slot, _)| slot);
-            stored
-                .find(|slot| variables.name(*slot) == Some(name) && variables.scope(*slot) == scope)
+            stored.find(|slot| is_named(variables, *slot))
         };
         // An argument that is in a cell is put there by no store.
         let argument_of = |code: u32| -> Option<Slot> {
@@ -208,26 +208,20 @@ impl Timeline {
             let mut cells = arguments.filter(|slot| variables.is_cell(*slot));
             cells.find(|slot| cell.is_some() && variables.name(*slot) == Some(name))
         };
-        let is_it = |kind: EventKind, code: u32, place: u32| match kind {
-            EventKind::INSTRUCTION => slot_of(code, place).map(|slot| (slot, false)),
-            EventKind::PY_START if self.path_of(process, code) == path => {
-                argument_of(code).map(|slot| (slot, true))
-            }
-            _ => None,
-        };
-        let binds = |code: u32| {
+        let stores = |code: u32| {
             let variables = self.store.variables(process, code);
-            let is_bound = variables.is_some_and(|variables| {
-                let mut slots = variables.stores.all().iter();
-                slots.any(|slot| {
-                    variables.name(*slot) == Some(name) && variables.scope(*slot) == scope
-                })
-            });
-            is_bound || argument_of(code).is_some()
+            variables.is_some_and(|it| it.stores.all().iter().any(|slot| is_named(it, *slot)))
         };
         let of_file = process.codes.keys().copied();
         let of_file = of_file.filter(|code| self.path_of(process, *code) == path);
-        let binders: Vec<u32> = of_file.filter(|code| binds(*code)).collect();
+        let binders: FxHashSet<u32> =
+            of_file.filter(|code| stores(*code) || argument_of(*code).is_some()).collect();
+        let is_it = |kind: EventKind, code: u32, place: u32| match kind {
+            _ if !binders.contains(&code) => None,
+            EventKind::INSTRUCTION => slot_of(code, place).map(|slot| (slot, false)),
+            EventKind::PY_START => argument_of(code).map(|slot| (slot, true)),
+            _ => None,
+        };
         let mut search = Search::new(&self.store, |sought: Sought<'_>| {
             sought.process.process_id == process.process_id
                 && is_it(sought.kind, sought.code, sought.place).is_some()
