@@ -67,6 +67,9 @@ pub struct Columns {
     /// Per event that resumes: the call it goes on in, 0 if that began before the recording.
     pub resumed: Vec<u64>,
     pub state: State,
+    /// Indexes of the branches that were not recorded, ascending: those events have no ordinal. Not
+    /// stored, since they follow like the others.
+    pub implied: Vec<u32>,
 }
 
 impl Columns {
@@ -622,6 +625,7 @@ impl OpenChunk<'_> {
             exceptions: self.exceptions()?,
             resumed: self.resumed()?,
             state: self.state()?,
+            implied: Vec::new(),
         };
         columns.check()?;
         Ok(columns)

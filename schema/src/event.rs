@@ -70,8 +70,7 @@ const TIMED: u32 = mask(&[
     EventKind::C_RETURN,
     EventKind::C_RAISE,
 ]);
-const TARGET: u32 =
-    mask(&[EventKind::JUMP, EventKind::BRANCH, EventKind::BRANCH_LEFT, EventKind::BRANCH_RIGHT]);
+const TARGET: u32 = BRANCH | mask(&[EventKind::JUMP]);
 const CALLABLE: u32 = mask(&[EventKind::CALL, EventKind::C_RETURN, EventKind::C_RAISE]);
 const EXCEPTION: u32 = mask(&[
     EventKind::PY_THROW,
@@ -82,6 +81,7 @@ const EXCEPTION: u32 = mask(&[
     EventKind::STOP_ITERATION,
 ]);
 const RESUMED: u32 = mask(&[EventKind::PY_RESUME, EventKind::PY_THROW]);
+const BRANCH: u32 = mask(&[EventKind::BRANCH, EventKind::BRANCH_LEFT, EventKind::BRANCH_RIGHT]);
 const FOLLOWS: u32 = mask(&[EventKind::LINE, EventKind::JUMP, EventKind::INSTRUCTION]);
 const STACK: u32 = mask(&[
     EventKind::PY_START,
@@ -161,9 +161,14 @@ impl EventKind {
     }
 
     /// Is numbered among the events of its process that values may belong to: any kind but those that
-    /// may follow from others.
+    /// may follow from others. Branches that do follow have no number either.
     pub const fn has_ordinal(self) -> bool {
         !self.is_in(FOLLOWS)
+    }
+
+    /// Says which way a branch went.
+    pub const fn is_branch(self) -> bool {
+        self.is_in(BRANCH)
     }
 
     /// Puts a frame on the stack: a call begins or goes on.

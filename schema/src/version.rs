@@ -5,7 +5,8 @@
 //! 1. Direct recording of every event kind; columnar chunks; summaries. Never released.
 //! 2. Derived recordings: chunks of control events, bytecode, unit of times. Never released.
 //! 3. Values: chunks of values, ordinals of chunks. Never released.
-//! 4. Capture level `state`: names of code objects, kinds of groups (dashcam 0.1).
+//! 4. Capture level `state`: names of code objects, kinds of groups. Never released.
+//! 5. Branches that follow from other events are left out, and have no ordinal (dashcam 0.1).
 
 use crate::error::FormatError;
 
@@ -13,7 +14,7 @@ use crate::error::FormatError;
 pub const APPLICATION_ID: i32 = 0x6473_6863;
 
 /// `PRAGMA user_version` this build writes.
-pub const FORMAT_VERSION: i32 = 4;
+pub const FORMAT_VERSION: i32 = 5;
 
 /// The oldest `user_version` this build reads.
 pub const OLDEST_READABLE: i32 = 4;

@@ -60,6 +60,14 @@ unsafe extern "C" fn event<const NUMBER: u8>(
     let place = place.small_int();
     let place = if kind.number() == EventKind::LINE.number() { place } else { place / 2 };
 
+    if kind.is_branch() {
+        // SAFETY: branches carry the target offset third.
+        let target = unsafe { Obj::borrowed(*args.add(2)) }.small_int() / 2;
+        if state.is_implied(kind, place, target) {
+            return answer(kind, true);
+        }
+    }
+
     // Whatever is new is defined before the event's first word.
     let mut extra = 0;
     if kind.has_callable() {

@@ -12,7 +12,8 @@ use super::values::{EVENT_VALUES_WORDS_MAX, Values};
 use crate::filter::{Judge, Verdict};
 use crate::ring::{self, Clock, Gone, Producer, Ring, Words};
 use dashcam_schema::EventKind;
-use dashcam_schema::bytecode::code::Code;
+use dashcam_schema::bytecode::branches::Branches;
+use dashcam_schema::bytecode::code::Control;
 use dashcam_schema::bytecode::opcodes::Version;
 use dashcam_schema::loss::LossKind;
 use dashcam_schema::record::{self, CALLERS_MAX, Definition, EVENT_WORDS_MAX, PAYLOAD_MAX};
@@ -96,6 +97,8 @@ pub(super) struct State {
     standing: FxHashMap<usize, RunningFrame>,
     /// See [`Derivation::jumps_in`].
     jumps_in: Option<Version>,
+    /// By number of a code object: the branches whose events are left out.
+    branches: Vec<Branches>,
     /// Code objects alive with events that are on in them only, or in `new_watched`.
     watched: FxHashSet<usize>,
     /// Code objects alive with such events that have to be switched on.
@@ -165,6 +168,7 @@ impl State {
             began_midway: false,
             standing: FxHashMap::default(),
             jumps_in: None,
+            branches: Vec::new(),
             watched: FxHashSet::default(),
             new_watched: Vec::new(),
             scratch: Vec::new(),
@@ -364,13 +368,26 @@ impl State {
         }
     }
 
-    /// Notes a code object with events that have to be switched on in it.
+    /// Notes which events of the code object defined last have to be switched on, or are left out.
     fn look_for_events(&mut self, address: usize, bytecode: &[u8], has_sites: bool) {
         let Some(version) = self.jumps_in else { return };
-        let watched = Watched { jumps: Code::needs_jumps(version, bytecode), sites: has_sites };
+        let Control { has_silent_cycle, mut branches } = Control::of(version, bytecode);
+        if let Some(values) = &self.values {
+            branches.record_where(|unit| values.tells_of_variables(unit));
+        }
+        self.branches.push(branches);
+        let watched = Watched { jumps: has_silent_cycle, sites: has_sites };
         if (watched.jumps || watched.sites) && self.watched.insert(address) {
             self.new_watched.push((address, watched));
         }
+    }
+
+    /// Whether a branch of the code object the last record was of is left out: which way it went
+    /// follows from what comes next.
+    #[inline(always)]
+    pub(super) fn is_implied(&self, kind: EventKind, place: u32, target: u32) -> bool {
+        let branches = self.branches.get(self.last_number as usize);
+        branches.is_some_and(|branches| branches.implies(kind, place, target))
     }
 
     /// The code objects with events that have to be switched on in them from now on. They are alive

@@ -19,15 +19,16 @@ pub(super) struct Counts {
     pub(super) lines: Vec<(u32, u32, u64)>,
     /// (code, unit), times taken and not taken.
     pub(super) branches: Vec<(u32, u32, u64, u64)>,
+    /// Branches that follow from other events.
+    implied: u64,
 }
 
 impl Counts {
-    /// Events that have an ordinal. Only kinds that have none are derived, so it does not matter
-    /// which of the events were recorded.
+    /// Events that have an ordinal.
     pub(super) fn with_ordinals(&self) -> u64 {
         let has_ordinal = |kind| EventKind::from_number(kind).is_some_and(EventKind::has_ordinal);
         let events = self.events.iter().filter(|(_, _, kind, _)| has_ordinal(*kind));
-        events.map(|(.., count)| count).sum()
+        events.map(|(.., count)| count).sum::<u64>() - self.implied
     }
 }
 
@@ -142,10 +143,12 @@ impl Counter {
             })
             .collect();
         self.prepare(&columns);
+        let mut implied = 0;
         for (EdgeCount { edge, count, .. }, (own, last)) in counts.iter().zip(placed) {
             let edge = &edges[*edge as usize];
             let mut targets = edge.targets.iter().copied();
             let before = edge.kinds.len() - 1;
+            implied += u64::from(edge.branches) * u64::from(*count);
             for (i, (kind, place)) in edge.kinds.iter().zip(&edge.places).enumerate() {
                 let (context, code) =
                     if i == before { (last, edge.last_code) } else { (own, edge.code) };
@@ -157,7 +160,7 @@ impl Counter {
             }
         }
         self.edges = edges;
-        self.take(&columns)
+        Counts { implied, ..self.take(&columns) }
     }
 
     /// The sums of these columns.

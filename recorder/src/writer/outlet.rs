@@ -63,6 +63,8 @@ pub(super) struct EdgeEvents {
     pub(super) kinds: Box<[u8]>,
     pub(super) places: Box<[u32]>,
     pub(super) targets: Box<[u32]>,
+    /// Branches among all but the last.
+    pub(super) branches: u32,
 }
 
 /// What a batch adds to a row of `losses`.

@@ -129,7 +129,12 @@ impl Database {
         let pragma = |name| db.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
         let application_id = pragma("application_id").map_err(Err)?;
         let user_version = pragma("user_version").map_err(Err)?;
-        version::check(application_id, user_version).map_err(Ok)
+        version::check(application_id, user_version).map_err(Ok)?;
+        if user_version < FORMAT_VERSION {
+            // What is added to it is of this version.
+            db.pragma_update(None, "user_version", FORMAT_VERSION).map_err(Err)?;
+        }
+        Ok(())
     }
 
     /// Takes back the file's creation.

@@ -107,9 +107,7 @@ fn values(store: &Store, is_whole: bool) -> Result<Vec<String>, Error> {
             problems.push(format!("{file}: chunk {id}: its row has the wrong first ordinal"));
         }
         let chunk = store.chunk(index)?;
-        let has_ordinal = dashcam_schema::event::kinds_that(EventKind::has_ordinal);
-        let count = chunk.kinds()?.iter().filter(|kind| has_ordinal >> **kind & 1 == 1).count();
-        *next = header.first_ordinal + count as i64;
+        *next = header.first_ordinal + i64::from(chunk.count_ordinals(0..chunk.kinds()?.len())?);
     }
     for (index, header) in store.value_chunks().iter().enumerate() {
         let events = next.get(&header.process_id).copied().unwrap_or(0);

@@ -360,4 +360,8 @@ impl View {
     pub(super) fn ordinals(&self) -> Result<&Vec<u32>, Error> {
         self.chunk.ordinals()
     }
+
+    pub(super) fn has_ordinal(&self, index: usize) -> Result<bool, Error> {
+        self.chunk.has_ordinal(index)
+    }
 }

@@ -61,7 +61,7 @@ impl Reader<'_> {
         mut visit: impl FnMut(Met<'_>),
     ) -> Result<(), Error> {
         let Some(kind) = view.kind(index) else { return Ok(()) };
-        if !self.may_have_values(kind) {
+        if !self.may_have_values(kind) || kind.is_branch() && !view.has_ordinal(index)? {
             return Ok(());
         }
         let ordinal = view.first_ordinal + i64::from(view.ordinals()?[index]);

@@ -159,16 +159,14 @@ impl Frames {
                 building.begin_with(call);
             }
         }
-        let has_ordinal = kinds_that(EventKind::has_ordinal);
-        let count = |kinds: &[u8]| kinds.iter().map(|kind| has_ordinal >> kind & 1).sum::<u32>();
-        let ordinals = kinds.chunks(STRIDE).scan(0, |before, kinds| {
-            let here = *before;
-            *before += count(kinds);
-            Some(here)
-        });
-        let ordinals = ordinals.collect();
+        let mut ordinals = Vec::with_capacity(kinds.len() / STRIDE + 1);
+        let mut all = 0;
+        for from in (0..kinds.len()).step_by(STRIDE) {
+            ordinals.push(all);
+            all += chunk.count_ordinals(from..(from + STRIDE).min(kinds.len()))?;
+        }
         // Most chunks are of one thread.
-        let all = count(kinds) as usize;
+        let all = all as usize;
         if let [stack] = &chunk.state()?.stacks[..] {
             let track = &mut building.entry(stack.thread).or_default().track;
             let Track { events, frame, before, leaving, frames, .. } = track;
@@ -188,8 +186,11 @@ impl Frames {
             let building = building.entry(context.thread).or_default();
             let end = start + run.events as usize;
             let before = std::mem::replace(&mut building.end, end);
-            for index in (start..end).filter(|index| has_ordinal >> kinds[*index] & 1 == 1) {
-                let Some(kind) = EventKind::from_number(kinds[index]) else { continue };
+            for (index, kind) in (start..end).zip(&kinds[start..end]) {
+                let Some(kind) = EventKind::from_number(*kind) else { continue };
+                if !kind.has_ordinal() || kind.is_branch() && !chunk.has_ordinal(index)? {
+                    continue;
+                }
                 let seq = (first_seq + index as i64).cast_unsigned();
                 let resumed = if kind.resumes() { resumed.next().copied() } else { None };
                 let call_id = resumed.filter(|call_id| *call_id != 0).unwrap_or(seq);
@@ -218,11 +219,9 @@ impl Frames {
     /// # Errors
     /// If the chunk is damaged.
     pub(super) fn ordinal(&self, index: usize) -> Result<u32, Error> {
-        let has_ordinal = kinds_that(EventKind::has_ordinal);
         let from = index / STRIDE * STRIDE;
-        let since = self.chunk.kinds()?.get(from..index).unwrap_or_default();
-        let since = since.iter().map(|kind| has_ordinal >> kind & 1).sum::<u32>();
-        Ok(self.ordinals.get(index / STRIDE).copied().unwrap_or(0) + since)
+        let before = self.ordinals.get(index / STRIDE).copied().unwrap_or(0);
+        Ok(before + self.chunk.count_ordinals(from..index)?)
     }
 
     /// The events of a thread from one index up to another, exclusive, in order.

@@ -44,7 +44,6 @@ use crate::store::{Error, Variables};
 use bindings::Held;
 use dashcam_schema::bytecode::stores::Slot;
 use dashcam_schema::calls::{CallId, Site};
-use dashcam_schema::event::EventKind;
 use dashcam_schema::value::{ObjectId, Sort, Value, render};
 use frames::{Frames, Link, Track};
 use groups::Instant;
@@ -133,7 +132,6 @@ impl State<'_> {
         index: usize,
     ) -> Result<Position, Error> {
         let thread = frames.context(index)?.thread;
-        let kind = EventKind::from_number(frames.chunk.kinds()?[index]);
         Ok(Position {
             chunk,
             index,
@@ -141,7 +139,7 @@ impl State<'_> {
             thread,
             frames: frames.clone(),
             events: frames.tracks.get(&thread).map_or(0, |track| track.before(index)),
-            has_ordinal: kind.is_some_and(EventKind::has_ordinal),
+            has_ordinal: frames.chunk.has_ordinal(index)?,
         })
     }
 

@@ -75,7 +75,7 @@ impl Within {
     pub(crate) fn frame_at(&self, index: usize) -> Result<Option<FrameIn>, Error> {
         let Some((thread, _)) = self.context(index)? else { return Ok(None) };
         let Some(track) = self.frames.tracks.get(&thread) else { return Ok(None) };
-        let has_ordinal = self.kind(index)?.is_some_and(EventKind::has_ordinal);
+        let has_ordinal = self.frames.chunk.has_ordinal(index)?;
         let before = track.before(index);
         let found = if has_ordinal { track.at(before as u32) } else { track.after(before) };
         Ok(found.map(|(frame, _)| FrameIn { thread, frame }))

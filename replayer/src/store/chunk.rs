@@ -12,6 +12,7 @@ use dashcam_schema::chunk::{
 use dashcam_schema::event::{EventKind, kinds_that};
 use std::borrow::Cow;
 use std::cell::OnceCell;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::rc::Rc;
 
@@ -188,10 +189,12 @@ impl Chunk {
         /// How many events with an ordinal there are in the chunk before each event.
         ordinals: Vec<u32> = |chunk| {
             let has_ordinal = kinds_that(EventKind::has_ordinal);
+            let mut implied = chunk.implied().iter().peekable();
             let mut next = 0;
-            let ordinals = chunk.kinds()?.iter().map(|kind| {
+            let ordinals = chunk.kinds()?.iter().zip(0..).map(|(kind, index)| {
                 let ordinal = next;
-                next += has_ordinal >> kind & 1;
+                let is_implied = implied.next_if_eq(&&index).is_some();
+                next += has_ordinal >> kind & 1 & u32::from(!is_implied);
                 ordinal
             });
             Ok(ordinals.collect())
@@ -201,6 +204,30 @@ impl Chunk {
             let exceptions = chunk.take(|open| open.exceptions(), |columns| &columns.exceptions)?;
             chunk.spread("column of exceptions", &exceptions, EventKind::has_exception)
         };
+    }
+
+    /// Indexes of the branches that were not recorded, ascending.
+    fn implied(&self) -> &[u32] {
+        match &self.source {
+            Source::Stored(_) => &[],
+            Source::Derived(columns) => &columns.implied,
+        }
+    }
+
+    /// Whether an event has an ordinal.
+    pub fn has_ordinal(&self, index: usize) -> Result<bool, Error> {
+        let kind = self.kinds()?.get(index).and_then(|kind| EventKind::from_number(*kind));
+        let is_implied = || self.implied().binary_search(&(index as u32)).is_ok();
+        Ok(kind.is_some_and(|kind| kind.has_ordinal() && !(kind.is_branch() && is_implied())))
+    }
+
+    /// How many events of a range have one.
+    pub fn count_ordinals(&self, range: Range<usize>) -> Result<u32, Error> {
+        let has_ordinal = kinds_that(EventKind::has_ordinal);
+        let [from, to] = [range.start, range.end]
+            .map(|end| self.implied().partition_point(|index| (*index as usize) < end));
+        let kinds = self.kinds()?.get(range).unwrap_or_default();
+        Ok(kinds.iter().map(|kind| has_ordinal >> kind & 1).sum::<u32>() - (to - from) as u32)
     }
 
     /// Number of each event's kind.
@@ -308,7 +335,10 @@ impl Chunk {
             Source::Stored(bytes) => bytes.len(),
             Source::Derived(columns) => {
                 columns.kinds.len() * 5
-                    + (columns.targets.len() + columns.callables.len() + columns.exceptions.len())
+                    + (columns.targets.len()
+                        + columns.callables.len()
+                        + columns.exceptions.len()
+                        + columns.implied.len())
                         * 4
                     + (columns.times.len() + columns.resumed.len() + columns.runs.len()) * 8
             }

@@ -1,7 +1,7 @@
 //! Values of events: where they are, and how they read.
 //!
-//! An event and its values are tied by the event's ordinal, its number among the process's events
-//! that may carry any. Chunks of values can be read alone, so one look-up reads one.
+//! An event and its values are tied by the event's ordinal, its number among the process's recorded
+//! events that may carry any. Chunks of values can be read alone, so one look-up reads one.
 
 use super::chunks::ChunkHeader;
 use super::{Chunk, Directory, Error, Process, Store, message};

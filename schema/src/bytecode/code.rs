@@ -3,8 +3,10 @@
 //!
 //! The rules are those of `Python/instrumentation.c`; offsets are in code units of two bytes.
 
+use super::branches::{Branches, silent_successors};
 use super::lines::{LineTable, NO_LINE};
 use super::opcodes::{Op, Version};
+use rustc_hash::FxHashSet;
 
 /// No code unit.
 pub const NO_UNIT: u32 = u32::MAX;
@@ -33,13 +35,56 @@ pub struct Unit {
     pub target: u32,
 }
 
+impl Unit {
+    /// Where control may go on from the instruction that begins here, exceptions aside: to the next one
+    /// and where it jumps to, [`NO_UNIT`] for what it does not.
+    pub(super) fn ways(&self) -> [u32; 2] {
+        let next = self.start + u32::from(self.len);
+        match self.op {
+            Op::Return | Op::RaiseVarargs | Op::Reraise => [NO_UNIT, NO_UNIT],
+            Op::JumpForward | Op::JumpBackward | Op::JumpBackwardNoInterrupt => {
+                [NO_UNIT, self.target]
+            }
+            Op::PopJump | Op::ForIter | Op::Send => [next, self.target],
+            _ => [next, NO_UNIT],
+        }
+    }
+
+    /// The same, without those.
+    pub(super) fn successors(&self) -> impl Iterator<Item = u32> + use<> {
+        self.ways().into_iter().filter(|unit| *unit != NO_UNIT)
+    }
+}
+
 /// A code object's instructions.
 #[derive(Debug, Clone)]
 pub struct Code {
     pub version: Version,
     units: Box<[Unit]>,
+    pub control: Control,
+}
+
+/// What has to be recorded of a code object's control flow beside what always is.
+#[derive(Debug, Clone, Default)]
+pub struct Control {
     /// A loop exists that no recorded event is part of, so its JUMPs have to be.
     pub has_silent_cycle: bool,
+    /// The branches that need not be.
+    pub branches: Branches,
+}
+
+impl Control {
+    /// What bytecode needs.
+    pub fn of(version: Version, bytecode: &[u8]) -> Control {
+        Control::new(version, &plain_instructions(version, bytecode))
+    }
+
+    fn new(version: Version, units: &[Unit]) -> Control {
+        let has_silent_cycle = has_silent_cycle(version, units);
+        // Where JUMPs are events as well, no branch is left out: such code is rare.
+        let branches = if has_silent_cycle { None } else { Some(Branches::find(version, units)) };
+        Control { has_silent_cycle, branches: branches.unwrap_or_default() }
+    }
 }
 
 impl Code {
@@ -55,15 +100,8 @@ impl Code {
         let bytes = &bytes[..bytes.len().min(UNITS_MAX)];
         let mut units = instructions(version, bytes, lines);
         mark(version, &mut units, exception_table);
-        let has_silent_cycle = has_silent_cycle(version, &units);
-        Code { version, units: units.into(), has_silent_cycle }
-    }
-
-    /// Whether a loop of this bytecode needs its JUMPs recorded.
-    pub fn needs_jumps(version: Version, bytecode: &[u8]) -> bool {
-        let bytes = bytecode.as_chunks::<2>().0;
-        let bytes = &bytes[..bytes.len().min(UNITS_MAX)];
-        has_silent_cycle(version, &instructions(version, bytes, &LineTable::default()))
+        let control = Control::new(version, &units);
+        Code { version, units: units.into(), control }
     }
 
     /// A code unit; `None` beyond the end.
@@ -75,10 +113,30 @@ impl Code {
     pub fn units(&self) -> &[Unit] {
         &self.units
     }
+
+    /// Of the two ways on from an implied branch, the one on which the next event may be at `wanted`, the
+    /// beginning of an instruction. `None` if there is no way there without another event.
+    pub fn way(&self, branch: &Unit, wanted: u32) -> Option<u32> {
+        branch.successors().find(|way| self.reaches(*way, wanted))
+    }
+
+    fn reaches(&self, from: u32, wanted: u32) -> bool {
+        let mut path = vec![from];
+        let mut met = FxHashSet::default();
+        while let Some(at) = path.pop() {
+            let Some(unit) = self.unit(at).filter(|_| met.insert(at)) else { continue };
+            if at == wanted {
+                return true;
+            }
+            let is_implied = self.control.branches.is_implied(at);
+            path.extend(silent_successors(self.version, unit, is_implied));
+        }
+        false
+    }
 }
 
 /// Instructions of a code object, and where they jump to, without lines.
-pub(super) fn plain_instructions(version: Version, bytecode: &[u8]) -> Vec<Unit> {
+pub fn plain_instructions(version: Version, bytecode: &[u8]) -> Vec<Unit> {
     let bytes = bytecode.as_chunks::<2>().0;
     instructions(version, &bytes[..bytes.len().min(UNITS_MAX)], &LineTable::default())
 }
@@ -195,26 +253,7 @@ pub fn handlers(table: &[u8]) -> impl Iterator<Item = (u32, u32)> {
 
 /// Whether control can go round without an event that is recorded anyway.
 fn has_silent_cycle(version: Version, units: &[Unit]) -> bool {
-    let is_recorded = |op: Op| match op {
-        Op::PopJump | Op::ForIter | Op::PopIter => true,
-        Op::YieldValue | Op::Return | Op::RaiseVarargs | Op::Reraise => true,
-        Op::Call | Op::CallKw | Op::LoadSuperAttr => true,
-        // 3.12 does not report it when the callable is a Python function.
-        Op::CallFunctionEx => version > Version::V3_12,
-        _ => false,
-    };
-    let successors = |at: u32| {
-        let unit = &units[at as usize];
-        let next = at + u32::from(unit.len);
-        match unit.op {
-            op if is_recorded(op) => [NO_UNIT, NO_UNIT],
-            Op::JumpForward | Op::JumpBackward | Op::JumpBackwardNoInterrupt => {
-                [NO_UNIT, unit.target]
-            }
-            Op::Send => [next, unit.target],
-            _ => [next, NO_UNIT],
-        }
-    };
+    let successors = |at: u32| silent_successors(version, &units[at as usize], false);
     #[derive(Clone, Copy, PartialEq)]
     enum Mark {
         New,

@@ -4,7 +4,6 @@
 use super::code::{Unit, handlers, plain_instructions};
 use super::effects::{Does, Effect};
 use super::opcodes::{Op, Version};
-use super::stores::successors;
 
 /// Deeper than any compiler makes it.
 const DEPTH_MAX: u32 = 1 << 16;
@@ -98,7 +97,7 @@ impl Evaluation {
             let Effect { takes, puts } = entry.does.effect(self.version, entry.operand);
             let after = depth.saturating_sub(takes).saturating_add(puts);
             let unit = &units[at as usize];
-            for to in successors(unit, at) {
+            for to in unit.successors() {
                 // At the end of a loop, the iterator is taken by POP_ITER from 3.14 on.
                 let ends = unit.op == Op::ForIter && to == unit.target;
                 let depth = match ends {

@@ -1,5 +1,6 @@
 //! What CPython's compiled code says of itself.
 
+pub mod branches;
 pub mod code;
 pub mod effects;
 pub mod evaluation;

@@ -10,7 +10,7 @@
 //!
 //! Recorder and replayer run the same code: a flush tells values, not which variables they are of.
 
-use super::code::{NO_UNIT, Unit, handlers, plain_instructions};
+use super::code::{Unit, handlers, plain_instructions};
 use super::opcodes::{Op, StoreOp, Version};
 use rustc_hash::FxHashMap;
 
@@ -279,7 +279,7 @@ impl Stores {
             for slot in &made[at as usize] {
                 state[slot / 64] |= 1 << (slot % 64);
             }
-            for to in successors(unit, at) {
+            for to in unit.successors() {
                 let Some(reached) = is_reached.get_mut(to as usize) else { continue };
                 let known = &mut before[words * to as usize..][..words];
                 let grows = known.iter().zip(&state).any(|(known, new)| new & !known != 0);
@@ -358,17 +358,6 @@ fn is_flush(version: Version, op: Op) -> bool {
         Op::NotTaken | Op::PopIter => true,
         _ => false,
     }
-}
-
-pub(super) fn successors(unit: &Unit, at: u32) -> impl Iterator<Item = u32> {
-    let next = at + u32::from(unit.len);
-    let (first, second) = match unit.op {
-        Op::Return | Op::RaiseVarargs | Op::Reraise => (NO_UNIT, NO_UNIT),
-        Op::JumpForward | Op::JumpBackward | Op::JumpBackwardNoInterrupt => (NO_UNIT, unit.target),
-        Op::PopJump | Op::ForIter | Op::Send => (next, unit.target),
-        _ => (next, NO_UNIT),
-    };
-    [first, second].into_iter().filter(|unit| *unit != NO_UNIT)
 }
 
 #[cfg(test)]

@@ -23,7 +23,9 @@ use super::{
     CONTROL, CONTROL_MAGIC, Column, Columns, Context, EVENTS_MAX, Header, OpenChunk, Run, Sealer,
     State, encoded,
 };
-use crate::derive::automaton::{Automaton, BLOCK, Codes, EDGES_MAX, Edge, EdgeId, NodeId, ROOT};
+use crate::derive::automaton::{
+    Automaton, BLOCK, Codes, EDGES_MAX, Edge, EdgeId, NodeId, ROOT, is_branch,
+};
 use crate::derive::stacks::Stacks;
 use crate::derive::{Activation, Step};
 use crate::error::FormatError;
@@ -318,14 +320,19 @@ impl Expander {
                 }
                 let (of_kinds, of_places, targets) = self.automaton.events(edge);
                 match self.automaton.block(edge) {
-                    Some((of_kinds, of_places)) if end - at <= BLOCK => {
-                        kinds[at..at + BLOCK].copy_from_slice(of_kinds);
+                    Some((block, of_places)) if end - at <= BLOCK => {
+                        kinds[at..at + BLOCK].copy_from_slice(block);
                         places[at..at + BLOCK].copy_from_slice(of_places);
                     }
                     _ => {
                         kinds[at..end].copy_from_slice(of_kinds);
                         places[at..end].copy_from_slice(of_places);
                     }
+                }
+                if edge.branches > 0 {
+                    let before = of_kinds[..of_kinds.len() - 1].iter().zip(at as u32..);
+                    let branches = before.filter(|(kind, _)| is_branch(**kind));
+                    columns.implied.extend(branches.map(|(_, index)| index));
                 }
                 at = end;
                 for target in targets {

@@ -79,6 +79,8 @@ pub struct Edge {
     pub code: u32,
     /// The rules do not cover this step: nothing follows, and something may be missing.
     pub is_desync: bool,
+    /// How many branches are among the events before the last.
+    pub branches: u32,
     pub from: NodeId,
     /// Where its events begin in the automaton's columns.
     first: u32,
@@ -259,15 +261,17 @@ impl Automaton {
         }
         self.kinds.extend([0; BLOCK]);
         self.places.extend([0; BLOCK]);
+        let before = events.split_last().map_or(&[][..], |(_, before)| before);
         let edge = Edge {
             step: *step,
             next: NO_EDGE,
             moves,
             events: events.len() as u32,
             place: events.last().map_or(step.place, |event| event.place),
-            before: events.iter().rev().nth(1).map_or((0, 0), |event| (event.kind, event.place)),
+            before: before.last().map_or((0, 0), |event| (event.kind, event.place)),
             code: activation.code,
             is_desync: desync.is_some(),
+            branches: before.iter().filter(|event| is_branch(event.kind)).count() as u32,
             from,
             first: first as u32,
             first_target,
@@ -370,6 +374,10 @@ fn range(first: u32, len: u32) -> Range<usize> {
 
 fn has_target(kind: u8) -> bool {
     EventKind::from_number(kind).is_some_and(crate::chunk::has_target)
+}
+
+pub(crate) fn is_branch(kind: u8) -> bool {
+    EventKind::from_number(kind).is_some_and(EventKind::is_branch)
 }
 
 fn enters(step: &Step) -> bool {

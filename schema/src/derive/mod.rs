@@ -1,5 +1,6 @@
-//! LINE, INSTRUCTION and JUMP follow from the other events: the program can only get from one
-//! recorded event to the next along its bytecode, and where it has a choice, the choice is an event.
+//! LINE, INSTRUCTION, JUMP and most branches follow from the other events: the program can only get
+//! from one recorded event to the next along its bytecode, and where it has a choice, the choice is an
+//! event, or the next event tells which it was (see [`crate::bytecode::branches`]).
 //!
 //! - [`walk`]: the rules, an instruction at a time;
 //! - [`automaton`]: the same, remembered: what follows between two events is worked out once and
@@ -13,7 +14,7 @@ pub mod automaton;
 pub mod stacks;
 pub mod walk;
 
-use crate::bytecode::code::NO_UNIT;
+use crate::bytecode::code::{Control, NO_UNIT};
 use crate::event::EventKind;
 
 /// A recorded event, as far as the events before it depend on it.
@@ -94,10 +95,11 @@ impl Activation {
     }
 }
 
-/// Whether recording leaves events of this kind out where they follow. JUMP is recorded in code
-/// objects that [`crate::bytecode::code::Code::has_silent_cycle`].
-pub const fn is_derived(kind: EventKind, has_silent_cycle: bool) -> bool {
-    kind.number() == EventKind::LINE.number()
-        || kind.number() == EventKind::INSTRUCTION.number()
-        || kind.number() == EventKind::JUMP.number() && !has_silent_cycle
+/// Whether recording leaves an event out because it follows. `place` and `target` are as reported.
+pub fn is_derived(kind: EventKind, place: u32, target: u32, control: &Control) -> bool {
+    match kind {
+        EventKind::LINE | EventKind::INSTRUCTION => true,
+        EventKind::JUMP => !control.has_silent_cycle,
+        _ => kind.is_branch() && control.branches.implies(kind, place, target),
+    }
 }

@@ -113,7 +113,7 @@ impl<'a> Walker<'a> {
         }
         match unit.op {
             Op::JumpForward | Op::JumpBackward => {
-                if self.code.has_silent_cycle {
+                if self.code.control.has_silent_cycle {
                     return Err(Desync("a JUMP was passed"));
                 }
                 self.emit(EventKind::JUMP, at, unit.target);
@@ -129,6 +129,9 @@ impl<'a> Walker<'a> {
                     self.activation.previous = unit.target.wrapping_sub(1);
                 }
                 self.leave(unit.target)
+            }
+            Op::PopJump | Op::NotTaken if self.code.control.branches.is_implied(at) => {
+                self.pass_branch(unit, wanted)
             }
             // Not taken: the NOT_TAKEN that follows reports it.
             Op::PopJump if self.version() >= Version::V3_14 => self.leave(next),
@@ -146,6 +149,20 @@ impl<'a> Walker<'a> {
             }
             _ => self.leave(next),
         }
+    }
+
+    /// Goes over an implied POP_JUMP or NOT_TAKEN, on the way to an event at `wanted`.
+    fn pass_branch(&mut self, unit: &Unit, wanted: u32) -> Result<(), Desync> {
+        let (at, is_sided) = (unit.start, self.version() >= Version::V3_14);
+        let way = self.code.way(unit, wanted).ok_or(Desync("no way leads there from a branch"))?;
+        match unit.op {
+            Op::NotTaken => self.emit(EventKind::BRANCH_LEFT, at, way),
+            _ if !is_sided => self.emit(EventKind::BRANCH, at, way),
+            _ if way == unit.target => self.emit(EventKind::BRANCH_RIGHT, at, way),
+            // The NOT_TAKEN that comes next reports it.
+            _ => {}
+        }
+        self.leave(way)
     }
 
     /// Goes on until the instruction with this unit is in progress.
@@ -175,7 +192,7 @@ impl<'a> Walker<'a> {
             && pending == NO_UNIT
             && unit.op == Op::JumpBackward
         {
-            if self.code.has_silent_cycle {
+            if self.code.control.has_silent_cycle {
                 // Recorded, so it has come already.
                 return Ok(());
             }

@@ -374,7 +374,7 @@ impl GroupKind {
 /// The values that came with one event, or before it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Group<'a> {
-    /// Number of the event among its process's events of other kinds than LINE, JUMP and
+    /// Number of the event among its process's recorded events of other kinds than LINE, JUMP and
     /// INSTRUCTION, from 0.
     pub ordinal: u64,
     pub kind: GroupKind,

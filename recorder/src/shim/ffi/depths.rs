@@ -3,8 +3,7 @@
 //! 3.12 and 3.13 do not say at an INSTRUCTION event. It follows from the bytecode alone, with each
 //! instruction's effect as the interpreter's own compiler reckons it.
 
-use dashcam_schema::bytecode::code::{Code, NO_UNIT, handlers};
-use dashcam_schema::bytecode::lines::LineTable;
+use dashcam_schema::bytecode::code::{NO_UNIT, handlers, plain_instructions};
 use dashcam_schema::bytecode::opcodes::{Op, Version};
 use dashcam_schema::bytecode::stores::Stores;
 use std::ffi::c_int;
@@ -26,9 +25,9 @@ pub(in crate::shim) fn depths(
     exception_table: &[u8],
     stores: &Stores,
 ) -> Box<[u16]> {
-    let code = Code::new(version, bytecode, &[], &LineTable::default());
+    let units = plain_instructions(version, bytecode);
     let bytes = bytecode.as_chunks::<2>().0;
-    let mut depths = vec![NO_DEPTH; code.units().len()];
+    let mut depths = vec![NO_DEPTH; units.len()];
     let mut queue = vec![(0, 0)];
     queue.extend(handlers(exception_table).map(|(unit, depth)| (unit, depth.cast_signed())));
     while let Some((at, depth)) = queue.pop() {
@@ -37,7 +36,7 @@ pub(in crate::shim) fn depths(
             continue;
         }
         *known = depth as u16;
-        let unit = &code.units()[at as usize];
+        let unit = &units[at as usize];
         let effect = |jump| {
             let operand = stores.operand(at);
             // SAFETY: looks both up in a table of its own; what is unknown has an impossible effect.

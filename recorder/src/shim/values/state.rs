@@ -173,6 +173,14 @@ impl Values {
         has_sites
     }
 
+    /// Whether there may be variables to tell of at a code unit of the code object defined last.
+    pub(in crate::shim) fn tells_of_variables(&self, unit: u32) -> bool {
+        let last = self.state.as_ref().and_then(|state| state.codes.last());
+        last.is_some_and(|variables| {
+            variables.has_names || variables.pending.get(unit as usize) == Some(&true)
+        })
+    }
+
     /// Whether there may be something to tell of the running frame's variables at an event.
     #[inline(always)]
     pub(in crate::shim) fn wants_variables(

@@ -5,7 +5,7 @@ use super::super::outlet::{EdgeCount, EdgeEvents, Form};
 use super::patterns::Pattern;
 use super::{Bad, Chunker};
 use dashcam_schema::EventKind;
-use dashcam_schema::bytecode::code::{Code, NO_UNIT};
+use dashcam_schema::bytecode::code::{self, Code, NO_UNIT};
 use dashcam_schema::bytecode::lines::LineTable;
 use dashcam_schema::bytecode::opcodes::{Op, Version};
 use dashcam_schema::calls::Site;
@@ -282,19 +282,17 @@ impl Chunker {
 
     /// Compares what follows with what was recorded. The place stays what was reported.
     fn compare(&mut self, kind: EventKind, place: u32, with: u32) -> u32 {
-        let code = self.code;
+        let number = self.code;
         let Some(derivation) = &mut self.derivation else { return place };
-        let keeps_jumps = derivation
-            .codes
-            .get(code as usize)
-            .and_then(Option::as_deref)
-            .is_some_and(|code| code.has_silent_cycle);
+        let known = derivation.codes.get(number as usize).and_then(Option::as_deref);
+        let unknown = code::Control::default();
+        let control = known.map_or(&unknown, |code| &code.control);
         let target = if kind.has_target() { with } else { NO_UNIT };
-        if is_derived(kind, keeps_jumps) {
+        if is_derived(kind, place, target, control) {
             self.should_follow(kind.number(), place, target);
             return place;
         }
-        let id = derivation.find(kind, code, place, with);
+        let id = derivation.find(kind, number, place, with);
         let edge = *derivation.automaton.edge(id);
         let (kinds, places, targets) = derivation.automaton.events(&edge);
         let mut targets = targets.iter().copied();
@@ -319,7 +317,7 @@ impl Chunker {
                 self.lose(LossKind::InstructionsTaken, 1, String::new());
                 return place;
             }
-            let what = difference(code, &seen, &derived, &edge.step);
+            let what = difference(number, &seen, &derived, &edge.step);
             self.lose(LossKind::DerivedDiffers, 1, what);
         }
         place
@@ -394,6 +392,7 @@ impl Chunker {
                 kinds: kinds.into(),
                 places: places.into(),
                 targets: targets.into(),
+                branches: edge.branches,
             }
         });
         Form::Control {
