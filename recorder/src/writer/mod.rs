@@ -74,6 +74,7 @@ impl Recording {
         values: Option<Ring>,
         clock: Clock,
     ) -> std::io::Result<Recording> {
+        sys::keep_freed_memory();
         let (order_sender, orders) = bounded(4);
         let (batch_sender, batches) = bounded(CHUNKS_WAITING);
         let (encoded_sender, encoded) = bounded(CHUNKS_WAITING);
@@ -150,7 +151,10 @@ fn spawn<T: Send + 'static>(
     name: &str,
     body: impl FnOnce() -> T + Send + 'static,
 ) -> std::io::Result<JoinHandle<T>> {
-    thread::Builder::new().name(name.to_owned()).spawn(body)
+    thread::Builder::new().name(name.to_owned()).spawn(|| {
+        sys::give_way();
+        body()
+    })
 }
 
 #[cfg(all(test, not(loom)))]

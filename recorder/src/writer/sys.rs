@@ -278,3 +278,23 @@ pub fn leave_standard_streams() {
         unsafe { libc::dup2(null.as_raw_fd(), stream) };
     }
 }
+
+/// Makes the calling thread step back for the program where they want the same core. Should it fall
+/// behind for that, the program waits for room in the ring, which gives the core back.
+pub fn give_way() {
+    const NICE: libc::c_int = 10;
+    // SAFETY: plain system call; on Linux it is of the calling thread alone. It never fails to lower
+    // the priority.
+    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICE) };
+}
+
+/// Keeps memory that is freed: each chunk needs as much as the one before, and the system would have to
+/// clear it every time.
+pub fn keep_freed_memory() {
+    // SAFETY: sets numbers of glibc's allocator.
+    #[cfg(target_env = "gnu")]
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, 64 << 20);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, 128 << 20);
+    }
+}
