@@ -70,6 +70,9 @@ pub struct Columns {
     /// Indexes of the branches that were not recorded, ascending: those events have no ordinal. Not
     /// stored, since they follow like the others.
     pub implied: Vec<u32>,
+    /// Indexes of the events that say that their value is None, ascending. Not stored either: the steps
+    /// of control say it.
+    pub nones: Vec<u32>,
 }
 
 impl Columns {
@@ -626,6 +629,7 @@ impl OpenChunk<'_> {
             resumed: self.resumed()?,
             state: self.state()?,
             implied: Vec::new(),
+            nones: Vec::new(),
         };
         columns.check()?;
         Ok(columns)

@@ -82,6 +82,7 @@ const EXCEPTION: u32 = mask(&[
 ]);
 const RESUMED: u32 = mask(&[EventKind::PY_RESUME, EventKind::PY_THROW]);
 const BRANCH: u32 = mask(&[EventKind::BRANCH, EventKind::BRANCH_LEFT, EventKind::BRANCH_RIGHT]);
+const SAYS_NONE: u32 = mask(&[EventKind::PY_RETURN, EventKind::PY_YIELD, EventKind::PY_RESUME]);
 const FOLLOWS: u32 = mask(&[EventKind::LINE, EventKind::JUMP, EventKind::INSTRUCTION]);
 const STACK: u32 = mask(&[
     EventKind::PY_START,
@@ -164,6 +165,11 @@ impl EventKind {
     /// may follow from others. Branches that do follow have no number either.
     pub const fn has_ordinal(self) -> bool {
         !self.is_in(FOLLOWS)
+    }
+
+    /// Comes with one value, which may be None: then the event says so, and the value is not told of.
+    pub const fn may_say_none(self) -> bool {
+        self.is_in(SAYS_NONE)
     }
 
     /// Says which way a branch went.

@@ -20,6 +20,9 @@
 //! | 1 | number of the exception's [`Definition::Exception`] | those with an exception |
 //! | 2 | frame address, low word first | those that resume, and [`TAG_START_SUSPENDABLE`] |
 //!
+//! In derived recordings with values, [`SAYS_NONE`] in the payload of PY_RETURN, PY_YIELD and PY_RESUME
+//! stands for a value that is None.
+//!
 //! An event belongs to the thread and the code object that the last [`TAG_THREAD`] and
 //! [`TAG_CODE`] named.
 
@@ -56,6 +59,9 @@ pub const TAG_AT: u8 = 40;
 pub const PAYLOAD_BITS: u32 = 26;
 /// The largest payload.
 pub const PAYLOAD_MAX: u32 = (1 << PAYLOAD_BITS) - 1;
+/// Bit of the payload of events that [`EventKind::may_say_none`]: what is returned, yielded or sent is
+/// None, and is not told of otherwise. Their places are smaller than this or wide.
+pub const SAYS_NONE: u32 = 1 << (PAYLOAD_BITS - 1);
 /// An event record, with everything that may have to stand before it except definitions, fits
 /// in this many words.
 pub const EVENT_WORDS_MAX: usize = 16 + 2 * CALLERS_MAX;

@@ -238,3 +238,39 @@ with dashcam.record('within.db', capture='calls', max_string=3, redact='y'):
         );
     }
 }
+
+/// None is said by the event itself, whichever way the recording was made; without values nothing is.
+#[test]
+fn none_is_a_value_like_any_other() {
+    let source = "
+def f(a):
+    if a:
+        return None
+    return a
+def g():
+    x = yield 1
+    yield
+    yield x
+for a in 0, 1:
+    f(a)
+i = g()
+next(i), i.send(5), next(i), list(i)
+";
+    let sql = "select group_concat(kind || ' ' || value, ', ') from events
+               where kind in ('PY_RETURN', 'PY_YIELD', 'PY_RESUME')";
+    let said = "PY_RETURN 0, PY_RETURN None, PY_YIELD 1, PY_RESUME 5, PY_YIELD None, PY_RESUME None, \
+                PY_YIELD 5, PY_RESUME None, PY_RETURN None, PY_RETURN None";
+    for python in Python::all() {
+        let (calls, direct) =
+            (record(&python, source, &[]), record(&python, source, &["--events", "direct"]));
+        let state = Recording::new(&python, ["--capture", "state", "-c", source]);
+        for recording in [&calls, &direct, &state] {
+            recording.check(sql, said);
+        }
+        // Of four calls, 0 that is returned, 1 that is yielded, 5 that is sent and yielded.
+        let groups = "select sum(group_count) from value_chunks";
+        calls.check(groups, "8");
+        let flow = Recording::new(&python, ["--capture", "flow", "-c", source]);
+        flow.check("select count(value) from events", "0");
+    }
+}

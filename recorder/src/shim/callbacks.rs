@@ -92,20 +92,43 @@ unsafe extern "C" fn event<const NUMBER: u8>(
             return answer(kind, !has_site);
         }
     }
+    let mut says_none = false;
     if state.captures() {
+        // None need not be told of: the event says it.
+        let is_none = |value: Obj<'_>| {
+            // SAFETY: gives the address of a static object.
+            kind.may_say_none()
+                && value.address() == unsafe { Py_None() } as usize
+                && place < record::SAYS_NONE
+        };
+        let leaves_none = kind.may_say_none() && state.leaves_instructions();
         // Before the event itself: one that is there has its values there too.
         match kind {
             EventKind::PY_START => fenced(state, |s| s.tell_arguments(code)),
-            EventKind::PY_RESUME => fenced(state, |s| s.tell_sent(code, place)),
+            EventKind::PY_RESUME => {
+                let sent = fenced(state, |s| s.sent(code, place));
+                match sent {
+                    Some(value) if leaves_none && is_none(value) => says_none = true,
+                    Some(value) => fenced(state, |s| s.tell_value(GroupKind::Sent, value)),
+                    None => {}
+                }
+            }
             EventKind::PY_RETURN => {
                 // SAFETY: PY_RETURN carries the value third.
                 let value = unsafe { Obj::borrowed(*args.add(2)) };
-                fenced(state, |s| s.tell_value(GroupKind::Result, value));
+                says_none = leaves_none && is_none(value);
+                if !says_none {
+                    fenced(state, |s| s.tell_value(GroupKind::Result, value));
+                }
             }
             EventKind::PY_YIELD => {
                 // SAFETY: PY_YIELD carries the value third.
                 let value = unsafe { Obj::borrowed(*args.add(2)) };
-                fenced(state, |s| s.tell_yielded(code, place, value));
+                fenced(state, |s| s.note_yield(code, place));
+                says_none = leaves_none && is_none(value);
+                if !says_none {
+                    fenced(state, |s| s.tell_value(GroupKind::Result, value));
+                }
             }
             EventKind::RAISE if state.is_new_exception() => {
                 // SAFETY: RAISE carries the exception third.
@@ -141,12 +164,14 @@ unsafe extern "C" fn event<const NUMBER: u8>(
     // reading of the clock, which is no small part of an event's cost, serves both.
     let ticks = if kind.is_timed() && !is_called { state.tick(&mut words) } else { 0 };
     state.note_call(kind, place);
-    if place > PAYLOAD_MAX {
+    let most = if kind.may_say_none() { record::SAYS_NONE - 1 } else { PAYLOAD_MAX };
+    if place > most {
         words.put(record::word(TAG_WIDE_PLACE, 0));
         words.put(place);
     }
     let tag = if starts { TAG_START_SUSPENDABLE } else { NUMBER };
-    words.put(record::word(tag, place.min(PAYLOAD_MAX)));
+    let none = if says_none { record::SAYS_NONE } else { 0 };
+    words.put(record::word(tag, place.min(most) | none));
     if kind.is_timed() {
         words.put(ticks);
     }
@@ -235,8 +260,8 @@ impl Fallback for () {
     const FALLBACK: () = ();
 }
 
-impl Fallback for Option<u32> {
-    const FALLBACK: Option<u32> = None;
+impl<T> Fallback for Option<T> {
+    const FALLBACK: Option<T> = None;
 }
 
 /// While the interpreter starts up: waits for the program's first frame.

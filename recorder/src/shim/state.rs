@@ -572,18 +572,16 @@ impl State {
         values.tell_arguments(at, code);
     }
 
-    /// Tells what is yielded by the next event.
-    pub(super) fn tell_yielded(&mut self, code: Obj<'_>, unit: u32, value: Obj<'_>) {
-        let at = (self.ordinal, self.last_number);
-        let Some(values) = self.values_with_room() else { return };
-        values.tell_yielded(at, unit, code, value);
+    /// Remembers where the running frame, which yields, will find what it is sent.
+    pub(super) fn note_yield(&mut self, code: Obj<'_>, unit: u32) {
+        if let Some(values) = &mut self.values {
+            values.note_yield(self.last_number, unit, code);
+        }
     }
 
-    /// Tells what is sent to the frame that goes on with the next event.
-    pub(super) fn tell_sent(&mut self, code: Obj<'_>, unit: u32) {
-        let at = (self.ordinal, self.last_number);
-        let Some(values) = self.values_with_room() else { return };
-        values.tell_sent(at, unit, code);
+    /// What is sent to the frame that goes on with the next event.
+    pub(super) fn sent<'a>(&self, code: Obj<'a>, unit: u32) -> Option<Obj<'a>> {
+        self.values.as_ref()?.sent(self.last_number, unit, code)
     }
 
     /// Tells the value that comes with the next event.

@@ -197,29 +197,21 @@ impl Values {
         self.frames.caller_of_entered(code.address())
     }
 
-    /// Tells what the running frame yields, in the instruction at `unit` of its code object.
-    pub(super) fn tell_yielded(
-        &mut self,
-        (ordinal, number): (u64, u32),
-        unit: u32,
-        code: Obj<'_>,
-        value: Obj<'_>,
-    ) {
+    /// The running frame yields, in the instruction at `unit` of its code object, of this number.
+    pub(super) fn note_yield(&mut self, number: u32, unit: u32, code: Obj<'_>) {
         if let Some(slot) =
             self.frames.running_of(code).and_then(|frame| self.frames.slot_of_sent(frame))
         {
             self.yields.insert((number, unit), slot);
         }
-        self.tell((ordinal, number), GroupKind::Result, 1, std::iter::once(Some(value)));
     }
 
-    /// Tells what was sent to the running frame, which goes on with the instruction at `unit`.
-    pub(super) fn tell_sent(&mut self, (ordinal, number): (u64, u32), unit: u32, code: Obj<'_>) {
+    /// What was sent to the running frame, which goes on with the instruction at `unit`.
+    pub(super) fn sent<'a>(&self, number: u32, unit: u32, code: Obj<'a>) -> Option<Obj<'a>> {
         // The one before yielded.
-        let Some(slot) = self.yields.get(&(number, unit.wrapping_sub(1))).copied() else { return };
-        let Some(frame) = self.frames.running_of(code) else { return };
-        let sent = self.frames.sent(frame, slot);
-        self.tell((ordinal, number), GroupKind::Sent, 1, std::iter::once(sent));
+        let slot = self.yields.get(&(number, unit.wrapping_sub(1))).copied()?;
+        let frame = self.frames.running_of(code)?;
+        self.frames.sent(frame, slot)
     }
 
     /// Tells of the values that come with an event.

@@ -5,8 +5,9 @@ use super::chunker::{Bad, Chunker};
 use crate::ring;
 use dashcam_schema::EventKind;
 use dashcam_schema::record::{
-    DEFINITION_BYTES_MAX, Definition, TAG_AT, TAG_CALLER, TAG_CLOCK, TAG_CODE, TAG_DEFINE,
-    TAG_RUNNING, TAG_START_SUSPENDABLE, TAG_THREAD, TAG_WIDE_PLACE, event_words, payload, tag,
+    DEFINITION_BYTES_MAX, Definition, SAYS_NONE, TAG_AT, TAG_CALLER, TAG_CLOCK, TAG_CODE,
+    TAG_DEFINE, TAG_RUNNING, TAG_START_SUSPENDABLE, TAG_THREAD, TAG_WIDE_PLACE, event_words,
+    payload, tag,
 };
 
 /// Takes in all whole records `words` begin with and says how many words they were. What is left
@@ -99,7 +100,14 @@ fn record(words: &[u32], chunker: &mut Chunker, clock: ring::Clock) -> Result<us
             chunker.caller(place, code)?;
             Ok(2)
         }
-        0..=TAG_START_SUSPENDABLE => event(words, place, chunker),
+        0..=TAG_START_SUSPENDABLE => {
+            let may_say_none = EventKind::from_number(tag).is_some_and(EventKind::may_say_none);
+            if may_say_none && place & SAYS_NONE != 0 {
+                chunker.says_none()?;
+                return event(words, place & !SAYS_NONE, chunker);
+            }
+            event(words, place, chunker)
+        }
         _ => other(words, tag, place, chunker, clock),
     }
 }

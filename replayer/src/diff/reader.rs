@@ -361,6 +361,10 @@ impl View {
         self.chunk.ordinals()
     }
 
+    pub(super) fn says_none(&self, index: usize) -> bool {
+        self.chunk.says_none(index)
+    }
+
     pub(super) fn has_ordinal(&self, index: usize) -> Result<bool, Error> {
         self.chunk.has_ordinal(index)
     }

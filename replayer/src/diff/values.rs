@@ -66,6 +66,15 @@ impl Reader<'_> {
         }
         let ordinal = view.first_ordinal + i64::from(view.ordinals()?[index]);
         let context = view.context(index);
+        if view.says_none(index) {
+            let label = if kind == EventKind::PY_RESUME { Label::Sent } else { Label::Result };
+            let (code, values) = (context.code, &Values::default());
+            let value = &Value::None;
+            let met = Met { label, code, is_callers: false, value, values, at: 0, before: 0 };
+            if !self.is_ignored(&met) {
+                visit(met);
+            }
+        }
         let place = view.places()?[index];
         // Where one chunk ends with an event's values and the next begins with more of them.
         for values in self.values_with(ordinal)?.into_iter().flatten() {

@@ -78,6 +78,9 @@ impl State<'_> {
     /// If the file cannot be read, or reading was interrupted.
     pub fn carried(&self, run_id: i64, seq: i64) -> Result<Option<Seen>, Error> {
         let Some(position) = self.position(run_id, seq)? else { return Ok(None) };
+        if position.frames.chunk.says_none(position.index) {
+            return Ok(Some(Seen { text: Some("None".into()), object_id: None }));
+        }
         let ordinal = self.ordinal(&position.frames, position.chunk, position.index)?;
         let process_id = self.process(position.chunk).process_id;
         let Some(sight) = self.sight_of(&position, None)? else { return Ok(None) };

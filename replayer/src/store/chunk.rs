@@ -214,6 +214,14 @@ impl Chunk {
         }
     }
 
+    /// Whether an event says that its value is None.
+    pub fn says_none(&self, index: usize) -> bool {
+        match &self.source {
+            Source::Stored(_) => false,
+            Source::Derived(columns) => columns.nones.binary_search(&(index as u32)).is_ok(),
+        }
+    }
+
     /// Whether an event has an ordinal.
     pub fn has_ordinal(&self, index: usize) -> Result<bool, Error> {
         let kind = self.kinds()?.get(index).and_then(|kind| EventKind::from_number(*kind));
@@ -338,7 +346,8 @@ impl Chunk {
                     + (columns.targets.len()
                         + columns.callables.len()
                         + columns.exceptions.len()
-                        + columns.implied.len())
+                        + columns.implied.len()
+                        + columns.nones.len())
                         * 4
                     + (columns.times.len() + columns.resumed.len() + columns.runs.len()) * 8
             }

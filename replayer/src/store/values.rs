@@ -336,6 +336,9 @@ impl Store {
         let Some(group) = EventKind::from_number(kind).and_then(GroupKind::of) else {
             return Ok(None);
         };
+        if chunk.says_none(index) {
+            return Ok(Some("None".to_owned()));
+        }
         let Some(found) = self.values_of(header, chunk, index, group)? else { return Ok(None) };
         if group != GroupKind::Arguments {
             return Ok(found.text());

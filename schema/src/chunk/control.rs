@@ -335,6 +335,9 @@ impl Expander {
                     columns.implied.extend(branches.map(|(_, index)| index));
                 }
                 at = end;
+                if edge.says_none {
+                    columns.nones.push(at as u32 - 1);
+                }
                 for target in targets {
                     columns.targets.push(*target);
                 }

@@ -81,6 +81,8 @@ pub struct Edge {
     pub is_desync: bool,
     /// How many branches are among the events before the last.
     pub branches: u32,
+    /// See [`Step::says_none`].
+    pub says_none: bool,
     pub from: NodeId,
     /// Where its events begin in the automaton's columns.
     first: u32,
@@ -271,6 +273,7 @@ impl Automaton {
             before: before.last().map_or((0, 0), |event| (event.kind, event.place)),
             code: activation.code,
             is_desync: desync.is_some(),
+            says_none: step.says_none(),
             branches: before.iter().filter(|event| is_branch(event.kind)).count() as u32,
             from,
             first: first as u32,

@@ -31,8 +31,16 @@ pub struct Step {
     /// stands at. [`NO_UNIT`] if there is none.
     pub with: u32,
     /// For PY_THROW the unit its frame stands at, caches included; for RAISE the unit that was
-    /// reported, or [`NO_UNIT`] where that depends on how CPython has specialised the instruction.
+    /// reported, or [`NO_UNIT`] where that depends on how CPython has specialised the instruction; for
+    /// what [`EventKind::may_say_none`] 0 if it does.
     pub also: u32,
+}
+
+impl Step {
+    /// Whether the value that comes with the event is None.
+    pub fn says_none(&self) -> bool {
+        self.also == 0 && EventKind::from_number(self.kind).is_some_and(EventKind::may_say_none)
+    }
 }
 
 /// An event that follows, or the recorded one it leads up to.

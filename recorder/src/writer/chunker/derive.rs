@@ -48,6 +48,8 @@ pub(super) struct Derivation {
     /// Where callers stand, nearest first, and the frame itself; of the event to come.
     callers: Vec<(u32, u32)>,
     at: Option<u32>,
+    /// The value of the event to come is None.
+    says_none: bool,
     /// The last event that the call stacks do not know of yet.
     pub(super) unsettled: Unsettled,
     /// When every event is recorded as well: those of each thread that should follow.
@@ -103,6 +105,7 @@ impl Derivation {
             is_renewed: false,
             callers: Vec::new(),
             at: None,
+            says_none: false,
             unsettled: Unsettled::Nothing,
             verify: (mode == Mode::Verify).then(FxHashMap::default),
         }))
@@ -190,7 +193,8 @@ impl Derivation {
     /// The edge the next event goes over.
     #[inline(always)]
     fn find(&mut self, kind: EventKind, code: u32, place: u32, with: u32) -> EdgeId {
-        let mut step = Step { kind: kind.number(), code, place, with, also: NO_UNIT };
+        let also = if std::mem::take(&mut self.says_none) { 0 } else { NO_UNIT };
+        let mut step = Step { kind: kind.number(), code, place, with, also };
         let top = self.stacks.top();
         if !self.callers.is_empty() || self.at.is_some() {
             let at = self.at.take().unwrap_or(NO_UNIT);
@@ -333,6 +337,12 @@ impl Chunker {
             }
             derivation.callers.push((code, unit));
         }
+        Ok(())
+    }
+
+    pub(in crate::writer) fn says_none(&mut self) -> Result<(), Bad> {
+        let derivation = self.derivation.as_mut().filter(|derivation| derivation.leaves_out());
+        derivation.ok_or("a value left out where none is")?.says_none = true;
         Ok(())
     }
 
