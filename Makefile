@@ -32,7 +32,7 @@ suites: .venv/installed-one ## run the test suites of known libraries while reco
 	@.venv/default/bin/python tests/suites/suites.py $(SUITES)
 
 loom: ## check the ring under every interleaving of its two parties
-	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=build/loom cargo test --release --package dashcam-recorder --lib --quiet loom
+	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=build/loom cargo test --profile loom --package dashcam-recorder --lib --quiet loom
 
 lint: ## formatting and clippy
 	cargo fmt --all --check
