@@ -1,5 +1,5 @@
 """empty.py FOLDER KINDS SCRIPT: runs a script with an empty native callback (FOLDER/empty.so) on every event
-(KINDS is `all`) or on those that the rest follows from (`control`)."""
+(KINDS is `all`) or on all but LINE, JUMP and INSTRUCTION (`control`)."""
 import sys
 
 sys.path.insert(0, sys.argv[1])
