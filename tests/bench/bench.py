@@ -1,5 +1,5 @@
 """What recording costs, side by side: bare CPython; dashcam without values, with those of calls, with all that variables and
-objects hold, and with `--events direct`; empty native callbacks for the events it takes, and for all; VizTracer.
+objects hold, and with `--events direct`; empty native callbacks for all but LINE, JUMP and INSTRUCTION, and for all; VizTracer.
 
     make bench                          all workloads, five rounds
     make bench BENCH_ARGS=--quick       a tenth of the work, one round: shows that it runs, measures little

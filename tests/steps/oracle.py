@@ -42,6 +42,7 @@ class Witness:
 
     def __init__(self, scope):
         self.scope, self.count, self.last = scope, 0, (None, None, None)
+        self.bytecode = {}  # of code objects, by id, and they; `co_code` makes it anew each time
         self.main = threading.get_ident()
         M.use_tool_id(M.PROFILER_ID, "oracle")
         for kind in (*KINDS, "INSTRUCTION", "JUMP"):
@@ -64,7 +65,11 @@ class Witness:
     def executes(self, frame, opcodes):
         """Whether the frame is within one of these instructions, with nothing told of it yet."""
         kind, code, offset = self.last
-        return kind == "INSTRUCTION" and code is frame.f_code and code.co_code[offset] in opcodes
+        if kind != "INSTRUCTION" or code is not frame.f_code:
+            return False
+        if id(code) not in self.bytecode:
+            self.bytecode[id(code)] = code.co_code, code
+        return self.bytecode[id(code)][0][offset] in opcodes
 
 
 class Debugger(bdb.Bdb):

@@ -88,27 +88,23 @@ unsafe extern "C" fn event<const NUMBER: u8>(
 
     if kind.number() == EventKind::INSTRUCTION.number() {
         let has_site = state.has_state() && fenced(state, |s| s.tell_site(code, place));
-        if state.leaves_instructions() {
+        if state.leaves_out() {
             return answer(kind, !has_site);
         }
     }
     let mut says_none = false;
     if state.captures() {
         // None need not be told of: the event says it.
-        let is_none = |value: Obj<'_>| {
-            // SAFETY: gives the address of a static object.
-            kind.may_say_none()
-                && value.address() == unsafe { Py_None() } as usize
-                && place < record::SAYS_NONE
-        };
-        let leaves_none = kind.may_say_none() && state.leaves_instructions();
+        let may_say_none = kind.may_say_none() && place < record::SAYS_NONE && state.leaves_out();
+        // SAFETY: gives the address of a static object.
+        let is_none = |value: Obj<'_>| value.address() == unsafe { Py_None() } as usize;
         // Before the event itself: one that is there has its values there too.
         match kind {
             EventKind::PY_START => fenced(state, |s| s.tell_arguments(code)),
             EventKind::PY_RESUME => {
                 let sent = fenced(state, |s| s.sent(code, place));
                 match sent {
-                    Some(value) if leaves_none && is_none(value) => says_none = true,
+                    Some(value) if may_say_none && is_none(value) => says_none = true,
                     Some(value) => fenced(state, |s| s.tell_value(GroupKind::Sent, value)),
                     None => {}
                 }
@@ -116,7 +112,7 @@ unsafe extern "C" fn event<const NUMBER: u8>(
             EventKind::PY_RETURN => {
                 // SAFETY: PY_RETURN carries the value third.
                 let value = unsafe { Obj::borrowed(*args.add(2)) };
-                says_none = leaves_none && is_none(value);
+                says_none = may_say_none && is_none(value);
                 if !says_none {
                     fenced(state, |s| s.tell_value(GroupKind::Result, value));
                 }
@@ -125,7 +121,7 @@ unsafe extern "C" fn event<const NUMBER: u8>(
                 // SAFETY: PY_YIELD carries the value third.
                 let value = unsafe { Obj::borrowed(*args.add(2)) };
                 fenced(state, |s| s.note_yield(code, place));
-                says_none = leaves_none && is_none(value);
+                says_none = may_say_none && is_none(value);
                 if !says_none {
                     fenced(state, |s| s.tell_value(GroupKind::Result, value));
                 }

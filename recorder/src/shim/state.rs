@@ -478,9 +478,9 @@ impl State {
         self.values.as_ref().is_some_and(|values| values.has_state())
     }
 
-    /// Whether INSTRUCTION events are no part of the recording.
+    /// Whether what follows from other events is no part of the recording.
     #[inline(always)]
-    pub(super) fn leaves_instructions(&self) -> bool {
+    pub(super) fn leaves_out(&self) -> bool {
         self.jumps_in.is_some()
     }
 

@@ -348,6 +348,7 @@ fn a_bad_record_ends_the_recording_there() {
         &[word(TAG_WIDE_PLACE, 0), 1, word(TAG_THREAD, 0)],
         &[word(dashcam_schema::record::TAG_DEFINE, 2), 3, u32::MAX],
         &[word(dashcam_schema::record::TAG_DEFINE, 0)],
+        &[word(EventKind::PY_RETURN.number(), dashcam_schema::record::SAYS_NONE), 1],
     ];
     for bad in bad {
         let mut program = stream();

@@ -73,7 +73,8 @@ impl Branches {
     }
 }
 
-/// Where it may go without an event. `is_implied` says whether one of a branch is.
+/// Where control may go from an instruction without an event. `is_implied`: if it is a branch, its own is
+/// left out.
 pub(super) fn silent_successors(version: Version, unit: &Unit, is_implied: bool) -> [u32; 2] {
     let ways = unit.ways();
     let is_recorded = match unit.op {

@@ -340,9 +340,11 @@ impl Chunker {
         Ok(())
     }
 
+    /// What comes with the next event is None.
     pub(in crate::writer) fn says_none(&mut self) -> Result<(), Bad> {
         let derivation = self.derivation.as_mut().filter(|derivation| derivation.leaves_out());
-        derivation.ok_or("a value left out where none is")?.says_none = true;
+        derivation.ok_or("a value left out of a recording that leaves nothing out")?.says_none =
+            true;
         Ok(())
     }
 
