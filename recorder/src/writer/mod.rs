@@ -74,7 +74,6 @@ impl Recording {
         values: Option<Ring>,
         clock: Clock,
     ) -> std::io::Result<Recording> {
-        sys::keep_freed_memory();
         let (order_sender, orders) = bounded(4);
         let (batch_sender, batches) = bounded(CHUNKS_WAITING);
         let (encoded_sender, encoded) = bounded(CHUNKS_WAITING);

@@ -287,14 +287,3 @@ pub fn give_way() {
     // the priority.
     unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICE) };
 }
-
-/// Keeps memory that is freed: each chunk needs as much as the one before, and the system would have to
-/// clear it every time.
-pub fn keep_freed_memory() {
-    // SAFETY: sets numbers of glibc's allocator.
-    #[cfg(target_env = "gnu")]
-    unsafe {
-        libc::mallopt(libc::M_MMAP_THRESHOLD, 64 << 20);
-        libc::mallopt(libc::M_TRIM_THRESHOLD, 128 << 20);
-    }
-}
