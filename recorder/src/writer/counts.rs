@@ -3,7 +3,7 @@
 
 use super::outlet::{EdgeCount, EdgeEvents};
 use dashcam_schema::EventKind;
-use dashcam_schema::bytecode::code::{Code, NO_UNIT};
+use dashcam_schema::bytecode::code::{NO_UNIT, plain_instructions};
 use dashcam_schema::bytecode::lines::LineTable;
 use dashcam_schema::bytecode::opcodes::{Op, Version};
 use dashcam_schema::chunk::{Columns, Context, has_target};
@@ -98,8 +98,8 @@ impl Counter {
         if version == Version::V3_13 {
             return;
         }
-        let bytecode = Code::new(version, &code.bytecode, &[], &LineTable::default());
-        for unit in bytecode.units().iter().filter(|unit| unit.is_start) {
+        let units = plain_instructions(version, &code.bytecode);
+        for unit in units.iter().filter(|unit| unit.is_start) {
             match (version, unit.op) {
                 (Version::V3_12, Op::PopJump) if unit.target == unit.start + 2 => {
                     self.short_branches.insert((number, unit.start));

@@ -235,7 +235,8 @@ impl Chunk {
         let [from, to] = [range.start, range.end]
             .map(|end| self.implied().partition_point(|index| (*index as usize) < end));
         let kinds = self.kinds()?.get(range).unwrap_or_default();
-        Ok(kinds.iter().map(|kind| has_ordinal >> kind & 1).sum::<u32>() - (to - from) as u32)
+        let count = kinds.iter().map(|kind| has_ordinal >> kind & 1).sum::<u32>();
+        Ok(count.saturating_sub((to - from) as u32))
     }
 
     /// Number of each event's kind.
