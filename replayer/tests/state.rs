@@ -387,6 +387,9 @@ fn frames_that_are_entered_unawares_and_again() {
     events.extend([ev(K::PY_START, 1, 0), ev(K::PY_YIELD, 1, 17), ev(K::LINE, 0, 12)]);
     // seq 11
     events.extend([ev(K::PY_RESUME, 1, 0).resumes(7), ev(K::LINE, 1, 12)]);
+    // seq 13: and again, which nothing is told at.
+    events.extend([ev(K::CALL, 1, 13).calls(7), ev(K::PY_YIELD, 1, 17), ev(K::LINE, 0, 13)]);
+    events.extend([ev(K::PY_RESUME, 1, 0).resumes(7), ev(K::LINE, 1, 13)]);
     let told = [
         Group(0, G::Arguments, vec![int(5)]),
         Group(1, G::Arguments, vec![int(1)]),
@@ -394,13 +397,15 @@ fn frames_that_are_entered_unawares_and_again() {
         Group(3, G::Arguments, vec![int(2)]),
         Cut,
         Group(5, G::Snapshot, vec![int(3), V::Unbound, int(4)]),
+        Group(6, G::Bindings, vec![int(13), int(8), int(9)]),
     ];
     for size in [1, 4, 100] {
         let recording = record(&[&F, &F], size, &events, &told);
         let innermost =
             [(2, "a=5"), (4, "a=5 x=6"), (5, "a=1"), (6, "a=1"), (8, "a=2"), (10, "a=5 x=6")];
         check_locals(&recording, 0, &innermost);
-        check_locals(&recording, 0, &[(11, "a=3 y=4"), (12, "a=3 y=4")]);
+        check_locals(&recording, 0, &[(11, "a=3 y=4"), (12, "a=3 y=4"), (14, "a=3 x=8 y=9")]);
+        check_locals(&recording, 0, &[(16, "a=3 x=8 y=9"), (17, "a=3 x=8 y=9")]);
         check_locals(&recording, 1, &[(6, "a=5 x=6"), (8, "a=5 x=6"), (12, "a=5 x=6")]);
         check(
             recording.connection(),

@@ -128,6 +128,9 @@ impl State<'_> {
         {
             return Ok(at(entered, Link::Callee(event)));
         }
+        // It is the position it began at.
+        let begins_in =
+            |chunk: usize| self.store.chunks()[chunk].first_seq <= call_id.cast_signed();
         for chunk in self.neighbours(chunk, thread).0 {
             // Where the call it waits for has no event, it was not entered.
             let codes = &self.store.chunks()[chunk].codes;
@@ -135,10 +138,12 @@ impl State<'_> {
                 continue;
             }
             let Some(frames) = self.frames(chunk)? else { return Ok(None) };
-            let ends = frames.tracks.get(&thread).map_or(&[][..], |track| &track.ends);
-            match ends.iter().find(|(of, _)| *of == call_id) {
-                Some((_, Link::Earlier)) => {}
-                found => return Ok(found.and_then(|(_, link)| at(chunk, *link))),
+            let ended = frames.tracks.get(&thread).and_then(|track| track.ends.get(&call_id));
+            match ended {
+                Some(Link::Earlier) => {}
+                Some(link) => return Ok(at(chunk, *link)),
+                None if begins_in(chunk) => return Ok(None),
+                None => {}
             }
         }
         Ok(None)

@@ -57,8 +57,9 @@ pub(super) struct Track {
     pub(super) frames: Vec<Frame>,
     /// How many the chunk begins with.
     pub(super) first: usize,
-    /// When the chunk ends, of each frame on the stack: the call, and what came last in its chain.
-    pub(super) ends: Vec<(CallId, Link)>,
+    /// When the chunk ends, what came last in the chain of each call on the stack, and of those that
+    /// were suspended in it.
+    pub(super) ends: FxHashMap<CallId, Link>,
     leaving: Vec<bool>,
 }
 
@@ -99,8 +100,7 @@ impl Track {
 
     /// The event by which a frame that is on the stack when the chunk ends entered a call.
     pub(super) fn entered_last(&self, call_id: CallId, callee: CallId) -> Option<u32> {
-        let (_, link) = self.ends.iter().find(|(of, _)| *of == call_id)?;
-        let Link::Callee(event) = *link else { return None };
+        let Link::Callee(event) = *self.ends.get(&call_id)? else { return None };
         let (entered, _) = self.at(event)?;
         (self.frames[entered as usize].call_id == callee).then_some(event)
     }
@@ -247,7 +247,11 @@ impl Frames {
     /// Memory it takes, roughly.
     pub(super) fn size(&self) -> usize {
         let tracks = self.tracks.values();
-        let of = |track: &Track| track.events.len() * 24 + track.frames.len() * size_of::<Frame>();
+        let of = |track: &Track| {
+            track.events.len() * 24
+                + track.frames.len() * size_of::<Frame>()
+                + track.ends.len() * 32
+        };
         (self.starts.len() + self.ordinals.len()) * 4 + tracks.map(of).sum::<usize>()
     }
 }
@@ -266,6 +270,8 @@ struct Building {
     track: Track,
     /// Outermost first.
     stack: Vec<Open>,
+    /// What came last in the chain of calls that left the stack and may go on.
+    suspended: FxHashMap<CallId, Link>,
     /// One after the thread's last event.
     end: usize,
 }
@@ -321,7 +327,11 @@ impl Building {
                 is_plain: false,
             });
             self.track.frame.push(Some(number));
-            self.track.before.push(Link::Entered);
+            let before = match kind {
+                EventKind::PY_START => Link::Entered,
+                _ => self.suspended.remove(&call_id).unwrap_or(Link::Earlier),
+            };
+            self.track.before.push(before);
             if let Some(open) = self.stack.last_mut() {
                 open.last = Link::Own(event);
             }
@@ -333,19 +343,27 @@ impl Building {
             self.track.before.push(Link::Entered);
             return;
         };
-        self.stack.truncate(keep + 1);
+        self.suspend(keep + 1);
         let open = &mut self.stack[keep];
         self.track.frame.push(Some(open.frame));
         self.track.before.push(std::mem::replace(&mut open.last, Link::Own(event)));
-        if is_leaving {
+        if kind == EventKind::PY_YIELD {
+            self.suspend(keep);
+        } else if is_leaving {
             self.stack.truncate(keep);
         }
     }
 
+    /// Takes frames off the stack that may be entered again.
+    fn suspend(&mut self, keep: usize) {
+        for open in self.stack.drain(keep..) {
+            self.suspended.insert(self.track.frames[open.frame as usize].call_id, open.last);
+        }
+    }
+
     fn done(mut self) -> Track {
-        let call_id = |frame: u32| self.track.frames[frame as usize].call_id;
-        let ends = self.stack.iter().map(|open| (call_id(open.frame), open.last));
-        self.track.ends = ends.collect();
+        self.suspend(0);
+        self.track.ends = self.suspended;
         self.track
     }
 }
