@@ -187,6 +187,59 @@ fn recording_a_part_from_inside() {
     }
 }
 
+/// Which branches need no event is known by the number of their code object, which frames that stood
+/// when the recording began get as late as others.
+#[test]
+fn recording_a_part_from_inside_derives_what_is_recorded_directly() {
+    const CODE: &str = "\
+import dashcam, sys
+
+def g(x): return x
+
+def f(n):
+    t = 0
+    for i in range(n):
+        if i % 3 == 0:
+            t += g(i)
+        elif i % 3 == 1:
+            t += len(str(i))
+        elif t % 2:
+            g(t)
+    return t
+
+def outer(events):
+    if events:
+        g(1)
+    with dashcam.record('x.db', capture='state', events=events):
+        a = f(100)
+        if a > 5:
+            g(2)
+        else:
+            f(3)
+    return a
+
+def outest(events):
+    while events:
+        result = outer(events)
+        if result: g(4)
+        return result
+
+print(outest('EVENTS'))
+";
+    for python in Python::all() {
+        let [derived, direct] = ["derived", "direct"].map(|events| {
+            let folder = tempfile::tempdir().unwrap();
+            let recording = in_process(&python, &CODE.replace("EVENTS", events), folder.path());
+            recording.check("select status from runs", "complete");
+            recording.check("select count(*) from losses where severity = 'loss'", "0");
+            let sql = "select events.kind, qualname, line, offset, target_offset from events
+                       join code_objects using (code_id) where path = '<string>' order by seq";
+            recording.text(sql)
+        });
+        assert_eq!(derived, direct, "{python}");
+    }
+}
+
 #[test]
 fn recording_from_inside_survives_an_exception() {
     for python in Python::all() {

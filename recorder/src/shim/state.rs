@@ -346,15 +346,17 @@ impl State {
         match self.judge.wants(&definition.path, &module) {
             Verdict::Record => {
                 let found = self.codes.add(address, &definition);
+                let Control { has_silent_cycle, branches } = self.control(&definition.bytecode);
                 let mut has_sites = false;
                 if let Some(values) = &mut self.values {
                     let is_cell = |variable: &(String, u8)| variable.1 & variable::CELL != 0;
                     let cells = code.code_variables().into_iter().filter(is_cell);
                     let cells: Vec<String> = cells.map(|(name, _)| name).collect();
                     values.define_code(&definition.argument_names, &cells);
-                    has_sites = values.define_variables(code, &definition);
+                    has_sites = values.define_variables(code, &definition, &branches);
                 }
-                self.look_for_events(address, &definition.bytecode, has_sites);
+                self.branches.push(branches);
+                self.watch(address, Watched { jumps: has_silent_cycle, sites: has_sites });
                 self.define(&Definition::Code(definition));
                 Some(found)
             }
@@ -368,16 +370,17 @@ impl State {
         }
     }
 
-    /// Notes which events of the code object defined last have to be switched on, or are left out.
-    fn look_for_events(&mut self, address: usize, bytecode: &[u8], has_sites: bool) {
-        let Some(version) = self.jumps_in else { return };
-        let Control { has_silent_cycle, mut branches } = Control::of(version, bytecode);
-        if let Some(values) = &self.values {
-            branches.record_where(|unit| values.tells_of_variables(unit));
-        }
-        self.branches.push(branches);
-        let watched = Watched { jumps: has_silent_cycle, sites: has_sites };
-        if (watched.jumps || watched.sites) && self.watched.insert(address) {
+    /// Which events of a code object are not recorded as those of most are.
+    fn control(&self, bytecode: &[u8]) -> Control {
+        self.jumps_in.map_or_else(Control::default, |version| Control::of(version, bytecode))
+    }
+
+    /// Notes which events of a code object have to be switched on.
+    fn watch(&mut self, address: usize, watched: Watched) {
+        if self.jumps_in.is_some()
+            && (watched.jumps || watched.sites)
+            && self.watched.insert(address)
+        {
             self.new_watched.push((address, watched));
         }
     }
@@ -411,7 +414,8 @@ impl State {
         for frame in ffi::all_frames() {
             // SAFETY: a running frame keeps its code object alive.
             let code = unsafe { Obj::borrowed(frame.code as *mut _) };
-            self.look_for_events(frame.code, &code.code_bytes(c"co_code"), self.has_state());
+            let jumps = self.control(&code.code_bytes(c"co_code")).has_silent_cycle;
+            self.watch(frame.code, Watched { jumps, sites: self.has_state() });
             self.standing.insert(frame.address, frame);
         }
     }
@@ -527,11 +531,13 @@ impl State {
         handed: Option<(u32, Obj<'_>, Obj<'_>)>,
     ) {
         let (at, thread) = ((self.ordinal, self.last_number), self.thread);
-        let is_entered = |caller: &Frame| kind.enters() && !self.is_called(*caller);
-        let caller = self.entered_from.filter(is_entered);
+        let caller = match kind.enters() {
+            true => self.entered_from.filter(|caller| !self.is_called(*caller)),
+            false => None,
+        };
         let Some(values) = self.values_with_room() else { return };
         values.tell_changed_before(at, thread, code);
-        values.tell_variables(at, kind, code, unit);
+        values.tell_variables(at, thread, kind, code, unit);
         if let Some(caller) = caller
             && let Some(number) = self.codes.find(caller.code)
             && number != CodeRef::EXCLUDED

@@ -49,6 +49,8 @@ struct Due<'a> {
     object: Obj<'a>,
     /// [`CLASS_ALONE`] if nothing else is of interest.
     depth: u32,
+    /// As [`Look::trusts`], of what it holds.
+    trusts: bool,
 }
 
 /// Tells of values.
@@ -242,15 +244,13 @@ impl Values {
         let left = self.left(number);
         let most = self.limits.objects as usize;
         let objects = if kind.is_of_frame() { most * count.max(1) } else { most };
-        // These are variables that were not stored since they were told of.
-        let trusts = kind == GroupKind::Snapshot;
         // Made where it stays: it is large.
         let mut look = Look {
             values: self,
             due: ArrayVec::new(),
             left,
             objects,
-            trusts,
+            trusts: false,
             is_renewed: false,
             is_again: false,
         };
@@ -264,7 +264,11 @@ impl Values {
                 Given::Changed(object) => {
                     look.values.buffer.put_address(words::REFERENCE, object.address());
                 }
-                Given::Kept(object) => look.kept(object),
+                Given::Kept(object) => {
+                    look.trusts = true;
+                    look.put(object, 0);
+                    look.trusts = false;
+                }
                 Given::Again(object) => look.again(object, 0),
                 Given::Lost(object) => look.again(object, LOST),
                 Given::Int(value) => look.values.buffer.put_int(value),
@@ -365,7 +369,7 @@ enum Given<'a> {
     Target(Obj<'a>),
     /// An object that holds what the group says is stored.
     Changed(Obj<'a>),
-    /// What was told of this object still holds.
+    /// What was told of this object still holds, and of all that it holds.
     Kept(Obj<'a>),
     /// An object that may have been changed.
     Again(Obj<'a>),
@@ -383,7 +387,7 @@ struct Look<'v, 'a> {
     left: u32,
     /// The same for this event.
     objects: usize,
-    /// What was told of an object is taken for what it holds, where that is certain.
+    /// What was told of an object put now is taken for what it holds, where that is certain.
     trusts: bool,
     /// An object that cannot change was told of, and it is not the one that was told of before at
     /// its address.
@@ -464,7 +468,7 @@ impl<'a> Look<'_, 'a> {
                         && self.due.len() < self.objects =>
                 {
                     self.left -= 1;
-                    self.due.push(Due { object, depth });
+                    self.due.push(Due { object, depth, trusts: self.trusts });
                     return self.values.buffer.put_address(words::REFERENCE, object.address());
                 }
                 Known::Told { .. } | Known::Earlier => {
@@ -474,7 +478,7 @@ impl<'a> Look<'_, 'a> {
                 Known::Nothing { .. } => {}
             }
         }
-        self.due.push(Due { object, depth: due });
+        self.due.push(Due { object, depth: due, trusts: self.trusts });
         self.values.buffer.put_address(tag, object.address());
     }
 
@@ -483,24 +487,15 @@ impl<'a> Look<'_, 'a> {
     fn target(&mut self, object: Obj<'a>) {
         if !self.values.told.is_certain(object) && !self.due.is_full() {
             self.left = self.left.saturating_sub(1);
-            self.due.push(Due { object, depth: 0 });
+            self.due.push(Due { object, depth: 0, trusts: false });
         }
         self.values.buffer.put_address(words::REFERENCE, object.address());
-    }
-
-    /// Puts an object that is what it was when it was told of.
-    fn kept(&mut self, object: Obj<'a>) {
-        if self.values.told.is_certain_at(object, 0) {
-            self.values.buffer.put_address(words::REFERENCE, object.address());
-        } else {
-            self.put(object, 0);
-        }
     }
 
     /// Puts a reference to an object, and sees to it that it is told of whatever was before.
     fn again(&mut self, object: Obj<'a>, depth: u32) {
         self.left = self.left.saturating_sub(1);
-        self.due.push(Due { object, depth });
+        self.due.push(Due { object, depth, trusts: self.trusts });
         self.values.buffer.put_address(words::REFERENCE, object.address());
     }
 
@@ -545,7 +540,8 @@ impl<'a> Look<'_, 'a> {
 
     /// Tells what an object holds, unless it was told.
     fn look(&mut self, due: Due<'a>) {
-        let Due { object, depth } = due;
+        let Due { object, depth, trusts } = due;
+        self.trusts = trusts;
         let address = object.address();
         let told = self.values.told.of(object);
         // What was told of it earlier still holds, or its class alone was told.

@@ -8,6 +8,7 @@ use super::texts::{TextId, Texts};
 use super::{Evaluated, Variables};
 use dashcam_schema::bytecode::{self, lines::LineTable};
 use dashcam_schema::event::EventKind;
+use dashcam_schema::record::Mode;
 use rusqlite::{Connection, Row};
 use rustc_hash::FxHashMap;
 use std::cell::OnceCell;
@@ -44,6 +45,8 @@ pub struct Process {
     pub run_id: i64,
     /// Which bytecode its code objects have.
     pub magic: Option<u16>,
+    /// Which of its events were recorded.
+    pub mode: Mode,
     pub threads: FxHashMap<u32, i64>,
     pub codes: FxHashMap<u32, CodeIndex>,
     pub callables: FxHashMap<u32, TextId>,
@@ -79,12 +82,18 @@ impl Directory {
             directory.runs.push(row.get(0)?);
             Ok(())
         })?;
-        each(connection, "SELECT process_id, run_id, magic FROM processes", |row| {
+        let sql = "SELECT process_id, run_id, magic, events_by FROM processes LEFT JOIN runs USING (run_id)";
+        each(connection, sql, |row| {
             let process = Process {
                 process_id: row.get(0)?,
                 run_id: row.get(1)?,
                 // A damaged number costs the derived chunks, not the file.
                 magic: row.get::<_, i64>(2).ok().and_then(|magic| magic.try_into().ok()),
+                mode: row
+                    .get::<_, String>(3)
+                    .ok()
+                    .and_then(|mode| Mode::from_name(&mode))
+                    .unwrap_or_default(),
                 threads: FxHashMap::default(),
                 codes: FxHashMap::default(),
                 callables: FxHashMap::default(),

@@ -1,9 +1,12 @@
 //! The variables of a code object: what they are called, and where they are stored.
 
 use super::{Code, Process, Store};
+use dashcam_schema::bytecode::branches::Branches;
+use dashcam_schema::bytecode::code::Control;
 use dashcam_schema::bytecode::opcodes::Version;
 use dashcam_schema::bytecode::stores::{Place, Slot, Stores};
 use dashcam_schema::chunk::code_xxh3;
+use dashcam_schema::record::Mode;
 use rusqlite::{Connection, OptionalExtension as _};
 
 /// The variables of a code object.
@@ -52,7 +55,8 @@ impl Store {
         let code = &self.directory.codes[*process.codes.get(&code)?];
         let variables = code.variables.get_or_init(|| {
             let version = Version::from_magic(process.magic?)?;
-            let variables = read(&self.connection, code, version).ok().flatten();
+            let read = read(&self.connection, code, version, process.mode);
+            let variables = read.ok().flatten();
             if variables.is_none() {
                 let path = self.path.display();
                 let line =
@@ -65,7 +69,12 @@ impl Store {
     }
 }
 
-fn read(db: &Connection, code: &Code, version: Version) -> rusqlite::Result<Option<Variables>> {
+fn read(
+    db: &Connection,
+    code: &Code,
+    version: Version,
+    mode: Mode,
+) -> rusqlite::Result<Option<Variables>> {
     let sql = "SELECT first_line, line_table, bytecode, exception_table, row_xxh3,
                       argument_names, variable_names, names, kind
                FROM code_objects WHERE code_id = ?";
@@ -84,8 +93,13 @@ fn read(db: &Connection, code: &Code, version: Version) -> rusqlite::Result<Opti
             return Ok(None);
         };
         let kind: String = row.get(8)?;
+        let branches = match mode {
+            Mode::Derived => Control::of(version, bytecode).branches,
+            Mode::Direct | Mode::Verify => Branches::default(),
+        };
+        let slots = fast.len() as u32;
         Ok(Some(Variables {
-            stores: Stores::new(version, bytecode, exceptions, fast.len() as u32, &names),
+            stores: Stores::new(version, bytecode, exceptions, slots, &names, &branches),
             arguments: arguments.len().min(fast.len()),
             is_module: kind == "module",
             fast,

@@ -44,15 +44,6 @@ impl Branches {
         self.flags.get(unit as usize).is_some_and(|flags| flags & IMPLIED != 0)
     }
 
-    /// Those of them stay implied whose instruction is not `wanted`. To record one more is never wrong.
-    pub fn record_where(&mut self, wanted: impl Fn(u32) -> bool) {
-        for (unit, flags) in (0..).zip(&mut self.flags) {
-            if *flags & IMPLIED != 0 && wanted(unit) {
-                *flags = 0;
-            }
-        }
-    }
-
     /// Finds them among instructions that have no silent cycle.
     pub(super) fn find(version: Version, units: &[Unit]) -> Branches {
         let is = |op: Op| move |unit: &&Unit| unit.is_start && unit.op == op;

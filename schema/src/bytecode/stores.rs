@@ -8,8 +8,12 @@
 //! What cannot wait is an instruction that stores a variable that may be pending, or changes an
 //! object. Such an instruction is a *site*: its INSTRUCTION event is switched on.
 //!
+//! A branch whose event is left out ([`branches`](super::branches)) flushes nothing, so that its event
+//! can be left out.
+//!
 //! Recorder and replayer run the same code: a flush tells values, not which variables they are of.
 
+use super::branches::Branches;
 use super::code::{Unit, handlers, plain_instructions};
 use super::opcodes::{Op, StoreOp, Version};
 use rustc_hash::FxHashMap;
@@ -79,13 +83,14 @@ pub struct Stores {
 
 impl Stores {
     /// Reads a code object whose frame has so many slots; `names` is its `co_names`, if it binds any
-    /// of them. Bytes that make no sense give stores that make none, and no panic.
+    /// of them; `branches` are left out of the recording where they are implied. Bytes that make no sense give stores that make none, and no panic.
     pub fn new(
         version: Version,
         bytecode: &[u8],
         exception_table: &[u8],
         fast: u32,
         names: &[impl AsRef<str>],
+        branches: &Branches,
     ) -> Stores {
         let units = plain_instructions(version, bytecode);
         let mut entries = Vec::with_capacity(units.len());
@@ -120,7 +125,7 @@ impl Stores {
         };
         stores.find_cells();
         stores.find_all();
-        stores.flow(version, &units, exception_table);
+        stores.flow(version, &units, exception_table, branches);
         stores.find_sites(version);
         stores
     }
@@ -246,7 +251,15 @@ impl Stores {
     }
 
     /// Finds out what is pending where: forward, to a fixed point.
-    fn flow(&mut self, version: Version, units: &[Unit], exception_table: &[u8]) {
+    fn flow(
+        &mut self,
+        version: Version,
+        units: &[Unit],
+        exception_table: &[u8],
+        branches: &Branches,
+    ) {
+        let is_flush =
+            |at: u32| is_flush(version, units[at as usize].op) && !branches.is_implied(at);
         // Only slots that are stored anywhere take part.
         let mut numbers: FxHashMap<Slot, usize> = FxHashMap::default();
         let mut slots = Vec::new();
@@ -273,7 +286,7 @@ impl Stores {
             let unit = &units[at as usize];
             state.copy_from_slice(&before[words * at as usize..][..words]);
             let is_overwrite = made[at as usize].iter().any(|slot| is_in(&state, *slot));
-            if is_flush(version, unit.op) || is_overwrite {
+            if is_flush(at) || is_overwrite {
                 state.fill(0);
             }
             for slot in &made[at as usize] {
@@ -309,7 +322,7 @@ impl Stores {
             }
             // When a call enters another frame, the CALL itself was an event.
             let op = units[at].op;
-            let is_call = is_flush(version, op) && !matches!(op, Op::PopJump | Op::ForIter);
+            let is_call = is_flush(at as u32) && !matches!(op, Op::PopJump | Op::ForIter);
             let own = made[at].iter().map(|slot| slots[*slot]);
             let within =
                 if is_call { Vec::new() } else { set.iter().copied().chain(own).collect() };
@@ -363,6 +376,7 @@ fn is_flush(version: Version, op: Op) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bytecode::code::Control;
 
     const NO_NAMES: [&str; 0] = [];
 
@@ -379,7 +393,7 @@ mod tests {
             53, 1, 0, 0, 0, 0, 0, 0, // CALL
             36, 0, // RETURN_VALUE
         ];
-        let stores = Stores::new(Version::V3_13, &code, &[], 3, &NO_NAMES);
+        let stores = Stores::new(Version::V3_13, &code, &[], 3, &NO_NAMES, &Branches::default());
         assert_eq!(stores.site(2), None);
         assert_eq!(stores.site(4), Some(Site::Overwrite));
         assert_eq!(stores.pending(4), [1]);
@@ -393,11 +407,40 @@ mod tests {
         assert!(stores.has_sites());
     }
 
+    /// `def f(a):\n    x = a\n    if a:\n        x = 1\n        g()\n    return x` of 3.13.
+    #[test]
+    fn a_branch_that_is_left_out_flushes_nothing() {
+        let code = [
+            149, 0, // RESUME
+            85, 0, 110, 1, // LOAD_FAST a, STORE_FAST x
+            85, 0, 97, 9, 0, 0, // LOAD_FAST a, POP_JUMP_IF_FALSE
+            83, 1, 110, 1, // LOAD_CONST 1, STORE_FAST x
+            91, 1, 0, 0, 0, 0, 0, 0, 0, 0, // LOAD_GLOBAL g
+            53, 0, 0, 0, 0, 0, 0, 0, // CALL
+            85, 1, 36, 0, // LOAD_FAST x, RETURN_VALUE
+        ];
+        let of =
+            |branches: &Branches| Stores::new(Version::V3_13, &code, &[], 2, &NO_NAMES, branches);
+        let stores = of(&Branches::default());
+        assert_eq!((stores.site(7), stores.pending(6)), (None, &[][..]));
+        let branches = Control::of(Version::V3_13, &code).branches;
+        assert!(branches.is_implied(4));
+        let stores = of(&branches);
+        assert_eq!((stores.site(7), stores.pending(6)), (Some(Site::Overwrite), &[1][..]));
+        assert_eq!(stores.pending(18), [1], "where the branch leads without the call");
+    }
+
     #[test]
     fn names_have_slots_behind_those_of_the_frame() {
         // RESUME, STORE_NAME 1, STORE_GLOBAL 1, RETURN_CONST.
-        let stores =
-            Stores::new(Version::V3_13, &[149, 0, 114, 1, 113, 1, 103, 0], &[], 2, &NO_NAMES);
+        let stores = Stores::new(
+            Version::V3_13,
+            &[149, 0, 114, 1, 113, 1, 103, 0],
+            &[],
+            2,
+            &NO_NAMES,
+            &Branches::default(),
+        );
         assert_eq!(stores.pending(3), [4, 5]);
         assert_eq!([stores.place(1), stores.place(4)], [Place::Fast(1), Place::Name(1)]);
         assert_eq!(stores.place(5), Place::Global(1));
@@ -409,7 +452,9 @@ mod tests {
             let bytes: Vec<u8> =
                 (0..40).map(|i| (seed.wrapping_mul(2_654_435_761 + i) >> 13) as u8).collect();
             for version in [Version::V3_12, Version::V3_13, Version::V3_14] {
-                let stores = Stores::new(version, &bytes, &bytes[..9], seed % 5, &NO_NAMES);
+                let branches = Control::of(version, &bytes).branches;
+                let stores =
+                    Stores::new(version, &bytes, &bytes[..9], seed % 5, &NO_NAMES, &branches);
                 assert!((0..21).all(|unit| stores.pending(unit).len() <= 40));
             }
         }

@@ -109,10 +109,12 @@ impl Buffer {
         for word in whole {
             self.put(u32::from_le_bytes(*word));
         }
-        if !rest.is_empty() {
-            let mut last = [0; 4];
-            last[..rest.len()].copy_from_slice(rest);
-            self.put(u32::from_le_bytes(last));
+        // Not as a copy of unknown length, which would be a call.
+        match *rest {
+            [a] => self.put(u32::from_le_bytes([a, 0, 0, 0])),
+            [a, b] => self.put(u32::from_le_bytes([a, b, 0, 0])),
+            [a, b, c] => self.put(u32::from_le_bytes([a, b, c, 0])),
+            _ => {}
         }
     }
 

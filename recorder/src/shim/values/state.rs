@@ -11,6 +11,7 @@ use crate::shim::ffi::depths::{NO_DEPTH, depths};
 use crate::shim::ffi::objects::{AttributeSet, Characters, Int, Lookup, Plain};
 use crate::shim::ffi::{Frame, Obj};
 use dashcam_schema::EventKind;
+use dashcam_schema::bytecode::branches::Branches;
 use dashcam_schema::bytecode::opcodes::{Op, Version};
 use dashcam_schema::bytecode::stores::{Place, Site, Slot, Stores};
 use dashcam_schema::record::CodeDefinition;
@@ -28,15 +29,16 @@ const HANDED_MAX: usize = 4;
 const SORTING_MAX: usize = 16;
 /// A frame without stores is looked at once in so many events, for its first in an epoch.
 const FRAMES_LOOKED_AT: u64 = 64;
+/// A frame that goes on has all its variables told again if the last time was so many events before, so
+/// who reads need not look back farther.
+const RESUMED_WITHIN: u32 = 1 << 12;
 
 /// What is known besides what all levels know.
 pub(super) struct Capturing {
     version: Version,
     /// By number of the code object.
     codes: Vec<Rc<Variables>>,
-    /// Address of a frame, and the epoch in which all its variables were told; where they are in a
-    /// namespace, also how often those of others had changed by then.
-    frames: Box<[(usize, u64)]>,
+    frames: Box<[ToldFrame]>,
     /// Addresses of frames that sort a list just now, and of the list.
     sorting: Vec<(usize, usize)>,
     /// How often names were bound or unbound in namespaces by code that does not run in them.
@@ -45,6 +47,23 @@ pub(super) struct Capturing {
     attributes: Box<[([usize; 3], AttributeSet)]>,
     /// An object that was changed by the last site in a way not seen yet.
     changed: Option<Changed>,
+}
+
+/// A frame whose variables were all told; those that it stores it tells itself.
+#[derive(Clone, Copy)]
+struct ToldFrame {
+    address: usize,
+    epoch: u32,
+    /// [`Capturing::namespaces_changed`] by then, if some of them are in a namespace.
+    namespaces_changed: u32,
+    thread: u32,
+    /// The low bits of the event's ordinal.
+    ordinal: u32,
+}
+
+impl ToldFrame {
+    const NONE: ToldFrame =
+        ToldFrame { address: 0, epoch: u32::MAX, namespaces_changed: 0, thread: 0, ordinal: 0 };
 }
 
 #[derive(Clone, Copy)]
@@ -80,6 +99,8 @@ struct Variables {
     reaches_dicts: bool,
     /// Some are kept in a namespace.
     has_names: bool,
+    /// Some of those in one that it does not run in.
+    has_globals: bool,
     /// Slots of `__class__`, a cell that C code fills.
     late: Vec<Slot>,
     /// By code unit: whether variables may be pending there.
@@ -91,7 +112,7 @@ impl Capturing {
         Capturing {
             version,
             codes: Vec::new(),
-            frames: vec![(0, u64::MAX); FRAMES].into(),
+            frames: vec![ToldFrame::NONE; FRAMES].into(),
             sorting: Vec::with_capacity(SORTING_MAX),
             namespaces_changed: 0,
             attributes: vec![([0; 3], AttributeSet::Nothing); ATTRIBUTES].into(),
@@ -99,13 +120,22 @@ impl Capturing {
         }
     }
 
-    /// Whether all variables of a frame were told in this epoch. They are from now on.
+    /// Where it is remembered that the variables of the frame at an address were told.
     #[inline(always)]
-    fn is_new_frame(&mut self, frame: usize, epoch: u32, has_names: bool) -> bool {
-        let changed = if has_names { self.namespaces_changed } else { 0 };
-        let epoch = u64::from(epoch) << 32 | u64::from(changed);
-        let place = &mut self.frames[(frame >> 4 ^ frame >> 14) & (FRAMES - 1)];
-        std::mem::replace(place, (frame, epoch)) != (frame, epoch)
+    fn told_frame(&mut self, address: usize) -> &mut ToldFrame {
+        &mut self.frames[(address >> 4 ^ address >> 14) & (FRAMES - 1)]
+    }
+
+    /// A frame tells of names that it binds in a namespace of others.
+    fn change_namespaces(&mut self, frame: usize) {
+        let before = self.namespaces_changed;
+        let after = before.wrapping_add(1).max(1);
+        self.namespaces_changed = after;
+        // It knows of those itself.
+        let told = self.told_frame(frame);
+        if told.address == frame && told.namespaces_changed == before {
+            told.namespaces_changed = after;
+        }
     }
 }
 
@@ -137,11 +167,12 @@ impl Values {
         &mut self,
         code: Obj<'_>,
         definition: &CodeDefinition,
+        branches: &Branches,
     ) -> bool {
         let Some(state) = &mut self.state else { return false };
         let (bytecode, table) = (&definition.bytecode, &definition.exception_table);
         let fast = definition.variable_names.len() as u32;
-        let stores = Stores::new(state.version, bytecode, table, fast, &definition.names);
+        let stores = Stores::new(state.version, bytecode, table, fast, &definition.names, branches);
         let is_redacted = |slot: &Slot| match stores.place(*slot) {
             Place::Fast(slot) => {
                 let name = definition.variable_names.get(slot as usize);
@@ -156,10 +187,12 @@ impl Values {
         let names = code.code_names(c"co_names");
         let reaches_dicts = names.iter().any(|name| name == "__dict__" || name == "vars");
         let units = 0..(bytecode.len() / 2) as u32;
+        let is_global = |slot: &Slot| matches!(stores.place(*slot), Place::Global(_));
         let fast_count = stores.fast();
         let fast = definition.variable_names.iter().zip(0..);
         let late = fast.filter(|(name, _)| *name == "__class__").map(|(_, slot)| slot).collect();
         state.codes.push(Rc::new(Variables {
+            has_globals: stores.all().iter().any(is_global),
             has_names: stores.all().last().is_some_and(|slot| *slot >= fast_count),
             late,
             pending: units.map(|unit| !stores.pending(unit).is_empty()).collect(),
@@ -171,14 +204,6 @@ impl Values {
             stores,
         }));
         has_sites
-    }
-
-    /// Whether there may be variables to tell of at a code unit of the code object defined last.
-    pub(in crate::shim) fn tells_of_variables(&self, unit: u32) -> bool {
-        let last = self.state.as_ref().and_then(|state| state.codes.last());
-        last.is_some_and(|variables| {
-            variables.has_names || variables.pending.get(unit as usize) == Some(&true)
-        })
     }
 
     /// Whether there may be something to tell of the running frame's variables at an event.
@@ -204,6 +229,7 @@ impl Values {
     pub(in crate::shim) fn tell_variables(
         &mut self,
         at: At,
+        thread: u32,
         kind: EventKind,
         code: Obj<'_>,
         unit: u32,
@@ -228,20 +254,41 @@ impl Values {
         self.follow_epoch(ordinal);
         let epoch = self.epoch;
         let Some(state) = &mut self.state else { return };
-        let is_new = state.is_new_frame(frame.address, epoch, variables.has_names);
-        let goes_on = matches!(kind, EventKind::PY_RESUME | EventKind::PY_THROW);
-        if goes_on || is_new && kind != EventKind::PY_START {
-            let all = variables.stores.all();
-            return self.tell_slots(at, GroupKind::Snapshot, &[], frame, &variables, all);
-        }
-        if kind == EventKind::PY_START {
-            return self.tell_cells(at, frame, &variables, unit);
+        let namespaces_changed = if variables.has_names { state.namespaces_changed } else { 0 };
+        let told = state.told_frame(frame.address);
+        let is_known = told.address == frame.address
+            && told.epoch == epoch
+            && told.namespaces_changed == namespaces_changed
+            && told.thread == thread;
+        let is_whole = match kind {
+            EventKind::PY_START => false,
+            EventKind::PY_RESUME => {
+                !is_known || (ordinal as u32).wrapping_sub(told.ordinal) >= RESUMED_WITHIN
+            }
+            // It may be the first that is heard of a generator.
+            EventKind::PY_THROW => true,
+            _ => !is_known,
+        };
+        if is_whole || kind == EventKind::PY_START {
+            // At the beginning, names may have been bound before.
+            let is_told = is_whole || !variables.has_names;
+            told.address = if is_told { frame.address } else { 0 };
+            told.epoch = epoch;
+            told.namespaces_changed = namespaces_changed;
+            told.thread = thread;
+            told.ordinal = ordinal as u32;
         }
         let unit = match kind {
             EventKind::RAISE => self.frames.unit(frame),
             _ => unit,
         };
         let pending = variables.stores.pending(unit);
+        if is_whole {
+            return self.tell_slots(at, GroupKind::Snapshot, &[], frame, &variables, pending);
+        }
+        if kind == EventKind::PY_START {
+            return self.tell_cells(at, frame, &variables, unit);
+        }
         if !pending.is_empty() {
             let head = [i64::from(unit)];
             self.tell_slots(at, GroupKind::Bindings, &head, frame, &variables, pending);
@@ -288,6 +335,7 @@ impl Values {
         }
     }
 
+    /// Tells of a frame's variables that may have been stored; with a snapshot, of all others too.
     fn tell_slots(
         &mut self,
         at: At,
@@ -295,14 +343,17 @@ impl Values {
         head: &[i64],
         frame: Frame,
         variables: &Variables,
-        slots: &[Slot],
+        stored: &[Slot],
     ) {
         let is_global = |slot: &Slot| matches!(variables.stores.place(*slot), Place::Global(_));
-        if slots.last().is_some_and(is_global)
+        if variables.has_globals
+            && stored.iter().any(is_global)
             && let Some(state) = &mut self.state
         {
-            state.namespaces_changed += 1;
+            state.change_namespaces(frame.address);
         }
+        let is_snapshot = kind == GroupKind::Snapshot;
+        let slots = if is_snapshot { variables.stores.all() } else { stored };
         let frames = self.frames;
         let namespaces = frames.namespaces(frame);
         let given = slots.iter().map(|slot| {
@@ -321,7 +372,13 @@ impl Values {
                 },
             };
             let is_redacted = value.is_some() && variables.redacted.binary_search(slot).is_ok();
-            if is_redacted { Given::Redacted } else { Given::Value(value) }
+            match value {
+                _ if is_redacted => Given::Redacted,
+                Some(object) if is_snapshot && stored.binary_search(slot).is_err() => {
+                    Given::Kept(object)
+                }
+                value => Given::Value(value),
+            }
         });
         let head = head.iter().map(|number| Given::Int(*number));
         let count = head.len() + slots.len();

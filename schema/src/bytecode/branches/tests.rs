@@ -47,15 +47,6 @@ fn a_loop_keeps_an_event() {
     assert_eq!(implied(&code), [2]);
 }
 
-#[test]
-fn what_is_wanted_is_recorded() {
-    let code = [&RESUME[..], &jump(4), &CALL, &RETURN].concat();
-    let mut branches = Control::of(V, &code).branches;
-    assert!(branches.implies(EventKind::BRANCH, 1, 7));
-    branches.record_where(|unit| unit == 1);
-    assert!(!branches.implies(EventKind::BRANCH, 1, 7));
-}
-
 /// Every way from an instruction to one with an event, or to any that may raise, by trying them all:
 /// the branches gone over, and where it leads. `None` if there are endless ones.
 fn ways(units: &[Unit], branches: &Branches, from: u32) -> Option<Vec<(Vec<u32>, u32)>> {
