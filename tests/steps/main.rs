@@ -34,12 +34,18 @@ programs! {
 /// At the recursion limit, trace functions written in Python fail.
 const NOT_FOR_PDB: &[&str] = &["recursion_limit"];
 
+/// Long, for what variables hold.
+const NOT_TO_STEP_THROUGH: &[&str] = &["state_resumed"];
+
 #[test]
 fn every_program_is_compared() {
     for entry in std::fs::read_dir(tests_path("programs")).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         if let Some(name) = name.strip_suffix(".py") {
-            assert!(COMPARED.contains(&name), "programs/{name}.py is not in the list of main.rs");
+            assert!(
+                COMPARED.contains(&name) || NOT_TO_STEP_THROUGH.contains(&name),
+                "programs/{name}.py is in no list of main.rs"
+            );
         }
     }
 }

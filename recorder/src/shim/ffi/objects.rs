@@ -121,6 +121,8 @@ enum Detail {
     Factory,
     /// Pairs are in the order of a list of their own.
     Ordered,
+    /// `f_locals` of a function's frame, whose items are its variables (3.13+).
+    FrameLocals,
 }
 
 /// Where an instance's `__dict__` is.
@@ -190,6 +192,11 @@ impl Layout {
     /// Whether subscripts of objects may make new items.
     pub(in crate::shim) fn has_factory(&self) -> bool {
         self.detail == Detail::Factory
+    }
+
+    /// Whether items of objects are the variables of a frame.
+    pub(in crate::shim) fn is_frame_locals(&self) -> bool {
+        self.detail == Detail::FrameLocals
     }
 
     /// Whether it says the same of a class as another.
@@ -612,9 +619,19 @@ fn sort(class: Obj<'_>, flags: usize) -> (Sort, bool, Detail) {
         }
     }
     let is_wrapper = is(&raw const PyStaticMethod_Type) || is(&raw const PyClassMethod_Type);
-    let is_heap = flags as u64 & HEAPTYPE != 0;
-    let sort = if is_heap && !is_wrapper { Sort::Instance } else { Sort::Opaque };
-    (sort, false, Detail::Nothing)
+    if flags as u64 & HEAPTYPE != 0 && !is_wrapper {
+        return (Sort::Instance, false, Detail::Nothing);
+    }
+    let detail = match type_name(class) == c"FrameLocalsProxy" {
+        true => Detail::FrameLocals,
+        false => Detail::Nothing,
+    };
+    (Sort::Opaque, false, detail)
+}
+
+fn type_name<'a>(class: Obj<'a>) -> &'a CStr {
+    // SAFETY: `tp_name` is a NUL-terminated text that lives as long as the class.
+    unsafe { CStr::from_ptr(class.word(TYPE_NAME) as *const c_char) }
 }
 
 /// Whether a class is derived from one compiled in, by its line of `tp_base`.
@@ -635,8 +652,7 @@ fn unexported(class: Obj<'_>) -> Option<(Sort, Detail, bool)> {
     while let Some(found) = base {
         // Python code cannot make a class that is immutable.
         if found.word(TYPE_FLAGS) & FLAG_IMMUTABLE_TYPE != 0 {
-            // SAFETY: `tp_name` is a NUL-terminated text that lives as long as the class.
-            let name = unsafe { CStr::from_ptr(found.word(TYPE_NAME) as *const c_char) };
+            let name = type_name(found);
             let size = found.word(TYPE_BASIC_SIZE);
             return UNEXPORTED
                 .iter()

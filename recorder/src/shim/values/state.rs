@@ -572,6 +572,12 @@ impl Values {
                     }
                 }
             }
+            Sort::Opaque if self.classes.known(class).layout.is_frame_locals() => {
+                // Whose they are does not show: all frames tell their variables again.
+                if let Some(state) = &mut self.state {
+                    state.frames.fill(ToldFrame::NONE);
+                }
+            }
             _ => self.change(here, object),
         }
     }

@@ -1,0 +1,21 @@
+"""A generator that goes on more often than what is known of a suspended frame is left to be found."""
+
+
+def counts(limit):
+    n = 0
+    while n < limit:
+        seen = n
+        yield seen
+        n += 1
+    yield limit
+
+
+def counts_for_long():
+    short, long, total = counts(3), counts(1300), 0
+    first = next(short)
+    for value in long:
+        total += value
+    return first, next(short), list(short), total
+
+
+print(counts_for_long())
