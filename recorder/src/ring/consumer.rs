@@ -1,11 +1,27 @@
 //! The writer's end.
 
 use super::layout::{Clock, Ring};
-use super::sync::Ordering;
+use super::sync::{AtomicU32, Ordering};
 
 /// The producer broke the treaty: it published more than fits.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Corrupt;
+
+/// Appends words that the producer has published and does not write to.
+#[cfg(not(loom))]
+fn append(words: &[AtomicU32], out: &mut Vec<u32>) {
+    // SAFETY: an `AtomicU32` has size and alignment of a `u32`. Until `tail` is stored the words are
+    // ours: a producer that keeps the treaty writes to none of them, so this copy, which the compiler
+    // may do many words at a time, sees what loads would. One that breaks it is another process,
+    // whose words nobody trusts, whatever they are.
+    let words = unsafe { std::slice::from_raw_parts(words.as_ptr().cast::<u32>(), words.len()) };
+    out.extend_from_slice(words);
+}
+
+#[cfg(loom)]
+fn append(words: &[AtomicU32], out: &mut Vec<u32>) {
+    out.extend(words.iter().map(|word| word.load(Ordering::Relaxed)));
+}
 
 /// Takes records out. There is one per ring.
 pub struct Consumer {
@@ -36,9 +52,8 @@ impl Consumer {
         let count = (ready as usize).min(max);
         let start = self.tail as usize & (capacity - 1);
         let first = count.min(capacity - start);
-        let (before, after) =
-            (&self.ring.words[start..start + first], &self.ring.words[..count - first]);
-        out.extend(before.iter().chain(after).map(|word| word.load(Ordering::Relaxed)));
+        append(&self.ring.words[start..start + first], out);
+        append(&self.ring.words[..count - first], out);
         self.tail += count as u64;
         // Release: we have read the words, the producer may write over them.
         self.ring.header.consumer.tail.store(self.tail, Ordering::Release);

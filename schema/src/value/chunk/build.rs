@@ -11,6 +11,7 @@ use crate::value::{
     Value,
 };
 use rustc_hash::FxHashMap;
+use std::collections::VecDeque;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Places of a [`Recent`], as a power of two: few enough to stay in a cache.
@@ -35,6 +36,8 @@ pub struct Builder {
     replaced_forms: [Option<u32>; Tag::ALL.len()],
     /// By form.
     tables: Vec<Table>,
+    /// Rows of tables of the chunk before, empty: forms come in much the same order.
+    spare: VecDeque<Vec<u64>>,
     records: Vec<u32>,
     ordinals: Vec<u64>,
     first_ordinal: Option<u64>,
@@ -54,6 +57,7 @@ pub struct Builder {
     slots: Vec<u64>,
     /// What an object holds now and did not before: see [`Changes`].
     changed: Vec<(usize, Value)>,
+    columns: Slots,
     sealer: Option<(i32, Sealer)>,
 }
 
@@ -587,7 +591,8 @@ impl Builder {
         if number as usize == self.tables.len() {
             // Invariant: what was put into a form is one.
             let slots = Form::decode(&self.form).map(|form| form.slots()).unwrap_or_default();
-            self.tables.push(Table { slots: slots.into(), rows: Vec::new() });
+            let rows = self.spare.pop_front().unwrap_or_default();
+            self.tables.push(Table { slots: slots.into(), rows });
             self.bytes += self.form.len();
         }
         number
@@ -663,7 +668,11 @@ impl Builder {
             Some((same, sealer)) if same == level => sealer,
             _ => Sealer::new(level).map_err(|error| invalid(&error.to_string()))?,
         };
-        let columns = self.put(&mut sealer);
+        let mut slots = std::mem::take(&mut self.columns);
+        slots.clear();
+        self.tables.iter().for_each(|table| slots.take(table));
+        let columns = self.put(&slots, &mut sealer);
+        self.columns = slots;
         let sealed = columns.and_then(|columns| {
             let header = Header {
                 groups: self.ordinals.len() as u32,
@@ -678,9 +687,7 @@ impl Builder {
     }
 
     /// Compresses all columns, in the order of [`Column`].
-    fn put(&self, sealer: &mut Sealer) -> Result<Vec<ColumnHeader>, FormatError> {
-        let mut slots = Slots::default();
-        self.tables.iter().for_each(|table| slots.take(table));
+    fn put(&self, slots: &Slots, sealer: &mut Sealer) -> Result<Vec<ColumnHeader>, FormatError> {
         let definitions =
             bincode::encode_to_vec((&self.classes, &self.shapes), bounded::<COLUMN_BYTES_MAX>())
                 .map_err(|error| FormatError::invalid(Column::Definitions.name(), 0, error))?;
@@ -724,7 +731,13 @@ impl Builder {
         self.forms.clear();
         self.group_forms.clear();
         self.replaced_forms = Default::default();
-        self.tables.clear();
+        self.spare.clear();
+        for Table { mut rows, .. } in self.tables.drain(..) {
+            // What is used in part only is not kept for ever.
+            rows.shrink_to(2 * rows.len());
+            rows.clear();
+            self.spare.push_back(rows);
+        }
         self.records.clear();
         self.ordinals.clear();
         self.first_ordinal = None;
@@ -752,6 +765,17 @@ struct Slots {
 }
 
 impl Slots {
+    fn clear(&mut self) {
+        self.references.clear();
+        self.ints.clear();
+        self.int_modes.clear();
+        self.floats.clear();
+        self.texts.clear();
+        self.lengths.clear();
+        self.objects.clear();
+        self.positions.clear();
+    }
+
     fn take(&mut self, table: &Table) {
         let width = table.slots.len();
         for (i, slot) in table.slots.iter().enumerate() {
