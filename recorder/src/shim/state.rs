@@ -531,14 +531,13 @@ impl State {
         handed: Option<(u32, Obj<'_>, Obj<'_>)>,
     ) {
         let (at, thread) = ((self.ordinal, self.last_number), self.thread);
-        let caller = match kind.enters() {
-            true => self.entered_from.filter(|caller| !self.is_called(*caller)),
-            false => None,
-        };
+        let is_entered_otherwise = kind.enters()
+            && self.entered_from.as_ref().is_some_and(|caller| !self.is_called(caller));
         let Some(values) = self.values_with_room() else { return };
         values.tell_changed_before(at, thread, code);
         values.tell_variables(at, thread, kind, code, unit);
-        if let Some(caller) = caller
+        if is_entered_otherwise
+            && let Some(caller) = self.entered_from
             && let Some(number) = self.codes.find(caller.code)
             && number != CodeRef::EXCLUDED
             && let Some(values) = self.values_with_room()
@@ -567,7 +566,7 @@ impl State {
 
     /// Whether the frame that another is entered from does so by the CALL that the last event was.
     #[inline(always)]
-    fn is_called(&self, caller: Frame) -> bool {
+    fn is_called(&self, caller: &Frame) -> bool {
         caller.code == self.call.0 && caller.unit.wrapping_sub(self.call.1) < CALL_UNITS
     }
 
@@ -658,7 +657,7 @@ impl State {
                 true => self.entered_from,
                 false => frames.caller_of_entered(code.address()),
             };
-            is_called = caller.is_some_and(|caller| self.is_called(caller));
+            is_called = caller.as_ref().is_some_and(|caller| self.is_called(caller));
             self.put_callers(words, &frames, caller);
         }
         if kind.has_exception()

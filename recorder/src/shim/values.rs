@@ -74,10 +74,40 @@ pub(super) struct Values {
     looks_of_all: u32,
     skipped: u64,
     skipped_before: u64,
-    /// By code object and code unit of a yield: the slot of what is sent.
-    yields: FxHashMap<(u32, u32), u32>,
+    yields: Yields,
     /// For [`Capture::State`].
     state: Option<Box<state::Capturing>>,
+}
+
+/// By code object and code unit of a yield: the slot of what is sent.
+#[derive(Default)]
+struct Yields {
+    slots: FxHashMap<(u32, u32), u32>,
+    /// Some of those; each has one place. It is asked for at every yield.
+    recent: [Option<((u32, u32), u32)>; 32],
+}
+
+impl Yields {
+    fn place(key: (u32, u32)) -> usize {
+        (key.0.wrapping_mul(5) ^ key.1 ^ key.1 >> 5) as usize % 32
+    }
+
+    #[inline]
+    fn insert(&mut self, key: (u32, u32), slot: u32) {
+        let recent = &mut self.recent[Self::place(key)];
+        if *recent != Some((key, slot)) {
+            *recent = Some((key, slot));
+            self.slots.insert(key, slot);
+        }
+    }
+
+    #[inline]
+    fn get(&self, key: (u32, u32)) -> Option<u32> {
+        match self.recent[Self::place(key)] {
+            Some((known, slot)) if known == key => Some(slot),
+            _ => self.slots.get(&key).copied(),
+        }
+    }
 }
 
 /// The arguments of a code object.
@@ -126,7 +156,7 @@ impl Values {
             looks_of_all: 0,
             skipped: 0,
             skipped_before: 0,
-            yields: FxHashMap::default(),
+            yields: Yields::default(),
             state: state.map(|version| Box::new(state::Capturing::new(version))),
         })
     }
@@ -211,7 +241,7 @@ impl Values {
     /// What was sent to the running frame, which goes on with the instruction at `unit`.
     pub(super) fn sent<'a>(&self, number: u32, unit: u32, code: Obj<'a>) -> Option<Obj<'a>> {
         // The one before yielded.
-        let slot = self.yields.get(&(number, unit.wrapping_sub(1))).copied()?;
+        let slot = self.yields.get((number, unit.wrapping_sub(1)))?;
         let frame = self.frames.running_of(code)?;
         self.frames.sent(frame, slot)
     }

@@ -6,7 +6,7 @@
 
 use super::told::Known;
 use super::{Given, Values};
-use crate::shim::callables::Effect;
+use crate::shim::callables::{Effect, is_same};
 use crate::shim::ffi::depths::{NO_DEPTH, depths};
 use crate::shim::ffi::objects::{AttributeSet, Characters, Int, Lookup, Plain};
 use crate::shim::ffi::{Frame, Obj};
@@ -477,9 +477,9 @@ impl Values {
         let key = [owner.class().address(), layout.version(), name.address()];
         let place = (key[0] >> 4 ^ key[2] >> 4 ^ key[2] >> 13) & (ATTRIBUTES - 1);
         let Some(state) = &mut self.state else { return };
-        let (known, set) = state.attributes[place];
-        let set = if known == key {
-            set
+        let (known, set) = &state.attributes[place];
+        let set = if is_same(known, &key) {
+            *set
         } else {
             let set = owner.class().sets_attribute(&layout, name);
             if layout.fits(owner.class()) {
