@@ -35,6 +35,8 @@ const FRESH_WORDS_MAX: usize = GROUP_WORDS_MAX / 2;
 const ATTRIBUTES_MAX: usize = 200;
 /// The same for arguments of a call.
 const ARGUMENTS_MAX: usize = 1000;
+/// One in so many looks may be at an object all of whose changes are told anyway.
+const LOOKS_AGAIN: u32 = 5;
 /// Words kept free for the end of what has begun, and for definitions.
 const RESERVE: usize = 1 << 12;
 
@@ -274,11 +276,15 @@ impl Values {
         let left = self.left(number);
         let most = self.limits.objects as usize;
         let objects = if kind.is_of_frame() { most * count.max(1) } else { most };
+        // What changes an object is told of: that it was changed unseen is looked for now and then.
+        let again = self.limits.looks / LOOKS_AGAIN;
+        let spared = if self.told.traces() { self.limits.looks.saturating_sub(again) } else { 0 };
         // Made where it stays: it is large.
         let mut look = Look {
             values: self,
             due: ArrayVec::new(),
             left,
+            spared,
             objects,
             trusts: false,
             is_renewed: false,
@@ -415,6 +421,8 @@ struct Look<'v, 'a> {
     due: ArrayVec<Due<'a>, OBJECTS_MAX>,
     /// Objects that may be looked at.
     left: u32,
+    /// With so many left, objects of which all changes are told are looked at no more.
+    spared: u32,
     /// The same for this event.
     objects: usize,
     /// What was told of an object put now is taken for what it holds, where that is certain.
@@ -468,13 +476,13 @@ impl<'a> Look<'_, 'a> {
         if self.trusts && self.values.told.is_certain_at(object, depth) {
             return self.values.buffer.put_address(words::REFERENCE, object.address());
         }
-        if self.left == 0 {
+        if self.left <= self.spared {
             // In functions that are called all the time, by far the most frequent.
             match self.values.told.of(object) {
                 Known::Told { is_trusted: true, is_bounded: true, .. } => {
                     return self.values.buffer.put_address(words::REFERENCE, object.address());
                 }
-                Known::Told { is_bounded: true, .. } => {
+                Known::Told { is_bounded: true, .. } if self.left == 0 => {
                     self.values.skipped += 1;
                     return self.values.buffer.put_address(words::SHALLOW, object.address());
                 }
