@@ -21,6 +21,7 @@ use crate::error::FormatError;
 use crate::event::EventKind;
 use bincode::config::{Configuration, Limit};
 use std::cell::RefCell;
+use std::io::Cursor;
 use xxhash_rust::xxh3::xxh3_64;
 use zstd::bulk::Decompressor;
 
@@ -302,7 +303,6 @@ pub(crate) const fn bounded<const N: usize>()
 pub struct Sealer {
     compressor: zstd::bulk::Compressor<'static>,
     raw: Vec<u8>,
-    packed: Vec<u8>,
     body: Vec<u8>,
     narrow: Vec<u32>,
 }
@@ -314,13 +314,7 @@ impl Sealer {
     /// If zstd cannot allocate its state.
     pub fn new(level: i32) -> std::io::Result<Sealer> {
         let compressor = zstd::bulk::Compressor::new(level)?;
-        Ok(Sealer {
-            compressor,
-            raw: Vec::new(),
-            packed: Vec::new(),
-            body: Vec::new(),
-            narrow: Vec::new(),
-        })
+        Ok(Sealer { compressor, raw: Vec::new(), body: Vec::new(), narrow: Vec::new() })
     }
 
     /// The bytes of a chunk with these events.
@@ -381,16 +375,14 @@ impl Sealer {
 
     /// Compresses a column onto the end of the body.
     pub(crate) fn put(&mut self, raw: &[u8], count: usize) -> Result<ColumnHeader, FormatError> {
-        let bound = zstd::zstd_safe::compress_bound(raw.len());
-        if self.packed.len() < bound {
-            self.packed.resize(bound, 0);
-        }
-        let packed = self
-            .compressor
-            .compress_to_buffer(raw, &mut self.packed[..])
+        let begin = self.body.len();
+        self.body.reserve(zstd::zstd_safe::compress_bound(raw.len()));
+        let mut end = Cursor::new(&mut self.body);
+        end.set_position(begin as u64);
+        self.compressor
+            .compress_to_buffer(raw, &mut end)
             .map_err(|error| FormatError::invalid("chunk", 0, error))?;
-        let packed = &self.packed[..packed];
-        self.body.extend_from_slice(packed);
+        let packed = &self.body[begin..];
         Ok(ColumnHeader {
             count: count as u32,
             raw: raw.len() as u32,

@@ -413,7 +413,7 @@ mod tests {
         let code = [
             149, 0, // RESUME
             85, 0, 110, 1, // LOAD_FAST a, STORE_FAST x
-            85, 0, 97, 9, 0, 0, // LOAD_FAST a, POP_JUMP_IF_FALSE
+            85, 0, 97, 11, 0, 0, // LOAD_FAST a, POP_JUMP_IF_FALSE
             83, 1, 110, 1, // LOAD_CONST 1, STORE_FAST x
             91, 1, 0, 0, 0, 0, 0, 0, 0, 0, // LOAD_GLOBAL g
             53, 0, 0, 0, 0, 0, 0, 0, // CALL

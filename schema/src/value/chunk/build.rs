@@ -696,9 +696,6 @@ impl Builder {
         let ids =
             ids.map(|(id, before)| zigzag(id.wrapping_sub(*before).wrapping_sub(1).cast_signed()));
         let ids: Vec<u64> = ids.collect();
-        let low = |value: &u64| *value as u32;
-        let high = |value: &u64| (*value >> 32) as u32;
-
         sealer.begin();
         let mut columns = Vec::with_capacity(COLUMNS);
         columns.push(sealer.put_ints(&self.records)?);
@@ -710,11 +707,11 @@ impl Builder {
         columns.push(sealer.put(&self.names.texts.bytes, 1)?);
         columns.push(sealer.put_ints(&ids)?);
         columns.push(sealer.put_ints(&slots.references)?);
-        columns.push(sealer.put_each(slots.ints.iter().map(low))?);
-        columns.push(sealer.put_each(slots.ints.iter().map(high))?);
+        columns.push(sealer.put_ints(&slots.ints.low)?);
+        columns.push(sealer.put_ints(&slots.ints.high)?);
         columns.push(sealer.put(&slots.int_modes, slots.int_modes.len())?);
-        columns.push(sealer.put_each(slots.floats.iter().map(low))?);
-        columns.push(sealer.put_each(slots.floats.iter().map(high))?);
+        columns.push(sealer.put_ints(&slots.floats.low)?);
+        columns.push(sealer.put_ints(&slots.floats.high)?);
         columns.push(sealer.put_ints(&slots.texts)?);
         columns.push(sealer.put_ints(&slots.lengths)?);
         columns.push(sealer.put_ints(&slots.objects)?);
@@ -751,13 +748,32 @@ impl Builder {
     }
 }
 
+/// Numbers of 64 bits, the halves by themselves.
+#[derive(Default)]
+struct Halves {
+    low: Vec<u32>,
+    high: Vec<u32>,
+}
+
+impl Halves {
+    fn clear(&mut self) {
+        self.low.clear();
+        self.high.clear();
+    }
+
+    fn extend(&mut self, values: impl Iterator<Item = u64> + Clone) {
+        self.low.extend(values.clone().map(|value| value as u32));
+        self.high.extend(values.map(|value| (value >> 32) as u32));
+    }
+}
+
 /// The columns of slots.
 #[derive(Default)]
 struct Slots {
     references: Vec<u32>,
-    ints: Vec<u64>,
+    ints: Halves,
     int_modes: Vec<u8>,
-    floats: Vec<u64>,
+    floats: Halves,
     texts: Vec<u32>,
     lengths: Vec<u64>,
     objects: Vec<u32>,
@@ -787,7 +803,7 @@ impl Slots {
                 Slot::First | Slot::Again => self.objects.extend(narrow()),
                 Slot::Position => self.positions.extend(narrow()),
                 Slot::Length => self.lengths.extend(column()),
-                Slot::Float => self.floats.extend(column()),
+                Slot::Float => self.floats.extend(column().copied()),
                 Slot::Int => {
                     let each = || column().map(|value| value.cast_signed());
                     let before = || std::iter::once(0).chain(each());
