@@ -7,7 +7,7 @@ use dashcam_schema::value::{Capture, Limits, REDACTED};
 pub const VARIABLE: &str = "DASHCAM_BOOT";
 
 /// What is captured if nobody says what.
-pub const DEFAULT_CAPTURE: Capture = Capture::Calls;
+pub const DEFAULT_CAPTURE: Capture = Capture::State;
 /// The largest limits on values that may be asked for.
 pub const LIMITS_MAX: Limits = Limits {
     string: 1 << 16,

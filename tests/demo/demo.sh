@@ -15,8 +15,8 @@ ask() {
 }
 
 tell "A program totals a day's orders. It ends well and prints a report, but brian's shelf for 1049.00 is missing."
-echo "\$ dashcam record --capture state -o demo.db tests/demo/orders.py"
-dashcam record --capture state -o demo.db tests/demo/orders.py
+echo "\$ dashcam record -o demo.db tests/demo/orders.py"
+dashcam record -o demo.db tests/demo/orders.py
 
 tell "It need not be run again: everything it did is in demo.db. Which exceptions of this file were swallowed?"
 ask "select type, message, line, handled_line from exceptions
