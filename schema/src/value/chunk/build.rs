@@ -11,11 +11,13 @@ use crate::value::{
     Value,
 };
 use rustc_hash::FxHashMap;
-use std::collections::VecDeque;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Places of a [`Recent`], as a power of two: few enough to stay in a cache.
 const RECENT_BITS: u32 = 10;
+
+/// Rows of a form are few below this.
+const ROWS_KEPT: usize = 1 << 12;
 
 /// Gathers the values of a chunk.
 ///
@@ -36,8 +38,8 @@ pub struct Builder {
     replaced_forms: [Option<u32>; Tag::ALL.len()],
     /// By form.
     tables: Vec<Table>,
-    /// Rows of tables of the chunk before, empty: forms come in much the same order.
-    spare: VecDeque<Vec<u64>>,
+    /// By form, room for the rows of its table: what they took in the chunk before, if that was much.
+    spare: FxHashMap<Box<[u8]>, Vec<u64>>,
     records: Vec<u32>,
     ordinals: Vec<u64>,
     first_ordinal: Option<u64>,
@@ -591,7 +593,7 @@ impl Builder {
         if number as usize == self.tables.len() {
             // Invariant: what was put into a form is one.
             let slots = Form::decode(&self.form).map(|form| form.slots()).unwrap_or_default();
-            let rows = self.spare.pop_front().unwrap_or_default();
+            let rows = self.spare.remove(&self.form[..]).unwrap_or_default();
             self.tables.push(Table { slots: slots.into(), rows });
             self.bytes += self.form.len();
         }
@@ -725,16 +727,17 @@ impl Builder {
         self.class_numbers.clear();
         self.shapes.clear();
         self.shape_numbers.clear();
-        self.forms.clear();
         self.group_forms.clear();
         self.replaced_forms = Default::default();
         self.spare.clear();
-        for Table { mut rows, .. } in self.tables.drain(..) {
-            // What is used in part only is not kept for ever.
-            rows.shrink_to(2 * rows.len());
-            rows.clear();
-            self.spare.push_back(rows);
+        for (Table { mut rows, .. }, form) in self.tables.drain(..).zip(0..) {
+            if rows.len() >= ROWS_KEPT {
+                rows.shrink_to(rows.len() + rows.len() / 4);
+                rows.clear();
+                self.spare.insert(self.forms.get(form).into(), rows);
+            }
         }
+        self.forms.clear();
         self.records.clear();
         self.ordinals.clear();
         self.first_ordinal = None;
