@@ -7,6 +7,7 @@ pub(super) const MAGIC: u32 = 0x6772_6364;
 /// Both sides come from one wheel, but a recorder may meet the shim of another installation.
 pub(super) const VERSION: u32 = 4;
 /// Bytes before the words.
+#[cfg_attr(loom, allow(dead_code))]
 pub(super) const HEADER_BYTES: usize = 4096;
 
 /// The header. Producer's and consumer's fields lie on cache lines of their own.
