@@ -283,6 +283,7 @@ impl Values {
         let mut look = Look {
             values: self,
             due: ArrayVec::new(),
+            looked_at: 0,
             left,
             spared,
             objects,
@@ -419,6 +420,8 @@ struct Look<'v, 'a> {
     values: &'v mut Values,
     /// What was to be looked at, in order.
     due: ArrayVec<Due<'a>, OBJECTS_MAX>,
+    /// Of those before this one, some are looked at; of the others the class alone is of interest.
+    looked_at: usize,
     /// Objects that may be looked at.
     left: u32,
     /// With so many left, objects of which all changes are told are looked at no more.
@@ -506,7 +509,7 @@ impl<'a> Look<'_, 'a> {
                         && self.due.len() < self.objects =>
                 {
                     self.left -= 1;
-                    self.due.push(Due { object, depth, trusts: self.trusts });
+                    self.become_due(Due { object, depth, trusts: self.trusts });
                     return self.values.buffer.put_address(words::REFERENCE, object.address());
                 }
                 Known::Told { .. } | Known::Earlier => {
@@ -516,8 +519,17 @@ impl<'a> Look<'_, 'a> {
                 Known::Nothing { .. } => {}
             }
         }
-        self.due.push(Due { object, depth: due, trusts: self.trusts });
+        self.become_due(Due { object, depth: due, trusts: self.trusts });
         self.values.buffer.put_address(tag, object.address());
+    }
+
+    /// There is room.
+    #[inline(always)]
+    fn become_due(&mut self, due: Due<'a>) {
+        self.due.push(due);
+        if due.depth != CLASS_ALONE {
+            self.looked_at = self.due.len();
+        }
     }
 
     /// Puts a reference to an object that is about to be changed in a way that is told of. What it
@@ -525,7 +537,7 @@ impl<'a> Look<'_, 'a> {
     fn target(&mut self, object: Obj<'a>) {
         if !self.values.told.is_certain(object) && !self.due.is_full() {
             self.left = self.left.saturating_sub(1);
-            self.due.push(Due { object, depth: 0, trusts: false });
+            self.become_due(Due { object, depth: 0, trusts: false });
         }
         self.values.buffer.put_address(words::REFERENCE, object.address());
     }
@@ -533,7 +545,7 @@ impl<'a> Look<'_, 'a> {
     /// Puts a reference to an object, and sees to it that it is told of whatever was before.
     fn again(&mut self, object: Obj<'a>, depth: u32) {
         self.left = self.left.saturating_sub(1);
-        self.due.push(Due { object, depth, trusts: self.trusts });
+        self.become_due(Due { object, depth, trusts: self.trusts });
         self.values.buffer.put_address(words::REFERENCE, object.address());
     }
 
@@ -590,8 +602,10 @@ impl<'a> Look<'_, 'a> {
             Known::Earlier => true,
         };
         // Within what it holds, it may come again.
-        let is_here =
-            || self.due.iter().any(|due| due.object == object && due.depth != CLASS_ALONE);
+        let is_here = || {
+            let mut looked_at = self.due[..self.looked_at].iter();
+            looked_at.any(|due| due.object == object && due.depth != CLASS_ALONE)
+        };
         if depth == CLASS_ALONE && (is_known || is_here()) {
             return;
         }
