@@ -1,4 +1,5 @@
-"""A generator that goes on more often than what is known of a suspended frame is left to be found."""
+"""A generator that goes on more often than what is known of a suspended frame is left to be found, and one
+whose variables are written meanwhile."""
 
 
 def counts(limit):
@@ -18,4 +19,12 @@ def counts_for_long():
     return first, next(short), list(short), total
 
 
-print(counts_for_long())
+def written_from_outside():
+    g = counts(10)
+    next(g)
+    # Has an effect from 3.13 on.
+    g.gi_frame.f_locals["n"] = 8
+    return list(g)
+
+
+print(counts_for_long(), written_from_outside())

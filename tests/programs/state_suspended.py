@@ -131,23 +131,5 @@ def changed_outside():
     return box
 
 
-def counts(limit):
-    n = 0
-    while n < limit:
-        seen = n
-        yield seen
-        n += 1
-    yield limit
-
-
-def variables_written_from_outside():
-    g = counts(10)
-    next(g)
-    if hasattr(type(g.gi_frame.f_locals), "update") and type(g.gi_frame.f_locals) is not dict:
-        g.gi_frame.f_locals["n"] = 8
-    return list(g)
-
-
 print(generators(), drive(), changed_outside())
-print(variables_written_from_outside())
 print(asyncio.run(together()))

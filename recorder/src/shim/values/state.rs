@@ -126,12 +126,16 @@ impl Capturing {
         &mut self.frames[(address >> 4 ^ address >> 14) & (FRAMES - 1)]
     }
 
-    /// A frame tells of names that it binds in a namespace of others.
-    fn change_namespaces(&mut self, frame: usize) {
+    /// Names are bound or unbound in a namespace by code that does not run in it.
+    fn change_namespaces(&mut self) {
+        self.namespaces_changed = self.namespaces_changed.wrapping_add(1).max(1);
+    }
+
+    /// The same, by a frame that tells of those names itself.
+    fn change_namespaces_from(&mut self, frame: usize) {
         let before = self.namespaces_changed;
-        let after = before.wrapping_add(1).max(1);
-        self.namespaces_changed = after;
-        // It knows of those itself.
+        self.change_namespaces();
+        let after = self.namespaces_changed;
         let told = self.told_frame(frame);
         if told.address == frame && told.namespaces_changed == before {
             told.namespaces_changed = after;
@@ -187,12 +191,11 @@ impl Values {
         let names = code.code_names(c"co_names");
         let reaches_dicts = names.iter().any(|name| name == "__dict__" || name == "vars");
         let units = 0..(bytecode.len() / 2) as u32;
-        let is_global = |slot: &Slot| matches!(stores.place(*slot), Place::Global(_));
         let fast_count = stores.fast();
         let fast = definition.variable_names.iter().zip(0..);
         let late = fast.filter(|(name, _)| *name == "__class__").map(|(_, slot)| slot).collect();
         state.codes.push(Rc::new(Variables {
-            has_globals: stores.all().iter().any(is_global),
+            has_globals: has_globals(&stores, stores.all()),
             has_names: stores.all().last().is_some_and(|slot| *slot >= fast_count),
             late,
             pending: units.map(|unit| !stores.pending(unit).is_empty()).collect(),
@@ -345,12 +348,11 @@ impl Values {
         variables: &Variables,
         stored: &[Slot],
     ) {
-        let is_global = |slot: &Slot| matches!(variables.stores.place(*slot), Place::Global(_));
         if variables.has_globals
-            && stored.iter().any(is_global)
+            && has_globals(&variables.stores, stored)
             && let Some(state) = &mut self.state
         {
-            state.change_namespaces(frame.address);
+            state.change_namespaces_from(frame.address);
         }
         let is_snapshot = kind == GroupKind::Snapshot;
         let slots = if is_snapshot { variables.stores.all() } else { stored };
@@ -511,7 +513,7 @@ impl Values {
         if self.frames.namespaces(here.frame).contains(&Some(object))
             && let Some(state) = &mut self.state
         {
-            state.namespaces_changed += 1;
+            state.change_namespaces();
         }
         if here.variables.reaches_dicts
             && let Some(owner) = self.owner_of(here.frame, here.variables, object)
@@ -800,7 +802,7 @@ impl Values {
         if objects.iter().any(|object| namespaces.contains(&Some(*object)))
             && let Some(state) = &mut self.state
         {
-            state.namespaces_changed += 1;
+            state.change_namespaces();
         }
         if variables.reaches_dicts {
             for object in objects.clone() {
@@ -927,6 +929,11 @@ fn calls(version: Version, bytecode: &[u8]) -> Vec<(u32, u32)> {
         _ => None,
     };
     units.filter_map(call).collect()
+}
+
+/// Whether any of these slots is in a namespace that its code does not run in.
+fn has_globals(stores: &Stores, slots: &[Slot]) -> bool {
+    slots.iter().any(|slot| matches!(stores.place(*slot), Place::Global(_)))
 }
 
 /// Whether objects of a sort may be changed by C code that has them in hand.
