@@ -33,13 +33,19 @@ pub(crate) const PREFIX: usize = 16;
 /// The part of a chunk that errors in its header name.
 pub(crate) const HEADER: &str = "chunk header";
 
-/// A chunk holds at most this many events, those that follow from others included.
-pub const EVENTS_MAX: usize = 1 << 19;
+/// A chunk holds at most this many events, those that follow from others included. So large is only one with
+/// a long stretch of code without calls and branches, all of whose events follow from the one at its end.
+pub const EVENTS_MAX: usize = 1 << 23;
+/// Between two events that are recorded there are at most so many that follow: more than a code object
+/// has that can be recorded.
+pub const STRETCH_MAX: usize = EVENTS_MAX / 2;
 /// The recorder makes chunks of so many events if each is stored.
 pub const DIRECT_EVENTS: usize = 1 << 17;
 /// And of so many, if most follow from others. A chunk is read as a whole: half as many events would
 /// be there in half the time, for files a tenth larger.
 pub const DERIVED_EVENTS: usize = 1 << 18;
+/// A stretch that would make a chunk longer than this goes to the next chunk.
+pub const DERIVED_EVENTS_MAX: usize = 1 << 19;
 /// Bound on one decompressed column; the state of very deep stacks is the largest.
 const COLUMN_BYTES_MAX: usize = 1 << 30;
 const HEADER_BYTES_MAX: usize = 1 << 16;

@@ -5,4 +5,5 @@
 mod cpython;
 mod doctor;
 mod opcodes;
+mod stretch;
 mod verify;

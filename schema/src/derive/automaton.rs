@@ -8,7 +8,7 @@ use super::walk::{Desync, Effect, Walker, recovered};
 use super::{Activation, Derived, Step};
 use crate::bytecode::code::{Code, NO_UNIT};
 use crate::bytecode::opcodes::{Op, Version};
-use crate::chunk::EVENTS_MAX;
+use crate::chunk::STRETCH_MAX;
 use crate::event::EventKind;
 use rustc_hash::FxHashMap;
 use std::borrow::Borrow;
@@ -241,7 +241,7 @@ impl Automaton {
         let mut events = std::mem::take(&mut self.scratch);
         events.clear();
         let (moves, desync) = match self.rules(codes, from, activation, step, &mut events) {
-            Ok(moves) if events.len() <= EVENTS_MAX / 4 => (moves, None),
+            Ok(moves) if events.len() <= STRETCH_MAX => (moves, None),
             result => {
                 let desync = result.err().unwrap_or(Desync("too many events between two"));
                 events.clear();

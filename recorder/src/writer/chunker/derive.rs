@@ -10,7 +10,7 @@ use dashcam_schema::bytecode::lines::LineTable;
 use dashcam_schema::bytecode::opcodes::{Op, Version};
 use dashcam_schema::calls::Site;
 use dashcam_schema::chunk::control::{Control, Numbering};
-use dashcam_schema::chunk::{Columns, EVENTS_MAX, code_xxh3};
+use dashcam_schema::chunk::{Columns, DERIVED_EVENTS_MAX, code_xxh3};
 use dashcam_schema::derive::automaton::{Automaton, EDGES_MAX, EdgeId};
 use dashcam_schema::derive::stacks::Stacks;
 use dashcam_schema::derive::{Activation, Called, Derived, Step, is_derived};
@@ -249,7 +249,7 @@ impl Chunker {
         }
         let id = derivation.find(kind, self.code, place, with);
         let events = derivation.automaton.edge(id).events as usize;
-        if self.len + events > EVENTS_MAX {
+        if self.len > 0 && self.len + events > DERIVED_EVENTS_MAX {
             self.seal();
         }
         (self.go(id), id)

@@ -18,7 +18,7 @@ use crate::sql::vtab::{Scan, Table};
 use crate::store::texts::TextId;
 use crate::store::{Chunk, Error, Process, Store};
 use dashcam_schema::calls::{self, CallId, Exit, OpenCall, OpenException, Sink};
-use dashcam_schema::chunk::EVENTS_MAX;
+use dashcam_schema::chunk::DERIVED_EVENTS_MAX;
 use dashcam_schema::tables::Type;
 use filter::Filter;
 use rows::{Row, Words};
@@ -56,7 +56,7 @@ impl Table for Calls {
         request.take(PATH, Type::Text, 0.1, 1.0);
         request.take_patterns(QUALNAME);
         request.take_patterns(PATH);
-        let scanned = (request.rows * 32.0).max(events.min(EVENTS_MAX as f64));
+        let scanned = (request.rows * 32.0).max(events.min(DERIVED_EVENTS_MAX as f64));
         request.take(PROCESS_ID, Type::Integer, one_of(directory.processes.len()), 0.5);
         request.take(THREAD_ID, Type::Integer, one_of(directory.threads.len()), 0.5);
         request.take(PARENT_CALL_ID, Type::Integer, 10.0 / total.max(10.0), 0.25);

@@ -8,7 +8,7 @@ use crate::sql::plan::{Op, Plan, Request, Value};
 use crate::sql::vtab::Scan;
 use crate::state::{State, Wanted, Where};
 use crate::store::{Error, Process, Store};
-use dashcam_schema::chunk::EVENTS_MAX;
+use dashcam_schema::chunk::DERIVED_EVENTS_MAX;
 use dashcam_schema::tables::Type;
 use std::ops::Range;
 use std::rc::Rc;
@@ -60,7 +60,7 @@ pub(super) fn plan<T: Rows>(store: &Store, request: &mut Request) {
     request.rows = total;
     request.take(RUN_ID, Type::Integer, one_of(directory.runs.len()), 0.5);
     request.take(SEQ, Type::Integer, 1.0 / total, 0.25);
-    let scanned = (request.rows * 20.0).max(events.min(EVENTS_MAX as f64));
+    let scanned = (request.rows * 20.0).max(events.min(DERIVED_EVENTS_MAX as f64));
     request.take(PROCESS_ID, Type::Integer, one_of(directory.processes.len()), 0.5);
     request.take(THREAD_ID, Type::Integer, one_of(directory.threads.len()), 0.5);
     request.take(CALL_ID, Type::Integer, 10.0 / total.max(10.0), 0.25);

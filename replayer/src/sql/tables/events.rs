@@ -12,7 +12,7 @@ use crate::sql::plan::{Flags, Plan, Request};
 use crate::sql::vtab::{Scan, Table};
 use crate::store::{Error, Store};
 use columns::Reader;
-use dashcam_schema::chunk::EVENTS_MAX;
+use dashcam_schema::chunk::DERIVED_EVENTS_MAX;
 use dashcam_schema::tables::Type;
 use groups::ByKind;
 use select::{Filter, Selection};
@@ -39,7 +39,7 @@ impl Table for Events {
         request.take(SEQ, Type::Integer, 1.0 / total.max(1.0), 0.25);
         request.take(TIME_NS, Type::Integer, 100.0 / total.max(100.0), 0.25);
         // What is left is decided event by event, at a small part of the price of a row.
-        let scanned = request.rows.max(total.min(EVENTS_MAX as f64));
+        let scanned = request.rows.max(total.min(DERIVED_EVENTS_MAX as f64));
         request.take(PROCESS_ID, Type::Integer, one_of(directory.processes.len()), 0.5);
         request.take(THREAD_ID, Type::Integer, one_of(directory.threads.len()), 0.5);
         request.take(CODE_ID, Type::Integer, one_of(directory.codes.len().max(4)), 0.5);

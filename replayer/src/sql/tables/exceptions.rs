@@ -15,7 +15,7 @@ use crate::store::texts::TextId;
 use crate::store::values::Raised;
 use crate::store::{Chunk, ChunkHeader, Code, Error, Process, Store};
 use dashcam_schema::calls::{self, Exit, OpenCall, OpenException, Sink, Site};
-use dashcam_schema::chunk::EVENTS_MAX;
+use dashcam_schema::chunk::DERIVED_EVENTS_MAX;
 use dashcam_schema::event::EventKind;
 use dashcam_schema::tables::Type;
 use rustc_hash::FxHashMap;
@@ -51,7 +51,7 @@ impl Table for Exceptions {
         request.take(CODE_ID, Type::Integer, one_of(directory.codes.len().max(4)), 0.5);
         request.take(PATH, Type::Text, 0.1, 1.0);
         request.take_patterns(PATH);
-        let scanned = (request.rows * 1000.0).max(events.min(EVENTS_MAX as f64));
+        let scanned = (request.rows * 1000.0).max(events.min(DERIVED_EVENTS_MAX as f64));
         request.take(PROCESS_ID, Type::Integer, one_of(directory.processes.len()), 0.5);
         request.take(THREAD_ID, Type::Integer, one_of(directory.threads.len()), 0.5);
         request.take(CALL_ID, Type::Integer, 1.0 / total, 0.25);
