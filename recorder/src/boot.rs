@@ -1,7 +1,8 @@
 //! What the recorder process tells a shim that is about to start, as one environment variable.
 
 use dashcam_schema::record::{DEFINITION_BYTES_MAX, Mode};
-use dashcam_schema::value::{Capture, Limits, REDACTED};
+use dashcam_schema::value::names::USUAL;
+use dashcam_schema::value::{Capture, Limits};
 
 /// Name of the environment variable; removed before the program could see it.
 pub const VARIABLE: &str = "DASHCAM_BOOT";
@@ -23,9 +24,9 @@ pub const OBJECTS_MAX: usize = 256;
 /// Names whose values are not to leave the program: these, and those that always should not,
 /// unless the user says otherwise.
 pub fn redacted(patterns: &[String], no_defaults: bool) -> Vec<String> {
-    let defaults = if no_defaults { &[][..] } else { &REDACTED[..] };
+    let defaults = (!no_defaults).then(|| USUAL.to_owned());
     let patterns = patterns.iter().map(|pattern| pattern.to_lowercase());
-    defaults.iter().map(|name| (*name).to_owned()).chain(patterns).collect()
+    defaults.into_iter().chain(patterns).collect()
 }
 
 /// Sent through the control socket by the shim: recording cannot start; the rest is the reason.
@@ -112,7 +113,7 @@ mod tests {
             redact: redacted(&["PIN".to_owned()], false),
             ..Boot::default()
         };
-        assert!(boot.redact.ends_with(&["private_key".to_owned(), "pin".to_owned()]));
+        assert_eq!(boot.redact, ["", "pin"]);
         assert_eq!(Boot::from_variable(&boot.to_variable()), Some(boot));
         assert_eq!(Boot::from_variable("3:zz"), None);
         assert_eq!(Boot::from_variable("3:é"), None);

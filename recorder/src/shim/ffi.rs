@@ -47,6 +47,7 @@ const DESCRIPTOR_METHOD: usize = 40;
 const WRAPPER_DESCRIPTOR: usize = 16;
 const TYPE_NAME: usize = 24;
 const TYPE_FLAGS: usize = 168;
+const TYPE_BASE: usize = 256;
 const TYPE_DICT: usize = 264;
 const TYPE_VERSION: usize = 384;
 const STRING_STATE: usize = 32;
@@ -397,6 +398,14 @@ impl<'a> Obj<'a> {
         };
         let module = self.field(TYPE_DICT).and_then(|dict| dict.dict_get(c"__module__"));
         in_module(module, &qualname)
+    }
+
+    /// For a class of named tuples: the names of the items; none for any other.
+    pub(super) fn field_names(self) -> Vec<String> {
+        let bases = std::iter::successors(Some(self), |class| class.field(TYPE_BASE));
+        let fields = |class: Obj<'a>| class.field(TYPE_DICT)?.dict_get(c"_fields")?.tuple_items();
+        let items = bases.take(16).find_map(fields).unwrap_or_default();
+        items.into_iter().map(|item| item.whole_text().unwrap_or_default()).collect()
     }
 
     /// For a builtin's method table entry: its name.

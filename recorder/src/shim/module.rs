@@ -10,7 +10,8 @@ use crate::ring;
 use dashcam_schema::bytecode::opcodes::Version;
 use dashcam_schema::loss::LossKind;
 use dashcam_schema::record::{Definition, Mode};
-use dashcam_schema::value::{Capture, Limits, REDACTED};
+use dashcam_schema::value::names::USUAL;
+use dashcam_schema::value::{Capture, Limits};
 use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -35,7 +36,7 @@ mod _shim {
         module.add("DEFAULT_CAPTURE", DEFAULT_CAPTURE.name())?;
         module.add("LIMITS", numbers(Limits::default()))?;
         module.add("LIMITS_MAX", numbers(LIMITS_MAX))?;
-        module.add("REDACTED", REDACTED.to_vec())?;
+        module.add("REDACTED", vec![USUAL])?;
         let hidden = ffi::verify_layout().map_err(|what| {
             PyRuntimeError::new_err(format!(
                 "this build of Python lays out {what} in a way dashcam does not know"

@@ -21,6 +21,7 @@ use arrayvec::ArrayVec;
 use buffer::Buffer;
 use classes::{Classes, Name, Names};
 use dashcam_schema::bytecode::opcodes::Version;
+use dashcam_schema::value::names::{TOKEN_MAX, Withheld};
 use dashcam_schema::value::words::{self, GROUP_WORDS_MAX, INLINE_BYTES, constant};
 use dashcam_schema::value::{GroupKind, LOOKS_OF_ALL, Limits, Sort};
 use rustc_hash::FxHashMap;
@@ -127,7 +128,24 @@ enum Treatment {
     Plain,
     /// It is in a cell.
     Cell,
-    Redacted,
+    Withheld(Withheld),
+}
+
+/// Whether a value must not be told, where so much is withheld.
+#[inline(always)]
+fn withholds(withheld: Withheld, value: Obj<'_>) -> bool {
+    withheld != Withheld::Nothing && withholds_some(withheld, value)
+}
+
+fn withholds_some(withheld: Withheld, value: Obj<'_>) -> bool {
+    match withheld {
+        Withheld::Nothing => false,
+        // What a cell holds changes without its name being near.
+        _ if value.is_cell() => true,
+        Withheld::LongTexts => value.is_text() && value.text_length() > TOKEN_MAX,
+        Withheld::Texts => value.is_text(),
+        Withheld::All => true,
+    }
 }
 
 impl Values {
@@ -172,12 +190,12 @@ impl Values {
         let first = self.treatments.len() as u32;
         let arguments = &arguments[..arguments.len().min(ARGUMENTS_MAX)];
         for name in arguments {
-            self.treatments.push(if self.names.is_redacted(name) {
-                Treatment::Redacted
-            } else if cells.contains(name) {
-                Treatment::Cell
-            } else {
-                Treatment::Plain
+            let is_cell = cells.contains(name);
+            self.treatments.push(match self.names.withheld(name) {
+                Withheld::Nothing if is_cell => Treatment::Cell,
+                Withheld::Nothing => Treatment::Plain,
+                _ if is_cell => Treatment::Withheld(Withheld::All),
+                withheld => Treatment::Withheld(withheld),
             });
         }
         let is_plain = self.treatments[first as usize..].iter().all(|t| *t == Treatment::Plain);
@@ -220,7 +238,10 @@ impl Values {
         let given = treated.map(|(argument, treatment)| match treatment {
             Treatment::Plain => Given::Value(argument),
             Treatment::Cell => Given::Value(argument.and_then(Obj::cell)),
-            Treatment::Redacted => Given::Redacted,
+            Treatment::Withheld(withheld) => match argument {
+                Some(value) if withholds(*withheld, value) => Given::Redacted,
+                argument => Given::Value(argument),
+            },
         });
         self.tell_given((ordinal, number), GroupKind::Arguments, count, given);
         self.treatments = treatments;
@@ -553,7 +574,7 @@ impl<'a> Look<'_, 'a> {
     /// instances only if they are not within anything.
     #[inline]
     fn is_left_out(&mut self, object: Obj<'a>, depth: u32) -> bool {
-        let class = self.values.classes.find(object.class());
+        let class = self.values.classes.find(object.class(), &self.values.names);
         let sort = self.values.classes.known(class).layout.sort;
         let is_too_deep = match sort {
             // But there may be many in a container.
@@ -618,7 +639,7 @@ impl<'a> Look<'_, 'a> {
             Known::Told { print, depth, .. } => (Some(print), depth),
             _ => (None, u32::MAX),
         };
-        let place_of_class = self.values.classes.find(object.class());
+        let place_of_class = self.values.classes.find(object.class(), &self.values.names);
         let known = self.values.classes.known(place_of_class);
         let (layout, number) = (Rc::clone(&known.layout), known.number);
         // What keeps a hash of its own need not be read again.
@@ -704,7 +725,7 @@ impl<'a> Look<'_, 'a> {
             | Sort::Range
             | Sort::Slice
             | Sort::Cell
-            | Sort::Exception => self.put_items(object, layout, depth),
+            | Sort::Exception => self.put_items(object, class, layout, depth),
             Sort::Instance => match layout.float(object) {
                 Some(value) => {
                     self.begin_items();
@@ -717,16 +738,23 @@ impl<'a> Look<'_, 'a> {
         }
         parts + self.put_attributes(object, class, layout, depth)
     }
+        let of_items = match layout.sort {
+            Sort::Tuple => self.values.classes.known(class).items.clone(),
+            _ => None,
+        };
 
     fn begin_items(&mut self) {
         self.values.buffer.begin_part();
     }
 
     fn end_items(&mut self, kept: usize, length: u64) {
+            if let Some(of_item) = of_items.as_ref().and_then(|items| items.get(kept)) {
+                withheld = *of_item;
+            }
         self.values.buffer.end_part(kept, length);
     }
 
-    fn put_items(&mut self, object: Obj<'a>, layout: &Layout, depth: u32) {
+    fn put_items(&mut self, object: Obj<'a>, class: usize, layout: &Layout, depth: u32) {
         let is_dict = layout.sort == Sort::Dict;
         let max = match layout.sort {
             Sort::Exception => (self.values.limits.items as usize).min(10),
@@ -735,7 +763,7 @@ impl<'a> Look<'_, 'a> {
         // What a cell holds is a variable's value.
         let within = if layout.sort == Sort::Cell { depth } else { depth + 1 };
         self.begin_items();
-        let (mut kept, mut is_key, mut is_redacted) = (0, is_dict, false);
+        let (mut kept, mut is_key, mut withheld) = (0, is_dict, Withheld::Nothing);
         let length = layout.items(object, max, |item| {
             if self.values.buffer.len() > GROUP_WORDS_MAX - RESERVE {
                 return;
@@ -743,12 +771,17 @@ impl<'a> Look<'_, 'a> {
             kept += 1;
             match item {
                 None => self.constant(constant::UNREAD),
-                Some(_) if is_dict && !is_key && is_redacted => self.constant(constant::REDACTED),
+                Some(item) if !is_key && withholds(withheld, item) => {
+                    self.constant(constant::REDACTED);
+                }
                 Some(item) => self.put(item, within),
             }
             if is_dict {
                 if is_key {
-                    is_redacted = item.is_some_and(|key| self.values.names.is_redacted_key(key));
+                    withheld = match item {
+                        Some(key) => self.values.names.withheld_key(key),
+                        None => Withheld::Nothing,
+                    };
                 }
                 is_key = !is_key;
             }
@@ -799,7 +832,14 @@ impl<'a> Look<'_, 'a> {
         let mut put = |value: Attribute<'a>| {
             match value {
                 Attribute::Value(None) => self.constant(constant::UNBOUND),
-                _ if self.values.names.hides(shape, at) => self.constant(constant::REDACTED),
+                Attribute::Value(Some(value))
+                    if withholds(self.values.names.hides(shape, at), value) =>
+                {
+                    self.constant(constant::REDACTED);
+                }
+                Attribute::Int(_) if self.values.names.hides(shape, at) == Withheld::All => {
+                    self.constant(constant::REDACTED);
+                }
                 Attribute::Value(Some(value)) => self.put(value, depth + 1),
                 Attribute::Int(value) => self.values.buffer.put_int(value),
             }

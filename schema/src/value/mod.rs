@@ -13,6 +13,7 @@
 
 pub mod chunk;
 pub mod json;
+pub mod names;
 pub mod parse;
 pub mod render;
 pub mod words;
@@ -76,21 +77,6 @@ impl Default for Limits {
         Limits { string: 200, items: 50, depth: 3, objects: 16, digits: 300, looks: 250 }
     }
 }
-
-/// Names whose values stay in the program, unless the user says otherwise: a variable, attribute or
-/// key of type str is one of these if it contains one, whatever the case.
-pub const REDACTED: [&str; 10] = [
-    "password",
-    "passwd",
-    "passphrase",
-    "secret",
-    "token",
-    "api_key",
-    "apikey",
-    "authorization",
-    "credential",
-    "private_key",
-];
 
 /// What a variable, item or attribute holds.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -5,6 +5,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum};
 use dashcam_recorder::boot::{DEFAULT_CAPTURE, LIMITS_MAX};
 use dashcam_schema::record;
+use dashcam_schema::value::names::Secrets;
 use dashcam_schema::value::{self, Limits};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -277,10 +278,10 @@ impl Program {
         Some(String::from_utf8_lossy(code).into_owned())
     }
 
-    /// The words as a JSON array.
-    pub(crate) fn json(&self) -> String {
-        let words: Vec<_> = self.words.iter().map(|word| word.to_string_lossy()).collect();
-        serde_json::json!(words).to_string()
+    /// The words as a JSON array, without what is secret in them.
+    pub(crate) fn json(&self, secrets: &Secrets) -> String {
+        let words = self.words.iter().map(|word| word.to_string_lossy().into_owned());
+        serde_json::json!(secrets.without(words)).to_string()
     }
 }
 

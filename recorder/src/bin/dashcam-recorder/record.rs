@@ -13,6 +13,7 @@ use dashcam_recorder::ring::{self, Ring};
 use dashcam_recorder::writer::sys::{self, Fate, Signals};
 use dashcam_recorder::writer::{About, Clock, Database, End, Recording, Run, Summary};
 use dashcam_schema::value::Capture;
+use dashcam_schema::value::names::Secrets;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd};
@@ -36,8 +37,10 @@ pub(crate) fn record(options: Options) -> Result<i32> {
     let python = interpreter::find(options.python.as_deref())?;
     let inquiry = Inquiry::begin(&python, mask)?;
 
+    let redact = redacted(&options.values.redact, options.values.no_default_redact);
+    let secrets = Secrets::new(redact.iter().map(|pattern| &**pattern));
     let about = About {
-        command: options.program.json(),
+        command: options.program.json(&secrets),
         cwd: std::env::current_dir().context("the current directory is gone")?,
         code: options.program.code(),
     };

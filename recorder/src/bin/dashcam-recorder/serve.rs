@@ -7,6 +7,7 @@ use dashcam_recorder::boot::{REFUSED, STOPPED, STORED};
 use dashcam_recorder::ring;
 use dashcam_recorder::writer::sys;
 use dashcam_recorder::writer::{About, Clock, Database, End, Recording, Run};
+use dashcam_schema::value::names::{Secrets, USUAL};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -58,8 +59,9 @@ fn begin(options: &Serve) -> Result<(Recording, i64)> {
     let attach = |fd| ring::attach(&File::from(sys::take_inherited(fd)?));
     let ring = attach(options.ring_fd)?;
     let values = options.values_fd.map(attach).transpose()?;
-    let about =
-        About { command: options.command.clone(), cwd: std::env::current_dir()?, code: None };
+    let words: Vec<String> = serde_json::from_str(&options.command).unwrap_or_default();
+    let command = serde_json::json!(Secrets::new([USUAL]).without(words)).to_string();
+    let about = About { command, cwd: std::env::current_dir()?, code: None };
     let run = Run::begin(Database::open(&options.output)?, &about)?;
     let run_id = run.run_id;
     Ok((Recording::start(run, &about, ring, values, clock)?, run_id))

@@ -921,6 +921,21 @@ impl<'a> Obj<'a> {
         }
     }
 
+    /// Whether it is a str or bytes, or of a class derived from one.
+    pub(in crate::shim) fn is_text(self) -> bool {
+        self.class().word(TYPE_FLAGS) & (FLAG_STR | FLAG_BYTES) != 0
+    }
+
+    /// How many characters a str has, or bytes a bytes.
+    pub(in crate::shim) fn text_length(self) -> usize {
+        self.size()
+    }
+
+    /// Whether it is a cell.
+    pub(in crate::shim) fn is_cell(self) -> bool {
+        self.is_exactly(&raw const PyCell_Type)
+    }
+
     /// What a cell holds.
     pub(in crate::shim) fn cell(self) -> Option<Obj<'a>> {
         if self.is_exactly(&raw const PyCell_Type) { self.field(CELL_CONTENTS) } else { Some(self) }

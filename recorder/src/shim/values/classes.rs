@@ -1,15 +1,18 @@
 //! Classes and shapes by number, names, and which of them are nobody's business.
 
 use crate::shim::callables::name_of;
-use crate::shim::ffi::objects::{Layout, SharedKeys};
+use crate::shim::ffi::objects::{Layout, Plain, SharedKeys};
 use crate::shim::ffi::{HiddenTypes, Obj};
 use dashcam_schema::value::Sort;
+use dashcam_schema::value::names::{Secrets, Withheld};
 use dashcam_schema::value::words;
 use rustc_hash::FxHashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::rc::Rc;
 
 const CACHE: usize = 1 << 10;
+/// Longer keys of dicts are no names.
+const NAME_MAX: usize = 1 << 8;
 /// So many classes or shapes are forgotten at once; each costs some hundred bytes.
 const KNOWN_MAX: usize = 1 << 14;
 const UNTOLD: u32 = u32::MAX;
@@ -28,6 +31,8 @@ pub(super) struct Known {
     name: String,
     /// Shape of the instances that have these shared keys (none if their class has no dict).
     shape: Option<(Option<SharedKeys>, ShapeRef)>,
+    /// For named tuples: what is withheld of each item, if anything is.
+    pub(super) items: Option<Rc<[Withheld]>>,
 }
 
 /// The classes met so far.
@@ -60,7 +65,7 @@ impl Classes {
 
     /// Place of what is known of a class.
     #[inline]
-    pub(super) fn find(&mut self, class: Obj<'_>) -> usize {
+    pub(super) fn find(&mut self, class: Obj<'_>, names: &Names) -> usize {
         if let Some(place) = self.cache.get(slot(class.address()))
             && let Some(known) = self.known.get(*place as usize)
             && known.layout.fits(class)
@@ -68,7 +73,7 @@ impl Classes {
         {
             return *place as usize;
         }
-        self.learn(class)
+        self.learn(class, names)
     }
 
     #[inline(always)]
@@ -77,16 +82,18 @@ impl Classes {
     }
 
     #[cold]
-    fn learn(&mut self, class: Obj<'_>) -> usize {
+    fn learn(&mut self, class: Obj<'_>, names: &Names) -> usize {
         self.cache.resize(CACHE, u32::MAX);
         let place = match self.by_address.get(&class.address()) {
             Some(place) => *place as usize,
             None => {
+                let layout = Layout::of(class);
                 self.known.push(Known {
-                    layout: Rc::new(Layout::of(class)),
                     number: UNTOLD,
                     name: class.class_name(),
                     shape: None,
+                    items: names.withheld_items(class, &layout),
+                    layout: Rc::new(layout),
                 });
                 self.by_address.insert(class.address(), self.known.len() as u32 - 1);
                 self.known.len() - 1
@@ -99,6 +106,7 @@ impl Classes {
             if !known.layout.is_like(&layout) || known.name != name {
                 (known.number, known.name, known.shape) = (UNTOLD, name, None);
             }
+            known.items = names.withheld_items(class, &layout);
             known.layout = Rc::new(layout);
         }
         if known.number == UNTOLD {
@@ -145,7 +153,7 @@ fn put_name(words: &mut Vec<u32>, name: &str) {
 pub(super) struct ShapeRef {
     pub(super) number: u32,
     pub(super) count: u32,
-    /// One of its names is redacted.
+    /// Values of one of its names are withheld.
     pub(super) hides: bool,
 }
 
@@ -188,13 +196,12 @@ pub(super) type EachName<'n> = dyn Fn(&mut dyn FnMut(Name<'_, '_>)) + 'n;
 /// Names of attributes, keys and callables.
 pub(super) struct Names {
     hidden: HiddenTypes,
-    /// Lower case.
-    redacted: Vec<String>,
-    /// By hash of a key: whether it is redacted. Entries of 0 are empty.
-    keys: Box<[(u64, bool)]>,
+    secrets: Secrets,
+    /// By hash of a key: what of its values is withheld. Entries of 0 are empty.
+    keys: Box<[(u64, Withheld)]>,
     by_hash: FxHashMap<u64, ShapeRef>,
-    /// Per shape, which of its names are redacted; empty if none.
-    hides: Vec<Box<[bool]>>,
+    /// Per shape, what is withheld of the values of its names.
+    hides: Vec<Box<[Withheld]>>,
     /// Definitions not in the ring yet.
     pub(super) fresh: Vec<u32>,
 }
@@ -203,8 +210,8 @@ impl Names {
     pub(super) fn new(hidden: HiddenTypes, redacted: &[String]) -> Names {
         Names {
             hidden,
-            redacted: redacted.iter().map(|pattern| pattern.to_lowercase()).collect(),
-            keys: vec![(0, false); CACHE].into(),
+            secrets: Secrets::new(redacted.iter().map(|pattern| &**pattern)),
+            keys: vec![(0, Withheld::Nothing); CACHE].into(),
             by_hash: FxHashMap::default(),
             hides: Vec::new(),
             fresh: Vec::new(),
@@ -217,17 +224,31 @@ impl Names {
         self.fresh.clear();
     }
 
-    /// Whether the value of a variable, attribute or key of this name must not be told.
-    pub(super) fn is_redacted(&self, name: &str) -> bool {
-        let name = name.to_lowercase();
-        self.redacted.iter().any(|pattern| name.contains(pattern))
+    /// What of the values of a variable, attribute or key of this name must not be told.
+    pub(super) fn withheld(&self, name: &str) -> Withheld {
+        self.secrets.of(name)
+    }
+
+    /// The same for the items of named tuples of a class; nothing for others.
+    fn withheld_items(&self, class: Obj<'_>, layout: &Layout) -> Option<Rc<[Withheld]>> {
+        if layout.sort != Sort::Tuple || layout.is_exact {
+            return None;
+        }
+        let names = class.field_names();
+        let items: Rc<[Withheld]> = names.iter().map(|name| self.withheld(name)).collect();
+        items.iter().any(|withheld| *withheld != Withheld::Nothing).then_some(items)
     }
 
     /// The same for the key of a dict.
     #[inline]
-    pub(super) fn is_redacted_key(&mut self, key: Obj<'_>) -> bool {
+    pub(super) fn withheld_key(&mut self, key: Obj<'_>) -> Withheld {
         if !key.is_str() {
-            return false;
+            return match key.plain() {
+                Plain::Bytes(name) if name.len() <= NAME_MAX => {
+                    self.secrets.of(&String::from_utf8_lossy(name))
+                }
+                _ => Withheld::Nothing,
+            };
         }
         // A key has its hash computed, and equal hashes of different texts do not occur by chance.
         let hash = key.text_hash().unwrap_or(0);
@@ -235,9 +256,10 @@ impl Names {
         if hash != 0 && self.keys[place].0 == hash {
             return self.keys[place].1;
         }
-        let is_redacted = key.text(1 << 8).is_some_and(|(name, _)| self.is_redacted(&name));
-        self.keys[place] = (hash, is_redacted);
-        is_redacted
+        let name = key.text(NAME_MAX);
+        let withheld = name.map_or(Withheld::Nothing, |(name, _)| self.secrets.of(&name));
+        self.keys[place] = (hash, withheld);
+        withheld
     }
 
     /// The shape with these names, which `each` gives in order, twice if need be.
@@ -254,9 +276,13 @@ impl Names {
         }
         let mut names = Vec::new();
         each(&mut |name| names.push(name.text()));
-        let hides: Box<[bool]> = names.iter().map(|name| self.is_redacted(name)).collect();
+        let hides: Box<[Withheld]> = names.iter().map(|name| self.withheld(name)).collect();
         let number = self.hides.len() as u32;
-        let shape = ShapeRef { number, count, hides: hides.contains(&true) };
+        let shape = ShapeRef {
+            number,
+            count,
+            hides: hides.iter().any(|hides| *hides != Withheld::Nothing),
+        };
         self.hides.push(hides);
         self.by_hash.insert(hash, shape);
         self.fresh.push(words::word(words::SHAPE, number));
@@ -265,11 +291,14 @@ impl Names {
         shape
     }
 
-    /// Whether the attribute at this place of a shape is redacted.
+    /// What is withheld of the attribute at this place of a shape.
     #[inline(always)]
-    pub(super) fn hides(&self, shape: ShapeRef, at: usize) -> bool {
-        shape.hides
-            && self.hides.get(shape.number as usize).and_then(|hides| hides.get(at)) == Some(&true)
+    pub(super) fn hides(&self, shape: ShapeRef, at: usize) -> Withheld {
+        if !shape.hides {
+            return Withheld::Nothing;
+        }
+        let hides = self.hides.get(shape.number as usize).and_then(|hides| hides.get(at));
+        hides.copied().unwrap_or_default()
     }
 
     /// What a function, class, module or generator goes by.

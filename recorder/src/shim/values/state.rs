@@ -5,7 +5,7 @@
 //! [`stores`](dashcam_schema::bytecode::stores).
 
 use super::told::Known;
-use super::{Given, Values};
+use super::{Given, Values, withholds};
 use crate::shim::callables::{Effect, is_same};
 use crate::shim::ffi::depths::{NO_DEPTH, depths};
 use crate::shim::ffi::objects::{AttributeSet, Characters, Int, Lookup, Plain};
@@ -15,6 +15,7 @@ use dashcam_schema::bytecode::branches::Branches;
 use dashcam_schema::bytecode::opcodes::{Op, Version};
 use dashcam_schema::bytecode::stores::{Place, Site, Slot, Stores};
 use dashcam_schema::record::CodeDefinition;
+use dashcam_schema::value::names::Withheld;
 use dashcam_schema::value::{GroupKind, Sort};
 use std::rc::Rc;
 
@@ -91,8 +92,8 @@ struct Variables {
     depths: Box<[u16]>,
     /// Address of `co_names`, which lives as long as the code object.
     names: usize,
-    /// Slots of redacted names.
-    redacted: Vec<Slot>,
+    /// Slots of names whose values are withheld, and what of them is.
+    withheld: Vec<(Slot, Withheld)>,
     /// Code units of instructions that call, and what lies on the stack above the arguments.
     calls: Vec<(u32, u32)>,
     /// The code knows that instances have dicts.
@@ -105,6 +106,18 @@ struct Variables {
     late: Vec<Slot>,
     /// By code unit: whether variables may be pending there.
     pending: Box<[bool]>,
+}
+
+impl Variables {
+    /// What is withheld of the values of a variable.
+    #[inline(always)]
+    fn withheld(&self, slot: Slot) -> Withheld {
+        if self.withheld.is_empty() {
+            return Withheld::Nothing;
+        }
+        let found = self.withheld.binary_search_by_key(&slot, |(slot, _)| *slot);
+        found.map_or(Withheld::Nothing, |at| self.withheld[at].1)
+    }
 }
 
 impl Capturing {
@@ -177,15 +190,13 @@ impl Values {
         let (bytecode, table) = (&definition.bytecode, &definition.exception_table);
         let fast = definition.variable_names.len() as u32;
         let stores = Stores::new(state.version, bytecode, table, fast, &definition.names, branches);
-        let is_redacted = |slot: &Slot| match stores.place(*slot) {
-            Place::Fast(slot) => {
-                let name = definition.variable_names.get(slot as usize);
-                name.is_some_and(|name| self.names.is_redacted(name))
-            }
-            Place::Name(name) | Place::Global(name) => {
-                let name = definition.names.get(name as usize);
-                name.is_some_and(|name| self.names.is_redacted(name))
-            }
+        let withheld = |slot: Slot| {
+            let name = match stores.place(slot) {
+                Place::Fast(slot) => definition.variable_names.get(slot as usize),
+                Place::Name(name) | Place::Global(name) => definition.names.get(name as usize),
+            };
+            let withheld = name.map_or(Withheld::Nothing, |name| self.names.withheld(name));
+            (withheld != Withheld::Nothing).then_some((slot, withheld))
         };
         let has_sites = stores.has_sites();
         let names = code.code_names(c"co_names");
@@ -199,7 +210,7 @@ impl Values {
             has_names: stores.all().last().is_some_and(|slot| *slot >= fast_count),
             late,
             pending: units.map(|unit| !stores.pending(unit).is_empty()).collect(),
-            redacted: stores.all().iter().copied().filter(is_redacted).collect(),
+            withheld: stores.all().iter().copied().filter_map(withheld).collect(),
             depths: depths(state.version, bytecode, table, &stores),
             names: code.code_names_tuple(),
             calls: calls(state.version, bytecode),
@@ -309,7 +320,7 @@ impl Values {
             // SAFETY: the frame is of this code object, which has such a variable.
             let cell = unsafe { frames.slot(frame, *slot) };
             match cell {
-                Some(_) if variables.redacted.binary_search(slot).is_ok() => Given::Redacted,
+                Some(_) if variables.withheld(*slot) != Withheld::Nothing => Given::Redacted,
                 Some(_) if variables.late.contains(slot) => Given::Value(cell),
                 Some(cell) => Given::Kept(cell),
                 None => Given::Value(None),
@@ -373,9 +384,8 @@ impl Values {
                     Err(given) => return given,
                 },
             };
-            let is_redacted = value.is_some() && variables.redacted.binary_search(slot).is_ok();
             match value {
-                _ if is_redacted => Given::Redacted,
+                Some(object) if withholds(variables.withheld(*slot), object) => Given::Redacted,
                 Some(object) if is_snapshot && stored.binary_search(slot).is_err() => {
                     Given::Kept(object)
                 }
@@ -453,7 +463,7 @@ impl Values {
             }
             Site::Subscript => {
                 let (Some(key), Some(object)) = (operand(1), operand(2)) else { return true };
-                let class = self.classes.find(object.class());
+                let class = self.classes.find(object.class(), &self.names);
                 let layout = &self.classes.known(class).layout;
                 if layout.has_factory() {
                     if !matches!(object.dict_lookup(key), Lookup::Found(_)) {
@@ -471,7 +481,7 @@ impl Values {
         // SAFETY: the code object runs.
         let name = unsafe { here.variables.name(here.variables.stores.operand(here.unit)) };
         let Some(name) = name else { return };
-        let class = self.classes.find(owner.class());
+        let class = self.classes.find(owner.class(), &self.names);
         let layout = Rc::clone(&self.classes.known(class).layout);
         if matches!(layout.sort, Sort::Class | Sort::Module | Sort::Function | Sort::Opaque) {
             return;
@@ -493,7 +503,7 @@ impl Values {
             (AttributeSet::Nothing, _) => {}
             (AttributeSet::Other, _) => self.change_known(here, owner),
             (AttributeSet::Plain, Some(value)) => {
-                let value = match self.names.is_redacted_key(name) {
+                let value = match withholds(self.names.withheld_key(name), value) {
                     true => Given::Redacted,
                     false => Given::Value(Some(value)),
                 };
@@ -522,7 +532,7 @@ impl Values {
             // It is seldom seen by itself.
             return self.told.distrust(object);
         }
-        let class = self.classes.find(object.class());
+        let class = self.classes.find(object.class(), &self.names);
         let sort = self.classes.known(class).layout.sort;
         let kept = self.limits.items as usize;
         let is_plain = object.class().sets_items_as(sort);
@@ -553,14 +563,16 @@ impl Values {
             }
             Sort::Dict if is_plain && self.is_plain_key(key) => {
                 let found = object.dict_lookup(key);
-                let is_redacted = self.names.is_redacted_key(key);
+                let withheld = self.names.withheld_key(key);
                 let key = Given::Value(Some(key));
                 match (value, found) {
                     (_, Lookup::Unsure) => self.change(here, object),
                     (Some(value), _) => {
                         let is_new = found == Lookup::Missing;
-                        let value =
-                            if is_redacted { Given::Redacted } else { Given::Value(Some(value)) };
+                        let value = match withholds(withheld, value) {
+                            true => Given::Redacted,
+                            false => Given::Value(Some(value)),
+                        };
                         let is_full = length >= kept;
                         let after = is_full.then(|| Given::Int(length as i64 + i64::from(is_new)));
                         let rest = [Some(key), Some(value), after];
@@ -621,7 +633,7 @@ impl Values {
 
     /// The instruction changes an object in a way that shows afterwards.
     fn change(&mut self, here: &Here<'_>, object: Obj<'_>) {
-        let class = self.classes.find(object.class());
+        let class = self.classes.find(object.class(), &self.names);
         let sort = self.classes.known(class).layout.sort;
         if may_change(sort) || matches!(sort, Sort::Exception | Sort::Cell) {
             self.change_known(here, object);
@@ -638,7 +650,7 @@ impl Values {
         (0..variables.stores.fast()).find_map(|slot| {
             // SAFETY: variables of the frame.
             let object = unsafe { self.frames.slot(frame, slot) }.and_then(Obj::cell)?;
-            let class = self.classes.find(object.class());
+            let class = self.classes.find(object.class(), &self.names);
             let known = self.classes.known(class);
             let is_owner = known.layout.sort == Sort::Instance && known.layout.owns(object, dict);
             is_owner.then_some(object)
@@ -690,7 +702,7 @@ impl Values {
         match holder {
             Holder::Variable(slot) => variable(slot).map(Obj::address) == Some(address),
             Holder::Attribute(slot) => variable(slot).is_some_and(|object| {
-                let class = self.classes.find(object.class());
+                let class = self.classes.find(object.class(), &self.names);
                 self.classes.known(class).layout.has_attribute(object, address)
             }),
             Holder::Name(name) => {
@@ -778,7 +790,7 @@ impl Values {
         let Some(state) = &self.state else { return };
         // An iterator in C may call anything.
         let is_hidden = !matches!(first.plain(), Plain::Other) || {
-            let class = self.classes.find(first.class());
+            let class = self.classes.find(first.class(), &self.names);
             self.classes.known(class).layout.sort != Sort::Opaque
         };
         if effect == Effect::None && is_hidden {
@@ -812,7 +824,7 @@ impl Values {
             }
         }
         objects.retain(|object| {
-            let class = self.classes.find(object.class());
+            let class = self.classes.find(object.class(), &self.names);
             let sort = self.classes.known(class).layout.sort;
             may_change(sort) || effect == Effect::SetsAttributes && sort == Sort::Instance
         });

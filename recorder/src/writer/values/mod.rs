@@ -15,6 +15,7 @@ use crate::ring::Consumer;
 use crossbeam_channel::{Receiver, Sender};
 use dashcam_schema::loss::LossKind;
 use dashcam_schema::value::chunk::Builder;
+use dashcam_schema::value::names::without_password;
 use dashcam_schema::value::{
     Class, ClassNumber, GroupKind, Object, Shape, ShapeNumber, TextNumber, Value,
 };
@@ -68,7 +69,10 @@ struct Chunk {
 
 impl Records for Chunk {
     fn text(&mut self, text: &[u8]) -> TextNumber {
-        self.builder.text(text)
+        match without_password(text) {
+            Some(hidden) => self.builder.text(&hidden),
+            None => self.builder.text(text),
+        }
     }
 
     fn class(&mut self, class: Class) -> ClassNumber {

@@ -1,0 +1,262 @@
+//! Which names mean credentials, so that what they hold stays in the program.
+
+/// What of the values of a name stays in the program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Withheld {
+    #[default]
+    Nothing,
+    /// Texts, except those as short as what a parser calls a token.
+    LongTexts,
+    /// Texts, which is str and bytes. A number, a flag or an object says what it is.
+    Texts,
+    /// Whatever it is.
+    All,
+}
+
+/// In a list of patterns: the usual names.
+pub const USUAL: &str = "";
+/// Texts of at most so many characters are not withheld under the name `token` alone.
+pub const TOKEN_MAX: usize = 8;
+
+/// Words that mean a credential wherever they stand in a name.
+const WORDS: [&str; 19] = [
+    "password",
+    "passwords",
+    "passwd",
+    "passphrase",
+    "passcode",
+    "pwd",
+    "secret",
+    "secrets",
+    "credential",
+    "credentials",
+    "authorization",
+    "auth",
+    "bearer",
+    "cookie",
+    "cookies",
+    "jwt",
+    "apikey",
+    "sessionid",
+    "otp",
+];
+/// Pairs of words that do.
+const PAIRS: [[&str; 2]; 8] = [
+    ["api", "key"],
+    ["access", "key"],
+    ["private", "key"],
+    ["secret", "key"],
+    ["signing", "key"],
+    ["encryption", "key"],
+    ["session", "id"],
+    ["session", "key"],
+];
+/// Words that make a token one that is to be kept secret.
+const OF_TOKENS: [&str; 19] = [
+    "access", "admin", "api", "auth", "bot", "client", "csrf", "github", "gitlab", "id", "login",
+    "oauth", "refresh", "reset", "service", "session", "slack", "user", "xsrf",
+];
+
+/// The names whose values stay in the program.
+#[derive(Debug, Clone, Default)]
+pub struct Secrets {
+    has_usual: bool,
+    /// In lower case.
+    patterns: Vec<String>,
+}
+
+impl Secrets {
+    /// A name is secret if it contains one of these, whatever the case; [`USUAL`] stands for the usual names.
+    pub fn new<'a>(patterns: impl IntoIterator<Item = &'a str>) -> Secrets {
+        let (usual, patterns): (Vec<&str>, _) =
+            patterns.into_iter().partition(|pattern| *pattern == USUAL);
+        let patterns = patterns.into_iter().map(str::to_lowercase).collect();
+        Secrets { has_usual: !usual.is_empty(), patterns }
+    }
+
+    /// What of the values of a variable, attribute, key or option of this name is withheld.
+    pub fn of(&self, name: &str) -> Withheld {
+        let lower = name.to_lowercase();
+        if self.patterns.iter().any(|pattern| lower.contains(&**pattern)) {
+            return Withheld::All;
+        }
+        if self.has_usual { usual(name) } else { Withheld::Nothing }
+    }
+
+    /// A command line without the values of its secret options.
+    pub fn without(&self, words: impl IntoIterator<Item = String>) -> Vec<String> {
+        let mut is_secret = false;
+        let mut shown = Vec::new();
+        for word in words {
+            let (option, value) = match word.split_once('=') {
+                Some((option, _)) => (option, true),
+                None => (&*word, false),
+            };
+            let is_option = option.starts_with('-');
+            let name = option.trim_start_matches('-');
+            let is_name = !name.is_empty()
+                && name.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-');
+            let names_secret =
+                (is_option || value) && is_name && self.of(name) != Withheld::Nothing;
+            shown.push(if std::mem::replace(&mut is_secret, false) && !is_option {
+                "<redacted>".to_owned()
+            } else if names_secret && value {
+                format!("{option}=<redacted>")
+            } else {
+                is_secret = names_secret;
+                match without_password(word.as_bytes()).map(String::from_utf8) {
+                    Some(Ok(word)) => word,
+                    _ => word,
+                }
+            });
+        }
+        shown
+    }
+}
+
+fn usual(name: &str) -> Withheld {
+    let words = words(name);
+    let has = |wanted: &str| words.iter().any(|word| word == wanted);
+    let has_pair = words.windows(2).any(|two| PAIRS.iter().any(|pair| two == pair));
+    if has_pair || WORDS.iter().any(|word| has(word)) {
+        return Withheld::Texts;
+    }
+    match has("token") || has("tokens") {
+        false => Withheld::Nothing,
+        true if OF_TOKENS.iter().any(|word| has(word)) => Withheld::Texts,
+        true => Withheld::LongTexts,
+    }
+}
+
+/// The words of a name in lower case: `dbPassword2` is db and password.
+fn words(name: &str) -> Vec<String> {
+    let characters: Vec<char> = name.chars().collect();
+    let mut words = vec![String::new()];
+    for (at, character) in characters.iter().enumerate() {
+        let before = at.checked_sub(1).map(|before| characters[before]);
+        let after = characters.get(at + 1);
+        let begins = character.is_uppercase()
+            && (before.is_some_and(char::is_lowercase)
+                || before.is_some_and(char::is_uppercase)
+                    && after.is_some_and(|c| c.is_lowercase()));
+        if begins || !character.is_alphabetic() {
+            words.push(String::new());
+        }
+        if character.is_alphabetic()
+            && let Some(word) = words.last_mut()
+        {
+            word.extend(character.to_lowercase());
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+/// A text with the password of each address of the form `scheme://user:password@host` replaced by as many
+/// asterisks; `None` if there is none.
+pub fn without_password(text: &[u8]) -> Option<Vec<u8>> {
+    let mut found: Option<Vec<u8>> = None;
+    let mut from = 0;
+    while let Some(at) = text.get(from..).and_then(|rest| {
+        let colons = rest.iter().enumerate().filter(|(_, byte)| **byte == b':');
+        colons.map(|(at, _)| at).find(|at| rest[*at..].starts_with(b"://"))
+    }) {
+        from += at + 3;
+        let rest = &text[from..];
+        let is_end = |byte: &u8| byte.is_ascii_whitespace() || b"/?#'\"<>".contains(byte);
+        let end = rest.iter().position(is_end).unwrap_or(rest.len());
+        let Some(host) = rest[..end].iter().rposition(|byte| *byte == b'@') else { continue };
+        let Some(colon) = rest[..host].iter().position(|byte| *byte == b':') else { continue };
+        let hidden = found.get_or_insert_with(|| text.to_vec());
+        // What continues a character goes with it, so that the text stays one.
+        hidden[from + colon + 1..from + host].fill(b'*');
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_taken_by_their_words() {
+        let secrets = Secrets::new([USUAL, "Pin"]);
+        for name in [
+            "password",
+            "db_password",
+            "Password2",
+            "dbPassword",
+            "DB_PASSWD",
+            "AUTHORIZATION",
+            "apiKey",
+            "API_KEY",
+            "x-api-key",
+            "X-Auth-Key",
+            "aws_secret_access_key",
+            "pwd",
+            "cookie",
+            "Set-Cookie",
+            "session_id",
+            "sessionId",
+            "access_key",
+            "bearer",
+            "auth",
+            "AUTH_TOKEN",
+            "accessToken",
+            "csrf_token",
+            "_Order__secret",
+            "client_secret",
+        ] {
+            assert_eq!(secrets.of(name), Withheld::Texts, "{name}");
+        }
+        for name in ["token", "tokens", "extra_tokens", "next_token", "TOKEN"] {
+            assert_eq!(secrets.of(name), Withheld::LongTexts, "{name}");
+        }
+        for name in [
+            "author",
+            "authors",
+            "tokenize",
+            "tokenizer",
+            "secretary",
+            "key",
+            "keys",
+            "access",
+            "compass",
+            "session",
+            "id",
+            "passing",
+            "cookiecutter",
+            "",
+        ] {
+            assert_eq!(secrets.of(name), Withheld::Nothing, "{name}");
+        }
+        assert_eq!(secrets.of("spinner"), Withheld::All);
+        assert_eq!(Secrets::new(["pin"]).of("password"), Withheld::Nothing);
+    }
+
+    #[test]
+    fn command_lines_lose_what_is_secret() {
+        let secrets = Secrets::new([USUAL]);
+        let without = |line: &str| secrets.without(line.split(' ').map(str::to_owned)).join(" ");
+        assert_eq!(without("app.py --password hunter2 x"), "app.py --password <redacted> x");
+        assert_eq!(without("app.py --api-key=abc -v"), "app.py --api-key=<redacted> -v");
+        assert_eq!(without("app.py PASSWORD=abc"), "app.py PASSWORD=<redacted>");
+        assert_eq!(without("app.py --auth --user me"), "app.py --auth --user me");
+        assert_eq!(without("app.py pg://me:pass@h/d"), "app.py pg://me:****@h/d");
+        assert_eq!(without("-c password=1;print(2)"), "-c password=<redacted>");
+        assert_eq!(without("-c print('a=b')"), "-c print('a=b')");
+    }
+
+    #[test]
+    fn passwords_in_addresses_are_hidden() {
+        let hidden = |text: &str| {
+            without_password(text.as_bytes()).map(|text| String::from_utf8(text).unwrap())
+        };
+        assert_eq!(hidden("http://localhost:8000/a@b:c"), None);
+        assert_eq!(hidden("no address: a:b@c"), None);
+        assert_eq!(hidden("pg://me:p@ss@h/d").as_deref(), Some("pg://me:****@h/d"));
+        let two = "a://u:1@h b://v:22@i";
+        assert_eq!(hidden(two).as_deref(), Some("a://u:*@h b://v:**@i"));
+        assert_eq!(hidden("a://u:é@h").as_deref(), Some("a://u:**@h"));
+    }
+}
