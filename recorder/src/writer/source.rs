@@ -1,9 +1,13 @@
 //! The source text of recorded code, so that a recording can be read where the program is not.
 
 use dashcam_schema::record::CodeDefinition;
+use encoding_rs::Encoding;
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{BufReader, Read as _};
 use std::path::{Path, PathBuf};
+use zip::ZipArchive;
 
 /// Larger files are not source text anybody wrote.
 const BYTES_MAX: u64 = 64 << 20;
@@ -47,9 +51,11 @@ impl Sources {
             Some("string") => self.code.as_ref().map(|code| Some(code.clone().into_bytes())),
             Some(name) => name.strip_prefix("frozen ").map(|module| self.frozen(module)),
         };
-        let is_unread = matches!(bytes, Some(None));
+        let mut is_unread = matches!(bytes, Some(None));
         let text = bytes.flatten().map(|bytes| {
-            let text = decode(bytes);
+            let (text, is_whole) = decode(bytes);
+            is_unread |= !is_whole;
+            let text = with_newlines(text);
             (hash(&text), text)
         });
         Source { path, text, is_unread }
@@ -65,11 +71,25 @@ impl Sources {
 
 fn read(path: &Path) -> Option<Vec<u8>> {
     // A pipe would keep us waiting.
-    let about = std::fs::metadata(path).ok()?;
+    let Ok(about) = std::fs::metadata(path) else { return read_archived(path) };
     if !about.is_file() || about.len() > BYTES_MAX {
         return None;
     }
     std::fs::read(path).ok()
+}
+
+/// A file in a zip archive, an egg or the like, which Python names as if the archive were a folder.
+fn read_archived(path: &Path) -> Option<Vec<u8>> {
+    let archive = path.ancestors().skip(1).find(|folder| folder.exists())?;
+    let name = path.strip_prefix(archive).ok()?.to_str()?;
+    if !archive.is_file() {
+        return None;
+    }
+    let mut archive = ZipArchive::new(BufReader::new(File::open(archive).ok()?)).ok()?;
+    let file = archive.by_name(name).ok()?;
+    let mut bytes = Vec::new();
+    file.take(BYTES_MAX + 1).read_to_end(&mut bytes).ok()?;
+    (bytes.len() as u64 <= BYTES_MAX).then_some(bytes)
 }
 
 fn hash(text: &str) -> String {
@@ -79,23 +99,48 @@ fn hash(text: &str) -> String {
     })
 }
 
-/// Text of a Python file, whose encoding its first lines may declare (PEP 263). What is neither
-/// UTF-8 nor Latin-1 is read as UTF-8 with replacement characters: lines stay lines.
-fn decode(bytes: Vec<u8>) -> String {
+/// A text as Python reads it: with lines that end in a line feed, whatever they ended in.
+fn with_newlines(text: String) -> String {
+    if text.contains('\r') { text.replace("\r\n", "\n").replace('\r', "\n") } else { text }
+}
+
+/// Text of a Python file, whose encoding its first lines may declare (PEP 263), and whether all of it could
+/// be read. What could not is replaced: lines stay lines.
+fn decode(bytes: Vec<u8>) -> (String, bool) {
     let bytes = match bytes.strip_prefix(b"\xef\xbb\xbf") {
         Some(rest) => rest.to_vec(),
         None => bytes,
     };
-    let is_latin = declared(&bytes).is_some_and(|name| {
-        let name = name.to_ascii_lowercase().replace('_', "-");
-        ["latin-1", "iso-8859-1", "iso8859-1", "latin1", "l1", "cp1252", "windows-1252"]
-            .iter()
-            .any(|latin| name == *latin)
-    });
-    match String::from_utf8(bytes) {
-        Ok(text) => text,
-        Err(error) if is_latin => error.into_bytes().into_iter().map(char::from).collect(),
-        Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
+    let encoding = declared(&bytes).map(|name| name.to_ascii_lowercase().replace('_', "-"));
+    let encoding = encoding.as_deref().unwrap_or("utf-8");
+    if ["latin-1", "iso-8859-1", "iso8859-1", "latin1", "l1"].contains(&encoding) {
+        return (bytes.into_iter().map(char::from).collect(), true);
+    }
+    // Names that Python has and the web does not.
+    let label = match encoding {
+        "utf8" | "utf-8-sig" | "ascii" | "us-ascii" => "utf-8",
+        "cp932" | "ms-kanji" | "s-jis" => "shift-jis",
+        "cp936" | "gb2312" | "hz" => "gbk",
+        "cp949" | "uhc" => "euc-kr",
+        "cp950" => "big5",
+        "eucjp" | "ujis" => "euc-jp",
+        "euckr" => "euc-kr",
+        "mac-roman" => "macintosh",
+        "mac-cyrillic" => "x-mac-cyrillic",
+        "koi8" => "koi8-r",
+        other => other,
+    };
+    // `shift-jis` and the like have both spellings there, `koi8-r` one.
+    match Encoding::for_label(label.as_bytes()) {
+        Some(encoding) => {
+            let (text, has_errors) = encoding.decode_without_bom_handling(&bytes);
+            (text.into_owned(), !has_errors)
+        }
+        None => {
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            let is_ascii = bytes.is_ascii();
+            (text, is_ascii)
+        }
     }
 }
 
@@ -118,13 +163,37 @@ fn declared(bytes: &[u8]) -> Option<&str> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
     #[test]
     fn encodings_are_followed() {
+        let decode = |bytes: Vec<u8>| {
+            let (text, is_whole) = decode(bytes);
+            assert!(is_whole || text.contains('\u{fffd}'), "{text}");
+            text
+        };
         assert_eq!(decode("é = 1\n".into()), "é = 1\n");
         assert_eq!(decode(b"\xef\xbb\xbfx\n".to_vec()), "x\n");
+        for (name, bytes, text) in [
+            ("gbk", &b"\xd6\xd0\xce\xc4"[..], "中文"),
+            ("gb2312", b"\xd6\xd0", "中"),
+            ("shift_jis", b"\x93\xfa\x96\x7b", "日本"),
+            ("cp932", b"\x93\xfa", "日"),
+            ("euc-jp", b"\xc6\xfc\xcb\xdc", "日本"),
+            ("euc_jp", b"\xc6\xfc", "日"),
+            ("koi8-r", b"\xf2\xd5\xd3", "Рус"),
+            ("KOI8_R", b"\xf2", "Р"),
+            ("cp1251", b"\xd0\xf3\xf1", "Рус"),
+            ("big5", b"\xa4\xa4", "中"),
+            ("euc-kr", b"\xb0\xa1", "가"),
+            ("iso-8859-15", b"\xa4", "€"),
+        ] {
+            let mut file = format!("# coding: {name}\n").into_bytes();
+            file.extend_from_slice(bytes);
+            assert_eq!(decode(file).lines().last(), Some(text), "{name}");
+        }
         assert_eq!(
             decode(b"#!/x\n# -*- coding: latin-1 -*-\n\xe9\n".to_vec()).lines().last(),
             Some("é")
@@ -134,6 +203,34 @@ mod tests {
             Some('é')
         );
         assert_eq!(decode(b"\xe9\n".to_vec()), "\u{fffd}\n");
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_said() {
+        assert!(!decode(b"\xe9\n".to_vec()).1);
+        assert!(!decode(b"# coding: gbk\n\xff\n".to_vec()).1);
+        assert!(!decode(b"# coding: cp437\n\x81\n".to_vec()).1);
+        assert!(decode(b"# coding: cp437\nx\n".to_vec()).1);
+    }
+
+    #[test]
+    fn files_in_archives_are_read() {
+        let folder = std::env::temp_dir().join(format!("dashcam-zip-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("library.zip");
+        let mut archive = zip::ZipWriter::new(File::create(&path).unwrap());
+        let options = zip::write::SimpleFileOptions::default();
+        archive.start_file("package/module.py", options).unwrap();
+        std::io::Write::write_all(&mut archive, b"x = 1\n").unwrap();
+        archive.finish().unwrap();
+        assert_eq!(read(&path.join("package/module.py")).as_deref(), Some(&b"x = 1\n"[..]));
+        assert_eq!(read(&path.join("package/other.py")), None);
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn lines_end_as_python_reads_them() {
+        assert_eq!(with_newlines("a\rb\r\nc\n\rd".into()), "a\nb\nc\n\nd");
     }
 
     #[test]
