@@ -211,7 +211,7 @@ fn losses_are_told() {
     let path = recording(dir.path());
     let db = rusqlite::Connection::open(path).unwrap();
     db.execute_batch(
-        "INSERT INTO losses VALUES (1, 1, 'foreign_code', 'loss', 2, 1, ''),
+        "INSERT INTO losses (run_id, process_id, kind, severity, count, first_seq, detail) VALUES (1, 1, 'foreign_code', 'loss', 2, 1, ''),
                                    (1, 1, 'waited', 'info', 99, 1, '')",
     )
     .unwrap();

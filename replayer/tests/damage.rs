@@ -193,7 +193,7 @@ fn rows_of_chunks_that_make_no_sense_are_told() {
 fn hash(db: &Connection, chunk: i64) -> i64 {
     let sql =
         "SELECT run_id, process_id, first_seq, event_count, first_ns, last_ns, kinds, threads,
-                   codes, first_ordinal FROM chunks WHERE chunk_id = ?";
+                   codes, first_ordinal, header_xxh3 FROM chunks WHERE chunk_id = ?";
     db.query_row(sql, [chunk], |row| {
         let (threads, codes): (Vec<u8>, Vec<u8>) = (row.get(7)?, row.get(8)?);
         let statistics = Statistics {
@@ -205,6 +205,7 @@ fn hash(db: &Connection, chunk: i64) -> i64 {
             last_ns: row.get(5)?,
             kinds: row.get(6)?,
             first_ordinal: row.get(9)?,
+            header_xxh3: row.get(10)?,
             threads: &threads,
             codes: &codes,
         };

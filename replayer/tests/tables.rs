@@ -52,7 +52,7 @@ fn every_column_of_events() {
         let dir = tempfile::tempdir().unwrap();
         let mut maker = Maker::new(dir.path());
         let mut process = program(&mut maker);
-        let sql = "INSERT INTO event_kinds VALUES (?, 20, 'WARP')";
+        let sql = "INSERT INTO event_kinds (process_id, number, name) VALUES (?, 20, 'WARP')";
         maker.db.execute(sql, [process.id]).unwrap();
         maker.chunks(&mut process, &events, chunk);
         let recording = Recording::open(&maker.finish()).unwrap();

@@ -656,6 +656,8 @@ pub struct Statistics<'a> {
     pub last_ns: i64,
     pub kinds: i64,
     pub first_ordinal: i64,
+    /// See [`header_xxh3`].
+    pub header_xxh3: i64,
     /// As stored.
     pub threads: &'a [u8],
     pub codes: &'a [u8],
@@ -675,6 +677,7 @@ impl Statistics<'_> {
             self.last_ns,
             self.kinds,
             self.first_ordinal,
+            self.header_xxh3,
             threads,
         ];
         let mut bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
@@ -689,9 +692,16 @@ impl Statistics<'_> {
 pub struct ValueStatistics<'a> {
     pub run_id: i64,
     pub process_id: i64,
+    /// Counts the chunks of values of its process, from 0.
+    pub number: i64,
+    /// All values of events with ordinals from this one up to the next, exclusive, are in the chunk.
+    pub covers_from: i64,
+    pub covers_to: i64,
     pub first_ordinal: i64,
     pub last_ordinal: i64,
     pub group_count: i64,
+    /// See [`header_xxh3`].
+    pub header_xxh3: i64,
     /// As stored.
     pub told: &'a [u8],
 }
@@ -699,13 +709,28 @@ pub struct ValueStatistics<'a> {
 impl ValueStatistics<'_> {
     /// xxh3-64 of the numbers in the order of declaration, and what stands in `told`.
     pub fn xxh3(&self) -> i64 {
-        let ValueStatistics { run_id, process_id, first_ordinal, last_ordinal, group_count, told } =
-            *self;
-        let numbers = [run_id, process_id, first_ordinal, last_ordinal, group_count];
+        let numbers = [
+            self.run_id,
+            self.process_id,
+            self.number,
+            self.covers_from,
+            self.covers_to,
+            self.first_ordinal,
+            self.last_ordinal,
+            self.group_count,
+            self.header_xxh3,
+        ];
         let mut bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
-        bytes.extend_from_slice(told);
+        bytes.extend_from_slice(self.told);
         xxh3_64(&bytes).cast_signed()
     }
+}
+
+/// What ties a chunk to its row: the hash of the chunk's header, which has the hash of each column. 0 if
+/// the bytes are too few to be a chunk.
+pub fn header_xxh3(data: &[u8]) -> i64 {
+    let hash = data.get(8..).and_then(|rest| rest.first_chunk());
+    hash.map_or(0, |hash| i64::from_le_bytes(*hash))
 }
 
 /// Whether an event of this kind has an entry in [`Columns::targets`]. Kinds a later CPython adds

@@ -1,6 +1,8 @@
 //! Every table and column once: name, type, unit, sentence. The DDL, `dashcam schema` and the
 //! virtual tables' declarations come from here.
 
+use xxhash_rust::xxh3::Xxh3;
+
 /// A column's SQL type.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Type {
@@ -89,6 +91,109 @@ pub fn create() -> String {
     sql
 }
 
+/// The column of an ordinary table that has the [`RowHash`] of those before it.
+pub const ROW_HASH: &str = "row_xxh3";
+
+/// The hash of a row of an ordinary table, told the columns before [`ROW_HASH`] in order. `chunks` and
+/// `value_chunks` have hashes of their own.
+#[derive(Default)]
+pub struct RowHash(Xxh3);
+
+impl RowHash {
+    fn tagged(&mut self, tag: u8, bytes: &[u8]) {
+        self.0.update(&[tag]);
+        self.0.update(&(bytes.len() as u64).to_le_bytes());
+        self.0.update(bytes);
+    }
+
+    pub fn null(&mut self) {
+        self.tagged(0, &[]);
+    }
+
+    pub fn integer(&mut self, value: i64) {
+        self.tagged(1, &value.to_le_bytes());
+    }
+
+    pub fn real(&mut self, value: f64) {
+        self.tagged(2, &value.to_le_bytes());
+    }
+
+    pub fn text(&mut self, value: &[u8]) {
+        self.tagged(3, value);
+    }
+
+    pub fn blob(&mut self, value: &[u8]) {
+        self.tagged(4, value);
+    }
+
+    /// As the column has it.
+    pub fn finish(&self) -> i64 {
+        self.0.digest().cast_signed()
+    }
+}
+
+/// For each ordinary table the rows of a run: the table's name, and a query for their number.
+pub fn count_rows() -> impl Iterator<Item = (&'static str, String)> {
+    TABLES.iter().filter_map(|table| {
+        let has = |name| table.columns.iter().any(|column| column.name == name);
+        let of_run = match table.name {
+            "runs" => return None,
+            _ if table.is_virtual => return None,
+            _ if has("run_id") => "run_id = ?",
+            _ if has("process_id") => {
+                "process_id IN (SELECT process_id FROM processes WHERE run_id = ?)"
+            }
+            // Runs share files.
+            _ => return None,
+        };
+        Some((table.name, format!("SELECT count(*) FROM {} WHERE {of_run}", table.name)))
+    })
+}
+
+impl Table {
+    /// The columns that the [`RowHash`] in each row is of; none if rows have none, or one of another kind.
+    pub fn hashed_columns(&self) -> &'static [Column] {
+        match self.columns.split_last() {
+            Some((last, columns)) if last.name == ROW_HASH => columns,
+            _ => &[],
+        }
+    }
+
+    /// Columns that tell a row from all others.
+    fn key(&self) -> Vec<&'static str> {
+        let names = self.constraint.strip_prefix("PRIMARY KEY (").and_then(|k| k.strip_suffix(')'));
+        match names {
+            Some(names) if self.options == "WITHOUT ROWID" => names.split(", ").collect(),
+            _ => vec!["rowid"],
+        }
+    }
+}
+
+/// Statements that have a connection keep the hashes of rows up to date, whatever it writes. It must have
+/// an SQL function `row_xxh3` that gives the [`RowHash`] of its arguments.
+pub fn hash_triggers() -> String {
+    let mut sql = String::new();
+    for table in TABLES.iter().filter(|table| !table.is_virtual) {
+        let names: Vec<&str> = table.hashed_columns().iter().map(|column| column.name).collect();
+        if names.is_empty() {
+            continue;
+        }
+        let name = table.name;
+        let new: Vec<String> = names.iter().map(|name| format!("NEW.{name}")).collect();
+        let key: Vec<String> = table.key().iter().map(|k| format!("{k} IS NEW.{k}")).collect();
+        for event in ["INSERT".to_owned(), format!("UPDATE OF {}", names.join(", "))] {
+            let kind = &event[..6];
+            sql.push_str(&format!(
+                "CREATE TEMP TRIGGER {name}_{kind} AFTER {event} ON main.{name} BEGIN \
+                 UPDATE {name} SET {ROW_HASH} = {ROW_HASH}({}) WHERE {}; END;\n",
+                new.join(", "),
+                key.join(" AND "),
+            ));
+        }
+    }
+    sql
+}
+
 macro_rules! is {
     (virtual_table virtual_table) => {
         true
@@ -145,6 +250,8 @@ tables! {
         lost_count Integer "NOT NULL DEFAULT 0" "Sum of the losses that are not of severity info."
         exit_code Integer "" "The program's exit status; NULL if a signal ended it or it has not ended."
         exit_signal Integer "" "Number of the signal that ended the program."
+        row_counts Text "" "Rows it had in other tables when it ended, as a JSON object by table; NULL while recording."
+        row_xxh3 Integer "" "Hash of the columns before it."
     }
     table processes "One row per process of a run." {
         process_id Integer "PRIMARY KEY" "Number of the process in this file."
@@ -157,6 +264,9 @@ tables! {
         exit_code Integer "" "Its exit status."
         exit_signal Integer "" "Number of the signal that ended it."
         magic Integer "" "Number of the bytecode's version: the first two bytes of importlib.util.MAGIC_NUMBER."
+        covers_to Integer "" "Values of all events with ordinals below this one are stored; NULL if none are."
+        value_chunk_count Integer "" "Chunks of values of the process; NULL if there are none."
+        row_xxh3 Integer "" "Hash of the columns before it."
     } : "" "" ["CREATE INDEX processes_of_run ON processes (run_id)"]
     table threads "One row per thread that ran recorded code." {
         thread_id Integer "PRIMARY KEY" "Number of the thread in this file."
@@ -164,12 +274,14 @@ tables! {
         native_id Integer "" "The operating system's thread id, reused by it."
         name Text "" "Its name in Python, such as MainThread; NULL for a thread Python did not start."
         number Integer "NOT NULL" "The chunks' number for it."
+        row_xxh3 Integer "" "Hash of the columns before it."
     } : "" "" ["CREATE UNIQUE INDEX threads_by_number ON threads (process_id, number)"]
     table files "One row per source file and version of it." {
         file_id Integer "PRIMARY KEY" "Number of the file in this recording file."
         path Text "NOT NULL" "As co_filename has it, made absolute."
         sha256 Text "" "Of the source text, in hexadecimal; NULL where it could not be read."
         source Text "" "The source text; NULL where it could not be read."
+        row_xxh3 Integer "" "Hash of the columns before it."
     } : "" "" ["CREATE UNIQUE INDEX files_by_content ON files (path, coalesce(sha256, ''))"]
     table code_objects "One row per code object that ran: functions, modules, class bodies." {
         code_id Integer "PRIMARY KEY" "Number of the code object in this file."
@@ -189,7 +301,8 @@ tables! {
         line_table Blob "NOT NULL" "co_linetable: lines by code unit."
         bytecode Blob "NOT NULL" "co_code, from which events that were not recorded follow."
         exception_table Blob "NOT NULL" "co_exceptiontable."
-        row_xxh3 Integer "NOT NULL" "Hash of first_line, line_table, bytecode and exception_table."
+        code_xxh3 Integer "NOT NULL" "Hash of first_line, line_table, bytecode and exception_table."
+        row_xxh3 Integer "" "Hash of the columns before it."
     } : "" "" ["CREATE UNIQUE INDEX code_objects_by_number ON code_objects (process_id, number)"
         "CREATE INDEX code_objects_by_name ON code_objects (qualname)"]
     virtual_table events "Every event, in order; decoded from chunks as it is read." {
@@ -307,12 +420,14 @@ tables! {
         kind Text "NOT NULL" "Event kind."
         code_id Integer "NOT NULL" "Code object."
         count Integer "NOT NULL" "Events."
+        row_xxh3 Integer "" "Hash of the columns before it."
     } : "PRIMARY KEY (run_id, process_id, thread_id, code_id, kind)" "WITHOUT ROWID" []
     table line_counts "How often each line ran." {
         run_id Integer "NOT NULL" "Run."
         path Text "NOT NULL" "File."
         line Integer "NOT NULL" "Line."
         count Integer "NOT NULL" "LINE events on it."
+        row_xxh3 Integer "" "Hash of the columns before it."
     } : "PRIMARY KEY (run_id, path, line)" "WITHOUT ROWID" []
     table branch_counts "How often each branch was taken." {
         run_id Integer "NOT NULL" "Run."
@@ -322,6 +437,7 @@ tables! {
         offset Integer "NOT NULL" "Offset of the branch instruction, in bytes."
         taken Integer "NOT NULL" "Times control went to the jump's target."
         not_taken Integer "NOT NULL" "Times control went on with the next instruction."
+        row_xxh3 Integer "" "Hash of the columns before it."
     } : "PRIMARY KEY (run_id, path, line, code_id, offset)" "WITHOUT ROWID" []
     table function_totals "Calls and time per function." {
         run_id Integer "NOT NULL" "Run."
@@ -332,6 +448,7 @@ tables! {
         unwinds Integer "NOT NULL" "Those of them that an exception ended."
         total_ns Integer "NOT NULL" "Nanoseconds from start to end, recursive calls counted once."
         self_ns Integer "NOT NULL" "Nanoseconds on top of the stack."
+        row_xxh3 Integer "" "Hash of the columns before it."
     } : "PRIMARY KEY (run_id, code_id)" "WITHOUT ROWID" []
     table losses "Every way something was not recorded, and what it cost to record." {
         run_id Integer "NOT NULL" "Run."
@@ -341,21 +458,25 @@ tables! {
         count Integer "NOT NULL" "How much, in the kind's unit."
         first_seq Integer "" "Position of the first occurrence."
         detail Text "NOT NULL" "The sentence, and what is known of it."
+        row_xxh3 Integer "" "Hash of the columns before it."
     } : "PRIMARY KEY (run_id, process_id, kind)" "" []
     internal callables "Names that CALL and C_* events refer to." {
         process_id Integer "NOT NULL REFERENCES processes" "Process."
         number Integer "NOT NULL" "The chunks' number for it."
         name Text "NOT NULL" "Name of the callable."
+        row_xxh3 Integer "" "Hash of the columns before it."
     } : "PRIMARY KEY (process_id, number)" "WITHOUT ROWID" []
     internal exception_types "Names of exception classes that chunks refer to." {
         process_id Integer "NOT NULL REFERENCES processes" "Process."
         number Integer "NOT NULL" "The chunks' number for it."
         name Text "NOT NULL" "Name of the class."
+        row_xxh3 Integer "" "Hash of the columns before it."
     } : "PRIMARY KEY (process_id, number)" "WITHOUT ROWID" []
     internal event_kinds "Event kinds of a later CPython, by the number chunks use." {
         process_id Integer "NOT NULL REFERENCES processes" "Process."
         number Integer "NOT NULL" "The chunks' number for it."
         name Text "NOT NULL" "CPython's name for it."
+        row_xxh3 Integer "" "Hash of the columns before it."
     } : "PRIMARY KEY (process_id, number)" "WITHOUT ROWID" []
     internal chunks "The compressed events, with what a query can decide by without decompressing." {
         chunk_id Integer "PRIMARY KEY" "Number of the chunk in this file."
@@ -369,18 +490,23 @@ tables! {
         first_ordinal Integer "NOT NULL" "Recorded events of other kinds than LINE, JUMP and INSTRUCTION before it in its process."
         threads Blob "NOT NULL" "Numbers of its threads, ascending, u32 little endian."
         codes Blob "NOT NULL" "Numbers of its code objects, ascending, u32 little endian."
-        row_xxh3 Integer "NOT NULL" "Hash of the columns from run_id to codes."
+        header_xxh3 Integer "NOT NULL" "Hash of the chunk's header, as it stands in data."
+        row_xxh3 Integer "NOT NULL" "Hash of the columns from run_id to header_xxh3."
         data Blob "NOT NULL" "The chunk; see FORMAT.md."
     } : "" "" ["CREATE UNIQUE INDEX chunks_of_run ON chunks (run_id, first_seq)"]
     internal value_chunks "The compressed values that came with events." {
         value_chunk_id Integer "PRIMARY KEY" "Number of the chunk of values in this file."
         run_id Integer "NOT NULL REFERENCES runs" "Run."
         process_id Integer "NOT NULL REFERENCES processes" "Process."
+        number Integer "NOT NULL" "Counts the chunks of values of its process, from 0."
+        covers_from Integer "NOT NULL" "All values of events with ordinals from this one on are in it, and those before in earlier ones."
+        covers_to Integer "NOT NULL" "The ordinal where that ends, exclusive; the next chunk's covers_from."
         first_ordinal Integer "NOT NULL" "Ordinal of the first event with values in it."
         last_ordinal Integer "NOT NULL" "Ordinal of the last event with values in it."
         group_count Integer "NOT NULL" "Events with values in it."
         told Blob "NOT NULL" "Which objects it tells of; see FORMAT.md."
-        row_xxh3 Integer "NOT NULL" "Hash of the columns from run_id to told."
+        header_xxh3 Integer "NOT NULL" "Hash of the chunk's header, as it stands in data."
+        row_xxh3 Integer "NOT NULL" "Hash of the columns from run_id to header_xxh3."
         data Blob "NOT NULL" "The chunk; see FORMAT.md."
     } : "" "" ["CREATE INDEX value_chunks_of_process ON value_chunks (run_id, process_id, first_ordinal)"]
 }

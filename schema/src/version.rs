@@ -8,7 +8,9 @@
 //! 4. Capture level `state`: names of code objects, kinds of groups. Never released.
 //! 5. Branches that follow from other events are left out, and have no ordinal. Never released.
 //! 6. Those where variables are pending are left out too; what goes on does not always tell all its
-//!    variables (dashcam 0.1).
+//!    variables. Never released.
+//! 7. Chunks of values say which ordinals they cover, and `processes` how far they go; rows are tied to their
+//!    data by `header_xxh3`, and ordinary tables have a hash in every row (dashcam 0.1).
 
 use crate::error::FormatError;
 
@@ -16,10 +18,10 @@ use crate::error::FormatError;
 pub const APPLICATION_ID: i32 = 0x6473_6863;
 
 /// `PRAGMA user_version` this build writes.
-pub const FORMAT_VERSION: i32 = 6;
+pub const FORMAT_VERSION: i32 = 7;
 
 /// The oldest `user_version` this build reads.
-pub const OLDEST_READABLE: i32 = 6;
+pub const OLDEST_READABLE: i32 = 7;
 
 /// Whether a database with these two pragmas is one this build reads.
 pub fn check(application_id: i32, user_version: i32) -> Result<(), FormatError> {

@@ -78,6 +78,11 @@ impl Consumer {
         (fields.waits.load(Ordering::Relaxed), fields.waited_ns.load(Ordering::Relaxed))
     }
 
+    /// How many objects the producer has not looked at.
+    pub fn skipped(&self) -> u64 {
+        self.ring.header.producer.skipped.load(Ordering::Relaxed)
+    }
+
     /// What the producer's ticks count; meaningful once it has published something.
     pub fn clock(&self) -> Clock {
         match self.ring.header.producer.clock.load(Ordering::Relaxed) {

@@ -5,7 +5,7 @@ use super::sync::{AtomicU32, AtomicU64};
 /// "dcrg", little endian.
 pub(super) const MAGIC: u32 = 0x6772_6364;
 /// Both sides come from one wheel, but a recorder may meet the shim of another installation.
-pub(super) const VERSION: u32 = 4;
+pub(super) const VERSION: u32 = 5;
 /// Bytes before the words.
 #[cfg_attr(loom, allow(dead_code))]
 pub(super) const HEADER_BYTES: usize = 4096;
@@ -29,6 +29,9 @@ pub(super) struct ProducerFields {
     pub(super) waits: AtomicU64,
     /// Nanoseconds it waited.
     pub(super) waited_ns: AtomicU64,
+    /// Objects that were not looked at because there were too many. It is here so that none are forgotten
+    /// however the program ends.
+    pub(super) skipped: AtomicU64,
     /// A [`Clock`].
     pub(super) clock: AtomicU32,
 }
@@ -84,6 +87,7 @@ impl Ring {
                 head: AtomicU64::new(0),
                 waits: AtomicU64::new(0),
                 waited_ns: AtomicU64::new(0),
+                skipped: AtomicU64::new(0),
                 clock: AtomicU32::new(0),
             },
             consumer: ConsumerFields {
@@ -111,6 +115,7 @@ impl Ring {
                 head: AtomicU64::new(0),
                 waits: AtomicU64::new(0),
                 waited_ns: AtomicU64::new(0),
+                skipped: AtomicU64::new(0),
                 clock: AtomicU32::new(0),
             },
             consumer: ConsumerFields {

@@ -66,6 +66,14 @@ impl Producer {
         self.ring.header.consumer.epoch.load(Ordering::Relaxed)
     }
 
+    /// Counts an object that is not looked at.
+    #[inline(always)]
+    pub fn count_skipped(&self) {
+        // Relaxed: this side alone changes it, and nothing else is to be seen with it.
+        let skipped = &self.ring.header.producer.skipped;
+        skipped.store(skipped.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    }
+
     /// Writes the next word of a record. [`Self::room_for`] or [`Self::wait`] must have said yes
     /// to as many words.
     #[inline(always)]

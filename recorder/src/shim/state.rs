@@ -202,12 +202,6 @@ impl State {
 
     /// Ends recording for good; callbacks that still come do nothing.
     pub(super) fn end(&mut self) {
-        if self.recording
-            && let Some(skipped) = self.values.as_mut().map(|values| values.take_all_skipped())
-            && skipped > 0
-        {
-            self.lose(LossKind::NotLookedAt, skipped, "");
-        }
         self.recording = false;
         self.last_code = 0;
         threads::forget_last();
@@ -610,19 +604,14 @@ impl State {
 
     #[inline]
     fn values_with_room(&mut self) -> Option<&mut Values> {
-        let values = self.values.as_mut()?;
-        let skipped = values.take_skipped();
-        if !values.has_room() || skipped > 0 {
-            self.make_room_for_values(skipped);
+        if !self.values.as_ref()?.has_room() {
+            self.make_room_for_values();
         }
         self.values.as_deref_mut()
     }
 
     #[cold]
-    fn make_room_for_values(&mut self, skipped: u64) {
-        if skipped > 0 {
-            self.lose(LossKind::NotLookedAt, skipped, "");
-        }
+    fn make_room_for_values(&mut self) {
         let Some(values) = &mut self.values else { return };
         let pause = pause(self.control_fd, self.recorder_pid);
         if values.producer().wait(EVENT_VALUES_WORDS_MAX, pause).is_err() {

@@ -73,10 +73,8 @@ pub(super) struct Values {
     treatments: Vec<Treatment>,
     /// Objects looked at since the last epoch, by number of the code object they were looked at for.
     looks: Vec<u32>,
-    /// Objects not looked at since the last epoch for that reason, and before it.
+    /// The same for all code objects together.
     looks_of_all: u32,
-    skipped: u64,
-    skipped_before: u64,
     yields: Yields,
     /// For [`Capture::State`].
     state: Option<Box<state::Capturing>>,
@@ -174,8 +172,6 @@ impl Values {
             treatments: Vec::new(),
             looks: Vec::new(),
             looks_of_all: 0,
-            skipped: 0,
-            skipped_before: 0,
             yields: Yields::default(),
             state: state.map(|version| Box::new(state::Capturing::new(version))),
         })
@@ -207,18 +203,6 @@ impl Values {
     #[inline(always)]
     pub(super) fn has_room(&self) -> bool {
         self.producer.room_for(EVENT_VALUES_WORDS_MAX)
-    }
-
-    /// How many objects were not looked at because there were too many, if an epoch has begun since
-    /// it was asked.
-    #[inline(always)]
-    pub(super) fn take_skipped(&mut self) -> u64 {
-        std::mem::take(&mut self.skipped_before)
-    }
-
-    /// The same, up to now.
-    pub(super) fn take_all_skipped(&mut self) -> u64 {
-        self.take_skipped() + std::mem::take(&mut self.skipped)
     }
 
     /// Tells of the arguments of the call that begins in the running frame.
@@ -410,7 +394,6 @@ impl Values {
         self.names.begin_epoch();
         self.looks.fill(0);
         self.looks_of_all = 0;
-        self.skipped_before += std::mem::take(&mut self.skipped);
         let mut words = self.producer.begin();
         words.put(words::word(words::EPOCH, 0));
         words.put(ordinal as u32);
@@ -507,7 +490,7 @@ impl<'a> Look<'_, 'a> {
                     return self.values.buffer.put_address(words::REFERENCE, object.address());
                 }
                 Known::Told { is_bounded: true, .. } if self.left == 0 => {
-                    self.values.skipped += 1;
+                    self.values.producer.count_skipped();
                     return self.values.buffer.put_address(words::SHALLOW, object.address());
                 }
                 _ => {}
@@ -593,7 +576,7 @@ impl<'a> Look<'_, 'a> {
             return false;
         }
         if self.left == 0 {
-            self.values.skipped += 1;
+            self.values.producer.count_skipped();
             return true;
         }
         self.left -= 1;
@@ -738,19 +721,12 @@ impl<'a> Look<'_, 'a> {
         }
         parts + self.put_attributes(object, class, layout, depth)
     }
-        let of_items = match layout.sort {
-            Sort::Tuple => self.values.classes.known(class).items.clone(),
-            _ => None,
-        };
 
     fn begin_items(&mut self) {
         self.values.buffer.begin_part();
     }
 
     fn end_items(&mut self, kept: usize, length: u64) {
-            if let Some(of_item) = of_items.as_ref().and_then(|items| items.get(kept)) {
-                withheld = *of_item;
-            }
         self.values.buffer.end_part(kept, length);
     }
 
@@ -762,11 +738,18 @@ impl<'a> Look<'_, 'a> {
         };
         // What a cell holds is a variable's value.
         let within = if layout.sort == Sort::Cell { depth } else { depth + 1 };
+        let of_items = match layout.sort {
+            Sort::Tuple => self.values.classes.known(class).items.clone(),
+            _ => None,
+        };
         self.begin_items();
         let (mut kept, mut is_key, mut withheld) = (0, is_dict, Withheld::Nothing);
         let length = layout.items(object, max, |item| {
             if self.values.buffer.len() > GROUP_WORDS_MAX - RESERVE {
                 return;
+            }
+            if let Some(of_item) = of_items.as_ref().and_then(|items| items.get(kept)) {
+                withheld = *of_item;
             }
             kept += 1;
             match item {

@@ -37,6 +37,8 @@ pub(super) struct Pending {
     pub(super) began_ns: Option<u64>,
     pub(super) chunks: Vec<StoredChunk>,
     pub(super) values: Vec<StoredValues>,
+    /// All values of events with ordinals below this one are in these batches or earlier ones.
+    pub(super) covered: Option<u64>,
     /// By (thread, code, kind).
     pub(super) events: FxHashMap<(u32, u32, u8), u64>,
     /// By (code, line).
@@ -71,6 +73,7 @@ impl Pending {
             self.bytes += values.data.len();
             self.values.push(values);
         }
+        self.covered = self.covered.max(batch.covered);
         for (code, total) in &batch.totals {
             self.totals.entry(*code).or_default().add(total);
         }
@@ -85,6 +88,7 @@ impl Pending {
         self.definitions.is_empty()
             && self.chunks.is_empty()
             && self.values.is_empty()
+            && self.covered.is_none()
             && self.losses.is_empty()
     }
 }
@@ -93,6 +97,10 @@ pub(super) struct Store {
     run: Run,
     rows: Rows,
     pending: Pending,
+    /// Ordinals of the events so far are below this one.
+    ordinals: u64,
+    /// All values there are have come.
+    covers_all: bool,
     /// Told to the drain: nothing can be stored any more.
     failed: Arc<AtomicBool>,
 }
@@ -100,7 +108,7 @@ pub(super) struct Store {
 impl Store {
     pub(super) fn new(run: Run, sources: Sources, failed: Arc<AtomicBool>) -> Store {
         let rows = Rows::new(run.run_id, run.process_id, sources);
-        Store { run, rows, pending: Pending::default(), failed }
+        Store { run, rows, pending: Pending::default(), ordinals: 0, covers_all: false, failed }
     }
 
     /// Runs until the encoder has ended, and the thread of values; then everything is stored.
@@ -109,6 +117,9 @@ impl Store {
         loop {
             match batches.recv_deadline(due) {
                 Ok(batch) => {
+                    let next = batch.chunk.as_ref().map_or(0, |chunk| chunk.next_ordinal);
+                    self.ordinals = self.ordinals.max(next);
+                    self.covers_all |= batch.covers_all;
                     self.pending.add(batch);
                     if self.pending.bytes < PENDING_BYTES && self.pending.stored.is_empty() {
                         continue;
@@ -120,6 +131,9 @@ impl Store {
             let began = Instant::now();
             self.commit();
             due = Instant::now() + PERIOD.max(began.elapsed() * BUSY_PART);
+        }
+        if self.covers_all {
+            self.pending.covered = self.pending.covered.max(Some(self.ordinals));
         }
         self.commit();
         self.run

@@ -7,6 +7,8 @@ use super::values::StoredValues;
 use crossbeam_channel::{Receiver, Sender};
 use dashcam_schema::chunk::{Columns, Sealer};
 use dashcam_schema::record::Definition;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// zstd's level. Measured on real recordings, see benches/writer.rs.
 pub(super) const LEVEL: i32 = 1;
@@ -18,6 +20,10 @@ pub(super) struct Encoded {
     pub(super) began_ns: Option<u64>,
     pub(super) chunk: Option<StoredChunk>,
     pub(super) values: Option<StoredValues>,
+    /// All values of events with ordinals below this one were handed on.
+    pub(super) covered: Option<u64>,
+    /// All values there are were handed on.
+    pub(super) covers_all: bool,
     pub(super) totals: Vec<(u32, FunctionTotal)>,
     pub(super) losses: Vec<LossDelta>,
     pub(super) stored: Option<Sender<()>>,
@@ -31,6 +37,8 @@ pub(super) struct StoredChunk {
     pub(super) last_ns: u64,
     pub(super) kinds: u32,
     pub(super) first_ordinal: u64,
+    /// The ordinal of the first event after it that has one.
+    pub(super) next_ordinal: u64,
     pub(super) threads: Vec<u8>,
     pub(super) codes: Vec<u8>,
     pub(super) data: Vec<u8>,
@@ -42,6 +50,8 @@ pub(super) struct Encoder {
     counter: Counter,
     /// The next event's, among those that have one.
     ordinal: u64,
+    /// The same for the thread of values.
+    published: Arc<AtomicU64>,
     /// Takes columns back to the drain.
     spare: Sender<Columns>,
 }
@@ -49,8 +59,12 @@ pub(super) struct Encoder {
 impl Encoder {
     /// # Errors
     /// If zstd cannot allocate its state.
-    pub(super) fn new(spare: Sender<Columns>) -> std::io::Result<Encoder> {
-        Ok(Encoder { sealer: Sealer::new(LEVEL)?, counter: Counter::default(), ordinal: 0, spare })
+    pub(super) fn new(
+        spare: Sender<Columns>,
+        published: Arc<AtomicU64>,
+    ) -> std::io::Result<Encoder> {
+        let (sealer, counter) = (Sealer::new(LEVEL)?, Counter::default());
+        Ok(Encoder { sealer, counter, ordinal: 0, published, spare })
     }
 
     /// Runs until the drain has ended, or the store has.
@@ -81,8 +95,10 @@ impl Encoder {
                 })
                 .ok()
         });
+        // Release: values of these events were published before the events were.
+        self.published.store(self.ordinal, Ordering::Release);
         let Batch { definitions, began_ns, totals, stored, .. } = batch;
-        Encoded { definitions, began_ns, chunk, values: None, totals, losses, stored }
+        Encoded { definitions, began_ns, chunk, totals, losses, stored, ..Encoded::default() }
     }
 
     fn chunk(&mut self, raw: RawChunk) -> Result<StoredChunk, dashcam_schema::FormatError> {
@@ -119,6 +135,7 @@ impl Encoder {
             last_ns,
             kinds,
             first_ordinal,
+            next_ordinal: self.ordinal,
             threads,
             codes,
             data,

@@ -12,6 +12,7 @@
 
 use super::store::{Database, StoreError};
 use dashcam_schema::loss::{LossKind, Severity};
+use dashcam_schema::tables;
 use std::path::{Path, PathBuf};
 
 const NOW: &str = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')";
@@ -146,6 +147,10 @@ impl Run {
              WHERE process_id = ?",
             (now_ns as i64, end.exit_code, end.exit_signal, self.process_id),
         );
+        let _ = db.execute(
+            "UPDATE runs SET row_counts = ? WHERE run_id = ?",
+            (self.row_counts().unwrap_or_default(), self.run_id),
+        );
         let (events, is_recorded) = db
             .query_row(
                 "SELECT event_count, python_version IS NOT NULL FROM runs WHERE run_id = ?",
@@ -166,6 +171,17 @@ impl Run {
             is_recorded,
             is_stored: true,
         }
+    }
+
+    /// As `runs.row_counts` has them.
+    fn row_counts(&self) -> rusqlite::Result<String> {
+        let db = &self.database.connection;
+        let mut counts = serde_json::Map::new();
+        for (table, sql) in tables::count_rows() {
+            let count: i64 = db.query_row(&sql, [self.run_id], |row| row.get(0))?;
+            counts.insert(table.to_owned(), count.into());
+        }
+        Ok(serde_json::Value::from(counts).to_string())
     }
 
     fn losses(&self) -> rusqlite::Result<Vec<(u64, String)>> {

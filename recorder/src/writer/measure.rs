@@ -26,7 +26,7 @@ impl Stages {
         let (spare_sender, spare) = bounded(1024);
         let outlet = Outlet { batches: batch_sender, spare };
         let chunker = Chunker::new(Clock::start(), outlet);
-        Ok(Stages { chunker, encoder: Encoder::new(spare_sender)?, batches })
+        Ok(Stages { chunker, encoder: Encoder::new(spare_sender, Default::default())?, batches })
     }
 
     /// Whole records → columns, all of them handed on.

@@ -44,7 +44,7 @@ use encode::Encoder;
 use outlet::Outlet;
 use source::Sources;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use values::Values;
 
@@ -79,6 +79,7 @@ impl Recording {
         let (encoded_sender, encoded) = bounded(CHUNKS_WAITING);
         let (spare_sender, spare) = bounded(CHUNKS_WAITING + 2);
         let failed = Arc::new(AtomicBool::new(false));
+        let published = Arc::new(AtomicU64::new(0));
         let sources =
             Sources { cwd: about.cwd.clone(), code: about.code.clone(), ..Sources::default() };
         let store = Store::new(run, sources, Arc::clone(&failed));
@@ -87,11 +88,12 @@ impl Recording {
             .map(|ring| {
                 let (order_sender, orders) = bounded(4);
                 let store = encoded_sender.clone();
-                let values = Values::new(Consumer::new(ring), orders, store, Arc::clone(&failed));
+                let (published, failed) = (Arc::clone(&published), Arc::clone(&failed));
+                let values = Values::new(Consumer::new(ring), orders, store, published, failed);
                 spawn("values", move || values.run()).map(|thread| (order_sender, thread))
             })
             .transpose()?;
-        let encoder = Encoder::new(spare_sender)?;
+        let encoder = Encoder::new(spare_sender, published)?;
         let encoder = spawn("encode", move || encoder.run(&batches, &encoded_sender))?;
         let outlet = Outlet { batches: batch_sender, spare };
         let drain = Drain {
@@ -107,12 +109,12 @@ impl Recording {
     /// Waits until every event and value published before this call is in the database.
     pub fn flush(&self) {
         let values = self.values.as_ref().map(|(orders, _)| orders);
-        let asked = [Some(&self.orders), values].into_iter().flatten().filter_map(|orders| {
-            let (sender, receiver) = bounded(1);
-            orders.send(Order::Flush(sender)).ok().map(|()| receiver)
-        });
-        for stored in asked.collect::<Vec<_>>() {
-            let _ = stored.recv();
+        // Events first: it is by them that the thread of values knows how far it came.
+        for orders in [Some(&self.orders), values].into_iter().flatten() {
+            let (sender, stored) = bounded(1);
+            if orders.send(Order::Flush(sender)).is_ok() {
+                let _ = stored.recv();
+            }
         }
     }
 

@@ -4,11 +4,10 @@ use super::commit::Pending;
 use super::encode::StoredChunk;
 use super::outlet::LossDelta;
 use super::source::Sources;
-use super::values::StoredValues;
 use dashcam_schema::EventKind;
 use dashcam_schema::bytecode::lines::LineTable;
 use dashcam_schema::bytecode::opcodes::Version;
-use dashcam_schema::chunk::{Statistics, ValueStatistics, code_xxh3};
+use dashcam_schema::chunk::{Statistics, ValueStatistics, code_xxh3, header_xxh3};
 use dashcam_schema::loss::{LossKind, Severity};
 use dashcam_schema::record::{CodeDefinition, Definition};
 use rusqlite::{Connection, Result, Transaction, TransactionBehavior};
@@ -30,6 +29,8 @@ pub(super) struct Rows {
     threads: FxHashMap<u32, i64>,
     callables: u32,
     exception_types: u32,
+    /// Chunks of values so far.
+    value_chunks: i64,
     kinds: FxHashMap<u8, String>,
     line_tables: FxHashMap<u32, LineTable>,
 }
@@ -52,6 +53,7 @@ impl Rows {
             threads: FxHashMap::default(),
             callables: 0,
             exception_types: 0,
+            value_chunks: 0,
             kinds: FxHashMap::default(),
             line_tables: FxHashMap::default(),
         }
@@ -67,9 +69,7 @@ impl Rows {
         for chunk in &pending.chunks {
             self.chunk(&tx, chunk)?;
         }
-        for values in &pending.values {
-            self.values(&tx, values)?;
-        }
+        self.values(&tx, pending)?;
         self.event_counts(&tx, pending)?;
         self.line_counts(&tx, pending)?;
         self.branch_counts(&tx, pending)?;
@@ -178,7 +178,7 @@ impl Rows {
         tx.prepare_cached(
             "INSERT INTO code_objects (run_id, file_id, path, qualname, name, first_line, kind,
                  argument_names, variable_names, names, process_id, number, flags, line_table, bytecode,
-                 exception_table, row_xxh3)
+                 exception_table, code_xxh3)
              VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?
         .execute(rusqlite::params![
@@ -241,13 +241,14 @@ impl Rows {
             last_ns: chunk.last_ns as i64,
             kinds: chunk.kinds.into(),
             first_ordinal: chunk.first_ordinal as i64,
+            header_xxh3: header_xxh3(&chunk.data),
             threads: &chunk.threads,
             codes: &chunk.codes,
         };
         tx.prepare_cached(
             "INSERT INTO chunks (run_id, process_id, first_seq, event_count, first_ns, last_ns,
-                 kinds, first_ordinal, threads, codes, row_xxh3, data)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                 kinds, first_ordinal, threads, codes, header_xxh3, row_xxh3, data)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?
         .execute((
             row.run_id,
@@ -260,36 +261,58 @@ impl Rows {
             row.first_ordinal,
             row.threads,
             row.codes,
+            row.header_xxh3,
             row.xxh3(),
             &chunk.data,
         ))?;
         Ok(())
     }
 
-    fn values(&self, tx: &Transaction<'_>, values: &StoredValues) -> Result<()> {
-        let row = ValueStatistics {
-            run_id: self.run_id,
-            process_id: self.process_id,
-            first_ordinal: values.first_ordinal as i64,
-            last_ordinal: values.last_ordinal as i64,
-            group_count: values.group_count as i64,
-            told: &values.told,
-        };
-        tx.prepare_cached(
-            "INSERT INTO value_chunks (run_id, process_id, first_ordinal, last_ordinal, group_count,
-                 told, row_xxh3, data)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        )?
-        .execute((
-            row.run_id,
-            row.process_id,
-            row.first_ordinal,
-            row.last_ordinal,
-            row.group_count,
-            row.told,
-            row.xxh3(),
-            &values.data,
-        ))?;
+    fn values(&mut self, tx: &Transaction<'_>, pending: &Pending) -> Result<()> {
+        let mut covers_to = pending.covered;
+        let mut number = self.value_chunks;
+        for values in &pending.values {
+            covers_to = covers_to.max(Some(values.covers_to));
+            let row = ValueStatistics {
+                run_id: self.run_id,
+                process_id: self.process_id,
+                number,
+                covers_from: values.covers_from as i64,
+                covers_to: values.covers_to as i64,
+                first_ordinal: values.first_ordinal as i64,
+                last_ordinal: values.last_ordinal as i64,
+                group_count: values.group_count as i64,
+                header_xxh3: header_xxh3(&values.data),
+                told: &values.told,
+            };
+            number += 1;
+            tx.prepare_cached(
+                "INSERT INTO value_chunks (run_id, process_id, number, covers_from, covers_to,
+                     first_ordinal, last_ordinal, group_count, told, header_xxh3, row_xxh3, data)
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            )?
+            .execute((
+                row.run_id,
+                row.process_id,
+                row.number,
+                row.covers_from,
+                row.covers_to,
+                row.first_ordinal,
+                row.last_ordinal,
+                row.group_count,
+                row.told,
+                row.header_xxh3,
+                row.xxh3(),
+                &values.data,
+            ))?;
+        }
+        if let Some(covers_to) = covers_to {
+            tx.prepare_cached(
+                "UPDATE processes SET covers_to = ?, value_chunk_count = ? WHERE process_id = ?",
+            )?
+            .execute((covers_to as i64, number, self.process_id))?;
+        }
+        self.value_chunks = number;
         Ok(())
     }
 

@@ -1,8 +1,10 @@
 //! The database file: opened or created, and nothing that is not a recording is touched.
 
 use dashcam_schema::FormatError;
-use dashcam_schema::tables;
+use dashcam_schema::tables::{self, RowHash};
 use dashcam_schema::version::{self, APPLICATION_ID, FORMAT_VERSION};
+use rusqlite::functions::FunctionFlags;
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
@@ -32,6 +34,26 @@ pub(super) fn words(error: &rusqlite::Error) -> String {
         Some(ErrorCode::ReadOnly) => "not writable".to_owned(),
         _ => error.to_string(),
     }
+}
+
+/// Has the connection keep [`tables::ROW_HASH`] up to date in what it writes.
+fn hash_rows(db: &Connection) -> rusqlite::Result<()> {
+    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
+    db.create_scalar_function(tables::ROW_HASH, -1, flags, |arguments| {
+        let mut hash = RowHash::default();
+        for at in 0..arguments.len() {
+            match arguments.get_raw(at) {
+                ValueRef::Null => hash.null(),
+                ValueRef::Integer(value) => hash.integer(value),
+                ValueRef::Real(value) => hash.real(value),
+                ValueRef::Text(value) => hash.text(value),
+                ValueRef::Blob(value) => hash.blob(value),
+            }
+        }
+        Ok(hash.finish())
+    })?;
+    db.pragma_update(None, "temp_store", "memory")?;
+    db.execute_batch(&tables::hash_triggers())
 }
 
 /// The system's error without its number.
@@ -97,6 +119,7 @@ impl Database {
             Ok(error) => StoreError::Format { path: self.path.clone(), error },
             Err(error) => sqlite(error),
         })?;
+        hash_rows(db).map_err(sqlite)?;
         let is_wal = self.enter_wal().map_err(sqlite)?;
         // Some file systems cannot share memory. Recording works without, only readers wait.
         let synchronous = if is_wal == "wal" { "normal" } else { "full" };

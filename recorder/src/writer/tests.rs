@@ -502,20 +502,32 @@ fn put_epoch(producer: &mut Producer, ordinal: u64) {
 
 /// First and last ordinal and groups of every chunk of values, whose rows have the right hash.
 fn value_chunks(db: &Connection) -> Vec<[i64; 3]> {
-    let sql = "SELECT run_id, process_id, first_ordinal, last_ordinal, group_count, row_xxh3, told
-               FROM value_chunks ORDER BY first_ordinal";
+    let sql = "SELECT run_id, process_id, first_ordinal, last_ordinal, group_count, row_xxh3, told,
+                      number, covers_from, covers_to, header_xxh3, data
+               FROM value_chunks ORDER BY number";
     let mut query = db.prepare(sql).unwrap();
+    let (mut number, mut covered) = (0, 0);
     let rows = query.query_map([], |row| {
         let told: Vec<u8> = row.get(6)?;
         let statistics = ValueStatistics {
             run_id: row.get(0)?,
             process_id: row.get(1)?,
+            number: row.get(7)?,
+            covers_from: row.get(8)?,
+            covers_to: row.get(9)?,
             first_ordinal: row.get(2)?,
             last_ordinal: row.get(3)?,
             group_count: row.get(4)?,
+            header_xxh3: row.get(10)?,
             told: &told,
         };
         assert_eq!(statistics.xxh3(), row.get::<_, i64>(5)?);
+        assert_eq!(statistics.header_xxh3, chunk::header_xxh3(&row.get::<_, Vec<u8>>(11)?));
+        // Without gaps.
+        assert_eq!((statistics.number, statistics.covers_from), (number, covered));
+        assert!(statistics.covers_from <= statistics.first_ordinal);
+        assert!(statistics.last_ordinal <= statistics.covers_to);
+        (number, covered) = (number + 1, statistics.covers_to);
         Ok([statistics.first_ordinal, statistics.last_ordinal, statistics.group_count])
     });
     rows.unwrap().map(Result::unwrap).collect()
@@ -609,6 +621,76 @@ fn a_flush_takes_values_along() {
     assert_eq!(value_chunks(&db), [[0, 9, 10], [10, 19, 10]]);
 }
 
+fn covers_to(db: &Connection) -> i64 {
+    number(db, "SELECT covers_to FROM processes")
+}
+
+#[test]
+fn values_cover_events_as_far_as_they_were_read() {
+    let folder = Folder::new();
+    let (recording, mut events, mut values) = begin_with_values(&folder);
+    put_epoch(&mut values, 0);
+    let mut program = stream();
+    program.calls(5000);
+    push(&mut events, &program.words);
+    // Events without values, as far as they are stored.
+    recording.flush();
+    let db = Connection::open(folder.db()).unwrap();
+    let mask = dashcam_schema::event::kinds_that(EventKind::has_ordinal);
+    let counted = program.events.iter().filter(|(kind, _)| mask >> **kind & 1 == 1);
+    let with_ordinals = counted.map(|(_, count)| *count as i64).sum::<i64>();
+    assert_eq!(covers_to(&db), with_ordinals);
+    assert_eq!(number(&db, "SELECT value_chunk_count FROM processes"), 0);
+    recording.finish(COMPLETE).unwrap();
+    assert_eq!(covers_to(&db), with_ordinals);
+}
+
+/// A program that stores nothing any more does not keep what it stored before from being read.
+#[test]
+fn values_are_stored_though_no_epoch_begins() {
+    let folder = Folder::new();
+    let (recording, _events, mut values) = begin_with_values(&folder);
+    put_epoch(&mut values, 0);
+    put_value(&mut values, 0);
+    let db = Connection::open(folder.db()).unwrap();
+    let begun = std::time::Instant::now();
+    while value_chunks(&db).is_empty() {
+        assert!(begun.elapsed().as_secs() < 30, "nothing is stored");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    assert_eq!(value_chunks(&db), [[0, 0, 1]]);
+    recording.finish(COMPLETE).unwrap();
+}
+
+/// Every row of an ordinary table has its hash, whatever wrote it last.
+#[test]
+fn rows_have_their_hashes() {
+    let mut program = stream();
+    program.calls(3 * DIRECT_EVENTS as u64);
+    let (_folder, db, _) = record(&program.words);
+    for table in dashcam_schema::tables::TABLES.iter().filter(|t| !t.hashed_columns().is_empty()) {
+        let names: Vec<&str> = table.hashed_columns().iter().map(|c| c.name).collect();
+        let sql = format!("SELECT {}, row_xxh3 FROM {}", names.join(", "), table.name);
+        let mut query = db.prepare(&sql).unwrap();
+        let mut rows = query.query([]).unwrap();
+        while let Some(row) = rows.next().unwrap() {
+            let mut hash = dashcam_schema::tables::RowHash::default();
+            for at in 0..names.len() {
+                match row.get_ref(at).unwrap() {
+                    rusqlite::types::ValueRef::Null => hash.null(),
+                    rusqlite::types::ValueRef::Integer(value) => hash.integer(value),
+                    rusqlite::types::ValueRef::Real(value) => hash.real(value),
+                    rusqlite::types::ValueRef::Text(value) => hash.text(value),
+                    rusqlite::types::ValueRef::Blob(value) => hash.blob(value),
+                }
+            }
+            assert_eq!(hash.finish(), row.get::<_, i64>(names.len()).unwrap(), "{}", table.name);
+        }
+    }
+    let counts = text(&db, "SELECT row_counts FROM runs");
+    assert!(counts.contains("\"threads\":1"), "{counts}");
+}
+
 #[test]
 fn a_bad_value_ends_the_capture_and_events_go_on() {
     let folder = Folder::new();
@@ -627,6 +709,7 @@ fn a_bad_value_ends_the_capture_and_events_go_on() {
     assert_eq!((summary.events, summary.losses.len()), (program.len(), 1));
     let db = Connection::open(folder.db()).unwrap();
     assert_eq!(value_chunks(&db), [[7, 7, 1]]);
+    assert_eq!(covers_to(&db), 7);
     assert_eq!(text(&db, "SELECT kind || ' ' || count FROM losses"), "bad_value 1");
     assert_eq!(text(&db, "SELECT status FROM runs"), "complete");
 }

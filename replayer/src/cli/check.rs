@@ -2,9 +2,10 @@
 
 use super::output::{printable, stdout};
 use super::session::Session;
-use crate::store::{ChunkHeader, Error, Store};
+use crate::store::{ChunkHeader, Error, Store, rows};
 use dashcam_schema::chunk::Columns;
 use dashcam_schema::event::EventKind;
+use dashcam_schema::tables;
 use rustc_hash::FxHashMap;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -69,6 +70,15 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
             problems.push(line);
         }
     }
+    let tables = tables::TABLES.iter().filter(|table| !table.is_virtual);
+    for table in tables {
+        let lines = rows::damaged(store.connection(), table.name).map_err(explain)?;
+        let lines = lines.into_iter().map(|line| format!("{file}: {line}"));
+        let new: Vec<String> = lines.filter(|line| !problems.contains(line)).collect();
+        problems.extend(new);
+    }
+    let missing = row_counts(store).map_err(explain)?;
+    problems.extend(missing.iter().map(|problem| format!("{file}: {problem}")));
     problems.extend(values(store, damaged == 0)?);
     if damaged == 0 {
         // Where chunks are missing, sums cannot be right.
@@ -118,6 +128,39 @@ fn values(store: &Store, is_whole: bool) -> Result<Vec<String>, Error> {
                 "{file}: chunk of values {id}: {misfits} groups are of events that have no such values"
             ));
         }
+    }
+    Ok(problems)
+}
+
+/// Whether each table has as many rows of each run as when it ended, and refers to what is there.
+fn row_counts(store: &Store) -> rusqlite::Result<Vec<String>> {
+    let connection = store.connection();
+    let mut problems = Vec::new();
+    let mut statement =
+        connection.prepare("SELECT run_id, row_counts FROM runs WHERE status <> 'recording'")?;
+    let mut runs = statement.query([])?;
+    while let Some(row) = runs.next()? {
+        let run_id: i64 = row.get(0)?;
+        // A row that lost it has another hash.
+        let Ok(counts) = row.get::<_, String>(1) else { continue };
+        let counts: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_str(&counts).unwrap_or_default();
+        for (table, sql) in tables::count_rows() {
+            let there: i64 = connection.query_row(&sql, [run_id], |row| row.get(0))?;
+            let said = counts.get(table).and_then(|count| count.as_i64());
+            if said != Some(there) {
+                let said = said.map_or("no".to_owned(), |said| said.to_string());
+                problems.push(format!(
+                    "run {run_id}: {table} had {said} rows when it ended, but {there} are there"
+                ));
+            }
+        }
+    }
+    let sql = "SELECT count(*) FROM code_objects
+               WHERE file_id IS NOT NULL AND file_id NOT IN (SELECT file_id FROM files)";
+    let lost: i64 = connection.query_row(sql, [], |row| row.get(0))?;
+    if lost > 0 {
+        problems.push(format!("files: {lost} code objects refer to files that are not there"));
     }
     Ok(problems)
 }

@@ -274,8 +274,12 @@ impl Teller<'_, '_> {
             let Some((chunk, thread, range)) = self.since(side, seqs[side])? else {
                 return Ok(None);
             };
-            let wanted =
-                Wanted { event: &|_, of| of == thread, name: &|known| known == name, values: true };
+            let wanted = Wanted {
+                event: &|_, of| of == thread,
+                name: &|known| known == name,
+                values: true,
+                skips_unknown: false,
+            };
             let bound = self.states[side].bindings(chunk, range, &wanted)?;
             rows[side] = bound.into_iter().map(|bound| (bound.at.seq, bound.value)).collect();
         }
@@ -289,7 +293,12 @@ impl Teller<'_, '_> {
             let Some((chunk, thread, range)) = self.since(side, seqs[side])? else {
                 return Ok(None);
             };
-            let wanted = Wanted { event: &|_, of| of == thread, name: &|_| true, values: true };
+            let wanted = Wanted {
+                event: &|_, of| of == thread,
+                name: &|_| true,
+                values: true,
+                skips_unknown: false,
+            };
             let changed = self.states[side].mutations(chunk, range, &wanted)?;
             rows[side] = changed.into_iter().map(|change| (change.at.seq, change.value)).collect();
         }

@@ -154,6 +154,7 @@ impl Reader<'_> {
             return Ok([Some(values.clone()), None]);
         }
         let (chunks, process_id) = (self.store.value_chunks(), self.process.process_id);
+        self.store.known(process_id, ordinal, ordinal)?;
         let after = chunks.partition_point(|chunk| {
             (chunk.process_id, chunk.first_ordinal) <= (process_id, ordinal)
         });

@@ -160,13 +160,19 @@ impl<'a> State<'a> {
         Ok(Some(groups))
     }
 
-    /// The chunks of values with groups of ordinals from one, exclusive, to another.
+    /// The chunks of values with groups of ordinals from one, exclusive, to another, or without an end.
+    ///
+    /// # Errors
+    /// If values of these events were not all stored.
     pub(super) fn groups_between(
         &self,
         process_id: i64,
         lower: i64,
         upper: i64,
     ) -> Result<Vec<Rc<Groups>>, Error> {
+        if upper < i64::MAX {
+            self.store.known(process_id, lower.saturating_add(1).min(upper), upper)?;
+        }
         let chunks = self.store.value_chunks();
         let after = chunks.partition_point(|chunk| {
             (chunk.process_id, chunk.first_ordinal) <= (process_id, upper)

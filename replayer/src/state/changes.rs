@@ -21,6 +21,8 @@ pub struct Wanted<'a> {
     pub name: &'a dyn Fn(&str) -> bool,
     /// Values are to be written, which costs most.
     pub values: bool,
+    /// Events whose values were not stored are left out, which is noted; else they are an error.
+    pub skips_unknown: bool,
 }
 
 /// A variable that was bound or unbound.
@@ -401,7 +403,12 @@ impl State<'_> {
                     return Err(Error::Interrupted);
                 }
                 let position = self.position_in(&frames, chunk, index)?;
-                visit(&position, kind, unit, variables)?;
+                match visit(&position, kind, unit, variables) {
+                    Err(error @ Error::Unknown { .. }) if wanted.skips_unknown => {
+                        self.store.note_unknown(process.process_id, error)?;
+                    }
+                    done => done?,
+                }
             }
         }
         Ok(())

@@ -39,6 +39,13 @@ impl State<'_> {
             Direction::Backward => Box::new((first..chunks.len().min(split + 1)).rev()),
         };
         for index in ahead.take_while(of_process) {
+            // Between there and here no change may be unknown.
+            let covers = &chunks[index].covers;
+            let (from, to) = match direction {
+                Direction::Forward => (ordinal.min(covers.start), ordinal.max(covers.start - 1)),
+                Direction::Backward => (covers.end.min(ordinal), ordinal),
+            };
+            self.store.known(process_id, from, to)?;
             if !chunks[index].told.contains(object_id) {
                 continue;
             }
@@ -64,7 +71,20 @@ impl State<'_> {
                 }
             }
         }
+        let (from, to) = match direction {
+            Direction::Forward => (ordinal, self.last_ordinal(process_id)?),
+            Direction::Backward => (0, ordinal),
+        };
+        self.store.known(process_id, from, to)?;
         Ok(None)
+    }
+
+    /// The ordinal of the last event of a process that has one; -1 without any.
+    fn last_ordinal(&self, process_id: i64) -> Result<i64, Error> {
+        let Some(&chunk) = self.chunks_of(process_id).last() else { return Ok(-1) };
+        let Some(frames) = self.frames(chunk)? else { return Ok(-1) };
+        let count = frames.chunk.count_ordinals(0..frames.chunk.kinds()?.len())?;
+        Ok(self.store.chunks()[chunk].first_ordinal + i64::from(count) - 1)
     }
 
     /// The changes of an object by the events that a group of values may come with.
@@ -84,7 +104,12 @@ impl State<'_> {
         let near = self.events_near(process_id, found.ordinal.cast_signed(), thread)?;
         for (chunk, range, thread) in near {
             let is_of_thread = |_: i64, of: u32| thread == of;
-            let wanted = Wanted { event: &is_of_thread, name: &|_| true, values: true };
+            let wanted = Wanted {
+                event: &is_of_thread,
+                name: &|_| true,
+                values: true,
+                skips_unknown: false,
+            };
             let found = self.mutations(chunk, range, &wanted)?;
             changes.extend(found.into_iter().filter(|change| change.object_id == object_id));
         }

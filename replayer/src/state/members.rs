@@ -106,7 +106,12 @@ impl State<'_> {
     /// If the file cannot be read, or reading was interrupted.
     pub fn seen_bound(&self, run_id: i64, seq: i64, name: &str) -> Result<Option<Seen>, Error> {
         let Some((chunk, index)) = self.store.locate(run_id, seq) else { return Ok(None) };
-        let wanted = Wanted { event: &|_, _| true, name: &|of| of == name, values: true };
+        let wanted = Wanted {
+            event: &|_, _| true,
+            name: &|of| of == name,
+            values: true,
+            skips_unknown: false,
+        };
         let found = self.bindings(chunk, index..index + 1, &wanted)?;
         Ok(found.into_iter().last().map(|b| Seen { text: b.value, object_id: b.object_id }))
     }

@@ -300,7 +300,11 @@ impl State<'_> {
 
     /// When all groups have come that have an ordinal or one before it. `None` if the process has
     /// no values.
+    ///
+    /// # Errors
+    /// If values of that event were not stored.
     fn instant_after(&self, process_id: i64, ordinal: i64) -> Result<Option<Instant>, Error> {
+        self.store.known(process_id, ordinal, ordinal)?;
         let chunks = self.store.value_chunks();
         let after = chunks.partition_point(|chunk| {
             (chunk.process_id, chunk.first_ordinal) <= (process_id, ordinal)

@@ -20,6 +20,8 @@ pub struct ChunkHeader {
     pub kinds: u32,
     /// Events of its process before it that have an ordinal.
     pub first_ordinal: i64,
+    /// What ties it to its data.
+    pub header_xxh3: i64,
     /// Numbers of its threads and code objects, ascending.
     pub threads: Box<[u32]>,
     pub codes: Box<[u32]>,
@@ -39,7 +41,7 @@ impl Headers {
         directory: &Directory,
     ) -> rusqlite::Result<Headers> {
         let sql = "SELECT chunk_id, run_id, process_id, first_seq, event_count, first_ns, last_ns,
-                          kinds, first_ordinal, threads, codes, row_xxh3
+                          kinds, first_ordinal, threads, codes, row_xxh3, header_xxh3
                    FROM chunks ORDER BY run_id, first_seq";
         let mut statement = connection.prepare(sql)?;
         let mut rows = statement.query([])?;
@@ -100,6 +102,7 @@ fn header(row: &Row<'_>) -> Result<ChunkHeader, String> {
         last_ns: integer(6, "last_ns", i64::MAX)?,
         kinds: integer(7, "kinds", u32::MAX.into())? as u32,
         first_ordinal: integer(8, "first_ordinal", i64::MAX)?,
+        header_xxh3: row.get(12).map_err(|_| "header_xxh3 is not a number".to_owned())?,
         threads: numbers(9, "threads")?,
         codes: numbers(10, "codes")?,
     };
@@ -121,6 +124,7 @@ fn check(row: &Row<'_>) -> Result<(), String> {
             last_ns: integer(6)?,
             kinds: integer(7)?,
             first_ordinal: integer(8)?,
+            header_xxh3: integer(12)?,
             threads: &blob(9)?,
             codes: &blob(10)?,
         };

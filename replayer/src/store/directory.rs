@@ -5,7 +5,7 @@
 //! when first asked for.
 
 use super::texts::{TextId, Texts};
-use super::{Evaluated, Variables};
+use super::{Evaluated, Variables, rows};
 use dashcam_schema::bytecode::{self, lines::LineTable};
 use dashcam_schema::event::EventKind;
 use dashcam_schema::record::Mode;
@@ -47,6 +47,10 @@ pub struct Process {
     pub magic: Option<u16>,
     /// Which of its events were recorded.
     pub mode: Mode,
+    /// Values were to be recorded.
+    pub captures: bool,
+    /// Up to which ordinal they are stored, exclusive, and in how many chunks; `None` if none are.
+    pub values: Option<(i64, i64)>,
     pub threads: FxHashMap<u32, i64>,
     pub codes: FxHashMap<u32, CodeIndex>,
     pub callables: FxHashMap<u32, TextId>,
@@ -63,6 +67,8 @@ pub struct Directory {
     pub codes: Vec<Code>,
     pub threads: FxHashMap<i64, Thread>,
     pub texts: Texts,
+    /// A line for each row that is not as it was written.
+    pub damage: Vec<String>,
     code_by_id: FxHashMap<i64, CodeIndex>,
 }
 
@@ -82,7 +88,14 @@ impl Directory {
             directory.runs.push(row.get(0)?);
             Ok(())
         })?;
-        let sql = "SELECT process_id, run_id, magic, events_by FROM processes LEFT JOIN runs USING (run_id)";
+        // What everything else is read by.
+        for table in ["runs", "processes", "threads", "callables", "exception_types", "event_kinds"]
+        {
+            directory.damage.extend(rows::damaged(connection, table)?);
+        }
+        let sql =
+            "SELECT process_id, run_id, magic, events_by, capture, covers_to, value_chunk_count
+                   FROM processes LEFT JOIN runs USING (run_id)";
         each(connection, sql, |row| {
             let process = Process {
                 process_id: row.get(0)?,
@@ -94,6 +107,8 @@ impl Directory {
                     .ok()
                     .and_then(|mode| Mode::from_name(&mode))
                     .unwrap_or_default(),
+                captures: row.get_ref(4)?.as_bytes_or_null().ok().flatten() != Some(&b"flow"[..]),
+                values: row.get(5).ok().zip(row.get(6).ok()),
                 threads: FxHashMap::default(),
                 codes: FxHashMap::default(),
                 callables: FxHashMap::default(),

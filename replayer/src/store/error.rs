@@ -28,6 +28,9 @@ pub enum Error {
     Chunk { path: PathBuf, chunk: i64, source: FormatError },
     #[error("{}: chunk of values {chunk}: {source}", path.display())]
     Values { path: PathBuf, chunk: i64, source: FormatError },
+    /// Values of an event are not in the recording, although such were captured.
+    #[error("{}: {}", path.display(), unknown(*last))]
+    Unknown { path: PathBuf, last: Option<i64> },
     #[error("{}: {}", path.display(), no_run(*wanted, *last))]
     NoRun { path: PathBuf, wanted: Option<i64>, last: Option<i64> },
     #[error("interrupted")]
@@ -45,6 +48,17 @@ impl Error {
             Some(Code::NotADatabase) => Error::NotADatabase { path, hint: "" },
             Some(Code::OperationInterrupted) => Error::Interrupted,
             _ => Error::Sqlite { path, message },
+        }
+    }
+}
+
+fn unknown(last: Option<i64>) -> String {
+    match last {
+        Some(last) => format!(
+            "what variables and objects held is not known here: values are stored up to event {last}"
+        ),
+        None => {
+            "what variables and objects held is not known here: no values are stored".to_owned()
         }
     }
 }

@@ -54,7 +54,7 @@ impl Store {
 }
 
 fn read(db: &Connection, code: &Code, version: Version) -> rusqlite::Result<Option<Evaluated>> {
-    let sql = "SELECT first_line, line_table, bytecode, exception_table, row_xxh3,
+    let sql = "SELECT first_line, line_table, bytecode, exception_table, code_xxh3,
                       names, name, kind, flags
                FROM code_objects WHERE code_id = ?";
     let read = db.prepare_cached(sql)?.query_row([code.code_id], |row| {

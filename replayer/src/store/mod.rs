@@ -12,6 +12,7 @@ pub mod directory;
 mod error;
 mod evaluated;
 mod open;
+pub(crate) mod rows;
 mod sources;
 pub mod texts;
 pub mod values;
@@ -56,6 +57,11 @@ pub struct Store {
     cache: RefCell<cache::Cache>,
     value_chunks: Vec<values::ValueHeader>,
     value_cache: RefCell<values::ValueCache>,
+    /// By process: which ordinals the chunks of values cover.
+    coverage: FxHashMap<i64, values::Coverage>,
+    /// By index: chunks, and chunks of values, that were found to be damaged.
+    unreadable_chunks: RefCell<FxHashMap<usize, FormatError>>,
+    unreadable_values: RefCell<FxHashMap<usize, FormatError>>,
     went: went::Went,
     sources: sources::Sources,
     decoded: Cell<u64>,
@@ -97,6 +103,9 @@ impl Store {
             cache: RefCell::default(),
             value_chunks: value_headers.chunks,
             value_cache: RefCell::default(),
+            coverage: value_headers.coverage,
+            unreadable_chunks: RefCell::default(),
+            unreadable_values: RefCell::default(),
             went: went::Went::default(),
             sources: sources::Sources::default(),
             decoded: Cell::new(0),
@@ -117,6 +126,15 @@ impl Store {
             let line =
                 format!("{path}: chunk of values {chunk}: {what}; its values are unavailable");
             store.value_damage.borrow_mut().insert(chunk, line);
+        }
+        for (process, what) in value_headers.missing {
+            let line = format!("{}: process {process}: {what}", store.path().display());
+            // Processes and chunks are told apart by sign.
+            store.value_damage.borrow_mut().insert(-process, line);
+        }
+        for (number, what) in (0..).zip(&store.directory.damage) {
+            let line = format!("{}: {what}", store.path().display());
+            store.damage.borrow_mut().insert(i64::MIN + number, line);
         }
         Ok(store)
     }
@@ -175,13 +193,30 @@ impl Store {
         if let Some(chunk) = self.cache.borrow_mut().get(index) {
             return Ok(chunk);
         }
+        // A chunk that cannot be read is not read again and again.
+        if let Some(source) = self.unreadable_chunks.borrow().get(&index) {
+            return Err(self.of_chunk(index, source.clone()));
+        }
+        match self.read_chunk(index) {
+            Ok(chunk) => {
+                self.cache.borrow_mut().put(index, chunk.clone());
+                Ok(chunk)
+            }
+            Err(error) => {
+                if let Error::Chunk { source, .. } = &error {
+                    self.unreadable_chunks.borrow_mut().insert(index, source.clone());
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn read_chunk(&self, index: usize) -> Result<Rc<Chunk>, Error> {
         let header = &self.chunks[index];
         let bytes = self.bytes(index)?;
         self.decoded.set(self.decoded.get() + 1);
         let source = self.source(header, bytes).map_err(|source| self.of_chunk(index, source))?;
-        let chunk = Rc::new(Chunk::new(self.path.clone(), header, source)?);
-        self.cache.borrow_mut().put(index, chunk.clone());
-        Ok(chunk)
+        Ok(Rc::new(Chunk::new(self.path.clone(), header, source)?))
     }
 
     /// The columns of a chunk, or the bytes they are in.

@@ -6,11 +6,13 @@
 use super::chunks::ChunkHeader;
 use super::{Chunk, Directory, Error, Process, Store, message};
 use dashcam_schema::FormatError;
-use dashcam_schema::chunk::ValueStatistics;
+use dashcam_schema::chunk::{ValueStatistics, header_xxh3};
 use dashcam_schema::event::EventKind;
 use dashcam_schema::value::chunk::{Moment, ToldIds, Values};
 use dashcam_schema::value::{Group, GroupKind, Value, render};
 use rusqlite::{Connection, Row};
+use rustc_hash::FxHashMap;
+use std::ops::Range;
 use std::rc::Rc;
 
 /// Memory that decoded chunks may take.
@@ -22,11 +24,36 @@ pub struct ValueHeader {
     pub value_chunk_id: i64,
     pub run_id: i64,
     pub process_id: i64,
+    /// Counts the chunks of values of its process.
+    number: i64,
+    /// All values of events with these ordinals are in it.
+    pub covers: Range<i64>,
     pub first_ordinal: i64,
     pub last_ordinal: i64,
     pub groups: i64,
+    header_xxh3: i64,
     /// The objects it tells of.
     pub told: ToldIds,
+}
+
+/// Which ordinals of a process chunks of values cover that are there, ascending and apart. Of other events
+/// nothing is known.
+#[derive(Default)]
+pub(super) struct Coverage(Vec<Range<i64>>);
+
+impl Coverage {
+    fn add(&mut self, range: Range<i64>) {
+        match self.0.last_mut() {
+            Some(last) if last.end == range.start => last.end = range.end,
+            _ => self.0.push(range),
+        }
+    }
+
+    /// The last that begins at an ordinal or before.
+    fn around(&self, ordinal: i64) -> Option<&Range<i64>> {
+        let after = self.0.partition_point(|range| range.start <= ordinal);
+        after.checked_sub(1).map(|at| &self.0[at])
+    }
 }
 
 /// All rows of `value_chunks`, by process and position.
@@ -35,6 +62,9 @@ pub(super) struct ValueHeaders {
     pub(super) chunks: Vec<ValueHeader>,
     /// Rows that make no sense: id and what is wrong.
     pub(super) impossible: Vec<(i64, String)>,
+    pub(super) coverage: FxHashMap<i64, Coverage>,
+    /// Processes of which chunks of values are missing, and what is.
+    pub(super) missing: Vec<(i64, String)>,
 }
 
 impl ValueHeaders {
@@ -43,22 +73,61 @@ impl ValueHeaders {
         directory: &Directory,
     ) -> rusqlite::Result<ValueHeaders> {
         let sql = "SELECT value_chunk_id, run_id, process_id, first_ordinal, last_ordinal,
-                          group_count, row_xxh3, told
-                   FROM value_chunks ORDER BY process_id, first_ordinal, value_chunk_id";
+                          group_count, row_xxh3, told, number, covers_from, covers_to, header_xxh3
+                   FROM value_chunks ORDER BY process_id, number, value_chunk_id";
         let mut statement = connection.prepare(sql)?;
         let mut rows = statement.query([])?;
         let mut headers = ValueHeaders::default();
         while let Some(row) = rows.next()? {
             let id = row.get(0)?;
             match header(row) {
-                Some(chunk) if directory.run_of(chunk.process_id) == Some(chunk.run_id) => {
-                    headers.chunks.push(chunk);
+                Some(chunk) if directory.run_of(chunk.process_id) != Some(chunk.run_id) => {
+                    headers.impossible.push((id, "no such process".to_owned()));
                 }
-                Some(_) => headers.impossible.push((id, "no such process".to_owned())),
+                Some(chunk) if headers.follows(&chunk) => headers.chunks.push(chunk),
+                Some(_) => {
+                    headers.impossible.push((id, "overlaps the chunk before".to_owned()));
+                }
                 None => headers.impossible.push((id, "row: checksum mismatch".to_owned())),
             }
         }
+        headers.cover(directory);
         Ok(headers)
+    }
+
+    /// Whether a chunk begins where the one before ends, or later.
+    fn follows(&self, chunk: &ValueHeader) -> bool {
+        let before = self.chunks.last().filter(|last| last.process_id == chunk.process_id);
+        before
+            .is_none_or(|last| last.number < chunk.number && last.covers.end <= chunk.covers.start)
+    }
+
+    /// Finds out which ordinals are covered, and what is missing.
+    fn cover(&mut self, directory: &Directory) {
+        let mut counts: FxHashMap<i64, i64> = FxHashMap::default();
+        for chunk in &self.chunks {
+            *counts.entry(chunk.process_id).or_insert(0) += 1;
+            self.coverage.entry(chunk.process_id).or_default().add(chunk.covers.clone());
+        }
+        for process in directory.processes.values() {
+            let id = process.process_id;
+            let there = counts.get(&id).copied().unwrap_or(0);
+            let (covers_to, chunks) = process.values.unwrap_or((0, 0));
+            if there != chunks {
+                let what = format!(
+                    "{chunks} chunks of values were stored, but {there} can be read; the values of \
+                     the others are unavailable"
+                );
+                self.missing.push((id, what));
+            }
+            let coverage = self.coverage.entry(id).or_default();
+            let end = coverage.0.last().map_or(0, |last| last.end);
+            let is_last_there = chunks == 0
+                || self.chunks.iter().any(|c| c.process_id == id && c.number == chunks - 1);
+            if is_last_there && end < covers_to {
+                coverage.add(end..covers_to);
+            }
+        }
     }
 }
 
@@ -66,19 +135,35 @@ fn header(row: &Row<'_>) -> Option<ValueHeader> {
     let integer = |column: usize| row.get::<_, i64>(column).ok();
     let [run_id, process_id] = [integer(1)?, integer(2)?];
     let [first_ordinal, last_ordinal, group_count] = [integer(3)?, integer(4)?, integer(5)?];
+    let [number, covers_from, covers_to, header_xxh3] =
+        [integer(8)?, integer(9)?, integer(10)?, integer(11)?];
     let told = row.get_ref(7).ok()?.as_blob().ok()?;
-    let statistics =
-        ValueStatistics { run_id, process_id, first_ordinal, last_ordinal, group_count, told };
-    let fits = statistics.xxh3() == integer(6)? && (0..=last_ordinal).contains(&first_ordinal);
+    let statistics = ValueStatistics {
+        run_id,
+        process_id,
+        number,
+        covers_from,
+        covers_to,
+        first_ordinal,
+        last_ordinal,
+        group_count,
+        header_xxh3,
+        told,
+    };
+    let ascends = [0, covers_from, first_ordinal, last_ordinal, covers_to].is_sorted();
+    let fits = statistics.xxh3() == integer(6)? && ascends && number >= 0;
     let told = ToldIds::decode(told)?;
     fits.then_some(ValueHeader {
         told,
         value_chunk_id: row.get(0).ok()?,
         run_id,
         process_id,
+        number,
+        covers: covers_from..covers_to,
         first_ordinal,
         last_ordinal,
         groups: group_count,
+        header_xxh3,
     })
 }
 
@@ -202,6 +287,27 @@ impl Store {
         if let Some(values) = self.value_cache.borrow_mut().get(index) {
             return Ok(values);
         }
+        // A chunk that cannot be read is not read again and again.
+        if let Some(source) = self.unreadable_values.borrow().get(&index) {
+            let chunk = self.value_chunks[index].value_chunk_id;
+            let (path, source) = (self.path.to_path_buf(), source.clone());
+            return Err(Error::Values { path, chunk, source });
+        }
+        match self.read_values(index) {
+            Ok(values) => {
+                self.value_cache.borrow_mut().put(index, values.clone());
+                Ok(values)
+            }
+            Err(error) => {
+                if let Error::Values { source, .. } = &error {
+                    self.unreadable_values.borrow_mut().insert(index, source.clone());
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn read_values(&self, index: usize) -> Result<Rc<Values>, Error> {
         let header = &self.value_chunks[index];
         let id = header.value_chunk_id;
         let failed = |source| Error::Values { path: self.path.to_path_buf(), chunk: id, source };
@@ -214,11 +320,17 @@ impl Store {
                     _ => invalid("data", message(&error)),
                 }
             })?;
-        let values = Rc::new(Values::open(&bytes).map_err(failed)?);
-        if values.groups().len() as i64 != header.groups {
-            return Err(invalid("chunk header", "holds another number of groups".to_owned()));
+        if header_xxh3(&bytes) != header.header_xxh3 {
+            return Err(invalid("data", "not that of this chunk".to_owned()));
         }
-        self.value_cache.borrow_mut().put(index, values.clone());
+        let values = Rc::new(Values::open(&bytes).map_err(failed)?);
+        let groups = values.groups().len();
+        let ends = [Some(0), groups.checked_sub(1)].map(|at| {
+            at.and_then(|at| values.group_at(at)).map_or(-1, |group| group.ordinal.cast_signed())
+        });
+        if groups as i64 != header.groups || ends != [header.first_ordinal, header.last_ordinal] {
+            return Err(invalid("chunk header", "holds other groups than its row says".to_owned()));
+        }
         Ok(values)
     }
 
@@ -227,6 +339,51 @@ impl Store {
         let id = process.process_id;
         let at = self.value_chunks.partition_point(|chunk| chunk.process_id < id);
         self.value_chunks.get(at).is_some_and(|chunk| chunk.process_id == id)
+    }
+
+    /// Whether all values of a process's events with these ordinals, both included, are stored. So it is if
+    /// none were captured.
+    pub fn is_known(&self, process_id: i64, from: i64, to: i64) -> bool {
+        let captures = self.directory.processes.get(&process_id).is_some_and(|p| p.captures);
+        let around = self.coverage.get(&process_id).and_then(|c| c.around(from.max(0)));
+        !captures || to < 0 || around.is_some_and(|range| to < range.end)
+    }
+
+    /// The same, as an error.
+    ///
+    /// # Errors
+    /// If they are not.
+    pub fn known(&self, process_id: i64, from: i64, to: i64) -> Result<(), Error> {
+        if self.is_known(process_id, from, to) {
+            return Ok(());
+        }
+        let around = self.coverage.get(&process_id).and_then(|c| c.around(from.max(0)));
+        let last = around.and_then(|range| self.seq_of(process_id, range.end - 1).ok().flatten());
+        Err(Error::Unknown { path: self.path.to_path_buf(), last })
+    }
+
+    /// The position of the event with an ordinal.
+    fn seq_of(&self, process_id: i64, ordinal: i64) -> Result<Option<i64>, Error> {
+        let of_process = |header: &&ChunkHeader| {
+            header.process_id == process_id && header.first_ordinal <= ordinal
+        };
+        let Some(at) = self.chunks.iter().rposition(|header| of_process(&header)) else {
+            return Ok(None);
+        };
+        let within = (ordinal - self.chunks[at].first_ordinal) as u32;
+        let chunk = self.chunk(at)?;
+        // The last of those with as many before it: the others have no ordinal.
+        let last = chunk.ordinals()?.partition_point(|before| *before <= within).checked_sub(1);
+        Ok(last.map(|last| self.chunks[at].first_seq + last as i64))
+    }
+
+    /// Takes note of values that are not stored; passes on what is something else.
+    pub fn note_unknown(&self, process_id: i64, error: Error) -> Result<(), Error> {
+        let Error::Unknown { .. } = error else { return Err(error) };
+        let line = format!("{error}; rows of later events are left out");
+        // Processes and chunks are told apart by sign.
+        self.value_damage.borrow_mut().entry(-process_id).or_insert(line);
+        Ok(())
     }
 
     /// The values of one kind that came with an event, given by its index in its chunk. A damaged
@@ -240,6 +397,9 @@ impl Store {
     ) -> Result<Option<Found>, Error> {
         let ordinal = header.first_ordinal + i64::from(chunk.ordinals()?[index]);
         let process_id = header.process_id;
+        if let Err(error) = self.known(process_id, ordinal, ordinal) {
+            return self.note_unknown(process_id, error).map(|()| None);
+        }
         let after = self.value_chunks.partition_point(|chunk| {
             (chunk.process_id, chunk.first_ordinal) <= (process_id, ordinal)
         });

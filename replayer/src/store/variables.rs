@@ -75,7 +75,7 @@ fn read(
     version: Version,
     mode: Mode,
 ) -> rusqlite::Result<Option<Variables>> {
-    let sql = "SELECT first_line, line_table, bytecode, exception_table, row_xxh3,
+    let sql = "SELECT first_line, line_table, bytecode, exception_table, code_xxh3,
                       argument_names, variable_names, names, kind
                FROM code_objects WHERE code_id = ?";
     let read = db.prepare_cached(sql)?.query_row([code.code_id], |row| {

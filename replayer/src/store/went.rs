@@ -80,7 +80,7 @@ impl Store {
         if self.connection.is_interrupted() {
             return Err(Error::Interrupted);
         }
-        let chunk_id = self.chunks[index].chunk_id;
+        let super::ChunkHeader { chunk_id, header_xxh3, .. } = self.chunks[index];
         let sql = "SELECT data FROM chunks WHERE chunk_id = ?";
         let bytes: Option<Vec<u8>> = self
             .connection
@@ -90,7 +90,11 @@ impl Store {
                 Error::Interrupted => Error::Interrupted,
                 _ => self.unreadable(chunk_id, super::message(&error)),
             })?;
-        bytes.ok_or_else(|| self.unreadable(chunk_id, "no data".to_owned()))
+        let bytes = bytes.ok_or_else(|| self.unreadable(chunk_id, "no data".to_owned()))?;
+        if dashcam_schema::chunk::header_xxh3(&bytes) != header_xxh3 {
+            return Err(self.unreadable(chunk_id, "not that of this chunk".to_owned()));
+        }
+        Ok(bytes)
     }
 }
 

@@ -165,7 +165,12 @@ impl Timeline {
         let Some((chunk, index)) = self.store.locate(self.run_id, write.at.seq()) else {
             return Ok(None);
         };
-        let wanted = Wants { event: &|_, _| true, name: &|of| of == name, values: true };
+        let wanted = Wants {
+            event: &|_, _| true,
+            name: &|of| of == name,
+            values: true,
+            skips_unknown: false,
+        };
         let found = self.state().bindings(chunk, index..index + 1, &wanted)?;
         Ok(found.into_iter().last().map(|binding| binding.value.map(String::from)))
     }

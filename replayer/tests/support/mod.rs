@@ -4,11 +4,14 @@
 use dashcam_schema::calls::{Calls, Event, Exit, OpenCall, OpenException, Sink, Site};
 use dashcam_schema::chunk::{
     Columns, Context, ExceptionEntry, Run, Sealer, Statistics, ValueStatistics, code_xxh3,
-    has_target,
+    has_target, header_xxh3,
 };
 use dashcam_schema::event::EventKind;
+use dashcam_schema::tables::RowHash;
 use dashcam_schema::value::chunk::Builder;
 use dashcam_schema::{tables, version};
+use rusqlite::functions::FunctionFlags;
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, params};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -103,12 +106,32 @@ impl Sink for Deaf {
     fn desync(&mut self, _: u64, _: u64) {}
 }
 
+/// As the recorder does.
+fn hash_rows(db: &Connection) {
+    db.create_scalar_function(tables::ROW_HASH, -1, FunctionFlags::SQLITE_UTF8, |arguments| {
+        let mut hash = RowHash::default();
+        for at in 0..arguments.len() {
+            match arguments.get_raw(at) {
+                ValueRef::Null => hash.null(),
+                ValueRef::Integer(value) => hash.integer(value),
+                ValueRef::Real(value) => hash.real(value),
+                ValueRef::Text(value) => hash.text(value),
+                ValueRef::Blob(value) => hash.blob(value),
+            }
+        }
+        Ok(hash.finish())
+    })
+    .unwrap();
+    db.execute_batch(&tables::hash_triggers()).unwrap();
+}
+
 impl Maker {
     pub fn new(dir: &Path) -> Maker {
         let path = dir.join("x.db");
         let db = Connection::open(&path).unwrap();
         db.execute_batch("PRAGMA synchronous = OFF; PRAGMA journal_mode = OFF").unwrap();
         db.execute_batch(&tables::create()).unwrap();
+        hash_rows(&db);
         db.pragma_update(None, "application_id", version::APPLICATION_ID).unwrap();
         db.pragma_update(None, "user_version", version::FORMAT_VERSION).unwrap();
         Maker { path, db, sealer: Sealer::new(1).unwrap(), seqs: BTreeMap::new() }
@@ -151,7 +174,7 @@ impl Maker {
         let first = lines.iter().copied().find(|line| *line != 0).unwrap_or(1);
         let sql = "INSERT INTO code_objects (run_id, path, qualname, name, first_line, kind,
                        argument_names, variable_names, process_id, number, flags, line_table,
-                       bytecode, exception_table, row_xxh3)
+                       bytecode, exception_table, code_xxh3)
                    VALUES (?, ?, ?, ?, ?, 'function', '[]', '[]', ?, ?, 3, ?, x'', x'', 0)";
         let table = line_table(first, lines);
         self.db.execute(sql, params![p.run, path, name, name, first, p.id, number, table]).unwrap();
@@ -163,7 +186,7 @@ impl Maker {
         let first = source.lines[0];
         let sql = "INSERT INTO code_objects (run_id, path, qualname, name, first_line, kind,
                        argument_names, variable_names, names, process_id, number, flags,
-                       line_table, bytecode, exception_table, row_xxh3)
+                       line_table, bytecode, exception_table, code_xxh3)
                    VALUES (?1, 'app.py', ?2, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 3, ?10, ?11, x'',
                        ?12)";
         let table = line_table(first, source.lines);
@@ -191,28 +214,52 @@ impl Maker {
     /// Appends a chunk of values.
     pub fn values(&mut self, p: &Process, values: &mut Builder) {
         let told = values.told_ids().encode();
-        let row = ValueStatistics {
+        let sql =
+            "SELECT count(*), coalesce(max(covers_to), 0) FROM value_chunks WHERE process_id = ?";
+        let (number, covers_from) =
+            self.db.query_row(sql, [p.id], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        let last_ordinal = values.last_ordinal().unwrap() as i64;
+        let mut row = ValueStatistics {
             run_id: p.run,
             process_id: p.id,
+            number,
+            covers_from,
+            covers_to: last_ordinal,
             first_ordinal: values.first_ordinal().unwrap() as i64,
-            last_ordinal: values.last_ordinal().unwrap() as i64,
+            last_ordinal,
             group_count: values.groups() as i64,
+            header_xxh3: 0,
             told: &told,
         };
-        let sql = "INSERT INTO value_chunks (run_id, process_id, first_ordinal, last_ordinal,
-                       group_count, told, row_xxh3, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
-        let (hash, data) = (row.xxh3(), values.seal(1).unwrap());
+        let data = values.seal(1).unwrap();
+        row.header_xxh3 = header_xxh3(&data);
+        let sql = "INSERT INTO value_chunks (run_id, process_id, number, covers_from, covers_to,
+                       first_ordinal, last_ordinal, group_count, told, header_xxh3, row_xxh3, data)
+                   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
         let row = params![
             row.run_id,
             row.process_id,
+            row.number,
+            row.covers_from,
+            row.covers_to,
             row.first_ordinal,
             row.last_ordinal,
             row.group_count,
             row.told,
-            hash,
+            row.header_xxh3,
+            row.xxh3(),
             data
         ];
         self.db.execute(sql, row).unwrap();
+        self.cover(1 << 40);
+    }
+
+    /// Says that values are stored of all events with ordinals below this one.
+    pub fn cover(&self, to: i64) {
+        let sql = "UPDATE processes SET covers_to = ?, value_chunk_count =
+                       (SELECT count(*) FROM value_chunks AS c
+                        WHERE c.process_id = processes.process_id)";
+        self.db.execute(sql, [to]).unwrap();
     }
 
     /// Says that all runs have state, and are of 3.13.
@@ -220,15 +267,16 @@ impl Maker {
         self.db
             .execute_batch("UPDATE runs SET capture = 'state'; UPDATE processes SET magic = 3571")
             .unwrap();
+        self.cover(1 << 40);
     }
 
     pub fn callable(&mut self, process: &Process, number: u32, name: &str) {
-        let sql = "INSERT INTO callables VALUES (?, ?, ?)";
+        let sql = "INSERT INTO callables (process_id, number, name) VALUES (?, ?, ?)";
         self.db.execute(sql, params![process.id, number, name]).unwrap();
     }
 
     pub fn exception_type(&mut self, process: &Process, number: u32, name: &str) {
-        let sql = "INSERT INTO exception_types VALUES (?, ?, ?)";
+        let sql = "INSERT INTO exception_types (process_id, number, name) VALUES (?, ?, ?)";
         self.db.execute(sql, params![process.id, number, name]).unwrap();
     }
 
@@ -328,12 +376,13 @@ impl Maker {
             last_ns: process.clock as i64,
             kinds: i64::from(kinds),
             first_ordinal: process.ordinal as i64,
+            header_xxh3: header_xxh3(&data),
             threads: &threads,
             codes: &codes,
         };
         let sql = "INSERT INTO chunks (run_id, process_id, first_seq, event_count, first_ns,
-                       last_ns, kinds, first_ordinal, threads, codes, row_xxh3, data)
-                   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+                       last_ns, kinds, first_ordinal, threads, codes, header_xxh3, row_xxh3, data)
+                   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
         let row = params![
             row.run_id,
             row.process_id,
@@ -345,6 +394,7 @@ impl Maker {
             row.first_ordinal,
             row.threads,
             row.codes,
+            row.header_xxh3,
             row.xxh3(),
             data
         ];
@@ -353,6 +403,7 @@ impl Maker {
         let sql = "UPDATE runs SET event_count = event_count + ? WHERE run_id = ?";
         self.db.execute(sql, params![events.len() as i64, process.run]).unwrap();
         let sql = "INSERT INTO event_counts
+                (run_id, process_id, thread_id, kind, code_id, count)
             SELECT ?1, ?2, thread_id, ?5, code_id, ?6 FROM threads, code_objects
             WHERE threads.process_id = ?2 AND threads.number = ?3
               AND code_objects.process_id = ?2 AND code_objects.number = ?4

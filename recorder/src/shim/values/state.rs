@@ -899,7 +899,7 @@ impl Values {
 
     /// There were too many objects to look at: what this one holds is not known any more.
     fn forget(&mut self, at: At, object: Obj<'_>) {
-        self.skipped += 1;
+        self.producer.count_skipped();
         let is_known = match self.told.of(object) {
             Known::Told { print, .. } => print != 0,
             Known::Earlier => true,

@@ -21,7 +21,7 @@ use dashcam_schema::value::{
 };
 use read::Reader;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// A chunk is to be about as large, before compression.
@@ -34,9 +34,15 @@ const CHUNK_BYTES_MAX: usize = 20 << 20;
 const CHUNK_RECORDS_MAX: u64 = 3 << 20;
 /// Values wait at most this long before an epoch is asked for.
 const CHUNK_AGE: Duration = Duration::from_millis(250);
+/// After as long without any values a chunk ends although no epoch has begun: where nothing is told of, none
+/// begins.
+const SILENCE: Duration = Duration::from_millis(1000);
 
 /// A row of `value_chunks`.
 pub(super) struct StoredValues {
+    /// All values of events with ordinals from this one up to the next, exclusive, are in it.
+    pub(super) covers_from: u64,
+    pub(super) covers_to: u64,
     pub(super) first_ordinal: u64,
     pub(super) last_ordinal: u64,
     pub(super) group_count: u64,
@@ -112,6 +118,17 @@ pub(super) struct Values {
     store: Sender<Encoded>,
     /// Set once nothing can be stored any more.
     failed: Arc<AtomicBool>,
+    /// Events with ordinals below this one were published, and before them their values.
+    published: Arc<AtomicU64>,
+    /// All values of events with ordinals below this one were read.
+    read_to: u64,
+    /// Where the next chunk's ordinals begin.
+    covers_from: u64,
+    /// What the store was told of that last, and when.
+    covered: u64,
+    told: Instant,
+    /// Objects not looked at that were counted.
+    skipped: u64,
     /// An epoch was asked for and has not begun.
     is_asked: bool,
     sealed: Instant,
@@ -122,6 +139,7 @@ impl Values {
         consumer: Consumer,
         orders: Receiver<Order>,
         store: Sender<Encoded>,
+        published: Arc<AtomicU64>,
         failed: Arc<AtomicBool>,
     ) -> Values {
         Values {
@@ -131,6 +149,12 @@ impl Values {
             orders,
             store,
             failed,
+            published,
+            read_to: 0,
+            covers_from: 0,
+            covered: 0,
+            told: Instant::now(),
+            skipped: 0,
             is_asked: false,
             sealed: Instant::now(),
         }
@@ -141,6 +165,10 @@ impl Values {
         let is_told = self.drain().is_ok();
         self.consumer.close();
         self.seal();
+        self.count_skipped();
+        if is_told {
+            self.send(Encoded { covers_all: true, ..Encoded::default() });
+        }
         let (waits, waited_ns) = self.consumer.waited();
         if waits > 0 {
             self.lose(LossKind::Waited, waited_ns, format!("{waits} times for room for values"));
@@ -157,6 +185,13 @@ impl Values {
         loop {
             let taken = self.step(&mut words)?;
             self.ask();
+            if taken == 0 && self.is_asked && self.sealed.elapsed() >= SILENCE {
+                // The program goes on without values: those there are need not wait for more.
+                self.seal();
+            }
+            if self.told.elapsed() >= CHUNK_AGE {
+                self.tell();
+            }
             if taken == WORDS {
                 continue;
             }
@@ -167,14 +202,17 @@ impl Values {
                     // The program may never tell of another value, so no epoch is awaited; but what
                     // follows should begin with one.
                     self.seal();
+                    self.tell();
                     self.is_asked = false;
                     self.ask_now();
                     self.send(Encoded { stored: Some(stored), ..Encoded::default() });
                     result?;
                 }
                 Some(Order::Finish) => {
-                    if self.empty(&mut words).is_ok() && !words.is_empty() {
+                    self.empty(&mut words)?;
+                    if !words.is_empty() {
                         self.bad("half a record");
+                        return Err(End);
                     }
                     return Ok(());
                 }
@@ -188,6 +226,8 @@ impl Values {
         if self.failed.load(Ordering::Relaxed) {
             return Err(End);
         }
+        // Acquire: what was published before these events is seen.
+        let published = self.published.load(Ordering::Acquire);
         let Ok(taken) = self.consumer.take(words, WORDS) else {
             self.bad("the ring's positions make no sense");
             return Err(End);
@@ -200,6 +240,7 @@ impl Values {
                     if !progress.is_epoch {
                         break;
                     }
+                    self.read_to = self.read_to.max(self.reader.ordinal());
                     self.seal();
                     self.is_asked = false;
                 }
@@ -214,6 +255,7 @@ impl Values {
         if taken < WORDS {
             // All that was published was taken, and what belongs to a group is published with it.
             self.reader.complete(&mut self.chunk);
+            self.read_to = self.read_to.max(published);
         }
         let forgotten = std::mem::take(&mut self.reader.forgotten);
         if forgotten > 0 {
@@ -260,13 +302,44 @@ impl Values {
             return;
         }
         let (first_ordinal, last_ordinal) = (*first_ordinal, *last_ordinal);
+        // Of the last event in it there may be more to come.
+        let covers_to = self.read_to.max(last_ordinal);
+        let covers_from = std::mem::replace(&mut self.covers_from, covers_to);
+        self.covered = covers_to;
         let told = builder.told_ids().encode();
         match builder.seal(LEVEL) {
             Ok(data) => {
-                let chunk = StoredValues { first_ordinal, last_ordinal, group_count, told, data };
+                let chunk = StoredValues {
+                    covers_from,
+                    covers_to,
+                    first_ordinal,
+                    last_ordinal,
+                    group_count,
+                    told,
+                    data,
+                };
                 self.send(Encoded { values: Some(chunk), ..Encoded::default() });
             }
             Err(error) => self.lose(LossKind::StoreFailed, 1, error.to_string()),
+        }
+    }
+
+    /// Says how far values were read, if all of them were handed on.
+    fn tell(&mut self) {
+        self.told = Instant::now();
+        self.count_skipped();
+        if self.chunk.groups == 0 && self.read_to > self.covered {
+            self.covered = self.read_to;
+            self.send(Encoded { covered: Some(self.covered), ..Encoded::default() });
+        }
+    }
+
+    /// Counts the objects that were not looked at since it was done last.
+    fn count_skipped(&mut self) {
+        let skipped = self.consumer.skipped();
+        let more = skipped.wrapping_sub(std::mem::replace(&mut self.skipped, skipped));
+        if more > 0 {
+            self.lose(LossKind::NotLookedAt, more, String::new());
         }
     }
 

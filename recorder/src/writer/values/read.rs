@@ -286,6 +286,11 @@ impl Reader {
         Ok(Progress { used, is_epoch: false })
     }
 
+    /// The ordinal of the last group or epoch.
+    pub(super) fn ordinal(&self) -> u64 {
+        self.ordinal
+    }
+
     /// The chunk is sealed: what was numbered in it has no number in the next.
     pub(super) fn sealed(&mut self) {
         self.classes.iter_mut().for_each(|(class, _)| class.number = None);

@@ -149,7 +149,7 @@ impl<T: Rows> ChangeScan<T> {
             self.names.as_ref().is_none_or(|names| names.iter().any(|wanted| wanted == name))
         };
         let values = T::VALUES.iter().any(|column| self.plan.uses(*column));
-        let wanted = Wanted { event: &event, name: &name, values };
+        let wanted = Wanted { event: &event, name: &name, values, skips_unknown: true };
         let mut rows = T::of_chunk(&state, self.chunk, range, &wanted)?;
         if !self.calls.is_all() {
             let call_id = |row: &T::Row| T::at(row).call_id;

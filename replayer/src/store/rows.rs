@@ -1,0 +1,56 @@
+//! Whether rows of ordinary tables are as they were written.
+
+use dashcam_schema::tables::{self, ROW_HASH, RowHash};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, Row};
+
+/// Damaged rows of one table that are named one by one; the rest is counted.
+const NAMED: usize = 5;
+
+/// A line for each row of a table whose hash does not fit.
+pub(crate) fn damaged(connection: &Connection, table: &str) -> rusqlite::Result<Vec<String>> {
+    let columns = tables::find(table).map_or(&[][..], |table| table.hashed_columns());
+    if columns.is_empty() {
+        return Ok(Vec::new());
+    }
+    let names: Vec<&str> = columns.iter().map(|column| column.name).collect();
+    let sql = format!("SELECT {}, {ROW_HASH} FROM {table}", names.join(", "));
+    let mut statement = connection.prepare(&sql)?;
+    let mut rows = statement.query([])?;
+    let (mut lines, mut more) = (Vec::new(), 0);
+    while let Some(row) = rows.next()? {
+        if fits(row, columns.len())? {
+            continue;
+        }
+        if lines.len() == NAMED {
+            more += 1;
+            continue;
+        }
+        // The first columns are what tells a row from others.
+        let key = names.iter().zip(0..).take(2).map(|(name, at)| match row.get_ref(at) {
+            Ok(ValueRef::Integer(value)) => format!("{name} {value}"),
+            _ => format!("{name} ?"),
+        });
+        let key = key.collect::<Vec<_>>().join(", ");
+        lines.push(format!("{table}: the row with {key} is damaged: checksum mismatch"));
+    }
+    if more > 0 {
+        lines.push(format!("{table}: {more} more rows are damaged"));
+    }
+    Ok(lines)
+}
+
+/// Whether the columns before the last are what its hash is of.
+fn fits(row: &Row<'_>, columns: usize) -> rusqlite::Result<bool> {
+    let mut hash = RowHash::default();
+    for at in 0..columns {
+        match row.get_ref(at)? {
+            ValueRef::Null => hash.null(),
+            ValueRef::Integer(value) => hash.integer(value),
+            ValueRef::Real(value) => hash.real(value),
+            ValueRef::Text(value) => hash.text(value),
+            ValueRef::Blob(value) => hash.blob(value),
+        }
+    }
+    Ok(row.get_ref(columns)? == ValueRef::Integer(hash.finish()))
+}
