@@ -2,5 +2,6 @@
 //! panics, and damaged bytes never become plausible answers.
 #![allow(clippy::unwrap_used)]
 
+mod damage;
 mod databases;
 mod recording;

@@ -186,3 +186,52 @@ fn the_recorder_killed_leaves_the_program_unharmed() {
         assert!(runs == "interrupted" || runs == "recording", "{python}: {runs}");
     }
 }
+
+/// Events and values are committed apart: what the last events' values were may not be there.
+#[test]
+fn after_both_are_killed_the_last_value_is_true_or_refused() {
+    let python = Python::all().pop().unwrap();
+    let mut known = 0;
+    for enough in [1_000, 30_000, 90_000, 150_000, 210_000, 270_000] {
+        let folder = tempfile::tempdir().unwrap();
+        let db = folder.path().join("dashcam.db");
+        let mut command = python.record(&db);
+        command.args(["--no-stdlib", "--capture", "state"]);
+        let mut child = spawn(command.arg(program("crash/counts.py")).arg(enough.to_string()));
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        let pid: i32 = line.trim().parse().unwrap();
+        // SAFETY: as above; the program is the child's, which has not waited for it.
+        unsafe {
+            libc::kill(child.id() as i32, libc::SIGKILL);
+            libc::kill(pid, libc::SIGKILL);
+        }
+        let output = finish(child);
+        let recording = Recording { python: python.clone(), db, output, folder };
+        // How often `step` had returned by then is what `i` held.
+        let events =
+            "select e.seq, (select count(*) from events r join code_objects using (code_id)
+                          where r.kind = 'PY_RETURN' and name = 'step' and r.seq < e.seq)
+                      from events e join code_objects using (code_id)
+                      where e.kind = 'LINE' and name = 'main' and line = 14
+                      order by e.seq desc limit 1";
+        let Some(row) = recording.rows(events).pop() else { continue };
+        let (seq, returned) = (dashcam_tests::plain(&row[0]), dashcam_tests::plain(&row[1]));
+        let mut query = python.dashcam();
+        let sql = format!("select value from locals_at(1, {seq}) where name = 'i'");
+        let answer = run(query.arg("query").arg(&recording.db).args([&sql, "--format", "csv"]));
+        let said = text(&answer.stderr);
+        match shell_status(&answer) {
+            0 => assert_eq!(text(&answer.stdout), format!("value\n{returned}\n"), "{said}"),
+            _ => assert!(said.contains("is not known here"), "{said}"),
+        }
+        // What came long before is known.
+        let sql = "select value from locals_at(1, (select min(seq) from events
+                       join code_objects using (code_id)
+                       where kind = 'LINE' and name = 'main' and line = 14)) where name = 'i'";
+        let first = run(python.dashcam().arg("query").arg(&recording.db).arg(sql));
+        known += i32::from(shell_status(&first) == 0);
+    }
+    assert!(known > 0, "nothing at all was known");
+}
