@@ -180,7 +180,7 @@ pub fn hash_triggers() -> String {
         }
         let name = table.name;
         let new: Vec<String> = names.iter().map(|name| format!("NEW.{name}")).collect();
-        let key: Vec<String> = table.key().iter().map(|k| format!("{k} IS NEW.{k}")).collect();
+        let key: Vec<String> = table.key().iter().map(|k| format!("{k} = NEW.{k}")).collect();
         for event in ["INSERT".to_owned(), format!("UPDATE OF {}", names.join(", "))] {
             let kind = &event[..6];
             sql.push_str(&format!(

@@ -320,10 +320,10 @@ impl Store {
                     _ => invalid("data", message(&error)),
                 }
             })?;
+        let values = Rc::new(Values::open(&bytes).map_err(failed)?);
         if header_xxh3(&bytes) != header.header_xxh3 {
             return Err(invalid("data", "not that of this chunk".to_owned()));
         }
-        let values = Rc::new(Values::open(&bytes).map_err(failed)?);
         let groups = values.groups().len();
         let ends = [Some(0), groups.checked_sub(1)].map(|at| {
             at.and_then(|at| values.group_at(at)).map_or(-1, |group| group.ordinal.cast_signed())

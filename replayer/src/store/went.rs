@@ -91,7 +91,10 @@ impl Store {
                 _ => self.unreadable(chunk_id, super::message(&error)),
             })?;
         let bytes = bytes.ok_or_else(|| self.unreadable(chunk_id, "no data".to_owned()))?;
-        if dashcam_schema::chunk::header_xxh3(&bytes) != header_xxh3 {
+        // Other damage is described better by who reads it.
+        if dashcam_schema::chunk::header_xxh3(&bytes) != header_xxh3
+            && dashcam_schema::chunk::open(&bytes).is_ok()
+        {
             return Err(self.unreadable(chunk_id, "not that of this chunk".to_owned()));
         }
         Ok(bytes)
