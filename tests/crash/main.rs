@@ -229,7 +229,7 @@ fn after_both_are_killed_the_last_value_is_true_or_refused() {
         // What came long before is known.
         let sql = "select value from locals_at(1, (select min(seq) from events
                        join code_objects using (code_id)
-                       where kind = 'LINE' and name = 'main' and line = 14)) where name = 'i'";
+                       where events.kind = 'LINE' and name = 'main' and line = 14)) where name = 'i'";
         let first = run(python.dashcam().arg("query").arg(&recording.db).arg(sql));
         known += i32::from(shell_status(&first) == 0);
     }
