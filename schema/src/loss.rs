@@ -66,4 +66,5 @@ losses! {
     InstructionsTaken "instructions_taken" Info "stretches" "Another tool started and CPython dropped our INSTRUCTION events; the events that follow from the others have them (--events verify)."
     SourceUnread "source_unread" Info "files" "Source files that could not be read."
     RecorderDied "recorder_died" Error "times" "The recorder process died before the program did."
+    NotStarted "not_started" Error "times" "Recording could not start, and the program ran unrecorded:"
 }

@@ -43,7 +43,11 @@ fn the_script_is_missing() {
     let python = Python::any();
     let folder = tempfile::tempdir().unwrap();
     let db = folder.path().join("x.db");
-    refuses(python.record(&db).arg("no-such-script.py"), 1, &["no-such-script.py"]);
+    // As python has it.
+    refuses(python.record(&db).arg("no-such-script.py"), 2, &["no-such-script.py"]);
+    refuses(python.record(&db).args(["--", "no-such-command"]), 2, &["no-such-command"]);
+    let with_options = ["--python-args", "-I", "no-such-script.py"];
+    refuses(python.record(&db).args(with_options), 2, &["no-such-script.py"]);
     assert!(!db.exists(), "a recording of nothing");
 }
 

@@ -6,7 +6,6 @@ LIMITS: tuple[int, int, int, int, int, int]
 LIMITS_MAX: tuple[int, int, int, int, int, int]
 REDACTED: list[str]
 
-def boot(value: str) -> bytes | None: ...
 def create_ring(mib: int) -> int: ...
 def start(
     ring_fd: int,

@@ -1,6 +1,7 @@
 //! The shim's end.
 
 use super::layout::{Clock, Ring};
+use super::segment::Ready;
 use super::sync::{AtomicU32, Ordering};
 use dashcam_schema::record::EVENT_WORDS_MAX;
 
@@ -16,6 +17,7 @@ pub struct Producer {
     at: u64,
     /// `at` may go up to here without asking for `tail` again.
     limit: u64,
+    ready: Ready,
 }
 
 /// A record being written. Its position is not in memory, where each step of it would have to wait
@@ -44,7 +46,8 @@ impl Producer {
     pub fn new(ring: Ring, clock: Clock) -> Producer {
         ring.header.producer.clock.store(clock as u32, Ordering::Relaxed);
         let at = ring.header.producer.head.load(Ordering::Relaxed);
-        Producer { ring, mask: ring.words.len() as u64 - 1, at, limit: at }
+        let ready = Ready::new(&ring, at);
+        Producer { ring, mask: ring.words.len() as u64 - 1, at, limit: at, ready }
     }
 
     /// Whether an event's words ([`EVENT_WORDS_MAX`]) may be written now. If not, [`Self::wait`].
@@ -131,7 +134,9 @@ impl Producer {
             }
             // Acquire: the consumer is done with the words it gave back.
             let tail = self.ring.header.consumer.tail.load(Ordering::Acquire);
-            self.limit = tail + self.capacity() as u64;
+            let free = tail + self.capacity() as u64;
+            let ready = self.ready.extend(&self.ring, self.at + words as u64);
+            self.limit = free.min(ready);
             if self.at + words as u64 <= self.limit {
                 return Ok(());
             }

@@ -17,7 +17,7 @@ pub(super) fn watch(py: Python<'_>) -> PyResult<()> {
         let kwargs = pyo3::types::PyDict::new(py);
         kwargs.set_item("after_in_child", pyo3::wrap_pyfunction!(forked_child, py)?)?;
         kwargs.set_item("after_in_parent", pyo3::wrap_pyfunction!(forked_parent, py)?)?;
-        py.import("os")?.call_method("register_at_fork", (), Some(&kwargs))?;
+        py.import("posix")?.call_method("register_at_fork", (), Some(&kwargs))?;
         Ok::<(), PyErr>(())
     })?;
     Ok(())

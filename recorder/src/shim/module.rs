@@ -4,7 +4,7 @@ use super::ffi;
 use super::state::{self, Derivation, State};
 use super::values::Values;
 use super::{fork, monitoring};
-use crate::boot::{Boot, DEFAULT_CAPTURE, Filter, LIMITS_MAX, REFUSED};
+use crate::boot::{BOOTED, Boot, DEFAULT_CAPTURE, Filter, LIMITS_MAX, REFUSED};
 use crate::filter::Judge;
 use crate::ring;
 use dashcam_schema::bytecode::opcodes::Version;
@@ -13,10 +13,14 @@ use dashcam_schema::record::{Definition, Mode};
 use dashcam_schema::value::{Capture, Limits, REDACTED};
 use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::PyCFunction;
+use std::ffi::{CStr, OsStr, c_char};
 use std::fs::File;
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
-use std::sync::Mutex;
+use std::os::unix::ffi::OsStrExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, Once};
 
 /// Between `boot` and the program's first frame.
 static PREPARED: Mutex<Option<Boot>> = Mutex::new(None);
@@ -36,37 +40,7 @@ mod _shim {
         module.add("LIMITS", numbers(Limits::default()))?;
         module.add("LIMITS_MAX", numbers(LIMITS_MAX))?;
         module.add("REDACTED", REDACTED.to_vec())?;
-        let hidden = ffi::verify_layout().map_err(|what| {
-            PyRuntimeError::new_err(format!(
-                "this build of Python lays out {what} in a way dashcam does not know"
-            ))
-        })?;
-        state::init(hidden);
-        // Panics are caught at the callbacks; what they say is one line.
-        std::panic::set_hook(Box::new(|info| {
-            let place = info.location().map_or(String::new(), |l| format!(" at {l}"));
-            state::warn(&format!("internal error{place}; recording stops, the program goes on"));
-        }));
-        Ok(())
-    }
-
-    /// Prepares to record the program this interpreter is about to run. `value` is what the
-    /// recorder process put into the environment. Returns the program's own PYTHONPATH.
-    #[pyfunction]
-    fn boot(py: Python<'_>, value: &str) -> PyResult<Option<Py<PyBytes>>> {
-        let mut boot = Boot::from_variable(value)
-            .ok_or_else(|| PyRuntimeError::new_err("malformed boot variable"))?;
-        // There are more frames to try it on now than when the program begins.
-        if derivation(boot.mode).is_none() {
-            boot.mode = Mode::Direct;
-        }
-        let path = boot.python_path.as_ref().map(|path| PyBytes::new(py, path).unbind());
-        monitoring::take_tool(py)?;
-        monitoring::wait_for_program(py)?;
-        if let Ok(mut prepared) = PREPARED.lock() {
-            *prepared = Some(boot);
-        }
-        Ok(path)
+        load()
     }
 
     /// A new ring of so many MiB (a power of two); returns its descriptor.
@@ -117,8 +91,8 @@ mod _shim {
             values_fd,
             limits: Limits { string, items, depth, objects, digits, looks },
             redact,
-            python_path: None,
             package,
+            ..Boot::default()
         };
         let descriptors = Descriptors::of(&boot);
         if mode.is_none() {
@@ -160,6 +134,93 @@ mod _shim {
     }
 }
 
+/// Makes ready what everything here uses, once. The first to need it is the interpreter that is about
+/// to run a program, or whoever imports the module.
+fn load() -> PyResult<()> {
+    let hidden = ffi::verify_layout().map_err(|what| {
+        PyRuntimeError::new_err(format!(
+            "this build of Python lays out {what} in a way dashcam does not know"
+        ))
+    })?;
+    state::init(hidden);
+    static HOOK: Once = Once::new();
+    // Panics are caught at the callbacks; what they say is one line.
+    HOOK.call_once(|| {
+        std::panic::set_hook(Box::new(|info| {
+            let place = info.location().map_or(String::new(), |l| format!(" at {l}"));
+            state::warn(&format!("internal error{place}; recording stops, the program goes on"));
+        }));
+    });
+    Ok(())
+}
+
+/// Prepares to record the program that this interpreter is about to run. `value` is what the recorder
+/// process put into the environment. Called by `recorder/inject`; leaves no exception behind.
+///
+/// # Safety
+/// The GIL is held, and `value` is a C string.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn dashcam_boot(value: *const c_char) {
+    // SAFETY: the caller's promise.
+    let value = OsStr::from_bytes(unsafe { CStr::from_ptr(value) }.to_bytes());
+    let booted = catch_unwind(AssertUnwindSafe(|| {
+        let Some(boot) = Boot::from_variable(value) else { return };
+        Python::try_attach(|py| prepare(py, boot));
+    }));
+    if booted.is_err() {
+        state::warn("internal error; the program runs unrecorded");
+    }
+}
+
+fn prepare(py: Python<'_>, mut boot: Boot) {
+    let prepared = load().and_then(|()| {
+        // There are more frames to try it on than when the program begins.
+        if !has_rules(py, boot.mode).unwrap_or(true) {
+            boot.mode = Mode::Direct;
+        }
+        monitoring::take_tool(py)?;
+        monitoring::wait_for_program(py).inspect_err(|_| {
+            let _ = monitoring::release_tool(py);
+        })
+    });
+    if let Err(error) = prepared {
+        return refuse(py, &Descriptors::of(&boot), &error);
+    }
+    send(boot.control_fd, &[BOOTED]);
+    if let Ok(mut prepared) = PREPARED.lock() {
+        *prepared = Some(boot);
+    }
+}
+
+/// Whether events can be derived, tried with two Python functions running: importlib has one that calls
+/// what it is given. To compile code of our own would be announced to the program's audit hooks.
+fn has_rules(py: Python<'_>, mode: Mode) -> PyResult<bool> {
+    // Another tool would see these functions run.
+    if is_traced(py) || !monitoring::other_tools(py).is_empty() {
+        return Ok(true);
+    }
+    let has = Arc::new(AtomicBool::new(true));
+    let told = Arc::clone(&has);
+    let probe = PyCFunction::new_closure(py, None, None, move |_, _| {
+        told.store(derivation(mode).is_some(), Ordering::Relaxed);
+    })?;
+    let call = py.import("_frozen_importlib")?.getattr("_call_with_frames_removed")?;
+    call.call1((&call, probe))?;
+    Ok(has.load(Ordering::Relaxed))
+}
+
+/// Tells the recorder why the program runs unrecorded.
+fn refuse(py: Python<'_>, descriptors: &Descriptors, error: &PyErr) {
+    let mut message = vec![REFUSED];
+    message.extend_from_slice(error.value(py).to_string().as_bytes());
+    send(descriptors.control.as_raw_fd(), &message);
+}
+
+fn send(control: RawFd, message: &[u8]) {
+    // SAFETY: a buffer of that length.
+    unsafe { libc::send(control, message.as_ptr().cast(), message.len(), libc::MSG_NOSIGNAL) };
+}
+
 /// In the order of the options.
 fn numbers(limits: Limits) -> (u32, u32, u32, u32, u32, u32) {
     (limits.string, limits.items, limits.depth, limits.objects, limits.digits, limits.looks)
@@ -171,12 +232,7 @@ pub(super) fn begin_program(py: Python<'_>) -> PyResult<()> {
     let Some(boot) = prepared else { return Ok(()) };
     let descriptors = Descriptors::of(&boot);
     begin(py, &boot, &descriptors, false).inspect_err(|error| {
-        let mut message = vec![REFUSED];
-        message.extend_from_slice(error.value(py).to_string().as_bytes());
-        // SAFETY: a buffer of that length.
-        unsafe {
-            libc::write(descriptors.control.as_raw_fd(), message.as_ptr().cast(), message.len())
-        };
+        refuse(py, &descriptors, error);
         let _ = monitoring::release_tool(py);
     })
 }
@@ -246,12 +302,9 @@ fn begin(py: Python<'_>, boot: &Boot, descriptors: &Descriptors, midway: bool) -
     let sys = py.import("sys")?;
     let version: String = sys.getattr("version")?.extract()?;
     let platform: String = sys.getattr("platform")?.extract()?;
-    let stdlib: String = py
-        .import("os")?
-        .getattr("__file__")
-        .and_then(|file| file.extract::<String>())
-        .map(|file| file.rsplit_once('/').map_or(String::new(), |(folder, _)| folder.to_owned()))
-        .unwrap_or_default();
+    // Not from `os`: with -S a program may never have imported it.
+    let stdlib = sys.getattr("_stdlib_dir").and_then(|folder| folder.extract::<String>());
+    let stdlib = stdlib.unwrap_or_default();
     let hidden = ffi::verify_layout().map_err(PyRuntimeError::new_err)?;
     let (values, unread) = match values(boot, descriptors, hidden) {
         Ok(values) => (values, None),
@@ -303,8 +356,7 @@ fn quirks(py: Python<'_>, asked_for: Mode, mode: Mode, unread: Option<String>) -
         quirks.push(format!("other tools were monitoring too: {}", others.join(", ")));
     }
     let Ok(sys) = py.import("sys") else { return quirks };
-    let is_set = |name: &str| sys.call_method0(name).is_ok_and(|function| !function.is_none());
-    if is_set("gettrace") || is_set("getprofile") {
+    if is_traced(py) {
         quirks.push("a trace or profile function was set when recording began".to_owned());
     }
     let jit = sys.getattr("_jit").and_then(|jit| jit.call_method0("is_enabled"));
@@ -312,4 +364,11 @@ fn quirks(py: Python<'_>, asked_for: Mode, mode: Mode, unread: Option<String>) -
         quirks.push("the JIT compiler was on".to_owned());
     }
     quirks
+}
+
+/// Whether a trace or profile function is set.
+fn is_traced(py: Python<'_>) -> bool {
+    let Ok(sys) = py.import("sys") else { return false };
+    let is_set = |name: &str| sys.call_method0(name).is_ok_and(|function| !function.is_none());
+    is_set("gettrace") || is_set("getprofile")
 }

@@ -10,6 +10,8 @@
 //! A run that stays `recording` although nobody records it is one whose recorder was killed: what
 //! is in the file is whole up to its last transaction.
 
+use super::outlet::LossDelta;
+use super::rows;
 use super::store::{Database, StoreError};
 use dashcam_schema::loss::{LossKind, Severity};
 use std::path::{Path, PathBuf};
@@ -27,12 +29,16 @@ pub struct About {
 }
 
 /// How a run ended.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct End {
     /// The program ended by itself or stopped the recording.
     pub is_complete: bool,
     pub exit_code: Option<i32>,
     pub exit_signal: Option<i32>,
+    /// Why the program ran unrecorded.
+    pub refusal: Option<String>,
+    /// Pythons among the program's processes that ran beside the one that was recorded.
+    pub others: u64,
 }
 
 /// A run that is being recorded.
@@ -126,6 +132,13 @@ impl Run {
     /// Writes the end, and leaves the database as one plain file if nobody else is using it.
     pub(super) fn finish(self, end: End, now_ns: u64) -> Summary {
         let db = &self.database.connection;
+        let loss = |kind, count, detail| LossDelta { kind, count, first_seq: 0, detail };
+        let refused = end.refusal.map(|why| loss(LossKind::NotStarted, 1, why));
+        let others = loss(LossKind::ChildNotFollowed, end.others, String::new());
+        for loss in refused.into_iter().chain((end.others > 0).then_some(others)) {
+            // Where this fails, the store has said so already.
+            let _ = rows::add_loss(db, self.run_id, self.process_id, &loss);
+        }
         let stopped_early = db
             .query_row(
                 "SELECT count(*) > 0 FROM losses WHERE run_id = ? AND severity = 'error'",
@@ -139,7 +152,7 @@ impl Run {
             "UPDATE runs SET ended_at = {NOW}, status = ?, exit_code = ?, exit_signal = ?
              WHERE run_id = ?"
         );
-        // Where this fails, the store has said so already: the run's status stays `recording`.
+        // Where this fails the run's status stays `recording`.
         let _ = db.execute(&sql, (status, end.exit_code, end.exit_signal, self.run_id));
         let _ = db.execute(
             "UPDATE processes SET ended_ns = ?, exit_code = ?, exit_signal = ?

@@ -75,7 +75,7 @@ impl Rows {
         self.branch_counts(&tx, pending)?;
         self.function_totals(&tx, pending)?;
         for loss in pending.losses.iter().chain(&unread) {
-            self.loss(&tx, loss)?;
+            add_loss(&tx, self.run_id, self.process_id, loss)?;
         }
         let events: u64 = pending.chunks.iter().map(|chunk| chunk.event_count).sum();
         tx.prepare_cached("UPDATE runs SET event_count = event_count + ? WHERE run_id = ?")?
@@ -393,37 +393,43 @@ impl Rows {
         }
         Ok(())
     }
+}
 
-    fn loss(&self, tx: &Transaction<'_>, loss: &LossDelta) -> Result<()> {
-        let severity = loss.kind.severity();
-        let detail = format!("{} {}", loss.kind.sentence(), loss.detail);
-        // Each ring says once how often.
-        let is_waited = loss.kind == LossKind::Waited;
-        let more = if is_waited { format!(", {}", loss.detail) } else { String::new() };
-        let first_seq = (loss.first_seq > 0).then_some(loss.first_seq as i64);
-        tx.execute(
-            "INSERT INTO losses (run_id, process_id, kind, severity, count, first_seq, detail)
-             VALUES (?, ?, ?, ?, ?, ?, ?)
-             ON CONFLICT DO UPDATE SET count = count + excluded.count, detail = detail || ?",
-            (
-                self.run_id,
-                self.process_id,
-                loss.kind.name(),
-                severity.name(),
-                loss.count as i64,
-                first_seq,
-                detail.trim_end(),
-                more,
-            ),
+/// Adds to a row of `losses`, or makes one.
+pub(super) fn add_loss(
+    db: &Connection,
+    run_id: i64,
+    process_id: i64,
+    loss: &LossDelta,
+) -> Result<()> {
+    let severity = loss.kind.severity();
+    let detail = format!("{} {}", loss.kind.sentence(), loss.detail);
+    // Each ring says once how often.
+    let is_waited = loss.kind == LossKind::Waited;
+    let more = if is_waited { format!(", {}", loss.detail) } else { String::new() };
+    let first_seq = (loss.first_seq > 0).then_some(loss.first_seq as i64);
+    db.execute(
+        "INSERT INTO losses (run_id, process_id, kind, severity, count, first_seq, detail)
+         VALUES (?, ?, ?, ?, ?, ?, ?)
+         ON CONFLICT DO UPDATE SET count = count + excluded.count, detail = detail || ?",
+        (
+            run_id,
+            process_id,
+            loss.kind.name(),
+            severity.name(),
+            loss.count as i64,
+            first_seq,
+            detail.trim_end(),
+            more,
+        ),
+    )?;
+    if severity != Severity::Info {
+        db.execute(
+            "UPDATE runs SET lost_count = lost_count + ? WHERE run_id = ?",
+            (loss.count as i64, run_id),
         )?;
-        if severity != Severity::Info {
-            tx.execute(
-                "UPDATE runs SET lost_count = lost_count + ? WHERE run_id = ?",
-                (loss.count as i64, self.run_id),
-            )?;
-        }
-        Ok(())
     }
+    Ok(())
 }
 
 /// In the order of the keys, which is about that of the rows: neighbours are on one page.

@@ -45,7 +45,8 @@ impl Drop for Folder {
     }
 }
 
-const COMPLETE: End = End { is_complete: true, exit_code: Some(0), exit_signal: None };
+const COMPLETE: End =
+    End { is_complete: true, exit_code: Some(0), exit_signal: None, refusal: None, others: 0 };
 
 fn begin(folder: &Folder) -> (Recording, Producer) {
     let about = About { command: r#"["app.py"]"#.into(), cwd: "/".into(), code: None };
@@ -407,7 +408,7 @@ fn a_flush_is_visible_to_others_while_recording() {
     assert_eq!(text(&db, "SELECT status FROM runs"), "recording");
     let counted = number(&db, "SELECT sum(count) FROM event_counts") as u64;
     assert_eq!(counted, program.len());
-    let end = End { is_complete: false, exit_code: None, exit_signal: Some(9) };
+    let end = End { exit_signal: Some(9), ..End::default() };
     recording.finish(end).unwrap();
     assert_eq!(text(&db, "SELECT status || exit_signal FROM runs"), "interrupted9");
 }
@@ -604,7 +605,7 @@ fn a_flush_takes_values_along() {
     assert!(values.wanted_epoch() > 0);
     // Killed without a word: what was published is stored.
     (10..20).for_each(|ordinal| put_value(&mut values, ordinal));
-    let end = End { is_complete: false, exit_code: None, exit_signal: Some(9) };
+    let end = End { exit_signal: Some(9), ..End::default() };
     recording.finish(end).unwrap();
     assert_eq!(value_chunks(&db), [[0, 9, 10], [10, 19, 10]]);
 }

@@ -34,9 +34,7 @@ pub(crate) fn serve(options: &Serve) -> Result<i32> {
     };
     let _ = control.write_all(&[READY]);
     let is_stopped = wait(&mut control, program);
-    let Some(summary) =
-        recording.finish(End { is_complete: is_stopped, exit_code: None, exit_signal: None })
-    else {
+    let Some(summary) = recording.finish(End { is_complete: is_stopped, ..End::default() }) else {
         return Ok(1);
     };
     for (_, detail) in &summary.losses {
