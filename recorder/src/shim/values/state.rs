@@ -526,7 +526,8 @@ impl Values {
         let sort = self.classes.known(class).layout.sort;
         let kept = self.limits.items as usize;
         let is_plain = object.class().sets_items_as(sort);
-        let length = object.size();
+        // Of anything else it is not asked, nor would it say.
+        let length = object.container_size().unwrap_or(0);
         match sort {
             Sort::List if is_plain => {
                 let index = match (key.plain(), key.plain_int()) {
