@@ -31,6 +31,9 @@ pub fn redacted(patterns: &[String], no_defaults: bool) -> Vec<String> {
 /// Sent through the control socket by the shim: recording cannot start; the rest is the reason.
 /// The program's process ends with status 1 afterwards.
 pub const REFUSED: u8 = b'E';
+/// Sent through the control socket by the shim: recording cannot start; the rest is the reason. The
+/// program runs all the same.
+pub const UNRECORDED: u8 = b'U';
 /// Sent through the control socket by the shim: no more events will come.
 pub const STOPPED: u8 = b'S';
 /// Sent by the recorder in answer to [`STOPPED`]: everything is in the database.
@@ -79,14 +82,14 @@ impl Boot {
     pub fn to_variable(&self) -> String {
         // Invariant: encoding plain data into a Vec cannot fail.
         let bytes = bincode::encode_to_vec(self, bincode::config::standard()).unwrap_or_default();
-        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        // In front and readable, for an interpreter too old to load the shim.
-        format!("{}:{hex}", self.control_fd)
+        // In front and readable, for an interpreter that cannot load the shim.
+        let path = self.python_path.as_deref().map_or("-".to_owned(), hex);
+        format!("{}:{path}:{}", self.control_fd, hex(&bytes))
     }
 
     /// What a variable's value says; `None` if a recorder did not write it.
     pub fn from_variable(value: &str) -> Option<Boot> {
-        let digits = value.split_once(':')?.1.as_bytes();
+        let digits = value.rsplit_once(':')?.1.as_bytes();
         let bytes: Option<Vec<u8>> = digits
             .chunks(2)
             .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
@@ -94,6 +97,10 @@ impl Boot {
         let config = bincode::config::standard().with_limit::<DEFINITION_BYTES_MAX>();
         Some(bincode::decode_from_slice(&bytes?, config).ok()?.0)
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -66,4 +66,5 @@ losses! {
     InstructionsTaken "instructions_taken" Info "stretches" "Another tool started and CPython dropped our INSTRUCTION events; the events that follow from the others have them (--events verify)."
     SourceUnread "source_unread" Info "files" "Source files that could not be read."
     RecorderDied "recorder_died" Error "times" "The recorder process died before the program did."
+    OutOfMemory "out_of_memory" Error "times" "The program had used up all memory there was; recording stopped there and the program went on."
 }

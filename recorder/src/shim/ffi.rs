@@ -8,6 +8,7 @@ pub(super) mod depths;
 pub(super) mod objects;
 pub(super) mod tracer;
 
+use super::memory;
 use dashcam_schema::bytecode::opcodes::{Op, Version};
 use pyo3::ffi::*;
 use std::ffi::{CStr, c_char, c_int, c_void};
@@ -430,7 +431,13 @@ impl<'a> Obj<'a> {
             if PyDict_CheckExact(self.0) == 0 {
                 return None;
             }
-            let value = PyDict_GetItemString(self.0, key.as_ptr());
+            // Not `PyDict_GetItemString`: what goes wrong there is told to `sys.unraisablehook`.
+            let key = PyUnicode_FromString(key.as_ptr());
+            let value = if key.is_null() { key } else { PyDict_GetItemWithError(self.0, key) };
+            Py_XDECREF(key);
+            if value.is_null() {
+                clear_error();
+            }
             (!value.is_null()).then(|| Obj::borrowed(value))
         }
     }
@@ -503,6 +510,13 @@ impl<'a> Obj<'a> {
         })
         .flatten()
         .unwrap_or_default()
+    }
+
+    /// For a code object: of how many code units its bytecode is.
+    pub(super) fn code_units(self) -> usize {
+        /// `ob_size`
+        const UNITS: usize = 16;
+        self.word(UNITS)
     }
 
     /// For a code object: what the instruction at a code unit is, whatever CPython has made of it.
@@ -660,10 +674,18 @@ unsafe fn take_bytes(object: *mut PyObject) -> Option<Vec<u8>> {
     }
 }
 
-/// Drops an error of our own making; callbacks start without one.
+/// Drops an error of our own making; callbacks start without one. What CPython had no memory for
+/// cannot be recorded.
 pub(super) fn clear_error() {
     // SAFETY: the GIL is held in every callback.
-    unsafe { PyErr_Clear() }
+    unsafe {
+        if !PyErr_Occurred().is_null() {
+            if PyErr_ExceptionMatches(PyExc_MemoryError) != 0 {
+                memory::note_shortage();
+            }
+            PyErr_Clear();
+        }
+    }
 }
 
 /// The `tp_str` functions of the classes whose `str` only looks at `args`.
@@ -1202,7 +1224,7 @@ pub(super) unsafe fn set_local_events(
         Py_XDECREF(arguments);
         let succeeded = !result.is_null();
         Py_XDECREF(result);
-        // Also drops an error of our own making.
+        clear_error();
         PyErr_SetRaisedException(pending);
         succeeded
     }

@@ -3,8 +3,8 @@
 use super::ffi;
 use super::state::{self, Derivation, State};
 use super::values::Values;
-use super::{fork, monitoring};
-use crate::boot::{Boot, DEFAULT_CAPTURE, Filter, LIMITS_MAX, REFUSED};
+use super::{fork, memory, monitoring};
+use crate::boot::{Boot, DEFAULT_CAPTURE, Filter, LIMITS_MAX, UNRECORDED};
 use crate::filter::Judge;
 use crate::ring;
 use dashcam_schema::bytecode::opcodes::Version;
@@ -171,7 +171,7 @@ pub(super) fn begin_program(py: Python<'_>) -> PyResult<()> {
     let Some(boot) = prepared else { return Ok(()) };
     let descriptors = Descriptors::of(&boot);
     begin(py, &boot, &descriptors, false).inspect_err(|error| {
-        let mut message = vec![REFUSED];
+        let mut message = vec![UNRECORDED];
         message.extend_from_slice(error.value(py).to_string().as_bytes());
         // SAFETY: a buffer of that length.
         unsafe {
@@ -233,6 +233,15 @@ fn values(
 }
 
 fn begin(py: Python<'_>, boot: &Boot, descriptors: &Descriptors, midway: bool) -> PyResult<()> {
+    let hidden = ffi::verify_layout().map_err(PyRuntimeError::new_err)?;
+    if memory::is_short() {
+        // The last recording ended for want of it, and may still have some that was kept for that.
+        state::forget(hidden);
+    }
+    memory::begin();
+    if memory::is_short() {
+        return Err(PyOSError::new_err("not enough memory to record with"));
+    }
     let ring = ring::attach(&descriptors.ring)?;
     let control = descriptors.control.as_raw_fd();
     // SAFETY: plain system call.
@@ -252,7 +261,6 @@ fn begin(py: Python<'_>, boot: &Boot, descriptors: &Descriptors, midway: bool) -
         .and_then(|file| file.extract::<String>())
         .map(|file| file.rsplit_once('/').map_or(String::new(), |(folder, _)| folder.to_owned()))
         .unwrap_or_default();
-    let hidden = ffi::verify_layout().map_err(PyRuntimeError::new_err)?;
     let (values, unread) = match values(boot, descriptors, hidden) {
         Ok(values) => (values, None),
         Err(what) => (None, Some(what)),
@@ -282,6 +290,10 @@ fn begin(py: Python<'_>, boot: &Boot, descriptors: &Descriptors, midway: bool) -
     }
     if !kinds.unknown.is_empty() {
         state.lose(LossKind::UnknownKind, kinds.unknown.len() as u64, &kinds.unknown.join(", "));
+    }
+    if !state.is_recording() {
+        // It has ended already, and said why.
+        return monitoring::release_tool(py).map(|_| ());
     }
     fork::watch(py)?;
     monitoring::switch_on(py, &kinds, mode)

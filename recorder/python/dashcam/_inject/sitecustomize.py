@@ -37,8 +37,18 @@ def _start():
         else:
             os.environb[b"PYTHONPATH"] = original
     except BaseException as error:
-        os.write(int(value.split(":")[0]), b"E" + str(error).encode("utf-8", "replace"))
-        os._exit(1)
+        control, path = value.split(":")[:2]
+        said = str(error)
+        # What the dynamic loader says.
+        has_no_memory = isinstance(error, MemoryError) or "allocate memory" in said or "failed to map" in said
+        if not has_no_memory:
+            os.write(int(control), b"E" + said.encode("utf-8", "replace"))
+            os._exit(1)
+        os.write(int(control), b"Unot enough memory to record with")
+        if path == "-":
+            os.environ.pop("PYTHONPATH", None)
+        else:
+            os.environb[b"PYTHONPATH"] = bytes.fromhex(path)
 
 
 _start()

@@ -8,7 +8,9 @@ use crate::args::Options;
 use crate::interpreter::{self, Inquiry};
 use crate::say;
 use anyhow::{Context, Result, bail};
-use dashcam_recorder::boot::{Boot, Filter, REFUSED, STOPPED, STORED, VARIABLE, redacted};
+use dashcam_recorder::boot::{
+    Boot, Filter, REFUSED, STOPPED, STORED, UNRECORDED, VARIABLE, redacted,
+};
 use dashcam_recorder::ring::{self, Ring};
 use dashcam_recorder::writer::sys::{self, Fate, Signals};
 use dashcam_recorder::writer::{About, Clock, Database, End, Recording, Run, Summary};
@@ -18,9 +20,13 @@ use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 use std::thread;
+
+/// The recorder process needs no more address space than this, besides the rings.
+const ADDRESS_SPACE: usize = 160 << 20;
 
 /// Records the program and says with which status to end.
 pub(crate) fn record(options: Options) -> Result<i32> {
@@ -34,6 +40,12 @@ pub(crate) fn record(options: Options) -> Result<i32> {
     let mask = forwarded.block();
     let survive = sys::ignore_file_size_signal();
     let python = interpreter::find(options.python.as_deref())?;
+    let limit = sys::limit_of_address_space();
+    if !sys::has_address_space(ADDRESS_SPACE) {
+        let limit = limit.map_or(String::new(), |limit| format!(" within {}", megabytes(limit)));
+        say(&format!("not enough memory to record with{limit}; the program runs unrecorded"));
+        return Err(unrecorded(&options, &python, mask, survive));
+    }
     let inquiry = Inquiry::begin(&python, mask)?;
 
     let about = About {
@@ -42,12 +54,17 @@ pub(crate) fn record(options: Options) -> Result<i32> {
         code: options.program.code(),
     };
     let clock = Clock::start();
+    // The program has them too, and needs room of its own.
+    let most = limit.map_or(u32::MAX, |limit| (limit >> 25).clamp(1, 1 << 10) as u32);
+    let mib = match options.ring_size {
+        mib if mib > most => 1 << most.ilog2(),
+        mib => mib,
+    };
     // The system takes its time to fill that much memory with zeros.
-    let mib = options.ring_size;
     let captures = Capture::from(options.capture) != Capture::Flow;
-    let rings = thread::spawn(move || {
+    let rings = spawn(move || -> Result<_> {
         Ok((create_ring(mib)?, if captures { Some(create_ring(mib)?) } else { None }))
-    });
+    })?;
     let mut run = Run::begin(Database::open(&options.output)?, &about)?;
     let rings = rings.join().unwrap_or_else(|_| bail!("no shared memory"));
     let started = inquiry.end().and_then(|package| {
@@ -67,14 +84,27 @@ pub(crate) fn record(options: Options) -> Result<i32> {
     run.set_pid(pid);
     let run_id = run.run_id;
     let recording = Recording::start(run, &about, ring, values, clock)?;
-    thread::spawn(move || forward(forwarded, pid));
+    spawn(move || forward(forwarded, pid))?;
     // Whoever reads the program's output shall see its end when the program ends.
     sys::leave_standard_streams();
 
     let (fate, refusal) = attend(pid, control, &recording, run_id)?;
-    if let Some(refusal) = refusal {
-        recording.abandon();
-        bail!("{refusal}");
+    match (refusal, fate) {
+        (None, _) => {}
+        (Some((UNRECORDED, reason)), Fate::Exited(status) | Fate::Stopped(status)) => {
+            recording.abandon();
+            say(&format!("the program was not recorded: {reason}"));
+            return Ok(status);
+        }
+        (Some((UNRECORDED, reason)), Fate::Killed(signal)) => {
+            recording.abandon();
+            say(&format!("the program was not recorded: {reason}"));
+            return Ok(128 + signal);
+        }
+        (Some((_, reason)), _) => {
+            recording.abandon();
+            bail!("{reason}");
+        }
     }
     let (end, status, how) = match fate {
         Fate::Killed(signal) => (
@@ -93,6 +123,26 @@ pub(crate) fn record(options: Options) -> Result<i32> {
         None => say("a part of the recorder failed; what was stored before can be read"),
     }
     Ok(status)
+}
+
+/// A thread; there may be no more to be had.
+fn spawn<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<thread::JoinHandle<T>> {
+    thread::Builder::new().spawn(work).context("no thread to be had")
+}
+
+/// Becomes the program, as if there were no recorder. Comes back only if that fails.
+fn unrecorded(
+    options: &Options,
+    python: &Path,
+    mask: Signals,
+    file_size_signal: sys::Disposition,
+) -> anyhow::Error {
+    file_size_signal.restore();
+    mask.restore();
+    let error = Command::new(python).args(&options.program.words).exec();
+    anyhow::Error::new(error).context(format!("{} cannot be run", python.display()))
 }
 
 /// The ring, smaller if the system does not give as much: file size limits hold for it too.
@@ -170,16 +220,16 @@ fn forward(signals: Signals, pid: u32) {
     }
 }
 
-/// Waits for the program's end, and answers it meanwhile. Also gives its reason if it refused to
-/// be recorded.
+/// Waits for the program's end, and answers it meanwhile. Also gives its reason if it could not be
+/// recorded, and whether it ran ([`UNRECORDED`]) or not ([`REFUSED`]).
 fn attend(
     pid: u32,
     mut control: UnixStream,
     recording: &Recording,
     run_id: i64,
-) -> Result<(Fate, Option<String>)> {
+) -> Result<(Fate, Option<(u8, String)>)> {
     let (ended, at_end) = UnixStream::pair()?;
-    let waiter = thread::spawn(move || {
+    let waiter = spawn(move || {
         // Closed with this thread, which wakes the other one.
         let _at_end = at_end;
         loop {
@@ -191,8 +241,8 @@ fn attend(
                 result => return result,
             }
         }
-    });
-    let mut refusal: Option<Vec<u8>> = None;
+    })?;
+    let mut refusal: Option<(u8, Vec<u8>)> = None;
     let mut is_open = true;
     loop {
         let fds = [ended.as_fd(), control.as_fd()];
@@ -209,8 +259,8 @@ fn attend(
                 }
                 for byte in &buffer[..count] {
                     match (&mut refusal, *byte) {
-                        (Some(reason), byte) => reason.push(byte),
-                        (None, REFUSED) => refusal = Some(Vec::new()),
+                        (Some((_, reason)), byte) => reason.push(byte),
+                        (None, REFUSED | UNRECORDED) => refusal = Some((*byte, Vec::new())),
                         (None, STOPPED) => {
                             recording.flush();
                             let mut answer = vec![STORED];
@@ -227,7 +277,8 @@ fn attend(
         }
     }
     let Ok(fate) = waiter.join() else { bail!("waiting for the program failed") };
-    let refusal = refusal.map(|reason| String::from_utf8_lossy(&reason).into_owned());
+    let refusal =
+        refusal.map(|(byte, reason)| (byte, String::from_utf8_lossy(&reason).into_owned()));
     Ok((fate.context("waiting for the program failed")?, refusal))
 }
 

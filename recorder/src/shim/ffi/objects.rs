@@ -869,7 +869,8 @@ impl<'a> Obj<'a> {
                 return Characters::Ascii(&[]);
             }
             let slice = std::slice::from_raw_parts;
-            match (state / (ascii_bit >> 4)) & 7 {
+            // Three bits, right before the two; what lies beyond them is padding.
+            match (state >> ascii_bit.trailing_zeros().saturating_sub(4)) & 7 {
                 _ if is_ascii => Characters::Ascii(slice(data, length)),
                 1 => Characters::Latin1(slice(data, length)),
                 2 => Characters::Two(std::slice::from_raw_parts(data.cast(), length)),
