@@ -67,4 +67,5 @@ losses! {
     SourceUnread "source_unread" Info "files" "Source files that could not be read."
     RecorderDied "recorder_died" Error "times" "The recorder process died before the program did."
     NotStarted "not_started" Error "times" "Recording could not start, and the program ran unrecorded:"
+    OutOfMemory "out_of_memory" Error "times" "The program had used up all memory there was; recording stopped there and the program went on."
 }

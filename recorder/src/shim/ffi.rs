@@ -8,6 +8,7 @@ pub(super) mod depths;
 pub(super) mod objects;
 pub(super) mod tracer;
 
+use super::memory;
 use dashcam_schema::bytecode::opcodes::{Op, Version};
 use pyo3::ffi::*;
 use std::ffi::{CStr, c_char, c_int, c_void};
@@ -92,7 +93,8 @@ impl<'a> Obj<'a> {
 
     #[inline(always)]
     fn word(self, offset: usize) -> usize {
-        // SAFETY: callers pass offsets of fields the object's type has (verified layouts).
+        // SAFETY: callers pass offsets of fields that objects of this type have (verified layouts), having
+        // looked at the type first; see the limits of reads in `objects`.
         unsafe { self.0.byte_add(offset).cast::<usize>().read() }
     }
 
@@ -118,7 +120,14 @@ impl<'a> Obj<'a> {
     pub(super) fn small_int(self) -> u32 {
         let tag = self.word(LONG_TAG);
         // No or one digit of 30 bits, not negative.
-        if tag >> 3 <= 1 && tag & 3 != 2 { self.word(LONG_DIGIT) as u32 } else { self.long_int() }
+        if tag >> 3 <= 1 && tag & 3 != 2 { self.first_digit() } else { self.long_int() }
+    }
+
+    /// Of an int. Such objects end where their digits do, which may be in the middle of a word.
+    #[inline(always)]
+    fn first_digit(self) -> u32 {
+        // SAFETY: every int has room for one digit, and 0 has one that is 0.
+        unsafe { self.0.byte_add(LONG_DIGIT).cast::<u32>().read() }
     }
 
     #[cold]
@@ -209,7 +218,7 @@ impl<'a> Obj<'a> {
             return None;
         }
         if is_int && self.word(LONG_TAG) >> 3 <= 1 {
-            let magnitude = self.word(LONG_DIGIT) as u32;
+            let magnitude = self.first_digit();
             let sign = if self.word(LONG_TAG) & 3 == 2 { "-" } else { "" };
             return Some(format!("{sign}{magnitude}"));
         }
@@ -231,11 +240,12 @@ impl<'a> Obj<'a> {
         // SAFETY: exact tuple, index within it; the item lives as long as the tuple.
         unsafe {
             let one = self.is_exactly(&raw const PyTuple_Type) && PyTuple_Size(self.0) == 1;
-            one.then(|| Obj::borrowed(PyTuple_GetItem(self.0, 0)))
+            let item = if one { PyTuple_GetItem(self.0, 0) } else { std::ptr::null_mut() };
+            (!item.is_null()).then(|| Obj::borrowed(item))
         }
     }
 
-    /// Items of an exact tuple.
+    /// Items of an exact tuple, all of which have been put there.
     pub(super) fn tuple_items(self) -> Option<Vec<Obj<'a>>> {
         if !self.is_exactly(&raw const PyTuple_Type) {
             return None;
@@ -243,7 +253,8 @@ impl<'a> Obj<'a> {
         // SAFETY: exact tuple, indexes within it; items live as long as the tuple.
         unsafe {
             let size = PyTuple_Size(self.0);
-            Some((0..size).map(|i| Obj::borrowed(PyTuple_GetItem(self.0, i))).collect())
+            let items = (0..size).map(|i| PyTuple_GetItem(self.0, i));
+            items.map(|item| (!item.is_null()).then(|| Obj::borrowed(item))).collect()
         }
     }
 }
@@ -420,7 +431,13 @@ impl<'a> Obj<'a> {
             if PyDict_CheckExact(self.0) == 0 {
                 return None;
             }
-            let value = PyDict_GetItemString(self.0, key.as_ptr());
+            // Not `PyDict_GetItemString`: what goes wrong there is told to `sys.unraisablehook`.
+            let key = PyUnicode_FromString(key.as_ptr());
+            let value = if key.is_null() { key } else { PyDict_GetItemWithError(self.0, key) };
+            Py_XDECREF(key);
+            if value.is_null() {
+                clear_error();
+            }
             (!value.is_null()).then(|| Obj::borrowed(value))
         }
     }
@@ -493,6 +510,13 @@ impl<'a> Obj<'a> {
         })
         .flatten()
         .unwrap_or_default()
+    }
+
+    /// For a code object: of how many code units its bytecode is.
+    pub(super) fn code_units(self) -> usize {
+        /// `ob_size`
+        const UNITS: usize = 16;
+        self.word(UNITS)
     }
 
     /// For a code object: what the instruction at a code unit is, whatever CPython has made of it.
@@ -650,10 +674,18 @@ unsafe fn take_bytes(object: *mut PyObject) -> Option<Vec<u8>> {
     }
 }
 
-/// Drops an error of our own making; callbacks start without one.
+/// Drops an error of our own making; callbacks start without one. What CPython had no memory for
+/// cannot be recorded.
 pub(super) fn clear_error() {
     // SAFETY: the GIL is held in every callback.
-    unsafe { PyErr_Clear() }
+    unsafe {
+        if !PyErr_Occurred().is_null() {
+            if PyErr_ExceptionMatches(PyExc_MemoryError) != 0 {
+                memory::note_shortage();
+            }
+            PyErr_Clear();
+        }
+    }
 }
 
 /// The `tp_str` functions of the classes whose `str` only looks at `args`.
@@ -1192,7 +1224,7 @@ pub(super) unsafe fn set_local_events(
         Py_XDECREF(arguments);
         let succeeded = !result.is_null();
         Py_XDECREF(result);
-        // Also drops an error of our own making.
+        clear_error();
         PyErr_SetRaisedException(pending);
         succeeded
     }
@@ -1215,7 +1247,7 @@ pub(super) fn verify_layout() -> Result<HiddenTypes, &'static str> {
         let number = PyLong_FromLong(0x0123_4567);
         let fits = !number.is_null()
             && Obj::borrowed(number).word(LONG_TAG) >> 3 == 1
-            && Obj::borrowed(number).word(LONG_DIGIT) as u32 == 0x0123_4567;
+            && Obj::borrowed(number).first_digit() == 0x0123_4567;
         Py_XDECREF(number);
         if !fits {
             return Err("int objects");

@@ -3,7 +3,7 @@
 use super::ffi;
 use super::state::{self, Derivation, State};
 use super::values::Values;
-use super::{fork, monitoring};
+use super::{fork, memory, monitoring};
 use crate::boot::{BOOTED, Boot, DEFAULT_CAPTURE, Filter, LIMITS_MAX, REFUSED};
 use crate::filter::Judge;
 use crate::ring;
@@ -289,6 +289,15 @@ fn values(
 }
 
 fn begin(py: Python<'_>, boot: &Boot, descriptors: &Descriptors, midway: bool) -> PyResult<()> {
+    let hidden = ffi::verify_layout().map_err(PyRuntimeError::new_err)?;
+    if memory::is_short() {
+        // The last recording ended for want of it, and may still have some that was kept for that.
+        state::forget(hidden);
+    }
+    memory::begin();
+    if memory::is_short() {
+        return Err(PyOSError::new_err("not enough memory to record with"));
+    }
     let ring = ring::attach(&descriptors.ring)?;
     let control = descriptors.control.as_raw_fd();
     // SAFETY: plain system call.
@@ -305,7 +314,6 @@ fn begin(py: Python<'_>, boot: &Boot, descriptors: &Descriptors, midway: bool) -
     // Not from `os`: with -S a program may never have imported it.
     let stdlib = sys.getattr("_stdlib_dir").and_then(|folder| folder.extract::<String>());
     let stdlib = stdlib.unwrap_or_default();
-    let hidden = ffi::verify_layout().map_err(PyRuntimeError::new_err)?;
     let (values, unread) = match values(boot, descriptors, hidden) {
         Ok(values) => (values, None),
         Err(what) => (None, Some(what)),
@@ -335,6 +343,10 @@ fn begin(py: Python<'_>, boot: &Boot, descriptors: &Descriptors, midway: bool) -
     }
     if !kinds.unknown.is_empty() {
         state.lose(LossKind::UnknownKind, kinds.unknown.len() as u64, &kinds.unknown.join(", "));
+    }
+    if !state.is_recording() {
+        // It has ended already, and said why.
+        return monitoring::release_tool(py).map(|_| ());
     }
     fork::watch(py)?;
     monitoring::switch_on(py, &kinds, mode)

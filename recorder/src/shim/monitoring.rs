@@ -1,8 +1,8 @@
 //! Our place among the tools of `sys.monitoring`.
 
 use super::callbacks;
-use super::ffi;
 use super::state::{self, Watched};
+use super::{ffi, memory};
 use dashcam_schema::EventKind;
 use dashcam_schema::loss::LossKind;
 use dashcam_schema::record::Mode;
@@ -184,7 +184,8 @@ pub(super) fn watch(codes: &[(usize, Watched)]) {
     };
     let failures =
         set_local_events(id, codes.iter().map(|(code, watched)| (*code, bits(*watched))));
-    if failures > 0 {
+    // Without memory, recording ends with the next event, and says so.
+    if failures > 0 && !memory::is_short() {
         // SAFETY: callbacks, and what Python calls, hold the GIL.
         let state = unsafe { state::current() };
         let what = "events of single code objects could not be switched on";

@@ -7,6 +7,7 @@ use super::exceptions::{Exceptions, Fate};
 use super::ffi::{
     self, Frame, FrameFinder, Frames, HiddenTypes, Obj, RunningFrame, Stand, variable,
 };
+use super::memory;
 use super::threads::{self, Threads};
 use super::values::{EVENT_VALUES_WORDS_MAX, Values};
 use crate::filter::{Judge, Verdict};
@@ -24,7 +25,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 /// Code units of the longest instruction that calls, caches included.
-const CALL_UNITS: u32 = 4;
+pub(super) const CALL_UNITS: u32 = 4;
 
 /// The recording in progress, or the idle state. Replaced under the GIL only.
 static STATE: AtomicPtr<State> = AtomicPtr::new(ptr::null_mut());
@@ -48,6 +49,12 @@ pub(super) fn init(hidden: HiddenTypes) {
         let idle = State::new(Ring::none(), Judge::nothing(), hidden, -1, 0, None);
         STATE.store(Box::into_raw(Box::new(idle)), Ordering::Relaxed);
     }
+}
+
+/// Lets go of all that a recording knew which has ended.
+pub(super) fn forget(hidden: HiddenTypes) {
+    // SAFETY: the GIL is held, and no callback is running; see `init`.
+    unsafe { *current() = State::new(Ring::none(), Judge::nothing(), hidden, -1, 0, None) }
 }
 
 /// Everything a callback needs.
@@ -254,7 +261,7 @@ impl State {
     /// Brings ring and tables up to an event of a code object or thread that
     /// [`State::is_ready`] knows nothing of.
     pub(super) fn enter(&mut self, kind: EventKind, code: Obj<'_>) -> Enter {
-        if !self.recording {
+        if !self.recording || !self.has_memory() {
             return Enter::Skip;
         }
         let Some(found) = self.find_or_define(code) else { return Enter::Skip };
@@ -328,6 +335,10 @@ impl State {
         }
         if !code.is_code() {
             self.lose(LossKind::ForeignCode, 1, "");
+            return None;
+        }
+        memory::secure_for_code(code.code_units());
+        if !self.has_memory() {
             return None;
         }
         if self.watcher.is_none() {
@@ -551,7 +562,7 @@ impl State {
             if let Some(values) = self.values_with_room() {
                 let list = owner.unwrap_or(first);
                 if effect == Effect::Sorts {
-                    values.note_sorting(code, list, kind == EventKind::CALL);
+                    values.note_sorting(code, unit, list, kind == EventKind::CALL);
                 }
                 if kind == EventKind::CALL {
                     return;
@@ -764,11 +775,27 @@ impl State {
         self.scratch = bytes;
     }
 
-    fn push_definition(&mut self, bytes: &[u8]) {
-        let words = 2 + bytes.len().div_ceil(4);
-        if !self.make_room(words) {
-            return;
+    /// Counts something that is not recorded, without any memory.
+    fn lose_at_end(&mut self, kind: LossKind, count: u64) {
+        let loss = Definition::Loss { kind, count, detail: String::new() };
+        let mut bytes = [0; 64];
+        // Invariant: three numbers are no more bytes than that.
+        let encoded = bincode::encode_into_slice(loss, &mut bytes, bincode::config::standard());
+        let bytes = &bytes[..encoded.unwrap_or(0)];
+        if self.wait_for_room(definition_words(bytes)) {
+            self.put_definition(bytes);
         }
+    }
+
+    fn push_definition(&mut self, bytes: &[u8]) {
+        if self.make_room(definition_words(bytes)) {
+            self.put_definition(bytes);
+        }
+    }
+
+    /// There is room.
+    fn put_definition(&mut self, bytes: &[u8]) {
+        let words = definition_words(bytes);
         self.producer.put(record::word(record::TAG_DEFINE, (words - 1) as u32));
         self.producer.put(bytes.len() as u32);
         let (whole, rest) = bytes.as_chunks::<4>();
@@ -785,10 +812,36 @@ impl State {
 
     /// Waits for room if need be. False if there is none and will be none: recording has ended.
     fn make_room(&mut self, words: usize) -> bool {
-        if !self.recording {
-            // The idle ring has no room to give.
+        // The idle ring has no room to give.
+        self.recording && self.has_memory() && self.wait_for_room(words)
+    }
+
+    /// False if there is no memory for what is to come, nor perhaps was for what was to be recorded now:
+    /// recording has ended.
+    fn has_memory(&mut self) -> bool {
+        memory::secure();
+        if memory::is_short() {
+            self.end_without_memory();
             return false;
         }
+        true
+    }
+
+    #[cold]
+    fn end_without_memory(&mut self) {
+        if !self.recording {
+            return;
+        }
+        let skipped = self.values.as_mut().map_or(0, |values| values.take_all_skipped());
+        if skipped > 0 {
+            self.lose_at_end(LossKind::NotLookedAt, skipped);
+        }
+        self.lose_at_end(LossKind::OutOfMemory, 1);
+        self.end();
+        warn("the program ran out of memory; it goes on unrecorded");
+    }
+
+    fn wait_for_room(&mut self, words: usize) -> bool {
         let pause = pause(self.control_fd, self.recorder_pid);
         let room = self.producer.wait(words, pause).is_ok();
         if !room {
@@ -836,9 +889,16 @@ fn recorder_is_gone(fd: RawFd, pid: u32) -> bool {
     answered > 0 && poll.revents & (libc::POLLHUP | libc::POLLERR) != 0
 }
 
+/// Words of a definition in the ring.
+fn definition_words(bytes: &[u8]) -> usize {
+    2 + bytes.len().div_ceil(4)
+}
+
 /// One line on the program's stderr, past all buffers.
 pub(super) fn warn(text: &str) {
-    let line = format!("dashcam: {text}\n");
-    // SAFETY: a buffer of that length; a closed stderr is nobody's business.
-    unsafe { libc::write(2, line.as_ptr().cast(), line.len()) };
+    let parts = ["dashcam: ", text, "\n"];
+    let parts = parts
+        .map(|part| libc::iovec { iov_base: part.as_ptr().cast_mut().cast(), iov_len: part.len() });
+    // SAFETY: buffers of these lengths, which are only read; a closed stderr is nobody's business.
+    unsafe { libc::writev(2, parts.as_ptr(), parts.len() as i32) };
 }

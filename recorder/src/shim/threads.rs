@@ -1,36 +1,45 @@
 //! Threads by a number of their own, the OS's id and Python's name.
 
-use super::ffi;
+use super::{ffi, memory};
 use rustc_hash::FxHashMap;
-use std::cell::Cell;
-use std::sync::Mutex;
+use std::ffi::c_void;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock};
 
 /// Thread pointer of the thread that pushed the last record; 0 sends the next event through the
 /// slow path. Written under the GIL, except that a thread that ends takes itself out.
 static LAST: AtomicUsize = AtomicUsize::new(0);
 
 /// Thread pointers of threads that ended since the last look. The system may give the same pointer
-/// to a new thread.
+/// to a new thread. Has room for all that were met: who ends has no GIL to allocate under.
 static ENDED: Mutex<Vec<usize>> = Mutex::new(Vec::new());
 
-/// Runs when its thread ends, long after the thread let go of the GIL.
-struct EndOfThread(Cell<usize>);
-
-impl Drop for EndOfThread {
-    fn drop(&mut self) {
-        let pointer = self.0.get();
-        if pointer != 0 {
-            let _ = LAST.compare_exchange(pointer, 0, Ordering::Relaxed, Ordering::Relaxed);
-            if let Ok(mut ended) = ENDED.lock() {
-                ended.push(pointer);
-            }
-        }
+/// Runs when a thread ends, long after it let go of the GIL.
+unsafe extern "C" fn end(pointer: *mut c_void) {
+    let pointer = pointer as usize;
+    let _ = LAST.compare_exchange(pointer, 0, Ordering::Relaxed, Ordering::Relaxed);
+    if let Ok(mut ended) = ENDED.lock() {
+        ended.push(pointer);
     }
 }
 
-thread_local! {
-    static END: EndOfThread = const { EndOfThread(Cell::new(0)) };
+/// Has [`end`] called when the running thread ends. Not by a `thread_local!`: a library that is loaded
+/// late gets the memory for those when they are first used, and if there is none the process ends.
+fn watch_end(pointer: usize) {
+    static KEY: OnceLock<Option<libc::pthread_key_t>> = OnceLock::new();
+    let key = KEY.get_or_init(|| {
+        let mut key = 0;
+        // SAFETY: the function has the right signature and is never unloaded.
+        let created = unsafe { libc::pthread_key_create(&mut key, Some(end)) } == 0;
+        created.then_some(key)
+    });
+    // SAFETY: a key of ours; the value is not null, and nothing is done with it but passing it on.
+    let is_set = key.is_some_and(|key| unsafe {
+        libc::pthread_setspecific(key, pointer as *const c_void) == 0
+    });
+    if !is_set {
+        memory::note_shortage();
+    }
 }
 
 /// Whether the running thread pushed the last record too.
@@ -77,6 +86,7 @@ impl Threads {
             for pointer in ended.drain(..) {
                 self.by_pointer.remove(&pointer);
             }
+            ended.reserve(self.by_pointer.len() + 1);
         }
         let pointer = ffi::thread_pointer();
         let mut is_new = false;
@@ -87,8 +97,7 @@ impl Threads {
             Entry { number: *count - 1, ..Entry::default() }
         });
         if is_new {
-            // A thread already in its end cannot be watched any more, and has nothing to come.
-            let _ = END.try_with(|end| end.0.set(pointer));
+            watch_end(pointer);
         }
         let name = python_name().filter(|name| *name != entry.name);
         if let Some(name) = &name {
@@ -97,6 +106,7 @@ impl Threads {
         // `threading` registers a thread some events after it began: look again until then.
         entry.tries += 1;
         let settled = !entry.name.is_empty() || entry.tries > TRIES;
+        let settled = settled && !memory::is_short();
         LAST.store(if settled { pointer } else { 0 }, Ordering::Relaxed);
         Running { number: entry.number, is_new, name }
     }

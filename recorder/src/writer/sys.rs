@@ -546,6 +546,30 @@ pub fn leave_standard_streams() {
     }
 }
 
+/// How many bytes of address space this process may have, if there is a limit (`ulimit -v`).
+pub fn limit_of_address_space() -> Option<u64> {
+    let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: 0 };
+    // SAFETY: the pointer is to an rlimit of ours.
+    unsafe { libc::getrlimit(libc::RLIMIT_AS, &mut limit) };
+    (limit.rlim_cur != libc::RLIM_INFINITY).then_some(limit.rlim_cur)
+}
+
+/// Whether there are so many bytes of address space. Where they are limited, the C library is told not
+/// to set any aside for each thread.
+pub fn has_address_space(bytes: usize) -> bool {
+    #[cfg(target_env = "gnu")]
+    if limit_of_address_space().is_some() {
+        // SAFETY: sets a number, before other threads allocate.
+        unsafe { libc::mallopt(libc::M_ARENA_MAX, 1) };
+    }
+    // SAFETY: a fresh mapping that nobody touches, given back at once.
+    unsafe {
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+        let region = libc::mmap(std::ptr::null_mut(), bytes, libc::PROT_NONE, flags, -1, 0);
+        region != libc::MAP_FAILED && libc::munmap(region, bytes) == 0
+    }
+}
+
 /// Makes the calling thread step back for the program where they want the same core. Should it fall
 /// behind for that, the program waits for room in the ring, which gives the core back.
 pub fn give_way() {

@@ -23,10 +23,14 @@ use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
+
+/// The recorder process needs no more address space than this, besides the rings.
+const ADDRESS_SPACE: usize = 160 << 20;
 
 /// Records the program and says how to end.
 pub(crate) fn record(options: &Options) -> Result<Status> {
@@ -37,6 +41,12 @@ pub(crate) fn record(options: &Options) -> Result<Status> {
     sys::terminal_stops().block();
     let dispositions =
         [sys::ignore_file_size_signal(), sys::expect_child_signal(), sys::broken_pipe_signal()];
+    let limit = sys::limit_of_address_space();
+    if !sys::has_address_space(ADDRESS_SPACE) {
+        let limit = limit.map_or(String::new(), |limit| format!(" within {}", megabytes(limit)));
+        say(&format!("not enough memory to record with{limit}; the program runs unrecorded"));
+        return Err(unrecorded(&launch, mask, dispositions));
+    }
     let inquiry = Inquiry::begin(&launch, mask)?;
 
     let about = About {
@@ -45,12 +55,17 @@ pub(crate) fn record(options: &Options) -> Result<Status> {
         code: launch.code(),
     };
     let clock = Clock::start();
+    // The program has them too, and needs room of its own.
+    let most = limit.map_or(u32::MAX, |limit| (limit >> 25).clamp(1, 1 << 10) as u32);
+    let mib = match options.ring_size {
+        mib if mib > most => 1 << most.ilog2(),
+        mib => mib,
+    };
     // The system takes its time to fill that much memory with zeros.
-    let mib = options.ring_size;
     let captures = Capture::from(options.capture) != Capture::Flow;
-    let rings = thread::spawn(move || {
+    let rings = spawn(move || -> Result<_> {
         Ok((create_ring(mib)?, if captures { Some(create_ring(mib)?) } else { None }))
-    });
+    })?;
     let mut run = Run::begin(Database::open(&options.output)?, &about)?;
     let rings = rings.join().unwrap_or_else(|_| bail!("no shared memory"));
     let started = inquiry.end().and_then(|package| {
@@ -81,7 +96,7 @@ pub(crate) fn record(options: &Options) -> Result<Status> {
     let woken_by = Arc::new(AtomicU32::new(0));
     let by = Arc::clone(&woken_by);
     let process = sys::watch_process(pid);
-    thread::spawn(move || forward(forwarded, pid, process.as_ref(), &by));
+    spawn(move || forward(forwarded, pid, process.as_ref(), &by))?;
     // Whoever reads the program's output shall see its end when the program ends.
     sys::leave_standard_streams();
 
@@ -103,6 +118,25 @@ pub(crate) fn record(options: &Options) -> Result<Status> {
         None => say("a part of the recorder failed; what was stored before can be read"),
     }
     Ok(status)
+}
+
+/// A thread; there may be no more to be had.
+fn spawn<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<thread::JoinHandle<T>> {
+    thread::Builder::new().spawn(work).context("no thread to be had")
+}
+
+/// Becomes the program, as if there were no recorder. Comes back only if that fails.
+fn unrecorded(
+    launch: &Launch,
+    mask: Signals,
+    dispositions: [sys::Disposition; 3],
+) -> anyhow::Error {
+    dispositions.iter().for_each(sys::Disposition::restore);
+    mask.restore();
+    let error = launch.command().exec();
+    anyhow::Error::new(error).context(format!("{} cannot be run", launch.shown()))
 }
 
 /// The ring, smaller if the system does not give as much: file size limits hold for it too.
@@ -224,7 +258,7 @@ fn attend(
     woken_by: Arc<AtomicU32>,
 ) -> Result<Attended> {
     let (ended, at_end) = UnixStream::pair()?;
-    let waiter = thread::spawn(move || {
+    let waiter = spawn(move || {
         // Closed with this thread, which wakes the other one.
         let _at_end = at_end;
         loop {
@@ -234,7 +268,7 @@ fn attend(
                 result => return result,
             }
         }
-    });
+    })?;
     let (mut is_booted, mut others) = (false, 0);
     let mut refusal: Option<Vec<u8>> = None;
     let mut is_open = true;
