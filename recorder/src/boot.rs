@@ -92,11 +92,12 @@ impl Boot {
         // Invariant: encoding plain data into a Vec cannot fail.
         let bytes = bincode::encode_to_vec(self, bincode::config::standard()).unwrap_or_default();
         let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        let parent = if self.is_direct { self.recorder_pid } else { 0 };
+        let pid = i64::from(self.recorder_pid);
+        let recorder = if self.is_direct { pid } else { -pid };
         let Boot { ring_fd, control_fd, control_inode, values_fd, .. } = self;
         // In front and readable: what is needed before the shim is loaded.
         let mut value: OsString =
-            format!("{control_fd}:{control_inode}:{parent}:{ring_fd}:{values_fd}:{hex}:").into();
+            format!("{control_fd}:{control_inode}:{recorder}:{ring_fd}:{values_fd}:{hex}:").into();
         value.push(package);
         value
     }

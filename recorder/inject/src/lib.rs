@@ -47,6 +47,8 @@ struct Waiting {
     value: CString,
     control: Control,
     shim: CString,
+    /// The recorder has started this process, and not another one that did.
+    is_first: bool,
     /// Where CPython keeps its first audit hook; null if that was not found.
     hooks: *mut *mut Hook,
 }
@@ -100,8 +102,8 @@ extern "C" fn at_load() {
     restore_preload();
     // SAFETY: nothing else runs before `main`; the name is a C string.
     unsafe { libc::unsetenv(VARIABLE.as_ptr()) };
-    let Some((control, shim)) = open(&value) else { return };
-    let waiting = Waiting { value, control, shim, hooks: ptr::null_mut() };
+    let Some((control, shim, is_first)) = open(&value) else { return };
+    let waiting = Waiting { value, control, shim, is_first, hooks: ptr::null_mut() };
     let waiting = Box::into_raw(Box::new(waiting));
     WAITING.store(waiting, Ordering::Relaxed);
     let Some(runtime) = Runtime::find() else { return };
@@ -170,16 +172,17 @@ fn restore_preload() {
 }
 
 /// What the variable says, if it is meant for this process:
-/// `CONTROL:INODE:PARENT:RING:VALUES:…:PACKAGE`. The descriptors are not inherited any further.
-fn open(value: &CStr) -> Option<(Control, CString)> {
+/// `CONTROL:INODE:RECORDER:RING:VALUES:…:PACKAGE`. RECORDER is a process, negative if not only its
+/// child is meant. The descriptors are not inherited any further.
+fn open(value: &CStr) -> Option<(Control, CString, bool)> {
     let mut fields = value.to_bytes().splitn(7, |byte| *byte == b':');
     let mut next = || fields.next();
     let control = Control { fd: number(next()?)?, inode: number(next()?)? };
-    let parent: c_int = number(next()?)?;
+    let recorder: c_int = number(next()?)?;
     let rings: [c_int; 2] = [number(next()?)?, number(next()?)?];
     let package = Path::new(OsStr::from_bytes(next().and_then(|_| next())?));
     // SAFETY: plain system call.
-    let is_for_us = parent == 0 || unsafe { libc::getppid() } == parent;
+    let is_first = unsafe { libc::getppid() } == recorder.wrapping_abs();
     if !control.is_ours() {
         return None;
     }
@@ -188,7 +191,7 @@ fn open(value: &CStr) -> Option<(Control, CString)> {
         unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
     }
     let shim = CString::new(package.join(SHIM).into_os_string().as_bytes()).ok()?;
-    is_for_us.then_some((control, shim))
+    (is_first || recorder < 0).then_some((control, shim, is_first))
 }
 
 fn number<N: std::str::FromStr>(text: &[u8]) -> Option<N> {
@@ -247,7 +250,7 @@ unsafe extern "C" fn on_event(event: *const c_char, _: *mut c_void, _: *mut c_vo
     // SAFETY: `at_load` made it, and whoever takes it out has it alone.
     if let Some(waiting) = unsafe { waiting.as_mut() } {
         waiting.remove_hook();
-        if runs {
+        if runs && !(event == b"cpython.run_command" && waiting.is_question()) {
             waiting.start();
         }
     }
@@ -268,6 +271,14 @@ impl Waiting {
                 *first = hook.next;
             }
         }
+    }
+
+    /// Whether this is no program but a tool's question about the interpreter, to be asked before it
+    /// starts the program (uv, poetry): `python -I -c …`, and not what the user started.
+    fn is_question(&self) -> bool {
+        let isolated = symbol(c"Py_IsolatedFlag").map(|flag| flag.cast::<c_int>());
+        // SAFETY: a global of CPython's, which is initialised.
+        !self.is_first && isolated.is_some_and(|flag| unsafe { *flag } != 0)
     }
 
     fn start(&self) {

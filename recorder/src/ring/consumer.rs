@@ -32,7 +32,7 @@ pub struct Consumer {
 }
 
 /// Words ahead of what is taken whose memory the consumer makes ready: the producer finds it there.
-const AHEAD: u64 = 1 << 17;
+const AHEAD: u64 = 1 << 16;
 
 impl Consumer {
     /// Goes on where the ring's last consumer stopped.
@@ -50,7 +50,7 @@ impl Consumer {
     pub fn take(&mut self, out: &mut Vec<u32>, max: usize) -> Result<usize, Corrupt> {
         // Acquire: the words below `head` are as the producer left them.
         let head = self.ring.header.producer.head.load(Ordering::Acquire);
-        if !self.ready.is_past(head.wrapping_add(AHEAD)) {
+        if head > self.tail && !self.ready.is_past(head.wrapping_add(AHEAD)) {
             self.ready.extend(&self.ring, head.wrapping_add(AHEAD));
         }
         let capacity = self.ring.words.len();

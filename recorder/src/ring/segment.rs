@@ -114,7 +114,7 @@ pub(super) struct Ready {
 }
 
 /// Words that are made ready at a time.
-const STEP: u64 = 1 << 16;
+const STEP: u64 = 1 << 14;
 
 impl Ready {
     /// Nothing yet, for a side that begins at this position.

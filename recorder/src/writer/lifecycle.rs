@@ -93,6 +93,7 @@ impl Run {
                 (process_id, super::exceptions::UNKNOWN_TYPE),
             )?;
             db.execute_batch("COMMIT")?;
+            database.wait_for_disk()?;
             Ok((run_id, process_id))
         };
         match rows() {

@@ -97,10 +97,13 @@ impl Database {
             Ok(error) => StoreError::Format { path: self.path.clone(), error },
             Err(error) => sqlite(error),
         })?;
-        let is_wal = self.enter_wal().map_err(sqlite)?;
-        // Some file systems cannot share memory. Recording works without, only readers wait.
-        let synchronous = if is_wal == "wal" { "normal" } else { "full" };
-        db.pragma_update(None, "synchronous", synchronous).map_err(sqlite)?;
+        let had_log = self.file_with("-wal").exists();
+        self.change_journal().map_err(sqlite)?;
+        let mode = self.enter_wal().map_err(sqlite)?;
+        // A new log holds nothing yet that could be lost; `Run::begin` makes its first entry.
+        if had_log || mode != "wal" {
+            self.wait_for_disk().map_err(sqlite)?;
+        }
         db.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES).map_err(sqlite)?;
         db.pragma_update(None, "foreign_keys", false).map_err(sqlite)
     }
@@ -155,6 +158,28 @@ impl Database {
         }
     }
 
+    /// From now on waits for the disk where that is needed for the file to stay whole.
+    pub(super) fn wait_for_disk(&self) -> rusqlite::Result<()> {
+        let mode: String =
+            self.connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
+        // Some file systems cannot share memory. Recording works without, only readers wait.
+        let synchronous = if mode == "wal" { "normal" } else { "full" };
+        self.connection.pragma_update(None, "synchronous", synchronous)
+    }
+
+    /// The name of a file that SQLite has beside the database.
+    fn file_with(&self, end: &str) -> PathBuf {
+        let mut file = self.path.clone().into_os_string();
+        file.push(end);
+        file.into()
+    }
+
+    /// Before the journal mode is changed: that changes two bytes of the first page, which a disk writes
+    /// with the rest of their sector or not at all, so there is nothing to wait for.
+    fn change_journal(&self) -> rusqlite::Result<()> {
+        self.connection.pragma_update(None, "synchronous", "off")
+    }
+
     /// Switches to a write-ahead log and says what the journal mode is then. SQLite does not wait
     /// for this lock by itself.
     fn enter_wal(&self) -> rusqlite::Result<String> {
@@ -181,6 +206,7 @@ impl Database {
         let db = &self.connection;
         let _ = db.busy_timeout(Duration::ZERO);
         let _ = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        let _ = self.change_journal();
         let _ = db.query_row("PRAGMA journal_mode = DELETE", [], |_| Ok(()));
     }
 }

@@ -56,6 +56,9 @@ pub(crate) struct Options {
     /// Interpreter to run the program with [default: the virtual environment's, or python3]
     #[arg(long, value_name = "PYTHON")]
     pub(crate) python: Option<OsString>,
+    /// The one to prefer if none is named: that of `python -m dashcam`
+    #[arg(long, value_name = "PYTHON", hide = true)]
+    pub(crate) own_python: Option<OsString>,
     /// Options of the interpreter, in one word: '-X dev -W error'
     #[arg(long, value_name = "OPTIONS", allow_hyphen_values = true, value_parser = words_of)]
     pub(crate) python_args: Option<Words>,
@@ -221,6 +224,7 @@ const VALUED: &[&str] = &[
     "--max-looks",
     "--redact",
     "--python",
+    "--own-python",
     "--python-args",
     "--ring-size",
     "--ring-fd",

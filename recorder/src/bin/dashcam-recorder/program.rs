@@ -49,7 +49,8 @@ impl Launch {
         }
         let own = options.python_args.iter().flatten();
         let words = own.chain(words).cloned().collect();
-        Ok(Launch::Python { python: find(options.python.as_deref())?, words })
+        let python = options.python.as_ref().or(options.own_python.as_ref());
+        Ok(Launch::Python { python: find(python.map(OsString::as_os_str))?, words })
     }
 
     /// The process that is started is the Python to be recorded.
