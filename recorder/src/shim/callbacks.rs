@@ -1,6 +1,6 @@
 //! What CPython calls for every event: one C function per kind, nothing in between.
 
-use super::ffi::{Obj, Vectorcall};
+use super::ffi::{Interpreter, Obj, Vectorcall};
 use super::monitoring;
 use super::state::{self, Enter, State};
 use dashcam_schema::EventKind;
@@ -269,10 +269,12 @@ pub(super) unsafe extern "C" fn first_start(
 ) -> *mut PyObject {
     // SAFETY: PY_START carries a code object and an offset; the GIL is held.
     let code = unsafe { Obj::borrowed(*args) };
-    // What Python runs as the program has no caller: a module, or runpy for `-m`.
+    // What Python runs as the program has no caller: a module, or runpy for `-m`. If it runs none,
+    // there is nothing to record.
     let name = code.code_text(c"co_name");
     if (name == "<module>" || name == "_run_module_as_main")
         && super::ffi::running_frames().len() == 1
+        && Interpreter::running().is_some()
     {
         // SAFETY: a callback holds the GIL.
         let began = pyo3::Python::try_attach(|py| super::module::begin_program(py).is_ok());

@@ -5,10 +5,12 @@
 //! or from the interpreter's own immortal objects, and never outlives the callback.
 
 pub(super) mod depths;
+pub(super) mod interpreter;
 pub(super) mod objects;
 pub(super) mod tracer;
 
 use dashcam_schema::bytecode::opcodes::{Op, Version};
+pub(super) use interpreter::{Interpreter, bytecode_magic};
 use pyo3::ffi::*;
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::marker::PhantomData;
@@ -677,31 +679,6 @@ pub(super) fn current_globals<'a>() -> Option<Obj<'a>> {
     unsafe {
         let globals = PyEval_GetGlobals();
         (!globals.is_null()).then(|| Obj::borrowed(globals))
-    }
-}
-
-/// An entry of a module that is already imported.
-pub(super) fn module_entry<'a>(module: &CStr, name: &CStr) -> Option<Obj<'a>> {
-    // SAFETY: borrowed references all the way: sys.modules holds the module, it holds its dict.
-    unsafe {
-        let modules = PyImport_GetModuleDict();
-        let module = Obj::borrowed(modules).dict_get(module)?;
-        if !module.is_module() {
-            return None;
-        }
-        let dict = PyModule_GetDict(module.0);
-        Obj::borrowed(dict).dict_get(name)
-    }
-}
-
-/// The first two bytes of `importlib.util.MAGIC_NUMBER`; 0 if it cannot be had.
-pub(super) fn bytecode_magic() -> u16 {
-    // SAFETY: a new reference to the module's entry; `take_bytes` gives it back.
-    let magic = module_entry(c"_frozen_importlib_external", c"MAGIC_NUMBER")
-        .and_then(|magic| unsafe { take_bytes(Py_NewRef(magic.0)) });
-    match magic.as_deref() {
-        Some([low, high, ..]) => u16::from_le_bytes([*low, *high]),
-        _ => 0,
     }
 }
 

@@ -1,6 +1,6 @@
 //! `dashcam._shim`, as Python sees it.
 
-use super::ffi;
+use super::ffi::{self, Interpreter};
 use super::state::{self, Derivation, State};
 use super::values::Values;
 use super::{fork, monitoring};
@@ -142,7 +142,11 @@ mod _shim {
         // SAFETY: Python code calls us with the GIL held.
         let state = unsafe { state::current() };
         let was_recording = state.is_recording();
-        let loss = monitoring::release_tool(py)?;
+        // When the interpreter is taken down, so are its tools.
+        let loss = match Interpreter::running() {
+            Some(_) => monitoring::release_tool(py)?,
+            None => None,
+        };
         // SAFETY: as above; `release_tool` ran Python code, so ask again.
         let state = unsafe { state::current() };
         if let Some(kind) = loss.filter(|_| was_recording) {
@@ -243,6 +247,7 @@ fn begin(py: Python<'_>, boot: &Boot, descriptors: &Descriptors, midway: bool) -
     // SAFETY: just made, and nobody else's.
     let control = unsafe { OwnedFd::from_raw_fd(control_fd) };
 
+    Interpreter::required()?;
     let sys = py.import("sys")?;
     let version: String = sys.getattr("version")?.extract()?;
     let platform: String = sys.getattr("platform")?.extract()?;

@@ -1,7 +1,7 @@
 //! Our place among the tools of `sys.monitoring`.
 
 use super::callbacks;
-use super::ffi;
+use super::ffi::{self, Interpreter};
 use super::state::{self, Watched};
 use dashcam_schema::EventKind;
 use dashcam_schema::loss::LossKind;
@@ -24,6 +24,7 @@ static INSTRUCTION: AtomicI32 = AtomicI32::new(0);
 static SET_LOCAL_EVENTS: AtomicPtr<pyo3::ffi::PyObject> = AtomicPtr::new(std::ptr::null_mut());
 
 fn monitoring<'py>(py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+    Interpreter::required()?;
     py.import("sys")?.getattr("monitoring")
 }
 

@@ -1,6 +1,6 @@
 //! Threads by a number of their own, the OS's id and Python's name.
 
-use super::ffi;
+use super::ffi::{self, Interpreter};
 use rustc_hash::FxHashMap;
 use std::cell::Cell;
 use std::sync::Mutex;
@@ -90,7 +90,12 @@ impl Threads {
             // A thread already in its end cannot be watched any more, and has nothing to come.
             let _ = END.try_with(|end| end.0.set(pointer));
         }
-        let name = python_name().filter(|name| *name != entry.name);
+        let name = match Interpreter::running() {
+            Some(interpreter) => python_name(interpreter),
+            // Nobody can be asked any more: it keeps the name it had.
+            None => (entry.name.is_empty() && is_main()).then(|| "MainThread".to_owned()),
+        };
+        let name = name.filter(|name| *name != entry.name);
         if let Some(name) = &name {
             entry.name.clone_from(name);
         }
@@ -103,8 +108,8 @@ impl Threads {
 }
 
 /// The name `threading` knows the running thread by.
-fn python_name() -> Option<String> {
-    let active = ffi::module_entry(c"threading", c"_active");
+fn python_name(interpreter: Interpreter) -> Option<String> {
+    let active = interpreter.module_entry(c"threading", c"_active");
     let thread = active.and_then(|active| active.dict_get_int(ffi::thread_ident()));
     match thread {
         Some(thread) => thread.instance_get(c"_name"),
@@ -113,7 +118,8 @@ fn python_name() -> Option<String> {
     }
 }
 
-fn is_main() -> bool {
+/// Whether this is the process's main thread.
+pub(super) fn is_main() -> bool {
     // SAFETY: asks the operating system who we are.
     native_id() == u64::from(unsafe { libc::getpid() }.unsigned_abs())
 }
