@@ -52,8 +52,11 @@ unsafe extern "C" fn event<const NUMBER: u8>(
     // SAFETY: every kind has at least a code object and an int; both live during the call.
     let (code, place) = unsafe { (Obj::borrowed(*args), Obj::borrowed(*args.add(1))) };
     // SAFETY: CPython calls with the GIL held, which nothing in here lets go of.
-    if !unsafe { state::current() }.is_ready(code.address()) && enter(kind, code) != Enter::Record {
-        return answer(kind, true);
+    if !unsafe { state::current() }.is_ready(code.address()) {
+        match enter(kind, code) {
+            Enter::Record => {}
+            skipped => return answer(kind, skipped == Enter::Skip),
+        }
     }
     // SAFETY: as above; `enter` has come back, so this is the only reference again.
     let state = unsafe { state::current() };
@@ -71,9 +74,9 @@ unsafe extern "C" fn event<const NUMBER: u8>(
     // Whatever is new is defined before the event's first word.
     let mut extra = 0;
     if kind.has_callable() {
-        // SAFETY: CALL and C_* carry the callable third.
-        let callable = unsafe { Obj::borrowed(*args.add(2)) };
-        match fenced(state, |s| s.callable(callable)) {
+        // SAFETY: CALL and C_* have four.
+        let arguments = unsafe { arguments(args) };
+        match fenced(state, |s| s.callable(kind, arguments)) {
             Some(number) => extra = number,
             None => return answer(kind, true),
         }
@@ -193,6 +196,16 @@ unsafe extern "C" fn event<const NUMBER: u8>(
         state.count_event();
     }
     answer(kind, false)
+}
+
+/// The arguments of an event that has four.
+///
+/// # Safety
+/// It does, and they live as long as the callback.
+#[inline(always)]
+unsafe fn arguments<'a>(args: *const *mut PyObject) -> [Obj<'a>; 4] {
+    // SAFETY: the caller's.
+    [0, 1, 2, 3].map(|at| unsafe { Obj::borrowed(*args.add(at)) })
 }
 
 /// Brings the state up to an event that is not like the last one.

@@ -20,10 +20,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 pub(super) const CODE_DESTROYED: c_int = 1;
 pub(super) type CodeWatcher = unsafe extern "C" fn(c_int, *mut PyObject) -> c_int;
 
+pub(super) type AuditHook =
+    unsafe extern "C" fn(*const c_char, *mut PyObject, *mut c_void) -> c_int;
+
 // Exported by every CPython from 3.12 on, though not part of the limited API.
 unsafe extern "C" {
     pub(super) fn PyCode_AddWatcher(callback: CodeWatcher) -> c_int;
     pub(super) fn PyCode_ClearWatcher(watcher: c_int) -> c_int;
+    pub(super) fn PySys_AddAuditHook(hook: AuditHook, data: *mut c_void) -> c_int;
     fn PyFrame_GetBack(frame: *mut PyFrameObject) -> *mut PyFrameObject;
     fn PyFrame_GetLasti(frame: *mut PyFrameObject) -> c_int;
     fn PyFunction_GetCode(function: *mut PyObject) -> *mut PyObject;
@@ -247,6 +251,36 @@ impl<'a> Obj<'a> {
             let size = PyTuple_Size(self.0);
             Some((0..size).map(|i| Obj::borrowed(PyTuple_GetItem(self.0, i))).collect())
         }
+    }
+}
+
+impl<'a> Obj<'a> {
+    /// The first items of an exact list or tuple.
+    pub(super) fn command_words(self, most: usize) -> Option<Vec<Obj<'a>>> {
+        if !self.is_exactly(&raw const PyList_Type) {
+            let mut items = self.tuple_items()?;
+            items.truncate(most);
+            return Some(items);
+        }
+        // SAFETY: exact list, indexes within it; items live as long as they are in it, and nothing
+        // runs that could take them out while the callback does.
+        unsafe {
+            let size = PyList_Size(self.0).min(most as Py_ssize_t);
+            Some((0..size).map(|i| Obj::borrowed(PyList_GetItem(self.0, i))).collect())
+        }
+    }
+
+    /// A word of a command as the system gets it, cut; `None` for what is no str, bytes or int.
+    pub(super) fn command_word(self, limit: usize) -> Option<String> {
+        if let Some((text, _)) = self.text(limit) {
+            return Some(text);
+        }
+        if self.is_int() {
+            return self.scalar_repr();
+        }
+        // SAFETY: a new reference; `take_bytes` gives it back.
+        let bytes = unsafe { take_bytes(Py_NewRef(self.0)) }?;
+        Some(String::from_utf8_lossy(&bytes).chars().take(limit).collect())
     }
 }
 
@@ -946,6 +980,11 @@ pub(super) struct Frame {
 }
 
 impl Frames {
+    /// [`Self::find`] for the bytecode of this interpreter, if that is known.
+    pub(super) fn find_any() -> Option<Frames> {
+        Frames::find(Version::from_magic(bytecode_magic())?)
+    }
+
     /// Knows how to read this interpreter's frames, having compared all running ones with what
     /// public calls say of them. Must be called from Python code.
     pub(super) fn find(version: Version) -> Option<Frames> {
@@ -1172,6 +1211,35 @@ pub(super) unsafe fn set_local_events(
         // Also drops an error of our own making.
         PyErr_SetRaisedException(pending);
         succeeded
+    }
+}
+
+/// Calls a function of `sys.monitoring` that is C code, calls nothing, and answers with an int, a str
+/// or None, whatever error is pending; hands what it answers to `read`, if it answers.
+///
+/// # Safety
+/// `function` is such a one; the GIL is held.
+pub(super) unsafe fn ask_monitoring<T>(
+    function: *mut PyObject,
+    tool: c_int,
+    read: impl FnOnce(Obj<'_>) -> T,
+) -> Option<T> {
+    // SAFETY: see above; the references made here are given back, the error goes where it came from.
+    unsafe {
+        let pending = PyErr_GetRaisedException();
+        let argument = PyLong_FromLong(tool.into());
+        let answer = match argument.is_null() {
+            true => std::ptr::null_mut(),
+            false => {
+                PyObject_CallFunctionObjArgs(function, argument, std::ptr::null_mut::<PyObject>())
+            }
+        };
+        Py_XDECREF(argument);
+        let result = (!answer.is_null()).then(|| read(Obj::borrowed(answer)));
+        Py_XDECREF(answer);
+        // Also drops an error of our own making.
+        PyErr_SetRaisedException(pending);
+        result
     }
 }
 

@@ -3,7 +3,7 @@
 use super::ffi::{self, Interpreter};
 use super::state::{self, Derivation, State};
 use super::values::Values;
-use super::{fork, monitoring};
+use super::{audit, fork, monitoring};
 use crate::boot::{Boot, DEFAULT_CAPTURE, Filter, LIMITS_MAX, REFUSED};
 use crate::filter::Judge;
 use crate::ring;
@@ -150,7 +150,7 @@ mod _shim {
         // SAFETY: as above; `release_tool` ran Python code, so ask again.
         let state = unsafe { state::current() };
         if let Some(kind) = loss.filter(|_| was_recording) {
-            state.lose(kind, 1, "");
+            state.lose_events(kind);
         }
         state.end();
         Ok(was_recording)
@@ -289,6 +289,7 @@ fn begin(py: Python<'_>, boot: &Boot, descriptors: &Descriptors, midway: bool) -
         state.lose(LossKind::UnknownKind, kinds.unknown.len() as u64, &kinds.unknown.join(", "));
     }
     fork::watch(py)?;
+    audit::watch();
     monitoring::switch_on(py, &kinds, mode)
 }
 
