@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod children;
+mod cpython;
+mod neighbours;
 
 use dashcam_tests::{
     Python, Recording, command, program, program_stderr, run, run_with_input, shell_status,

@@ -3,7 +3,7 @@
 //! removed and is not seen by the program.
 
 use super::ffi::{self, Obj};
-use super::{monitoring, state};
+use super::{monitoring, neighbours, state};
 use dashcam_schema::loss::LossKind;
 use pyo3::ffi::PyObject;
 use std::ffi::{CStr, OsStr, c_char, c_int, c_void};
@@ -52,6 +52,7 @@ unsafe extern "C" fn hook(
         b"os.system" => system,
         b"cpython.PyInterpreterState_New" => interpreter,
         b"cpython.PyInterpreterState_Clear" => end,
+        b"sys.settrace" => trace,
         _ => return 0,
     };
     // Another interpreter may have a GIL of its own.
@@ -95,6 +96,14 @@ fn system(arguments: &[Obj<'_>]) -> Missed {
 
 fn interpreter(_: &[Obj<'_>]) -> Missed {
     Some((LossKind::InterpreterNotRecorded, String::new()))
+}
+
+fn trace(_: &[Obj<'_>]) -> Missed {
+    // SAFETY: as in `hook`.
+    if unsafe { state::current() }.is_recording() {
+        neighbours::before_trace();
+    }
+    None
 }
 
 /// The interpreter is about to be gone.

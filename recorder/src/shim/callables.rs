@@ -212,8 +212,11 @@ fn name(callable: Obj<'_>, shape: &CallableShape<'_>) -> String {
     }
 }
 
-/// Callables that are looked at every time: what it takes to switch off another tool's events.
-const WATCHED: [&str; 5] = [
+/// Callables that are looked at every time: what it takes to switch off another tool's events, and what
+/// begins to profile.
+const WATCHED: [&str; 7] = [
+    "sys.setprofile",
+    "sys._setprofileallthreads",
     "sys.monitoring.set_events",
     "sys.monitoring.set_local_events",
     "sys.monitoring.register_callback",

@@ -1,8 +1,8 @@
 //! What CPython calls for every event: one C function per kind, nothing in between.
 
 use super::ffi::{Interpreter, Obj, Vectorcall};
-use super::monitoring;
 use super::state::{self, Enter, State};
+use super::{monitoring, neighbours};
 use dashcam_schema::EventKind;
 use dashcam_schema::record::{
     self, PAYLOAD_MAX, TAG_START_SUSPENDABLE, TAG_WIDE_PLACE, event_words,
@@ -55,7 +55,14 @@ unsafe extern "C" fn event<const NUMBER: u8>(
     if !unsafe { state::current() }.is_ready(code.address()) {
         match enter(kind, code) {
             Enter::Record => {}
-            skipped => return answer(kind, skipped == Enter::Skip),
+            skipped => {
+                if kind.number() == EventKind::CALL.number() {
+                    // SAFETY: CALL has four, and `enter` has come back.
+                    let (arguments, state) = unsafe { (arguments(args), state::current()) };
+                    neighbours::before_call(arguments, state.finder());
+                }
+                return answer(kind, skipped == Enter::Skip);
+            }
         }
     }
     // SAFETY: as above; `enter` has come back, so this is the only reference again.

@@ -383,6 +383,30 @@ impl<'a> Obj<'a> {
         }
     }
 
+    /// For a builtin function: its method table entry; 0 for anything else.
+    pub(super) fn method_entry(self) -> usize {
+        let is_builtin = self.is_exactly(&raw const PyCFunction_Type);
+        if is_builtin { self.word(CFUNCTION_METHOD) } else { 0 }
+    }
+
+    /// For a frame object: `f_trace_opcodes`.
+    pub(super) fn traces_opcodes(self) -> bool {
+        // SAFETY: gives the address of a static object.
+        let yes = unsafe { Py_True() } as usize;
+        self.safe_attribute(c"f_trace_opcodes", |value| value.address() == yes).unwrap_or(false)
+    }
+
+    /// The same, set.
+    pub(super) fn set_traces_opcodes(self, value: bool) {
+        // SAFETY: a frame object, whose setter is C code that runs none of the program's.
+        unsafe {
+            let value = if value { Py_True() } else { Py_False() };
+            if PyObject_SetAttrString(self.0, c"f_trace_opcodes".as_ptr(), value) < 0 {
+                clear_error();
+            }
+        }
+    }
+
     /// Whether it is a class (an instance of `type` or of a metaclass).
     #[inline(always)]
     pub(super) fn is_class(self) -> bool {
@@ -771,22 +795,28 @@ pub(super) fn running_frames() -> Vec<RunningFrame> {
 
 /// Frames of all threads.
 pub(super) fn all_frames() -> Vec<RunningFrame> {
+    // SAFETY: threads' states; the GIL is held, so their frames stay as they are.
+    thread_states().into_iter().flat_map(|state| unsafe { frames_of(state) }).collect()
+}
+
+/// States of all threads, valid as long as the GIL is held.
+fn thread_states() -> Vec<*mut PyThreadState> {
     unsafe extern "C" {
         fn PyInterpreterState_ThreadHead(
             interpreter: *mut PyInterpreterState,
         ) -> *mut PyThreadState;
         fn PyThreadState_Next(state: *mut PyThreadState) -> *mut PyThreadState;
     }
-    let mut frames = Vec::new();
-    // SAFETY: the GIL is held throughout, so no thread's state comes or goes, nor do their frames.
+    let mut states = Vec::new();
+    // SAFETY: the GIL is held throughout, so no thread's state comes or goes.
     unsafe {
         let mut state = PyInterpreterState_ThreadHead(PyInterpreterState_Get());
         while !state.is_null() {
-            frames.append(&mut frames_of(state));
+            states.push(state);
             state = PyThreadState_Next(state);
         }
     }
-    frames
+    states
 }
 
 /// # Safety
@@ -849,6 +879,14 @@ impl FrameFinder {
         }
     }
 
+    /// Whether any thread has a profile function.
+    pub(super) fn is_profiled(self) -> bool {
+        thread_states().into_iter().any(|state| {
+            // SAFETY: within a thread state, right behind what `find` saw there.
+            unsafe { state.byte_add(self.offset + 8).cast::<usize>().read() != 0 }
+        })
+    }
+
     /// Address of the running frame.
     #[inline(always)]
     pub(super) fn current(self) -> usize {
@@ -866,6 +904,7 @@ const FRAME_PREVIOUS: usize = 8;
 const FRAME_GLOBALS: usize = 24;
 /// `f_locals`
 const FRAME_NAMESPACE: usize = 40;
+const FRAME_OBJECT: usize = 48;
 /// `prev_instr` in 3.12, `instr_ptr` from 3.13 on.
 const FRAME_INSTRUCTION: usize = 56;
 /// `stacktop`, `stackpointer` from 3.14 on.
@@ -1125,6 +1164,13 @@ impl Frames {
         (own == code.address()).then_some(frame)
     }
 
+    /// The frame's object, if it has one.
+    pub(super) fn object<'a>(&self, frame: Frame) -> Option<Obj<'a>> {
+        // SAFETY: a field of every frame of Python code; see `find`.
+        let word = unsafe { (frame.address as *const u8).add(FRAME_OBJECT).cast::<usize>().read() };
+        (word != 0).then_some(Obj(word as *mut PyObject, PhantomData))
+    }
+
     /// Whether the running thread has a trace function.
     pub(super) fn is_traced(&self) -> bool {
         /// From the pointer that leads to the running frame; `c_profilefunc` lies between.
@@ -1215,13 +1261,15 @@ pub(super) unsafe fn set_local_events(
 }
 
 /// Calls a function of `sys.monitoring` that is C code, calls nothing, and answers with an int, a str
-/// or None, whatever error is pending; hands what it answers to `read`, if it answers.
+/// or None, whatever error is pending; hands what it answers to `read`, if it answers. `code`, if any, is
+/// its second argument.
 ///
 /// # Safety
 /// `function` is such a one; the GIL is held.
 pub(super) unsafe fn ask_monitoring<T>(
     function: *mut PyObject,
     tool: c_int,
+    code: Option<Obj<'_>>,
     read: impl FnOnce(Obj<'_>) -> T,
 ) -> Option<T> {
     // SAFETY: see above; the references made here are given back, the error goes where it came from.
@@ -1230,9 +1278,12 @@ pub(super) unsafe fn ask_monitoring<T>(
         let argument = PyLong_FromLong(tool.into());
         let answer = match argument.is_null() {
             true => std::ptr::null_mut(),
-            false => {
-                PyObject_CallFunctionObjArgs(function, argument, std::ptr::null_mut::<PyObject>())
-            }
+            false => PyObject_CallFunctionObjArgs(
+                function,
+                argument,
+                code.map_or(std::ptr::null_mut(), |code| code.0),
+                std::ptr::null_mut::<PyObject>(),
+            ),
         };
         Py_XDECREF(argument);
         let result = (!answer.is_null()).then(|| read(Obj::borrowed(answer)));

@@ -15,6 +15,7 @@ mod ffi;
 mod fork;
 mod module;
 mod monitoring;
+mod neighbours;
 mod state;
 mod threads;
 mod values;

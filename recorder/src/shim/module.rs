@@ -3,7 +3,7 @@
 use super::ffi::{self, Interpreter};
 use super::state::{self, Derivation, State};
 use super::values::Values;
-use super::{audit, fork, monitoring};
+use super::{audit, fork, monitoring, neighbours};
 use crate::boot::{Boot, DEFAULT_CAPTURE, Filter, LIMITS_MAX, REFUSED};
 use crate::filter::Judge;
 use crate::ring;
@@ -290,6 +290,7 @@ fn begin(py: Python<'_>, boot: &Boot, descriptors: &Descriptors, midway: bool) -
     }
     fork::watch(py)?;
     audit::watch();
+    neighbours::learn(&sys);
     monitoring::switch_on(py, &kinds, mode)
 }
 

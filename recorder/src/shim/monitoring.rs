@@ -26,6 +26,7 @@ static SET_LOCAL_EVENTS: AtomicPtr<pyo3::ffi::PyObject> = AtomicPtr::new(std::pt
 /// `sys.monitoring.get_tool` and so on, kept for ever as well: at the end nothing can be looked up.
 static GET_TOOL: AtomicPtr<pyo3::ffi::PyObject> = AtomicPtr::new(std::ptr::null_mut());
 static GET_EVENTS: AtomicPtr<pyo3::ffi::PyObject> = AtomicPtr::new(std::ptr::null_mut());
+static GET_LOCAL_EVENTS: AtomicPtr<pyo3::ffi::PyObject> = AtomicPtr::new(std::ptr::null_mut());
 /// The events that are on for us, as `get_events` says it; -1 while it need not be so.
 static EVENTS: AtomicI32 = AtomicI32::new(-1);
 
@@ -120,20 +121,21 @@ pub(super) fn find_fault() -> Option<LossKind> {
     }
     let is_ours = |name: Obj<'_>| name.ascii() == Some(TOOL_NAME);
     // SAFETY: `switch_on` stored that function and its reference; the caller holds the GIL.
-    if !unsafe { ffi::ask_monitoring(function, id, is_ours) }? {
+    if !unsafe { ffi::ask_monitoring(function, id, None, is_ours) }? {
         return Some(LossKind::ToolTaken);
     }
-    (events_on(id)? != expected).then_some(LossKind::EventsSwitchedOff)
+    (events_on(id, None)? != expected).then_some(LossKind::EventsSwitchedOff)
 }
 
-/// Our events that are on everywhere.
-fn events_on(id: c_int) -> Option<i32> {
-    let function = GET_EVENTS.load(Ordering::Relaxed);
+/// Of our events, which are on everywhere, or in a code object only.
+fn events_on(id: c_int, code: Option<Obj<'_>>) -> Option<i32> {
+    let function = if code.is_some() { &GET_LOCAL_EVENTS } else { &GET_EVENTS };
+    let function = function.load(Ordering::Relaxed);
     if function.is_null() {
         return None;
     }
     // SAFETY: as above.
-    unsafe { ffi::ask_monitoring(function, id, |events| events.small_int().cast_signed()) }
+    unsafe { ffi::ask_monitoring(function, id, code, |events| events.small_int().cast_signed()) }
 }
 
 /// Gives the tool id back. Returns a loss if somebody else has it, or changed what is on.
@@ -198,6 +200,7 @@ pub(super) fn switch_on(py: Python<'_>, kinds: &Kinds, mode: Mode) -> PyResult<(
         ("set_local_events", &SET_LOCAL_EVENTS),
         ("get_tool", &GET_TOOL),
         ("get_events", &GET_EVENTS),
+        ("get_local_events", &GET_LOCAL_EVENTS),
     ];
     for (name, kept) in functions {
         let function = monitoring.getattr(name)?;
@@ -210,7 +213,7 @@ pub(super) fn switch_on(py: Python<'_>, kinds: &Kinds, mode: Mode) -> PyResult<(
     state.remember_frames();
     let watched = state.take_new_watched();
     monitoring.call_method1("set_events", (id, events))?;
-    EVENTS.store(events_on(id).unwrap_or(-1), Ordering::Relaxed);
+    EVENTS.store(events_on(id, None).unwrap_or(-1), Ordering::Relaxed);
     watch(&watched);
     // Locations we disabled in an earlier recording; it re-arms those of other tools too, so only
     // if there was one.
@@ -236,6 +239,20 @@ pub(super) fn watch(codes: &[(usize, Watched)]) {
         let state = unsafe { state::current() };
         let what = "events of single code objects could not be switched on";
         state.lose(LossKind::CallbackFailed, failures, what);
+    }
+}
+
+/// Does something while INSTRUCTION events are on for us in a code object. Calls CPython, as `watch`.
+pub(super) fn with_instructions(code: Obj<'_>, work: impl FnOnce()) {
+    let (id, instruction) = (TOOL.load(Ordering::Relaxed), INSTRUCTION.load(Ordering::Relaxed));
+    if id < 0 {
+        return;
+    }
+    let Some(before) = events_on(id, Some(code)) else { return };
+    let set = |events| set_local_events(id, std::iter::once((code.address(), events)));
+    if set(before | instruction) == 0 {
+        work();
+        set(before);
     }
 }
 

@@ -8,9 +8,9 @@ use super::exceptions::{Exceptions, Fate};
 use super::ffi::{
     self, Frame, FrameFinder, Frames, HiddenTypes, Obj, RunningFrame, Stand, variable,
 };
-use super::monitoring;
 use super::threads::{self, Threads};
 use super::values::{EVENT_VALUES_WORDS_MAX, Values};
+use super::{monitoring, neighbours};
 use crate::filter::{Judge, Verdict};
 use crate::ring::{self, Clock, Gone, Producer, Ring, Words};
 use dashcam_schema::EventKind;
@@ -520,11 +520,22 @@ impl State {
         }
         let first = arguments[3];
         if special.is_watched && kind == EventKind::CALL {
+            neighbours::before_call(arguments, self.finder);
             if first.is_int() && monitoring::is_our_tool(first.small_int()) {
                 self.lose_events(LossKind::EventsSwitchedOff);
             }
         }
         self.make_room(EVENT_WORDS_MAX).then_some(special.number)
+    }
+
+    /// How to find the running frame.
+    pub(super) fn finder(&self) -> Option<FrameFinder> {
+        self.finder
+    }
+
+    /// How to read frames, if that is part of the recording.
+    pub(super) fn frames(&self) -> Option<Frames> {
+        self.frames
     }
 
     /// Number of an exception, with room for an event after it; `None` if recording has ended.

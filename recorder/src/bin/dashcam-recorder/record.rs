@@ -38,7 +38,8 @@ pub(crate) fn record(options: Options) -> Result<i32> {
 
     let about = About {
         command: options.program.json(),
-        cwd: std::env::current_dir().context("the current directory is gone")?,
+        // Gone, it may be, which keeps Python from nothing.
+        cwd: std::env::current_dir().unwrap_or_default(),
         code: options.program.code(),
     };
     let clock = Clock::start();
