@@ -2,6 +2,8 @@
 //! sees what they would have seen without dashcam.
 #![allow(clippy::unwrap_used)]
 
+mod finalizing;
+
 use dashcam_tests::{
     Python, Recording, finish, program, program_stderr, run, shell_status, spawn, text,
 };

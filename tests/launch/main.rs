@@ -2,6 +2,10 @@
 //! as it is without dashcam.
 #![allow(clippy::unwrap_used)]
 
+mod children;
+mod cpython;
+mod neighbours;
+
 use dashcam_tests::{
     Python, Recording, command, program, program_stderr, run, run_with_input, shell_status,
     tests_path, text,

@@ -5,11 +5,13 @@
 //! or from the interpreter's own immortal objects, and never outlives the callback.
 
 pub(super) mod depths;
+pub(super) mod interpreter;
 pub(super) mod objects;
 pub(super) mod tracer;
 
 use super::memory;
 use dashcam_schema::bytecode::opcodes::{Op, Version};
+pub(super) use interpreter::{Interpreter, bytecode_magic};
 use pyo3::ffi::*;
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::marker::PhantomData;
@@ -19,10 +21,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 pub(super) const CODE_DESTROYED: c_int = 1;
 pub(super) type CodeWatcher = unsafe extern "C" fn(c_int, *mut PyObject) -> c_int;
 
+pub(super) type AuditHook =
+    unsafe extern "C" fn(*const c_char, *mut PyObject, *mut c_void) -> c_int;
+
 // Exported by every CPython from 3.12 on, though not part of the limited API.
 unsafe extern "C" {
     pub(super) fn PyCode_AddWatcher(callback: CodeWatcher) -> c_int;
     pub(super) fn PyCode_ClearWatcher(watcher: c_int) -> c_int;
+    pub(super) fn PySys_AddAuditHook(hook: AuditHook, data: *mut c_void) -> c_int;
     fn PyFrame_GetBack(frame: *mut PyFrameObject) -> *mut PyFrameObject;
     fn PyFrame_GetLasti(frame: *mut PyFrameObject) -> c_int;
     fn PyFunction_GetCode(function: *mut PyObject) -> *mut PyObject;
@@ -259,6 +265,36 @@ impl<'a> Obj<'a> {
     }
 }
 
+impl<'a> Obj<'a> {
+    /// The first items of an exact list or tuple.
+    pub(super) fn command_words(self, most: usize) -> Option<Vec<Obj<'a>>> {
+        if !self.is_exactly(&raw const PyList_Type) {
+            let mut items = self.tuple_items()?;
+            items.truncate(most);
+            return Some(items);
+        }
+        // SAFETY: exact list, indexes within it; items live as long as they are in it, and nothing
+        // runs that could take them out while the callback does.
+        unsafe {
+            let size = PyList_Size(self.0).min(most as Py_ssize_t);
+            Some((0..size).map(|i| Obj::borrowed(PyList_GetItem(self.0, i))).collect())
+        }
+    }
+
+    /// A word of a command as the system gets it, cut; `None` for what is no str, bytes or int.
+    pub(super) fn command_word(self, limit: usize) -> Option<String> {
+        if let Some((text, _)) = self.text(limit) {
+            return Some(text);
+        }
+        if self.is_int() {
+            return self.scalar_repr();
+        }
+        // SAFETY: a new reference; `take_bytes` gives it back.
+        let bytes = unsafe { take_bytes(Py_NewRef(self.0)) }?;
+        Some(String::from_utf8_lossy(&bytes).chars().take(limit).collect())
+    }
+}
+
 /// What a callable is, as far as naming it goes. Words identify it among callables alive.
 pub(super) enum CallableShape<'a> {
     /// Code object, qualified name, module.
@@ -355,6 +391,30 @@ impl<'a> Obj<'a> {
             code: Obj(code, PhantomData),
             qualname: Obj(self.word(FUNCTION_QUALNAME) as *mut PyObject, PhantomData),
             module: (!module.is_null()).then_some(Obj(module, PhantomData)),
+        }
+    }
+
+    /// For a builtin function: its method table entry; 0 for anything else.
+    pub(super) fn method_entry(self) -> usize {
+        let is_builtin = self.is_exactly(&raw const PyCFunction_Type);
+        if is_builtin { self.word(CFUNCTION_METHOD) } else { 0 }
+    }
+
+    /// For a frame object: `f_trace_opcodes`.
+    pub(super) fn traces_opcodes(self) -> bool {
+        // SAFETY: gives the address of a static object.
+        let yes = unsafe { Py_True() } as usize;
+        self.safe_attribute(c"f_trace_opcodes", |value| value.address() == yes).unwrap_or(false)
+    }
+
+    /// The same, set.
+    pub(super) fn set_traces_opcodes(self, value: bool) {
+        // SAFETY: a frame object, whose setter is C code that runs none of the program's.
+        unsafe {
+            let value = if value { Py_True() } else { Py_False() };
+            if PyObject_SetAttrString(self.0, c"f_trace_opcodes".as_ptr(), value) < 0 {
+                clear_error();
+            }
         }
     }
 
@@ -712,31 +772,6 @@ pub(super) fn current_globals<'a>() -> Option<Obj<'a>> {
     }
 }
 
-/// An entry of a module that is already imported.
-pub(super) fn module_entry<'a>(module: &CStr, name: &CStr) -> Option<Obj<'a>> {
-    // SAFETY: borrowed references all the way: sys.modules holds the module, it holds its dict.
-    unsafe {
-        let modules = PyImport_GetModuleDict();
-        let module = Obj::borrowed(modules).dict_get(module)?;
-        if !module.is_module() {
-            return None;
-        }
-        let dict = PyModule_GetDict(module.0);
-        Obj::borrowed(dict).dict_get(name)
-    }
-}
-
-/// The first two bytes of `importlib.util.MAGIC_NUMBER`; 0 if it cannot be had.
-pub(super) fn bytecode_magic() -> u16 {
-    // SAFETY: a new reference to the module's entry; `take_bytes` gives it back.
-    let magic = module_entry(c"_frozen_importlib_external", c"MAGIC_NUMBER")
-        .and_then(|magic| unsafe { take_bytes(Py_NewRef(magic.0)) });
-    match magic.as_deref() {
-        Some([low, high, ..]) => u16::from_le_bytes([*low, *high]),
-        _ => 0,
-    }
-}
-
 /// `threading.get_ident()`
 pub(super) fn thread_ident() -> u64 {
     unsafe extern "C" {
@@ -792,22 +827,28 @@ pub(super) fn running_frames() -> Vec<RunningFrame> {
 
 /// Frames of all threads.
 pub(super) fn all_frames() -> Vec<RunningFrame> {
+    // SAFETY: threads' states; the GIL is held, so their frames stay as they are.
+    thread_states().into_iter().flat_map(|state| unsafe { frames_of(state) }).collect()
+}
+
+/// States of all threads, valid as long as the GIL is held.
+fn thread_states() -> Vec<*mut PyThreadState> {
     unsafe extern "C" {
         fn PyInterpreterState_ThreadHead(
             interpreter: *mut PyInterpreterState,
         ) -> *mut PyThreadState;
         fn PyThreadState_Next(state: *mut PyThreadState) -> *mut PyThreadState;
     }
-    let mut frames = Vec::new();
-    // SAFETY: the GIL is held throughout, so no thread's state comes or goes, nor do their frames.
+    let mut states = Vec::new();
+    // SAFETY: the GIL is held throughout, so no thread's state comes or goes.
     unsafe {
         let mut state = PyInterpreterState_ThreadHead(PyInterpreterState_Get());
         while !state.is_null() {
-            frames.append(&mut frames_of(state));
+            states.push(state);
             state = PyThreadState_Next(state);
         }
     }
-    frames
+    states
 }
 
 /// # Safety
@@ -870,6 +911,14 @@ impl FrameFinder {
         }
     }
 
+    /// Whether any thread has a profile function.
+    pub(super) fn is_profiled(self) -> bool {
+        thread_states().into_iter().any(|state| {
+            // SAFETY: within a thread state, right behind what `find` saw there.
+            unsafe { state.byte_add(self.offset + 8).cast::<usize>().read() != 0 }
+        })
+    }
+
     /// Address of the running frame.
     #[inline(always)]
     pub(super) fn current(self) -> usize {
@@ -887,6 +936,7 @@ const FRAME_PREVIOUS: usize = 8;
 const FRAME_GLOBALS: usize = 24;
 /// `f_locals`
 const FRAME_NAMESPACE: usize = 40;
+const FRAME_OBJECT: usize = 48;
 /// `prev_instr` in 3.12, `instr_ptr` from 3.13 on.
 const FRAME_INSTRUCTION: usize = 56;
 /// `stacktop`, `stackpointer` from 3.14 on.
@@ -1001,6 +1051,11 @@ pub(super) struct Frame {
 }
 
 impl Frames {
+    /// [`Self::find`] for the bytecode of this interpreter, if that is known.
+    pub(super) fn find_any() -> Option<Frames> {
+        Frames::find(Version::from_magic(bytecode_magic())?)
+    }
+
     /// Knows how to read this interpreter's frames, having compared all running ones with what
     /// public calls say of them. Must be called from Python code.
     pub(super) fn find(version: Version) -> Option<Frames> {
@@ -1141,6 +1196,13 @@ impl Frames {
         (own == code.address()).then_some(frame)
     }
 
+    /// The frame's object, if it has one.
+    pub(super) fn object<'a>(&self, frame: Frame) -> Option<Obj<'a>> {
+        // SAFETY: a field of every frame of Python code; see `find`.
+        let word = unsafe { (frame.address as *const u8).add(FRAME_OBJECT).cast::<usize>().read() };
+        (word != 0).then_some(Obj(word as *mut PyObject, PhantomData))
+    }
+
     /// Whether the running thread has a trace function.
     pub(super) fn is_traced(&self) -> bool {
         /// From the pointer that leads to the running frame; `c_profilefunc` lies between.
@@ -1227,6 +1289,40 @@ pub(super) unsafe fn set_local_events(
         clear_error();
         PyErr_SetRaisedException(pending);
         succeeded
+    }
+}
+
+/// Calls a function of `sys.monitoring` that is C code, calls nothing, and answers with an int, a str
+/// or None, whatever error is pending; hands what it answers to `read`, if it answers. `code`, if any, is
+/// its second argument.
+///
+/// # Safety
+/// `function` is such a one; the GIL is held.
+pub(super) unsafe fn ask_monitoring<T>(
+    function: *mut PyObject,
+    tool: c_int,
+    code: Option<Obj<'_>>,
+    read: impl FnOnce(Obj<'_>) -> T,
+) -> Option<T> {
+    // SAFETY: see above; the references made here are given back, the error goes where it came from.
+    unsafe {
+        let pending = PyErr_GetRaisedException();
+        let argument = PyLong_FromLong(tool.into());
+        let answer = match argument.is_null() {
+            true => std::ptr::null_mut(),
+            false => PyObject_CallFunctionObjArgs(
+                function,
+                argument,
+                code.map_or(std::ptr::null_mut(), |code| code.0),
+                std::ptr::null_mut::<PyObject>(),
+            ),
+        };
+        Py_XDECREF(argument);
+        let result = (!answer.is_null()).then(|| read(Obj::borrowed(answer)));
+        Py_XDECREF(answer);
+        // Also drops an error of our own making.
+        PyErr_SetRaisedException(pending);
+        result
     }
 }
 

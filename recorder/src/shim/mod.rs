@@ -5,6 +5,7 @@
 //! it meets for the first time (a code object, a callable, a thread) takes the slow path through
 //! [`state`], which defines it in the ring once.
 
+mod audit;
 mod callables;
 mod callbacks;
 mod clock;
@@ -15,6 +16,7 @@ mod fork;
 mod memory;
 mod module;
 mod monitoring;
+mod neighbours;
 mod state;
 mod threads;
 mod values;

@@ -1,9 +1,9 @@
 //! `dashcam._shim`, as Python sees it.
 
-use super::ffi;
+use super::ffi::{self, Interpreter};
 use super::state::{self, Derivation, State};
 use super::values::Values;
-use super::{fork, memory, monitoring};
+use super::{audit, fork, memory, monitoring, neighbours};
 use crate::boot::{BOOTED, Boot, DEFAULT_CAPTURE, Filter, LIMITS_MAX, REFUSED};
 use crate::filter::Judge;
 use crate::ring;
@@ -116,11 +116,15 @@ mod _shim {
         // SAFETY: Python code calls us with the GIL held.
         let state = unsafe { state::current() };
         let was_recording = state.is_recording();
-        let loss = monitoring::release_tool(py)?;
+        // When the interpreter is taken down, so are its tools.
+        let loss = match Interpreter::running() {
+            Some(_) => monitoring::release_tool(py)?,
+            None => None,
+        };
         // SAFETY: as above; `release_tool` ran Python code, so ask again.
         let state = unsafe { state::current() };
         if let Some(kind) = loss.filter(|_| was_recording) {
-            state.lose(kind, 1, "");
+            state.lose_events(kind);
         }
         state.end();
         Ok(was_recording)
@@ -308,6 +312,7 @@ fn begin(py: Python<'_>, boot: &Boot, descriptors: &Descriptors, midway: bool) -
     // SAFETY: just made, and nobody else's.
     let control = unsafe { OwnedFd::from_raw_fd(control_fd) };
 
+    Interpreter::required()?;
     let sys = py.import("sys")?;
     let version: String = sys.getattr("version")?.extract()?;
     let platform: String = sys.getattr("platform")?.extract()?;
@@ -349,6 +354,8 @@ fn begin(py: Python<'_>, boot: &Boot, descriptors: &Descriptors, midway: bool) -
         return monitoring::release_tool(py).map(|_| ());
     }
     fork::watch(py)?;
+    audit::watch();
+    neighbours::learn(&sys);
     monitoring::switch_on(py, &kinds, mode)
 }
 

@@ -1,6 +1,7 @@
 //! What the callbacks know: one ring, and what has been defined in it.
 
-use super::callables::{Callables, Effect};
+use super::audit;
+use super::callables::{Callables, Effect, Special};
 use super::clock::{self, monotonic_ns};
 use super::code::{self, CodeRef, Codes, Watcher};
 use super::exceptions::{Exceptions, Fate};
@@ -10,6 +11,7 @@ use super::ffi::{
 use super::memory;
 use super::threads::{self, Threads};
 use super::values::{EVENT_VALUES_WORDS_MAX, Values};
+use super::{monitoring, neighbours};
 use crate::filter::{Judge, Verdict};
 use crate::ring::{self, Clock, Gone, Producer, Ring, Words};
 use dashcam_schema::EventKind;
@@ -78,6 +80,8 @@ pub(super) struct State {
     frames: Option<Frames>,
     /// It was said that a trace function is in use.
     told_traced: bool,
+    /// It was said that the program got at our events.
+    told_lost_events: bool,
     callables: Callables,
     exceptions: Exceptions,
     /// The exception asked for last was not met before.
@@ -110,6 +114,8 @@ pub(super) struct State {
     watched: FxHashSet<usize>,
     /// Code objects alive with such events that have to be switched on.
     new_watched: Vec<(usize, Watched)>,
+    /// Code objects alive whose calls start other processes, by address, recorded or not.
+    launchers: FxHashMap<usize, Launcher>,
     /// Kept from one exception to the next.
     scratch: Vec<u8>,
 }
@@ -134,7 +140,33 @@ pub(super) struct Derivation {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Enter {
     Record,
+    /// Never to be heard of again.
     Skip,
+    /// Not recorded, but to be heard of again.
+    Pass,
+}
+
+/// A function of the standard library that starts a process of Python's and is not announced to audit
+/// hooks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Launcher {
+    /// Its first arguments are a program and its arguments.
+    Program,
+    /// Has a server start it.
+    Server,
+}
+
+impl Launcher {
+    fn of(path: &str, qualname: &str) -> Option<Launcher> {
+        let is_in = |file: &str| path.ends_with(file);
+        match qualname {
+            "spawnv_passfds" if is_in("multiprocessing/util.py") => Some(Launcher::Program),
+            "ForkServer.connect_to_new_process" if is_in("multiprocessing/forkserver.py") => {
+                Some(Launcher::Server)
+            }
+            _ => None,
+        }
+    }
 }
 
 impl State {
@@ -159,6 +191,8 @@ impl State {
             finder,
             frames: None,
             told_traced: false,
+            told_lost_events: false,
+            launchers: FxHashMap::default(),
             callables: Callables::new(hidden),
             exceptions: Exceptions::new(),
             is_new_exception: false,
@@ -265,8 +299,14 @@ impl State {
             return Enter::Skip;
         }
         let Some(found) = self.find_or_define(code) else { return Enter::Skip };
+        let launcher = self.launchers.get(&code.address()).copied();
+        // Where events have to be switched on first, it comes here again.
+        let begins = kind == EventKind::PY_START && self.new_watched.is_empty();
+        if let Some(launcher) = launcher.filter(|_| begins) {
+            self.lose_child(launcher, code);
+        }
         if !self.make_room(EVENT_WORDS_MAX) || found == CodeRef::EXCLUDED {
-            return Enter::Skip;
+            return if launcher.is_some() { Enter::Pass } else { Enter::Skip };
         }
         if !threads::is_last() {
             self.enter_thread(kind);
@@ -275,7 +315,24 @@ impl State {
             }
         }
         self.switch_to(code.address(), found);
+        if launcher.is_some() {
+            // It comes here every time.
+            self.codes.forget_cached(code.address());
+            self.last_code = 0;
+        }
         Enter::Record
+    }
+
+    /// Counts the process that the call that begins is about to start.
+    fn lose_child(&mut self, launcher: Launcher, code: Obj<'_>) {
+        let command = match launcher {
+            Launcher::Server => Some("a process of multiprocessing's server".to_owned()),
+            Launcher::Program => self.frames.or_else(Frames::find_any).and_then(|frames| {
+                let mut arguments = frames.locals(frames.running_of(code)?, 2);
+                audit::command(arguments.next()??, arguments.next()??)
+            }),
+        };
+        self.lose(LossKind::ChildNotRecorded, 1, &command.unwrap_or_default());
     }
 
     fn enter_thread(&mut self, kind: EventKind) {
@@ -354,6 +411,9 @@ impl State {
             .and_then(|globals| globals.dict_get(c"__name__"))
             .and_then(|name| name.text(1 << 12));
         let module = module.map_or(String::new(), |(name, _)| name);
+        if let Some(launcher) = Launcher::of(&definition.path, &definition.qualname) {
+            self.launchers.insert(address, launcher);
+        }
         match self.judge.wants(&definition.path, &module) {
             Verdict::Record => {
                 let found = self.codes.add(address, &definition);
@@ -436,6 +496,7 @@ impl State {
         if self.watched.remove(&address) {
             self.new_watched.retain(|(other, _)| *other != address);
         }
+        self.launchers.remove(&address);
         self.callables.forget(address);
         if self.last_code == address {
             self.last_code = 0;
@@ -448,16 +509,44 @@ impl State {
         self.last_suspendable
     }
 
-    /// Number of a callable, with room for an event after it; `None` if recording has ended.
+    /// Number of the callable an event carries, with room for the event after it; `None` if recording
+    /// has ended. The event's arguments: code object, place, callable, and what it is handed first.
     #[inline(always)]
-    pub(super) fn callable(&mut self, callable: Obj<'_>) -> Option<u32> {
-        match self.callables.number(callable) {
+    pub(super) fn callable(&mut self, kind: EventKind, arguments: [Obj<'_>; 4]) -> Option<u32> {
+        match self.callables.number(arguments[2]) {
             Ok(number) => Some(number),
-            Err(unknown) => {
-                self.define(&Definition::Callable { name: unknown.name });
-                self.make_room(EVENT_WORDS_MAX).then_some(unknown.number)
+            Err(special) => self.special(kind, arguments, special),
+        }
+    }
+
+    #[cold]
+    fn special(
+        &mut self,
+        kind: EventKind,
+        arguments: [Obj<'_>; 4],
+        special: Special,
+    ) -> Option<u32> {
+        if let Some(name) = special.name {
+            self.define(&Definition::Callable { name });
+        }
+        let first = arguments[3];
+        if special.is_watched && kind == EventKind::CALL {
+            neighbours::before_call(arguments, self.finder);
+            if first.is_int() && monitoring::is_our_tool(first.small_int()) {
+                self.lose_events(LossKind::EventsSwitchedOff);
             }
         }
+        self.make_room(EVENT_WORDS_MAX).then_some(special.number)
+    }
+
+    /// How to find the running frame.
+    pub(super) fn finder(&self) -> Option<FrameFinder> {
+        self.finder
+    }
+
+    /// How to read frames, if that is part of the recording.
+    pub(super) fn frames(&self) -> Option<Frames> {
+        self.frames
     }
 
     /// Number of an exception, with room for an event after it; `None` if recording has ended.
@@ -735,6 +824,14 @@ impl State {
     /// Counts something that is not recorded.
     pub(super) fn lose(&mut self, kind: LossKind, count: u64, detail: &str) {
         self.define(&Definition::Loss { kind, count, detail: detail.to_owned() });
+    }
+
+    /// Counts, once, that the program got at our events.
+    pub(super) fn lose_events(&mut self, kind: LossKind) {
+        if !self.told_lost_events {
+            self.told_lost_events = true;
+            self.lose(kind, 1, "");
+        }
     }
 
     /// Pushes a definition.

@@ -1,6 +1,7 @@
 //! Threads by a number of their own, the OS's id and Python's name.
 
-use super::{ffi, memory};
+use super::ffi::{self, Interpreter};
+use super::memory;
 use rustc_hash::FxHashMap;
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -99,7 +100,12 @@ impl Threads {
         if is_new {
             watch_end(pointer);
         }
-        let name = python_name().filter(|name| *name != entry.name);
+        let name = match Interpreter::running() {
+            Some(interpreter) => python_name(interpreter),
+            // Nobody can be asked any more: it keeps the name it had.
+            None => (entry.name.is_empty() && is_main()).then(|| "MainThread".to_owned()),
+        };
+        let name = name.filter(|name| *name != entry.name);
         if let Some(name) = &name {
             entry.name.clone_from(name);
         }
@@ -113,8 +119,8 @@ impl Threads {
 }
 
 /// The name `threading` knows the running thread by.
-fn python_name() -> Option<String> {
-    let active = ffi::module_entry(c"threading", c"_active");
+fn python_name(interpreter: Interpreter) -> Option<String> {
+    let active = interpreter.module_entry(c"threading", c"_active");
     let thread = active.and_then(|active| active.dict_get_int(ffi::thread_ident()));
     match thread {
         Some(thread) => thread.instance_get(c"_name"),
@@ -123,7 +129,8 @@ fn python_name() -> Option<String> {
     }
 }
 
-fn is_main() -> bool {
+/// Whether this is the process's main thread.
+pub(super) fn is_main() -> bool {
     // SAFETY: asks the operating system who we are.
     native_id() == u64::from(unsafe { libc::getpid() }.unsigned_abs())
 }

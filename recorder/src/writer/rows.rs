@@ -9,7 +9,7 @@ use dashcam_schema::EventKind;
 use dashcam_schema::bytecode::lines::LineTable;
 use dashcam_schema::bytecode::opcodes::Version;
 use dashcam_schema::chunk::{Statistics, ValueStatistics, code_xxh3};
-use dashcam_schema::loss::{LossKind, Severity};
+use dashcam_schema::loss::{DETAIL_MAX, LossKind, Severity};
 use dashcam_schema::record::{CodeDefinition, Definition};
 use rusqlite::{Connection, Result, Transaction, TransactionBehavior};
 use rustc_hash::FxHashMap;
@@ -404,14 +404,14 @@ pub(super) fn add_loss(
 ) -> Result<()> {
     let severity = loss.kind.severity();
     let detail = format!("{} {}", loss.kind.sentence(), loss.detail);
-    // Each ring says once how often.
-    let is_waited = loss.kind == LossKind::Waited;
-    let more = if is_waited { format!(", {}", loss.detail) } else { String::new() };
+    let is_listed = loss.kind.lists_each() && !loss.detail.is_empty();
+    let more = if is_listed { format!(", {}", loss.detail) } else { String::new() };
     let first_seq = (loss.first_seq > 0).then_some(loss.first_seq as i64);
     db.execute(
         "INSERT INTO losses (run_id, process_id, kind, severity, count, first_seq, detail)
          VALUES (?, ?, ?, ?, ?, ?, ?)
-         ON CONFLICT DO UPDATE SET count = count + excluded.count, detail = detail || ?",
+         ON CONFLICT DO UPDATE SET count = count + excluded.count,
+             detail = detail || iif(length(detail) < ?, ?, '')",
         (
             run_id,
             process_id,
@@ -420,6 +420,7 @@ pub(super) fn add_loss(
             loss.count as i64,
             first_seq,
             detail.trim_end(),
+            DETAIL_MAX as i64,
             more,
         ),
     )?;

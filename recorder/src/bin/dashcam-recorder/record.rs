@@ -51,7 +51,8 @@ pub(crate) fn record(options: &Options) -> Result<Status> {
 
     let about = About {
         command: launch.json(),
-        cwd: std::env::current_dir().context("the current directory is gone")?,
+        // Gone, it may be, which keeps Python from nothing.
+        cwd: std::env::current_dir().unwrap_or_default(),
         code: launch.code(),
     };
     let clock = Clock::start();

@@ -56,8 +56,8 @@ fn begin(options: &Serve) -> Result<(Recording, i64)> {
     let attach = |fd| ring::attach(&File::from(sys::take_inherited(fd)?));
     let ring = attach(options.ring_fd)?;
     let values = options.values_fd.map(attach).transpose()?;
-    let about =
-        About { command: options.command.clone(), cwd: std::env::current_dir()?, code: None };
+    let cwd = std::env::current_dir().unwrap_or_default();
+    let about = About { command: options.command.clone(), cwd, code: None };
     let run = Run::begin(Database::open(&options.output)?, &about)?;
     let run_id = run.run_id;
     Ok((Recording::start(run, &about, ring, values, clock)?, run_id))
