@@ -15,14 +15,19 @@ def _start():
     sys.path_importer_cache.pop(here, None)
     if not value:
         return
+    control = int(value.split(":")[0])
+    problem = None
+    if sys.version_info < (3, 12):
+        problem = (
+            "%s is Python %d.%d, but sys.monitoring needs 3.12 or newer; name another with --python"
+            % ((sys.executable,) + tuple(sys.version_info[:2]))
+        )
+    elif sys.implementation.name != "cpython":
+        problem = "%s is not CPython" % sys.executable
+    if problem:
+        os.write(control, b"E" + problem.encode("utf-8", "replace"))
+        os._exit(1)
     try:
-        if sys.version_info < (3, 12):
-            raise RuntimeError(
-                "%s is Python %d.%d, but sys.monitoring needs 3.12 or newer; name another with --python"
-                % ((sys.executable,) + tuple(sys.version_info[:2]))
-            )
-        if sys.implementation.name != "cpython":
-            raise RuntimeError("%s is not CPython" % sys.executable)
         import _imp
         from _frozen_importlib import ModuleSpec
         from _frozen_importlib_external import ExtensionFileLoader
@@ -32,13 +37,15 @@ def _start():
         shim = _imp.create_dynamic(spec)
         _imp.exec_dynamic(shim)
         original = shim.boot(value)
-        if original is None:
-            os.environ.pop("PYTHONPATH", None)
-        else:
-            os.environb[b"PYTHONPATH"] = original
     except BaseException as error:
-        os.write(int(value.split(":")[0]), b"E" + str(error).encode("utf-8", "replace"))
-        os._exit(1)
+        # The program is not to suffer for that.
+        reason = str(error).replace("\n", " ")
+        os.write(control, b"U" + reason.encode("utf-8", "replace") + b"\n")
+        original = os.environb.get(b"PYTHONPATH", b"")[len(os.fsencode(here)) + 1 :] or None
+    if original is None:
+        os.environ.pop("PYTHONPATH", None)
+    else:
+        os.environb[b"PYTHONPATH"] = original
 
 
 _start()

@@ -8,16 +8,19 @@ use crate::args::Options;
 use crate::interpreter::{self, Inquiry};
 use crate::say;
 use anyhow::{Context, Result, bail};
-use dashcam_recorder::boot::{Boot, Filter, REFUSED, STOPPED, STORED, VARIABLE, redacted};
-use dashcam_recorder::ring::{self, Ring};
+use dashcam_recorder::boot::{
+    Boot, Filter, REFUSED, STOPPED, STORED, UNRECORDED, VARIABLE, redacted,
+};
+use dashcam_recorder::ring::{self, Consumer, Ring};
 use dashcam_recorder::writer::sys::{self, Fate, Signals};
-use dashcam_recorder::writer::{About, Clock, Database, End, Recording, Run, Summary};
+use dashcam_recorder::writer::{About, Clock, End, Recording, Run, Summary};
 use dashcam_schema::value::Capture;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 use std::thread;
@@ -48,43 +51,78 @@ pub(crate) fn record(options: Options) -> Result<i32> {
     let rings = thread::spawn(move || {
         Ok((create_ring(mib)?, if captures { Some(create_ring(mib)?) } else { None }))
     });
-    let mut run = Run::begin(Database::open(&options.output)?, &about)?;
+    let run = Run::obtain(&options.output, &about);
     let rings = rings.join().unwrap_or_else(|_| bail!("no shared memory"));
-    let started = inquiry.end().and_then(|package| {
-        let ((ring, ring_file), values) = rings?;
-        let (values, values_file) = values.unzip();
-        let files = (&ring_file, values_file.as_ref());
-        let (control, child) = start(&options, &python, &package, files, mask, survive)?;
-        Ok((ring, values, control, child))
-    });
-    let (ring, values, control, pid) = match started {
-        Ok(started) => started,
+    let package = inquiry.end();
+    let (mut run, notice) = match run {
+        Ok(obtained) => obtained,
+        Err(error) if error.is_refusal() => return Err(error.into()),
+        // What is wrong with the interpreter is wrong without recording too.
+        Err(error) => {
+            package?;
+            return run_unrecorded(&options, &python, mask, survive, &error.to_string());
+        }
+    };
+    let abandon = |run: Run, error| {
+        run.abandon();
+        Err(error)
+    };
+    let package = match package {
+        Ok(package) => package,
+        Err(error) => return abandon(run, error),
+    };
+    let ((ring, ring_file), values) = match rings {
+        Ok(rings) => rings,
         Err(error) => {
             run.abandon();
-            return Err(error);
+            return run_unrecorded(&options, &python, mask, survive, &format!("{error:#}"));
         }
+    };
+    if let Some(notice) = notice {
+        say(&notice);
+    }
+    let (values, values_file) = values.unzip();
+    let files = (&ring_file, values_file.as_ref());
+    let (control, pid) = match start(&options, &python, &package, files, mask, survive) {
+        Ok(started) => started,
+        Err(error) => return abandon(run, error),
     };
     run.set_pid(pid);
     let run_id = run.run_id;
-    let recording = Recording::start(run, &about, ring, values, clock)?;
+    let recording = match Recording::start(run, &about, ring, values, clock) {
+        Ok(recording) => recording,
+        Err(error) => {
+            say(&format!("no recorder: {error}; the program runs unrecorded"));
+            // The program is not to wait for us.
+            [Some(ring), values].into_iter().flatten().for_each(|ring| Consumer::new(ring).close());
+            thread::spawn(move || forward(forwarded, pid));
+            return Ok(wait(pid)?.status());
+        }
+    };
     thread::spawn(move || forward(forwarded, pid));
     // Whoever reads the program's output shall see its end when the program ends.
     sys::leave_standard_streams();
 
-    let (fate, refusal) = attend(pid, control, &recording, run_id)?;
-    if let Some(refusal) = refusal {
-        recording.abandon();
-        bail!("{refusal}");
+    let (fate, start) = attend(pid, control, &recording, run_id)?;
+    match start {
+        Start::Went => {}
+        Start::Refused(reason) => {
+            recording.abandon();
+            bail!("{reason}");
+        }
+        Start::Unrecorded => {
+            recording.abandon();
+            return Ok(fate.status());
+        }
     }
-    let (end, status, how) = match fate {
+    let status = fate.status();
+    let (end, how) = match fate {
         Fate::Killed(signal) => (
             End { is_complete: false, exit_code: None, exit_signal: Some(signal) },
-            128 + signal,
             format!("killed by signal {signal}"),
         ),
         Fate::Exited(code) | Fate::Stopped(code) => (
             End { is_complete: true, exit_code: Some(code), exit_signal: None },
-            code,
             format!("exit {code}"),
         ),
     };
@@ -93,6 +131,25 @@ pub(crate) fn record(options: Options) -> Result<i32> {
         None => say("a part of the recorder failed; what was stored before can be read"),
     }
     Ok(status)
+}
+
+/// Becomes the program, for want of a place to record it. Comes back only if that fails.
+fn run_unrecorded(
+    options: &Options,
+    python: &Path,
+    mask: Signals,
+    file_size_signal: sys::Disposition,
+    why: &str,
+) -> Result<i32> {
+    say(&format!("{why}; the program runs unrecorded"));
+    let mut command = Command::new(python);
+    command.args(&options.program.words);
+    sys::before_exec(&mut command, move || {
+        file_size_signal.restore();
+        mask.restore();
+        Ok(())
+    });
+    Err(command.exec()).with_context(|| format!("{} cannot be run", python.display()))
 }
 
 /// The ring, smaller if the system does not give as much: file size limits hold for it too.
@@ -135,6 +192,7 @@ fn start(
         capture: options.capture.into(),
         values_fd: values.as_ref().map_or(-1, |values| values.as_raw_fd()),
         limits: options.values.limits(),
+        max_wait_ns: (options.max_wait * 1e9) as u64,
         redact: redacted(&options.values.redact, options.values.no_default_redact),
         python_path: python_path.as_ref().map(|path| path.as_bytes().to_vec()),
         package: package.to_string_lossy().into_owned(),
@@ -170,29 +228,44 @@ fn forward(signals: Signals, pid: u32) {
     }
 }
 
-/// Waits for the program's end, and answers it meanwhile. Also gives its reason if it refused to
-/// be recorded.
+/// How the shim began in the program.
+enum Start {
+    Went,
+    /// It did not, and the program was not run; why.
+    Refused(String),
+    /// It did not, which was said, and the program ran without it.
+    Unrecorded,
+}
+
+/// Waits for the program's end.
+fn wait(pid: u32) -> std::io::Result<Fate> {
+    loop {
+        match sys::wait_child(pid) {
+            // Ctrl-Z, and the program did stop: so does its recorder, and with it what the
+            // shell knows as its job.
+            Ok(Fate::Stopped(signal)) if signal == sys::STOP_KEY => sys::stop_self(),
+            Ok(Fate::Stopped(_)) => {}
+            result => return result,
+        }
+    }
+}
+
+/// Waits for the program's end, and answers it meanwhile. Also says how the shim began in it.
 fn attend(
     pid: u32,
     mut control: UnixStream,
     recording: &Recording,
     run_id: i64,
-) -> Result<(Fate, Option<String>)> {
+) -> Result<(Fate, Start)> {
     let (ended, at_end) = UnixStream::pair()?;
     let waiter = thread::spawn(move || {
         // Closed with this thread, which wakes the other one.
         let _at_end = at_end;
-        loop {
-            match sys::wait_child(pid) {
-                // Ctrl-Z, and the program did stop: so does its recorder, and with it what the
-                // shell knows as its job.
-                Ok(Fate::Stopped(signal)) if signal == sys::STOP_KEY => sys::stop_self(),
-                Ok(Fate::Stopped(_)) => {}
-                result => return result,
-            }
-        }
+        wait(pid)
     });
-    let mut refusal: Option<Vec<u8>> = None;
+    // What the shim says if it cannot begin: REFUSED or UNRECORDED, and why.
+    let mut said = Vec::new();
+    let mut start = Start::Went;
     let mut is_open = true;
     loop {
         let fds = [ended.as_fd(), control.as_fd()];
@@ -208,9 +281,14 @@ fn attend(
                     break;
                 }
                 for byte in &buffer[..count] {
-                    match (&mut refusal, *byte) {
-                        (Some(reason), byte) => reason.push(byte),
-                        (None, REFUSED) => refusal = Some(Vec::new()),
+                    match (said.first(), *byte) {
+                        (Some(&UNRECORDED), b'\n') => {
+                            let reason = String::from_utf8_lossy(&said[1..]);
+                            say(&format!("{reason}; the program runs unrecorded"));
+                            start = Start::Unrecorded;
+                            said.clear();
+                        }
+                        (Some(_), byte) | (None, byte @ (REFUSED | UNRECORDED)) => said.push(byte),
                         (None, STOPPED) => {
                             recording.flush();
                             let mut answer = vec![STORED];
@@ -227,8 +305,10 @@ fn attend(
         }
     }
     let Ok(fate) = waiter.join() else { bail!("waiting for the program failed") };
-    let refusal = refusal.map(|reason| String::from_utf8_lossy(&reason).into_owned());
-    Ok((fate.context("waiting for the program failed")?, refusal))
+    if said.first() == Some(&REFUSED) {
+        start = Start::Refused(String::from_utf8_lossy(&said[1..]).into_owned());
+    }
+    Ok((fate.context("waiting for the program failed")?, start))
 }
 
 fn report(summary: &Summary, how: &str) {
@@ -237,6 +317,9 @@ fn report(summary: &Summary, how: &str) {
     let size = megabytes(summary.database_bytes);
     let is_missed = summary.is_stored && !summary.is_recorded;
     let hint = if is_missed { "; the interpreter did not load dashcam" } else { "" };
+    if let Some(displaced) = &summary.displaced {
+        say(displaced);
+    }
     say(&format!("run {run}: {events} events in {database} ({size}), {how}{hint}"));
     for (count, detail) in &summary.losses {
         say(&format!("run {run} is not whole: {detail} ({})", grouped(*count)));
