@@ -5,6 +5,7 @@ use dashcam_schema::record::{DEFINITION_BYTES_MAX, Mode};
 use dashcam_schema::value::{Capture, Limits, REDACTED};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
+use std::time::Duration;
 
 /// Name of the environment variable.
 pub const VARIABLE: &str = "DASHCAM_BOOT";
@@ -45,6 +46,15 @@ pub const OTHER: u8 = b'O';
 pub const STOPPED: u8 = b'S';
 /// Sent by the recorder in answer to [`STOPPED`]: everything is in the database.
 pub const STORED: u8 = b'D';
+/// Sent by the recorder in answer to [`STOPPED`]: a part is missing. The rest is the reason, which it
+/// has said to the user already.
+pub const FAILED: u8 = b'F';
+/// Sent by the recorder behind `dashcam.record()` while it works on an answer.
+pub const WORKING: u8 = b'.';
+/// Sent to the recorder behind `dashcam.record()`: recording cannot start; there was no run.
+pub const ABANDONED: u8 = b'A';
+/// The program waits this long for the recorder, unless the user says otherwise.
+pub const DEFAULT_MAX_WAIT: Duration = Duration::from_secs(5);
 
 /// Where to find the ring, and what to record.
 #[derive(Debug, Clone, PartialEq, Eq, Default, bincode::Encode, bincode::Decode)]
@@ -71,6 +81,8 @@ pub struct Boot {
     /// Variables, attributes and keys whose names contain one of these, whatever the case, are left
     /// out.
     pub redact: Vec<String>,
+    /// The program waits so many nanoseconds for the recorder; then it goes on unrecorded.
+    pub max_wait_ns: u64,
     /// Folder of the `dashcam` package whose shim is to be loaded.
     pub package: String,
 }

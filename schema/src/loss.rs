@@ -73,6 +73,7 @@ losses! {
     DerivedDiffers "derived_differs" Error "events" "Events that were recorded are not those that follow from the others (--events verify)."
     InstructionsTaken "instructions_taken" Info "stretches" "Another tool started and CPython dropped our INSTRUCTION events; the events that follow from the others have them (--events verify)."
     SourceUnread "source_unread" Info "files" "Source files that could not be read."
+    GaveUp "gave_up" Error "times" "The recorder made no room for longer than --max-wait; recording stopped there and the program went on."
     RecorderDied "recorder_died" Error "times" "The recorder process died before the program did."
     NotStarted "not_started" Error "times" "Recording could not start, and the program ran unrecorded:"
     OutOfMemory "out_of_memory" Error "times" "The program had used up all memory there was; recording stopped there and the program went on."

@@ -2,6 +2,7 @@ from collections.abc import Sequence
 
 __version__: str
 DEFAULT_CAPTURE: str
+DEFAULT_MAX_WAIT: float
 LIMITS: tuple[int, int, int, int, int, int]
 LIMITS_MAX: tuple[int, int, int, int, int, int]
 REDACTED: list[str]
@@ -20,6 +21,9 @@ def start(
     values_fd: int,
     limits: tuple[int, int, int, int, int, int],
     redact: Sequence[str],
+    max_wait: float,
 ) -> None: ...
 def stop() -> bool: ...
 def is_recording() -> bool: ...
+def failure() -> str | None: ...
+def warn(text: str) -> None: ...

@@ -87,6 +87,11 @@ impl Consumer {
         (fields.waits.load(Ordering::Relaxed), fields.waited_ns.load(Ordering::Relaxed))
     }
 
+    /// Whether the producer waited too long for room, and publishes no more.
+    pub fn is_given_up(&self) -> bool {
+        self.ring.header.producer.gave_up.load(Ordering::Relaxed) != 0
+    }
+
     /// What the producer's ticks count; meaningful once it has published something.
     pub fn clock(&self) -> Clock {
         match self.ring.header.producer.clock.load(Ordering::Relaxed) {

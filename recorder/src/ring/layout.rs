@@ -1,11 +1,13 @@
 //! What lies where in the shared memory.
 
+#[cfg(not(loom))]
+use super::sync::Ordering;
 use super::sync::{AtomicU32, AtomicU64};
 
 /// "dcrg", little endian.
 pub(super) const MAGIC: u32 = 0x6772_6364;
 /// Both sides come from one wheel, but a recorder may meet the shim of another installation.
-pub(super) const VERSION: u32 = 4;
+pub(super) const VERSION: u32 = 5;
 /// Bytes before the words.
 #[cfg_attr(loom, allow(dead_code))]
 pub(super) const HEADER_BYTES: usize = 4096;
@@ -31,6 +33,8 @@ pub(super) struct ProducerFields {
     pub(super) waited_ns: AtomicU64,
     /// A [`Clock`].
     pub(super) clock: AtomicU32,
+    /// 1 once the producer has given up waiting for room and publishes no more.
+    pub(super) gave_up: AtomicU32,
 }
 
 #[repr(C, align(64))]
@@ -85,6 +89,7 @@ impl Ring {
                 waits: AtomicU64::new(0),
                 waited_ns: AtomicU64::new(0),
                 clock: AtomicU32::new(0),
+                gave_up: AtomicU32::new(0),
             },
             consumer: ConsumerFields {
                 tail: AtomicU64::new(0),
@@ -101,6 +106,11 @@ impl Ring {
 
 #[cfg(not(loom))]
 impl Ring {
+    /// Whether nothing was ever published in it.
+    pub fn is_unused(&self) -> bool {
+        self.header.producer.head.load(Ordering::Relaxed) == 0
+    }
+
     /// A ring without room, for when nothing is recorded.
     pub fn none() -> Ring {
         static HEADER: Header = Header {
@@ -112,6 +122,7 @@ impl Ring {
                 waits: AtomicU64::new(0),
                 waited_ns: AtomicU64::new(0),
                 clock: AtomicU32::new(0),
+                gave_up: AtomicU32::new(0),
             },
             consumer: ConsumerFields {
                 tail: AtomicU64::new(0),

@@ -9,6 +9,10 @@ use dashcam_schema::record::EVENT_WORDS_MAX;
 #[derive(Debug, PartialEq, Eq)]
 pub struct Gone;
 
+/// The producer comes to [`Producer::wait`] at least once in so many words, though there be room: its
+/// caller then sees in time whether there is still somebody to read them.
+const STRETCH_WORDS: usize = 1 << 16;
+
 /// Writes records. There is one per ring; the shim guards it by the GIL.
 pub struct Producer {
     ring: Ring,
@@ -112,6 +116,11 @@ impl Producer {
         self.ring.words.len()
     }
 
+    /// Tells the consumer that nothing will be published any more because it made no room.
+    pub fn give_up(&self) {
+        self.ring.header.producer.gave_up.store(1, Ordering::Relaxed);
+    }
+
     /// Waits for room for `words`. `pause` is called while there is none, returns the nanoseconds
     /// it took, or `Gone` if the consumer's process is.
     ///
@@ -136,7 +145,7 @@ impl Producer {
             let tail = self.ring.header.consumer.tail.load(Ordering::Acquire);
             let free = tail + self.capacity() as u64;
             let ready = self.ready.extend(&self.ring, self.at + words as u64);
-            self.limit = free.min(ready);
+            self.limit = free.min(ready).min(self.at + (words + STRETCH_WORDS) as u64);
             if self.at + words as u64 <= self.limit {
                 return Ok(());
             }

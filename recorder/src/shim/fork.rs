@@ -11,6 +11,7 @@ pub(super) fn watch(py: Python<'_>) -> PyResult<()> {
     // SAFETY: registers functions that are never unloaded.
     ONCE.call_once(|| unsafe {
         libc::pthread_atfork(None, None, Some(in_child));
+        libc::atexit(state::at_exit);
     });
     static REGISTERED: pyo3::sync::PyOnceLock<()> = pyo3::sync::PyOnceLock::new();
     REGISTERED.get_or_try_init(py, || {

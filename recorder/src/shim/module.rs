@@ -4,7 +4,7 @@ use super::ffi::{self, Interpreter};
 use super::state::{self, Derivation, State};
 use super::values::Values;
 use super::{audit, fork, memory, monitoring, neighbours};
-use crate::boot::{BOOTED, Boot, DEFAULT_CAPTURE, Filter, LIMITS_MAX, REFUSED};
+use crate::boot::{BOOTED, Boot, DEFAULT_CAPTURE, DEFAULT_MAX_WAIT, Filter, LIMITS_MAX, REFUSED};
 use crate::filter::Judge;
 use crate::ring;
 use dashcam_schema::bytecode::opcodes::Version;
@@ -25,8 +25,9 @@ use std::sync::{Arc, Mutex, Once};
 /// Between `boot` and the program's first frame.
 static PREPARED: Mutex<Option<Boot>> = Mutex::new(None);
 
-/// Descriptors from here on are ours; the program gets the low numbers it would have had.
-const HIGH_FD: RawFd = 200;
+/// Descriptors from here on are ours; the program gets the low numbers it would have had. A small
+/// RLIMIT_NOFILE rules the higher ones out.
+const HIGH_FDS: [RawFd; 5] = [200, 100, 50, 10, 3];
 
 /// In-process half of the dashcam recorder.
 #[pymodule]
@@ -37,6 +38,7 @@ mod _shim {
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         module.add("DEFAULT_CAPTURE", DEFAULT_CAPTURE.name())?;
+        module.add("DEFAULT_MAX_WAIT", DEFAULT_MAX_WAIT.as_secs_f64())?;
         module.add("LIMITS", numbers(Limits::default()))?;
         module.add("LIMITS_MAX", numbers(LIMITS_MAX))?;
         module.add("REDACTED", REDACTED.to_vec())?;
@@ -76,6 +78,7 @@ mod _shim {
         values_fd: RawFd,
         limits: (u32, u32, u32, u32, u32, u32),
         redact: Vec<String>,
+        max_wait: f64,
     ) -> PyResult<()> {
         let filter = Filter { include, exclude, no_stdlib };
         let mode = Mode::from_name(events);
@@ -91,6 +94,7 @@ mod _shim {
             values_fd,
             limits: Limits { string, items, depth, objects, digits, looks },
             redact,
+            max_wait_ns: (max_wait * 1e9) as u64,
             package,
             ..Boot::default()
         };
@@ -105,9 +109,7 @@ mod _shim {
             return Err(PyRuntimeError::new_err("already recording"));
         }
         monitoring::take_tool(py)?;
-        begin(py, &boot, &descriptors, true).inspect_err(|_| {
-            let _ = monitoring::release_tool(py);
-        })
+        begin(py, &boot, &descriptors, true).inspect_err(|_| take_back(py))
     }
 
     /// Stops recording. The recorder process still has to be told. False if nothing was recorded.
@@ -135,6 +137,19 @@ mod _shim {
     pub(super) fn is_recording() -> bool {
         // SAFETY: Python code calls us with the GIL held.
         unsafe { state::current() }.is_recording()
+    }
+
+    /// Why the recording that was on last ended before it was to, if the user was told so from here.
+    #[pyfunction]
+    fn failure() -> Option<&'static str> {
+        // SAFETY: Python code calls us with the GIL held.
+        unsafe { state::current() }.failure()
+    }
+
+    /// One line on standard error, whatever the program has made of `sys.stderr`.
+    #[pyfunction]
+    fn warn(text: &str) {
+        state::warn(text);
     }
 }
 
@@ -237,8 +252,15 @@ pub(super) fn begin_program(py: Python<'_>) -> PyResult<()> {
     let descriptors = Descriptors::of(&boot);
     begin(py, &boot, &descriptors, false).inspect_err(|error| {
         refuse(py, &descriptors, error);
-        let _ = monitoring::release_tool(py);
+        take_back(py);
     })
+}
+
+/// Recording could not begin: leaves nothing of it.
+fn take_back(py: Python<'_>) {
+    let _ = monitoring::release_tool(py);
+    // SAFETY: whoever could not begin holds the GIL, and no reference to the state.
+    unsafe { state::current() }.end();
 }
 
 /// What a recorder process handed us; closed when recording has begun, or cannot.
@@ -292,6 +314,20 @@ fn values(
     Ok(Some(Box::new(values)))
 }
 
+/// A copy of a descriptor with a number out of the way of the program's own.
+fn duplicate_high(fd: RawFd) -> PyResult<OwnedFd> {
+    for at_least in HIGH_FDS {
+        // SAFETY: plain system call on an open descriptor.
+        let copy = unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, at_least) };
+        if copy >= 0 {
+            // SAFETY: just made, and nobody else's.
+            return Ok(unsafe { OwnedFd::from_raw_fd(copy) });
+        }
+    }
+    let error = std::io::Error::last_os_error();
+    Err(PyOSError::new_err(format!("the recorder's socket cannot be kept: {error}")))
+}
+
 fn begin(py: Python<'_>, boot: &Boot, descriptors: &Descriptors, midway: bool) -> PyResult<()> {
     let hidden = ffi::verify_layout().map_err(PyRuntimeError::new_err)?;
     if memory::is_short() {
@@ -304,13 +340,7 @@ fn begin(py: Python<'_>, boot: &Boot, descriptors: &Descriptors, midway: bool) -
     }
     let ring = ring::attach(&descriptors.ring)?;
     let control = descriptors.control.as_raw_fd();
-    // SAFETY: plain system call.
-    let control_fd = unsafe { libc::fcntl(control, libc::F_DUPFD_CLOEXEC, HIGH_FD) };
-    if control_fd < 0 {
-        return Err(PyOSError::new_err(std::io::Error::last_os_error().to_string()));
-    }
-    // SAFETY: just made, and nobody else's.
-    let control = unsafe { OwnedFd::from_raw_fd(control_fd) };
+    let control = duplicate_high(control)?;
 
     Interpreter::required()?;
     let sys = py.import("sys")?;
@@ -337,7 +367,8 @@ fn begin(py: Python<'_>, boot: &Boot, descriptors: &Descriptors, midway: bool) -
     };
     let finder = ffi::FrameFinder::find();
     let judge = Judge::new(&boot.filter, &stdlib, &boot.package);
-    let state = State::new(ring, judge, hidden, control.into_raw_fd(), boot.recorder_pid, finder);
+    let state = State::new(ring, judge, hidden, control.into_raw_fd(), boot.recorder_pid, finder)
+        .with_max_wait(boot.max_wait_ns);
     state.begin(midway, interpreter, derivation, values);
 
     let kinds = monitoring::kinds(py)?;

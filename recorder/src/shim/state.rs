@@ -12,6 +12,7 @@ use super::memory;
 use super::threads::{self, Threads};
 use super::values::{EVENT_VALUES_WORDS_MAX, Values};
 use super::{monitoring, neighbours};
+use crate::boot::DEFAULT_MAX_WAIT;
 use crate::filter::{Judge, Verdict};
 use crate::ring::{self, Clock, Gone, Producer, Ring, Words};
 use dashcam_schema::EventKind;
@@ -24,7 +25,7 @@ use dashcam_schema::value::GroupKind;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::os::fd::RawFd;
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
 /// Code units of the longest instruction that calls, caches included.
 pub(super) const CALL_UNITS: u32 = 4;
@@ -101,6 +102,12 @@ pub(super) struct State {
     watcher: Option<Watcher>,
     control_fd: RawFd,
     recorder_pid: u32,
+    /// The program waits so long for room in a ring at the most.
+    max_wait_ns: u64,
+    /// Times [`State::make_room`] was asked.
+    asked: u32,
+    /// Why recording ended before it was to end. The user was told.
+    failure: Option<&'static str>,
     /// Frames may be running that began before the recording did.
     began_midway: bool,
     /// Frames that were running when the recording began, by address, until their thread has told
@@ -206,6 +213,9 @@ impl State {
             watcher: None,
             control_fd,
             recorder_pid,
+            max_wait_ns: DEFAULT_MAX_WAIT.as_nanos() as u64,
+            asked: 0,
+            failure: None,
             began_midway: false,
             standing: FxHashMap::default(),
             jumps_in: None,
@@ -214,6 +224,12 @@ impl State {
             new_watched: Vec::new(),
             scratch: Vec::new(),
         }
+    }
+
+    /// Waits so long for room in a ring at the most.
+    pub(super) fn with_max_wait(mut self, max_wait_ns: u64) -> State {
+        self.max_wait_ns = max_wait_ns;
+        self
     }
 
     /// Makes this the current state and starts recording with it.
@@ -230,15 +246,23 @@ impl State {
         self.watcher = Watcher::new();
         self.recording = true;
         self.began_midway = began_midway;
+        let recorder = (self.control_fd, self.recorder_pid);
         self.define(&interpreter);
         threads::forget_last();
         // SAFETY: the GIL is held; the idle or ended state before us is dropped by nobody else,
         // and no callback is running.
         unsafe { *current() = self };
+        // Last: the state before us took this back when it was dropped.
+        watch_recorder(Some(recorder));
     }
 
     pub(super) fn is_recording(&self) -> bool {
         self.recording
+    }
+
+    /// Why recording ended before it was to end, if the user was told so here.
+    pub(super) fn failure(&self) -> Option<&'static str> {
+        self.failure
     }
 
     /// Ends recording for good; callbacks that still come do nothing.
@@ -250,6 +274,7 @@ impl State {
             self.lose(LossKind::NotLookedAt, skipped, "");
         }
         self.recording = false;
+        watch_recorder(None);
         self.last_code = 0;
         threads::forget_last();
         self.watcher = None;
@@ -265,6 +290,7 @@ impl State {
     /// In a forked child: like [`State::end`], but touches nothing shared and nothing of Python's.
     pub(super) fn end_in_child(&mut self) {
         self.recording = false;
+        watch_recorder(None);
         self.last_code = 0;
         threads::forget_last();
     }
@@ -724,13 +750,15 @@ impl State {
             self.lose(LossKind::NotLookedAt, skipped, "");
         }
         let Some(values) = &mut self.values else { return };
-        let pause = pause(self.control_fd, self.recorder_pid);
+        let mut left_ns = self.max_wait_ns;
+        let pause = pause(self.control_fd, self.recorder_pid, &mut left_ns);
         if values.producer().wait(EVENT_VALUES_WORDS_MAX, pause).is_err() {
-            // The recorder takes no more of them; whether it takes events shows there.
+            // The recorder takes no more of them.
             if let Some(mut values) = self.values.take() {
                 // SAFETY: the producer was the mapping's only user in this process.
                 unsafe { ring::unmap(values.producer().detach()) };
             }
+            self.check_recorder(left_ns);
         }
     }
 
@@ -939,15 +967,37 @@ impl State {
     }
 
     fn wait_for_room(&mut self, words: usize) -> bool {
-        let pause = pause(self.control_fd, self.recorder_pid);
+        let mut left_ns = self.max_wait_ns;
+        let pause = pause(self.control_fd, self.recorder_pid, &mut left_ns);
         let room = self.producer.wait(words, pause).is_ok();
+        self.asked = self.asked.wrapping_add(1);
+        if !room || self.asked.is_multiple_of(ASKED_PER_CHECK) {
+            self.check_recorder(if room { self.max_wait_ns.max(1) } else { left_ns });
+        }
         if !room {
+            // If nothing is wrong with the recorder, it has said itself why it takes no more.
             self.end_in_child();
         }
-        if !room && recorder_is_gone(self.control_fd, self.recorder_pid) {
-            warn("the recorder process has died; the program goes on unrecorded");
+        self.recording
+    }
+
+    /// Ends the recording if there is nobody any more to take it, or it took nothing until no time
+    /// was left to wait.
+    #[cold]
+    fn check_recorder(&mut self, left_ns: u64) {
+        if !self.recording {
+            return;
         }
-        room
+        if recorder_is_gone(self.control_fd, self.recorder_pid) {
+            self.end_in_child();
+            self.failure = Some(RECORDER_DIED);
+            warn(RECORDER_DIED);
+        } else if left_ns == 0 {
+            self.producer.give_up();
+            self.end_in_child();
+            self.failure = Some(GAVE_UP);
+            warn(GAVE_UP);
+        }
     }
 }
 
@@ -961,15 +1011,45 @@ impl Drop for State {
     }
 }
 
-/// Lets some time pass for the recorder to make room, and says how much it was.
-fn pause(fd: RawFd, pid: u32) -> impl FnMut() -> Result<u64, Gone> {
+const RECORDER_DIED: &str = "the recorder process has died; the program goes on unrecorded";
+const GAVE_UP: &str =
+    "the recorder was held up for longer than --max-wait; the program goes on unrecorded";
+/// Whether the recorder still lives is asked once in so many times that room was: the system is
+/// called for that.
+const ASKED_PER_CHECK: u32 = 64;
+/// A pause that took longer was not the recorder's fault: this process was stopped, or had no core.
+const PAUSE_NS: u64 = 20_000_000;
+
+/// Lets some time pass for the recorder to make room, and says how much it was. Nobody is left to
+/// wait for once `left_ns` has come down to 0. The GIL stays taken: other threads would put their
+/// events into the middle of this one.
+fn pause(fd: RawFd, pid: u32, left_ns: &mut u64) -> impl FnMut() -> Result<u64, Gone> + '_ {
     move || {
         let start = monotonic_ns();
-        if recorder_is_gone(fd, pid) {
+        if *left_ns == 0 || recorder_is_gone(fd, pid) {
             return Err(Gone);
         }
         std::thread::sleep(std::time::Duration::from_micros(50));
-        Ok(monotonic_ns() - start)
+        let ns = monotonic_ns() - start;
+        *left_ns = left_ns.saturating_sub(ns.min(PAUSE_NS));
+        Ok(ns)
+    }
+}
+
+/// The recorder that has to live until recording ends: descriptor and process id, 0 for none. Read
+/// at exit, when there may be no GIL to hold.
+static WATCHED: AtomicU64 = AtomicU64::new(0);
+
+fn watch_recorder(watched: Option<(RawFd, u32)>) {
+    let packed = watched.map_or(0, |(fd, pid)| u64::from(fd as u32) << 32 | u64::from(pid));
+    WATCHED.store(packed, Ordering::Relaxed);
+}
+
+/// Says that the recorder has died if the program ends before it could notice.
+pub(super) extern "C" fn at_exit() {
+    let packed = WATCHED.swap(0, Ordering::Relaxed);
+    if packed != 0 && recorder_is_gone((packed >> 32) as RawFd, packed as u32) {
+        warn("the recorder process has died; the end of the program was not recorded");
     }
 }
 

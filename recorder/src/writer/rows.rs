@@ -57,9 +57,14 @@ impl Rows {
         }
     }
 
+    /// The transaction to write in. If it cannot be had, nothing has happened and it may be tried
+    /// again; that does not hold for [`Self::write`].
+    pub(super) fn begin<'a>(&self, db: &'a Connection) -> Result<Transaction<'a>> {
+        Transaction::new_unchecked(db, TransactionBehavior::Immediate)
+    }
+
     /// Writes all of it, or nothing.
-    pub(super) fn write(&mut self, db: &Connection, pending: &Pending) -> Result<()> {
-        let tx = Transaction::new_unchecked(db, TransactionBehavior::Immediate)?;
+    pub(super) fn write(&mut self, tx: Transaction<'_>, pending: &Pending) -> Result<()> {
         let mut unread = Vec::new();
         for definition in &pending.definitions {
             self.define(&tx, definition, pending.began_ns, &mut unread)?;

@@ -49,7 +49,7 @@ pub fn hostname() -> String {
 pub fn duplicate_high(fd: BorrowedFd<'_>) -> Result<OwnedFd> {
     let mut error = None;
     // A small RLIMIT_NOFILE rules the higher numbers out.
-    for at_least in [200, 100, 50, 10] {
+    for at_least in [200, 100, 50, 10, 3] {
         // SAFETY: plain system call on an open descriptor.
         let copy = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, at_least) };
         if copy >= 0 {
@@ -449,6 +449,16 @@ pub enum Fate {
     Stopped(i32),
     Exited(i32),
     Killed(i32),
+}
+
+impl Fate {
+    /// As a shell has it in `$?`.
+    pub fn status(self) -> i32 {
+        match self {
+            Fate::Killed(signal) => 128 + signal,
+            Fate::Exited(code) | Fate::Stopped(code) => code,
+        }
+    }
 }
 
 /// Waits until a child stops or ends.

@@ -15,9 +15,9 @@ mod schema;
 mod serve;
 mod session;
 
-use crate::store::Error;
+use crate::store::{Error, wal_bytes};
 use clap::{Parser, Subcommand};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Watch what a Python program did, after it did it.
@@ -72,12 +72,12 @@ pub fn main() -> ExitCode {
     } else {
         match Cli::parse().verb {
             Verb::Record(args) => record::run(args.arguments.into_iter()),
-            Verb::Runs(args) => runs::run(&args),
+            Verb::Runs(args) => noting_log(&args.database.path, runs::run(&args)),
             Verb::Query(args) => query::run(&args),
             Verb::Replay(args) => replay::run(&args),
             Verb::Dump(args) => dump::run(&args),
             Verb::Diff(args) => diff::run(&args),
-            Verb::Check(args) => check::run(&args),
+            Verb::Check(args) => noting_log(&args.database.path, check::run(&args)),
             Verb::Schema(args) => schema::run(&args),
             Verb::Serve(args) => serve::run(&args),
             Verb::Doctor(args) => doctor::run(&args),
@@ -87,6 +87,18 @@ pub fn main() -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(error) => ExitCode::from(report(&error)),
     }
+}
+
+/// Says what a copy of the recording consists of, if that is more than one file: closing it moves the
+/// write-ahead log into it only if nobody else has it open and it may be written to.
+fn noting_log(path: &Path, result: anyhow::Result<u8>) -> anyhow::Result<u8> {
+    let bytes = wal_bytes(path);
+    if bytes > 0 && result.is_ok() {
+        let (shown, kilobytes) = (path.display(), bytes.div_ceil(1000));
+        let line = format!("{shown}-wal holds {kilobytes} kB of this recording: copy both");
+        eprintln!("dashcam: {}", output::printable(&line));
+    }
+    result
 }
 
 /// Says in one line what went wrong; gives the exit code.

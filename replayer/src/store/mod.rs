@@ -23,6 +23,7 @@ pub use chunks::ChunkHeader;
 pub use directory::{Code, Directory, Process};
 pub use error::{Error, message};
 pub use evaluated::Evaluated;
+pub use open::wal_bytes;
 pub use sources::SourceText;
 pub use variables::Variables;
 pub use went::{Search, Sought};
@@ -42,6 +43,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// Told how far a scan is: chunks done, chunks in all.
 pub type Progress = Box<dyn Fn(usize, usize)>;
@@ -50,6 +52,7 @@ pub type Progress = Box<dyn Fn(usize, usize)>;
 pub struct Store {
     // First, so that it is closed first: its statements may point at texts of the directory.
     connection: Connection,
+    _opened: Arc<open::Opened>,
     path: Rc<PathBuf>,
     directory: Directory,
     chunks: Vec<ChunkHeader>,
@@ -77,7 +80,7 @@ impl Store {
     /// # Errors
     /// One variant of [`Error`] for each thing that can be wrong with the file.
     pub fn open(path: &Path) -> Result<Store, Error> {
-        let connection = open::connect(path)?;
+        let (connection, opened) = open::connect(path)?;
         let explain = |error| open::explain(path, &error);
         let directory = Directory::load(&connection).map_err(explain)?;
         let headers = chunks::Headers::load(&connection, &directory).map_err(explain)?;
@@ -91,6 +94,7 @@ impl Store {
             .map_err(explain)?;
         let store = Store {
             connection,
+            _opened: opened,
             path: Rc::new(path.to_owned()),
             directory,
             chunks: headers.chunks,

@@ -3,12 +3,15 @@
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum};
-use dashcam_recorder::boot::{DEFAULT_CAPTURE, LIMITS_MAX};
+use dashcam_recorder::boot::{DEFAULT_CAPTURE, DEFAULT_MAX_WAIT, LIMITS_MAX};
 use dashcam_schema::record;
 use dashcam_schema::value::{self, Limits};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
+
+/// A day.
+const MAX_WAIT_MOST: f64 = 86_400.0;
 
 const EXAMPLES: &str = "\
 SCRIPT, MODULE and CODE are what python would run; everything after them belongs to the program.
@@ -53,6 +56,10 @@ pub(crate) struct Options {
     pub(crate) capture: Capture,
     #[command(flatten)]
     pub(crate) values: Values,
+    /// Let the program wait so long for the recorder, if that is held up, before recording is given up
+    #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_MAX_WAIT.as_secs_f64(),
+          value_parser = seconds)]
+    pub(crate) max_wait: f64,
     /// Interpreter to run the program with [default: the virtual environment's, or python3]
     #[arg(long, value_name = "PYTHON")]
     pub(crate) python: Option<OsString>,
@@ -176,6 +183,13 @@ fn words_of(text: &str) -> Result<Words, &'static str> {
     Ok(words.into_iter().map(OsString::from).collect())
 }
 
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(seconds) if (0.0..=MAX_WAIT_MOST).contains(&seconds) => Ok(seconds),
+        _ => Err(format!("{text} is no number of seconds from 0 to {MAX_WAIT_MOST}")),
+    }
+}
+
 fn up_to(max: u32) -> clap::builder::RangedI64ValueParser<u32> {
     clap::value_parser!(u32).range(0..=i64::from(max))
 }
@@ -222,6 +236,7 @@ const VALUED: &[&str] = &[
     "--max-objects",
     "--max-digits",
     "--max-looks",
+    "--max-wait",
     "--redact",
     "--python",
     "--own-python",
@@ -326,6 +341,8 @@ mod tests {
             ("--max-depth=-1", "'--max-depth <N>'"),
             ("--redact=", "'--redact <PATTERN>'"),
             ("--python-args='", "'--python-args <OPTIONS>': a quote is not closed"),
+            ("--max-wait=soon", "soon is no number of seconds"),
+            ("--max-wait=-1", "'--max-wait <SECONDS>'"),
         ] {
             let error = Options::command().try_get_matches_from(["dashcam", bad]).unwrap_err();
             let text = error.to_string();

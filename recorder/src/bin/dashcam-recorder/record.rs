@@ -13,9 +13,9 @@ use anyhow::{Context, Result, bail};
 use dashcam_recorder::boot::{
     BOOTED, Boot, Filter, OTHER, REFUSED, STOPPED, STORED, TOKEN, VARIABLE, redacted,
 };
-use dashcam_recorder::ring::{self, Ring};
+use dashcam_recorder::ring::{self, Consumer, Ring};
 use dashcam_recorder::writer::sys::{self, Fate, Signals, Witness};
-use dashcam_recorder::writer::{About, Clock, Database, End, Recording, Run, Summary};
+use dashcam_recorder::writer::{About, Clock, End, Recording, Run, Summary};
 use dashcam_schema::value::Capture;
 use std::ffi::OsString;
 use std::fs::File;
@@ -44,8 +44,8 @@ pub(crate) fn record(options: &Options) -> Result<Status> {
     let limit = sys::limit_of_address_space();
     if !sys::has_address_space(ADDRESS_SPACE) {
         let limit = limit.map_or(String::new(), |limit| format!(" within {}", megabytes(limit)));
-        say(&format!("not enough memory to record with{limit}; the program runs unrecorded"));
-        return Err(unrecorded(&launch, mask, dispositions));
+        let why = format!("not enough memory to record with{limit}");
+        return Err(unrecorded(&launch, mask, dispositions, &why));
     }
     let inquiry = Inquiry::begin(&launch, mask)?;
 
@@ -67,50 +67,75 @@ pub(crate) fn record(options: &Options) -> Result<Status> {
     let rings = spawn(move || -> Result<_> {
         Ok((create_ring(mib)?, if captures { Some(create_ring(mib)?) } else { None }))
     })?;
-    let mut run = Run::begin(Database::open(&options.output)?, &about)?;
+    let run = Run::obtain(&options.output, &about);
     let rings = rings.join().unwrap_or_else(|_| bail!("no shared memory"));
-    let started = inquiry.end().and_then(|package| {
-        let ((ring, ring_file), values) = rings?;
-        let (values, values_file) = values.unzip();
-        let files = (&ring_file, values_file.as_ref());
-        if let Some(signal) = forwarded.pending().find(|signal| sys::ends_by_default(*signal)) {
-            return Ok(Err(signal));
+    let package = inquiry.end();
+    let (mut run, notice) = match run {
+        Ok(obtained) => obtained,
+        Err(error) if error.is_refusal() => return Err(error.into()),
+        // What is wrong with the interpreter is wrong without recording too.
+        Err(error) => {
+            package?;
+            return Err(unrecorded(&launch, mask, dispositions, &error.to_string()));
         }
-        let (control, child) = start(options, &launch, &package, files, mask, dispositions)?;
-        Ok(Ok((ring, values, control, child)))
-    });
-    let (ring, values, control, pid) = match started {
-        Ok(Ok(started)) => started,
-        // Somebody does not want it any more.
-        Ok(Err(signal)) => {
-            run.abandon();
-            return Ok(Status::Signal(signal));
-        }
+    };
+    let abandon = |run: Run, error| {
+        run.abandon();
+        Err(error)
+    };
+    let package = match package {
+        Ok(package) => package,
+        Err(error) => return abandon(run, error),
+    };
+    let ((ring, ring_file), values) = match rings {
+        Ok(rings) => rings,
         Err(error) => {
             run.abandon();
-            return Err(error);
+            return Err(unrecorded(&launch, mask, dispositions, &format!("{error:#}")));
         }
+    };
+    if let Some(signal) = forwarded.pending().find(|signal| sys::ends_by_default(*signal)) {
+        // Somebody does not want it any more.
+        run.abandon();
+        return Ok(Status::Signal(signal));
+    }
+    if let Some(notice) = notice {
+        say(&notice);
+    }
+    let (values, values_file) = values.unzip();
+    let files = (&ring_file, values_file.as_ref());
+    let (control, pid) = match start(options, &launch, &package, files, mask, dispositions) {
+        Ok(started) => started,
+        Err(error) => return abandon(run, error),
     };
     run.set_pid(pid);
     let run_id = run.run_id;
-    let recording = Recording::start(run, &about, ring, values, clock)?;
     let woken_by = Arc::new(AtomicU32::new(0));
     let by = Arc::clone(&woken_by);
     let process = sys::watch_process(pid);
-    spawn(move || forward(forwarded, pid, process.as_ref(), &by))?;
+    let recording = match Recording::start(run, &about, ring, values, clock) {
+        Ok(recording) => recording,
+        Err(error) => {
+            say(&format!("no recorder: {error}; the program runs unrecorded"));
+            // The program is not to wait for us.
+            [Some(ring), values].into_iter().flatten().for_each(|ring| Consumer::new(ring).close());
+            thread::spawn(move || forward(forwarded, pid, process.as_ref(), &by));
+            return Ok(status_of(wait(pid, &woken_by)?));
+        }
+    };
+    thread::spawn(move || forward(forwarded, pid, process.as_ref(), &by));
     // Whoever reads the program's output shall see its end when the program ends.
     sys::leave_standard_streams();
 
     let Attended { fate, refusal, others } = attend(pid, control, &recording, run_id, woken_by)?;
-    let (end, status, how) = match fate {
+    let status = status_of(fate);
+    let (end, how) = match fate {
         Fate::Killed(signal) => (
             End { exit_signal: Some(signal), ..End::default() },
-            Status::Signal(signal),
             format!("killed by signal {signal}"),
         ),
         Fate::Exited(code) | Fate::Stopped(code) => (
             End { is_complete: true, exit_code: Some(code), ..End::default() },
-            Status::Code(code),
             format!("exit {code}"),
         ),
     };
@@ -133,11 +158,16 @@ fn unrecorded(
     launch: &Launch,
     mask: Signals,
     dispositions: [sys::Disposition; 3],
+    why: &str,
 ) -> anyhow::Error {
-    dispositions.iter().for_each(sys::Disposition::restore);
-    mask.restore();
-    let error = launch.command().exec();
-    anyhow::Error::new(error).context(format!("{} cannot be run", launch.shown()))
+    say(&format!("{why}; the program runs unrecorded"));
+    let mut command = launch.command();
+    sys::before_exec(&mut command, move || {
+        dispositions.iter().for_each(sys::Disposition::restore);
+        mask.restore();
+        Ok(())
+    });
+    anyhow::Error::new(command.exec()).context(format!("{} cannot be run", launch.shown()))
 }
 
 /// The ring, smaller if the system does not give as much: file size limits hold for it too.
@@ -182,6 +212,7 @@ fn start(
         capture: options.capture.into(),
         values_fd: values.as_ref().map_or(-1, |values| values.as_raw_fd()),
         limits: options.values.limits(),
+        max_wait_ns: (options.max_wait * 1e9) as u64,
         redact: redacted(&options.values.redact, options.values.no_default_redact),
         package: package.to_string_lossy().into_owned(),
     };
@@ -250,6 +281,25 @@ struct Attended {
     others: u64,
 }
 
+/// Waits for the program's end. When it is stopped so is its recorder, and with it what the shell
+/// knows as its job.
+fn wait(pid: u32, woken_by: &AtomicU32) -> std::io::Result<Fate> {
+    loop {
+        match sys::wait_child(pid) {
+            Ok(Fate::Stopped(signal)) => sys::stop_with(signal, pid, woken_by),
+            result => return result,
+        }
+    }
+}
+
+/// As the program ended.
+fn status_of(fate: Fate) -> Status {
+    match fate {
+        Fate::Killed(signal) => Status::Signal(signal),
+        Fate::Exited(code) | Fate::Stopped(code) => Status::Code(code),
+    }
+}
+
 /// Waits for the program's end, and answers it meanwhile.
 fn attend(
     pid: u32,
@@ -262,13 +312,7 @@ fn attend(
     let waiter = spawn(move || {
         // Closed with this thread, which wakes the other one.
         let _at_end = at_end;
-        loop {
-            match sys::wait_child(pid) {
-                // So does its recorder, and with it what the shell knows as its job.
-                Ok(Fate::Stopped(signal)) => sys::stop_with(signal, pid, &woken_by),
-                result => return result,
-            }
-        }
+        wait(pid, &woken_by)
     })?;
     let (mut is_booted, mut others) = (false, 0);
     let mut refusal: Option<Vec<u8>> = None;
@@ -325,6 +369,9 @@ fn report(summary: &Summary, how: &str) {
     let events = grouped(summary.events);
     let (run, database) = (summary.run_id, summary.database.display());
     let size = megabytes(summary.database_bytes);
+    if let Some(displaced) = &summary.displaced {
+        say(displaced);
+    }
     say(&format!("run {run}: {events} events in {database} ({size}), {how}"));
     for (count, detail) in &summary.losses {
         say(&format!("run {run} is not whole: {detail} ({})", grouped(*count)));

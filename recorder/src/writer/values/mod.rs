@@ -8,6 +8,7 @@
 mod identity;
 mod read;
 
+use super::commit::Health;
 use super::drain::{End, Order, Pace, WORDS};
 use super::encode::{Encoded, LEVEL};
 use super::outlet::LossDelta;
@@ -20,7 +21,6 @@ use dashcam_schema::value::{
 };
 use read::Reader;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// A chunk is to be about as large, before compression.
@@ -106,8 +106,7 @@ pub(super) struct Values {
     chunk: Chunk,
     orders: Receiver<Order>,
     store: Sender<Encoded>,
-    /// Set once nothing can be stored any more.
-    failed: Arc<AtomicBool>,
+    health: Arc<Health>,
     /// An epoch was asked for and has not begun.
     is_asked: bool,
     sealed: Instant,
@@ -118,7 +117,7 @@ impl Values {
         consumer: Consumer,
         orders: Receiver<Order>,
         store: Sender<Encoded>,
-        failed: Arc<AtomicBool>,
+        health: Arc<Health>,
     ) -> Values {
         Values {
             consumer,
@@ -126,7 +125,7 @@ impl Values {
             chunk: Chunk::default(),
             orders,
             store,
-            failed,
+            health,
             is_asked: false,
             sealed: Instant::now(),
         }
@@ -181,7 +180,7 @@ impl Values {
     /// Takes and reads one batch; says how many words it was. `words` holds the beginning of a
     /// record between two calls.
     fn step(&mut self, words: &mut Vec<u32>) -> Result<usize, End> {
-        if self.failed.load(Ordering::Relaxed) {
+        if self.health.has_failed() {
             return Err(End);
         }
         let Ok(taken) = self.consumer.take(words, WORDS) else {
