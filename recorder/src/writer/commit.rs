@@ -34,7 +34,7 @@ const PENDING_BYTES: usize = 16 << 20;
 /// of them. Then the drain waits, then the program.
 const STALLED_BYTES: usize = 64 << 20;
 /// Waits for a lock before looking for new batches.
-const BUSY_STEP: Duration = Duration::from_millis(50);
+pub(super) const BUSY_STEP: Duration = Duration::from_millis(50);
 
 /// Batches that wait for the next transaction, their sums added up.
 #[derive(Default)]
@@ -156,7 +156,7 @@ impl Store {
             let result = match self.rows.begin(db) {
                 Err(error) if is_busy(&error) && is_patient => {
                     self.locked.get_or_insert_with(Instant::now);
-                    self.health.stalled.store(true, Ordering::Relaxed);
+                    self.health.set_stalled(true);
                     return;
                 }
                 Ok(transaction) => {
@@ -171,7 +171,7 @@ impl Store {
             }
         }
         self.locked = None;
-        self.health.stalled.store(false, Ordering::Relaxed);
+        self.health.set_stalled(false);
         for stored in std::mem::take(&mut self.pending).stored {
             let _ = stored.send(());
         }
@@ -186,11 +186,13 @@ impl Store {
         let words = match self.run.database.place() {
             Place::Same => return,
             Place::Moved(Some(name)) => {
-                format!("moved to {}; recording goes on there", name.display())
+                format!("moved to {} while recording, which goes on there", name.display())
             }
-            Place::Moved(None) => "moved; recording goes on there".to_owned(),
+            Place::Moved(None) => "moved while recording, which goes on there".to_owned(),
             Place::Deleted => {
-                format!("deleted; run {run} will be written to a new file when it ends")
+                format!(
+                    "deleted while recording; run {run} will be written to a new file when it ends"
+                )
             }
         };
         say(&format!("{path} was {words}"));
@@ -243,6 +245,10 @@ impl Health {
     /// Whether the store waits for somebody who has locked the database.
     pub fn is_stalled(&self) -> bool {
         self.stalled.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_stalled(&self, stalled: bool) {
+        self.stalled.store(stalled, Ordering::Relaxed);
     }
 
     fn fail(&self, reason: String) {

@@ -10,12 +10,13 @@
 //! A run that stays `recording` although nobody records it is one whose recorder was killed: what
 //! is in the file is whole up to its last transaction.
 
+use super::commit::{BUSY_STEP, Health};
 use super::outlet::LossDelta;
 use super::rows;
-use super::store::{BUSY, Database, Place, StoreError, beside, with_end};
+use super::store::{BUSY, Database, Place, StoreError, beside, is_busy, with_end};
 use dashcam_schema::loss::{LossKind, Severity};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const NOW: &str = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')";
 
@@ -162,10 +163,10 @@ impl Run {
 
     /// Writes the end, and leaves the database as one plain file if nobody else is using it.
     /// `is_stored`: nothing failed before.
-    pub(super) fn finish(self, end: End, now_ns: u64, is_stored: bool) -> Summary {
+    pub(super) fn finish(self, end: End, now_ns: u64, is_stored: bool, health: &Health) -> Summary {
         let db = &self.database.connection;
         // What did not work before is tried once and not waited for.
-        let _ = db.busy_timeout(if is_stored { BUSY } else { Duration::ZERO });
+        self.begin_end(if is_stored { BUSY } else { Duration::ZERO }, health);
         let loss = |kind, count, detail| LossDelta { kind, count, first_seq: 0, detail };
         let refused = end.refusal.map(|why| loss(LossKind::NotStarted, 1, why));
         let others = loss(LossKind::ChildNotFollowed, end.others, String::new());
@@ -193,6 +194,9 @@ impl Run {
              WHERE process_id = ?",
             (now_ns as i64, end.exit_code, end.exit_signal, self.process_id),
         );
+        if !db.is_autocommit() {
+            let _ = db.execute_batch("COMMIT");
+        }
         let (events, is_recorded) = db
             .query_row(
                 "SELECT event_count, python_version IS NOT NULL FROM runs WHERE run_id = ?",
@@ -217,6 +221,21 @@ impl Run {
             is_recorded,
             is_stored: is_stored && is_kept,
         }
+    }
+
+    /// Begins the last transaction, if the lock for it can be had.
+    fn begin_end(&self, patience: Duration, health: &Health) {
+        let db = &self.database.connection;
+        let _ = db.busy_timeout(BUSY_STEP);
+        let began = Instant::now();
+        while let Err(error) = db.execute_batch("BEGIN IMMEDIATE") {
+            if !is_busy(&error) || began.elapsed() >= patience {
+                break;
+            }
+            health.set_stalled(true);
+        }
+        health.set_stalled(false);
+        let _ = db.busy_timeout(patience);
     }
 
     /// Where the run can be read from now on, a sentence if that is news, and whether it can.

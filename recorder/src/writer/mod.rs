@@ -144,7 +144,7 @@ impl Recording {
         let run = self.store.join().ok()?;
         let is_stored = threads_ended && !self.health.has_failed();
         let end = End { is_complete: end.is_complete && is_stored, ..end };
-        Some(run.finish(end, self.clock.now_ns(), is_stored))
+        Some(run.finish(end, self.clock.now_ns(), is_stored, &self.health))
     }
 
     /// False if a bug of ours ended the thread.

@@ -248,21 +248,23 @@ impl Database {
     }
 
     /// Switches to a write-ahead log, for good: with one, readers and recorders never wait for each
-    /// other. Says what the journal mode is then. SQLite does not wait for this lock by itself.
+    /// other. Says what the journal mode is then. SQLite waits for some of the locks this takes and
+    /// not for others.
     fn enter_wal(&self, patience: Duration) -> rusqlite::Result<String> {
+        let db = &self.connection;
+        db.busy_timeout(Duration::ZERO)?;
         let begun = Instant::now();
-        loop {
-            let mode =
-                self.connection.pragma_update_and_check(None, "journal_mode", "wal", |row| {
-                    row.get::<_, String>(0)
-                });
+        let mode = loop {
+            let mode = db.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0));
             match mode {
                 Err(error) if is_busy(&error) && begun.elapsed() < patience => {
                     std::thread::sleep(Duration::from_millis(20));
                 }
-                mode => return mode,
+                mode => break mode,
             }
-        }
+        };
+        db.busy_timeout(BUSY_AT_START)?;
+        mode
     }
 
     /// Moves all of the write-ahead log into the file. If somebody is reading from it right now,
@@ -317,6 +319,7 @@ impl Database {
             self.connection.execute("VACUUM INTO ?", [path.to_string_lossy()])?;
             let copy = Connection::open(&path)?;
             copy.pragma_update(None, "synchronous", "off")?;
+            copy.pragma_update(None, "foreign_keys", false)?;
             // The file was deleted with the other runs in it, so these stay deleted.
             if copy.execute("DELETE FROM runs WHERE run_id <> ?", [run_id])? > 0 {
                 keep_run(&copy, run_id)?;
