@@ -8,10 +8,12 @@
 set -uo pipefail
 cd "$(dirname "$0")/../.."
 version=${1:-3.13}
-shift
+[ "$#" -eq 0 ] || shift
 programs=("$@")
 [ "$#" -gt 0 ] || programs=(tests/values/hostile.py tests/programs/{values,state_objects,state_hidden,state_reuse}.py)
 command -v valgrind >/dev/null || { echo "SKIPPED: valgrind is not here"; exit 0; }
+valgrind --quiet ".venv/$version/bin/python" -c pass >/dev/null 2>&1 ||
+    { echo "SKIPPED: valgrind cannot run Python $version (it needs symbols of its dynamic loader)"; exit 0; }
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 # The program alone runs under valgrind, not its recorder.
