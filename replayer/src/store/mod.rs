@@ -69,6 +69,8 @@ pub struct Store {
     desynced: FxHashSet<i64>,
     progress: RefCell<Option<Progress>>,
     kept: RefCell<Vec<Rc<dyn Any>>>,
+    /// The only run that tables show.
+    bound_to: Cell<Option<i64>>,
 }
 
 impl Store {
@@ -106,6 +108,7 @@ impl Store {
             desynced,
             progress: RefCell::default(),
             kept: RefCell::default(),
+            bound_to: Cell::default(),
         };
         for (chunk, what) in headers.impossible {
             let path = store.path().display();
@@ -129,6 +132,16 @@ impl Store {
     /// The connection all reading goes through. In a read transaction.
     pub fn connection(&self) -> &Connection {
         &self.connection
+    }
+
+    /// Has tables show the rows of one run only.
+    pub fn bind(&self, run_id: i64) {
+        self.bound_to.set(Some(run_id));
+    }
+
+    /// The only run that tables show; `None` if they show all.
+    pub fn bound_to(&self) -> Option<i64> {
+        self.bound_to.get()
     }
 
     /// What the numbers in chunks stand for.

@@ -89,11 +89,15 @@ fn header(path: &Path) -> Result<Header, Error> {
         _ => Error::Io { path: path.to_owned(), source },
     };
     let not = |hint| Error::NotADatabase { path: path.to_owned(), hint };
-    let mut file = File::open(path).map_err(io)?;
-    let metadata = file.metadata().map_err(io)?;
+    // To open a FIFO is to wait for somebody who writes to it.
+    let metadata = std::fs::metadata(path).map_err(io)?;
     if metadata.is_dir() {
         return Err(not(" (a directory)"));
     }
+    if !metadata.is_file() {
+        return Err(not(" (no regular file)"));
+    }
+    let mut file = File::open(path).map_err(io)?;
     let mut bytes = Vec::with_capacity(100);
     file.by_ref().take(100).read_to_end(&mut bytes).map_err(io)?;
     if bytes.is_empty() {
