@@ -241,6 +241,8 @@ tables! {
         code_id Integer "" "Code object it was raised in."
         path Text "" "File it was raised in."
         line Integer "" "Line it was raised on."
+        outcome Text "" "handled (by Python code: handled_seq), swallowed (by C code, such as hasattr or a for loop: swallowed_by), thread (it ended a thread or an asyncio task), program (it ended the program), or in flight (when the recording ended). Unhandled are thread and program."
+        swallowed_by Text "" "What let it go no further, such as hasattr, list, for or __del__; NULL unless outcome is swallowed."
         handled_seq Integer "" "EXCEPTION_HANDLED that ended its flight; NULL if no Python code handled it."
         handled_line Integer "" "Line where the handler begins: the first except clause of the try, or where its finally goes on."
         arguments Text "" "Its args, as repr() writes them; NULL at capture level flow."

@@ -189,14 +189,20 @@ class Run:
         self, where: str | None = None, parameters: Parameters = ()
     ) -> "Iterator[ExceptionRecord]":
         """Exceptions, as they were raised, for which a condition holds: SQL on the table
-        `exceptions`, such as `handled_seq IS NULL`.
+        `exceptions`, such as `outcome = 'program'`.
         """
         sql = "SELECT * FROM exceptions" + ("" if where is None else f" WHERE ({where}\n)")
         return (ExceptionRecord(self, row) for row in self.stream(sql, parameters))
 
+    @property
+    def crash(self) -> "Moment | None":
+        """Where the exception was raised that ended the program; None if none did."""
+        ended = "SELECT 1 FROM exceptions WHERE outcome = 'program' LIMIT 1"
+        return self.at("crash") if len(self.query(ended)) else None
+
     def at(self, where: int | float | str) -> "Moment":
         """The moment at a position: the `seq` of an event; a part of the run, from 0.0 to 1.0;
-        "start", "end", "1.5s", "20ms", "50%", "call 17", "app.py:12" or "app.py:12 3" (the third
+        "start", "end", "crash", "1.5s", "20ms", "50%", "call 17", "app.py:12" or "app.py:12 3" (the third
         time that the line runs). What the event does has not happened yet.
         """
         match where:

@@ -15,7 +15,7 @@ pub enum Event {
     Call { codes: FxHashSet<i64> },
     /// Exceptions as they are raised, once however far they travel, by the name of their class
     /// (`KeyError`, or `json.decoder.JSONDecodeError`, or its end); all if there is none. If only
-    /// the unhandled are wanted, those that no Python code handled.
+    /// the unhandled are wanted, those that ended the program, a thread or a task.
     Exception { class: Option<String>, unhandled: bool },
     /// These events, ascending: whatever somebody has found out.
     At(Vec<Position>),
@@ -96,7 +96,7 @@ impl Timeline {
     fn prepared(&self, event: &Event) -> Result<Event, Error> {
         let Event::Exception { class, unhandled } = event else { return Ok(event.clone()) };
         let sql = "SELECT seq, type FROM exceptions
-                   WHERE run_id = ?1 AND (NOT ?2 OR handled_seq IS NULL) ORDER BY seq";
+                   WHERE run_id = ?1 AND (NOT ?2 OR outcome IN ('thread', 'program')) ORDER BY seq";
         let is_meant = |name: &str| match class {
             None => true,
             Some(class) => name
