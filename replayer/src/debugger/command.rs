@@ -64,6 +64,8 @@ pub enum Target {
     /// From 0 to 1.
     Fraction(f64),
     Call(i64),
+    /// Where the exception was raised that ended the program.
+    Crash,
     /// The n-th time a line runs, from 1.
     Line {
         path: String,
@@ -106,8 +108,8 @@ pub const COMMANDS: &[(&[&str], &str, &str)] = &[
     (&["delete"], "[N]", "take away a breakpoint, or all"),
     (
         &["goto", "g"],
-        "SEQ | start | end | TIME | PERCENT% | call ID | FILE:LINE [N]",
-        "stand there; TIME as 1.5s, 20ms, 7us; N: the n-th time the line runs",
+        "SEQ | start | end | crash | TIME | PERCENT% | call ID | FILE:LINE [N]",
+        "stand there; crash: what ended the program; TIME as 1.5s, 20ms, 7us; N: the n-th time the line runs",
     ),
     (&["where", "bt", "w"], "", "the stack"),
     (&["up", "u"], "[N]", "select the frame further out"),
@@ -238,6 +240,7 @@ fn target(rest: &str) -> Result<Target, String> {
     Ok(match *words.as_slice() {
         ["start"] => Target::Start,
         ["end"] => Target::End,
+        ["crash"] => Target::Crash,
         ["call", id] => Target::Call(id.parse().map_err(|_| bad())?),
         [place] => {
             if let Ok(seq) = place.parse() {

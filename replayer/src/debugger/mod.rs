@@ -208,11 +208,22 @@ impl Debugger {
     fn goto(&mut self, target: &Target) -> Result<Reply, Failure> {
         let timeline = &self.timeline;
         let to = match target {
-            Target::Seq(seq) => timeline.position(*seq),
+            Target::Seq(seq) => self.event(*seq)?,
             Target::Start => timeline.first(),
             Target::End => timeline.last(),
+            Target::Time(time_ns) if *time_ns > timeline.end_ns() => {
+                let end = timeline.end_ns() as f64 / 1e9;
+                return refused(format!("run {} ends after {end} s", timeline.run_id()));
+            }
             Target::Time(time_ns) => timeline.at_time(*time_ns)?,
+            Target::Fraction(fraction) if !(0.0..=1.0).contains(fraction) => {
+                return refused("a run goes from 0% to 100%");
+            }
             Target::Fraction(fraction) => timeline.at_fraction(*fraction),
+            Target::Crash => match timeline.crash()? {
+                Some(to) => to,
+                None => return refused(self.no_crash()?),
+            },
             Target::Call(call_id) => {
                 let to = timeline.position(*call_id);
                 let is_call = match timeline.here(to)? {
@@ -240,6 +251,33 @@ impl Debugger {
         self.stand(to, "goto")
     }
 
+    /// The position with a `seq`, or the nearest after it; within the run.
+    fn event(&self, seq: i64) -> Result<Position, Failure> {
+        let (first, last) = (self.timeline.first(), self.timeline.last());
+        if seq < first.seq() || seq > last.seq() {
+            let run = self.timeline.run_id();
+            return refused(format!("no event {seq}: run {run} has events {first} to {last}"));
+        }
+        Ok(self.timeline.position(seq))
+    }
+
+    /// How the run ended, if no exception ended it.
+    fn no_crash(&self) -> Result<String, Failure> {
+        let run = self.timeline.run_id();
+        let sql = "SELECT status, exit_code, exit_signal FROM runs WHERE run_id = ?";
+        let store = self.timeline.store();
+        let read = store
+            .connection()
+            .query_row(sql, [run], |row| Ok((row.get::<_, String>(0)?, row.get(1)?, row.get(2)?)));
+        let end = match read.map_err(|error| Error::from_sqlite(store.path(), &error))? {
+            (_, _, Some(signal)) => format!("{} ended it", signal_name(signal)),
+            (_, Some(code), _) => format!("it ended with status {code}"),
+            (status, None::<i64>, _) if status == "recording" => "it is still running".to_owned(),
+            _ => "its end was not recorded".to_owned(),
+        };
+        Ok(format!("no exception ended run {run}: {end}"))
+    }
+
     fn followed(&mut self, followed: Option<Followed>) -> String {
         match followed {
             Some(Followed::Thread) => self.follow = Follow::Thread,
@@ -252,4 +290,9 @@ impl Debugger {
         };
         format!("step goes along the lines of {whose}")
     }
+}
+
+fn signal_name(signal: i64) -> String {
+    let name = i32::try_from(signal).ok().and_then(signal_hook::low_level::signal_name);
+    name.map_or(signal.to_string(), str::to_owned)
 }

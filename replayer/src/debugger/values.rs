@@ -2,6 +2,7 @@
 
 use super::{Debugger, Failure, Reply, Stopper, refused};
 use crate::inspect::{Expression, InspectError, Limits, Snapshot};
+use crate::store::Error;
 use crate::timeline::{Direction, Position, Target};
 
 impl From<InspectError> for Failure {
@@ -18,10 +19,25 @@ impl Debugger {
         self.with_state()?;
         let expression = parse(&path)?;
         let snapshot = self.snapshot(self.at, self.frame)?;
-        let value = snapshot.evaluate(&expression)?;
+        let value = snapshot.evaluate(&expression).or_else(|error| self.not_yet(error))?;
         let text = snapshot.repr(&value)?;
         let json = snapshot.node(&value, Limits::default())?.to_json();
         Ok(Reply::Value { path, text, json })
+    }
+
+    /// While the run is being recorded, what is not known may only be late.
+    fn not_yet<T>(&self, error: InspectError) -> Result<T, Failure> {
+        let is_unknown = matches!(error, InspectError::Unknown(_) | InspectError::Missing(_));
+        let store = self.timeline.store();
+        let sql = "SELECT status = 'recording' FROM runs WHERE run_id = ?";
+        let read = store.connection().query_row(sql, [self.timeline.run_id()], |row| row.get(0));
+        let is_live: bool = read.map_err(|error| Error::from_sqlite(store.path(), &error))?;
+        match is_unknown && is_live {
+            true => refused(format!(
+                "{error}, or is not in the file yet: the run was still being recorded when it was opened"
+            )),
+            false => Err(error.into()),
+        }
     }
 
     fn snapshot(&self, at: Position, depth: usize) -> Result<Snapshot<'_>, Failure> {
