@@ -12,6 +12,7 @@ mod code;
 mod exceptions;
 mod ffi;
 mod fork;
+mod messages;
 mod module;
 mod monitoring;
 mod state;
