@@ -248,6 +248,7 @@ tables! {
         arguments Text "" "Its args, as repr() writes them; NULL at capture level flow."
         cause Text "" "Its __cause__: what stood after from. NULL if it had none, and at capture level flow."
         context Text "" "Its __context__: what was being handled when it was raised. NULL as cause."
+        is_mine Integer "" "1 if code of yours raised or handled it: outside the standard library, installed packages and frozen modules (or as --mine says); else 0."
     }
     virtual_table variables "Every binding of a variable, in order, at capture level state: arguments at PY_START, and what instructions store." {
         run_id Integer "" "Run."

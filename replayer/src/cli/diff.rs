@@ -149,7 +149,9 @@ fn compare(args: &Args) -> anyhow::Result<u8> {
         }
         Format::Json => {
             let mut out = stdout();
-            serde_json::to_writer_pretty(&mut out, &json::report(&report, sides))?;
+            let report = json::report(&report, sides);
+            // So that a broken pipe is known for one.
+            serde_json::to_writer_pretty(&mut out, &report).map_err(std::io::Error::from)?;
             writeln!(out)?;
             out.flush()?;
         }

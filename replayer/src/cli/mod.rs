@@ -15,6 +15,7 @@ mod schema;
 mod serve;
 mod session;
 
+use crate::store::mine::Mine;
 use crate::store::{Error, Store};
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -69,6 +70,24 @@ struct RunChoice {
     /// The run, or all of them; the last if left out
     #[arg(long, value_name = "N|all", value_parser = run_choice)]
     run: Option<Wanted>,
+}
+
+/// Which code is one's own.
+#[derive(clap::Args)]
+struct MineChoice {
+    /// Code of these files is yours, by globs of paths or names of directories; if left out,
+    /// $DASHCAM_MINE, else what is neither standard library nor installed package
+    #[arg(long, value_name = "GLOB")]
+    mine: Vec<String>,
+}
+
+impl MineChoice {
+    /// Tells the recording.
+    fn say(&self, store: &Store) {
+        if !self.mine.is_empty() {
+            store.set_mine(Mine::new(&self.mine));
+        }
+    }
 }
 
 #[derive(Clone, Copy)]

@@ -24,6 +24,8 @@ pub(super) struct Args {
     arguments: Vec<String>,
     #[command(flatten)]
     run: super::RunChoice,
+    #[command(flatten)]
+    mine: super::MineChoice,
     /// How to print the rows
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
@@ -49,9 +51,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
     };
     let session = Session::open(Path::new(database))?;
     let run = args.run.of(session.recording.store())?;
-    if let Some(run) = run {
-        session.recording.bind(run)?;
-    }
+    args.mine.say(session.recording.store());
+    session.recording.bind(run)?;
     let explain = |error| explain(&session, &error);
     let mut statement = session.recording.connection().prepare(sql).map_err(explain)?;
     if statement.column_count() == 0 {

@@ -1,9 +1,10 @@
 //! The events of one process of a run, for comparing.
 
-use super::codes::{Code, Codes, glob};
+use super::codes::{Code, Codes};
 use super::hash::{self, mix};
 use super::text::{NATIVE_ID, without_addresses};
 use super::values::{self, Label, Met};
+use crate::store::mine::glob;
 use crate::store::{Chunk, Error, Process, Store, Variables};
 use dashcam_schema::event::{EventKind, kinds_that};
 use dashcam_schema::value::chunk::Values;

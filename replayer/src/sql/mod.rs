@@ -58,11 +58,11 @@ impl Recording {
         &self.store
     }
 
-    /// Has every table show the rows of one run only, but `runs`, which lists all.
+    /// Has every table show the rows of one run only, if one is named, but `runs`, which lists all.
     ///
     /// # Errors
     /// If SQLite does not want to.
-    pub fn bind(&self, run_id: i64) -> Result<(), Error> {
+    pub fn bind(&self, run_id: Option<i64>) -> Result<(), Error> {
         let explain = |error| Error::from_sqlite(self.store.path(), &error);
         scope::bind(&self.store, run_id).map_err(explain)
     }

@@ -7,20 +7,27 @@ use super::guard;
 use crate::store::Store;
 use dashcam_schema::tables::{TABLES, Table};
 
-/// Has the tables show one run's rows. `runs` goes on to list all.
-pub(super) fn bind(store: &Store, run_id: i64) -> rusqlite::Result<()> {
+/// Has the tables show one run's rows, if one is named, and say of code whether it is one's own. `runs`
+/// goes on to list all.
+pub(super) fn bind(store: &Store, run_id: Option<i64>) -> rusqlite::Result<()> {
     let connection = store.connection();
     guard::lift(connection)?;
     for table in TABLES.iter().filter(|table| !table.is_virtual && !table.is_internal) {
-        let Some(rows) = rows_of_run(table, run_id).filter(|_| table.name != "runs") else {
-            continue;
-        };
         let name = table.name;
-        let sql = format!("CREATE TEMP VIEW {name} AS SELECT * FROM main.{name} WHERE {rows}");
+        let rows = run_id.filter(|_| name != "runs").and_then(|run| rows_of_run(table, run));
+        let has_path = table.columns.iter().any(|column| column.name == "path");
+        if rows.is_none() && !has_path {
+            continue;
+        }
+        let more = if has_path { ", is_mine(path) AS is_mine" } else { "" };
+        let rows = rows.map_or(String::new(), |rows| format!(" WHERE {rows}"));
+        let sql = format!("CREATE TEMP VIEW {name} AS SELECT *{more} FROM main.{name}{rows}");
         connection.execute_batch(&sql)?;
     }
     guard::install(connection)?;
-    store.bind(run_id);
+    if let Some(run_id) = run_id {
+        store.bind(run_id);
+    }
     Ok(())
 }
 

@@ -11,7 +11,7 @@ use dashcam_schema::event::EventKind;
 use dashcam_schema::record::Mode;
 use rusqlite::{Connection, Row};
 use rustc_hash::FxHashMap;
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 
 /// Index into [`Directory::codes`].
 pub type CodeIndex = usize;
@@ -24,6 +24,8 @@ pub struct Code {
     pub is_coroutine: bool,
     /// Whether it is a module's.
     pub is_module: bool,
+    /// Whether it is one's own, once that was asked.
+    pub(super) is_mine: Cell<Option<bool>>,
     first_line: u32,
     lines: OnceCell<LineTable>,
     /// `None` if it cannot be read.
@@ -144,6 +146,7 @@ impl Directory {
                 qualname: directory.texts.intern(&text(row, 4)?),
                 is_coroutine: text(row, 6)? == "coroutine",
                 is_module: text(row, 6)? == "module",
+                is_mine: Cell::new(None),
                 first_line: row.get::<_, i64>(5)?.try_into().unwrap_or(0),
                 lines: OnceCell::new(),
                 bytecode: OnceCell::new(),

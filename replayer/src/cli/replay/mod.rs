@@ -30,6 +30,11 @@ pub(super) struct Args {
     /// The event to begin at
     #[arg(long, value_name = "SEQ")]
     at: Option<i64>,
+    #[command(flatten)]
+    mine: super::MineChoice,
+    /// Steps and exceptions stop in all code, and not only in yours
+    #[arg(long)]
+    all_code: bool,
     /// Lines instead of the full screen on a terminal
     #[arg(long)]
     plain: bool,
@@ -49,10 +54,12 @@ enum Format {
 pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
     let session = Session::open(&args.database.path)?;
     let store = session.recording.store();
+    args.mine.say(store);
     let run = store.run(args.run)?;
     let Some(mut debugger) = Debugger::new(session.recording.clone(), run) else {
         bail!("{}: run {run} has no events", store.path().display());
     };
+    debugger.set_only_mine(!args.all_code);
     if let Some(seq) = args.at {
         debugger.run(Command::Goto(Target::Seq(seq)))?;
     }

@@ -31,7 +31,7 @@ use std::rc::Rc;
 columns! {
     RUN_ID SEQ PROCESS_ID THREAD_ID CALL_ID TYPE MESSAGE CODE_ID PATH LINE OUTCOME
     SWALLOWED_BY HANDLED_SEQ HANDLED_LINE
-    ARGUMENTS CAUSE CONTEXT
+    ARGUMENTS CAUSE CONTEXT IS_MINE
 }
 
 /// Kinds that begin a row.
@@ -434,6 +434,15 @@ fn put(store: &Store, plan: &Plan, rows: &[Row], batch: &mut Batch) -> Result<()
             HANDLED_LINE => {
                 ints(&|row| row.open.handled.map_or(NULL, |(_, site)| handler_line(row, site)));
             }
+            IS_MINE => ints(&|row| {
+                let codes = &process(row).codes;
+                let is_mine = |number: u32| {
+                    let code = codes.get(&number).map(|index| &store.directory().codes[*index]);
+                    code.is_some_and(|code| store.is_mine(code))
+                };
+                let handled = row.open.handled.is_some_and(|(_, site)| is_mine(site.code));
+                i64::from(handled || is_mine(row.open.site.code))
+            }),
             ARGUMENTS => batch.columns[column] = parts(store, rows, |raised| raised.arguments)?,
             CAUSE => batch.columns[column] = parts(store, rows, |raised| raised.cause)?,
             CONTEXT => batch.columns[column] = parts(store, rows, |raised| raised.context)?,
