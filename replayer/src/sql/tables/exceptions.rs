@@ -40,6 +40,10 @@ const RAISING: u32 = 1 << EventKind::RAISE.number() | 1 << EventKind::RERAISE.nu
 const CHANGING: u32 =
     RAISING | 1 << EventKind::EXCEPTION_HANDLED.number() | 1 << EventKind::PY_UNWIND.number();
 
+/// So many chunks in a row are read for the next event of one frame. C code may call Python for as long as
+/// the program runs; then it is not known what of it swallowed an exception.
+const PATIENCE: usize = 8;
+
 pub(in crate::sql) struct Exceptions;
 
 impl Table for Exceptions {
@@ -79,6 +83,7 @@ impl Table for Exceptions {
             pending: BTreeMap::new(),
             rows: Vec::new(),
             given: 0,
+            patience: 0,
             batch: 0,
         })
     }
@@ -166,6 +171,8 @@ pub(in crate::sql) struct ExceptionScan {
     pending: BTreeMap<i64, Pending>,
     rows: Vec<Row>,
     given: usize,
+    /// Chunks that were read since the last with an event about an exception, for what waits.
+    patience: usize,
     /// Where the last batch begins.
     batch: usize,
 }
@@ -206,11 +213,19 @@ impl ExceptionScan {
         let header = &store.chunks()[index];
         let pending = self.pending.get(&header.process_id);
         let is_pending = pending.is_some_and(|p| !p.is_empty());
-        let awaits = pending.is_some_and(|p| p.fates.awaits_any());
+        let awaits = pending.is_some_and(|p| p.fates.awaits_any(&header.threads));
+        if awaits && header.kinds & CHANGING == 0 {
+            self.patience += 1;
+        } else {
+            self.patience = 0;
+        }
         if !self.filter.scope.has(header)
-            || header.kinds & CHANGING == 0 && !awaits
+            || header.kinds & CHANGING == 0 && (!awaits || self.patience > PATIENCE)
             || !is_pending && !self.filter.may_pass(&store, header)
         {
+            if let Some(pending) = self.pending.get_mut(&header.process_id) {
+                pending.fates.pass_over(&header.threads);
+            }
             return Ok(());
         }
         let pending = self.pending.entry(header.process_id).or_default();

@@ -27,6 +27,8 @@ struct Waiting {
     left: Option<u32>,
     /// What it is on its way out of: the callable of C_RAISE.
     out_of: Option<TextId>,
+    /// The frame may have gone on unseen: what it does next is not what let the exception go no further.
+    is_late: bool,
 }
 
 /// C code let an exception go no further.
@@ -45,9 +47,17 @@ impl Fates {
         !self.waiting.is_empty() && self.waiting.contains_key(&thread)
     }
 
-    /// Whether an event is waited for in any thread.
-    pub(super) fn awaits_any(&self) -> bool {
-        !self.waiting.is_empty()
+    /// Whether an event is waited for in one of these threads.
+    pub(super) fn awaits_any(&self, threads: &[u32]) -> bool {
+        threads.iter().any(|thread| self.awaits(*thread))
+    }
+
+    /// Events of these threads were passed over.
+    pub(super) fn pass_over(&mut self, threads: &[u32]) {
+        for thread in threads {
+            let waiting = self.waiting.get_mut(thread);
+            waiting.into_iter().flatten().for_each(|waiting| waiting.is_late = true);
+        }
     }
 
     /// Takes in an event before the stacks do. `callable` is what it calls, if its kind calls something.
@@ -86,7 +96,7 @@ impl Fates {
                     if is_about_it => {}
                 kind => {
                     let returned = callable.filter(|_| kind == EventKind::C_RETURN);
-                    let callable = returned.or(waiting.out_of);
+                    let callable = returned.or(waiting.out_of).filter(|_| !waiting.is_late);
                     swallowed.insert(waiting.seq, Swallowed { callable, left: waiting.left });
                 }
             }
@@ -108,7 +118,7 @@ impl Fates {
         let (seq, exception) = exception;
         self.swallowed.remove(&seq);
         let waiting = self.waiting.entry(thread).or_default();
-        waiting.push(Waiting { seq, exception, call_id, left, out_of: None });
+        waiting.push(Waiting { seq, exception, call_id, left, out_of: None, is_late: false });
     }
 
     /// Who swallowed an exception, whose fate is settled. If it still waits in a frame that is over,
