@@ -3,7 +3,7 @@
 mod json;
 mod text;
 
-use super::output::stdout;
+use super::output::{json_printable, stdout};
 use super::session::Session;
 use crate::diff::{self, Exclude, Options, Run};
 use crate::store::Store;
@@ -157,9 +157,8 @@ fn compare(args: &Args) -> anyhow::Result<u8> {
         Format::Json => {
             let mut out = stdout();
             let report = json::report(&report, sides);
-            // So that a broken pipe is known for one.
-            serde_json::to_writer_pretty(&mut out, &report).map_err(std::io::Error::from)?;
-            writeln!(out)?;
+            let report = serde_json::to_string_pretty(&report)?;
+            writeln!(out, "{}", json_printable(&report))?;
             out.flush()?;
         }
     }

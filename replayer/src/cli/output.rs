@@ -1,10 +1,8 @@
 //! Rows on standard output: as a table for people, as JSON or CSV for programs.
 
-use crate::printable::is_command;
-pub(super) use crate::printable::printable;
+pub(super) use crate::printable::{json_printable, printable};
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 use rusqlite::types::ValueRef;
-use std::borrow::Cow;
 use std::io::{self, BufWriter, IsTerminal as _, Stdout, Write};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
@@ -254,17 +252,4 @@ pub(super) fn json(out: &mut impl Write, value: ValueRef<'_>) -> io::Result<()> 
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// JSON with what commands a terminal as `\u` and four digits, which stands for the same.
-fn json_printable(json: &str) -> Cow<'_, str> {
-    if !json.chars().any(is_command) {
-        return json.into();
-    }
-    let escape = |c: char| match is_command(c) {
-        // None of these is beyond four digits.
-        true => format!("\\u{:04x}", u32::from(c)),
-        false => c.to_string(),
-    };
-    json.chars().map(escape).collect()
 }

@@ -3,7 +3,7 @@
 use super::Format;
 use super::complete::Words;
 use super::history::History;
-use crate::cli::output::{printable, stdout};
+use crate::cli::output::{json_printable, printable, stdout};
 use crate::cli::session::Session;
 use crate::debugger::{Debugger, Failure, Reply, command, json, text};
 use crate::store::Error;
@@ -34,10 +34,10 @@ pub(super) fn read(debugger: &mut Debugger, format: Format) -> anyhow::Result<()
         match (format, &reply) {
             (Format::Text, reply) => put(&mut out, reply)?,
             (Format::Json, Ok(reply)) => {
-                writeln!(out, "{}", json::json(said, run_id, reply))?;
+                writeln!(out, "{}", json_printable(&json::json(said, run_id, reply).to_string()))?;
             }
             (Format::Json, Err(message)) => {
-                writeln!(out, "{}", json::error(said, message))?;
+                writeln!(out, "{}", json_printable(&json::error(said, message).to_string()))?;
             }
         }
         // Who speaks with us waits for the answer.
@@ -51,7 +51,11 @@ pub(super) fn read(debugger: &mut Debugger, format: Format) -> anyhow::Result<()
 
 fn put(out: &mut impl Write, reply: &Result<Reply, String>) -> std::io::Result<()> {
     match reply {
-        Ok(reply) => out.write_all(text::text(reply).as_bytes()),
+        Ok(reply) => text::text(reply).lines().try_for_each(|line| {
+            // Tabs stand in source.
+            let line: Vec<String> = line.split('\t').map(printable).collect();
+            writeln!(out, "{}", line.join("\t"))
+        }),
         Err(message) => writeln!(out, "*** {}", printable(message)),
     }
 }
