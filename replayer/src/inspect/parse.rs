@@ -138,6 +138,13 @@ impl Expression {
     }
 }
 
+/// What stands between brackets.
+enum Subscript {
+    Key(Ast),
+    /// From where, up to where, and by which step.
+    Slice(Box<[Option<Ast>; 3]>),
+}
+
 struct Parser<'t> {
     text: &'t str,
     tokens: Vec<(Token, usize, usize)>,
@@ -285,8 +292,7 @@ impl Parser<'_> {
         self.make(begin, Kind::If(Box::new([condition, then, other])))
     }
 
-    /// What stands between the brackets of a slice, if it is one.
-    fn slice(&mut self) -> Result<Result<Box<[Option<Ast>; 3]>, Ast>, ParseError> {
+    fn subscript(&mut self) -> Result<Subscript, ParseError> {
         let mut parts = [None, None, None];
         let mut at = 0;
         loop {
@@ -296,11 +302,11 @@ impl Parser<'_> {
                     return Err(self.error("a slice has three parts at most"));
                 }
             } else if matches!(self.peek(), Token::Sign("]")) && at > 0 {
-                return Ok(Ok(Box::new(parts)));
+                return Ok(Subscript::Slice(Box::new(parts)));
             } else if parts[at].is_none() {
                 let part = if at == 0 { self.tuple()? } else { self.expression()? };
                 if at == 0 && !matches!(self.peek(), Token::Sign(":")) {
-                    return Ok(Err(part));
+                    return Ok(Subscript::Key(part));
                 }
                 parts[at] = Some(part);
             } else {
@@ -435,11 +441,11 @@ impl Parser<'_> {
                 self.advance();
                 ast = self.make(begin, Kind::Attribute(ast.into(), name))?;
             } else if self.eat("[") {
-                let key = self.slice()?;
+                let key = self.subscript()?;
                 self.expect("]")?;
                 let kind = match key {
-                    Ok(parts) => Kind::Slice(ast.into(), parts),
-                    Err(key) => Kind::Item(ast.into(), key.into()),
+                    Subscript::Slice(parts) => Kind::Slice(ast.into(), parts),
+                    Subscript::Key(key) => Kind::Item(ast.into(), key.into()),
                 };
                 ast = self.make(begin, kind)?;
             } else {
