@@ -125,6 +125,10 @@ _LIMITS = ("max_string", "max_items", "max_depth", "max_objects", "max_digits", 
 class DashcamError(Exception):
     """Recording could not start, or a recording cannot be read."""
 
+    def _render_traceback_(self) -> "list[str]":
+        """What a notebook shows: the line that says it, without our own frames."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 def open(db: "str | os.PathLike[str]" = "dashcam.db") -> "Recording":
     """Opens a recording to look at it: its runs, their events in SQL, any moment of them.

@@ -10,6 +10,7 @@ pub(super) mod objects;
 pub(super) mod tracer;
 
 use super::memory;
+use dashcam_schema::EventKind;
 use dashcam_schema::bytecode::opcodes::{Op, Version};
 pub(super) use interpreter::{Interpreter, bytecode_magic};
 use pyo3::ffi::*;
@@ -38,6 +39,7 @@ unsafe extern "C" {
     static PyMethod_Type: PyTypeObject;
     static PyCode_Type: PyTypeObject;
     static PyCMethod_Type: PyTypeObject;
+    static PyExc_BaseExceptionGroup: *mut PyObject;
 }
 
 // Layouts that are the same in 3.12, 3.13 and 3.14 (default builds). `verify_layout` compares each
@@ -679,21 +681,71 @@ impl<'a> Obj<'a> {
         unsafe { PyType_GetSlot(self.0.cast(), Py_tp_str) as usize }
     }
 
-    /// `OSError.filename` and `filename2`, read by OSError's own descriptors, are plain.
-    pub(super) fn has_plain_filenames(self) -> bool {
-        [c"filename", c"filename2"].into_iter().all(|name| {
+    /// The function in the class's `tp_repr`.
+    pub(super) fn repr_slot(self) -> usize {
+        // SAFETY: a class.
+        unsafe { PyType_GetSlot(self.0.cast(), Py_tp_repr) as usize }
+    }
+
+    /// Whether it is an exception.
+    pub(super) fn is_exception(self) -> bool {
+        // SAFETY: its class.
+        unsafe { PyType_GetFlags(Py_TYPE(self.0)) & Py_TPFLAGS_BASE_EXC_SUBCLASS != 0 }
+    }
+
+    /// What an exact tuple, list or dict holds, if it is not too much.
+    pub(super) fn plain_items(self, max: usize) -> Option<Vec<Obj<'a>>> {
+        let mut found = Vec::new();
+        // SAFETY: exact containers, indexes within them; what they hold lives as long as they do
+        // unchanged, which is as long as no code of the program runs.
+        unsafe {
+            if self.is_exactly(&raw const PyTuple_Type) {
+                return self.tuple_items().filter(|items| items.len() <= max);
+            }
+            if self.is_exactly(&raw const PyList_Type) {
+                let size = PyList_Size(self.0);
+                if size > max as Py_ssize_t {
+                    return None;
+                }
+                found.extend((0..size).map(|i| Obj::borrowed(PyList_GetItem(self.0, i))));
+                return Some(found);
+            }
+            if !self.is_exactly(&raw const PyDict_Type) || PyDict_Size(self.0) > max as Py_ssize_t {
+                return None;
+            }
+            let (mut at, mut key, mut value) = (0, std::ptr::null_mut(), std::ptr::null_mut());
+            while PyDict_Next(self.0, &mut at, &mut key, &mut value) != 0 {
+                found.extend([key, value].map(|object| Obj::borrowed(object)));
+            }
+        }
+        Some(found)
+    }
+
+    /// Whether the fields that an exception's own `__str__` prints, read by the builtin class's own
+    /// descriptors, print by C code.
+    pub(super) fn has_plain_fields(self, said: Said) -> bool {
+        // SAFETY: statics of the interpreter, set before any extension is loaded.
+        let (class, names): (*mut PyObject, &[&CStr]) = unsafe {
+            match said {
+                Said::Os => (PyExc_OSError, &[c"filename", c"filename2"]),
+                Said::Syntax => (PyExc_SyntaxError, &[c"msg"]),
+                Said::Decode => (PyExc_UnicodeDecodeError, &[c"encoding", c"reason"]),
+                Said::Encode => (PyExc_UnicodeEncodeError, &[c"encoding", c"reason"]),
+                Said::Translate => (PyExc_UnicodeTranslateError, &[c"reason"]),
+                Said::Group => (PyExc_BaseExceptionGroup, &[c"message"]),
+            }
+        };
+        names.iter().all(|name| {
             // SAFETY: descriptors of a static class read a field; references are given back.
             unsafe {
-                let descriptor = PyObject_GetAttrString(PyExc_OSError, name.as_ptr());
+                let descriptor = PyObject_GetAttrString(class, name.as_ptr());
                 if descriptor.is_null() {
                     clear_error();
                     return false;
                 }
-                let class = Py_TYPE(descriptor);
-                let get = PyType_GetSlot(class, Py_tp_descr_get);
+                let get = PyType_GetSlot(Py_TYPE(descriptor), Py_tp_descr_get);
                 let get: Option<descrgetfunc> = std::mem::transmute(get);
-                let value =
-                    get.map_or(std::ptr::null_mut(), |get| get(descriptor, self.0, PyExc_OSError));
+                let value = get.map_or(std::ptr::null_mut(), |get| get(descriptor, self.0, class));
                 Py_DECREF(descriptor);
                 if value.is_null() {
                     clear_error();
@@ -705,6 +757,17 @@ impl<'a> Obj<'a> {
             }
         })
     }
+}
+
+/// Builtin exceptions that print fields beside their arguments.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Said {
+    Os,
+    Syntax,
+    Decode,
+    Encode,
+    Translate,
+    Group,
 }
 
 /// `qualname` with its module in front unless that is builtin, `__main__` or unknown.
@@ -748,19 +811,41 @@ pub(super) fn clear_error() {
     }
 }
 
-/// The `tp_str` functions of the classes whose `str` only looks at `args`.
-pub(super) fn plain_str_slots() -> [usize; 3] {
-    // SAFETY: statics of the interpreter, set before any extension is loaded.
-    unsafe {
-        [PyExc_BaseException, PyExc_KeyError, PyExc_OSError]
-            .map(|class| Obj::borrowed(class).str_slot())
-    }
+/// The `tp_str` of the builtin exceptions that have one of their own, and BaseException's `tp_repr`.
+pub(super) struct StrSlots {
+    pub(super) base: usize,
+    pub(super) key_error: usize,
+    pub(super) import_error: usize,
+    said: [(usize, Said); 6],
+    pub(super) base_repr: usize,
 }
 
-/// The `tp_str` of OSError.
-pub(super) fn os_error_str_slot() -> usize {
-    // SAFETY: as above.
-    unsafe { Obj::borrowed(PyExc_OSError).str_slot() }
+impl StrSlots {
+    pub(super) fn find() -> StrSlots {
+        // SAFETY: statics of the interpreter, set before any extension is loaded.
+        unsafe {
+            let slot = |class: *mut PyObject| Obj::borrowed(class).str_slot();
+            StrSlots {
+                base: slot(PyExc_BaseException),
+                key_error: slot(PyExc_KeyError),
+                import_error: slot(PyExc_ImportError),
+                said: [
+                    (slot(PyExc_OSError), Said::Os),
+                    (slot(PyExc_SyntaxError), Said::Syntax),
+                    (slot(PyExc_UnicodeDecodeError), Said::Decode),
+                    (slot(PyExc_UnicodeEncodeError), Said::Encode),
+                    (slot(PyExc_UnicodeTranslateError), Said::Translate),
+                    (slot(PyExc_BaseExceptionGroup), Said::Group),
+                ],
+                base_repr: Obj::borrowed(PyExc_BaseException).repr_slot(),
+            }
+        }
+    }
+
+    /// What a class with this `tp_str` prints.
+    pub(super) fn said(&self, slot: usize) -> Option<Said> {
+        self.said.iter().find(|(of, _)| *of == slot).map(|(_, said)| *said)
+    }
 }
 
 /// Globals of the frame that is running.
@@ -1036,6 +1121,7 @@ impl FrameLayout {
 pub(super) struct Frames {
     finder: FrameFinder,
     layout: FrameLayout,
+    version: Version,
 }
 
 /// A frame of the running thread, valid until the callback that got it returns.
@@ -1059,7 +1145,8 @@ impl Frames {
     /// Knows how to read this interpreter's frames, having compared all running ones with what
     /// public calls say of them. Must be called from Python code.
     pub(super) fn find(version: Version) -> Option<Frames> {
-        let frames = Frames { finder: FrameFinder::find()?, layout: FrameLayout::of(version) };
+        let (finder, layout) = (FrameFinder::find()?, FrameLayout::of(version));
+        let frames = Frames { finder, layout, version };
         let running = running_frames();
         // SAFETY: addresses of running frames, so they and what they point to are alive; what may
         // be a code object is followed only where it is known to be one.
@@ -1212,6 +1299,32 @@ impl Frames {
             PyThreadState_Get().byte_add(self.finder.offset + TRACE_FUNCTION).cast::<usize>().read()
         };
         function != 0
+    }
+
+    /// Whether signal handlers and the like run before the event of a frame that begins or goes on.
+    pub(super) fn checks_before_it_begins(&self) -> bool {
+        self.version >= Version::V3_13
+    }
+
+    /// For a frame that stands at the RESUME it begins with, or goes on with after a yield: the event
+    /// that CPython has there.
+    pub(super) fn not_begun(&self, frame: Frame) -> Option<EventKind> {
+        /// The bits of the operand that say where it stands, and after what.
+        const WHERE: u8 = 3;
+        if self.stand(frame) != Stand::Resuming {
+            return None;
+        }
+        // SAFETY: the code object of a running frame.
+        let code = unsafe { Obj::borrowed(frame.code as *mut PyObject) };
+        if code.code_op(self.version, frame.unit as usize) != Some(Op::Resume) {
+            return None;
+        }
+        // SAFETY: a complete frame stands in its code object's bytecode, two bytes an instruction.
+        match unsafe { (frame.instruction as *const u8).add(1).read() } & WHERE {
+            0 => Some(EventKind::PY_START),
+            1 => Some(EventKind::PY_RESUME),
+            _ => None,
+        }
     }
 
     /// What the instruction that the frame stands at tells.

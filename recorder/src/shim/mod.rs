@@ -14,6 +14,7 @@ mod exceptions;
 mod ffi;
 mod fork;
 mod memory;
+mod messages;
 mod module;
 mod monitoring;
 mod neighbours;

@@ -4,11 +4,12 @@ use super::audit;
 use super::callables::{Callables, Effect, Special};
 use super::clock::{self, monotonic_ns};
 use super::code::{self, CodeRef, Codes, Watcher};
-use super::exceptions::{Exceptions, Fate};
+use super::exceptions::{Exceptions, Stood};
 use super::ffi::{
     self, Frame, FrameFinder, Frames, HiddenTypes, Obj, RunningFrame, Stand, variable,
 };
 use super::memory;
+use super::messages::Fate;
 use super::threads::{self, Threads};
 use super::values::{EVENT_VALUES_WORDS_MAX, Values};
 use super::{monitoring, neighbours};
@@ -577,7 +578,11 @@ impl State {
 
     /// Number of an exception, with room for an event after it; `None` if recording has ended.
     pub(super) fn exception(&mut self, kind: EventKind, exception: Obj<'_>) -> Option<u32> {
-        let number = self.exceptions.number(kind, exception);
+        let stood = match kind {
+            EventKind::RAISE | EventKind::PY_UNWIND => self.stood(kind),
+            _ => None,
+        };
+        let number = self.exceptions.number(kind, exception, stood);
         self.is_new_exception = number.is_err();
         match number {
             Ok(number) => Some(number),
@@ -594,6 +599,29 @@ impl State {
                 self.make_room(EVENT_WORDS_MAX).then_some(new.number)
             }
         }
+    }
+
+    /// Where the running frame stands; of one that is left, where its caller does.
+    fn stood(&self, kind: EventKind) -> Option<Stood> {
+        let frames = self.frames.as_ref()?;
+        let running = frames.running()?;
+        let frame = match kind {
+            EventKind::PY_UNWIND => frames.caller(running)?,
+            _ => running,
+        };
+        Some((frame.address, frame.unit))
+    }
+
+    /// The kind of the event that a frame of this code object has left out, if an exception came before
+    /// it began or went on. From 3.13 on signal handlers run before that event, not after it. What is
+    /// thrown into a generator comes to the same place, but has an event of its own.
+    pub(super) fn left_out(&self, code: Obj<'_>, exception: Obj<'_>) -> Option<EventKind> {
+        if self.exceptions.is_thrown(exception) {
+            return None;
+        }
+        let frames = self.frames.as_ref().filter(|frames| frames.checks_before_it_begins())?;
+        let running = frames.running().filter(|frame| frame.code == code.address())?;
+        frames.not_begun(running)
     }
 
     /// Whether values are captured.

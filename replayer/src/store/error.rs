@@ -30,6 +30,12 @@ pub enum Error {
     Values { path: PathBuf, chunk: i64, source: FormatError },
     #[error("{}: {}", path.display(), no_run(*wanted, *last))]
     NoRun { path: PathBuf, wanted: Option<i64>, last: Option<i64> },
+    /// SQLite would take it for one of ours.
+    #[error("{}: it has a table {name} of its own, which hides the recording's; rename or drop it", path.display())]
+    Clash { path: PathBuf, name: String },
+    /// A question about what is not there; the whole sentence.
+    #[error("{}: {what}", path.display())]
+    NotThere { path: PathBuf, what: String },
     #[error("interrupted")]
     Interrupted,
 }

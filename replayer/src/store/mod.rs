@@ -11,6 +11,7 @@ mod derive;
 pub mod directory;
 mod error;
 mod evaluated;
+pub mod mine;
 mod open;
 mod sources;
 pub mod texts;
@@ -72,6 +73,9 @@ pub struct Store {
     desynced: FxHashSet<i64>,
     progress: RefCell<Option<Progress>>,
     kept: RefCell<Vec<Rc<dyn Any>>>,
+    /// The only run that tables show.
+    bound_to: Cell<Option<i64>>,
+    mine: RefCell<mine::Mine>,
 }
 
 impl Store {
@@ -110,6 +114,8 @@ impl Store {
             desynced,
             progress: RefCell::default(),
             kept: RefCell::default(),
+            bound_to: Cell::default(),
+            mine: RefCell::new(mine::Mine::of_environment()),
         };
         for (chunk, what) in headers.impossible {
             let path = store.path().display();
@@ -133,6 +139,44 @@ impl Store {
     /// The connection all reading goes through. In a read transaction.
     pub fn connection(&self) -> &Connection {
         &self.connection
+    }
+
+    /// Names of a code object's arguments, in order; none if they cannot be read.
+    pub fn argument_names<'a>(&self, code: &'a Code) -> &'a [Box<str>] {
+        code.argument_names(&self.connection)
+    }
+
+    /// Says which code is one's own.
+    pub fn set_mine(&self, mine: mine::Mine) {
+        for code in &self.directory.codes {
+            code.is_mine.set(None);
+        }
+        *self.mine.borrow_mut() = mine;
+    }
+
+    /// Whether code is one's own.
+    pub fn is_mine(&self, code: &Code) -> bool {
+        code.is_mine.get().unwrap_or_else(|| {
+            let path = self.directory.texts.get(code.path).unwrap_or_default();
+            let is_mine = self.is_my_path(path);
+            code.is_mine.set(Some(is_mine));
+            is_mine
+        })
+    }
+
+    /// Whether the code of a file is one's own.
+    pub fn is_my_path(&self, path: &str) -> bool {
+        self.mine.borrow().has(path)
+    }
+
+    /// Has tables show the rows of one run only.
+    pub fn bind(&self, run_id: i64) {
+        self.bound_to.set(Some(run_id));
+    }
+
+    /// The only run that tables show; `None` if they show all.
+    pub fn bound_to(&self) -> Option<i64> {
+        self.bound_to.get()
     }
 
     /// What the numbers in chunks stand for.

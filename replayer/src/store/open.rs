@@ -149,6 +149,10 @@ impl Opened {
         let mut files = FILES.lock().unwrap_or_else(PoisonError::into_inner);
         files.retain(|_, file| file.strong_count() > 0);
         let about = std::fs::metadata(path)?;
+        // To open a FIFO is to wait for somebody who writes to it.
+        if !about.is_file() && !about.is_dir() {
+            return Err(std::io::Error::other("no regular file"));
+        }
         let identity = (about.dev(), about.ino());
         if let Some(opened) = files.get(&identity).and_then(Weak::upgrade) {
             return Ok(opened);
