@@ -12,7 +12,8 @@ use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
-use std::sync::{Once, OnceLock};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Arguments of a command that are kept, and characters of it.
 const WORDS_MAX: usize = 64;
@@ -27,16 +28,19 @@ const LAUNCHERS: [&str; 28] = [
     "strace", "gdb", "valgrind", "perf", "uv", "xvfb-run",
 ];
 
-/// Has CPython call us, once per process.
+/// CPython calls us.
+static IS_WATCHING: AtomicBool = AtomicBool::new(false);
+
+/// Has CPython call us, until the interpreter is gone.
 pub(super) fn watch() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        // SAFETY: the function has the right signature and is never unloaded. Where a hook of the
-        // program's objects, this one is not added.
-        if unsafe { ffi::PySys_AddAuditHook(hook, std::ptr::null_mut()) } != 0 {
-            ffi::clear_error();
-        }
-    });
+    if IS_WATCHING.swap(true, Ordering::Relaxed) {
+        return;
+    }
+    // SAFETY: the function has the right signature and is never unloaded. Where a hook of the program's
+    // objects, this one is not added.
+    if unsafe { ffi::PySys_AddAuditHook(hook, std::ptr::null_mut()) } != 0 {
+        ffi::clear_error();
+    }
 }
 
 /// What CPython calls for every audit event, in every interpreter. Most are of no interest.
@@ -53,6 +57,11 @@ unsafe extern "C" fn hook(
         b"cpython.PyInterpreterState_New" => interpreter,
         b"cpython.PyInterpreterState_Clear" => end,
         b"sys.settrace" => trace,
+        // A program that embeds Python may bring it up again.
+        b"cpython._PySys_ClearAuditHooks" => {
+            IS_WATCHING.store(false, Ordering::Relaxed);
+            return 0;
+        }
         _ => return 0,
     };
     // Another interpreter may have a GIL of its own.
