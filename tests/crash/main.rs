@@ -328,7 +328,14 @@ fn signals_are_ignored_and_blocked_as_ever() {
     };
     let (bare, recorded) = (go(&Command::new("")), go(python.record(&db).arg("--")));
     assert_eq!(outcome(&bare), (Some(0), None), "{}", text(&bare.stderr));
-    assert_eq!(text(&bare.stdout), text(&recorded.stdout), "{}", text(&recorded.stderr));
+    // Not the two that the C library keeps for itself.
+    let sets = |output: &Output| -> Vec<u64> {
+        let said = text(&output.stdout);
+        let sets = said.lines().filter_map(|line| line.split_whitespace().nth(1));
+        sets.map(|set| u64::from_str_radix(set, 16).unwrap() & !(3 << 31)).collect()
+    };
+    assert_eq!(sets(&bare).len(), 2);
+    assert_eq!(sets(&bare), sets(&recorded), "{}", text(&recorded.stderr));
     assert_eq!(outcome(&recorded), (Some(0), None), "{}", text(&recorded.stderr));
 }
 
