@@ -36,7 +36,7 @@ pub fn redacted(patterns: &[String], no_defaults: bool) -> Vec<String> {
 /// it is the one that is recorded.
 pub const TOKEN: u8 = b'T';
 /// Sent through the control socket by the shim: recording cannot start, and the program runs without;
-/// the rest is the reason.
+/// what follows, up to a line feed, is the reason.
 pub const REFUSED: u8 = b'E';
 /// Sent through the control socket by the shim: the program that is about to run is recorded.
 pub const BOOTED: u8 = b'B';

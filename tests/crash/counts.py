@@ -11,6 +11,10 @@ def handler(number, frame):
 
 for number in (signal.SIGUSR1, signal.SIGTERM, signal.SIGCONT):
     signal.signal(number, handler)
+# What arrives just before the wait ends it too.
+arrived, wake_up = os.pipe()
+os.set_blocking(wake_up, False)
+signal.set_wakeup_fd(wake_up)
 print(os.getpid(), flush=True)
 while True:
-    signal.pause()
+    os.read(arrived, 1)

@@ -24,7 +24,6 @@ report = {
     "main_is_main": sys.modules["__main__"].__dict__ is globals(),
     "environment": list(os.environ.items()),
     "environment_bytes": [list(map(repr, pair)) for pair in os.environb.items()],
-    "environment_of_a_child": os.popen("env").read(),
     "cwd": os.getcwd(),
     "first_fd": first_fd,
     "low_fds": sorted(int(fd) for fd in os.listdir("/proc/self/fd") if int(fd) < 64),
@@ -44,6 +43,7 @@ report = {
     "depth": len(__import__("traceback").extract_stack()),
     "umask": os.umask(0o22),
 }
+report["environment_of_a_child"] = os.popen("env").read()
 print(json.dumps(report))
 sys.stderr.write("to stderr\n")
 sys.exit(len(sys.argv))

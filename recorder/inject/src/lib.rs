@@ -296,7 +296,7 @@ impl Waiting {
             if entry.is_null() {
                 let why = libc::dlerror();
                 let why = if why.is_null() { &[][..] } else { CStr::from_ptr(why).to_bytes() };
-                self.control.send(&[&[REFUSED], why].concat());
+                self.control.send(&[&[REFUSED], why, b"\n"].concat());
                 return;
             }
             let entry: unsafe extern "C" fn(*const c_char) = std::mem::transmute(entry);

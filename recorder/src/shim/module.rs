@@ -232,6 +232,7 @@ fn has_rules(py: Python<'_>, mode: Mode) -> PyResult<bool> {
 fn refuse(py: Python<'_>, descriptors: &Descriptors, error: &PyErr) {
     let mut message = vec![REFUSED];
     message.extend_from_slice(error.value(py).to_string().as_bytes());
+    message.push(b'\n');
     send(descriptors.control.as_raw_fd(), &message);
 }
 

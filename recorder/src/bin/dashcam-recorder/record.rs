@@ -316,6 +316,7 @@ fn attend(
     })?;
     let (mut is_booted, mut others) = (false, 0);
     let mut refusal: Option<Vec<u8>> = None;
+    let mut is_reason = false;
     let mut is_open = true;
     loop {
         let fds = [ended.as_fd(), control.as_fd()];
@@ -337,11 +338,15 @@ fn attend(
                 };
                 for byte in &buffer[..count] {
                     match (&mut refusal, *byte) {
-                        (Some(reason), byte) => reason.push(byte),
-                        (None, REFUSED) => refusal = Some(Vec::new()),
-                        (None, BOOTED) => is_booted = true,
-                        (None, OTHER) => others += 1,
-                        (None, STOPPED) => {
+                        (Some(_), b'\n') if is_reason => is_reason = false,
+                        (Some(reason), byte) if is_reason => reason.push(byte),
+                        (None, REFUSED) => {
+                            refusal = Some(Vec::new());
+                            is_reason = true;
+                        }
+                        (_, BOOTED) => is_booted = true,
+                        (_, OTHER) => others += 1,
+                        (_, STOPPED) => {
                             recording.flush();
                             let mut answer = vec![STORED];
                             answer.extend_from_slice(&run_id.to_le_bytes());
