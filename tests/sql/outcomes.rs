@@ -64,6 +64,15 @@ fn what_ended_the_program_is_one_command_away() {
         let said = text(&said.stdout);
         assert!(said.contains("raises TypeError") && said.ends_with("{'p': None}\n"), "{said}");
     }
+    // What runs when the program has ended did not end it.
+    let late = "import atexit, sys\ndef bye(): raise ValueError\natexit.register(bye)\n\
+                def hook(*a): raise KeyError\nsys.excepthook = hook\nraise RuntimeError('end')";
+    Recording::new(&Python::any(), ["-c", late]).check(
+        "select type, outcome from exceptions where path = '<string>' order by seq",
+        "RuntimeError program
+         KeyError swallowed
+         ValueError swallowed",
+    );
     let recording = Recording::new(&Python::any(), ["-c", "raise SystemExit"]);
     let mut replay = recording.python.dashcam();
     let said = run_with_input(replay.arg("replay").arg(&recording.db), b"break unhandled\nc\n");

@@ -33,9 +33,10 @@ pub enum Error {
     /// SQLite would take it for one of ours.
     #[error("{}: it has a table {name} of its own, which hides the recording's; rename or drop it", path.display())]
     Clash { path: PathBuf, name: String },
-    /// A question about what is not there; the whole sentence.
-    #[error("{}: {what}", path.display())]
-    NotThere { path: PathBuf, what: String },
+    /// A question in SQL about what is not there; SQLite passes the sentence on, and who reads it knows of
+    /// which file.
+    #[error("{what}")]
+    NotThere { what: String },
     #[error("interrupted")]
     Interrupted,
 }

@@ -82,7 +82,11 @@ impl<A: Answer> AtScan<A> {
             at.and_then(|at| question.get(at).copied())
         };
         let (Some(run), Some(seq)) = (argument(A::RUN_ID), argument(A::SEQ)) else { return Ok(()) };
-        let run = self.store.run(Some(run))?;
+        if !self.store.directory().runs.contains(&run) {
+            let last = self.store.directory().runs.last();
+            let last = last.map_or(String::new(), |last| format!("; the last is {last}"));
+            return Err(Error::NotThere { what: format!("{}: no run {run}{last}", A::NAME) });
+        }
         let mut chunks = self.store.chunks().iter().filter(|chunk| chunk.run_id == run);
         let first = chunks.next();
         let last = chunks.next_back().or(first);
@@ -96,7 +100,7 @@ impl<A: Answer> AtScan<A> {
             }
             None => format!("{}: no event {seq}: run {run} has none", A::NAME),
         };
-        Err(Error::NotThere { path: self.store.path().to_owned(), what })
+        Err(Error::NotThere { what })
     }
 }
 

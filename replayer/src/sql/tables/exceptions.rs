@@ -387,6 +387,13 @@ impl Sink for Collect<'_> {
             Some(event) => {
                 let is_main = code(event.code)
                     .is_some_and(|code| code.is_module || outcome::is_runpy(directory, code));
+                let ended = self.pending.outermost.as_ref();
+                if !is_main && ended.is_some_and(|row| row.outcome == Outcome::Program) {
+                    // sys.excepthook and what atexit calls run when the program has ended.
+                    row.outcome = outcome::at_exit();
+                    self.rows.push(row);
+                    return;
+                }
                 let outcome = if is_main { Outcome::Program } else { Outcome::InFlight };
                 let before = self.pending.outermost.replace(Row { outcome, ..row });
                 self.rows.extend(before.map(|row| Row { outcome: outcome::elsewhere(), ..row }));

@@ -278,7 +278,7 @@ impl Timeline {
         name: &str,
         at: Position,
     ) -> Result<Option<(Position, Seen)>, Error> {
-        let after = Position::new(at.seq() + 1);
+        let after = self.position(at.seq() + 1);
         let write = self.write_of(variable, after, Direction::Backward, &mut Vec::new())?;
         let Some(write) = write.filter(|write| write.at == at && !write.is_argument) else {
             return Ok(None);
@@ -292,7 +292,7 @@ impl Timeline {
     /// # Errors
     /// If the file cannot be read, or reading was interrupted.
     pub fn after_change(&self, id: ObjectId, at: Position) -> Result<Position, Error> {
-        let after = Position::new(at.seq() + 1);
+        let after = self.position(at.seq() + 1);
         let change = self.state().change_of(
             self.run_id,
             id,

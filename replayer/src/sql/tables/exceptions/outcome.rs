@@ -119,10 +119,20 @@ pub(super) fn elsewhere() -> Outcome {
     Outcome::Swallowed(UNRECORDED.into())
 }
 
+/// The interpreter printed it on its way out.
+pub(super) fn at_exit() -> Outcome {
+    Outcome::Swallowed("the interpreter".into())
+}
+
 /// The last exception that left the outermost frame of a process's main thread.
 pub(super) fn last(process: &Process, outcome: Outcome, type_name: &str) -> Outcome {
     let is_over = process.exit_code.is_some() || process.was_killed;
-    let can_have_ended = process.exit_code != Some(0) || type_name == "SystemExit";
+    // An exception makes the status 1, an interrupt as a signal would.
+    let can_have_ended = match process.exit_code {
+        None | Some(1) => true,
+        Some(130) => ["KeyboardInterrupt", "SystemExit"].contains(&type_name),
+        Some(_) => type_name == "SystemExit",
+    };
     match outcome {
         Outcome::Program if can_have_ended => outcome,
         _ if is_over => elsewhere(),
