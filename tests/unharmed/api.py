@@ -100,7 +100,7 @@ def stopped():
     assert not lines, lines
     # It stored what there was.
     with dashcam.open("x.db") as stored:
-        assert stored.run().status == "complete" and len(stored.run().calls("f")) == 1000
+        assert stored.run().status == "complete" and len(list(stored.run().calls("f"))) == 1000
     # In the middle, where the ring fills.
     with heard() as lines:
         with dashcam.record("y.db", max_wait=0.5) as recording:
@@ -197,7 +197,7 @@ def beside():
     one_line(lines, "recording into x.2.db instead")
     assert recording.path == "x.2.db" and recording.failed is None
     with dashcam.open("x.2.db") as stored:
-        assert len(stored.run().calls("f")) == 1000
+        assert len(list(stored.run().calls("f"))) == 1000
     other.close()
 
 
