@@ -180,20 +180,6 @@ fn messages_are_what_str_gives() {
 }
 
 #[test]
-fn a_signal_where_a_function_begins_leaves_the_stacks_whole() {
-    for python in Python::all() {
-        let recording = Recording::new(&python, [program("sql/signal_at_entry.py")]);
-        assert_eq!(text(&recording.output.stdout), "{'timed out'}\n{'timed out'}\n");
-        recording.check("select kind, detail from losses where severity <> 'info'", "");
-        recording.check(
-            "select count(*), sum(outcome = 'handled') from exceptions where type = 'Timeout'",
-            "10 10",
-        );
-        recording.check("select count(*) from calls where exit = 'open' and qualname = 'fib'", "0");
-    }
-}
-
-#[test]
 fn a_table_of_ones_own_does_not_stand_for_the_recordings() {
     let recording = Recording::new(&Python::any(), [program("loops.py")]);
     let code = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('create table Events (x)'); c.commit()";

@@ -38,7 +38,7 @@ const fn is_local(kind: EventKind) -> bool {
 /// The callback for one kind. Arguments: the code object, an offset (for LINE, a line), and what
 /// else the kind has. Always answers None or DISABLE, never an error.
 unsafe extern "C" fn event<const NUMBER: u8>(
-    callback: *mut PyObject,
+    _callback: *mut PyObject,
     args: *const *mut PyObject,
     _count: usize,
     _names: *mut PyObject,
@@ -51,15 +51,6 @@ unsafe extern "C" fn event<const NUMBER: u8>(
     };
     // SAFETY: every kind has at least a code object and an int; both live during the call.
     let (code, place) = unsafe { (Obj::borrowed(*args), Obj::borrowed(*args.add(1))) };
-    if kind.number() == EventKind::RAISE.number() {
-        // SAFETY: it carries the exception third. CPython calls with the GIL held, which nothing in
-        // here lets go of.
-        let left_out = unsafe { state::current().left_out(code, Obj::borrowed(*args.add(2))) };
-        if let Some(left_out) = left_out {
-            // SAFETY: these kinds have a code object and an offset, as every kind has first.
-            unsafe { function(left_out)(callback, args, 2, std::ptr::null_mut()) };
-        }
-    }
     // SAFETY: CPython calls with the GIL held, which nothing in here lets go of.
     if !unsafe { state::current() }.is_ready(code.address()) {
         match enter(kind, code) {

@@ -67,11 +67,6 @@ impl Exceptions {
         }
     }
 
-    /// Whether the last event of an exception was the PY_THROW of this one.
-    pub(super) fn is_thrown(&self, exception: Obj<'_>) -> bool {
-        self.thrown == exception.address()
-    }
-
     /// The number of the exception an event of `kind` carries.
     ///
     /// Addresses are used again at once (`except ValueError` in a loop), and holding a reference

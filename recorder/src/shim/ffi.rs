@@ -1301,32 +1301,6 @@ impl Frames {
         function != 0
     }
 
-    /// Whether signal handlers and the like run before the event of a frame that begins or goes on.
-    pub(super) fn checks_before_it_begins(&self) -> bool {
-        self.version >= Version::V3_13
-    }
-
-    /// For a frame that stands at the RESUME it begins with, or goes on with after a yield: the event
-    /// that CPython has there.
-    pub(super) fn not_begun(&self, frame: Frame) -> Option<EventKind> {
-        /// The bits of the operand that say where it stands, and after what.
-        const WHERE: u8 = 3;
-        if self.stand(frame) != Stand::Resuming {
-            return None;
-        }
-        // SAFETY: the code object of a running frame.
-        let code = unsafe { Obj::borrowed(frame.code as *mut PyObject) };
-        if code.code_op(self.version, frame.unit as usize) != Some(Op::Resume) {
-            return None;
-        }
-        // SAFETY: a complete frame stands in its code object's bytecode, two bytes an instruction.
-        match unsafe { (frame.instruction as *const u8).add(1).read() } & WHERE {
-            0 => Some(EventKind::PY_START),
-            1 => Some(EventKind::PY_RESUME),
-            _ => None,
-        }
-    }
-
     /// What the instruction that the frame stands at tells.
     #[inline(always)]
     pub(super) fn stand(&self, frame: Frame) -> Stand {

@@ -612,18 +612,6 @@ impl State {
         Some((frame.address, frame.unit))
     }
 
-    /// The kind of the event that a frame of this code object has left out, if an exception came before
-    /// it began or went on. From 3.13 on signal handlers run before that event, not after it. What is
-    /// thrown into a generator comes to the same place, but has an event of its own.
-    pub(super) fn left_out(&self, code: Obj<'_>, exception: Obj<'_>) -> Option<EventKind> {
-        if self.exceptions.is_thrown(exception) {
-            return None;
-        }
-        let frames = self.frames.as_ref().filter(|frames| frames.checks_before_it_begins())?;
-        let running = frames.running().filter(|frame| frame.code == code.address())?;
-        frames.not_begun(running)
-    }
-
     /// Whether values are captured.
     #[inline(always)]
     pub(super) fn captures(&self) -> bool {

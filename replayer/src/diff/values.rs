@@ -185,7 +185,14 @@ fn is_unknown(met: &Met<'_>, value: &Value, depth: u32, left: &mut u32) -> bool 
     let Some(rest) = left.checked_sub(1).filter(|_| depth > 0) else { return false };
     *left = rest;
     let Some(object) = met.values.object(id, met.at) else { return true };
-    let sort = met.values.classes().get(object.class as usize).map(|class| class.sort);
+    let class = met.values.classes().get(object.class as usize);
+    let sort = class.map(|class| class.sort);
+    // What a class written in C keeps in fields of its own shows nowhere.
+    let may_hold_more = match sort {
+        None | Some(Sort::Opaque) => true,
+        Some(Sort::Instance) => class.is_some_and(|class| class.name != "object"),
+        _ => false,
+    };
     let has_nothing =
         object.text.is_none() && object.items.is_none() && object.attributes.is_none();
     let is_cut = object.text.as_ref().is_some_and(|text| {
@@ -200,7 +207,7 @@ fn is_unknown(met: &Met<'_>, value: &Value, depth: u32, left: &mut u32) -> bool 
     let pair = if sort == Some(Sort::Dict) { 2 } else { 1 };
     let items = object.items.as_ref();
     let is_short = items.is_some_and(|items| (items.kept.len() as u64) < items.length * pair);
-    if is_cut || is_short || has_nothing && matches!(sort, None | Some(Sort::Opaque)) {
+    if is_cut || is_short || has_nothing && may_hold_more {
         return true;
     }
     let items = items.into_iter().flat_map(|items| &items.kept);
