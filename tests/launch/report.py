@@ -43,7 +43,7 @@ report = {
     "depth": len(__import__("traceback").extract_stack()),
     "umask": os.umask(0o22),
 }
-report["environment_of_a_child"] = os.popen("env").read()
+report["environment_of_a_child"] = __import__("subprocess").check_output("env", text=True)
 print(json.dumps(report))
 sys.stderr.write("to stderr\n")
 sys.exit(len(sys.argv))

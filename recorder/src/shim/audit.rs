@@ -13,7 +13,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Arguments of a command that are kept, and characters of it.
 const WORDS_MAX: usize = 64;
@@ -27,6 +27,11 @@ const LAUNCHERS: [&str; 28] = [
     "timeout", "time", "stdbuf", "setsid", "xargs", "sudo", "su", "chroot", "taskset", "flock",
     "strace", "gdb", "valgrind", "perf", "uv", "xvfb-run",
 ];
+
+/// Other interpreters that were announced when they were made, and those that were when they went.
+/// CPython 3.13 and later do not announce the making.
+static MADE: AtomicU64 = AtomicU64::new(0);
+static GONE: AtomicU64 = AtomicU64::new(0);
 
 /// CPython calls us.
 static IS_WATCHING: AtomicBool = AtomicBool::new(false);
@@ -50,7 +55,8 @@ unsafe extern "C" fn hook(
     _data: *mut c_void,
 ) -> c_int {
     // SAFETY: events have names that end with NUL.
-    let read = match unsafe { CStr::from_ptr(event) }.to_bytes() {
+    let event = unsafe { CStr::from_ptr(event) }.to_bytes();
+    let read: fn(&[Obj<'_>]) -> Missed = match event {
         b"subprocess.Popen" | b"os.exec" => started,
         b"os.posix_spawn" => spawned,
         b"os.system" => system,
@@ -65,7 +71,13 @@ unsafe extern "C" fn hook(
         _ => return 0,
     };
     // Another interpreter may have a GIL of its own.
-    if !ffi::interpreter::is_main() || arguments.is_null() {
+    if !ffi::interpreter::is_main() {
+        if event == b"cpython.PyInterpreterState_Clear" {
+            GONE.fetch_add(1, Ordering::Relaxed);
+        }
+        return 0;
+    }
+    if arguments.is_null() {
         return 0;
     }
     // SAFETY: a tuple that lives as long as this call; the GIL is held.
@@ -104,6 +116,7 @@ fn system(arguments: &[Obj<'_>]) -> Missed {
 }
 
 fn interpreter(_: &[Obj<'_>]) -> Missed {
+    MADE.fetch_add(1, Ordering::Relaxed);
     Some((LossKind::InterpreterNotRecorded, String::new()))
 }
 
@@ -117,6 +130,12 @@ fn trace(_: &[Obj<'_>]) -> Missed {
 
 /// The interpreter is about to be gone.
 fn end(_: &[Obj<'_>]) -> Missed {
+    let (made, gone) = (MADE.load(Ordering::Relaxed), GONE.load(Ordering::Relaxed));
+    // SAFETY: as in `hook`.
+    let state = unsafe { state::current() };
+    if gone > made && state.is_recording() {
+        state.lose(LossKind::InterpreterNotRecorded, gone - made, "");
+    }
     let kind = monitoring::find_fault()?;
     // SAFETY: as in `hook`.
     let state = unsafe { state::current() };
