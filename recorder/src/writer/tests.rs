@@ -182,6 +182,7 @@ fn a_program_is_in_the_tables() {
     let mode = std::fs::metadata(folder.db()).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     // Whoever closes the file last leaves nothing beside it.
+    drop(query);
     drop(db);
     assert!(!folder.0.join("x.db-wal").exists());
 }
