@@ -415,12 +415,15 @@ pub struct Witness(libc::pid_t);
 
 impl Witness {
     /// Must be called by the thread that asks it, and which lives as long as the process.
+    #[allow(clippy::new_without_default, reason = "it starts a process")]
     pub fn new() -> Witness {
         // SAFETY: the child makes only system calls, and never goes on.
         let child = unsafe { fork_helper() };
-        while child == 0 {
-            // SAFETY: plain system call.
-            unsafe { libc::pause() };
+        if child == 0 {
+            loop {
+                // SAFETY: plain system call.
+                unsafe { libc::pause() };
+            }
         }
         Witness(child)
     }
