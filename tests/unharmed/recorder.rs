@@ -9,8 +9,9 @@ fn it_dies_before_a_quiet_program_ends() {
         let db = folder.path().join("x.db");
         // Few events: the ring never fills, so only the end tells.
         let code = "import sys\nprint('ready', flush=True)\nsys.stdin.readline()\nprint('end')";
-        let program = Stepped::new(python.record(&db).args(["-c", code]));
+        let mut program = Stepped::new(python.record(&db).args(["-c", code]));
         signal(program.child.id(), libc::SIGKILL);
+        program.child.wait().unwrap();
         let output = program.end();
         assert_eq!(text(&output.stdout), "end\n", "{python}");
         let said = notices(&output);
@@ -22,8 +23,9 @@ fn it_dies_before_a_quiet_program_ends() {
 fn it_dies_before_a_busy_program_ends() {
     for python in Python::all() {
         let folder = tempfile::tempdir().unwrap();
-        let program = stepped(&python, &folder.path().join("x.db"));
+        let mut program = stepped(&python, &folder.path().join("x.db"));
         signal(program.child.id(), libc::SIGKILL);
+        program.child.wait().unwrap();
         let output = program.end();
         assert_eq!(text(&output.stdout), BUSY_PRINTS, "{python}");
         let said = notices(&output);
