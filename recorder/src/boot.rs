@@ -24,6 +24,10 @@ pub const LIMITS_MAX: Limits = Limits {
 /// Objects that are looked at for one event at the most.
 pub const OBJECTS_MAX: usize = 256;
 
+/// Our descriptors are numbered from the first of these on that can be had, so that the program gets the
+/// low numbers it would have had. A small RLIMIT_NOFILE rules the higher ones out.
+pub const HIGH_FDS: [i32; 5] = [200, 100, 50, 10, 3];
+
 /// Names whose values are not to leave the program: these, and those that always should not,
 /// unless the user says otherwise.
 pub fn redacted(patterns: &[String], no_defaults: bool) -> Vec<String> {

@@ -10,7 +10,6 @@ pub(super) mod objects;
 pub(super) mod tracer;
 
 use super::memory;
-use dashcam_schema::EventKind;
 use dashcam_schema::bytecode::opcodes::{Op, Version};
 pub(super) use interpreter::{Interpreter, bytecode_magic};
 use pyo3::ffi::*;
@@ -1121,7 +1120,6 @@ impl FrameLayout {
 pub(super) struct Frames {
     finder: FrameFinder,
     layout: FrameLayout,
-    version: Version,
 }
 
 /// A frame of the running thread, valid until the callback that got it returns.
@@ -1146,7 +1144,7 @@ impl Frames {
     /// public calls say of them. Must be called from Python code.
     pub(super) fn find(version: Version) -> Option<Frames> {
         let (finder, layout) = (FrameFinder::find()?, FrameLayout::of(version));
-        let frames = Frames { finder, layout, version };
+        let frames = Frames { finder, layout };
         let running = running_frames();
         // SAFETY: addresses of running frames, so they and what they point to are alive; what may
         // be a code object is followed only where it is known to be one.

@@ -4,7 +4,9 @@ use super::ffi::{self, Interpreter};
 use super::state::{self, Derivation, State};
 use super::values::Values;
 use super::{audit, fork, memory, monitoring, neighbours};
-use crate::boot::{BOOTED, Boot, DEFAULT_CAPTURE, DEFAULT_MAX_WAIT, Filter, LIMITS_MAX, REFUSED};
+use crate::boot::{
+    BOOTED, Boot, DEFAULT_CAPTURE, DEFAULT_MAX_WAIT, Filter, HIGH_FDS, LIMITS_MAX, REFUSED,
+};
 use crate::filter::Judge;
 use crate::ring;
 use dashcam_schema::bytecode::opcodes::Version;
@@ -24,10 +26,6 @@ use std::sync::{Arc, Mutex, Once};
 
 /// Between `boot` and the program's first frame.
 static PREPARED: Mutex<Option<Boot>> = Mutex::new(None);
-
-/// Descriptors from here on are ours; the program gets the low numbers it would have had. A small
-/// RLIMIT_NOFILE rules the higher ones out.
-const HIGH_FDS: [RawFd; 5] = [200, 100, 50, 10, 3];
 
 /// In-process half of the dashcam recorder.
 #[pymodule]

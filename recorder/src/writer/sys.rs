@@ -48,8 +48,7 @@ pub fn hostname() -> String {
 /// If the process may have no more descriptors.
 pub fn duplicate_high(fd: BorrowedFd<'_>) -> Result<OwnedFd> {
     let mut error = None;
-    // A small RLIMIT_NOFILE rules the higher numbers out.
-    for at_least in [200, 100, 50, 10, 3] {
+    for at_least in crate::boot::HIGH_FDS {
         // SAFETY: plain system call on an open descriptor.
         let copy = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, at_least) };
         if copy >= 0 {
@@ -452,16 +451,6 @@ pub enum Fate {
     Stopped(i32),
     Exited(i32),
     Killed(i32),
-}
-
-impl Fate {
-    /// As a shell has it in `$?`.
-    pub fn status(self) -> i32 {
-        match self {
-            Fate::Killed(signal) => 128 + signal,
-            Fate::Exited(code) | Fate::Stopped(code) => code,
-        }
-    }
 }
 
 /// Waits until a child stops or ends.
