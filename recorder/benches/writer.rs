@@ -71,7 +71,7 @@ fn main() {
     let cpu = threads();
     let memory = status("VmHWM:");
     let summary =
-        recording.finish(End { is_complete: true, exit_code: Some(0), exit_signal: None }).unwrap();
+        recording.finish(End { is_complete: true, exit_code: Some(0), ..End::default() }).unwrap();
     if std::env::var_os("KEEP").is_none() {
         std::fs::remove_dir_all(&folder).unwrap();
     }

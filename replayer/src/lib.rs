@@ -25,6 +25,7 @@ pub mod cli;
 pub mod debugger;
 pub mod diff;
 pub mod inspect;
+mod printable;
 pub mod serve;
 pub mod sql;
 pub mod state;

@@ -215,10 +215,15 @@ fn joins_and_stacks() {
         check(db, "SELECT * FROM stack_at(1, 20)", "0 16 2 f1 app.py 12\n1 1 1 f0 app.py 14");
         check(db, "SELECT * FROM stack_at(1, 21)", "0 16 2 f1 app.py 12\n1 1 1 f0 app.py 14");
         check(db, "SELECT * FROM stack_at(1, 22)", "0 1 1 f0 app.py 14");
-        check(db, "SELECT * FROM stack_at(1, 99)", "");
-        check(db, "SELECT * FROM stack_at(2, 1)", "");
-        let error = db.prepare("SELECT * FROM stack_at").unwrap().query([]).unwrap().next().err();
-        assert!(error.unwrap().to_string().contains("stack_at needs its arguments"));
+        for (what, said) in [
+            ("stack_at(1, 99)", "no event 99: run 1 has events 1 to 22"),
+            ("stack_at(2, 1)", "no run 2"),
+            ("stack_at", "stack_at needs its arguments"),
+        ] {
+            let mut rows = db.prepare(&format!("SELECT * FROM {what}")).unwrap();
+            let error = rows.query([]).unwrap().next().err().unwrap().to_string();
+            assert!(error.contains(said), "{what}: {error}");
+        }
     }
 }
 

@@ -292,7 +292,18 @@ impl Calls {
         }
     }
 
+    /// The thread whose events are taken in.
+    pub fn thread(&self) -> Option<u32> {
+        self.stacks.get(self.current).map(|stack| stack.thread)
+    }
+
     /// The innermost call of the current thread.
+    pub fn innermost(&self) -> Option<&OpenCall> {
+        let place = self.stacks.get(self.current)?.calls.last()?;
+        Some(&self.open[*place as usize].call)
+    }
+
+    /// The same, to be changed.
     #[inline]
     fn top(&mut self) -> Option<&mut OpenCall> {
         let place = self.stacks.get(self.current)?.calls.last()?;

@@ -22,6 +22,9 @@ impl Severity {
     }
 }
 
+/// Bytes of a row's detail beyond which no more is listed.
+pub const DETAIL_MAX: usize = 2000;
+
 macro_rules! losses {
     ($($variant:ident $name:literal $severity:ident $unit:literal $sentence:literal)*) => {
         /// A way not to record something.
@@ -40,6 +43,8 @@ macro_rules! losses {
             pub const fn unit(self) -> &'static str { match self { $(LossKind::$variant => $unit),* } }
             /// What happened, for a person.
             pub const fn sentence(self) -> &'static str { match self { $(LossKind::$variant => $sentence),* } }
+            /// Whether a row tells of each of several, up to [`DETAIL_MAX`] bytes.
+            pub const fn lists_each(self) -> bool { matches!(self, LossKind::Waited | LossKind::ChildNotRecorded) }
         }
     };
 }
@@ -50,9 +55,12 @@ losses! {
     MessageCut "message_cut" Info "messages" "Exception messages longer than the limit were cut; the text says how long they were."
     MessageUnread "message_unread" Info "messages" "Exception messages that only user code could have produced were not asked for."
     ChildNotFollowed "child_not_followed" Loss "processes" "A forked child went on without being recorded."
+    ChildNotRecorded "child_not_recorded" Loss "processes" "A child process that runs Python was not recorded:"
+    InterpreterNotRecorded "interpreter_not_recorded" Loss "interpreters" "The program made another interpreter in its process; what runs there is not recorded."
     ForeignCode "foreign_code" Loss "events" "Events from something that is not a code object were left out."
     UnknownKind "unknown_kind" Loss "kinds" "This interpreter has more event kinds than a recording has numbers for."
-    ToolTaken "tool_taken" Error "times" "Another tool took our sys.monitoring tool id; recording stopped there."
+    ToolTaken "tool_taken" Error "times" "Our sys.monitoring tool id was freed or taken by another tool; what happened after it is missing."
+    EventsSwitchedOff "events_switched_off" Error "times" "The program changed the events or callbacks of our sys.monitoring tool; what happened after it may be missing."
     CallbackFailed "callback_failed" Error "times" "A callback of dashcam's failed; recording stopped there and the program went on."
     BadRecord "bad_record" Error "records" "A record in the ring made no sense; recording stopped there."
     BadValue "bad_value" Loss "records" "A record of values in the ring made no sense; events went on, values after it are missing."
@@ -65,5 +73,8 @@ losses! {
     DerivedDiffers "derived_differs" Error "events" "Events that were recorded are not those that follow from the others (--events verify)."
     InstructionsTaken "instructions_taken" Info "stretches" "Another tool started and CPython dropped our INSTRUCTION events; the events that follow from the others have them (--events verify)."
     SourceUnread "source_unread" Info "files" "Source files that could not be read."
+    GaveUp "gave_up" Error "times" "The recorder made no room for longer than --max-wait; recording stopped there and the program went on."
     RecorderDied "recorder_died" Error "times" "The recorder process died before the program did."
+    NotStarted "not_started" Error "times" "Recording could not start, and the program ran unrecorded:"
+    OutOfMemory "out_of_memory" Error "times" "The program had used up all memory there was; recording stopped there and the program went on."
 }

@@ -354,11 +354,14 @@ tables! {
         code_id Integer "" "Code object it was raised in."
         path Text "" "File it was raised in."
         line Integer "" "Line it was raised on."
+        outcome Text "" "handled (by Python code: handled_seq), swallowed (by C code, such as hasattr or a for loop: swallowed_by), thread (it ended a thread or an asyncio task), program (it ended the program), or in flight (when the recording ended). Unhandled are thread and program."
+        swallowed_by Text "" "What let it go no further, such as hasattr, list, for or __del__; NULL unless outcome is swallowed."
         handled_seq Integer "" "EXCEPTION_HANDLED that ended its flight; NULL if no Python code handled it."
         handled_line Integer "" "Line where the handler begins: the first except clause of the try, or where its finally goes on."
         arguments Text "" "Its args, as repr() writes them; NULL at capture level flow."
         cause Text "" "Its __cause__: what stood after from. NULL if it had none, and at capture level flow."
         context Text "" "Its __context__: what was being handled when it was raised. NULL as cause."
+        is_mine Integer "" "1 if code of yours raised or handled it: outside the standard library, installed packages and frozen modules (or as --mine says); else 0."
     }
     virtual_table variables "Every binding of a variable, in order, at capture level state: arguments at PY_START, and what instructions store." {
         run_id Integer "" "Run."

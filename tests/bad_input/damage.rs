@@ -213,9 +213,10 @@ fn edits() {
         let path = write(folder.path(), &SAMPLE.bytes);
         let db = Connection::open(&path).unwrap();
         let table = tables[random.below(tables.len())];
-        let count: usize = db
+        let count: i64 = db
             .query_row(&format!("select count(*) from {}", table.name), [], |row| row.get(0))
             .unwrap();
+        let count = count as usize;
         if count == 0 {
             continue;
         }

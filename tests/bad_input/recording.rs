@@ -43,7 +43,11 @@ fn the_script_is_missing() {
     let python = Python::any();
     let folder = tempfile::tempdir().unwrap();
     let db = folder.path().join("x.db");
-    refuses(python.record(&db).arg("no-such-script.py"), 1, &["no-such-script.py"]);
+    // As python has it.
+    refuses(python.record(&db).arg("no-such-script.py"), 2, &["no-such-script.py"]);
+    refuses(python.record(&db).args(["--", "no-such-command"]), 2, &["no-such-command"]);
+    let with_options = ["--python-args", "-I", "no-such-script.py"];
+    refuses(python.record(&db).args(with_options), 2, &["no-such-script.py"]);
     assert!(!db.exists(), "a recording of nothing");
 }
 
@@ -234,11 +238,11 @@ fn two_recorders_write_one_file() {
     let [output, _] = outputs.try_into().unwrap();
     let recording = Recording { python: Python::any(), db, output, folder };
     recording.check("select status, exit_code, lost_count from runs", "complete 0 0\ncomplete 0 0");
-    recording.check(
+    recording.check_all(
         "select run_id, count(*) from calls where qualname = 'f' group by 1 order by 1",
         "1 300000\n2 300000",
     );
-    recording.check(
+    recording.check_all(
         "select r.event_count = (select count(*) from events e where e.run_id = r.run_id) from runs r",
         "1\n1",
     );

@@ -17,6 +17,10 @@ def os_exit():
     os._exit(0)
 
 
+def os_exit_like_a_signal():
+    os._exit(143)
+
+
 def segfault():
     ctypes.string_at(0)
 

@@ -2,10 +2,15 @@
 //! sees what they would have seen without dashcam.
 #![allow(clippy::unwrap_used)]
 
+mod finalizing;
+
 use dashcam_tests::{
     Python, Recording, finish, program, program_stderr, run, shell_status, spawn, text,
 };
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{ChildStdout, Command, Output};
 
 /// How a run of `ends.py` should look from outside.
 struct End {
@@ -19,6 +24,7 @@ struct End {
 const ENDS: &[End] = &[
     End { how: "sigkill", status: 137, run: "interrupted - 9", exit: "open" },
     End { how: "os_exit", status: 0, run: "complete 0 -", exit: "open" },
+    End { how: "os_exit_like_a_signal", status: 143, run: "complete 143 -", exit: "open" },
     End { how: "segfault", status: 139, run: "interrupted - 11", exit: "open" },
     End { how: "abort", status: 134, run: "interrupted - 6", exit: "open" },
     End { how: "uncaught", status: 1, run: "complete 1 -", exit: "unwind" },
@@ -27,6 +33,11 @@ const ENDS: &[End] = &[
     End { how: "return_", status: 0, run: "complete 0 -", exit: "return" },
 ];
 
+/// Exit code and signal, as a caller that waits sees them; not whether there is a core dump.
+fn outcome(output: &Output) -> (Option<i32>, Option<i32>) {
+    (output.status.code(), output.status.signal())
+}
+
 fn ends(how: &str) {
     let end = ENDS.iter().find(|end| end.how == how).unwrap();
     let script = program("crash/ends.py");
@@ -34,7 +45,7 @@ fn ends(how: &str) {
         let bare = run(python.bare().arg(&script).arg(how));
         let recording = Recording::new(&python, [script.as_os_str(), how.as_ref()]);
         assert_eq!(shell_status(&bare), end.status, "{python}: bare");
-        assert_eq!(shell_status(&recording.output), end.status, "{python}: {}", recording.said());
+        assert_eq!(outcome(&recording.output), outcome(&bare), "{python}: {}", recording.said());
         assert_eq!(text(&recording.output.stdout), text(&bare.stdout), "{python}");
         assert_eq!(program_stderr(&recording.output), program_stderr(&bare), "{python}");
         recording.check("select status, exit_code, exit_signal from runs", end.run);
@@ -61,6 +72,11 @@ fn killed() {
 #[test]
 fn left_by_os_exit() {
     ends("os_exit")
+}
+
+#[test]
+fn left_with_a_status_that_looks_like_a_signal() {
+    ends("os_exit_like_a_signal")
 }
 
 #[test]
@@ -110,19 +126,24 @@ fn signalled(python: &Python, signal: i32, mode: &str) -> Recording {
     Recording { python: python.clone(), db, output, folder }
 }
 
+/// Records `waits.py` at a terminal, where `key` is pressed once it has said that it is ready.
+fn at_a_terminal(python: &Python, key: &str) -> Recording {
+    let folder = tempfile::tempdir().unwrap();
+    let db = folder.path().join("dashcam.db");
+    let record = python.record(&db);
+    let mut terminal = python.bare();
+    terminal.env("PYTHON_COLORS", "0");
+    terminal.arg(program("crash/terminal.py")).arg(key);
+    terminal.arg(record.get_program()).args(record.get_args());
+    let output = run(terminal.arg(program("crash/waits.py")).arg("spin").env("NO_COLOR", "1"));
+    Recording { python: python.clone(), db, output, folder }
+}
+
 #[test]
 fn ctrl_c_in_an_endless_loop() {
     for python in Python::all() {
-        let folder = tempfile::tempdir().unwrap();
-        let db = folder.path().join("dashcam.db");
-        let record = python.record(&db);
-        let mut terminal = python.bare();
-        terminal.env("PYTHON_COLORS", "0");
-        terminal.arg(program("crash/terminal.py"));
-        terminal.arg(record.get_program()).args(record.get_args());
-        let output = run(terminal.arg(program("crash/waits.py")).arg("spin").env("NO_COLOR", "1"));
-        let recording = Recording { python: python.clone(), db, output, folder };
-        assert_eq!(shell_status(&recording.output), 130, "{python}: {}", recording.said());
+        let recording = at_a_terminal(&python, "\x03");
+        assert_eq!(outcome(&recording.output), (None, Some(2)), "{python}: {}", recording.said());
         let shown = text(&recording.output.stdout);
         assert_eq!(shown.matches("Traceback").count(), 1, "{python}: {shown}");
         assert_eq!(shown.matches("\nKeyboardInterrupt\n").count(), 1, "{python}: {shown}");
@@ -135,10 +156,201 @@ fn ctrl_c_in_an_endless_loop() {
 }
 
 #[test]
+fn ctrl_backslash_quits() {
+    for python in Python::all() {
+        let recording = at_a_terminal(&python, "\x1c");
+        assert_eq!(outcome(&recording.output), (None, Some(3)), "{python}: {}", recording.said());
+        recording.check("select status, exit_signal from runs", "interrupted 3");
+    }
+}
+
+/// The kernel tells the leader of the session alone, which is the recorder.
+#[test]
+fn a_terminal_that_goes_away_ends_the_program() {
+    for python in Python::all() {
+        let recording = at_a_terminal(&python, "hang-up");
+        assert_eq!(outcome(&recording.output), (None, Some(1)), "{python}: {}", recording.said());
+        recording.check("select status, exit_signal from runs", "interrupted 1");
+    }
+}
+
+/// A running `counts.py`, in a process group of its own.
+struct Counting {
+    child: std::process::Child,
+    stdout: BufReader<ChildStdout>,
+    /// The program's own process.
+    program: i32,
+}
+
+impl Counting {
+    fn start(command: &mut Command) -> Counting {
+        let mut child = spawn(command.arg(program("crash/counts.py")));
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut counting = Counting { child, stdout, program: 0 };
+        counting.program = counting.line().parse().unwrap();
+        counting
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).unwrap();
+        line.trim_end().to_owned()
+    }
+
+    /// What the shell started.
+    fn outer(&self) -> i32 {
+        self.child.id() as i32
+    }
+
+    /// Waits until what the shell started has stopped or goes on; which signal stopped it.
+    fn wait(&self) -> Option<i32> {
+        let mut status = 0;
+        let flags = libc::WUNTRACED | libc::WCONTINUED;
+        // SAFETY: the pointer is to an int of ours.
+        let waited = unsafe { libc::waitpid(self.outer(), &mut status, flags) };
+        assert_eq!(waited, self.outer());
+        assert!(libc::WIFSTOPPED(status) || libc::WIFCONTINUED(status), "ended: {status:#x}");
+        libc::WIFSTOPPED(status).then(|| libc::WSTOPSIG(status))
+    }
+}
+
+fn kill(target: i32, signal: i32) {
+    // SAFETY: kill takes no pointers; the target is a child not waited for, its child, or its group.
+    assert_eq!(unsafe { libc::kill(target, signal) }, 0);
+}
+
+/// Both ways: bare, and recorded into a folder that is returned to be kept.
+fn counting(python: &Python) -> [(Counting, Option<tempfile::TempDir>); 2] {
+    let folder = tempfile::tempdir().unwrap();
+    let recorded = Counting::start(&mut python.record(&folder.path().join("dashcam.db")));
+    [(Counting::start(&mut python.bare()), None), (recorded, Some(folder))]
+}
+
+#[test]
+fn a_signal_to_the_group_or_to_one_arrives_once() {
+    for python in Python::all() {
+        for (mut counting, _folder) in counting(&python) {
+            let (outer, own) = (counting.outer(), counting.program);
+            for target in [-outer, outer, own, outer, -outer] {
+                kill(target, libc::SIGUSR1);
+                assert_eq!(counting.line(), "SIGUSR1", "{python}");
+                // Two of one kind are one until the first was taken, as ever.
+                let status = format!("/proc/{outer}/status");
+                let is_pending = || {
+                    let status = std::fs::read_to_string(&status).unwrap();
+                    status.contains("ShdPnd:") && !status.contains("ShdPnd:\t0000000000000000")
+                };
+                while is_pending() {
+                    std::thread::yield_now();
+                }
+            }
+            // A second one that was still on its way would come before.
+            kill(outer, libc::SIGTERM);
+            assert_eq!(counting.line(), "SIGTERM", "{python}");
+            assert_eq!(counting.line(), "", "{python}");
+            assert_eq!(outcome(&finish(counting.child)), (Some(0), None), "{python}");
+        }
+    }
+}
+
+#[test]
+fn stopped_and_continued_alone_or_with_the_group() {
+    for python in Python::all() {
+        for (mut counting, _folder) in counting(&python) {
+            let (outer, own) = (counting.outer(), counting.program);
+            for (stop, signal, go_on) in [
+                (own, libc::SIGTSTP, own),
+                (own, libc::SIGSTOP, own),
+                (own, libc::SIGSTOP, outer),
+                (own, libc::SIGTTOU, -outer),
+                (outer, libc::SIGTSTP, outer),
+                (outer, libc::SIGTSTP, own),
+                (-outer, libc::SIGTSTP, -outer),
+                (-outer, libc::SIGSTOP, -outer),
+            ] {
+                let what = format!("{python}: {stop} {signal} {go_on} of {outer} {own}");
+                kill(stop, signal);
+                assert_eq!(counting.wait(), Some(signal), "{what}");
+                kill(go_on, libc::SIGCONT);
+                assert_eq!(counting.wait(), None, "{what}");
+                assert_eq!(counting.line(), "SIGCONT", "{what}");
+            }
+            kill(outer, libc::SIGTERM);
+            // Of two that follow each other closely, one to the group may be passed on as well.
+            let mut line = counting.line();
+            while line == "SIGCONT" {
+                line = counting.line();
+            }
+            assert_eq!(line, "SIGTERM", "{python}");
+            assert_eq!(outcome(&finish(counting.child)), (Some(0), None), "{python}");
+        }
+    }
+}
+
+/// Who is the first process of a container is ended by none of its own signals.
+#[test]
+fn the_first_process_of_a_container_exits_as_a_shell_would() {
+    let isolated = ["--user", "--map-root-user", "--pid", "--fork", "--mount-proc"];
+    let works = Command::new("unshare").args(isolated).arg("true").output();
+    if !works.is_ok_and(|output| output.status.success()) {
+        println!("SKIPPED: the first process of a container: unshare does not work here");
+        return;
+    }
+    for python in Python::all() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = folder.path().join("dashcam.db");
+        let record = python.record(&db);
+        let mut command = Command::new("unshare");
+        command.args(isolated).arg(record.get_program()).args(record.get_args());
+        let output = run(command.arg(program("crash/ends.py")).arg("abort"));
+        assert_eq!(outcome(&output), (Some(134), None), "{python}: {}", text(&output.stderr));
+        let recording = Recording { python: python.clone(), db, output, folder };
+        recording.check("select status, exit_signal from runs", "interrupted 6");
+    }
+}
+
+/// Starts what follows with some signals ignored and others blocked.
+const WITH_SIGNALS: &str = "\
+import os, signal, sys
+for number in (signal.SIGHUP, signal.SIGPIPE, signal.SIGCHLD, signal.SIGXFSZ, signal.SIGTTOU):
+    signal.signal(number, signal.SIG_IGN)
+blocked = {signal.SIGUSR2, signal.SIGTERM, signal.SIGCHLD}
+signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+os.execvp(sys.argv[1], sys.argv[1:])
+";
+
+#[test]
+fn signals_are_ignored_and_blocked_as_ever() {
+    let python = Python::any();
+    let folder = tempfile::tempdir().unwrap();
+    let db = folder.path().join("dashcam.db");
+    let show = ["grep", "^Sig[BI]", "/proc/self/status"];
+    let go = |before: &Command| {
+        let mut command = python.bare();
+        command.args(["-c", WITH_SIGNALS]);
+        if before.get_program() != Path::new("") {
+            command.arg(before.get_program()).args(before.get_args());
+        }
+        run(command.args(show))
+    };
+    let (bare, recorded) = (go(&Command::new("")), go(python.record(&db).arg("--")));
+    assert_eq!(outcome(&bare), (Some(0), None), "{}", text(&bare.stderr));
+    // Not the two that the C library keeps for itself.
+    let sets = |output: &Output| -> Vec<u64> {
+        let said = text(&output.stdout);
+        let sets = said.lines().filter_map(|line| line.split_whitespace().nth(1));
+        sets.map(|set| u64::from_str_radix(set, 16).unwrap() & !(3 << 31)).collect()
+    };
+    assert_eq!(sets(&bare).len(), 2);
+    assert_eq!(sets(&bare), sets(&recorded), "{}", text(&recorded.stderr));
+    assert_eq!(outcome(&recorded), (Some(0), None), "{}", text(&recorded.stderr));
+}
+
+#[test]
 fn sigterm_to_the_recorder_reaches_the_program() {
     for python in Python::all() {
         let recording = signalled(&python, libc::SIGTERM, "spin");
-        assert_eq!(shell_status(&recording.output), 143, "{python}: {}", recording.said());
+        assert_eq!(outcome(&recording.output), (None, Some(15)), "{python}: {}", recording.said());
         recording.check("select status, exit_signal from runs", "interrupted 15");
         recording.check("select exit from calls where qualname = 'spin'", "open");
     }
@@ -197,7 +409,7 @@ fn after_both_are_killed_the_last_value_is_true_or_refused() {
         let db = folder.path().join("dashcam.db");
         let mut command = python.record(&db);
         command.args(["--no-stdlib", "--capture", "state"]);
-        let mut child = spawn(command.arg(program("crash/counts.py")).arg(enough.to_string()));
+        let mut child = spawn(command.arg(program("crash/counts_up.py")).arg(enough.to_string()));
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         stdout.read_line(&mut line).unwrap();

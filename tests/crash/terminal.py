@@ -1,5 +1,6 @@
-"""terminal.py COMMAND…: runs a command at a terminal of its own, presses Ctrl-C once it has said "ready",
-prints what the terminal showed and ends with the command's exit status, 128 + N for signal N."""
+"""terminal.py KEY COMMAND…: runs a command at a terminal of its own, presses the key once it has said
+"ready", prints what the terminal showed and ends as the command did. The key "hang-up" closes the terminal;
+the command leads its session."""
 import os
 import pty
 import signal
@@ -9,7 +10,7 @@ pid, terminal = pty.fork()
 if pid == 0:
     for ignored in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):  # by whoever runs the tests in the background
         signal.signal(ignored, signal.SIG_DFL)
-    os.execv(sys.argv[1], sys.argv[1:])
+    os.execv(sys.argv[2], sys.argv[2:])
 signal.alarm(120)  # then the terminal goes away, and with it the command
 shown = b""
 pressed = False
@@ -22,9 +23,15 @@ while True:
         break
     shown += some
     if b"ready" in shown and not pressed:
-        os.write(terminal, b"\x03")
+        if sys.argv[1] == "hang-up":
+            break
+        os.write(terminal, sys.argv[1].encode())
         pressed = True
+os.close(terminal)
 _, status = os.waitpid(pid, 0)
 sys.stdout.write(shown.decode().replace("\r\n", "\n"))
-code = os.waitstatus_to_exitcode(status)
-sys.exit(code if code >= 0 else 128 - code)
+sys.stdout.flush()
+if os.WIFSIGNALED(status):
+    signal.signal(os.WTERMSIG(status), signal.SIG_DFL)
+    os.kill(os.getpid(), os.WTERMSIG(status))
+sys.exit(os.waitstatus_to_exitcode(status))

@@ -2,7 +2,7 @@
 //! runs do differently.
 #![allow(clippy::unwrap_used)]
 
-use dashcam_tests::{Python, program, run, shell_status, text};
+use dashcam_tests::{Python, program, run, run_with_input, shell_status, text};
 use serde_json::Value;
 use std::path::Path;
 use std::process::Output;
@@ -317,4 +317,29 @@ fn text_names_both_runs_the_stack_and_the_source() {
     }
     assert_eq!(said, text(&dashcam(&python, folder.path(), &["--limit", "1"]).stdout));
     assert!(!said.contains('\u{1b}'));
+}
+
+#[test]
+fn what_was_not_recorded_is_not_told_to_be_equal() {
+    for python in Python::all() {
+        let folder = tempfile::tempdir().unwrap();
+        for price in ["1.50\n", "9.50\n"] {
+            let mut record = python.record(&folder.path().join("dashcam.db"));
+            record.arg(program("diff/decimals.py"));
+            let output = run_with_input(&mut record, price.as_bytes());
+            assert_eq!(shell_status(&output), 0, "{}", text(&output.stderr));
+        }
+        // The text it was made from does differ; without it only what is not known is left.
+        let ignored = ["--ignore", "readline", "--ignore", "*value*"];
+        let output = dashcam(&python, folder.path(), &[]);
+        let said = text(&output.stdout);
+        assert!(!said.contains("no difference"), "{python}: {said}");
+        let output = dashcam(&python, folder.path(), &[&ignored[..], &["--no-stdlib"]].concat());
+        let said = text(&output.stdout);
+        assert_eq!(shell_status(&output), 0, "{python}: {said}");
+        assert!(
+            said.contains("equal as far as recorded") && said.contains("first at decimals.py:"),
+            "{python}: {said}"
+        );
+    }
 }

@@ -237,8 +237,14 @@ impl Recording {
 
     /// Rows of a query.
     pub fn rows(&self, sql: &str) -> Vec<Vec<Value>> {
+        self.rows_of(sql, &[])
+    }
+
+    /// The same of other runs than the last.
+    fn rows_of(&self, sql: &str, runs: &[&str]) -> Vec<Vec<Value>> {
         let mut query = self.python.dashcam();
-        let output = run(query.arg("query").arg(&self.db).arg(sql).args(["--format", "jsonl"]));
+        query.arg("query").arg(&self.db).arg(sql).args(["--format", "jsonl"]).args(runs);
+        let output = run(&mut query);
         assert!(
             output.status.success(),
             "{}: {sql}\n{}{}",
@@ -253,6 +259,14 @@ impl Recording {
                 other => panic!("not a row: {line}: {other:?}"),
             })
             .collect()
+    }
+
+    /// Fails unless the query answers `expected` of all runs there are.
+    pub fn check_all(&self, sql: &str, expected: &str) {
+        let rows = self.rows_of(sql, &["--run", "all"]);
+        let lines: Vec<String> =
+            rows.iter().map(|row| row.iter().map(plain).collect::<Vec<_>>().join(" ")).collect();
+        assert_eq!(lines.join("\n"), expected, "{}: {sql}\n{}", self.python, self.said());
     }
 
     /// Rows of a query as text: a row a line, columns separated by a space, NULL as `-`.

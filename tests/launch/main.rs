@@ -2,6 +2,10 @@
 //! as it is without dashcam.
 #![allow(clippy::unwrap_used)]
 
+mod children;
+mod cpython;
+mod neighbours;
+
 use dashcam_tests::{
     Python, Recording, command, program, program_stderr, run, run_with_input, shell_status,
     tests_path, text,
@@ -16,38 +20,36 @@ fn same(what: &[&str], adjust: impl Fn(&mut Command)) {
     for python in Python::all() {
         let folder = tempfile::tempdir().unwrap();
         let db = folder.path().join("dashcam.db");
-        let go = |mut command: Command| -> Output {
-            command.args(what).current_dir(tests_path("launch"));
-            adjust(&mut command);
-            run_with_input(&mut command, b"line one\nline two\n")
-        };
-        let bare = go(python.bare());
-        let recorded = go(python.record(&db));
-        let report = |output: &Output| -> serde_json::Map<String, Value> {
-            match serde_json::from_slice(&output.stdout) {
-                Ok(Value::Object(map)) => map,
-                _ => panic!("{python}: {}{}", text(&output.stdout), text(&output.stderr)),
-            }
-        };
-        let (expected, found) = (report(&bare), report(&recorded));
-        for (name, value) in &expected {
-            if name == "modules" {
-                let extra: Vec<_> = found[name]
-                    .as_array()
-                    .unwrap()
-                    .iter()
-                    .filter(|module| !value.as_array().unwrap().contains(module))
-                    .map(|module| module.as_str().unwrap())
-                    .filter(|module| !module.starts_with("dashcam"))
-                    .collect();
-                assert!(extra.is_empty(), "{python}: imported for the program: {extra:?}");
-            } else {
-                assert_eq!(value, &found[name], "{python}: {name}");
-            }
-        }
-        assert_eq!(shell_status(&bare), shell_status(&recorded), "{python}");
-        assert_eq!(program_stderr(&bare), program_stderr(&recorded), "{python}");
+        compare(&python, python.bare(), python.record(&db), what, &adjust);
     }
+}
+
+/// What the words make of a bare command, and of one that records.
+fn compare(
+    python: &Python,
+    bare: Command,
+    recorded: Command,
+    what: &[&str],
+    adjust: impl Fn(&mut Command),
+) {
+    let go = |mut command: Command| -> Output {
+        command.args(what).current_dir(tests_path("launch"));
+        adjust(&mut command);
+        run_with_input(&mut command, b"line one\nline two\n")
+    };
+    let (bare, recorded) = (go(bare), go(recorded));
+    let report = |output: &Output| -> serde_json::Map<String, Value> {
+        match serde_json::from_slice(&output.stdout) {
+            Ok(Value::Object(map)) => map,
+            _ => panic!("{python}: {}{}", text(&output.stdout), text(&output.stderr)),
+        }
+    };
+    let (expected, found) = (report(&bare), report(&recorded));
+    for (name, value) in &expected {
+        assert_eq!(value, &found[name], "{python}: {name}");
+    }
+    assert_eq!(shell_status(&bare), shell_status(&recorded), "{python}");
+    assert_eq!(program_stderr(&bare), program_stderr(&recorded), "{python}");
 }
 
 #[test]
@@ -85,6 +87,229 @@ fn with_an_environment_of_its_own() {
             .env("ODD", "ü\nb")
             .env("PYTHONUNBUFFERED", "1");
     });
+}
+
+/// What Python is told before the program's own words.
+const OPTIONS: &[&str] = &[
+    "-I",
+    "-E",
+    "-S",
+    "-s",
+    "-I -S",
+    "-O",
+    "-OO",
+    "-u",
+    "-B",
+    "-P",
+    "-X dev",
+    "-W error",
+    "-X utf8=0 -bb",
+];
+
+/// With every option, given apart or as a command of its own.
+#[test]
+fn with_options_of_the_interpreter() {
+    for python in Python::all() {
+        for options in OPTIONS {
+            let words: Vec<&str> = options.split(' ').chain(["report.py", "one"]).collect();
+            let executable = python.executable();
+            for way in 0..3 {
+                let folder = tempfile::tempdir().unwrap();
+                let db = folder.path().join("dashcam.db");
+                let mut bare = python.bare();
+                bare.args(options.split(' '));
+                let mut recorded = python.record(&db);
+                match way {
+                    0 => recorded.args(["--python-args", options]),
+                    1 => recorded.arg("--").args(options.split(' ')),
+                    _ => recorded.arg("--").arg(&executable).args(options.split(' ')),
+                };
+                compare(&python, bare, recorded, &words[words.len() - 2..], |command| {
+                    command.env("PYTHONPATH", "somewhere");
+                });
+                let recording = Recording {
+                    python: python.clone(),
+                    db,
+                    output: run(&mut python.bare()),
+                    folder,
+                };
+                let found = "select count(*) from calls where qualname = '<module>' and path like '%/report.py'";
+                assert_eq!(recording.number(found), 1, "{python}: {words:?}");
+                recording.check("select status from runs", "complete");
+            }
+        }
+    }
+}
+
+/// Nothing that runs before the program finds anything of ours: no frame, variable, module or path.
+#[test]
+fn what_runs_before_the_program_sees_nothing() {
+    const SEES: &str = "\
+import os, sys, traceback
+print(list(os.environ.items()), sys.path, [f.name for f in traceback.extract_stack()])
+print(sorted(m for m in sys.modules if 'dashcam' in m), list(sys.path_importer_cache), sys.builtin_module_names)
+print([sys.monitoring.get_tool(i) for i in range(6)], os.popen('env').read())
+sys.addaudithook(lambda event, args: print(event) if event in ('compile', 'exec', 'import', 'cpython.run_command') else None)
+raise RuntimeError('of its own')
+";
+    for python in Python::all() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("sitecustomize.py"), SEES).unwrap();
+        let db = folder.path().join("dashcam.db");
+        let go = |mut command: Command| {
+            run(command
+                .args(["-c", "print('the program')"])
+                .env("PYTHONPATH", folder.path())
+                .env("PYTHONVERBOSE", "1"))
+        };
+        let (bare, recorded) = (go(python.bare()), go(python.record(&db)));
+        assert!(text(&bare.stdout).contains("the program"), "{}", text(&bare.stderr));
+        assert_eq!(text(&bare.stdout), text(&recorded.stdout), "{python}");
+        // What Python says of every import and of the error, all addresses alike. That module is still
+        // in use when Python says which it lets go of.
+        let said = |output: &Output| -> Vec<String> {
+            let hide = |word: &str| if word.starts_with("0x") { "0x" } else { word }.to_owned();
+            let lines = program_stderr(output);
+            let words = |line: &str| line.split(' ').map(hide).collect::<Vec<_>>().join(" ");
+            let lines = lines.lines().filter(|line| *line != "# destroy sys.monitoring");
+            lines.map(words).collect()
+        };
+        assert_eq!(said(&bare), said(&recorded), "{python}");
+    }
+}
+
+#[test]
+fn the_times_of_imports_name_no_others() {
+    for python in Python::all() {
+        let folder = tempfile::tempdir().unwrap();
+        let words = ["-X", "importtime", "-c", "import json"];
+        let names = |output: &Output| -> Vec<String> {
+            let lines = program_stderr(output);
+            lines.lines().map(|line| line.rsplit('|').next().unwrap().to_owned()).collect()
+        };
+        let bare = run(python.bare().args(words));
+        let recorded = run(python.record(&folder.path().join("x.db")).arg("--").args(words));
+        assert!(names(&bare).iter().any(|name| name.trim() == "json"), "{}", text(&bare.stderr));
+        assert_eq!(names(&bare), names(&recorded), "{python}");
+    }
+}
+
+/// Records a command in a folder that has these files, which can be executed, first on PATH.
+fn with_commands(python: &Python, files: &[(&str, &str)], words: &[&str]) -> Recording {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let bin = folder.path().join("bin");
+    std::fs::create_dir(&bin).unwrap();
+    for (name, content) in files {
+        let python = python.executable();
+        let content = content.replace("PYTHON", python.to_str().unwrap());
+        std::fs::write(bin.join(name), content).unwrap();
+        std::fs::set_permissions(bin.join(name), PermissionsExt::from_mode(0o755)).unwrap();
+    }
+    let db = folder.path().join("dashcam.db");
+    let venv = python.executable().parent().unwrap().to_owned();
+    let old = std::env::var_os("PATH").unwrap();
+    let path = [bin, venv].into_iter().chain(std::env::split_paths(&old));
+    let mut command = python.record(&db);
+    command.args(words).env("PATH", std::env::join_paths(path).unwrap());
+    let output = run(command.current_dir(folder.path()));
+    Recording { python: python.clone(), db, output, folder }
+}
+
+#[test]
+fn commands_that_are_a_python_or_start_one() {
+    const TOOL: &str =
+        "#!PYTHON\nimport sys\ndef tool(): print(sys.argv[1:], sys.flags.optimize)\ntool()\n";
+    let files = [
+        ("tool", TOOL),
+        ("asker", "#!/bin/sh\npython -I -c 'pass'\npython -O \"$(dirname \"$0\")/tool\" \"$@\"\n"),
+        ("wrapper", "#!/bin/sh\ntrue\nexec python -O \"$(dirname \"$0\")/tool\" \"$@\"\n"),
+        (
+            "starter",
+            "#!/bin/sh\npython --version >/dev/null\npython -O \"$(dirname \"$0\")/tool\" \"$@\"\nexit 6\n",
+        ),
+    ];
+    for python in Python::all() {
+        for (words, optimize, status) in [
+            (&["tool", "a", "-m"][..], 0, 0),
+            (&["--", "tool", "a", "-m"], 0, 0),
+            (&["bin/tool", "a", "-m"], 0, 0),
+            (&["python", "-O", "bin/tool", "a", "-m"], 1, 0),
+            (&["--", "env", "X=1", "python", "-O", "bin/tool", "a", "-m"], 1, 0),
+            (&["wrapper", "a", "-m"], 1, 0),
+            (&["starter", "a", "-m"], 1, 6),
+            (&["asker", "a", "-m"], 1, 0),
+        ] {
+            let recording = with_commands(&python, &files, words);
+            let said = recording.said();
+            let expected = format!("['a', '-m'] {optimize}\n");
+            assert_eq!(text(&recording.output.stdout), expected, "{python}: {words:?}: {said}");
+            assert_eq!(shell_status(&recording.output), status, "{python}: {words:?}: {said}");
+            recording.check("select exit from calls where qualname = 'tool'", "return");
+            recording.check("select status, lost_count from runs", "complete 0");
+        }
+    }
+}
+
+#[test]
+fn of_two_pythons_the_first_is_recorded_and_the_other_counted() {
+    let files = [(
+        "both",
+        "#!/bin/sh\npython -c 'def one(): pass\none()'\npython -c 'def two(): print(2)\ntwo()'\n",
+    )];
+    for python in Python::all() {
+        let recording = with_commands(&python, &files, &["both"]);
+        assert_eq!(text(&recording.output.stdout), "2\n", "{python}: {}", recording.said());
+        recording.check("select qualname from calls where qualname in ('one', 'two')", "one");
+        recording
+            .check("select kind, count from losses where kind <> 'waited'", "child_not_followed 1");
+    }
+}
+
+#[test]
+fn a_command_that_starts_no_python_runs_all_the_same() {
+    let python = Python::any();
+    let recording =
+        with_commands(&python, &[("none", "#!/bin/sh\necho none\nexit 3\n")], &["none"]);
+    assert_eq!(text(&recording.output.stdout), "none\n", "{}", recording.said());
+    assert_eq!(shell_status(&recording.output), 3, "{}", recording.said());
+    recording.check("select kind, count from losses", "not_started 1");
+    let said = text(&recording.output.stderr);
+    assert!(said.contains("no Python 3.12 or newer began to run a program"), "{said}");
+}
+
+/// Isolated or not, the program is what is recorded, and its children are not.
+#[test]
+fn a_child_never_takes_the_programs_place() {
+    for python in Python::all() {
+        for options in ["-B", "-I", "-E", "-S"] {
+            let child = format!("'{}' -c 'def child(): pass' ", python.executable().display());
+            let code = format!("import os\ndef program(): os.system(\"{child}\")\nprogram()");
+            let recording = Recording::new(&python, ["--", options, "-c", &code]);
+            recording.check(
+                "select qualname from calls where qualname in ('program', 'child')",
+                "program",
+            );
+        }
+    }
+}
+
+/// A path that LD_PRELOAD cannot spell, and a library that is to be loaded anyway.
+#[test]
+fn libraries_to_load_first_stay_as_they_were() {
+    for python in Python::all() {
+        let code = [
+            "-c",
+            "import os; print(os.environ.get('LD_PRELOAD')); os.system('env | grep LD_PRELOAD')",
+        ];
+        for value in ["", "libc.so.6", "libc.so.6:libm.so.6"] {
+            let folder = tempfile::tempdir().unwrap();
+            let db = folder.path().join("x.db");
+            let bare = run(python.bare().args(code).env("LD_PRELOAD", value));
+            let recorded = run(python.record(&db).args(code).env("LD_PRELOAD", value));
+            assert_eq!(text(&bare.stdout), text(&recorded.stdout), "{}", text(&recorded.stderr));
+        }
+    }
 }
 
 #[test]

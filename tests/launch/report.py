@@ -22,7 +22,8 @@ report = {
     "loader": type(__loader__).__name__,
     "main_globals": sorted(k for k in globals() if k.startswith("__")),
     "main_is_main": sys.modules["__main__"].__dict__ is globals(),
-    "environment": dict(os.environ),
+    "environment": list(os.environ.items()),
+    "environment_bytes": [list(map(repr, pair)) for pair in os.environb.items()],
     "cwd": os.getcwd(),
     "first_fd": first_fd,
     "low_fds": sorted(int(fd) for fd in os.listdir("/proc/self/fd") if int(fd) < 64),
@@ -42,6 +43,7 @@ report = {
     "depth": len(__import__("traceback").extract_stack()),
     "umask": os.umask(0o22),
 }
+report["environment_of_a_child"] = __import__("subprocess").check_output("env", text=True)
 print(json.dumps(report))
 sys.stderr.write("to stderr\n")
 sys.exit(len(sys.argv))

@@ -165,7 +165,7 @@ def breakpoints(db):
         found, at = [], run.start
         while (at := at.continue_to("unhandled")) is not None:
             found.append(at.seq)
-        assert found == [error.seq for error in run.exceptions("handled_seq is null")]
+        assert found == [error.seq for error in run.exceptions("outcome in ('thread', 'program')")]
         assert run.start.continue_to("exception NoSuchError") is None
         raises(ValueError, "needs a breakpoint", run.start.continue_to)
         raises(dashcam.DashcamError, "no function nothing ran", run.start.continue_to, "nothing")

@@ -85,7 +85,9 @@ impl Session {
             Who::Reference => recording.python.bare(),
         };
         match who {
-            Who::Dashcam => command.arg("replay").arg(&recording.db).args(["--format", "json"]),
+            Who::Dashcam => {
+                command.arg("replay").arg(&recording.db).args(["--format", "json", "--all-code"])
+            }
             Who::Reference => command
                 .arg(tests_path("steps/reference.py"))
                 .arg(recording.python.dashcam().get_program())

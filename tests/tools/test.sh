@@ -16,7 +16,7 @@ step "unit and integration tests" cargo test --workspace --no-fail-fast --quiet
 step "the ring, model-checked" make --no-print-directory loom
 step "the benchmark runs" .venv/default/bin/python tests/bench/bench.py --quick --only "empty control" \
     --workloads richards exceptions --output build/bench-quick.json
-step "a library's own tests, recorded" .venv/default/bin/python tests/suites/suites.py markdown
+step "libraries' own tests, recorded" .venv/default/bin/python tests/suites/suites.py markdown tornado-gen
 echo
 if [ "$status" = 0 ]; then
     echo "all tests passed, with Python $pythons"

@@ -76,6 +76,7 @@ if TYPE_CHECKING:
         max_looks: int | None
         redact: str | Iterable[str]
         no_default_redact: bool
+        max_wait: float | None
 
     class _CallsOptions(_Options, total=False):
         db: str | os.PathLike[str]
@@ -111,7 +112,9 @@ __all__ = [
     "stop",
 ]
 
-_READY, _REFUSED, _STOPPED, _STORED = b"R", b"E", b"S", b"D"
+_READY, _STOPPED, _STORED, _FAILED, _WORKING, _ABANDONED = b"R", b"S", b"D", b"F", b".", b"A"
+# A recorder that is alive is ready long before.
+_START_SECONDS = 30
 _RING_MIB = 8
 _VALUES_RING_MIB = 16
 _EVENTS = ("derived", "direct", "verify")
@@ -120,7 +123,11 @@ _LIMITS = ("max_string", "max_items", "max_depth", "max_objects", "max_digits", 
 
 
 class DashcamError(Exception):
-    """Recording could not start, what was recorded could not be stored, or cannot be read."""
+    """Recording could not start, or a recording cannot be read."""
+
+    def _render_traceback_(self) -> "list[str]":
+        """What a notebook shows: the line that says it, without our own frames."""
+        return [f"{type(self).__name__}: {self}"]
 
 
 def open(db: "str | os.PathLike[str]" = "dashcam.db") -> "Recording":
@@ -146,9 +153,14 @@ def __dir__() -> "list[str]":
 
 
 class _Session:
-    def __init__(self, process: "Popen[bytes]", control: "socket") -> None:
+    def __init__(
+        self, process: "Popen[bytes]", control: "socket", run_id: int, path: str, max_wait: float
+    ) -> None:
         self.process = process
         self.control = control
+        self.run_id = run_id
+        self.path = path
+        self.max_wait = max_wait
 
 
 _session: "_Session | None" = None
@@ -188,76 +200,109 @@ def start(db: "str | os.PathLike[str]" = "dashcam.db", **options: "Unpack[_Optio
     all). `redact` takes strings: values of names that contain one are left out, besides those
     of the usual ones (password, token …) unless `no_default_redact` is true.
 
+    `max_wait` is how many seconds the program waits at the most for a recorder that is held up, before
+    it goes on unrecorded.
+
     `events` is "derived" (record what the rest follows from), "direct" (every kind by callback: the
     reference) or "verify" (record directly, derive as well, and compare).
 
-    Raises DashcamError if recording is not possible, saying why.
+    Raises DashcamError if recording is not possible, saying why. What goes wrong once it is on raises
+    nothing: it is said in one line on standard error, and the program goes on.
     """
     _start(db, _checked(**options))
 
 
-def _start(db: "str | os.PathLike[str]", options: "dict[str, Any]") -> None:
+def _start(db: "str | os.PathLike[str]", options: "dict[str, Any]") -> "_Session":
     global _session
+    path = _os.fspath(db)
     with _lock:
         if _session is not None:
             raise DashcamError("already recording; call dashcam.stop() first")
-        ours, theirs = _socket.socketpair()
-        rings = []
         try:
-            rings.append(_shim.create_ring(_RING_MIB))
-            if options["capture"] != "flow":
-                rings.append(_shim.create_ring(_VALUES_RING_MIB))
-            arguments = [
-                _program("dashcam-recorder"),
-                "--serve",
-                f"--ring-fd={rings[0]}",
-                f"--control-fd={theirs.fileno()}",
-                *(f"--values-fd={ring}" for ring in rings[1:]),
-                "-o",
-                _os.fspath(db),
-                "--command",
-                _json.dumps(getattr(_sys, "orig_argv", _sys.argv)),
-            ]
-            process = _subprocess.Popen(
-                arguments,
-                pass_fds=(*rings, theirs.fileno()),
-                stdin=_subprocess.DEVNULL,
-                start_new_session=True,
-            )
-            theirs.close()
-            answer = ours.recv(1)
-            if answer != _READY:
-                reason = b"".join(iter(lambda: ours.recv(4096), b"")).decode(errors="replace")
-                process.wait()
-                raise DashcamError(reason or "the recorder process ended before it was ready")
-            control = _os.dup(ours.fileno())
-            (ring, values), rings = (rings[0], rings[1] if rings[1:] else -1), []
-            try:
-                _shim.start(
-                    ring,
-                    control,
-                    process.pid,
-                    options["include"],
-                    options["exclude"],
-                    options["no_stdlib"],
-                    _os.path.dirname(_os.path.abspath(__file__)),
-                    options["events"],
-                    options["capture"],
-                    values,
-                    options["limits"],
-                    options["redact"],
-                )
-            except RuntimeError as error:
-                ours.close()
-                process.wait()
-                raise DashcamError(str(error)) from None
-        except BaseException:
-            ours.close()
-            raise
-        finally:
-            for ring in rings:
-                _os.close(ring)
-        _session = _Session(process, ours)
+            _session = _begin(path, options)
+        except (OSError, RuntimeError) as error:
+            raise DashcamError(f"recording cannot start: {error}") from None
+        return _session
+
+
+def _begin(path: str, options: "dict[str, Any]") -> _Session:
+    """Leaves nothing behind if it fails: no process, no descriptor, no run and no file."""
+    ours, theirs = _socket.socketpair()
+    rings: list[int] = []
+    process = None
+    try:
+        rings.append(_shim.create_ring(_RING_MIB))
+        if options["capture"] != "flow":
+            rings.append(_shim.create_ring(_VALUES_RING_MIB))
+        arguments = [
+            _program("dashcam-recorder"),
+            "--serve",
+            f"--ring-fd={rings[0]}",
+            f"--control-fd={theirs.fileno()}",
+            *(f"--values-fd={ring}" for ring in rings[1:]),
+            "-o",
+            path,
+            "--command",
+            _json.dumps(getattr(_sys, "orig_argv", _sys.argv)),
+        ]
+        process = _subprocess.Popen(
+            arguments,
+            pass_fds=(*rings, theirs.fileno()),
+            stdin=_subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        theirs.close()
+        ours.settimeout(_START_SECONDS)
+        try:
+            ready = ours.recv(1) == _READY
+            answer = _receive(ours, 12) if ready else b"".join(iter(lambda: ours.recv(4096), b""))
+        except TimeoutError:
+            process.kill()
+            raise DashcamError("the recorder process did not answer") from None
+        if not ready or len(answer) < 12:
+            reason = "" if ready else answer.decode(errors="replace")
+            raise DashcamError(reason or "the recorder process ended before it was ready")
+        run_id = int.from_bytes(answer[:8], "little")
+        where = _os.fsdecode(_receive(ours, int.from_bytes(answer[8:], "little")))
+        control = _os.dup(ours.fileno())
+        (ring, values), rings = (rings[0], rings[1] if rings[1:] else -1), []
+        _shim.start(
+            ring,
+            control,
+            process.pid,
+            options["include"],
+            options["exclude"],
+            options["no_stdlib"],
+            _os.path.dirname(_os.path.abspath(__file__)),
+            options["events"],
+            options["capture"],
+            values,
+            options["limits"],
+            options["redact"],
+            options["max_wait"],
+        )
+        return _Session(process, ours, run_id, where, options["max_wait"])
+    except BaseException:
+        try:
+            ours.sendall(_ABANDONED)
+        except OSError:
+            pass
+        ours.close()
+        if process is not None:
+            process.wait()
+        raise
+    finally:
+        theirs.close()
+        for ring in rings:
+            _os.close(ring)
+
+
+def _receive(control: "socket", count: int) -> bytes:
+    """So many bytes, or fewer if there will be no more."""
+    received = b""
+    while len(received) < count and (more := control.recv(count - len(received))):
+        received += more
+    return received
 
 
 def _checked(
@@ -275,6 +320,7 @@ def _checked(
     max_looks: int | None = None,
     redact: "str | Iterable[str]" = (),
     no_default_redact: bool = False,
+    max_wait: float | None = None,
 ) -> "dict[str, Any]":
     """The options of `start` as the shim takes them. Raises ValueError if one makes no sense."""
     if events not in _EVENTS:
@@ -287,6 +333,10 @@ def _checked(
     if not all(isinstance(name, str) and name for name in redact):
         raise ValueError(f"redact must be strings that are not empty, not {redact!r}")
     defaults = [] if no_default_redact else _shim.REDACTED
+    if max_wait is None:
+        max_wait = _shim.DEFAULT_MAX_WAIT
+    if not isinstance(max_wait, (int, float)) or not 0 <= max_wait <= 86_400:
+        raise ValueError(f"max_wait must be a number of seconds from 0 to 86400, not {max_wait!r}")
     return {
         "include": _strings(include),
         "exclude": _strings(exclude),
@@ -295,6 +345,7 @@ def _checked(
         "capture": capture,
         "limits": limits,
         "redact": [*defaults, *(name.lower() for name in redact)],
+        "max_wait": float(max_wait),
     }
 
 
@@ -313,32 +364,66 @@ def _strings(patterns: "str | os.PathLike[str] | Iterable[str | os.PathLike[str]
 
 
 def stop() -> int | None:
-    """Stop recording; returns the number of the run once it is stored, or None if none was on."""
+    """Stop recording; returns the number of the run once it is stored. None if none was on, or a part
+    of it could not be stored: why is said on standard error."""
+    run_id, failed = _stop()
+    return None if failed else run_id
+
+
+def _stop() -> tuple[int | None, str | None]:
+    """The number of the run that ends, and why a part of it is missing, which the user knows."""
     global _session
     with _lock:
         session, _session = _session, None
         if session is None:
-            return None
-        _shim.stop()
+            return None, None
         try:
-            session.control.sendall(_STOPPED)
-            answer = b""
-            while len(answer) < 9 and (more := session.control.recv(9 - len(answer))):
-                answer += more
-        except OSError:
-            answer = b""
-        finally:
-            session.control.close()
+            _shim.stop()
+            failed = _shim.failure()
+        except Exception as error:
+            failed = f"{error}"
+            _shim.warn(f"recording did not stop as it should: {error}")
+        kind, reason = _last_answer(session)
+        if failed is None and kind != _STORED:
+            failed = reason
+            if kind != _FAILED:
+                _shim.warn(f"{reason}; the program goes on")
+        return session.run_id, failed
+
+
+def _last_answer(session: _Session) -> tuple[bytes, str]:
+    """What the recorder answers when it is told that no more will come, and what that means. One that
+    is silent for too long is left to itself."""
+    kind, reason = b"", "the recorder process ended before everything was stored"
+    try:
+        session.control.settimeout(max(session.max_wait, 0.5))
+        session.control.sendall(_STOPPED)
+        while (kind := session.control.recv(1)) == _WORKING:
+            pass
+        if kind == _FAILED:
+            text = b"".join(iter(lambda: session.control.recv(4096), b""))
+            reason = text.decode(errors="replace")
+    except TimeoutError:
+        kind = b""
+        reason = "the recorder is held up; it goes on storing what was recorded by itself"
+        # Nobody waits for it, and nobody is to be told that.
+        session.process.returncode = 0
+    except OSError:
+        kind = b""
+    finally:
+        session.control.close()
+    if session.process.returncode is None:
         session.process.wait()
-        if answer[:1] != _STORED:
-            raise DashcamError("the recorder process ended before everything was stored")
-        return int.from_bytes(answer[1:9], "little")
+    return kind, reason
 
 
 class record:
     """Context manager and decorator: record what runs inside. Takes the options of `start`.
 
-    After it, `run_id` is the number of the run in `db`.
+    After it, `run_id` is the number of the run, and `path` the file it is in: `db`, or one beside it
+    if that could not be had. `failed` is None, or why a part of the run is missing; that raises
+    nothing, but is said in one line on standard error. Only what keeps recording from starting is an
+    exception, before anything inside runs.
     """
 
     def __init__(
@@ -346,10 +431,13 @@ class record:
     ) -> None:
         self.db = db
         self.run_id: int | None = None
+        self.path: str | None = None
+        self.failed: str | None = None
         self._options = _checked(**options)
 
     def __enter__(self) -> "Self":
-        _start(self.db, self._options)
+        session = _start(self.db, self._options)
+        self.run_id, self.path, self.failed = None, session.path, None
         return self
 
     def __exit__(
@@ -358,7 +446,7 @@ class record:
         error: BaseException | None,
         traceback: "TracebackType | None",
     ) -> "Literal[False]":
-        self.run_id = stop()
+        self.run_id, self.failed = _stop()
         return False
 
     def __call__[**P, R](self, function: "Callable[P, R]") -> "Callable[P, R]":
@@ -390,7 +478,8 @@ def record_calls(
 
     @_functools.wraps(function)
     def recorded(*args: "Any", **kwargs: "Any") -> "Any":
-        if is_recording():
+        # Also if recording failed meanwhile: whoever began it has not stopped it yet.
+        if _session is not None or is_recording():
             return function(*args, **kwargs)
         with record(**options):
             return function(*args, **kwargs)
@@ -400,11 +489,8 @@ def record_calls(
 
 @_atexit.register
 def _at_exit() -> None:
-    if _session is not None and is_recording():
-        try:
-            stop()
-        except DashcamError as error:
-            print(f"dashcam: {error}", file=_sys.stderr)
+    if _session is not None:
+        stop()
 
 
 def _forget_in_child() -> None:

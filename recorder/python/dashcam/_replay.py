@@ -189,14 +189,20 @@ class Run:
         self, where: str | None = None, parameters: Parameters = ()
     ) -> "Iterator[ExceptionRecord]":
         """Exceptions, as they were raised, for which a condition holds: SQL on the table
-        `exceptions`, such as `handled_seq IS NULL`.
+        `exceptions`, such as `outcome = 'program'`.
         """
         sql = "SELECT * FROM exceptions" + ("" if where is None else f" WHERE ({where}\n)")
         return (ExceptionRecord(self, row) for row in self.stream(sql, parameters))
 
+    @property
+    def crash(self) -> "Moment | None":
+        """Where the exception was raised that ended the program; None if none did."""
+        ended = "SELECT 1 FROM exceptions WHERE outcome = 'program' LIMIT 1"
+        return self.at("crash") if len(self.query(ended)) else None
+
     def at(self, where: int | float | str) -> "Moment":
         """The moment at a position: the `seq` of an event; a part of the run, from 0.0 to 1.0;
-        "start", "end", "1.5s", "20ms", "50%", "call 17", "app.py:12" or "app.py:12 3" (the third
+        "start", "end", "crash", "1.5s", "20ms", "50%", "call 17", "app.py:12" or "app.py:12 3" (the third
         time that the line runs). What the event does has not happened yet.
         """
         match where:
@@ -412,6 +418,8 @@ class Frame:
         self.code_id: int = data["code"]
         self.function: str = data["function"]
         """Its qualified name."""
+        self.qualname: str = self.function
+        """The same, as the tables call it."""
         self.path: str = data["path"]
         self.line: int | None = data["line"]
         self.source_line: str | None = data["source"]
@@ -502,6 +510,8 @@ class Moment:
         """The event's `seq`, as the tables have it."""
         self.event: str | None = data["event"]
         """Its kind, such as `LINE`; None if it is of a later Python."""
+        self.kind: str | None = self.event
+        """The same, as the tables call it."""
         self.process_id: int = data["process"]
         self.thread_id: int = data["thread"]
         self.call_id: int = data["call"]
@@ -511,6 +521,8 @@ class Moment:
         self.code_id: int = data["code"]
         self.function: str = data["function"]
         """Its qualified name."""
+        self.qualname: str = self.function
+        """The same, as the tables call it."""
         self.path: str = data["path"]
         self.line: int | None = data["line"]
         self.source_line: str | None = data["source"]
@@ -585,16 +597,17 @@ class Moment:
         """As `Frame.origin`, in the innermost frame."""
         return self.frame.origin(path)
 
-    def step(self, *, follow: str = "thread") -> "Moment | None":
+    def step(self, *, follow: str = "thread", mine: bool = False) -> "Moment | None":
         """The next line of the thread, whatever function it is in; None if there is none.
 
-        `follow="task"`: the next of the same asyncio task.
+        `follow="task"`: the next of the same asyncio task. `mine=True`: the next of your own code,
+        which is neither standard library nor installed package.
         """
-        return self._step("step", follow)
+        return self._step("step", follow, mine)
 
-    def next(self) -> "Moment | None":
+    def next(self, *, mine: bool = False) -> "Moment | None":
         """The next line of this call; if it has none, of the call it returns to."""
-        return self._step("next")
+        return self._step("next", mine=mine)
 
     def finish(self) -> "Moment | None":
         """The event that ends this call."""
@@ -604,13 +617,13 @@ class Moment:
         """The next instruction."""
         return self._step("stepi", follow)
 
-    def back(self, *, follow: str = "thread") -> "Moment | None":
+    def back(self, *, follow: str = "thread", mine: bool = False) -> "Moment | None":
         """The line before, whatever function it is in; None if there is none."""
-        return self._step("back-step", follow)
+        return self._step("back-step", follow, mine)
 
-    def back_next(self) -> "Moment | None":
+    def back_next(self, *, mine: bool = False) -> "Moment | None":
         """The line of this call before this one; if there is none, the one it was called from."""
-        return self._step("back-next")
+        return self._step("back-next", mine=mine)
 
     def back_finish(self) -> "Moment | None":
         """The line this call was made from."""
@@ -637,8 +650,8 @@ class Moment:
         """The last moment before this at one of these; None if there is none."""
         return self._resume("backward", breakpoints)
 
-    def _step(self, step: str, follow: str = "thread") -> "Moment | None":
-        return self._moved(self._ask("step", step=step, follow=follow))
+    def _step(self, step: str, follow: str = "thread", mine: bool = False) -> "Moment | None":
+        return self._moved(self._ask("step", step=step, follow=follow, mine=mine))
 
     def _resume(self, direction: str, breakpoints: Sequence[str]) -> "Moment | None":
         if not breakpoints:

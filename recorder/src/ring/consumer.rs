@@ -1,6 +1,7 @@
 //! The writer's end.
 
 use super::layout::{Clock, Ring};
+use super::segment::Ready;
 use super::sync::{AtomicU32, Ordering};
 
 /// The producer broke the treaty: it published more than fits.
@@ -27,13 +28,18 @@ fn append(words: &[AtomicU32], out: &mut Vec<u32>) {
 pub struct Consumer {
     ring: Ring,
     tail: u64,
+    ready: Ready,
 }
+
+/// Words ahead of what is taken whose memory the consumer makes ready: the producer finds it there.
+const AHEAD: u64 = 1 << 16;
 
 impl Consumer {
     /// Goes on where the ring's last consumer stopped.
     pub fn new(ring: Ring) -> Consumer {
         let tail = ring.header.consumer.tail.load(Ordering::Relaxed);
-        Consumer { ring, tail }
+        let ready = Ready::new(&ring, tail);
+        Consumer { ring, tail, ready }
     }
 
     /// Appends up to `max` ready words to `out`, gives their room back to the producer, and says
@@ -44,6 +50,9 @@ impl Consumer {
     pub fn take(&mut self, out: &mut Vec<u32>, max: usize) -> Result<usize, Corrupt> {
         // Acquire: the words below `head` are as the producer left them.
         let head = self.ring.header.producer.head.load(Ordering::Acquire);
+        if head > self.tail && !self.ready.is_past(head.wrapping_add(AHEAD)) {
+            self.ready.extend(&self.ring, head.wrapping_add(AHEAD));
+        }
         let capacity = self.ring.words.len();
         let ready = head.wrapping_sub(self.tail);
         if ready > capacity as u64 {
@@ -81,6 +90,11 @@ impl Consumer {
     /// How many objects the producer has not looked at.
     pub fn skipped(&self) -> u64 {
         self.ring.header.producer.skipped.load(Ordering::Relaxed)
+    }
+
+    /// Whether the producer waited too long for room, and publishes no more.
+    pub fn is_given_up(&self) -> bool {
+        self.ring.header.producer.gave_up.load(Ordering::Relaxed) != 0
     }
 
     /// What the producer's ticks count; meaningful once it has published something.

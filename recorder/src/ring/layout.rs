@@ -1,5 +1,7 @@
 //! What lies where in the shared memory.
 
+#[cfg(not(loom))]
+use super::sync::Ordering;
 use super::sync::{AtomicU32, AtomicU64};
 
 /// "dcrg", little endian.
@@ -34,6 +36,8 @@ pub(super) struct ProducerFields {
     pub(super) skipped: AtomicU64,
     /// A [`Clock`].
     pub(super) clock: AtomicU32,
+    /// 1 once the producer has given up waiting for room and publishes no more.
+    pub(super) gave_up: AtomicU32,
 }
 
 #[repr(C, align(64))]
@@ -89,6 +93,7 @@ impl Ring {
                 waited_ns: AtomicU64::new(0),
                 skipped: AtomicU64::new(0),
                 clock: AtomicU32::new(0),
+                gave_up: AtomicU32::new(0),
             },
             consumer: ConsumerFields {
                 tail: AtomicU64::new(0),
@@ -105,6 +110,11 @@ impl Ring {
 
 #[cfg(not(loom))]
 impl Ring {
+    /// Whether nothing was ever published in it.
+    pub fn is_unused(&self) -> bool {
+        self.header.producer.head.load(Ordering::Relaxed) == 0
+    }
+
     /// A ring without room, for when nothing is recorded.
     pub fn none() -> Ring {
         static HEADER: Header = Header {
@@ -117,6 +127,7 @@ impl Ring {
                 waited_ns: AtomicU64::new(0),
                 skipped: AtomicU64::new(0),
                 clock: AtomicU32::new(0),
+                gave_up: AtomicU32::new(0),
             },
             consumer: ConsumerFields {
                 tail: AtomicU64::new(0),

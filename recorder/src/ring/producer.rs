@@ -1,12 +1,17 @@
 //! The shim's end.
 
 use super::layout::{Clock, Ring};
+use super::segment::Ready;
 use super::sync::{AtomicU32, Ordering};
 use dashcam_schema::record::EVENT_WORDS_MAX;
 
 /// The consumer takes no more; recording has to stop.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Gone;
+
+/// The producer comes to [`Producer::wait`] at least once in so many words, though there be room: its
+/// caller then sees in time whether there is still somebody to read them.
+const STRETCH_WORDS: usize = 1 << 16;
 
 /// Writes records. There is one per ring; the shim guards it by the GIL.
 pub struct Producer {
@@ -16,6 +21,7 @@ pub struct Producer {
     at: u64,
     /// `at` may go up to here without asking for `tail` again.
     limit: u64,
+    ready: Ready,
 }
 
 /// A record being written. Its position is not in memory, where each step of it would have to wait
@@ -44,7 +50,8 @@ impl Producer {
     pub fn new(ring: Ring, clock: Clock) -> Producer {
         ring.header.producer.clock.store(clock as u32, Ordering::Relaxed);
         let at = ring.header.producer.head.load(Ordering::Relaxed);
-        Producer { ring, mask: ring.words.len() as u64 - 1, at, limit: at }
+        let ready = Ready::new(&ring, at);
+        Producer { ring, mask: ring.words.len() as u64 - 1, at, limit: at, ready }
     }
 
     /// Whether an event's words ([`EVENT_WORDS_MAX`]) may be written now. If not, [`Self::wait`].
@@ -117,6 +124,11 @@ impl Producer {
         self.ring.words.len()
     }
 
+    /// Tells the consumer that nothing will be published any more because it made no room.
+    pub fn give_up(&self) {
+        self.ring.header.producer.gave_up.store(1, Ordering::Relaxed);
+    }
+
     /// Waits for room for `words`. `pause` is called while there is none, returns the nanoseconds
     /// it took, or `Gone` if the consumer's process is.
     ///
@@ -139,7 +151,9 @@ impl Producer {
             }
             // Acquire: the consumer is done with the words it gave back.
             let tail = self.ring.header.consumer.tail.load(Ordering::Acquire);
-            self.limit = tail + self.capacity() as u64;
+            let free = tail + self.capacity() as u64;
+            let ready = self.ready.extend(&self.ring, self.at + words as u64);
+            self.limit = free.min(ready).min(self.at + (words + STRETCH_WORDS) as u64);
             if self.at + words as u64 <= self.limit {
                 return Ok(());
             }

@@ -69,7 +69,8 @@ fn map(file: &File) -> Result<Ring> {
             std::ptr::null_mut(),
             bytes,
             libc::PROT_READ | libc::PROT_WRITE,
-            libc::MAP_SHARED | libc::MAP_POPULATE,
+            // Without its memory: a program that does little is not to wait for it.
+            libc::MAP_SHARED,
             file.as_raw_fd(),
             0,
         )
@@ -101,4 +102,50 @@ pub unsafe fn unmap(ring: Ring) {
     let base = std::ptr::from_ref(ring.header).cast_mut();
     // SAFETY: `map` made this mapping with this size; the caller vouches for the rest.
     unsafe { libc::munmap(base.cast(), HEADER_BYTES + ring.words.len() * 4) };
+}
+
+/// How much of a ring's memory a side has made ready: in the first round the system has to provide each
+/// page, which is cheaper for many at once, and at a time of our choosing.
+pub(super) struct Ready {
+    /// In words, as positions in the ring are.
+    at: u64,
+    /// The end of the first round.
+    all: u64,
+}
+
+/// Words that are made ready at a time.
+const STEP: u64 = 1 << 14;
+
+impl Ready {
+    /// Nothing yet, for a side that begins at this position.
+    pub(super) fn new(ring: &Ring, at: u64) -> Ready {
+        Ready { at, all: at + ring.words.len() as u64 }
+    }
+
+    /// True if there is nothing left to do before `position`.
+    #[inline(always)]
+    pub(super) fn is_past(&self, position: u64) -> bool {
+        self.at >= position.min(self.all)
+    }
+
+    /// Makes ready what lies before `position`, and some more; says up to where it is.
+    pub(super) fn extend(&mut self, ring: &Ring, position: u64) -> u64 {
+        while self.at < self.all && self.at < position.saturating_add(STEP) {
+            let capacity = ring.words.len() as u64;
+            let start = self.at & (capacity - 1);
+            let count = STEP.min(capacity - start).min(self.all - self.at);
+            populate(&ring.words[start as usize..(start + count) as usize]);
+            self.at += count;
+        }
+        if self.at < self.all { self.at } else { u64::MAX }
+    }
+}
+
+fn populate(words: &[AtomicU32]) {
+    const PAGE: usize = 4096;
+    let start = words.as_ptr() as usize & !(PAGE - 1);
+    let end = words.as_ptr_range().end as usize;
+    // SAFETY: advice about memory of ours. Where the system does not know it (before Linux 5.14), pages
+    // come when they are touched.
+    unsafe { libc::madvise(start as *mut _, end - start, libc::MADV_POPULATE_WRITE) };
 }

@@ -56,13 +56,13 @@ impl Callables {
         self.is_python
     }
 
-    /// The number of its name; if it was not met before, the name too, to be defined.
+    /// The number of its name, unless it was not met before or is always looked at.
     ///
     /// A key is sound as long as its words cannot come to mean something else: code objects are
     /// watched ([`Self::forget`]), the strings in a key are kept, method tables are static, and a
     /// class's version is never given twice.
     #[inline(always)]
-    pub(super) fn number(&mut self, callable: Obj<'_>) -> Result<u32, Unknown> {
+    pub(super) fn number(&mut self, callable: Obj<'_>) -> Result<u32, Special> {
         let shape = callable.callable_shape(&self.hidden);
         let key = key(callable, &shape);
         self.is_python = matches!(shape, CallableShape::Function { .. });
@@ -81,7 +81,7 @@ impl Callables {
         callable: Obj<'_>,
         shape: &CallableShape<'_>,
         key: Option<Key>,
-    ) -> Result<u32, Unknown> {
+    ) -> Result<u32, Special> {
         // What the key consists of must stay what it is.
         match shape {
             CallableShape::Function { qualname, module, .. } => {
@@ -101,10 +101,15 @@ impl Callables {
                 (next, true)
             }
         };
-        if let Some(key) = key {
+        let is_watched = WATCHED.contains(&&*name);
+        // Those are looked at every time.
+        if let Some(key) = key.filter(|_| !is_watched) {
             self.cache[slot(key[0])] = (key, number);
         }
-        if new { Err(Unknown { number, name }) } else { Ok(number) }
+        if new || is_watched {
+            return Err(Special { number, name: new.then_some(name), is_watched });
+        }
+        Ok(number)
     }
 
     /// A code object died: functions with it are no more.
@@ -207,10 +212,25 @@ fn name(callable: Obj<'_>, shape: &CallableShape<'_>) -> String {
     }
 }
 
-/// A name that is new and has to be defined.
-pub(super) struct Unknown {
+/// Callables that are looked at every time: what it takes to switch off another tool's events, and what
+/// begins to profile.
+const WATCHED: [&str; 7] = [
+    "sys.setprofile",
+    "sys._setprofileallthreads",
+    "sys.monitoring.set_events",
+    "sys.monitoring.set_local_events",
+    "sys.monitoring.register_callback",
+    "sys.monitoring.clear_tool_id",
+    "sys.monitoring.free_tool_id",
+];
+
+/// A callable that there is more to do about than to record its number.
+pub(super) struct Special {
     pub(super) number: u32,
-    pub(super) name: String,
+    /// Its name, if that is new and has to be defined.
+    pub(super) name: Option<String>,
+    /// It is one of [`WATCHED`].
+    pub(super) is_watched: bool,
 }
 
 #[inline(always)]

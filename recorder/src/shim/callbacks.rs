@@ -1,8 +1,8 @@
 //! What CPython calls for every event: one C function per kind, nothing in between.
 
-use super::ffi::{Obj, Vectorcall};
-use super::monitoring;
+use super::ffi::{Interpreter, Obj, Vectorcall};
 use super::state::{self, Enter, State};
+use super::{monitoring, neighbours};
 use dashcam_schema::EventKind;
 use dashcam_schema::record::{
     self, PAYLOAD_MAX, TAG_START_SUSPENDABLE, TAG_WIDE_PLACE, event_words,
@@ -52,8 +52,18 @@ unsafe extern "C" fn event<const NUMBER: u8>(
     // SAFETY: every kind has at least a code object and an int; both live during the call.
     let (code, place) = unsafe { (Obj::borrowed(*args), Obj::borrowed(*args.add(1))) };
     // SAFETY: CPython calls with the GIL held, which nothing in here lets go of.
-    if !unsafe { state::current() }.is_ready(code.address()) && enter(kind, code) != Enter::Record {
-        return answer(kind, true);
+    if !unsafe { state::current() }.is_ready(code.address()) {
+        match enter(kind, code) {
+            Enter::Record => {}
+            skipped => {
+                if kind.number() == EventKind::CALL.number() {
+                    // SAFETY: CALL has four, and `enter` has come back.
+                    let (arguments, state) = unsafe { (arguments(args), state::current()) };
+                    neighbours::before_call(arguments, state.finder());
+                }
+                return answer(kind, skipped == Enter::Skip);
+            }
+        }
     }
     // SAFETY: as above; `enter` has come back, so this is the only reference again.
     let state = unsafe { state::current() };
@@ -71,9 +81,9 @@ unsafe extern "C" fn event<const NUMBER: u8>(
     // Whatever is new is defined before the event's first word.
     let mut extra = 0;
     if kind.has_callable() {
-        // SAFETY: CALL and C_* carry the callable third.
-        let callable = unsafe { Obj::borrowed(*args.add(2)) };
-        match fenced(state, |s| s.callable(callable)) {
+        // SAFETY: CALL and C_* have four.
+        let arguments = unsafe { arguments(args) };
+        match fenced(state, |s| s.callable(kind, arguments)) {
             Some(number) => extra = number,
             None => return answer(kind, true),
         }
@@ -195,6 +205,16 @@ unsafe extern "C" fn event<const NUMBER: u8>(
     answer(kind, false)
 }
 
+/// The arguments of an event that has four.
+///
+/// # Safety
+/// It does, and they live as long as the callback.
+#[inline(always)]
+unsafe fn arguments<'a>(args: *const *mut PyObject) -> [Obj<'a>; 4] {
+    // SAFETY: the caller's.
+    [0, 1, 2, 3].map(|at| unsafe { Obj::borrowed(*args.add(at)) })
+}
+
 /// Brings the state up to an event that is not like the last one.
 #[cold]
 #[inline(never)]
@@ -269,10 +289,12 @@ pub(super) unsafe extern "C" fn first_start(
 ) -> *mut PyObject {
     // SAFETY: PY_START carries a code object and an offset; the GIL is held.
     let code = unsafe { Obj::borrowed(*args) };
-    // What Python runs as the program has no caller: a module, or runpy for `-m`.
+    // What Python runs as the program has no caller: a module, or runpy for `-m`. If it runs none,
+    // there is nothing to record.
     let name = code.code_text(c"co_name");
     if (name == "<module>" || name == "_run_module_as_main")
         && super::ffi::running_frames().len() == 1
+        && Interpreter::running().is_some()
     {
         // SAFETY: a callback holds the GIL.
         let began = pyo3::Python::try_attach(|py| super::module::begin_program(py).is_ok());

@@ -88,6 +88,11 @@ impl Codes {
 
     pub(super) fn forget(&mut self, address: usize) {
         self.known.remove(&address);
+        self.forget_cached(address);
+    }
+
+    /// Has the next event of a code object take the slow path.
+    pub(super) fn forget_cached(&mut self, address: usize) {
         let entry = &mut self.cache[slot(address)];
         if entry.0 == address {
             entry.0 = 0;

@@ -1,12 +1,11 @@
-//! Exception object → number, and what it says, without asking it.
+//! Exception object → number.
 
-use super::ffi::{self, Obj};
+use super::ffi::Obj;
+use super::messages::{Fate, Messages};
 use dashcam_schema::EventKind;
 use rustc_hash::FxHashMap;
 use std::borrow::Cow;
 
-/// Characters of a message that are kept.
-const MESSAGE_MAX: usize = 1000;
 /// Exceptions remembered by address; dead ones among them are harmless until the address returns
 /// in a fresh raise, which replaces them.
 const REMEMBERED: usize = 1 << 14;
@@ -19,12 +18,26 @@ pub(super) struct Exceptions {
     count: u32,
     /// Address of the exception of the last PY_THROW: the RAISE that follows is not a new one.
     thrown: usize,
+    /// The exception of the last PY_UNWIND, and where it goes on.
+    unwound: Option<Unwound>,
     /// Number of a StopIteration without a value, which one that ends a generator may share: nothing
     /// comes of it, and generators end often.
     bare_stop: Option<u32>,
-    plain_str: [usize; 3],
-    os_error_str: usize,
+    messages: Messages,
 }
+
+/// An exception that left a frame. Its traceback does not tell that it travels on: CPython drops the
+/// frames of an import, gives none to a generator's own RuntimeError, and reports once more what ends a
+/// `for` loop.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Unwound {
+    address: usize,
+    class: usize,
+    to: Stood,
+}
+
+/// A frame's address, and the code unit it stands at.
+pub(super) type Stood = (usize, u32);
 
 /// So many exceptions after it was defined, a shared one is defined again: the recorder does not
 /// keep them for ever.
@@ -40,15 +53,6 @@ pub(super) struct New<'a> {
     pub(super) fate: Fate,
 }
 
-/// What became of the message.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Fate {
-    Whole,
-    Cut,
-    /// Only user code could have said it.
-    Unread,
-}
-
 impl Exceptions {
     pub(super) fn new() -> Exceptions {
         Exceptions {
@@ -58,8 +62,8 @@ impl Exceptions {
             count: 0,
             thrown: 0,
             bare_stop: None,
-            plain_str: ffi::plain_str_slots(),
-            os_error_str: ffi::os_error_str_slot(),
+            unwound: None,
+            messages: Messages::new(),
         }
     }
 
@@ -67,18 +71,27 @@ impl Exceptions {
     ///
     /// Addresses are used again at once (`except ValueError` in a loop), and holding a reference
     /// would change when things are freed. An exception raised for the first time is told from
-    /// one on its way by its traceback, which has one entry only then.
+    /// one on its way by its traceback, which has one entry only then. `stood` is where the frame stands
+    /// that it is raised in, for PY_UNWIND where its caller does, if that is known.
     pub(super) fn number<'a>(
         &mut self,
         kind: EventKind,
         exception: Obj<'a>,
+        stood: Option<Stood>,
     ) -> Result<u32, New<'a>> {
         let address = exception.address();
+        let class = exception.class().address();
+        let travels = stood.map(|to| Unwound { address, class, to });
         let fresh = match kind {
-            EventKind::RAISE => exception.is_freshly_raised() && self.thrown != address,
+            EventKind::RAISE => {
+                exception.is_freshly_raised()
+                    && self.thrown != address
+                    && (travels.is_none() || self.unwound != travels)
+            }
             EventKind::PY_THROW | EventKind::STOP_ITERATION => exception.is_freshly_raised(),
             _ => false,
         };
+        self.unwound = travels.filter(|_| kind == EventKind::PY_UNWIND);
         self.thrown = if kind == EventKind::PY_THROW { address } else { 0 };
         let class = exception.class();
         if !fresh
@@ -104,7 +117,7 @@ impl Exceptions {
         self.count += 1;
         self.by_address.insert(address, (class.address(), number));
         let (exception_type, type_name) = self.exception_type(class);
-        let (message, fate) = self.message(exception);
+        let (message, fate) = self.messages.of(exception);
         Err(New { number, exception_type, type_name, message, fate })
     }
 
@@ -120,53 +133,5 @@ impl Exceptions {
             self.type_cache.insert(key, number);
         }
         (number, (number == next).then_some(name))
-    }
-
-    /// What `str(exception)` gives, where that takes no user code.
-    fn message<'a>(&self, exception: Obj<'a>) -> (Cow<'a, str>, Fate) {
-        let slot = exception.class().str_slot();
-        let args = exception.exception_args();
-        // By far the most frequent: one ASCII str, printed as it is.
-        if slot == self.plain_str[0]
-            && let Some(text) = args.and_then(Obj::only_item).and_then(Obj::ascii)
-            && text.len() <= MESSAGE_MAX
-        {
-            return (text.into(), Fate::Whole);
-        }
-        // KeyError prints the repr of its one argument.
-        if slot == self.plain_str[1]
-            && let Some(text) = args.and_then(Obj::only_item).and_then(Obj::scalar_repr)
-        {
-            let length = text.chars().count();
-            return cut(text.chars().take(MESSAGE_MAX).collect(), length, Fate::Whole);
-        }
-        let args = args.and_then(Obj::tuple_items).unwrap_or_default();
-        let reprs: Option<Vec<String>> = args.iter().map(|arg| arg.scalar_repr()).collect();
-        if reprs.is_some()
-            && self.plain_str.contains(&slot)
-            && (slot != self.os_error_str || exception.has_plain_filenames())
-            && let Some((text, length)) = exception.exception_str(MESSAGE_MAX)
-        {
-            return cut(text, length, Fate::Whole);
-        }
-        // A class with a __str__ of its own, or arguments that have: what can be seen of them.
-        let shown = reprs.unwrap_or_else(|| {
-            let shown = |arg: &Obj<'_>| {
-                let opaque = || format!("<{} object>", arg.class().class_name());
-                arg.scalar_repr().unwrap_or_else(opaque)
-            };
-            args.iter().map(shown).collect()
-        });
-        let text = shown.join(", ");
-        let length = text.chars().count();
-        cut(text.chars().take(MESSAGE_MAX).collect(), length, Fate::Unread)
-    }
-}
-
-fn cut<'a>(text: String, length: usize, fate: Fate) -> (Cow<'a, str>, Fate) {
-    if length > MESSAGE_MAX {
-        (format!("{text}… ({length} characters)").into(), Fate::Cut)
-    } else {
-        (text.into(), fate)
     }
 }

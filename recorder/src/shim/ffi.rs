@@ -5,10 +5,13 @@
 //! or from the interpreter's own immortal objects, and never outlives the callback.
 
 pub(super) mod depths;
+pub(super) mod interpreter;
 pub(super) mod objects;
 pub(super) mod tracer;
 
+use super::memory;
 use dashcam_schema::bytecode::opcodes::{Op, Version};
+pub(super) use interpreter::{Interpreter, bytecode_magic};
 use pyo3::ffi::*;
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::marker::PhantomData;
@@ -18,10 +21,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 pub(super) const CODE_DESTROYED: c_int = 1;
 pub(super) type CodeWatcher = unsafe extern "C" fn(c_int, *mut PyObject) -> c_int;
 
+pub(super) type AuditHook =
+    unsafe extern "C" fn(*const c_char, *mut PyObject, *mut c_void) -> c_int;
+
 // Exported by every CPython from 3.12 on, though not part of the limited API.
 unsafe extern "C" {
     pub(super) fn PyCode_AddWatcher(callback: CodeWatcher) -> c_int;
     pub(super) fn PyCode_ClearWatcher(watcher: c_int) -> c_int;
+    pub(super) fn PySys_AddAuditHook(hook: AuditHook, data: *mut c_void) -> c_int;
     fn PyFrame_GetBack(frame: *mut PyFrameObject) -> *mut PyFrameObject;
     fn PyFrame_GetLasti(frame: *mut PyFrameObject) -> c_int;
     fn PyFunction_GetCode(function: *mut PyObject) -> *mut PyObject;
@@ -31,6 +38,7 @@ unsafe extern "C" {
     static PyMethod_Type: PyTypeObject;
     static PyCode_Type: PyTypeObject;
     static PyCMethod_Type: PyTypeObject;
+    static PyExc_BaseExceptionGroup: *mut PyObject;
 }
 
 // Layouts that are the same in 3.12, 3.13 and 3.14 (default builds). `verify_layout` compares each
@@ -93,7 +101,8 @@ impl<'a> Obj<'a> {
 
     #[inline(always)]
     fn word(self, offset: usize) -> usize {
-        // SAFETY: callers pass offsets of fields the object's type has (verified layouts).
+        // SAFETY: callers pass offsets of fields that objects of this type have (verified layouts), having
+        // looked at the type first; see the limits of reads in `objects`.
         unsafe { self.0.byte_add(offset).cast::<usize>().read() }
     }
 
@@ -119,7 +128,14 @@ impl<'a> Obj<'a> {
     pub(super) fn small_int(self) -> u32 {
         let tag = self.word(LONG_TAG);
         // No or one digit of 30 bits, not negative.
-        if tag >> 3 <= 1 && tag & 3 != 2 { self.word(LONG_DIGIT) as u32 } else { self.long_int() }
+        if tag >> 3 <= 1 && tag & 3 != 2 { self.first_digit() } else { self.long_int() }
+    }
+
+    /// Of an int. Such objects end where their digits do, which may be in the middle of a word.
+    #[inline(always)]
+    fn first_digit(self) -> u32 {
+        // SAFETY: every int has room for one digit, and 0 has one that is 0.
+        unsafe { self.0.byte_add(LONG_DIGIT).cast::<u32>().read() }
     }
 
     #[cold]
@@ -210,7 +226,7 @@ impl<'a> Obj<'a> {
             return None;
         }
         if is_int && self.word(LONG_TAG) >> 3 <= 1 {
-            let magnitude = self.word(LONG_DIGIT) as u32;
+            let magnitude = self.first_digit();
             let sign = if self.word(LONG_TAG) & 3 == 2 { "-" } else { "" };
             return Some(format!("{sign}{magnitude}"));
         }
@@ -232,11 +248,12 @@ impl<'a> Obj<'a> {
         // SAFETY: exact tuple, index within it; the item lives as long as the tuple.
         unsafe {
             let one = self.is_exactly(&raw const PyTuple_Type) && PyTuple_Size(self.0) == 1;
-            one.then(|| Obj::borrowed(PyTuple_GetItem(self.0, 0)))
+            let item = if one { PyTuple_GetItem(self.0, 0) } else { std::ptr::null_mut() };
+            (!item.is_null()).then(|| Obj::borrowed(item))
         }
     }
 
-    /// Items of an exact tuple.
+    /// Items of an exact tuple, all of which have been put there.
     pub(super) fn tuple_items(self) -> Option<Vec<Obj<'a>>> {
         if !self.is_exactly(&raw const PyTuple_Type) {
             return None;
@@ -244,8 +261,39 @@ impl<'a> Obj<'a> {
         // SAFETY: exact tuple, indexes within it; items live as long as the tuple.
         unsafe {
             let size = PyTuple_Size(self.0);
-            Some((0..size).map(|i| Obj::borrowed(PyTuple_GetItem(self.0, i))).collect())
+            let items = (0..size).map(|i| PyTuple_GetItem(self.0, i));
+            items.map(|item| (!item.is_null()).then(|| Obj::borrowed(item))).collect()
         }
+    }
+}
+
+impl<'a> Obj<'a> {
+    /// The first items of an exact list or tuple.
+    pub(super) fn command_words(self, most: usize) -> Option<Vec<Obj<'a>>> {
+        if !self.is_exactly(&raw const PyList_Type) {
+            let mut items = self.tuple_items()?;
+            items.truncate(most);
+            return Some(items);
+        }
+        // SAFETY: exact list, indexes within it; items live as long as they are in it, and nothing
+        // runs that could take them out while the callback does.
+        unsafe {
+            let size = PyList_Size(self.0).min(most as Py_ssize_t);
+            Some((0..size).map(|i| Obj::borrowed(PyList_GetItem(self.0, i))).collect())
+        }
+    }
+
+    /// A word of a command as the system gets it, cut; `None` for what is no str, bytes or int.
+    pub(super) fn command_word(self, limit: usize) -> Option<String> {
+        if let Some((text, _)) = self.text(limit) {
+            return Some(text);
+        }
+        if self.is_int() {
+            return self.scalar_repr();
+        }
+        // SAFETY: a new reference; `take_bytes` gives it back.
+        let bytes = unsafe { take_bytes(Py_NewRef(self.0)) }?;
+        Some(String::from_utf8_lossy(&bytes).chars().take(limit).collect())
     }
 }
 
@@ -348,6 +396,30 @@ impl<'a> Obj<'a> {
         }
     }
 
+    /// For a builtin function: its method table entry; 0 for anything else.
+    pub(super) fn method_entry(self) -> usize {
+        let is_builtin = self.is_exactly(&raw const PyCFunction_Type);
+        if is_builtin { self.word(CFUNCTION_METHOD) } else { 0 }
+    }
+
+    /// For a frame object: `f_trace_opcodes`.
+    pub(super) fn traces_opcodes(self) -> bool {
+        // SAFETY: gives the address of a static object.
+        let yes = unsafe { Py_True() } as usize;
+        self.safe_attribute(c"f_trace_opcodes", |value| value.address() == yes).unwrap_or(false)
+    }
+
+    /// The same, set.
+    pub(super) fn set_traces_opcodes(self, value: bool) {
+        // SAFETY: a frame object, whose setter is C code that runs none of the program's.
+        unsafe {
+            let value = if value { Py_True() } else { Py_False() };
+            if PyObject_SetAttrString(self.0, c"f_trace_opcodes".as_ptr(), value) < 0 {
+                clear_error();
+            }
+        }
+    }
+
     /// Whether it is a class (an instance of `type` or of a metaclass).
     #[inline(always)]
     pub(super) fn is_class(self) -> bool {
@@ -429,7 +501,13 @@ impl<'a> Obj<'a> {
             if PyDict_CheckExact(self.0) == 0 {
                 return None;
             }
-            let value = PyDict_GetItemString(self.0, key.as_ptr());
+            // Not `PyDict_GetItemString`: what goes wrong there is told to `sys.unraisablehook`.
+            let key = PyUnicode_FromString(key.as_ptr());
+            let value = if key.is_null() { key } else { PyDict_GetItemWithError(self.0, key) };
+            Py_XDECREF(key);
+            if value.is_null() {
+                clear_error();
+            }
             (!value.is_null()).then(|| Obj::borrowed(value))
         }
     }
@@ -502,6 +580,13 @@ impl<'a> Obj<'a> {
         })
         .flatten()
         .unwrap_or_default()
+    }
+
+    /// For a code object: of how many code units its bytecode is.
+    pub(super) fn code_units(self) -> usize {
+        /// `ob_size`
+        const UNITS: usize = 16;
+        self.word(UNITS)
     }
 
     /// For a code object: what the instruction at a code unit is, whatever CPython has made of it.
@@ -604,21 +689,71 @@ impl<'a> Obj<'a> {
         unsafe { PyType_GetSlot(self.0.cast(), Py_tp_str) as usize }
     }
 
-    /// `OSError.filename` and `filename2`, read by OSError's own descriptors, are plain.
-    pub(super) fn has_plain_filenames(self) -> bool {
-        [c"filename", c"filename2"].into_iter().all(|name| {
+    /// The function in the class's `tp_repr`.
+    pub(super) fn repr_slot(self) -> usize {
+        // SAFETY: a class.
+        unsafe { PyType_GetSlot(self.0.cast(), Py_tp_repr) as usize }
+    }
+
+    /// Whether it is an exception.
+    pub(super) fn is_exception(self) -> bool {
+        // SAFETY: its class.
+        unsafe { PyType_GetFlags(Py_TYPE(self.0)) & Py_TPFLAGS_BASE_EXC_SUBCLASS != 0 }
+    }
+
+    /// What an exact tuple, list or dict holds, if it is not too much.
+    pub(super) fn plain_items(self, max: usize) -> Option<Vec<Obj<'a>>> {
+        let mut found = Vec::new();
+        // SAFETY: exact containers, indexes within them; what they hold lives as long as they do
+        // unchanged, which is as long as no code of the program runs.
+        unsafe {
+            if self.is_exactly(&raw const PyTuple_Type) {
+                return self.tuple_items().filter(|items| items.len() <= max);
+            }
+            if self.is_exactly(&raw const PyList_Type) {
+                let size = PyList_Size(self.0);
+                if size > max as Py_ssize_t {
+                    return None;
+                }
+                found.extend((0..size).map(|i| Obj::borrowed(PyList_GetItem(self.0, i))));
+                return Some(found);
+            }
+            if !self.is_exactly(&raw const PyDict_Type) || PyDict_Size(self.0) > max as Py_ssize_t {
+                return None;
+            }
+            let (mut at, mut key, mut value) = (0, std::ptr::null_mut(), std::ptr::null_mut());
+            while PyDict_Next(self.0, &mut at, &mut key, &mut value) != 0 {
+                found.extend([key, value].map(|object| Obj::borrowed(object)));
+            }
+        }
+        Some(found)
+    }
+
+    /// Whether the fields that an exception's own `__str__` prints, read by the builtin class's own
+    /// descriptors, print by C code.
+    pub(super) fn has_plain_fields(self, said: Said) -> bool {
+        // SAFETY: statics of the interpreter, set before any extension is loaded.
+        let (class, names): (*mut PyObject, &[&CStr]) = unsafe {
+            match said {
+                Said::Os => (PyExc_OSError, &[c"filename", c"filename2"]),
+                Said::Syntax => (PyExc_SyntaxError, &[c"msg"]),
+                Said::Decode => (PyExc_UnicodeDecodeError, &[c"encoding", c"reason"]),
+                Said::Encode => (PyExc_UnicodeEncodeError, &[c"encoding", c"reason"]),
+                Said::Translate => (PyExc_UnicodeTranslateError, &[c"reason"]),
+                Said::Group => (PyExc_BaseExceptionGroup, &[c"message"]),
+            }
+        };
+        names.iter().all(|name| {
             // SAFETY: descriptors of a static class read a field; references are given back.
             unsafe {
-                let descriptor = PyObject_GetAttrString(PyExc_OSError, name.as_ptr());
+                let descriptor = PyObject_GetAttrString(class, name.as_ptr());
                 if descriptor.is_null() {
                     clear_error();
                     return false;
                 }
-                let class = Py_TYPE(descriptor);
-                let get = PyType_GetSlot(class, Py_tp_descr_get);
+                let get = PyType_GetSlot(Py_TYPE(descriptor), Py_tp_descr_get);
                 let get: Option<descrgetfunc> = std::mem::transmute(get);
-                let value =
-                    get.map_or(std::ptr::null_mut(), |get| get(descriptor, self.0, PyExc_OSError));
+                let value = get.map_or(std::ptr::null_mut(), |get| get(descriptor, self.0, class));
                 Py_DECREF(descriptor);
                 if value.is_null() {
                     clear_error();
@@ -630,6 +765,17 @@ impl<'a> Obj<'a> {
             }
         })
     }
+}
+
+/// Builtin exceptions that print fields beside their arguments.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Said {
+    Os,
+    Syntax,
+    Decode,
+    Encode,
+    Translate,
+    Group,
 }
 
 /// `qualname` with its module in front unless that is builtin, `__main__` or unknown.
@@ -659,25 +805,55 @@ unsafe fn take_bytes(object: *mut PyObject) -> Option<Vec<u8>> {
     }
 }
 
-/// Drops an error of our own making; callbacks start without one.
+/// Drops an error of our own making; callbacks start without one. What CPython had no memory for
+/// cannot be recorded.
 pub(super) fn clear_error() {
     // SAFETY: the GIL is held in every callback.
-    unsafe { PyErr_Clear() }
-}
-
-/// The `tp_str` functions of the classes whose `str` only looks at `args`.
-pub(super) fn plain_str_slots() -> [usize; 3] {
-    // SAFETY: statics of the interpreter, set before any extension is loaded.
     unsafe {
-        [PyExc_BaseException, PyExc_KeyError, PyExc_OSError]
-            .map(|class| Obj::borrowed(class).str_slot())
+        if !PyErr_Occurred().is_null() {
+            if PyErr_ExceptionMatches(PyExc_MemoryError) != 0 {
+                memory::note_shortage();
+            }
+            PyErr_Clear();
+        }
     }
 }
 
-/// The `tp_str` of OSError.
-pub(super) fn os_error_str_slot() -> usize {
-    // SAFETY: as above.
-    unsafe { Obj::borrowed(PyExc_OSError).str_slot() }
+/// The `tp_str` of the builtin exceptions that have one of their own, and BaseException's `tp_repr`.
+pub(super) struct StrSlots {
+    pub(super) base: usize,
+    pub(super) key_error: usize,
+    pub(super) import_error: usize,
+    said: [(usize, Said); 6],
+    pub(super) base_repr: usize,
+}
+
+impl StrSlots {
+    pub(super) fn find() -> StrSlots {
+        // SAFETY: statics of the interpreter, set before any extension is loaded.
+        unsafe {
+            let slot = |class: *mut PyObject| Obj::borrowed(class).str_slot();
+            StrSlots {
+                base: slot(PyExc_BaseException),
+                key_error: slot(PyExc_KeyError),
+                import_error: slot(PyExc_ImportError),
+                said: [
+                    (slot(PyExc_OSError), Said::Os),
+                    (slot(PyExc_SyntaxError), Said::Syntax),
+                    (slot(PyExc_UnicodeDecodeError), Said::Decode),
+                    (slot(PyExc_UnicodeEncodeError), Said::Encode),
+                    (slot(PyExc_UnicodeTranslateError), Said::Translate),
+                    (slot(PyExc_BaseExceptionGroup), Said::Group),
+                ],
+                base_repr: Obj::borrowed(PyExc_BaseException).repr_slot(),
+            }
+        }
+    }
+
+    /// What a class with this `tp_str` prints.
+    pub(super) fn said(&self, slot: usize) -> Option<Said> {
+        self.said.iter().find(|(of, _)| *of == slot).map(|(_, said)| *said)
+    }
 }
 
 /// Globals of the frame that is running.
@@ -686,31 +862,6 @@ pub(super) fn current_globals<'a>() -> Option<Obj<'a>> {
     unsafe {
         let globals = PyEval_GetGlobals();
         (!globals.is_null()).then(|| Obj::borrowed(globals))
-    }
-}
-
-/// An entry of a module that is already imported.
-pub(super) fn module_entry<'a>(module: &CStr, name: &CStr) -> Option<Obj<'a>> {
-    // SAFETY: borrowed references all the way: sys.modules holds the module, it holds its dict.
-    unsafe {
-        let modules = PyImport_GetModuleDict();
-        let module = Obj::borrowed(modules).dict_get(module)?;
-        if !module.is_module() {
-            return None;
-        }
-        let dict = PyModule_GetDict(module.0);
-        Obj::borrowed(dict).dict_get(name)
-    }
-}
-
-/// The first two bytes of `importlib.util.MAGIC_NUMBER`; 0 if it cannot be had.
-pub(super) fn bytecode_magic() -> u16 {
-    // SAFETY: a new reference to the module's entry; `take_bytes` gives it back.
-    let magic = module_entry(c"_frozen_importlib_external", c"MAGIC_NUMBER")
-        .and_then(|magic| unsafe { take_bytes(Py_NewRef(magic.0)) });
-    match magic.as_deref() {
-        Some([low, high, ..]) => u16::from_le_bytes([*low, *high]),
-        _ => 0,
     }
 }
 
@@ -769,22 +920,28 @@ pub(super) fn running_frames() -> Vec<RunningFrame> {
 
 /// Frames of all threads.
 pub(super) fn all_frames() -> Vec<RunningFrame> {
+    // SAFETY: threads' states; the GIL is held, so their frames stay as they are.
+    thread_states().into_iter().flat_map(|state| unsafe { frames_of(state) }).collect()
+}
+
+/// States of all threads, valid as long as the GIL is held.
+fn thread_states() -> Vec<*mut PyThreadState> {
     unsafe extern "C" {
         fn PyInterpreterState_ThreadHead(
             interpreter: *mut PyInterpreterState,
         ) -> *mut PyThreadState;
         fn PyThreadState_Next(state: *mut PyThreadState) -> *mut PyThreadState;
     }
-    let mut frames = Vec::new();
-    // SAFETY: the GIL is held throughout, so no thread's state comes or goes, nor do their frames.
+    let mut states = Vec::new();
+    // SAFETY: the GIL is held throughout, so no thread's state comes or goes.
     unsafe {
         let mut state = PyInterpreterState_ThreadHead(PyInterpreterState_Get());
         while !state.is_null() {
-            frames.append(&mut frames_of(state));
+            states.push(state);
             state = PyThreadState_Next(state);
         }
     }
-    frames
+    states
 }
 
 /// # Safety
@@ -847,6 +1004,14 @@ impl FrameFinder {
         }
     }
 
+    /// Whether any thread has a profile function.
+    pub(super) fn is_profiled(self) -> bool {
+        thread_states().into_iter().any(|state| {
+            // SAFETY: within a thread state, right behind what `find` saw there.
+            unsafe { state.byte_add(self.offset + 8).cast::<usize>().read() != 0 }
+        })
+    }
+
     /// Address of the running frame.
     #[inline(always)]
     pub(super) fn current(self) -> usize {
@@ -864,6 +1029,7 @@ const FRAME_PREVIOUS: usize = 8;
 const FRAME_GLOBALS: usize = 24;
 /// `f_locals`
 const FRAME_NAMESPACE: usize = 40;
+const FRAME_OBJECT: usize = 48;
 /// `prev_instr` in 3.12, `instr_ptr` from 3.13 on.
 const FRAME_INSTRUCTION: usize = 56;
 /// `stacktop`, `stackpointer` from 3.14 on.
@@ -978,10 +1144,16 @@ pub(super) struct Frame {
 }
 
 impl Frames {
+    /// [`Self::find`] for the bytecode of this interpreter, if that is known.
+    pub(super) fn find_any() -> Option<Frames> {
+        Frames::find(Version::from_magic(bytecode_magic())?)
+    }
+
     /// Knows how to read this interpreter's frames, having compared all running ones with what
     /// public calls say of them. Must be called from Python code.
     pub(super) fn find(version: Version) -> Option<Frames> {
-        let frames = Frames { finder: FrameFinder::find()?, layout: FrameLayout::of(version) };
+        let (finder, layout) = (FrameFinder::find()?, FrameLayout::of(version));
+        let frames = Frames { finder, layout };
         let running = running_frames();
         // SAFETY: addresses of running frames, so they and what they point to are alive; what may
         // be a code object is followed only where it is known to be one.
@@ -1118,6 +1290,13 @@ impl Frames {
         (own == code.address()).then_some(frame)
     }
 
+    /// The frame's object, if it has one.
+    pub(super) fn object<'a>(&self, frame: Frame) -> Option<Obj<'a>> {
+        // SAFETY: a field of every frame of Python code; see `find`.
+        let word = unsafe { (frame.address as *const u8).add(FRAME_OBJECT).cast::<usize>().read() };
+        (word != 0).then_some(Obj(word as *mut PyObject, PhantomData))
+    }
+
     /// Whether the running thread has a trace function.
     pub(super) fn is_traced(&self) -> bool {
         /// From the pointer that leads to the running frame; `c_profilefunc` lies between.
@@ -1201,9 +1380,43 @@ pub(super) unsafe fn set_local_events(
         Py_XDECREF(arguments);
         let succeeded = !result.is_null();
         Py_XDECREF(result);
-        // Also drops an error of our own making.
+        clear_error();
         PyErr_SetRaisedException(pending);
         succeeded
+    }
+}
+
+/// Calls a function of `sys.monitoring` that is C code, calls nothing, and answers with an int, a str
+/// or None, whatever error is pending; hands what it answers to `read`, if it answers. `code`, if any, is
+/// its second argument.
+///
+/// # Safety
+/// `function` is such a one; the GIL is held.
+pub(super) unsafe fn ask_monitoring<T>(
+    function: *mut PyObject,
+    tool: c_int,
+    code: Option<Obj<'_>>,
+    read: impl FnOnce(Obj<'_>) -> T,
+) -> Option<T> {
+    // SAFETY: see above; the references made here are given back, the error goes where it came from.
+    unsafe {
+        let pending = PyErr_GetRaisedException();
+        let argument = PyLong_FromLong(tool.into());
+        let answer = match argument.is_null() {
+            true => std::ptr::null_mut(),
+            false => PyObject_CallFunctionObjArgs(
+                function,
+                argument,
+                code.map_or(std::ptr::null_mut(), |code| code.0),
+                std::ptr::null_mut::<PyObject>(),
+            ),
+        };
+        Py_XDECREF(argument);
+        let result = (!answer.is_null()).then(|| read(Obj::borrowed(answer)));
+        Py_XDECREF(answer);
+        // Also drops an error of our own making.
+        PyErr_SetRaisedException(pending);
+        result
     }
 }
 
@@ -1224,7 +1437,7 @@ pub(super) fn verify_layout() -> Result<HiddenTypes, &'static str> {
         let number = PyLong_FromLong(0x0123_4567);
         let fits = !number.is_null()
             && Obj::borrowed(number).word(LONG_TAG) >> 3 == 1
-            && Obj::borrowed(number).word(LONG_DIGIT) as u32 == 0x0123_4567;
+            && Obj::borrowed(number).first_digit() == 0x0123_4567;
         Py_XDECREF(number);
         if !fits {
             return Err("int objects");

@@ -11,13 +11,14 @@ pub(super) fn watch(py: Python<'_>) -> PyResult<()> {
     // SAFETY: registers functions that are never unloaded.
     ONCE.call_once(|| unsafe {
         libc::pthread_atfork(None, None, Some(in_child));
+        libc::atexit(state::at_exit);
     });
     static REGISTERED: pyo3::sync::PyOnceLock<()> = pyo3::sync::PyOnceLock::new();
     REGISTERED.get_or_try_init(py, || {
         let kwargs = pyo3::types::PyDict::new(py);
         kwargs.set_item("after_in_child", pyo3::wrap_pyfunction!(forked_child, py)?)?;
         kwargs.set_item("after_in_parent", pyo3::wrap_pyfunction!(forked_parent, py)?)?;
-        py.import("os")?.call_method("register_at_fork", (), Some(&kwargs))?;
+        py.import("posix")?.call_method("register_at_fork", (), Some(&kwargs))?;
         Ok::<(), PyErr>(())
     })?;
     Ok(())

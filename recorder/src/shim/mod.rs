@@ -5,6 +5,7 @@
 //! it meets for the first time (a code object, a callable, a thread) takes the slow path through
 //! [`state`], which defines it in the ring once.
 
+mod audit;
 mod callables;
 mod callbacks;
 mod clock;
@@ -12,8 +13,11 @@ mod code;
 mod exceptions;
 mod ffi;
 mod fork;
+mod memory;
+mod messages;
 mod module;
 mod monitoring;
+mod neighbours;
 mod state;
 mod threads;
 mod values;

@@ -1,10 +1,12 @@
 //! `dashcam._shim`, as Python sees it.
 
-use super::ffi;
+use super::ffi::{self, Interpreter};
 use super::state::{self, Derivation, State};
 use super::values::Values;
-use super::{fork, monitoring};
-use crate::boot::{Boot, DEFAULT_CAPTURE, Filter, LIMITS_MAX, REFUSED};
+use super::{audit, fork, memory, monitoring, neighbours};
+use crate::boot::{
+    BOOTED, Boot, DEFAULT_CAPTURE, DEFAULT_MAX_WAIT, Filter, HIGH_FDS, LIMITS_MAX, REFUSED,
+};
 use crate::filter::Judge;
 use crate::ring;
 use dashcam_schema::bytecode::opcodes::Version;
@@ -14,16 +16,17 @@ use dashcam_schema::value::names::USUAL;
 use dashcam_schema::value::{Capture, Limits};
 use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::PyCFunction;
+use std::ffi::{CStr, OsStr, c_char};
 use std::fs::File;
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
-use std::sync::Mutex;
+use std::os::unix::ffi::OsStrExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, Once};
 
 /// Between `boot` and the program's first frame.
 static PREPARED: Mutex<Option<Boot>> = Mutex::new(None);
-
-/// Descriptors from here on are ours; the program gets the low numbers it would have had.
-const HIGH_FD: RawFd = 200;
 
 /// In-process half of the dashcam recorder.
 #[pymodule]
@@ -34,40 +37,11 @@ mod _shim {
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         module.add("DEFAULT_CAPTURE", DEFAULT_CAPTURE.name())?;
+        module.add("DEFAULT_MAX_WAIT", DEFAULT_MAX_WAIT.as_secs_f64())?;
         module.add("LIMITS", numbers(Limits::default()))?;
         module.add("LIMITS_MAX", numbers(LIMITS_MAX))?;
         module.add("REDACTED", vec![USUAL])?;
-        let hidden = ffi::verify_layout().map_err(|what| {
-            PyRuntimeError::new_err(format!(
-                "this build of Python lays out {what} in a way dashcam does not know"
-            ))
-        })?;
-        state::init(hidden);
-        // Panics are caught at the callbacks; what they say is one line.
-        std::panic::set_hook(Box::new(|info| {
-            let place = info.location().map_or(String::new(), |l| format!(" at {l}"));
-            state::warn(&format!("internal error{place}; recording stops, the program goes on"));
-        }));
-        Ok(())
-    }
-
-    /// Prepares to record the program this interpreter is about to run. `value` is what the
-    /// recorder process put into the environment. Returns the program's own PYTHONPATH.
-    #[pyfunction]
-    fn boot(py: Python<'_>, value: &str) -> PyResult<Option<Py<PyBytes>>> {
-        let mut boot = Boot::from_variable(value)
-            .ok_or_else(|| PyRuntimeError::new_err("malformed boot variable"))?;
-        // There are more frames to try it on now than when the program begins.
-        if derivation(boot.mode).is_none() {
-            boot.mode = Mode::Direct;
-        }
-        let path = boot.python_path.as_ref().map(|path| PyBytes::new(py, path).unbind());
-        monitoring::take_tool(py)?;
-        monitoring::wait_for_program(py)?;
-        if let Ok(mut prepared) = PREPARED.lock() {
-            *prepared = Some(boot);
-        }
-        Ok(path)
+        load()
     }
 
     /// A new ring of so many MiB (a power of two); returns its descriptor.
@@ -103,6 +77,7 @@ mod _shim {
         values_fd: RawFd,
         limits: (u32, u32, u32, u32, u32, u32),
         redact: Vec<String>,
+        max_wait: f64,
     ) -> PyResult<()> {
         let filter = Filter { include, exclude, no_stdlib };
         let mode = Mode::from_name(events);
@@ -118,8 +93,9 @@ mod _shim {
             values_fd,
             limits: Limits { string, items, depth, objects, digits, looks },
             redact,
-            python_path: None,
+            max_wait_ns: (max_wait * 1e9) as u64,
             package,
+            ..Boot::default()
         };
         let descriptors = Descriptors::of(&boot);
         if mode.is_none() {
@@ -132,9 +108,7 @@ mod _shim {
             return Err(PyRuntimeError::new_err("already recording"));
         }
         monitoring::take_tool(py)?;
-        begin(py, &boot, &descriptors, true).inspect_err(|_| {
-            let _ = monitoring::release_tool(py);
-        })
+        begin(py, &boot, &descriptors, true).inspect_err(|_| take_back(py))
     }
 
     /// Stops recording. The recorder process still has to be told. False if nothing was recorded.
@@ -143,11 +117,15 @@ mod _shim {
         // SAFETY: Python code calls us with the GIL held.
         let state = unsafe { state::current() };
         let was_recording = state.is_recording();
-        let loss = monitoring::release_tool(py)?;
+        // When the interpreter is taken down, so are its tools.
+        let loss = match Interpreter::running() {
+            Some(_) => monitoring::release_tool(py)?,
+            None => None,
+        };
         // SAFETY: as above; `release_tool` ran Python code, so ask again.
         let state = unsafe { state::current() };
         if let Some(kind) = loss.filter(|_| was_recording) {
-            state.lose(kind, 1, "");
+            state.lose_events(kind);
         }
         state.end();
         Ok(was_recording)
@@ -159,6 +137,107 @@ mod _shim {
         // SAFETY: Python code calls us with the GIL held.
         unsafe { state::current() }.is_recording()
     }
+
+    /// Why the recording that was on last ended before it was to, if the user was told so from here.
+    #[pyfunction]
+    fn failure() -> Option<&'static str> {
+        // SAFETY: Python code calls us with the GIL held.
+        unsafe { state::current() }.failure()
+    }
+
+    /// One line on standard error, whatever the program has made of `sys.stderr`.
+    #[pyfunction]
+    fn warn(text: &str) {
+        state::warn(text);
+    }
+}
+
+/// Makes ready what everything here uses, once. The first to need it is the interpreter that is about
+/// to run a program, or whoever imports the module.
+fn load() -> PyResult<()> {
+    let hidden = ffi::verify_layout().map_err(|what| {
+        PyRuntimeError::new_err(format!(
+            "this build of Python lays out {what} in a way dashcam does not know"
+        ))
+    })?;
+    state::init(hidden);
+    static HOOK: Once = Once::new();
+    // Panics are caught at the callbacks; what they say is one line.
+    HOOK.call_once(|| {
+        std::panic::set_hook(Box::new(|info| {
+            let place = info.location().map_or(String::new(), |l| format!(" at {l}"));
+            state::warn(&format!("internal error{place}; recording stops, the program goes on"));
+        }));
+    });
+    Ok(())
+}
+
+/// Prepares to record the program that this interpreter is about to run. `value` is what the recorder
+/// process put into the environment. Called by `recorder/inject`; leaves no exception behind.
+///
+/// # Safety
+/// The GIL is held, and `value` is a C string.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn dashcam_boot(value: *const c_char) {
+    // SAFETY: the caller's promise.
+    let value = OsStr::from_bytes(unsafe { CStr::from_ptr(value) }.to_bytes());
+    let booted = catch_unwind(AssertUnwindSafe(|| {
+        let Some(boot) = Boot::from_variable(value) else { return };
+        Python::try_attach(|py| prepare(py, boot));
+    }));
+    if booted.is_err() {
+        state::warn("internal error; the program runs unrecorded");
+    }
+}
+
+fn prepare(py: Python<'_>, mut boot: Boot) {
+    let prepared = load().and_then(|()| {
+        // There are more frames to try it on than when the program begins.
+        if !has_rules(py, boot.mode).unwrap_or(true) {
+            boot.mode = Mode::Direct;
+        }
+        monitoring::take_tool(py)?;
+        monitoring::wait_for_program(py).inspect_err(|_| {
+            let _ = monitoring::release_tool(py);
+        })
+    });
+    if let Err(error) = prepared {
+        return refuse(py, &Descriptors::of(&boot), &error);
+    }
+    send(boot.control_fd, &[BOOTED]);
+    if let Ok(mut prepared) = PREPARED.lock() {
+        *prepared = Some(boot);
+    }
+}
+
+/// Whether events can be derived, tried with two Python functions running: importlib has one that calls
+/// what it is given. To compile code of our own would be announced to the program's audit hooks.
+fn has_rules(py: Python<'_>, mode: Mode) -> PyResult<bool> {
+    // Another tool would see these functions run.
+    if is_traced(py) || !monitoring::other_tools(py).is_empty() {
+        return Ok(true);
+    }
+    let has = Arc::new(AtomicBool::new(true));
+    let told = Arc::clone(&has);
+    let probe = PyCFunction::new_closure(py, None, None, move |_, _| {
+        told.store(derivation(mode).is_some(), Ordering::Relaxed);
+    })?;
+    let call = py.import("_frozen_importlib")?.getattr("_call_with_frames_removed")?;
+    call.call1((&call, probe))?;
+    Ok(has.load(Ordering::Relaxed))
+}
+
+/// Tells the recorder why the program runs unrecorded.
+fn refuse(py: Python<'_>, descriptors: &Descriptors, error: &PyErr) {
+    let mut message = vec![REFUSED];
+    message.extend_from_slice(error.value(py).to_string().as_bytes());
+    message.push(b'\n');
+    send(descriptors.control.as_raw_fd(), &message);
+}
+
+fn send(control: RawFd, message: &[u8]) {
+    // SAFETY: a buffer of that length.
+    unsafe { libc::send(control, message.as_ptr().cast(), message.len(), libc::MSG_NOSIGNAL) };
 }
 
 /// In the order of the options.
@@ -172,14 +251,16 @@ pub(super) fn begin_program(py: Python<'_>) -> PyResult<()> {
     let Some(boot) = prepared else { return Ok(()) };
     let descriptors = Descriptors::of(&boot);
     begin(py, &boot, &descriptors, false).inspect_err(|error| {
-        let mut message = vec![REFUSED];
-        message.extend_from_slice(error.value(py).to_string().as_bytes());
-        // SAFETY: a buffer of that length.
-        unsafe {
-            libc::write(descriptors.control.as_raw_fd(), message.as_ptr().cast(), message.len())
-        };
-        let _ = monitoring::release_tool(py);
+        refuse(py, &descriptors, error);
+        take_back(py);
     })
+}
+
+/// Recording could not begin: leaves nothing of it.
+fn take_back(py: Python<'_>) {
+    let _ = monitoring::release_tool(py);
+    // SAFETY: whoever could not begin holds the GIL, and no reference to the state.
+    unsafe { state::current() }.end();
 }
 
 /// What a recorder process handed us; closed when recording has begun, or cannot.
@@ -233,27 +314,41 @@ fn values(
     Ok(Some(Box::new(values)))
 }
 
+/// A copy of a descriptor with a number out of the way of the program's own.
+fn duplicate_high(fd: RawFd) -> PyResult<OwnedFd> {
+    for at_least in HIGH_FDS {
+        // SAFETY: plain system call on an open descriptor.
+        let copy = unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, at_least) };
+        if copy >= 0 {
+            // SAFETY: just made, and nobody else's.
+            return Ok(unsafe { OwnedFd::from_raw_fd(copy) });
+        }
+    }
+    let error = std::io::Error::last_os_error();
+    Err(PyOSError::new_err(format!("the recorder's socket cannot be kept: {error}")))
+}
+
 fn begin(py: Python<'_>, boot: &Boot, descriptors: &Descriptors, midway: bool) -> PyResult<()> {
+    let hidden = ffi::verify_layout().map_err(PyRuntimeError::new_err)?;
+    if memory::is_short() {
+        // The last recording ended for want of it, and may still have some that was kept for that.
+        state::forget(hidden);
+    }
+    memory::begin();
+    if memory::is_short() {
+        return Err(PyOSError::new_err("not enough memory to record with"));
+    }
     let ring = ring::attach(&descriptors.ring)?;
     let control = descriptors.control.as_raw_fd();
-    // SAFETY: plain system call.
-    let control_fd = unsafe { libc::fcntl(control, libc::F_DUPFD_CLOEXEC, HIGH_FD) };
-    if control_fd < 0 {
-        return Err(PyOSError::new_err(std::io::Error::last_os_error().to_string()));
-    }
-    // SAFETY: just made, and nobody else's.
-    let control = unsafe { OwnedFd::from_raw_fd(control_fd) };
+    let control = duplicate_high(control)?;
 
+    Interpreter::required()?;
     let sys = py.import("sys")?;
     let version: String = sys.getattr("version")?.extract()?;
     let platform: String = sys.getattr("platform")?.extract()?;
-    let stdlib: String = py
-        .import("os")?
-        .getattr("__file__")
-        .and_then(|file| file.extract::<String>())
-        .map(|file| file.rsplit_once('/').map_or(String::new(), |(folder, _)| folder.to_owned()))
-        .unwrap_or_default();
-    let hidden = ffi::verify_layout().map_err(PyRuntimeError::new_err)?;
+    // Not from `os`: with -S a program may never have imported it.
+    let stdlib = sys.getattr("_stdlib_dir").and_then(|folder| folder.extract::<String>());
+    let stdlib = stdlib.unwrap_or_default();
     let (values, unread) = match values(boot, descriptors, hidden) {
         Ok(values) => (values, None),
         Err(what) => (None, Some(what)),
@@ -272,7 +367,8 @@ fn begin(py: Python<'_>, boot: &Boot, descriptors: &Descriptors, midway: bool) -
     };
     let finder = ffi::FrameFinder::find();
     let judge = Judge::new(&boot.filter, &stdlib, &boot.package);
-    let state = State::new(ring, judge, hidden, control.into_raw_fd(), boot.recorder_pid, finder);
+    let state = State::new(ring, judge, hidden, control.into_raw_fd(), boot.recorder_pid, finder)
+        .with_max_wait(boot.max_wait_ns);
     state.begin(midway, interpreter, derivation, values);
 
     let kinds = monitoring::kinds(py)?;
@@ -284,7 +380,13 @@ fn begin(py: Python<'_>, boot: &Boot, descriptors: &Descriptors, midway: bool) -
     if !kinds.unknown.is_empty() {
         state.lose(LossKind::UnknownKind, kinds.unknown.len() as u64, &kinds.unknown.join(", "));
     }
+    if !state.is_recording() {
+        // It has ended already, and said why.
+        return monitoring::release_tool(py).map(|_| ());
+    }
     fork::watch(py)?;
+    audit::watch();
+    neighbours::learn(&sys);
     monitoring::switch_on(py, &kinds, mode)
 }
 
@@ -304,8 +406,7 @@ fn quirks(py: Python<'_>, asked_for: Mode, mode: Mode, unread: Option<String>) -
         quirks.push(format!("other tools were monitoring too: {}", others.join(", ")));
     }
     let Ok(sys) = py.import("sys") else { return quirks };
-    let is_set = |name: &str| sys.call_method0(name).is_ok_and(|function| !function.is_none());
-    if is_set("gettrace") || is_set("getprofile") {
+    if is_traced(py) {
         quirks.push("a trace or profile function was set when recording began".to_owned());
     }
     let jit = sys.getattr("_jit").and_then(|jit| jit.call_method0("is_enabled"));
@@ -313,4 +414,11 @@ fn quirks(py: Python<'_>, asked_for: Mode, mode: Mode, unread: Option<String>) -
         quirks.push("the JIT compiler was on".to_owned());
     }
     quirks
+}
+
+/// Whether a trace or profile function is set.
+fn is_traced(py: Python<'_>) -> bool {
+    let Ok(sys) = py.import("sys") else { return false };
+    let is_set = |name: &str| sys.call_method0(name).is_ok_and(|function| !function.is_none());
+    is_set("gettrace") || is_set("getprofile")
 }

@@ -1,7 +1,8 @@
 //! Our place among the tools of `sys.monitoring`.
 
 use super::callbacks;
-use super::ffi;
+use super::ffi::{self, Interpreter, Obj};
+use super::memory;
 use super::state::{self, Watched};
 use dashcam_schema::EventKind;
 use dashcam_schema::loss::LossKind;
@@ -23,7 +24,15 @@ static INSTRUCTION: AtomicI32 = AtomicI32::new(0);
 /// the first recording, and if the program has put something of its own there.
 static SET_LOCAL_EVENTS: AtomicPtr<pyo3::ffi::PyObject> = AtomicPtr::new(std::ptr::null_mut());
 
+/// `sys.monitoring.get_tool` and so on, kept for ever as well: at the end nothing can be looked up.
+static GET_TOOL: AtomicPtr<pyo3::ffi::PyObject> = AtomicPtr::new(std::ptr::null_mut());
+static GET_EVENTS: AtomicPtr<pyo3::ffi::PyObject> = AtomicPtr::new(std::ptr::null_mut());
+static GET_LOCAL_EVENTS: AtomicPtr<pyo3::ffi::PyObject> = AtomicPtr::new(std::ptr::null_mut());
+/// The events that are on for us, as `get_events` says it; -1 while it need not be so.
+static EVENTS: AtomicI32 = AtomicI32::new(-1);
+
 fn monitoring<'py>(py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+    Interpreter::required()?;
     py.import("sys")?.getattr("monitoring")
 }
 
@@ -98,8 +107,42 @@ pub(super) fn other_tools(py: Python<'_>) -> Vec<String> {
     TOOL_IDS.into_iter().filter(|id| *id != own).filter_map(name).collect()
 }
 
-/// Gives the tool id back. Returns a loss if somebody else has it.
+/// Whether this is the id of our tool.
+pub(super) fn is_our_tool(id: u32) -> bool {
+    u32::try_from(TOOL.load(Ordering::Relaxed)) == Ok(id)
+}
+
+/// Whether our place was taken, or our events changed, without us. The GIL is held; at any time, to
+/// the very end.
+pub(super) fn find_fault() -> Option<LossKind> {
+    let (id, expected) = (TOOL.load(Ordering::Relaxed), EVENTS.load(Ordering::Relaxed));
+    let function = GET_TOOL.load(Ordering::Relaxed);
+    if id < 0 || expected < 0 || function.is_null() {
+        return None;
+    }
+    let is_ours = |name: Obj<'_>| name.ascii() == Some(TOOL_NAME);
+    // SAFETY: `switch_on` stored that function and its reference; the caller holds the GIL.
+    if !unsafe { ffi::ask_monitoring(function, id, None, is_ours) }? {
+        return Some(LossKind::ToolTaken);
+    }
+    (events_on(id, None)? != expected).then_some(LossKind::EventsSwitchedOff)
+}
+
+/// Of our events, which are on everywhere, or in a code object only.
+fn events_on(id: c_int, code: Option<Obj<'_>>) -> Option<i32> {
+    let function = if code.is_some() { &GET_LOCAL_EVENTS } else { &GET_EVENTS };
+    let function = function.load(Ordering::Relaxed);
+    if function.is_null() {
+        return None;
+    }
+    // SAFETY: as above.
+    unsafe { ffi::ask_monitoring(function, id, code, |events| events.small_int().cast_signed()) }
+}
+
+/// Gives the tool id back. Returns a loss if somebody else has it, or changed what is on.
 pub(super) fn release_tool(py: Python<'_>) -> PyResult<Option<LossKind>> {
+    let fault = find_fault();
+    EVENTS.store(-1, Ordering::Relaxed);
     let id = TOOL.swap(-1, Ordering::Relaxed);
     if id < 0 {
         return Ok(None);
@@ -118,9 +161,8 @@ pub(super) fn release_tool(py: Python<'_>) -> PyResult<Option<LossKind>> {
             monitoring.call_method1("register_callback", (id, bit, py.None()))?;
         }
         monitoring.call_method1("free_tool_id", (id,))?;
-        return Ok(None);
     }
-    Ok(Some(LossKind::ToolTaken))
+    Ok(fault)
 }
 
 fn new_callback<'py>(py: Python<'py>, call: ffi::Vectorcall) -> PyResult<Bound<'py, PyAny>> {
@@ -155,15 +197,24 @@ pub(super) fn switch_on(py: Python<'_>, kinds: &Kinds, mode: Mode) -> PyResult<(
             events |= bit;
         }
     }
-    let function = monitoring.getattr("set_local_events")?;
-    if SET_LOCAL_EVENTS.load(Ordering::Relaxed).is_null() && ffi::is_builtin(&function) {
-        SET_LOCAL_EVENTS.store(function.into_ptr(), Ordering::Relaxed);
+    let functions = [
+        ("set_local_events", &SET_LOCAL_EVENTS),
+        ("get_tool", &GET_TOOL),
+        ("get_events", &GET_EVENTS),
+        ("get_local_events", &GET_LOCAL_EVENTS),
+    ];
+    for (name, kept) in functions {
+        let function = monitoring.getattr(name)?;
+        if kept.load(Ordering::Relaxed).is_null() && ffi::is_builtin(&function) {
+            kept.store(function.into_ptr(), Ordering::Relaxed);
+        }
     }
     // SAFETY: Python called us, directly or through a callback; the GIL is held.
     let state = unsafe { state::current() };
     state.remember_frames();
     let watched = state.take_new_watched();
     monitoring.call_method1("set_events", (id, events))?;
+    EVENTS.store(events_on(id, None).unwrap_or(-1), Ordering::Relaxed);
     watch(&watched);
     // Locations we disabled in an earlier recording; it re-arms those of other tools too, so only
     // if there was one.
@@ -184,11 +235,26 @@ pub(super) fn watch(codes: &[(usize, Watched)]) {
     };
     let failures =
         set_local_events(id, codes.iter().map(|(code, watched)| (*code, bits(*watched))));
-    if failures > 0 {
+    // Without memory, recording ends with the next event, and says so.
+    if failures > 0 && !memory::is_short() {
         // SAFETY: callbacks, and what Python calls, hold the GIL.
         let state = unsafe { state::current() };
         let what = "events of single code objects could not be switched on";
         state.lose(LossKind::CallbackFailed, failures, what);
+    }
+}
+
+/// Does something while INSTRUCTION events are on for us in a code object. Calls CPython, as `watch`.
+pub(super) fn with_instructions(code: Obj<'_>, work: impl FnOnce()) {
+    let (id, instruction) = (TOOL.load(Ordering::Relaxed), INSTRUCTION.load(Ordering::Relaxed));
+    if id < 0 {
+        return;
+    }
+    let Some(before) = events_on(id, Some(code)) else { return };
+    let set = |events| set_local_events(id, std::iter::once((code.address(), events)));
+    if set(before | instruction) == 0 {
+        work();
+        set(before);
     }
 }
 

@@ -1,14 +1,19 @@
 //! What the callbacks know: one ring, and what has been defined in it.
 
-use super::callables::{Callables, Effect};
+use super::audit;
+use super::callables::{Callables, Effect, Special};
 use super::clock::{self, monotonic_ns};
 use super::code::{self, CodeRef, Codes, Watcher};
-use super::exceptions::{Exceptions, Fate};
+use super::exceptions::{Exceptions, Stood};
 use super::ffi::{
     self, Frame, FrameFinder, Frames, HiddenTypes, Obj, RunningFrame, Stand, variable,
 };
+use super::memory;
+use super::messages::Fate;
 use super::threads::{self, Threads};
 use super::values::{EVENT_VALUES_WORDS_MAX, Values};
+use super::{monitoring, neighbours};
+use crate::boot::DEFAULT_MAX_WAIT;
 use crate::filter::{Judge, Verdict};
 use crate::ring::{self, Clock, Gone, Producer, Ring, Words};
 use dashcam_schema::EventKind;
@@ -21,10 +26,10 @@ use dashcam_schema::value::GroupKind;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::os::fd::RawFd;
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
 /// Code units of the longest instruction that calls, caches included.
-const CALL_UNITS: u32 = 4;
+pub(super) const CALL_UNITS: u32 = 4;
 
 /// The recording in progress, or the idle state. Replaced under the GIL only.
 static STATE: AtomicPtr<State> = AtomicPtr::new(ptr::null_mut());
@@ -50,6 +55,12 @@ pub(super) fn init(hidden: HiddenTypes) {
     }
 }
 
+/// Lets go of all that a recording knew which has ended.
+pub(super) fn forget(hidden: HiddenTypes) {
+    // SAFETY: the GIL is held, and no callback is running; see `init`.
+    unsafe { *current() = State::new(Ring::none(), Judge::nothing(), hidden, -1, 0, None) }
+}
+
 /// Everything a callback needs.
 pub(super) struct State {
     /// Address of the code object the last record was of; 0 sends the next event through
@@ -71,6 +82,8 @@ pub(super) struct State {
     frames: Option<Frames>,
     /// It was said that a trace function is in use.
     told_traced: bool,
+    /// It was said that the program got at our events.
+    told_lost_events: bool,
     callables: Callables,
     exceptions: Exceptions,
     /// The exception asked for last was not met before.
@@ -90,6 +103,12 @@ pub(super) struct State {
     watcher: Option<Watcher>,
     control_fd: RawFd,
     recorder_pid: u32,
+    /// The program waits so long for room in a ring at the most.
+    max_wait_ns: u64,
+    /// Times [`State::make_room`] was asked.
+    asked: u32,
+    /// Why recording ended before it was to end. The user was told.
+    failure: Option<&'static str>,
     /// Frames may be running that began before the recording did.
     began_midway: bool,
     /// Frames that were running when the recording began, by address, until their thread has told
@@ -103,6 +122,8 @@ pub(super) struct State {
     watched: FxHashSet<usize>,
     /// Code objects alive with such events that have to be switched on.
     new_watched: Vec<(usize, Watched)>,
+    /// Code objects alive whose calls start other processes, by address, recorded or not.
+    launchers: FxHashMap<usize, Launcher>,
     /// Kept from one exception to the next.
     scratch: Vec<u8>,
 }
@@ -127,7 +148,33 @@ pub(super) struct Derivation {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Enter {
     Record,
+    /// Never to be heard of again.
     Skip,
+    /// Not recorded, but to be heard of again.
+    Pass,
+}
+
+/// A function of the standard library that starts a process of Python's and is not announced to audit
+/// hooks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Launcher {
+    /// Its first arguments are a program and its arguments.
+    Program,
+    /// Has a server start it.
+    Server,
+}
+
+impl Launcher {
+    fn of(path: &str, qualname: &str) -> Option<Launcher> {
+        let is_in = |file: &str| path.ends_with(file);
+        match qualname {
+            "spawnv_passfds" if is_in("multiprocessing/util.py") => Some(Launcher::Program),
+            "ForkServer.connect_to_new_process" if is_in("multiprocessing/forkserver.py") => {
+                Some(Launcher::Server)
+            }
+            _ => None,
+        }
+    }
 }
 
 impl State {
@@ -152,6 +199,8 @@ impl State {
             finder,
             frames: None,
             told_traced: false,
+            told_lost_events: false,
+            launchers: FxHashMap::default(),
             callables: Callables::new(hidden),
             exceptions: Exceptions::new(),
             is_new_exception: false,
@@ -165,6 +214,9 @@ impl State {
             watcher: None,
             control_fd,
             recorder_pid,
+            max_wait_ns: DEFAULT_MAX_WAIT.as_nanos() as u64,
+            asked: 0,
+            failure: None,
             began_midway: false,
             standing: FxHashMap::default(),
             jumps_in: None,
@@ -173,6 +225,12 @@ impl State {
             new_watched: Vec::new(),
             scratch: Vec::new(),
         }
+    }
+
+    /// Waits so long for room in a ring at the most.
+    pub(super) fn with_max_wait(mut self, max_wait_ns: u64) -> State {
+        self.max_wait_ns = max_wait_ns;
+        self
     }
 
     /// Makes this the current state and starts recording with it.
@@ -189,20 +247,29 @@ impl State {
         self.watcher = Watcher::new();
         self.recording = true;
         self.began_midway = began_midway;
+        let recorder = (self.control_fd, self.recorder_pid);
         self.define(&interpreter);
         threads::forget_last();
         // SAFETY: the GIL is held; the idle or ended state before us is dropped by nobody else,
         // and no callback is running.
         unsafe { *current() = self };
+        // Last: the state before us took this back when it was dropped.
+        watch_recorder(Some(recorder));
     }
 
     pub(super) fn is_recording(&self) -> bool {
         self.recording
     }
 
+    /// Why recording ended before it was to end, if the user was told so here.
+    pub(super) fn failure(&self) -> Option<&'static str> {
+        self.failure
+    }
+
     /// Ends recording for good; callbacks that still come do nothing.
     pub(super) fn end(&mut self) {
         self.recording = false;
+        watch_recorder(None);
         self.last_code = 0;
         threads::forget_last();
         self.watcher = None;
@@ -218,6 +285,7 @@ impl State {
     /// In a forked child: like [`State::end`], but touches nothing shared and nothing of Python's.
     pub(super) fn end_in_child(&mut self) {
         self.recording = false;
+        watch_recorder(None);
         self.last_code = 0;
         threads::forget_last();
     }
@@ -248,12 +316,18 @@ impl State {
     /// Brings ring and tables up to an event of a code object or thread that
     /// [`State::is_ready`] knows nothing of.
     pub(super) fn enter(&mut self, kind: EventKind, code: Obj<'_>) -> Enter {
-        if !self.recording {
+        if !self.recording || !self.has_memory() {
             return Enter::Skip;
         }
         let Some(found) = self.find_or_define(code) else { return Enter::Skip };
+        let launcher = self.launchers.get(&code.address()).copied();
+        // Where events have to be switched on first, it comes here again.
+        let begins = kind == EventKind::PY_START && self.new_watched.is_empty();
+        if let Some(launcher) = launcher.filter(|_| begins) {
+            self.lose_child(launcher, code);
+        }
         if !self.make_room(EVENT_WORDS_MAX) || found == CodeRef::EXCLUDED {
-            return Enter::Skip;
+            return if launcher.is_some() { Enter::Pass } else { Enter::Skip };
         }
         if !threads::is_last() {
             self.enter_thread(kind);
@@ -262,7 +336,24 @@ impl State {
             }
         }
         self.switch_to(code.address(), found);
+        if launcher.is_some() {
+            // It comes here every time.
+            self.codes.forget_cached(code.address());
+            self.last_code = 0;
+        }
         Enter::Record
+    }
+
+    /// Counts the process that the call that begins is about to start.
+    fn lose_child(&mut self, launcher: Launcher, code: Obj<'_>) {
+        let command = match launcher {
+            Launcher::Server => Some("a process of multiprocessing's server".to_owned()),
+            Launcher::Program => self.frames.or_else(Frames::find_any).and_then(|frames| {
+                let mut arguments = frames.locals(frames.running_of(code)?, 2);
+                audit::command(arguments.next()??, arguments.next()??)
+            }),
+        };
+        self.lose(LossKind::ChildNotRecorded, 1, &command.unwrap_or_default());
     }
 
     fn enter_thread(&mut self, kind: EventKind) {
@@ -324,6 +415,10 @@ impl State {
             self.lose(LossKind::ForeignCode, 1, "");
             return None;
         }
+        memory::secure_for_code(code.code_units());
+        if !self.has_memory() {
+            return None;
+        }
         if self.watcher.is_none() {
             code.keep();
         }
@@ -337,6 +432,9 @@ impl State {
             .and_then(|globals| globals.dict_get(c"__name__"))
             .and_then(|name| name.text(1 << 12));
         let module = module.map_or(String::new(), |(name, _)| name);
+        if let Some(launcher) = Launcher::of(&definition.path, &definition.qualname) {
+            self.launchers.insert(address, launcher);
+        }
         match self.judge.wants(&definition.path, &module) {
             Verdict::Record => {
                 let found = self.codes.add(address, &definition);
@@ -419,6 +517,7 @@ impl State {
         if self.watched.remove(&address) {
             self.new_watched.retain(|(other, _)| *other != address);
         }
+        self.launchers.remove(&address);
         self.callables.forget(address);
         if self.last_code == address {
             self.last_code = 0;
@@ -431,21 +530,53 @@ impl State {
         self.last_suspendable
     }
 
-    /// Number of a callable, with room for an event after it; `None` if recording has ended.
+    /// Number of the callable an event carries, with room for the event after it; `None` if recording
+    /// has ended. The event's arguments: code object, place, callable, and what it is handed first.
     #[inline(always)]
-    pub(super) fn callable(&mut self, callable: Obj<'_>) -> Option<u32> {
-        match self.callables.number(callable) {
+    pub(super) fn callable(&mut self, kind: EventKind, arguments: [Obj<'_>; 4]) -> Option<u32> {
+        match self.callables.number(arguments[2]) {
             Ok(number) => Some(number),
-            Err(unknown) => {
-                self.define(&Definition::Callable { name: unknown.name });
-                self.make_room(EVENT_WORDS_MAX).then_some(unknown.number)
+            Err(special) => self.special(kind, arguments, special),
+        }
+    }
+
+    #[cold]
+    fn special(
+        &mut self,
+        kind: EventKind,
+        arguments: [Obj<'_>; 4],
+        special: Special,
+    ) -> Option<u32> {
+        if let Some(name) = special.name {
+            self.define(&Definition::Callable { name });
+        }
+        let first = arguments[3];
+        if special.is_watched && kind == EventKind::CALL {
+            neighbours::before_call(arguments, self.finder);
+            if first.is_int() && monitoring::is_our_tool(first.small_int()) {
+                self.lose_events(LossKind::EventsSwitchedOff);
             }
         }
+        self.make_room(EVENT_WORDS_MAX).then_some(special.number)
+    }
+
+    /// How to find the running frame.
+    pub(super) fn finder(&self) -> Option<FrameFinder> {
+        self.finder
+    }
+
+    /// How to read frames, if that is part of the recording.
+    pub(super) fn frames(&self) -> Option<Frames> {
+        self.frames
     }
 
     /// Number of an exception, with room for an event after it; `None` if recording has ended.
     pub(super) fn exception(&mut self, kind: EventKind, exception: Obj<'_>) -> Option<u32> {
-        let number = self.exceptions.number(kind, exception);
+        let stood = match kind {
+            EventKind::RAISE | EventKind::PY_UNWIND => self.stood(kind),
+            _ => None,
+        };
+        let number = self.exceptions.number(kind, exception, stood);
         self.is_new_exception = number.is_err();
         match number {
             Ok(number) => Some(number),
@@ -462,6 +593,17 @@ impl State {
                 self.make_room(EVENT_WORDS_MAX).then_some(new.number)
             }
         }
+    }
+
+    /// Where the running frame stands; of one that is left, where its caller does.
+    fn stood(&self, kind: EventKind) -> Option<Stood> {
+        let frames = self.frames.as_ref()?;
+        let running = frames.running()?;
+        let frame = match kind {
+            EventKind::PY_UNWIND => frames.caller(running)?,
+            _ => running,
+        };
+        Some((frame.address, frame.unit))
     }
 
     /// Whether values are captured.
@@ -545,7 +687,7 @@ impl State {
             if let Some(values) = self.values_with_room() {
                 let list = owner.unwrap_or(first);
                 if effect == Effect::Sorts {
-                    values.note_sorting(code, list, kind == EventKind::CALL);
+                    values.note_sorting(code, unit, list, kind == EventKind::CALL);
                 }
                 if kind == EventKind::CALL {
                     return;
@@ -613,13 +755,15 @@ impl State {
     #[cold]
     fn make_room_for_values(&mut self) {
         let Some(values) = &mut self.values else { return };
-        let pause = pause(self.control_fd, self.recorder_pid);
+        let mut left_ns = self.max_wait_ns;
+        let pause = pause(self.control_fd, self.recorder_pid, &mut left_ns);
         if values.producer().wait(EVENT_VALUES_WORDS_MAX, pause).is_err() {
-            // The recorder takes no more of them; whether it takes events shows there.
+            // The recorder takes no more of them.
             if let Some(mut values) = self.values.take() {
                 // SAFETY: the producer was the mapping's only user in this process.
                 unsafe { ring::unmap(values.producer().detach()) };
             }
+            self.check_recorder(left_ns);
         }
     }
 
@@ -715,6 +859,14 @@ impl State {
         self.define(&Definition::Loss { kind, count, detail: detail.to_owned() });
     }
 
+    /// Counts, once, that the program got at our events.
+    pub(super) fn lose_events(&mut self, kind: LossKind) {
+        if !self.told_lost_events {
+            self.told_lost_events = true;
+            self.lose(kind, 1, "");
+        }
+    }
+
     /// Pushes a definition.
     pub(super) fn define(&mut self, definition: &Definition) {
         // Invariant: encoding plain data into a Vec cannot fail.
@@ -753,11 +905,27 @@ impl State {
         self.scratch = bytes;
     }
 
-    fn push_definition(&mut self, bytes: &[u8]) {
-        let words = 2 + bytes.len().div_ceil(4);
-        if !self.make_room(words) {
-            return;
+    /// Counts something that is not recorded, without any memory.
+    fn lose_at_end(&mut self, kind: LossKind, count: u64) {
+        let loss = Definition::Loss { kind, count, detail: String::new() };
+        let mut bytes = [0; 64];
+        // Invariant: three numbers are no more bytes than that.
+        let encoded = bincode::encode_into_slice(loss, &mut bytes, bincode::config::standard());
+        let bytes = &bytes[..encoded.unwrap_or(0)];
+        if self.wait_for_room(definition_words(bytes)) {
+            self.put_definition(bytes);
         }
+    }
+
+    fn push_definition(&mut self, bytes: &[u8]) {
+        if self.make_room(definition_words(bytes)) {
+            self.put_definition(bytes);
+        }
+    }
+
+    /// There is room.
+    fn put_definition(&mut self, bytes: &[u8]) {
+        let words = definition_words(bytes);
         self.producer.put(record::word(record::TAG_DEFINE, (words - 1) as u32));
         self.producer.put(bytes.len() as u32);
         let (whole, rest) = bytes.as_chunks::<4>();
@@ -774,19 +942,67 @@ impl State {
 
     /// Waits for room if need be. False if there is none and will be none: recording has ended.
     fn make_room(&mut self, words: usize) -> bool {
-        if !self.recording {
-            // The idle ring has no room to give.
+        // The idle ring has no room to give.
+        self.recording && self.has_memory() && self.wait_for_room(words)
+    }
+
+    /// False if there is no memory for what is to come, nor perhaps was for what was to be recorded now:
+    /// recording has ended.
+    fn has_memory(&mut self) -> bool {
+        memory::secure();
+        if memory::is_short() {
+            self.end_without_memory();
             return false;
         }
-        let pause = pause(self.control_fd, self.recorder_pid);
+        true
+    }
+
+    #[cold]
+    fn end_without_memory(&mut self) {
+        if !self.recording {
+            return;
+        }
+        let skipped = self.values.as_mut().map_or(0, |values| values.take_all_skipped());
+        if skipped > 0 {
+            self.lose_at_end(LossKind::NotLookedAt, skipped);
+        }
+        self.lose_at_end(LossKind::OutOfMemory, 1);
+        self.end();
+        warn("the program ran out of memory; it goes on unrecorded");
+    }
+
+    fn wait_for_room(&mut self, words: usize) -> bool {
+        let mut left_ns = self.max_wait_ns;
+        let pause = pause(self.control_fd, self.recorder_pid, &mut left_ns);
         let room = self.producer.wait(words, pause).is_ok();
+        self.asked = self.asked.wrapping_add(1);
+        if !room || self.asked.is_multiple_of(ASKED_PER_CHECK) {
+            self.check_recorder(if room { self.max_wait_ns.max(1) } else { left_ns });
+        }
         if !room {
+            // If nothing is wrong with the recorder, it has said itself why it takes no more.
             self.end_in_child();
         }
-        if !room && recorder_is_gone(self.control_fd, self.recorder_pid) {
-            warn("the recorder process has died; the program goes on unrecorded");
+        self.recording
+    }
+
+    /// Ends the recording if there is nobody any more to take it, or it took nothing until no time
+    /// was left to wait.
+    #[cold]
+    fn check_recorder(&mut self, left_ns: u64) {
+        if !self.recording {
+            return;
         }
-        room
+        if recorder_is_gone(self.control_fd, self.recorder_pid) {
+            self.end_in_child();
+            self.failure = Some(RECORDER_DIED);
+            warn(RECORDER_DIED);
+        } else if left_ns == 0 {
+            self.producer.give_up();
+            self.end_in_child();
+            self.failure = Some(GAVE_UP);
+            warn(GAVE_UP);
+        }
     }
 }
 
@@ -800,15 +1016,45 @@ impl Drop for State {
     }
 }
 
-/// Lets some time pass for the recorder to make room, and says how much it was.
-fn pause(fd: RawFd, pid: u32) -> impl FnMut() -> Result<u64, Gone> {
+const RECORDER_DIED: &str = "the recorder process has died; the program goes on unrecorded";
+const GAVE_UP: &str =
+    "the recorder was held up for longer than --max-wait; the program goes on unrecorded";
+/// Whether the recorder still lives is asked once in so many times that room was: the system is
+/// called for that.
+const ASKED_PER_CHECK: u32 = 64;
+/// A pause that took longer was not the recorder's fault: this process was stopped, or had no core.
+const PAUSE_NS: u64 = 20_000_000;
+
+/// Lets some time pass for the recorder to make room, and says how much it was. Nobody is left to
+/// wait for once `left_ns` has come down to 0. The GIL stays taken: other threads would put their
+/// events into the middle of this one.
+fn pause(fd: RawFd, pid: u32, left_ns: &mut u64) -> impl FnMut() -> Result<u64, Gone> + '_ {
     move || {
         let start = monotonic_ns();
-        if recorder_is_gone(fd, pid) {
+        if *left_ns == 0 || recorder_is_gone(fd, pid) {
             return Err(Gone);
         }
         std::thread::sleep(std::time::Duration::from_micros(50));
-        Ok(monotonic_ns() - start)
+        let ns = monotonic_ns() - start;
+        *left_ns = left_ns.saturating_sub(ns.min(PAUSE_NS));
+        Ok(ns)
+    }
+}
+
+/// The recorder that has to live until recording ends: descriptor and process id, 0 for none. Read
+/// at exit, when there may be no GIL to hold.
+static WATCHED: AtomicU64 = AtomicU64::new(0);
+
+fn watch_recorder(watched: Option<(RawFd, u32)>) {
+    let packed = watched.map_or(0, |(fd, pid)| u64::from(fd as u32) << 32 | u64::from(pid));
+    WATCHED.store(packed, Ordering::Relaxed);
+}
+
+/// Says that the recorder has died if the program ends before it could notice.
+pub(super) extern "C" fn at_exit() {
+    let packed = WATCHED.swap(0, Ordering::Relaxed);
+    if packed != 0 && recorder_is_gone((packed >> 32) as RawFd, packed as u32) {
+        warn("the recorder process has died; the end of the program was not recorded");
     }
 }
 
@@ -825,9 +1071,16 @@ fn recorder_is_gone(fd: RawFd, pid: u32) -> bool {
     answered > 0 && poll.revents & (libc::POLLHUP | libc::POLLERR) != 0
 }
 
+/// Words of a definition in the ring.
+fn definition_words(bytes: &[u8]) -> usize {
+    2 + bytes.len().div_ceil(4)
+}
+
 /// One line on the program's stderr, past all buffers.
 pub(super) fn warn(text: &str) {
-    let line = format!("dashcam: {text}\n");
-    // SAFETY: a buffer of that length; a closed stderr is nobody's business.
-    unsafe { libc::write(2, line.as_ptr().cast(), line.len()) };
+    let parts = ["dashcam: ", text, "\n"];
+    let parts = parts
+        .map(|part| libc::iovec { iov_base: part.as_ptr().cast_mut().cast(), iov_len: part.len() });
+    // SAFETY: buffers of these lengths, which are only read; a closed stderr is nobody's business.
+    unsafe { libc::writev(2, parts.as_ptr(), parts.len() as i32) };
 }

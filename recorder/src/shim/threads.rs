@@ -1,36 +1,46 @@
 //! Threads by a number of their own, the OS's id and Python's name.
 
-use super::ffi;
+use super::ffi::{self, Interpreter};
+use super::memory;
 use rustc_hash::FxHashMap;
-use std::cell::Cell;
-use std::sync::Mutex;
+use std::ffi::c_void;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock};
 
 /// Thread pointer of the thread that pushed the last record; 0 sends the next event through the
 /// slow path. Written under the GIL, except that a thread that ends takes itself out.
 static LAST: AtomicUsize = AtomicUsize::new(0);
 
 /// Thread pointers of threads that ended since the last look. The system may give the same pointer
-/// to a new thread.
+/// to a new thread. Has room for all that were met: who ends has no GIL to allocate under.
 static ENDED: Mutex<Vec<usize>> = Mutex::new(Vec::new());
 
-/// Runs when its thread ends, long after the thread let go of the GIL.
-struct EndOfThread(Cell<usize>);
-
-impl Drop for EndOfThread {
-    fn drop(&mut self) {
-        let pointer = self.0.get();
-        if pointer != 0 {
-            let _ = LAST.compare_exchange(pointer, 0, Ordering::Relaxed, Ordering::Relaxed);
-            if let Ok(mut ended) = ENDED.lock() {
-                ended.push(pointer);
-            }
-        }
+/// Runs when a thread ends, long after it let go of the GIL.
+unsafe extern "C" fn end(pointer: *mut c_void) {
+    let pointer = pointer as usize;
+    let _ = LAST.compare_exchange(pointer, 0, Ordering::Relaxed, Ordering::Relaxed);
+    if let Ok(mut ended) = ENDED.lock() {
+        ended.push(pointer);
     }
 }
 
-thread_local! {
-    static END: EndOfThread = const { EndOfThread(Cell::new(0)) };
+/// Has [`end`] called when the running thread ends. Not by a `thread_local!`: a library that is loaded
+/// late gets the memory for those when they are first used, and if there is none the process ends.
+fn watch_end(pointer: usize) {
+    static KEY: OnceLock<Option<libc::pthread_key_t>> = OnceLock::new();
+    let key = KEY.get_or_init(|| {
+        let mut key = 0;
+        // SAFETY: the function has the right signature and is never unloaded.
+        let created = unsafe { libc::pthread_key_create(&mut key, Some(end)) } == 0;
+        created.then_some(key)
+    });
+    // SAFETY: a key of ours; the value is not null, and nothing is done with it but passing it on.
+    let is_set = key.is_some_and(|key| unsafe {
+        libc::pthread_setspecific(key, pointer as *const c_void) == 0
+    });
+    if !is_set {
+        memory::note_shortage();
+    }
 }
 
 /// Whether the running thread pushed the last record too.
@@ -77,6 +87,7 @@ impl Threads {
             for pointer in ended.drain(..) {
                 self.by_pointer.remove(&pointer);
             }
+            ended.reserve(self.by_pointer.len() + 1);
         }
         let pointer = ffi::thread_pointer();
         let mut is_new = false;
@@ -87,24 +98,29 @@ impl Threads {
             Entry { number: *count - 1, ..Entry::default() }
         });
         if is_new {
-            // A thread already in its end cannot be watched any more, and has nothing to come.
-            let _ = END.try_with(|end| end.0.set(pointer));
+            watch_end(pointer);
         }
-        let name = python_name().filter(|name| *name != entry.name);
+        let name = match Interpreter::running() {
+            Some(interpreter) => python_name(interpreter),
+            // Nobody can be asked any more: it keeps the name it had.
+            None => (entry.name.is_empty() && is_main()).then(|| "MainThread".to_owned()),
+        };
+        let name = name.filter(|name| *name != entry.name);
         if let Some(name) = &name {
             entry.name.clone_from(name);
         }
         // `threading` registers a thread some events after it began: look again until then.
         entry.tries += 1;
         let settled = !entry.name.is_empty() || entry.tries > TRIES;
+        let settled = settled && !memory::is_short();
         LAST.store(if settled { pointer } else { 0 }, Ordering::Relaxed);
         Running { number: entry.number, is_new, name }
     }
 }
 
 /// The name `threading` knows the running thread by.
-fn python_name() -> Option<String> {
-    let active = ffi::module_entry(c"threading", c"_active");
+fn python_name(interpreter: Interpreter) -> Option<String> {
+    let active = interpreter.module_entry(c"threading", c"_active");
     let thread = active.and_then(|active| active.dict_get_int(ffi::thread_ident()));
     match thread {
         Some(thread) => thread.instance_get(c"_name"),
@@ -113,7 +129,8 @@ fn python_name() -> Option<String> {
     }
 }
 
-fn is_main() -> bool {
+/// Whether this is the process's main thread.
+pub(super) fn is_main() -> bool {
     // SAFETY: asks the operating system who we are.
     native_id() == u64::from(unsafe { libc::getpid() }.unsigned_abs())
 }

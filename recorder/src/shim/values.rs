@@ -15,6 +15,7 @@ mod told;
 
 use super::ffi::objects::{Attributes, Characters, Int, Layout, Number, Plain, verify_contents};
 use super::ffi::{Frame, Frames, HiddenTypes, Obj};
+use super::memory;
 use crate::boot::OBJECTS_MAX;
 use crate::ring::{Clock, Producer, Ring};
 use arrayvec::ArrayVec;
@@ -363,6 +364,13 @@ impl Values {
     /// Copies the buffer into the ring.
     #[inline]
     fn push(&mut self) {
+        if self.fresh_words() > 0 {
+            memory::secure();
+            if memory::is_short() {
+                // Names may be missing. Recording ends with the event to come.
+                return;
+            }
+        }
         let mut words = self.producer.begin();
         // Definitions stand before what uses them.
         for word in self.classes.fresh.iter().chain(self.names.fresh.iter()) {

@@ -9,7 +9,7 @@ use super::lifecycle::Run;
 use super::outlet::LossDelta;
 use super::rows::Rows;
 use super::source::Sources;
-use super::store::words;
+use super::store::{BUSY, Place, is_busy, words};
 use super::totals::FunctionTotal;
 use super::values::StoredValues;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
@@ -17,8 +17,8 @@ use dashcam_schema::loss::LossKind;
 use dashcam_schema::record::Definition;
 use rustc_hash::FxHashMap;
 use std::io::Write as _;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A reader meanwhile sees the run as it was about this long ago, and so does one after the
@@ -29,6 +29,12 @@ const PERIOD: Duration = Duration::from_millis(500);
 const BUSY_PART: u32 = 20;
 /// Chunks that wait for their transaction take no more memory than this.
 const PENDING_BYTES: usize = 16 << 20;
+
+/// Where somebody has locked the database, chunks wait for the lock with less haste, up to this much
+/// of them. Then the drain waits, then the program.
+const STALLED_BYTES: usize = 64 << 20;
+/// Waits for a lock before looking for new batches.
+pub(super) const BUSY_STEP: Duration = Duration::from_millis(50);
 
 /// Batches that wait for the next transaction, their sums added up.
 #[derive(Default)]
@@ -101,66 +107,121 @@ pub(super) struct Store {
     ordinals: u64,
     /// All values there are have come.
     covers_all: bool,
-    /// Told to the drain: nothing can be stored any more.
-    failed: Arc<AtomicBool>,
+    /// Told to the others: why nothing can be stored any more, or that it has to wait.
+    health: Arc<Health>,
+    /// Since when somebody has locked the database.
+    locked: Option<Instant>,
 }
 
 impl Store {
-    pub(super) fn new(run: Run, sources: Sources, failed: Arc<AtomicBool>) -> Store {
+    pub(super) fn new(run: Run, sources: Sources, health: Arc<Health>) -> Store {
         let rows = Rows::new(run.run_id, run.process_id, sources);
-        Store { run, rows, pending: Pending::default(), ordinals: 0, covers_all: false, failed }
+        let pending = Pending::default();
+        Store { run, rows, pending, ordinals: 0, covers_all: false, health, locked: None }
     }
 
     /// Runs until the encoder has ended, and the thread of values; then everything is stored.
     pub(super) fn run(mut self, batches: &Receiver<Encoded>) -> Run {
         let mut due = Instant::now() + PERIOD;
         loop {
-            match batches.recv_deadline(due) {
-                Ok(batch) => {
-                    let next = batch.chunk.as_ref().map_or(0, |chunk| chunk.next_ordinal);
-                    self.ordinals = self.ordinals.max(next);
-                    self.covers_all |= batch.covers_all;
-                    self.pending.add(batch);
-                    if self.pending.bytes < PENDING_BYTES && self.pending.stored.is_empty() {
-                        continue;
+            let is_locked = self.locked.is_some();
+            if !is_locked || self.pending.bytes < STALLED_BYTES {
+                match batches.recv_deadline(due) {
+                    Ok(batch) => {
+                        let next = batch.chunk.as_ref().map_or(0, |chunk| chunk.next_ordinal);
+                        self.ordinals = self.ordinals.max(next);
+                        self.covers_all |= batch.covers_all;
+                        self.pending.add(batch);
+                        let is_urgent =
+                            self.pending.bytes >= PENDING_BYTES || !self.pending.stored.is_empty();
+                        if (is_locked || !is_urgent) && Instant::now() < due {
+                            continue;
+                        }
                     }
+                    Err(RecvTimeoutError::Timeout) => {}
+                    Err(RecvTimeoutError::Disconnected) => break,
                 }
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => break,
             }
             let began = Instant::now();
             self.commit();
-            due = Instant::now() + PERIOD.max(began.elapsed() * BUSY_PART);
+            due = Instant::now()
+                + match self.locked {
+                    None => PERIOD.max(began.elapsed() * BUSY_PART),
+                    Some(_) => BUSY_STEP,
+                };
         }
         if self.covers_all {
             self.pending.covered = self.pending.covered.max(Some(self.ordinals));
         }
         self.commit();
+        while self.locked.is_some() {
+            self.commit();
+        }
         self.run
     }
 
+    /// Stores what is pending, or leaves it pending if the database is locked.
     fn commit(&mut self) {
-        let pending = std::mem::take(&mut self.pending);
-        if !pending.is_empty()
-            && !self.failed.load(Ordering::Relaxed)
-            && let Err(error) = self.rows.write(&self.run.database.connection, &pending)
-        {
-            self.fail(&pending, &error);
+        self.notice_place();
+        if !self.pending.is_empty() && !self.health.has_failed() {
+            let db = &self.run.database.connection;
+            let is_patient = self.locked.is_none_or(|since| since.elapsed() < BUSY);
+            let _ = db.busy_timeout(BUSY_STEP);
+            let result = match self.rows.begin(db) {
+                Err(error) if is_busy(&error) && is_patient => {
+                    self.locked.get_or_insert_with(Instant::now);
+                    self.health.set_stalled(true);
+                    return;
+                }
+                Ok(transaction) => {
+                    // Only without a write-ahead log there is somebody to wait for from here on.
+                    let _ = db.busy_timeout(BUSY);
+                    self.rows.write(transaction, &self.pending)
+                }
+                Err(error) => Err(error),
+            };
+            if let Err(error) = result {
+                self.fail(&error);
+            }
         }
-        for stored in pending.stored {
+        self.locked = None;
+        self.health.set_stalled(false);
+        for stored in std::mem::take(&mut self.pending).stored {
             let _ = stored.send(());
         }
     }
 
+    /// Says once that the file is not where it was.
+    fn notice_place(&mut self) {
+        if self.run.is_displaced {
+            return;
+        }
+        let (path, run) = (self.run.database.path.display(), self.run.run_id);
+        let words = match self.run.database.place() {
+            Place::Same => return,
+            Place::Moved(Some(name)) => {
+                format!("moved to {} while recording, which goes on there", name.display())
+            }
+            Place::Moved(None) => "moved while recording, which goes on there".to_owned(),
+            Place::Deleted => {
+                format!(
+                    "deleted while recording; run {run} will be written to a new file when it ends"
+                )
+            }
+        };
+        say(&format!("{path} was {words}"));
+        self.run.is_displaced = true;
+        self.run.database.leave_name();
+    }
+
     /// Nothing more is stored. What was committed stands, and the program goes on.
-    fn fail(&mut self, pending: &Pending, error: &rusqlite::Error) {
-        self.failed.store(true, Ordering::Relaxed);
+    fn fail(&mut self, error: &rusqlite::Error) {
         let (path, what) = (self.run.database.path.display(), words(error));
-        let _ = writeln!(
-            std::io::stderr(),
-            "dashcam: {path}: {what}; recording stopped, the program goes on"
-        );
+        let line = format!("{path}: {what}");
+        say(&format!("{line}; recording stopped, the program goes on"));
+        self.health.fail(line);
         // There may be room for as little as this, even on a full disk.
+        let pending = &self.pending;
         let lost = LossDelta {
             kind: LossKind::StoreFailed,
             count: (pending.chunks.len() + pending.values.len()).max(1) as u64,
@@ -168,6 +229,49 @@ impl Store {
             detail: what,
         };
         let losses = Pending { losses: vec![lost], ..Pending::default() };
-        let _ = self.rows.write(&self.run.database.connection, &losses);
+        let db = &self.run.database.connection;
+        let _ = db.busy_timeout(BUSY_STEP);
+        let _ = self.rows.begin(db).and_then(|transaction| self.rows.write(transaction, &losses));
     }
+}
+
+/// What threads tell each other of the store.
+#[derive(Debug, Default)]
+pub struct Health {
+    failed: AtomicBool,
+    /// Why, for the user; said already.
+    reason: Mutex<Option<String>>,
+    /// Somebody has locked the database.
+    stalled: AtomicBool,
+}
+
+impl Health {
+    /// Whether nothing can be stored any more.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Relaxed)
+    }
+
+    /// Why nothing can be stored any more, which the user knows.
+    pub fn reason(&self) -> Option<String> {
+        self.reason.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether the store waits for somebody who has locked the database.
+    pub fn is_stalled(&self) -> bool {
+        self.stalled.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_stalled(&self, stalled: bool) {
+        self.stalled.store(stalled, Ordering::Relaxed);
+    }
+
+    fn fail(&self, reason: String) {
+        *self.reason.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
+        self.failed.store(true, Ordering::Relaxed);
+    }
+}
+
+/// One line for the user. Nobody may be there to read it.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "dashcam: {line}");
 }

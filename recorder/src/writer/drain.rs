@@ -2,11 +2,12 @@
 //! nothing is left in it.
 
 use super::chunker::Chunker;
+use super::commit::Health;
 use super::decode::decode;
 use crate::ring::Consumer;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use dashcam_schema::loss::LossKind;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Words taken at a time: they stay in the processor's cache until they are decoded.
@@ -55,8 +56,7 @@ pub(super) struct Drain {
     pub(super) consumer: Consumer,
     pub(super) chunker: Chunker,
     pub(super) orders: Receiver<Order>,
-    /// Set once nothing can be stored any more.
-    pub(super) failed: std::sync::Arc<AtomicBool>,
+    pub(super) health: Arc<Health>,
 }
 
 impl Drain {
@@ -67,6 +67,10 @@ impl Drain {
         let (waits, waited_ns) = self.consumer.waited();
         if waits > 0 {
             self.chunker.lose(LossKind::Waited, waited_ns, format!("{waits} times"));
+        }
+        if self.consumer.is_given_up() {
+            let words = "the recorder or the database was held up for longer than --max-wait";
+            self.chunker.lose(LossKind::GaveUp, 1, words.to_owned());
         }
         self.chunker.seal();
         // Ended early; there still are orders to answer.
@@ -109,7 +113,7 @@ impl Drain {
     /// Takes and decodes one batch; says how many words it was. `words` holds the beginning of a
     /// record between two calls.
     fn step(&mut self, words: &mut Vec<u32>) -> Result<usize, End> {
-        if self.failed.load(Ordering::Relaxed) {
+        if self.health.has_failed() {
             return Err(End);
         }
         let Ok(taken) = self.consumer.take(words, WORDS) else {

@@ -10,10 +10,14 @@
 //! A run that stays `recording` although nobody records it is one whose recorder was killed: what
 //! is in the file is whole up to its last transaction.
 
-use super::store::{Database, StoreError};
+use super::commit::{BUSY_STEP, Health};
+use super::outlet::LossDelta;
+use super::rows;
+use super::store::{BUSY, Database, Place, StoreError, beside, is_busy, with_end};
 use dashcam_schema::loss::{LossKind, Severity};
 use dashcam_schema::tables;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 const NOW: &str = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')";
 
@@ -28,12 +32,16 @@ pub struct About {
 }
 
 /// How a run ended.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct End {
     /// The program ended by itself or stopped the recording.
     pub is_complete: bool,
     pub exit_code: Option<i32>,
     pub exit_signal: Option<i32>,
+    /// Why the program ran unrecorded.
+    pub refusal: Option<String>,
+    /// Pythons among the program's processes that ran beside the one that was recorded.
+    pub others: u64,
 }
 
 /// A run that is being recorded.
@@ -42,6 +50,8 @@ pub struct Run {
     pub(super) database: Database,
     pub run_id: i64,
     pub(super) process_id: i64,
+    /// The file is not where it was, and the user knows.
+    pub(super) is_displaced: bool,
 }
 
 /// What came of a run, for the user.
@@ -49,7 +59,11 @@ pub struct Run {
 pub struct Summary {
     pub run_id: i64,
     pub events: u64,
+    /// Where it is now.
     pub database: PathBuf,
+    /// What became of the file meanwhile, as a sentence, if it is not where it was and the user does
+    /// not know.
+    pub displaced: Option<String>,
     /// Size of the whole file.
     pub database_bytes: u64,
     /// Losses that matter: count, and in words.
@@ -61,6 +75,27 @@ pub struct Summary {
 }
 
 impl Run {
+    /// A run in this database or, if it cannot be had right now, in one beside it. Then there is a
+    /// sentence about that.
+    ///
+    /// # Errors
+    /// If the file is no place for a recording, or there is no place beside it either.
+    pub fn obtain(path: &Path, about: &About) -> Result<(Run, Option<String>), StoreError> {
+        let begin = |path: &Path| Run::begin(Database::open(path)?, about);
+        let error = match begin(path) {
+            Err(error) if !error.is_refusal() => error,
+            result => return result.map(|run| (run, None)),
+        };
+        // Two are enough: the second is for when somebody has locked the first as well.
+        for path in beside(path).take(2) {
+            if let Ok(run) = begin(&path) {
+                let notice = format!("{error}; recording into {} instead", path.display());
+                return Ok((run, Some(notice)));
+            }
+        }
+        Err(error)
+    }
+
     /// A new row.
     ///
     /// # Errors
@@ -88,10 +123,13 @@ impl Run {
                 (process_id, super::exceptions::UNKNOWN_TYPE),
             )?;
             db.execute_batch("COMMIT")?;
+            database.wait_for_disk()?;
             Ok((run_id, process_id))
         };
         match rows() {
-            Ok((run_id, process_id)) => Ok(Run { database, run_id, process_id }),
+            Ok((run_id, process_id)) => {
+                Ok(Run { database, run_id, process_id, is_displaced: false })
+            }
             Err(error) => {
                 let path = database.path.clone();
                 database.remove_if_ours();
@@ -125,8 +163,18 @@ impl Run {
     }
 
     /// Writes the end, and leaves the database as one plain file if nobody else is using it.
-    pub(super) fn finish(self, end: End, now_ns: u64) -> Summary {
+    /// `is_stored`: nothing failed before.
+    pub(super) fn finish(self, end: End, now_ns: u64, is_stored: bool, health: &Health) -> Summary {
         let db = &self.database.connection;
+        // What did not work before is tried once and not waited for.
+        self.begin_end(if is_stored { BUSY } else { Duration::ZERO }, health);
+        let loss = |kind, count, detail| LossDelta { kind, count, first_seq: 0, detail };
+        let refused = end.refusal.map(|why| loss(LossKind::NotStarted, 1, why));
+        let others = loss(LossKind::ChildNotFollowed, end.others, String::new());
+        for loss in refused.into_iter().chain((end.others > 0).then_some(others)) {
+            // Where this fails, the store has said so already.
+            let _ = rows::add_loss(db, self.run_id, self.process_id, &loss);
+        }
         let stopped_early = db
             .query_row(
                 "SELECT count(*) > 0 FROM losses WHERE run_id = ? AND severity = 'error'",
@@ -140,7 +188,7 @@ impl Run {
             "UPDATE runs SET ended_at = {NOW}, status = ?, exit_code = ?, exit_signal = ?
              WHERE run_id = ?"
         );
-        // Where this fails, the store has said so already: the run's status stays `recording`.
+        // Where this fails the run's status stays `recording`.
         let _ = db.execute(&sql, (status, end.exit_code, end.exit_signal, self.run_id));
         let _ = db.execute(
             "UPDATE processes SET ended_ns = ?, exit_code = ?, exit_signal = ?
@@ -151,6 +199,9 @@ impl Run {
             "UPDATE runs SET row_counts = ? WHERE run_id = ?",
             (self.row_counts().unwrap_or_default(), self.run_id),
         );
+        if !db.is_autocommit() {
+            let _ = db.execute_batch("COMMIT");
+        }
         let (events, is_recorded) = db
             .query_row(
                 "SELECT event_count, python_version IS NOT NULL FROM runs WHERE run_id = ?",
@@ -160,16 +211,68 @@ impl Run {
             .unwrap_or((0, true));
         let losses = self.losses().unwrap_or_default();
         self.database.tidy();
-        let database = self.database.path.clone();
-        let database_bytes = std::fs::metadata(&database).map_or(0, |about| about.len());
+        let (path, displaced, is_kept) = self.settle(events);
+        let run_id = self.run_id;
+        drop(self);
+        let bytes = |end| std::fs::metadata(with_end(&path, end)).map_or(0, |about| about.len());
+        let database_bytes = bytes("") + bytes("-wal");
         Summary {
-            run_id: self.run_id,
+            run_id,
             events,
-            database,
+            database: path,
+            displaced,
             database_bytes,
             losses,
             is_recorded,
-            is_stored: true,
+            is_stored: is_stored && is_kept,
+        }
+    }
+
+    /// Begins the last transaction, if the lock for it can be had.
+    fn begin_end(&self, patience: Duration, health: &Health) {
+        let db = &self.database.connection;
+        let _ = db.busy_timeout(BUSY_STEP);
+        let began = Instant::now();
+        while let Err(error) = db.execute_batch("BEGIN IMMEDIATE") {
+            if !is_busy(&error) || began.elapsed() >= patience {
+                break;
+            }
+            health.set_stalled(true);
+        }
+        health.set_stalled(false);
+        let _ = db.busy_timeout(patience);
+    }
+
+    /// Where the run can be read from now on, a sentence if that is news, and whether it can.
+    fn settle(&self, events: u64) -> (PathBuf, Option<String>, bool) {
+        let path = &self.database.path;
+        let place = self.database.place();
+        if place == Place::Same {
+            return (path.clone(), None, true);
+        }
+        self.database.leave_name();
+        let (was, run) = (path.display(), self.run_id);
+        let news = |words: String| (!self.is_displaced).then(|| format!("{was} was {words}"));
+        match place {
+            Place::Same | Place::Moved(None) => {
+                (path.clone(), news("moved while recording".to_owned()), true)
+            }
+            Place::Moved(Some(name)) => {
+                let words = news(format!("moved to {} while recording", name.display()));
+                (name, words, true)
+            }
+            Place::Deleted => match self.database.copy_run(run) {
+                Ok(new) => {
+                    let words =
+                        news(format!("deleted while recording; run {run} was written anew"));
+                    (new, words, true)
+                }
+                Err(error) => {
+                    let what = "was deleted while recording";
+                    let words = format!("{was} {what}; {events} events are lost ({error})");
+                    (path.clone(), Some(words), false)
+                }
+            },
         }
     }
 
@@ -196,7 +299,8 @@ impl Run {
             let is_info = LossKind::ALL
                 .iter()
                 .any(|known| known.name() == kind && known.severity() == Severity::Info);
-            if !is_info {
+            // The shim says so when it happens.
+            if !is_info && kind != LossKind::GaveUp.name() {
                 losses.push((count, detail));
             }
         }

@@ -32,6 +32,7 @@ mod totals;
 mod values;
 
 pub use clock::Clock;
+pub use commit::Health;
 pub use lifecycle::{About, End, Run, Summary};
 pub use store::{Database, StoreError};
 
@@ -44,7 +45,7 @@ use encode::Encoder;
 use outlet::Outlet;
 use source::Sources;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::thread::{self, JoinHandle};
 use values::Values;
 
@@ -59,7 +60,7 @@ pub struct Recording {
     encoder: JoinHandle<()>,
     store: JoinHandle<Run>,
     clock: Clock,
-    failed: Arc<AtomicBool>,
+    health: Arc<Health>,
 }
 
 impl Recording {
@@ -78,18 +79,18 @@ impl Recording {
         let (batch_sender, batches) = bounded(CHUNKS_WAITING);
         let (encoded_sender, encoded) = bounded(CHUNKS_WAITING);
         let (spare_sender, spare) = bounded(CHUNKS_WAITING + 2);
-        let failed = Arc::new(AtomicBool::new(false));
+        let health = Arc::new(Health::default());
         let published = Arc::new(AtomicU64::new(0));
         let sources =
             Sources { cwd: about.cwd.clone(), code: about.code.clone(), ..Sources::default() };
-        let store = Store::new(run, sources, Arc::clone(&failed));
+        let store = Store::new(run, sources, Arc::clone(&health));
         let store = spawn("store", move || store.run(&encoded))?;
         let values = values
             .map(|ring| {
                 let (order_sender, orders) = bounded(4);
                 let store = encoded_sender.clone();
-                let (published, failed) = (Arc::clone(&published), Arc::clone(&failed));
-                let values = Values::new(Consumer::new(ring), orders, store, published, failed);
+                let (published, health) = (Arc::clone(&published), Arc::clone(&health));
+                let values = Values::new(Consumer::new(ring), orders, store, published, health);
                 spawn("values", move || values.run()).map(|thread| (order_sender, thread))
             })
             .transpose()?;
@@ -100,10 +101,10 @@ impl Recording {
             consumer: Consumer::new(ring),
             chunker: Chunker::new(clock.clone(), outlet),
             orders,
-            failed: Arc::clone(&failed),
+            health: Arc::clone(&health),
         };
         let drain = spawn("drain", move || drain.run())?;
-        Ok(Recording { orders: order_sender, drain, values, encoder, store, clock, failed })
+        Ok(Recording { orders: order_sender, drain, values, encoder, store, clock, health })
     }
 
     /// Waits until every event and value published before this call is in the database.
@@ -116,6 +117,16 @@ impl Recording {
                 let _ = stored.recv();
             }
         }
+    }
+
+    /// Why recording has ended before the program did, which the user knows.
+    pub fn failure(&self) -> Option<String> {
+        self.health.reason()
+    }
+
+    /// How the store fares, for who waits for it in another thread.
+    pub fn health(&self) -> Arc<Health> {
+        Arc::clone(&self.health)
     }
 
     /// Nothing came to be recorded: leaves no trace of the run.
@@ -134,9 +145,9 @@ impl Recording {
         let values_ended = self.finish_values();
         let threads_ended = values_ended & self.drain.join().is_ok() & self.encoder.join().is_ok();
         let run = self.store.join().ok()?;
-        let is_stored = threads_ended && !self.failed.load(Ordering::Relaxed);
+        let is_stored = threads_ended && !self.health.has_failed();
         let end = End { is_complete: end.is_complete && is_stored, ..end };
-        Some(Summary { is_stored, ..run.finish(end, self.clock.now_ns()) })
+        Some(run.finish(end, self.clock.now_ns(), is_stored, &self.health))
     }
 
     /// False if a bug of ours ended the thread.

@@ -4,7 +4,7 @@ use super::totals::FunctionTotal;
 use crossbeam_channel::{Receiver, Sender};
 use dashcam_schema::chunk::control::Control;
 use dashcam_schema::chunk::{Columns, DIRECT_EVENTS};
-use dashcam_schema::loss::LossKind;
+use dashcam_schema::loss::{DETAIL_MAX, LossKind};
 use dashcam_schema::record::Definition;
 
 /// A chunk and all that must be in the database with it, or before it.
@@ -90,8 +90,8 @@ impl LossDelta {
                 loss.count += count;
                 if loss.detail.is_empty() {
                     loss.detail = detail;
-                } else if kind == LossKind::Waited && !detail.is_empty() {
-                    // Of the other ring.
+                } else if kind.lists_each() && !detail.is_empty() && loss.detail.len() < DETAIL_MAX
+                {
                     loss.detail = format!("{}, {detail}", loss.detail);
                 }
             }

@@ -8,7 +8,7 @@ use dashcam_schema::EventKind;
 use dashcam_schema::bytecode::lines::LineTable;
 use dashcam_schema::bytecode::opcodes::Version;
 use dashcam_schema::chunk::{Statistics, ValueStatistics, code_xxh3, header_xxh3};
-use dashcam_schema::loss::{LossKind, Severity};
+use dashcam_schema::loss::{DETAIL_MAX, LossKind, Severity};
 use dashcam_schema::record::{CodeDefinition, Definition};
 use rusqlite::{Connection, Result, Transaction, TransactionBehavior};
 use rustc_hash::FxHashMap;
@@ -59,9 +59,14 @@ impl Rows {
         }
     }
 
+    /// The transaction to write in. If it cannot be had, nothing has happened and it may be tried
+    /// again; that does not hold for [`Self::write`].
+    pub(super) fn begin<'a>(&self, db: &'a Connection) -> Result<Transaction<'a>> {
+        Transaction::new_unchecked(db, TransactionBehavior::Immediate)
+    }
+
     /// Writes all of it, or nothing.
-    pub(super) fn write(&mut self, db: &Connection, pending: &Pending) -> Result<()> {
-        let tx = Transaction::new_unchecked(db, TransactionBehavior::Immediate)?;
+    pub(super) fn write(&mut self, tx: Transaction<'_>, pending: &Pending) -> Result<()> {
         let mut unread = Vec::new();
         for definition in &pending.definitions {
             self.define(&tx, definition, pending.began_ns, &mut unread)?;
@@ -75,7 +80,7 @@ impl Rows {
         self.branch_counts(&tx, pending)?;
         self.function_totals(&tx, pending)?;
         for loss in pending.losses.iter().chain(&unread) {
-            self.loss(&tx, loss)?;
+            add_loss(&tx, self.run_id, self.process_id, loss)?;
         }
         let events: u64 = pending.chunks.iter().map(|chunk| chunk.event_count).sum();
         tx.prepare_cached("UPDATE runs SET event_count = event_count + ? WHERE run_id = ?")?
@@ -416,37 +421,44 @@ impl Rows {
         }
         Ok(())
     }
+}
 
-    fn loss(&self, tx: &Transaction<'_>, loss: &LossDelta) -> Result<()> {
-        let severity = loss.kind.severity();
-        let detail = format!("{} {}", loss.kind.sentence(), loss.detail);
-        // Each ring says once how often.
-        let is_waited = loss.kind == LossKind::Waited;
-        let more = if is_waited { format!(", {}", loss.detail) } else { String::new() };
-        let first_seq = (loss.first_seq > 0).then_some(loss.first_seq as i64);
-        tx.execute(
-            "INSERT INTO losses (run_id, process_id, kind, severity, count, first_seq, detail)
-             VALUES (?, ?, ?, ?, ?, ?, ?)
-             ON CONFLICT DO UPDATE SET count = count + excluded.count, detail = detail || ?",
-            (
-                self.run_id,
-                self.process_id,
-                loss.kind.name(),
-                severity.name(),
-                loss.count as i64,
-                first_seq,
-                detail.trim_end(),
-                more,
-            ),
+/// Adds to a row of `losses`, or makes one.
+pub(super) fn add_loss(
+    db: &Connection,
+    run_id: i64,
+    process_id: i64,
+    loss: &LossDelta,
+) -> Result<()> {
+    let severity = loss.kind.severity();
+    let detail = format!("{} {}", loss.kind.sentence(), loss.detail);
+    let is_listed = loss.kind.lists_each() && !loss.detail.is_empty();
+    let more = if is_listed { format!(", {}", loss.detail) } else { String::new() };
+    let first_seq = (loss.first_seq > 0).then_some(loss.first_seq as i64);
+    db.execute(
+        "INSERT INTO losses (run_id, process_id, kind, severity, count, first_seq, detail)
+         VALUES (?, ?, ?, ?, ?, ?, ?)
+         ON CONFLICT DO UPDATE SET count = count + excluded.count,
+             detail = detail || iif(length(detail) < ?, ?, '')",
+        (
+            run_id,
+            process_id,
+            loss.kind.name(),
+            severity.name(),
+            loss.count as i64,
+            first_seq,
+            detail.trim_end(),
+            DETAIL_MAX as i64,
+            more,
+        ),
+    )?;
+    if severity != Severity::Info {
+        db.execute(
+            "UPDATE runs SET lost_count = lost_count + ? WHERE run_id = ?",
+            (loss.count as i64, run_id),
         )?;
-        if severity != Severity::Info {
-            tx.execute(
-                "UPDATE runs SET lost_count = lost_count + ? WHERE run_id = ?",
-                (loss.count as i64, self.run_id),
-            )?;
-        }
-        Ok(())
     }
+    Ok(())
 }
 
 /// In the order of the keys, which is about that of the rows: neighbours are on one page.

@@ -3,11 +3,14 @@
 use dashcam_schema::FormatError;
 use dashcam_schema::tables::{self, RowHash};
 use dashcam_schema::version::{self, APPLICATION_ID, FORMAT_VERSION};
+use rusqlite::config::DbConfig;
 use rusqlite::functions::FunctionFlags;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
-use std::fs::OpenOptions;
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{File, OpenOptions};
+use std::io::ErrorKind;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -23,13 +26,43 @@ pub enum StoreError {
     Sqlite { path: PathBuf, error: rusqlite::Error },
 }
 
+impl StoreError {
+    /// True if the file is no place for a recording and the user has to name another. False if it
+    /// only cannot be had right now: it is locked or damaged, or the disk is full.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            StoreError::File { error, .. } => matches!(
+                error.kind(),
+                ErrorKind::NotFound
+                    | ErrorKind::PermissionDenied
+                    | ErrorKind::IsADirectory
+                    | ErrorKind::NotADirectory
+                    | ErrorKind::ReadOnlyFilesystem
+                    | ErrorKind::InvalidInput
+                    | ErrorKind::InvalidFilename
+            ),
+            StoreError::Format { .. } => true,
+            StoreError::Sqlite { error, .. } => matches!(
+                error.sqlite_error_code(),
+                Some(ErrorCode::NotADatabase | ErrorCode::ReadOnly | ErrorCode::PermissionDenied)
+            ),
+        }
+    }
+}
+
+/// Whether another connection holds a lock that this one needs.
+pub(super) fn is_busy(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error_code();
+    matches!(code, Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+}
+
 /// SQLite's error in words a user can do something with.
 pub(super) fn words(error: &rusqlite::Error) -> String {
     match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase) => FormatError::NotARecording.to_string(),
         Some(ErrorCode::DiskFull) => "the disk is full".to_owned(),
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            "locked by another program for too long".to_owned()
+            "locked by another program".to_owned()
         }
         Some(ErrorCode::ReadOnly) => "not writable".to_owned(),
         _ => error.to_string(),
@@ -62,8 +95,15 @@ fn reason(error: &std::io::Error) -> String {
     text.split(" (os error").next().unwrap_or_default().to_lowercase()
 }
 
-/// Several recorders may write one file; each waits its turn, and turns are short.
-const BUSY: Duration = Duration::from_secs(30);
+/// A recording waits this long for a lock when it begins: the program waits too.
+const BUSY_AT_START: Duration = Duration::from_secs(2);
+/// A file of an older dashcam is switched to a write-ahead log. Its readers may stay for hours, so
+/// there is no point in waiting for them.
+const BUSY_SWITCH: Duration = Duration::from_millis(250);
+/// A commit waits this long for a lock in all before recording fails.
+pub(super) const BUSY: Duration = Duration::from_secs(30);
+/// Waits for locks where nothing depends on them any more.
+const BUSY_AT_END: Duration = Duration::from_millis(200);
 /// Chunks are blobs of some 50 kB: larger pages than SQLite's 4096 make for shorter chains, and
 /// still larger ones waste space in a small recording.
 const PAGE_BYTES: u32 = 8192;
@@ -73,10 +113,23 @@ const CHECKPOINT_PAGES: u32 = 4096;
 /// An open database that recordings may be written to.
 #[derive(Debug)]
 pub struct Database {
+    // Before `file`, so that it is closed first: closing any descriptor of a file gives up the locks
+    // that the whole process has on it.
     pub(super) connection: Connection,
+    /// Tells what has become of the file, whatever its name is by now.
+    file: File,
     pub(super) path: PathBuf,
     /// We made the file, so it may go again if nothing comes to be recorded.
-    pub(super) is_ours: bool,
+    is_ours: bool,
+}
+
+/// Where the file is that the connection writes to.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Same,
+    /// Under this name, if it is known.
+    Moved(Option<PathBuf>),
+    Deleted,
 }
 
 impl Database {
@@ -85,22 +138,26 @@ impl Database {
     /// # Errors
     /// If the file is something else, newer than this build, or cannot be written.
     pub fn open(path: &Path) -> Result<Database, StoreError> {
-        let file = |error| StoreError::File { path: path.to_owned(), error };
+        let error = |error| StoreError::File { path: path.to_owned(), error };
         let sqlite = |error| StoreError::Sqlite { path: path.to_owned(), error };
         let created =
             OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path);
-        let is_ours = match created {
-            Ok(_) => true,
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                // Says "is a directory" or "permission denied" better than SQLite does.
-                OpenOptions::new().read(true).write(true).open(path).map_err(file)?;
-                false
+        let (file, is_ours) = match created {
+            Ok(file) => (file, true),
+            // Says "is a directory" or "permission denied" better than SQLite does.
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => {
+                (OpenOptions::new().read(true).write(true).open(path).map_err(error)?, false)
             }
-            Err(error) => return Err(file(error)),
+            Err(e) => return Err(error(e)),
         };
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(path, flags).map_err(sqlite)?;
-        let database = Database { connection, path: path.to_owned(), is_ours };
+        let opened = Connection::open_with_flags(path, flags);
+        let connection = opened.map_err(sqlite).inspect_err(|_| {
+            if is_ours {
+                let _ = std::fs::remove_file(path);
+            }
+        })?;
+        let database = Database { connection, file, path: path.to_owned(), is_ours };
         match database.prepare() {
             Ok(()) => Ok(database),
             Err(error) => {
@@ -113,29 +170,50 @@ impl Database {
     fn prepare(&self) -> Result<(), StoreError> {
         let sqlite = |error| StoreError::Sqlite { path: self.path.clone(), error };
         let db = &self.connection;
-        db.busy_timeout(BUSY).map_err(sqlite)?;
+        db.busy_timeout(BUSY_AT_START).map_err(sqlite)?;
         db.set_prepared_statement_cache_capacity(64);
+        // Closing a file that turns out to be somebody else's must not change it.
+        self.fold_at_close(false).map_err(sqlite)?;
         self.check().map_err(|error| match error {
             Ok(error) => StoreError::Format { path: self.path.clone(), error },
             Err(error) => sqlite(error),
         })?;
         hash_rows(db).map_err(sqlite)?;
-        let is_wal = self.enter_wal().map_err(sqlite)?;
-        // Some file systems cannot share memory. Recording works without, only readers wait.
-        let synchronous = if is_wal == "wal" { "normal" } else { "full" };
-        db.pragma_update(None, "synchronous", synchronous).map_err(sqlite)?;
+        self.fold_at_close(true).map_err(sqlite)?;
+        let log = with_end(&self.path, "-wal");
+        let has_log = !self.is_ours && std::fs::metadata(log).is_ok_and(|about| about.len() > 0);
+        db.pragma_update(None, "synchronous", "off").map_err(sqlite)?;
+        let mode = self.enter_wal(BUSY_SWITCH).map_err(sqlite)?;
+        // A new log holds nothing yet that could be lost; `Run::begin` makes its first entry.
+        if has_log || mode != "wal" {
+            self.wait_for_disk().map_err(sqlite)?;
+        }
         db.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES).map_err(sqlite)?;
         db.pragma_update(None, "foreign_keys", false).map_err(sqlite)
     }
 
-    /// That the file is a recording, making an empty file one.
+    /// Whether the last connection to be closed moves the write-ahead log into the file, and removes
+    /// it by name.
+    fn fold_at_close(&self, folds: bool) -> rusqlite::Result<()> {
+        let leaves = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
+        self.connection.set_db_config(leaves, !folds).map(|_| ())
+    }
+
+    /// That the file is a recording, making an empty one a recording.
     fn check(&self) -> Result<(), Result<FormatError, rusqlite::Error>> {
         let db = &self.connection;
-        let is_empty = || db.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |r| r.get(0));
-        if is_empty().map_err(Err)? && std::fs::metadata(&self.path).is_ok_and(|m| m.len() == 0) {
+        let pragma = |name| db.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
+        let is_empty = || {
+            let count = "SELECT count(*) = 0 FROM sqlite_schema";
+            let has_no_tables: bool = db.query_row(count, [], |row| row.get(0))?;
+            Ok(has_no_tables && pragma("application_id")? == 0 && pragma("user_version")? == 0)
+        };
+        if is_empty().map_err(Err)? {
             db.pragma_update(None, "page_size", PAGE_BYTES).map_err(Err)?;
             // If the machine stops right now there is nothing to be sorry for.
             db.pragma_update(None, "synchronous", "off").map_err(Err)?;
+            // First of all: readers of a database in another mode would be in our way later.
+            self.enter_wal(BUSY_AT_START).map_err(Err)?;
             let sql = format!(
                 "PRAGMA application_id = {APPLICATION_ID};\n\
                  PRAGMA user_version = {FORMAT_VERSION};\n{}",
@@ -148,13 +226,15 @@ impl Database {
                 transaction.execute_batch(&sql).map_err(Err)?;
             }
             transaction.commit().map_err(Err)?;
+            // From now on the file is a recording without its log too.
+            let _ = db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
         }
-        let pragma = |name| db.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
         let application_id = pragma("application_id").map_err(Err)?;
         let user_version = pragma("user_version").map_err(Err)?;
         version::check(application_id, user_version).map_err(Ok)?;
         if user_version < FORMAT_VERSION {
             // What is added to it is of this version.
+            self.enter_wal(BUSY_SWITCH).map_err(Err)?;
             db.pragma_update(None, "user_version", FORMAT_VERSION).map_err(Err)?;
         }
         Ok(())
@@ -162,48 +242,185 @@ impl Database {
 
     /// Takes back the file's creation.
     pub(super) fn remove_if_ours(self) {
-        let Database { connection, path, is_ours } = self;
+        if !self.is_ours || self.place() != Place::Same {
+            return;
+        }
+        let _ = self.connection.busy_timeout(BUSY_AT_END);
+        let Database { connection, file, path, .. } = self;
         // Unless another recorder has begun to use it.
         let is_unused = connection
             .query_row("SELECT count(*) = 0 FROM runs", [], |row| row.get(0))
             .unwrap_or(true);
         drop(connection);
-        if is_ours && is_unused {
+        drop(file);
+        if is_unused {
             // SQLite leaves its helpers behind where it could not close properly.
             for end in ["", "-wal", "-shm", "-journal"] {
-                let mut file = path.clone().into_os_string();
-                file.push(end);
-                let _ = std::fs::remove_file(file);
+                let _ = std::fs::remove_file(with_end(&path, end));
             }
         }
     }
 
-    /// Switches to a write-ahead log and says what the journal mode is then. SQLite does not wait
-    /// for this lock by itself.
-    fn enter_wal(&self) -> rusqlite::Result<String> {
+    /// From now on waits for the disk where that is needed for the file to stay whole.
+    pub(super) fn wait_for_disk(&self) -> rusqlite::Result<()> {
+        let mode: String =
+            self.connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
+        // Some file systems cannot share memory. Recording works without, only readers wait.
+        let synchronous = if mode == "wal" { "normal" } else { "full" };
+        self.connection.pragma_update(None, "synchronous", synchronous)
+    }
+
+    /// Switches to a write-ahead log, for good: with one, readers and recorders never wait for each
+    /// other. Says what the journal mode is then. SQLite waits for some of the locks this takes and
+    /// not for others.
+    fn enter_wal(&self, patience: Duration) -> rusqlite::Result<String> {
+        let db = &self.connection;
+        db.busy_timeout(Duration::ZERO)?;
         let begun = Instant::now();
-        loop {
-            let mode =
-                self.connection.pragma_update_and_check(None, "journal_mode", "wal", |row| {
-                    row.get::<_, String>(0)
-                });
+        let mode = loop {
+            let mode = db.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0));
             match mode {
-                Err(error)
-                    if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
-                        && begun.elapsed() < BUSY =>
-                {
+                Err(error) if is_busy(&error) && begun.elapsed() < patience => {
                     std::thread::sleep(Duration::from_millis(20));
                 }
-                mode => return mode,
+                mode => break mode,
+            }
+        };
+        db.busy_timeout(BUSY_AT_START)?;
+        mode
+    }
+
+    /// Moves all of the write-ahead log into the file. If somebody is reading from it right now,
+    /// whoever closes the file last does that.
+    pub(super) fn tidy(&self) {
+        let _ = self.connection.busy_timeout(BUSY_AT_END);
+        let _ = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+    }
+
+    /// What has become of the file.
+    pub(super) fn place(&self) -> Place {
+        let Ok(ours) = self.file.metadata() else { return Place::Same };
+        let is_ours =
+            |there: &std::fs::Metadata| (there.dev(), there.ino()) == (ours.dev(), ours.ino());
+        match std::fs::metadata(&self.path) {
+            Ok(there) if is_ours(&there) => Place::Same,
+            Err(error) if error.kind() != ErrorKind::NotFound => Place::Same,
+            _ if ours.nlink() == 0 => Place::Deleted,
+            _ => {
+                let link = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+                let name = std::fs::read_link(link).ok();
+                Place::Moved(
+                    name.filter(|name| std::fs::metadata(name).is_ok_and(|it| is_ours(&it))),
+                )
             }
         }
     }
 
-    /// Leaves one plain file behind, unless someone else is using the database right now.
-    pub(super) fn tidy(&self) {
-        let db = &self.connection;
-        let _ = db.busy_timeout(Duration::ZERO);
-        let _ = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
-        let _ = db.query_row("PRAGMA journal_mode = DELETE", [], |_| Ok(()));
+    /// The file is no longer where its name says. Whatever comes to be there must not be taken to
+    /// belong to our write-ahead log, nor the other way round.
+    pub(super) fn leave_name(&self) {
+        for end in ["-wal", "-shm"] {
+            let path = with_end(&self.path, end);
+            if is_open_here(&path) {
+                let _ = std::fs::remove_file(path);
+            }
+        }
+        let _ = self.fold_at_close(false);
+    }
+
+    /// Copies one run to a new file, for the old one has no name any more. Gives the new file's.
+    pub(super) fn copy_run(&self, run_id: i64) -> Result<PathBuf, StoreError> {
+        let mut candidates = std::iter::once(self.path.clone()).chain(beside(&self.path));
+        let new = |path: &PathBuf| {
+            OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).is_ok()
+        };
+        let path = candidates.find(new).ok_or_else(|| StoreError::File {
+            path: self.path.clone(),
+            error: ErrorKind::AlreadyExists.into(),
+        })?;
+        let copied = || {
+            self.connection.execute("VACUUM INTO ?", [path.to_string_lossy()])?;
+            let copy = Connection::open(&path)?;
+            copy.pragma_update(None, "synchronous", "off")?;
+            copy.pragma_update(None, "foreign_keys", false)?;
+            // The file was deleted with the other runs in it, so these stay deleted.
+            if copy.execute("DELETE FROM runs WHERE run_id <> ?", [run_id])? > 0 {
+                keep_run(&copy, run_id)?;
+            }
+            copy.pragma_update(None, "journal_mode", "wal")
+        };
+        match copied() {
+            Ok(()) => Ok(path),
+            Err(error) => {
+                let _ = std::fs::remove_file(&path);
+                Err(StoreError::Sqlite { path, error })
+            }
+        }
+    }
+}
+
+/// Deletes what belongs to other runs, whose rows are gone already.
+fn keep_run(db: &Connection, run_id: i64) -> rusqlite::Result<()> {
+    let with_column = |column| -> rusqlite::Result<Vec<String>> {
+        let sql = "SELECT s.name FROM sqlite_schema s, pragma_table_info(s.name) c
+                   WHERE s.type = 'table' AND c.name = ?";
+        db.prepare(sql)?.query_map([column], |row| row.get(0))?.collect()
+    };
+    for table in with_column("run_id")? {
+        db.execute(&format!("DELETE FROM \"{table}\" WHERE run_id <> ?"), [run_id])?;
+    }
+    for table in with_column("process_id")? {
+        let kept = "SELECT process_id FROM processes";
+        db.execute_batch(&format!("DELETE FROM \"{table}\" WHERE process_id NOT IN ({kept})"))?;
+    }
+    db.execute_batch(
+        "DELETE FROM files WHERE file_id NOT IN (SELECT file_id FROM code_objects); VACUUM",
+    )
+}
+
+/// `x.db` with what SQLite puts behind the names of its helpers.
+pub(super) fn with_end(path: &Path, end: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(end);
+    name.into()
+}
+
+/// Names for a file to take the place of one: `x.2.db`, `x.3.db` …
+pub(super) fn beside(path: &Path) -> impl Iterator<Item = PathBuf> + '_ {
+    let stem = path.file_stem().unwrap_or_default();
+    (2..10).map(move |number| {
+        let mut name = stem.to_owned();
+        name.push(format!(".{number}"));
+        if let Some(extension) = path.extension() {
+            name.push(".");
+            name.push(extension);
+        }
+        path.with_file_name(name)
+    })
+}
+
+/// Whether this process has the file open.
+fn is_open_here(path: &Path) -> bool {
+    let identity = |path: &Path| std::fs::metadata(path).map(|about| (about.dev(), about.ino()));
+    let Ok(wanted) = identity(path) else { return false };
+    let descriptors = std::fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
+    descriptors.into_iter().any(|entry| identity(&entry.path()).is_ok_and(|it| it == wanted))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_beside() {
+        let names = |path| beside(Path::new(path)).next().unwrap_or_default();
+        for (path, expected) in [
+            ("x.db", "x.2.db"),
+            ("/a.b/x", "/a.b/x.2"),
+            ("runs/app.v1.db", "runs/app.v1.2.db"),
+            (".db", ".db.2"),
+        ] {
+            assert_eq!(names(path), Path::new(expected), "{path}");
+        }
     }
 }

@@ -1,7 +1,10 @@
 //! The few system calls std has no name for. All of the writer's `unsafe` is here.
 
+use std::ffi::{CString, OsStr};
 use std::io::{Error, Result};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// CLOCK_MONOTONIC in nanoseconds.
 pub fn monotonic_ns() -> u64 {
@@ -45,8 +48,7 @@ pub fn hostname() -> String {
 /// If the process may have no more descriptors.
 pub fn duplicate_high(fd: BorrowedFd<'_>) -> Result<OwnedFd> {
     let mut error = None;
-    // A small RLIMIT_NOFILE rules the higher numbers out.
-    for at_least in [200, 100, 50, 10] {
+    for at_least in crate::boot::HIGH_FDS {
         // SAFETY: plain system call on an open descriptor.
         let copy = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, at_least) };
         if copy >= 0 {
@@ -103,6 +105,29 @@ pub fn wait_readable(fds: &[BorrowedFd<'_>]) -> Vec<bool> {
     polled.iter().map(|fd| fd.revents != 0).collect()
 }
 
+/// Number of an open file that no other file has meanwhile.
+///
+/// # Errors
+/// If the system does not say.
+pub fn inode(fd: BorrowedFd<'_>) -> Result<u64> {
+    use std::os::unix::fs::MetadataExt;
+    let file = std::fs::File::from(fd.try_clone_to_owned()?);
+    Ok(file.metadata()?.ino())
+}
+
+/// Sets a variable of the environment. Unlike one set for a command alone it leaves the order of the
+/// others as it is. To be called while there is one thread.
+///
+/// # Errors
+/// If the value has a NUL in it.
+pub fn set_variable(name: &str, value: &OsStr) -> Result<()> {
+    let (name, value) = (CString::new(name)?, CString::new(value.as_bytes())?);
+    // SAFETY: C strings, and no other thread reads the environment meanwhile: the recorder's threads
+    // are started later.
+    unsafe { libc::setenv(name.as_ptr(), value.as_ptr(), 1) };
+    Ok(())
+}
+
 /// Makes this process the leader of a session of its own.
 pub fn new_session() {
     // SAFETY: plain system call; it fails only for a process that already is one.
@@ -114,12 +139,15 @@ pub fn new_session() {
 pub struct Signals(libc::sigset_t);
 
 /// A signal that arrived, and from where.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Arrived {
     pub signal: i32,
     /// Sent by the kernel, such as for a key of the terminal: the whole foreground process group
     /// has it, not only this process.
     pub by_kernel: bool,
+    /// Who sent it, if it was a process.
+    pub sender: u32,
+    /// If it was sent by `sigqueue`: all of it.
+    queued: Option<libc::siginfo_t>,
 }
 
 impl Signals {
@@ -156,16 +184,46 @@ impl Signals {
         unsafe {
             let mut info: libc::siginfo_t = std::mem::zeroed();
             let signal = libc::sigwaitinfo(&self.0, &mut info);
-            (signal > 0).then_some(Arrived { signal, by_kernel: info.si_code == SI_KERNEL })
+            (signal > 0).then(|| Arrived {
+                signal,
+                by_kernel: info.si_code == SI_KERNEL,
+                sender: info.si_pid() as u32,
+                queued: (info.si_code == libc::SI_QUEUE).then_some(info),
+            })
         }
+    }
+
+    /// Which of these have been sent to this process already, and neither were handled nor are
+    /// ignored.
+    pub fn pending(&self) -> impl Iterator<Item = i32> {
+        // SAFETY: an empty set is a set; sigpending fills it.
+        let pending = unsafe {
+            let mut set = std::mem::zeroed();
+            libc::sigpending(&mut set);
+            set
+        };
+        let own = self.0;
+        // SAFETY: both sets are initialised.
+        let is_in = |set, signal| unsafe { libc::sigismember(set, signal) == 1 };
+        (1..=libc::SIGRTMAX()).filter(move |signal| {
+            is_in(&pending, *signal) && is_in(&own, *signal) && !is_ignored(*signal)
+        })
+    }
+}
+
+fn is_ignored(signal: i32) -> bool {
+    // SAFETY: plain data that the system fills.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(signal, std::ptr::null(), &mut action);
+        action.sa_sigaction == libc::SIG_IGN
     }
 }
 
 const SI_KERNEL: i32 = 0x80;
 
 /// The signals a user may send to the recorder and mean the program by. Not those that only the
-/// kernel sends for a fault, not SIGKILL and SIGSTOP, and not SIGTTIN and SIGTTOU, which stop the
-/// whole process group as they should.
+/// kernel sends for a fault, and not SIGKILL and SIGSTOP.
 pub fn forwarded() -> Signals {
     let named = [
         libc::SIGHUP,
@@ -187,16 +245,204 @@ pub fn forwarded() -> Signals {
     Signals::of(named.into_iter().chain(libc::SIGRTMIN()..=libc::SIGRTMAX()))
 }
 
-/// Sends a signal to a process.
-pub fn send_signal(pid: u32, signal: i32) {
-    // SAFETY: plain system call.
-    unsafe { libc::kill(pid as libc::pid_t, signal) };
+/// The signals by which a terminal stops who uses it in the background. They stop the program if they
+/// should, and we follow it.
+pub fn terminal_stops() -> Signals {
+    Signals::of([libc::SIGTTIN, libc::SIGTTOU])
 }
 
-/// Stops this process until it is continued, as Ctrl-Z does.
-pub fn stop_self() {
-    // SAFETY: plain system call.
-    unsafe { libc::raise(libc::SIGSTOP) };
+/// Passes a signal on to a process. Given as a descriptor ([`watch_process`]) it is that one even after
+/// it was waited for, when its number may be another's.
+pub fn send_signal(pid: u32, process: Option<&OwnedFd>, arrived: &Arrived) {
+    let info = arrived.queued.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+    // SAFETY: plain system calls; the kernel copies the info, if there is one.
+    unsafe {
+        match process.map(AsRawFd::as_raw_fd) {
+            Some(fd) => libc::syscall(libc::SYS_pidfd_send_signal, fd, arrived.signal, info, 0),
+            None => libc::kill(pid as libc::pid_t, arrived.signal).into(),
+        };
+    }
+}
+
+/// Sent to what has been stopped.
+pub const CONTINUE: i32 = libc::SIGCONT;
+/// Sent when the terminal is gone.
+pub const HANG_UP: i32 = libc::SIGHUP;
+
+/// Whether the signal ends a process that does nothing about it.
+pub fn ends_by_default(signal: i32) -> bool {
+    ![libc::SIGWINCH, libc::SIGCONT, libc::SIGTSTP, libc::SIGURG].contains(&signal)
+}
+
+/// Whether a hang-up of the terminal is told to this process alone.
+pub fn leads_session() -> bool {
+    // SAFETY: plain system calls.
+    unsafe { libc::getsid(0) == libc::getpid() }
+}
+
+/// Ends this process as the signal ended the program. Comes back where it cannot: the first process
+/// of a container is not ended by its own signals.
+pub fn die_of(signal: i32) {
+    let nothing = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: plain system calls; the default action is no code of ours.
+    unsafe {
+        // The program's core dump is the one of interest.
+        libc::setrlimit(libc::RLIMIT_CORE, &nothing);
+        libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0);
+        libc::signal(signal, libc::SIG_DFL);
+        libc::raise(signal);
+        let set = Signals::of([signal]).0;
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, &set, std::ptr::null_mut());
+    }
+}
+
+/// Stops this process as a signal stopped the program, until either is continued. Whoever started us
+/// sees us stop. May be called by one thread at a time, with the signal blocked in all.
+pub fn stop_with(signal: i32, program: u32, woken_by: &AtomicU32) {
+    if !is_stopped(program) {
+        return;
+    }
+    let own = std::process::id();
+    // Nobody tells us that the program goes on while we are stopped, so someone else has to look.
+    // SAFETY: the child makes only system calls, and ends.
+    let watcher = unsafe { fork_helper() };
+    if watcher == 0 {
+        watch_stopped(program, own);
+    }
+    woken_by.store(watcher.max(0) as u32, Ordering::Relaxed);
+    // SAFETY: the default action is no code of ours; this thread alone has the signal unblocked.
+    unsafe {
+        if signal == libc::SIGSTOP {
+            libc::raise(signal);
+        } else {
+            libc::signal(signal, libc::SIG_DFL);
+            // Pending twice, for the process and the thread, it still stops us once: what continues us
+            // clears the other.
+            libc::raise(signal);
+            let set = Signals::of([signal]).0;
+            libc::pthread_sigmask(libc::SIG_UNBLOCK, &set, std::ptr::null_mut());
+            libc::pthread_sigmask(libc::SIG_BLOCK, &set, std::ptr::null_mut());
+        }
+    }
+    end_helper(watcher);
+}
+
+/// In a process of its own: continues the recorder once the program is no longer stopped.
+fn watch_stopped(program: u32, recorder: u32) -> ! {
+    // SAFETY: plain system calls. A group of its own is not stopped with ours.
+    unsafe {
+        libc::setpgid(0, 0);
+        while is_stopped(program) {
+            let nap = libc::timespec { tv_sec: 0, tv_nsec: 10_000_000 };
+            libc::nanosleep(&nap, std::ptr::null_mut());
+        }
+        libc::kill(recorder as libc::pid_t, libc::SIGCONT);
+        libc::_exit(0);
+    }
+}
+
+/// Whether a process is stopped by a signal. Allocates nothing.
+fn is_stopped(pid: u32) -> bool {
+    let mut text = [0; 512];
+    let text = read_about(pid, "stat", &mut text);
+    // `pid (name) S …`, and the name may be anything.
+    let state = text.iter().rposition(|byte| *byte == b')').and_then(|end| text.get(end + 2));
+    state == Some(&b'T')
+}
+
+/// Reads the beginning of a file of `/proc/PID`. Allocates nothing.
+fn read_about<'a>(pid: u32, file: &str, buffer: &'a mut [u8]) -> &'a [u8] {
+    let mut path = [0u8; 64];
+    let mut rest = &mut path[..63];
+    let named = std::io::Write::write_fmt(&mut rest, format_args!("/proc/{pid}/{file}"));
+    // SAFETY: the path ends in a NUL that nothing overwrites; the buffer is as long as we say.
+    unsafe {
+        let fd = libc::open(path.as_ptr().cast(), libc::O_RDONLY | libc::O_CLOEXEC);
+        if named.is_err() || fd < 0 {
+            return &[];
+        }
+        let count = libc::read(fd, buffer.as_mut_ptr().cast(), buffer.len());
+        libc::close(fd);
+        &buffer[..count.max(0) as usize]
+    }
+}
+
+/// Forks a process that ends with this thread, has every signal blocked and no files. 0 in it.
+///
+/// # Safety
+/// The child may only make system calls, and must not return from the caller.
+unsafe fn fork_helper() -> libc::pid_t {
+    // SAFETY: plain system calls; the sets are initialised before they are used.
+    unsafe {
+        let mut all: libc::sigset_t = std::mem::zeroed();
+        let mut before: libc::sigset_t = std::mem::zeroed();
+        libc::sigfillset(&mut all);
+        libc::pthread_sigmask(libc::SIG_BLOCK, &all, &mut before);
+        let parent = libc::getpid();
+        let child = libc::fork();
+        if child == 0 {
+            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0);
+            if libc::getppid() != parent {
+                libc::_exit(0);
+            }
+            // Whoever waits for the other end of one of our files is not to wait for this process.
+            if libc::syscall(libc::SYS_close_range, 0, u32::MAX, 0) != 0 {
+                (0..1024).for_each(|fd| {
+                    libc::close(fd);
+                });
+            }
+        } else {
+            libc::pthread_sigmask(libc::SIG_SETMASK, &before, std::ptr::null_mut());
+        }
+        child
+    }
+}
+
+fn end_helper(pid: libc::pid_t) {
+    if pid > 0 {
+        // SAFETY: plain system calls; nobody else waits for this child.
+        unsafe {
+            libc::kill(pid, libc::SIGKILL);
+            libc::waitpid(pid, std::ptr::null_mut(), 0);
+        }
+    }
+}
+
+/// A process in our group that does nothing but exist. What is sent to the whole group is pending
+/// there too, so the program has it already; what is not was sent to us alone.
+pub struct Witness(libc::pid_t);
+
+impl Witness {
+    /// Must be called by the thread that asks it, and which lives as long as the process.
+    #[allow(clippy::new_without_default, reason = "it starts a process")]
+    pub fn new() -> Witness {
+        // SAFETY: the child makes only system calls, and never goes on.
+        let child = unsafe { fork_helper() };
+        if child == 0 {
+            loop {
+                // SAFETY: plain system call.
+                unsafe { libc::pause() };
+            }
+        }
+        Witness(child)
+    }
+
+    /// Whether the signal was sent to the group. Then it is forgotten, for the next time.
+    pub fn has_seen(&mut self, signal: i32) -> bool {
+        let mut text = [0; 4096];
+        let text = read_about(self.0.max(0) as u32, "status", &mut text);
+        let has_seen = std::str::from_utf8(text)
+            .unwrap_or_default()
+            .lines()
+            .filter_map(|line| line.strip_prefix("ShdPnd:"))
+            .filter_map(|set| u64::from_str_radix(set.trim(), 16).ok())
+            .any(|set| set >> (signal - 1) & 1 != 0);
+        if has_seen {
+            end_helper(self.0);
+            *self = Witness::new();
+        }
+        has_seen
+    }
 }
 
 /// What became of a child.
@@ -238,13 +484,10 @@ pub fn before_exec(
     before: impl FnMut() -> Result<()> + Send + Sync + 'static,
 ) {
     use std::os::unix::process::CommandExt;
-    // SAFETY: the two callers' closures make plain system calls ([`inherit`], [`Signals::restore`])
-    // and allocate nothing.
+    // SAFETY: the two callers' closures make plain system calls ([`inherit`], [`Signals::restore`],
+    // [`Disposition::restore`]) and allocate nothing.
     unsafe { command.pre_exec(before) };
 }
-
-/// The signal of Ctrl-Z.
-pub const STOP_KEY: i32 = libc::SIGTSTP;
 
 /// What was done about a signal before this process changed it.
 #[derive(Clone, Copy)]
@@ -261,11 +504,37 @@ impl Disposition {
     }
 }
 
+/// What was to be done about a broken pipe before Rust ignored it: 1 for ignoring it.
+static BROKEN_PIPE: AtomicU32 = AtomicU32::new(0);
+
+/// Looks before Rust's own beginning.
+#[used]
+#[unsafe(link_section = ".init_array")]
+static AT_LOAD: extern "C" fn() = at_load;
+
+extern "C" fn at_load() {
+    BROKEN_PIPE.store(is_ignored(libc::SIGPIPE).into(), Ordering::Relaxed);
+}
+
+/// What this process was to do about a broken pipe when it was started.
+pub fn broken_pipe_signal() -> Disposition {
+    let is_ignored = BROKEN_PIPE.load(Ordering::Relaxed) != 0;
+    let handler = if is_ignored { libc::SIG_IGN } else { libc::SIG_DFL };
+    Disposition { signal: libc::SIGPIPE, handler }
+}
+
 /// A file that may not grow any more shall be an error, not our death.
 pub fn ignore_file_size_signal() -> Disposition {
     // SAFETY: SIG_IGN is no code.
     let handler = unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
     Disposition { signal: libc::SIGXFSZ, handler }
+}
+
+/// Children shall be waited for: where their end is ignored, the system forgets how they ended.
+pub fn expect_child_signal() -> Disposition {
+    // SAFETY: SIG_DFL is no code.
+    let handler = unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
+    Disposition { signal: libc::SIGCHLD, handler }
 }
 
 /// Lets go of standard input and output.
@@ -276,6 +545,30 @@ pub fn leave_standard_streams() {
     for stream in [0, 1] {
         // SAFETY: plain system call on a descriptor we hold; nothing of ours reads or prints.
         unsafe { libc::dup2(null.as_raw_fd(), stream) };
+    }
+}
+
+/// How many bytes of address space this process may have, if there is a limit (`ulimit -v`).
+pub fn limit_of_address_space() -> Option<u64> {
+    let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: 0 };
+    // SAFETY: the pointer is to an rlimit of ours.
+    unsafe { libc::getrlimit(libc::RLIMIT_AS, &mut limit) };
+    (limit.rlim_cur != libc::RLIM_INFINITY).then_some(limit.rlim_cur)
+}
+
+/// Whether there are so many bytes of address space. Where they are limited, the C library is told not
+/// to set any aside for each thread.
+pub fn has_address_space(bytes: usize) -> bool {
+    #[cfg(target_env = "gnu")]
+    if limit_of_address_space().is_some() {
+        // SAFETY: sets a number, before other threads allocate.
+        unsafe { libc::mallopt(libc::M_ARENA_MAX, 1) };
+    }
+    // SAFETY: a fresh mapping that nobody touches, given back at once.
+    unsafe {
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+        let region = libc::mmap(std::ptr::null_mut(), bytes, libc::PROT_NONE, flags, -1, 0);
+        region != libc::MAP_FAILED && libc::munmap(region, bytes) == 0
     }
 }
 

@@ -15,7 +15,7 @@ use std::io::Write;
 #[command(after_help = "Example:\n  dashcam check dashcam.db && cp dashcam.db /archive")]
 pub(super) struct Args {
     #[command(flatten)]
-    database: super::Database,
+    pub(super) database: super::Database,
 }
 
 /// Events by run, process, thread, code object and kind, by their numbers in chunks.

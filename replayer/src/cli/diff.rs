@@ -3,7 +3,7 @@
 mod json;
 mod text;
 
-use super::output::stdout;
+use super::output::{json_printable, stdout};
 use super::session::Session;
 use crate::diff::{self, Exclude, Options, Run};
 use crate::store::Store;
@@ -31,6 +31,10 @@ and what depends on them are values like others: leave them out by --ignore, or 
 that asks for them by --exclude and --no-stdlib. Set PYTHONHASHSEED while recording if
 sets of texts are gone through.
 
+Differences in your own code come first: what is neither standard library nor installed
+package, or what --mine names. What was not recorded cannot be told to be equal: where no
+difference is found, it is counted, and the exit code is 0.
+
 Exit codes: 0 no difference, 1 differences, 2 trouble, such as a damaged recording,
 130 interrupted."
 )]
@@ -53,6 +57,8 @@ pub(super) struct Args {
     /// Leave out the standard library
     #[arg(long)]
     no_stdlib: bool,
+    #[command(flatten)]
+    mine: super::MineChoice,
     /// How to print differences
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
@@ -132,6 +138,7 @@ fn compare(args: &Args) -> anyhow::Result<u8> {
     };
     let sessions = [&first, second.as_ref().unwrap_or(&first)];
     let stores = sessions.map(|session| session.recording.store());
+    stores.iter().for_each(|store| args.mine.say(store));
     let sides = [0, 1].map(|side: usize| Run { store: stores[side], run_id: runs[side] });
     let options = Options {
         values: !args.ignore_values,
@@ -149,8 +156,9 @@ fn compare(args: &Args) -> anyhow::Result<u8> {
         }
         Format::Json => {
             let mut out = stdout();
-            serde_json::to_writer_pretty(&mut out, &json::report(&report, sides))?;
-            writeln!(out)?;
+            let report = json::report(&report, sides);
+            let report = serde_json::to_string_pretty(&report)?;
+            writeln!(out, "{}", json_printable(&report))?;
             out.flush()?;
         }
     }

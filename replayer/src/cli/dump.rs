@@ -17,9 +17,8 @@ two spaces between. A NULL line or code object is `-`.")]
 pub(super) struct Args {
     #[command(flatten)]
     database: super::Database,
-    /// The run; the last if left out
-    #[arg(long, value_name = "N")]
-    run: Option<i64>,
+    #[command(flatten)]
+    run: super::RunChoice,
     /// How to print events
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
@@ -45,26 +44,32 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
     let session = Session::open(&args.database.path)?;
     let store = session.recording.store();
     let directory = store.directory();
-    let run = store.run(args.run)?;
-    let processes = directory.processes.values().filter(|p| p.run_id == run).count();
+    let chosen = args.run.of(store)?;
+    if directory.runs.is_empty() {
+        store.run(None)?;
+    }
+    let runs = chosen.map_or(directory.runs.clone(), |run| vec![run]);
     let explain = |error| session.explain(&error);
     let mut out = stdout();
     let mut statement = session.recording.connection().prepare(SQL).map_err(explain)?;
-    let mut rows = statement.query([run]).map_err(explain)?;
-    while let Some(row) = rows.next().map_err(explain)? {
-        session.clear();
-        let event = Event { row, directory };
-        match args.format {
-            Format::Text => event.text(&mut out, args.time, processes > 1),
-            Format::Jsonl => event.json(&mut out, run),
+    for run in runs {
+        let processes = directory.processes.values().filter(|p| p.run_id == run).count();
+        let mut rows = statement.query([run]).map_err(explain)?;
+        while let Some(row) = rows.next().map_err(explain)? {
+            session.clear();
+            let event = Event { row, directory };
+            match args.format {
+                Format::Text => event.text(&mut out, args.time, processes > 1),
+                Format::Jsonl => event.json(&mut out, run),
+            }
+            .map_err(|error| match error {
+                Failure::Sql(error) => explain(error),
+                Failure::Io(error) => error.into(),
+            })?;
         }
-        .map_err(|error| match error {
-            Failure::Sql(error) => explain(error),
-            Failure::Io(error) => error.into(),
-        })?;
     }
     out.flush()?;
-    session.finish(Some(run))
+    session.finish(chosen)
 }
 
 enum Failure {

@@ -15,14 +15,15 @@ mod schema;
 mod serve;
 mod session;
 
-use crate::store::Error;
+use crate::store::mine::Mine;
+use crate::store::{Error, Store, wal_bytes};
 use clap::{Parser, Subcommand};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Watch what a Python program did, after it did it.
 #[derive(Parser)]
-#[command(name = "dashcam", version, max_term_width = 100, disable_help_subcommand = true)]
+#[command(name = "dashcam", version, max_term_width = 100)]
 struct Cli {
     #[command(subcommand)]
     verb: Verb,
@@ -63,6 +64,57 @@ struct Database {
 
 const DEFAULT: &str = "dashcam.db";
 
+/// Which runs of a recording a verb is about.
+#[derive(clap::Args)]
+struct RunChoice {
+    /// The run, or all of them; the last if left out
+    #[arg(long, value_name = "N|all", value_parser = run_choice)]
+    run: Option<Wanted>,
+}
+
+/// Which code is one's own.
+#[derive(clap::Args)]
+struct MineChoice {
+    /// Code of these files is yours, by globs of paths or names of directories; if left out,
+    /// $DASHCAM_MINE, else what is neither standard library nor installed package
+    #[arg(long, value_name = "GLOB")]
+    mine: Vec<String>,
+}
+
+impl MineChoice {
+    /// Tells the recording.
+    fn say(&self, store: &Store) {
+        if !self.mine.is_empty() {
+            store.set_mine(Mine::new(&self.mine));
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Wanted {
+    All,
+    One(i64),
+}
+
+impl RunChoice {
+    /// The run; `None` for all of them.
+    fn of(&self, store: &Store) -> Result<Option<i64>, Error> {
+        match self.run {
+            Some(Wanted::All) => Ok(None),
+            Some(Wanted::One(run)) => store.run(Some(run)).map(Some),
+            None if store.directory().runs.is_empty() => Ok(None),
+            None => store.run(None).map(Some),
+        }
+    }
+}
+
+fn run_choice(text: &str) -> Result<Wanted, String> {
+    match text {
+        "all" => Ok(Wanted::All),
+        _ => text.parse().map(Wanted::One).map_err(|_| "a run's number, or all".to_owned()),
+    }
+}
+
 /// Runs the program with the process's arguments.
 pub fn main() -> ExitCode {
     // Every argument of `record` is the recorder's, `--help` among them.
@@ -70,14 +122,23 @@ pub fn main() -> ExitCode {
     let result = if arguments.next().is_some_and(|verb| verb == "record") {
         record::run(arguments)
     } else {
-        match Cli::parse().verb {
+        let cli = Cli::try_parse().unwrap_or_else(|error| {
+            let first = std::env::args_os().nth(1).unwrap_or_default();
+            if error.kind() == clap::error::ErrorKind::InvalidSubcommand && is_program(&first) {
+                let first = output::printable(&first.to_string_lossy());
+                eprintln!("dashcam: {first} is no command; to record it: dashcam record {first}");
+                std::process::exit(2);
+            }
+            error.exit()
+        });
+        match cli.verb {
             Verb::Record(args) => record::run(args.arguments.into_iter()),
-            Verb::Runs(args) => runs::run(&args),
+            Verb::Runs(args) => noting_log(&args.database.path, runs::run(&args)),
             Verb::Query(args) => query::run(&args),
             Verb::Replay(args) => replay::run(&args),
             Verb::Dump(args) => dump::run(&args),
             Verb::Diff(args) => diff::run(&args),
-            Verb::Check(args) => check::run(&args),
+            Verb::Check(args) => noting_log(&args.database.path, check::run(&args)),
             Verb::Schema(args) => schema::run(&args),
             Verb::Serve(args) => serve::run(&args),
             Verb::Doctor(args) => doctor::run(&args),
@@ -87,6 +148,24 @@ pub fn main() -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(error) => ExitCode::from(report(&error)),
     }
+}
+
+/// Says what a copy of the recording consists of, if that is more than one file: closing it moves the
+/// write-ahead log into it only if nobody else has it open and it may be written to.
+fn noting_log(path: &Path, result: anyhow::Result<u8>) -> anyhow::Result<u8> {
+    let bytes = wal_bytes(path);
+    if bytes > 0 && result.is_ok() {
+        let (shown, kilobytes) = (path.display(), bytes.div_ceil(1000));
+        let line = format!("{shown}-wal holds {kilobytes} kB of this recording: copy both");
+        eprintln!("dashcam: {}", output::printable(&line));
+    }
+    result
+}
+
+/// Whether somebody who types this first means a program to record.
+fn is_program(word: &std::ffi::OsStr) -> bool {
+    let path = std::path::Path::new(word);
+    path.is_file() || path.extension().is_some_and(|extension| extension == "py")
 }
 
 /// Says in one line what went wrong; gives the exit code.

@@ -1,8 +1,10 @@
 //! Rows on standard output: as a table for people, as JSON or CSV for programs.
 
+pub(super) use crate::printable::{json_printable, printable};
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 use rusqlite::types::ValueRef;
 use std::io::{self, BufWriter, IsTerminal as _, Stdout, Write};
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
 pub(super) enum Format {
@@ -32,12 +34,15 @@ pub(super) struct Rows {
     /// Cells, and whether they are numbers.
     page: Vec<Vec<(String, bool)>>,
     widths: Vec<usize>,
+    /// A value was cut to fit the screen.
+    has_cut: bool,
     rows: u64,
 }
 
 impl Rows {
     pub(super) fn new(format: Format, columns: Vec<String>) -> Rows {
-        Rows { out: stdout(), format, columns, page: Vec::new(), widths: Vec::new(), rows: 0 }
+        let (page, widths) = (Vec::new(), Vec::new());
+        Rows { out: stdout(), format, columns, page, widths, has_cut: false, rows: 0 }
     }
 
     pub(super) fn push(&mut self, row: &[ValueRef<'_>]) -> io::Result<()> {
@@ -80,7 +85,13 @@ impl Rows {
             Format::Csv if self.rows == 0 => self.put_header()?,
             _ => {}
         }
-        self.out.flush()
+        self.out.flush()?;
+        if self.has_cut {
+            eprintln!(
+                "dashcam: what ends in … did not fit the screen; --format json shows it whole"
+            );
+        }
+        Ok(())
     }
 
     fn put_header(&mut self) -> io::Result<()> {
@@ -117,8 +128,13 @@ impl Rows {
             if table.width().is_none_or(|width| width < 20) {
                 table.set_width(100);
             }
-            table.add_rows(cells.map(|row: Vec<String>| {
-                row.into_iter().zip(&right).map(|(text, right)| {
+            let cells: Vec<Vec<String>> = cells.collect();
+            let screen = table.width().map_or(100, usize::from);
+            let widths = fit(&self.columns, &cells, screen);
+            self.has_cut |= cells.iter().flat_map(|row| row.iter().zip(&widths)).any(too_wide);
+            table.add_rows(cells.into_iter().map(|row: Vec<String>| {
+                row.into_iter().zip(&widths).zip(&right).map(|((text, width), right)| {
+                    let text = cut(text, *width);
                     let side = if *right { CellAlignment::Right } else { CellAlignment::Left };
                     Cell::new(text).set_alignment(side)
                 })
@@ -129,7 +145,7 @@ impl Rows {
         if self.widths.is_empty() {
             let width = |i: usize| {
                 let cells = cells.iter().map(|row| row[i].chars().count());
-                cells.max().unwrap_or(0).max(self.columns[i].chars().count())
+                cells.max().unwrap_or(0).min(PADDED_MAX).max(self.columns[i].chars().count())
             };
             self.widths = (0..self.columns.len()).map(width).collect();
             let header = self.columns.clone();
@@ -141,15 +157,60 @@ impl Rows {
     fn put_line(&mut self, cells: &[String], right: &[bool]) -> io::Result<()> {
         let mut line = String::new();
         for ((cell, width), right) in cells.iter().zip(&self.widths).zip(right) {
-            let width = *width;
-            if *right {
-                line.push_str(&format!("{cell:>width$}  "));
-            } else {
-                line.push_str(&format!("{cell:<width$}  "));
+            // Formatting pads to 65,535 characters at most, and panics beyond.
+            let padding = " ".repeat(width.saturating_sub(cell.chars().count()));
+            match right {
+                true => line.extend([&*padding, cell, "  "]),
+                false => line.extend([cell, &*padding, "  "]),
             }
         }
         writeln!(self.out, "{}", line.trim_end())
     }
+}
+
+/// Without a terminal columns are padded so far. One long value is not to make every row long.
+const PADDED_MAX: usize = 60;
+/// What borders and padding take of each column on a terminal.
+const FRAME: usize = 3;
+/// A column is never narrower.
+const NARROWEST: usize = 3;
+
+/// How wide each column may be for a row to fit the screen: those that need less than their share
+/// leave the rest to others.
+fn fit(columns: &[String], cells: &[Vec<String>], screen: usize) -> Vec<usize> {
+    let wanted = |i: usize| {
+        let cells = cells.iter().map(|row| row[i].width()).max().unwrap_or(0);
+        cells.max(columns[i].width()).max(NARROWEST)
+    };
+    let mut widths: Vec<usize> = (0..columns.len()).map(wanted).collect();
+    let mut left = screen.saturating_sub(FRAME * columns.len() + 1);
+    let mut by_width: Vec<usize> = (0..columns.len()).collect();
+    by_width.sort_by_key(|i| widths[*i]);
+    for (done, i) in by_width.into_iter().enumerate() {
+        let share = left / (columns.len() - done);
+        widths[i] = widths[i].min(share.max(NARROWEST));
+        left = left.saturating_sub(widths[i]);
+    }
+    widths
+}
+
+fn too_wide((text, width): (&String, &usize)) -> bool {
+    text.width() > *width
+}
+
+/// Text that takes so many cells of the screen at most.
+fn cut(text: String, width: usize) -> String {
+    if !too_wide((&text, &width)) {
+        return text;
+    }
+    let mut used = 1;
+    let fits = |c: &char| {
+        used += c.width().unwrap_or(0);
+        used <= width
+    };
+    let mut kept: String = text.chars().take_while(fits).collect();
+    kept.push('…');
+    kept
 }
 
 fn csv_writer<W: Write>(out: W) -> csv::Writer<W> {
@@ -181,23 +242,14 @@ pub(super) fn json(out: &mut impl Write, value: ValueRef<'_>) -> io::Result<()> 
         ValueRef::Null => out.write_all(b"null"),
         ValueRef::Integer(n) => write!(out, "{n}"),
         ValueRef::Real(r) => Ok(serde_json::to_writer(out, &r)?),
-        ValueRef::Text(text) => Ok(serde_json::to_writer(out, &String::from_utf8_lossy(text))?),
+        ValueRef::Text(text) => {
+            let text = serde_json::to_string(&String::from_utf8_lossy(text))?;
+            out.write_all(json_printable(&text).as_bytes())
+        }
         ValueRef::Blob(bytes) => Ok(serde_json::to_writer(out, &hex(bytes))?),
     }
 }
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Text with its control characters escaped: a recording is not to command the terminal.
-pub(super) fn printable(text: &str) -> String {
-    if !text.chars().any(char::is_control) {
-        return text.to_owned();
-    }
-    let mut printable = String::with_capacity(text.len() + 8);
-    for c in text.chars() {
-        if c.is_control() { printable.extend(c.escape_default()) } else { printable.push(c) }
-    }
-    printable
 }

@@ -9,18 +9,23 @@ use std::path::Path;
 
 #[derive(clap::Args)]
 #[command(
-    override_usage = "dashcam query [DB] SQL [--format FORMAT]",
+    override_usage = "dashcam query [DB] SQL|- [--run N|all] [--format FORMAT]",
     after_help = "\
 Example: the ten functions that took longest
   dashcam query \"SELECT qualname, count(*), sum(self_ns) / 1e6 AS self_ms
                  FROM calls GROUP BY code_id ORDER BY self_ms DESC LIMIT 10\"
 
-`dashcam schema` describes the tables."
+`dashcam schema` describes the tables. All of them but `runs` show the last run only, or the one that
+--run names, or with --run all every run. `-` reads the statement from standard input."
 )]
 pub(super) struct Args {
     /// The recording (./dashcam.db if left out), and the statement
     #[arg(num_args = 1..=2, required = true, value_names = ["DB", "SQL"])]
     arguments: Vec<String>,
+    #[command(flatten)]
+    run: super::RunChoice,
+    #[command(flatten)]
+    mine: super::MineChoice,
     /// How to print the rows
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
@@ -28,7 +33,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
     let (database, sql) = match &*args.arguments {
-        [file] if Path::new(file).is_file() => {
+        [file] if file != "-" && Path::new(file).is_file() => {
             eprintln!("dashcam: a recording but no statement; see: dashcam query --help");
             return Ok(2);
         }
@@ -36,7 +41,18 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
         [database, sql] => (&**database, sql),
         _ => bail!("no statement"),
     };
+    let typed;
+    let sql = match &**sql {
+        "-" => {
+            typed = std::io::read_to_string(std::io::stdin())?;
+            &typed
+        }
+        _ => sql,
+    };
     let session = Session::open(Path::new(database))?;
+    let run = args.run.of(session.recording.store())?;
+    args.mine.say(session.recording.store());
+    session.recording.bind(run)?;
     let explain = |error| explain(&session, &error);
     let mut statement = session.recording.connection().prepare(sql).map_err(explain)?;
     if statement.column_count() == 0 {
@@ -55,7 +71,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
     drop(rows);
     session.clear();
     out.end()?;
-    session.finish(None)
+    session.finish(run)
 }
 
 /// What SQLite's complaint means, and what may have been meant.

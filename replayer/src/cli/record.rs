@@ -24,12 +24,56 @@ pub(super) fn sibling() -> PathBuf {
 
 pub(super) fn run(arguments: impl Iterator<Item = OsString>) -> anyhow::Result<u8> {
     let program = sibling();
+    let mut command = Command::new(&program);
+    command.args(arguments);
+    signals::keep(&mut command);
     // Comes back only if it fails.
-    let error = Command::new(&program).args(arguments).exec();
+    let error = command.exec();
     Err(match error.kind() {
         ErrorKind::NotFound => anyhow!(
             "{PROGRAM} is neither beside this program nor on PATH; `pip install dashcam` brings both"
         ),
         _ => anyhow!("{}: {error}", program.display()),
     })
+}
+
+/// The program is to find signals as they were when `dashcam` was started, so the recorder has to.
+#[allow(unsafe_code)]
+mod signals {
+    use std::os::unix::process::CommandExt as _;
+    use std::process::Command;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    /// Rust's own beginning ignores broken pipes, so what was so before is looked at before.
+    static IGNORES_BROKEN_PIPES: AtomicBool = AtomicBool::new(false);
+
+    #[used]
+    #[unsafe(link_section = ".init_array")]
+    static AT_LOAD: extern "C" fn() = at_load;
+
+    extern "C" fn at_load() {
+        // SAFETY: plain data that the system fills; nothing is changed.
+        let is_ignored = unsafe {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            libc::sigaction(libc::SIGPIPE, std::ptr::null(), &mut action);
+            action.sa_sigaction == libc::SIG_IGN
+        };
+        IGNORES_BROKEN_PIPES.store(is_ignored, Ordering::Relaxed);
+    }
+
+    /// Undoes what std does to signals before it executes a command.
+    pub(super) fn keep(command: &mut Command) {
+        let is_ignored = IGNORES_BROKEN_PIPES.load(Ordering::Relaxed);
+        let broken_pipe = if is_ignored { libc::SIG_IGN } else { libc::SIG_DFL };
+        // SAFETY: a set that the system fills; the closure makes plain system calls.
+        unsafe {
+            let mut blocked: libc::sigset_t = std::mem::zeroed();
+            libc::pthread_sigmask(libc::SIG_BLOCK, std::ptr::null(), &mut blocked);
+            command.pre_exec(move || {
+                libc::pthread_sigmask(libc::SIG_SETMASK, &blocked, std::ptr::null_mut());
+                libc::signal(libc::SIGPIPE, broken_pipe);
+                Ok(())
+            });
+        }
+    }
 }

@@ -11,7 +11,7 @@ use rusqlite::types::ValueRef;
 )]
 pub(super) struct Args {
     #[command(flatten)]
-    database: super::Database,
+    pub(super) database: super::Database,
     /// How to print the rows
     #[arg(long, value_enum, default_value = "table")]
     format: Format,

@@ -12,8 +12,19 @@ pub enum Command {
     Break {
         place: Place,
         condition: Option<String>,
+        /// It goes away when it is met.
+        once: bool,
     },
     Watch(String),
+    /// On to a line of this call beyond one; if it is not given, beyond the current one.
+    Until(Option<u32>),
+    /// Show this wherever one stops; alone, what is shown.
+    Display(Option<String>),
+    /// All of them, if no number is given.
+    Undisplay(Option<usize>),
+    /// Arguments of the selected frame.
+    Args,
+    Set(Option<Setting>),
     /// Breakpoints that are set.
     Breakpoints,
     /// All of them, if no number is given.
@@ -28,8 +39,8 @@ pub enum Command {
     LastWrite(String),
     NextWrite(String),
     Origin(String),
-    /// Around a line; else around the current one.
-    List(Option<u32>),
+    /// Around a line, of a file or the current one; else around the current line.
+    List(Option<(Option<String>, u32)>),
     Threads,
     Thread(i64),
     Follow(Option<Followed>),
@@ -45,12 +56,27 @@ pub enum Followed {
     Task,
 }
 
+/// What can be set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Setting {
+    /// Steps and exceptions stop in one's own code only.
+    Mine(bool),
+}
+
 /// Where a breakpoint stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
-    Line { path: String, line: u32 },
+    Line {
+        path: String,
+        line: u32,
+    },
     Function(String),
-    Exception { class: Option<String>, unhandled: bool },
+    /// Of a class, raised in a file.
+    Exception {
+        class: Option<String>,
+        unhandled: bool,
+        file: Option<String>,
+    },
 }
 
 /// Where to go.
@@ -64,6 +90,8 @@ pub enum Target {
     /// From 0 to 1.
     Fraction(f64),
     Call(i64),
+    /// Where the exception was raised that ended the program.
+    Crash,
     /// The n-th time a line runs, from 1.
     Line {
         path: String,
@@ -77,9 +105,10 @@ impl fmt::Display for Place {
         match self {
             Place::Line { path, line } => write!(f, "{path}:{line}"),
             Place::Function(name) => f.write_str(name),
-            Place::Exception { class, unhandled } => {
+            Place::Exception { class, unhandled, file } => {
                 f.write_str(if *unhandled { "unhandled exception" } else { "exception" })?;
-                class.as_ref().map_or(Ok(()), |class| write!(f, " {class}"))
+                class.as_ref().map_or(Ok(()), |class| write!(f, " {class}"))?;
+                file.as_ref().map_or(Ok(()), |file| write!(f, " in {file}"))
             }
         }
     }
@@ -99,25 +128,31 @@ pub const COMMANDS: &[(&[&str], &str, &str)] = &[
     (&["back-continue", "rc"], "", "back to the breakpoint before, or the start"),
     (
         &["break", "b"],
-        "FILE:LINE | FUNCTION | exception [TYPE] | unhandled [TYPE] [if EXPR]",
+        "FILE:LINE | FUNCTION | exception [TYPE] [in FILE] | unhandled [TYPE] [if EXPR]",
         "stop there; alone: the breakpoints",
     ),
+    (&["tbreak"], "as break", "stop there once"),
+    (&["until"], "[LINE]", "on to a line of this call beyond this one, or from LINE on"),
     (&["watch"], "PATH", "stop where it is bound or changed"),
     (&["delete"], "[N]", "take away a breakpoint, or all"),
     (
         &["goto", "g"],
-        "SEQ | start | end | TIME | PERCENT% | call ID | FILE:LINE [N]",
-        "stand there; TIME as 1.5s, 20ms, 7us; N: the n-th time the line runs",
+        "SEQ | start | end | crash | TIME | PERCENT% | call ID | FILE:LINE [N]",
+        "stand there; crash: what ended the program; TIME as 1.5s, 20ms, 7us; N: the n-th time the line runs",
     ),
     (&["where", "bt", "w"], "", "the stack"),
     (&["up", "u"], "[N]", "select the frame further out"),
     (&["down", "d"], "[N]", "select the frame further in"),
     (&["locals"], "[DEPTH]", "the variables of the selected frame, or of another"),
-    (&["print", "p"], "EXPR", "what it held here, such as order.items[3].price"),
+    (&["args", "a"], "", "the arguments of the selected frame"),
+    (&["display"], "[EXPR]", "show it wherever one stops; alone: what is shown"),
+    (&["undisplay"], "[N]", "show it no more, or nothing"),
+    (&["print", "p", "pp"], "EXPR", "what it held here, such as order.items[3].price"),
     (&["last-write", "lw"], "PATH", "go to where it was bound or changed last"),
     (&["next-write", "nw"], "PATH", "go to where it is bound or changed next"),
     (&["origin"], "PATH", "where its value came from, step by step"),
-    (&["list", "l"], "[LINE]", "the source around here, or around a line"),
+    (&["list", "l"], "[LINE | FILE:LINE]", "the source around here, or around a line"),
+    (&["set"], "mine on | off", "steps and exceptions stop in your own code only, or in all"),
     (&["threads"], "", "the threads, and where each stands"),
     (&["thread"], "ID", "go on with another thread"),
     (&["follow"], "thread | task", "whose lines step goes along"),
@@ -141,7 +176,7 @@ pub fn parse(line: &str) -> Result<Option<Command>, String> {
         let names = COMMANDS.iter().flat_map(|(names, ..)| *names).copied();
         let like = crate::suggest::closest(word, names);
         let hint = like.map_or(String::new(), |like| format!("; did you mean {like}?"));
-        return Err(format!("no command {word}{hint} (help lists them)"));
+        return Err(format!("unknown command: {word}{hint} (help lists them)"));
     };
     let number = |what: &str| match rest {
         "" => Ok(None),
@@ -167,7 +202,18 @@ pub fn parse(line: &str) -> Result<Option<Command>, String> {
         "continue" => Command::Continue(Forward),
         "back-continue" => Command::Continue(Backward),
         "break" if rest.is_empty() => Command::Breakpoints,
-        "break" => breakpoint(rest)?,
+        "break" => breakpoint(rest, false)?,
+        "tbreak" => breakpoint(&needed("a place, as break")?, true)?,
+        "until" => Command::Until(number("line")?),
+        "args" => Command::Args,
+        "display" => Command::Display((!rest.is_empty()).then(|| rest.to_owned())),
+        "undisplay" => Command::Undisplay(number("number of an expression")?.map(|n| n as usize)),
+        "set" => Command::Set(match rest.split_whitespace().collect::<Vec<_>>()[..] {
+            [] => None,
+            ["mine", "on"] => Some(Setting::Mine(true)),
+            ["mine", "off"] => Some(Setting::Mine(false)),
+            _ => return Err(format!("set mine on or set mine off, not {rest}")),
+        }),
         "watch" => Command::Watch(needed("a variable or attribute, such as self.total")?),
         "delete" => Command::Delete(number("number of a breakpoint")?.map(|n| n as usize)),
         "goto" => Command::Goto(target(&needed("a position: a seq, start, end, 1.5s, 50%, …")?)?),
@@ -179,7 +225,10 @@ pub fn parse(line: &str) -> Result<Option<Command>, String> {
         "last-write" => Command::LastWrite(needed("a variable or attribute")?),
         "next-write" => Command::NextWrite(needed("a variable or attribute")?),
         "origin" => Command::Origin(needed("a variable or attribute")?),
-        "list" => Command::List(number("line")?),
+        "list" => Command::List(match path_and_line(rest) {
+            Some((path, line)) => Some((Some(path), line)),
+            None => number("line")?.map(|line| (None, line)),
+        }),
         "threads" => Command::Threads,
         "thread" => match number("thread_id")? {
             Some(thread) => Command::Thread(thread.into()),
@@ -198,7 +247,7 @@ pub fn parse(line: &str) -> Result<Option<Command>, String> {
     Ok(Some(command))
 }
 
-fn breakpoint(rest: &str) -> Result<Command, String> {
+fn breakpoint(rest: &str, once: bool) -> Result<Command, String> {
     let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
     let (place, condition) = match rest.split_once(" if ") {
         Some((place, condition)) => (place.trim(), Some(condition.trim().to_owned())),
@@ -208,13 +257,18 @@ fn breakpoint(rest: &str) -> Result<Command, String> {
         return Err("break … if what? It needs an expression".to_owned());
     }
     let place = match words(place).as_slice() {
-        [word, class @ ..] if word == "exception" || word == "unhandled" => {
+        [word, rest @ ..] if word == "exception" || word == "unhandled" => {
             let unhandled = word == "unhandled";
-            match class {
-                [] => Place::Exception { class: None, unhandled },
-                [class] => Place::Exception { class: Some(class.clone()), unhandled },
+            let (class, file) = match rest {
+                [classes @ .., at, file] if at == "in" => (classes, Some(file.clone())),
+                classes => (classes, None),
+            };
+            let class = match class {
+                [] => None,
+                [class] => Some(class.clone()),
                 _ => return Err(format!("break {word}: one class at a time")),
-            }
+            };
+            Place::Exception { class, unhandled, file }
         }
         // A path may have spaces in it.
         words => match (path_and_line(place), words) {
@@ -223,7 +277,7 @@ fn breakpoint(rest: &str) -> Result<Command, String> {
             _ => return Err(format!("break: no place: {place}")),
         },
     };
-    Ok(Command::Break { place, condition })
+    Ok(Command::Break { place, condition, once })
 }
 
 /// `FILE:LINE`
@@ -238,6 +292,7 @@ fn target(rest: &str) -> Result<Target, String> {
     Ok(match *words.as_slice() {
         ["start"] => Target::Start,
         ["end"] => Target::End,
+        ["crash"] => Target::Crash,
         ["call", id] => Target::Call(id.parse().map_err(|_| bad())?),
         [place] => {
             if let Ok(seq) = place.parse() {
@@ -289,13 +344,26 @@ mod tests {
             Some(Command::Break {
                 place: Place::Line { path: "a/b.py".into(), line: 7 },
                 condition: Some("x > 3 and y".into()),
+                once: false,
             })
         );
-        let unhandled = Place::Exception { class: Some("KeyError".into()), unhandled: true };
+        let class = Some("KeyError".into());
+        let unhandled = Place::Exception { class, unhandled: true, file: None };
         assert_eq!(
             say("break unhandled KeyError"),
-            Some(Command::Break { place: unhandled, condition: None })
+            Some(Command::Break { place: unhandled, condition: None, once: false })
         );
+        let of_file = Place::Exception {
+            class: Some("KeyError".into()),
+            unhandled: false,
+            file: Some("app.py".into()),
+        };
+        assert_eq!(
+            say("tbreak exception KeyError in app.py"),
+            Some(Command::Break { place: of_file, condition: None, once: true })
+        );
+        assert_eq!(say("list x.py:3"), Some(Command::List(Some((Some("x.py".into()), 3)))));
+        assert_eq!(say("set mine off"), Some(Command::Set(Some(Setting::Mine(false)))));
         assert_eq!(say("goto 1.5ms"), Some(Command::Goto(Target::Time(1_500_000))));
         assert_eq!(say("g 25%"), Some(Command::Goto(Target::Fraction(0.25))));
         let third = Target::Line { path: "x.py".into(), line: 3, nth: 3 };
@@ -305,7 +373,7 @@ mod tests {
         let frozen = Place::Line { path: "<frozen zipimport x>".into(), line: 9 };
         assert_eq!(
             say("b <frozen zipimport x>:9"),
-            Some(Command::Break { place: frozen, condition: None })
+            Some(Command::Break { place: frozen, condition: None, once: false })
         );
     }
 

@@ -15,6 +15,10 @@
 //! | breakpoints | `breakpoints`: `number`, `place`, `condition` |
 //! | `help` | `commands`: `names`, `arguments`, `does` |
 //! | else | `said` |
+//!
+//! A position, frames and links also have the names that columns of the tables have: `seq`, `kind`, `run_id`,
+//! `process_id`, `thread_id`, `call_id`, `code_id`, `qualname`. With `display`, a position has `displays`:
+//! `number`, `expression`, and `text` or `error`.
 
 use super::COMMANDS;
 use super::reply::{Reply, Stop};
@@ -29,6 +33,8 @@ pub fn json(command: &str, run_id: i64, reply: &Reply) -> Value {
             let frames = frames.iter().map(|frame| {
                 json!({
                     "depth": frame.depth, "call": frame.call_id, "code": frame.code_id,
+                    "call_id": frame.call_id, "code_id": frame.code_id,
+                    "qualname": frame.qualname,
                     "function": frame.qualname, "path": frame.path, "line": frame.line,
                     "source": frame.source,
                 })
@@ -56,7 +62,8 @@ pub fn json(command: &str, run_id: i64, reply: &Reply) -> Value {
                 json!({
                     "position": link.at.seq(), "kind": link.kind.name(), "text": link.text,
                     "value": link.value, "path": link.path, "line": link.line,
-                    "function": link.function, "operands": operands,
+                    "function": link.function, "seq": link.at.seq(),
+                    "qualname": link.function, "operands": operands,
                 })
             });
             object([("path", json!(path)), ("links", links.collect()), ("notes", json!(notes))])
@@ -116,6 +123,13 @@ fn stop(run_id: i64, stop: &Stop) -> Map<String, Value> {
     object.insert("what".into(), json!(stop.what));
     object.insert("breakpoint".into(), json!(stop.breakpoint));
     object.insert("notes".into(), json!(stop.notes));
+    if !stop.displays.is_empty() {
+        let displays = stop.displays.iter().map(|(number, expression, held)| match held {
+            Ok(text) => json!({"number": number, "expression": expression, "text": text}),
+            Err(why) => json!({"number": number, "expression": expression, "error": why}),
+        });
+        object.insert("displays".into(), displays.collect());
+    }
     object
 }
 
@@ -130,6 +144,14 @@ fn here(run_id: i64, here: &Here) -> Map<String, Value> {
         ("task", json!(here.task)),
         ("code", json!(here.code_id)),
         ("function", json!(here.qualname)),
+        ("seq", json!(here.position.seq())),
+        ("kind", json!(here.kind.name())),
+        ("run_id", json!(run_id)),
+        ("process_id", json!(here.process_id)),
+        ("thread_id", json!(here.thread_id)),
+        ("call_id", json!(here.call_id)),
+        ("code_id", json!(here.code_id)),
+        ("qualname", json!(here.qualname)),
         ("path", json!(here.path)),
         ("line", json!(here.line)),
         ("depth", json!(here.depth)),

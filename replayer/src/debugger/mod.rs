@@ -19,7 +19,7 @@ use crate::inspect::Expression;
 use crate::sql::Recording;
 use crate::store::Error;
 use crate::timeline::{Direction, Event, Follow, Here, Moved, Position, Step, Timeline, Why};
-use command::{Followed, Target};
+use command::{Followed, Setting, Target};
 use std::rc::Rc;
 
 /// What goes wrong with a command.
@@ -42,6 +42,8 @@ struct Breakpoint {
     place: String,
     event: Stopper,
     condition: Option<Expression>,
+    /// It goes away when it is met.
+    once: bool,
 }
 
 enum Stopper {
@@ -61,6 +63,11 @@ pub struct Debugger {
     breakpoints: Vec<Breakpoint>,
     /// Numbers are not given twice.
     breakpoints_made: usize,
+    /// What is shown wherever one stops, with its number.
+    displays: Vec<(usize, Expression)>,
+    displays_made: usize,
+    /// Steps and exceptions stop in one's own code only.
+    only_mine: bool,
 }
 
 impl Debugger {
@@ -76,6 +83,9 @@ impl Debugger {
             follow: Follow::Thread,
             breakpoints: Vec::new(),
             breakpoints_made: 0,
+            displays: Vec::new(),
+            displays_made: 0,
+            only_mine: false,
         })
     }
 
@@ -116,7 +126,23 @@ impl Debugger {
         match command {
             Command::Step(step, direction) => self.step(step, direction),
             Command::Continue(direction) => self.resume(direction),
-            Command::Break { place, condition } => self.set(&place, condition),
+            Command::Break { place, condition, once } => self.set(&place, condition, once),
+            Command::Until(line) => self.until(line),
+            Command::Display(expression) => self.display(expression),
+            Command::Undisplay(number) => self.undisplay(number),
+            Command::Args => {
+                let variables = self.arguments()?;
+                Ok(Reply::Variables { depth: self.frame, variables })
+            }
+            Command::Set(setting) => {
+                if let Some(Setting::Mine(only_mine)) = setting {
+                    self.only_mine = only_mine;
+                }
+                Ok(Reply::Said(match self.only_mine {
+                    true => "mine is on: steps and exceptions stop in your own code".to_owned(),
+                    false => "mine is off: steps and exceptions stop in all code".to_owned(),
+                }))
+            }
             Command::Watch(path) => self.watch(&path),
             Command::Breakpoints => Ok(Reply::Breakpoints(self.listed())),
             Command::Delete(number) => self.delete(number),
@@ -131,7 +157,7 @@ impl Debugger {
             Command::LastWrite(path) => self.write(&path, Direction::Backward),
             Command::NextWrite(path) => self.write(&path, Direction::Forward),
             Command::Origin(path) => self.origin(&path),
-            Command::List(line) => self.list(line),
+            Command::List(around) => self.list(around),
             Command::Threads => Ok(Reply::Threads(self.threads()?)),
             Command::Thread(id) => self.thread(id),
             Command::Follow(followed) => Ok(Reply::Said(self.followed(followed))),
@@ -152,8 +178,24 @@ impl Debugger {
     }
 
     fn step(&mut self, step: Step, direction: Direction) -> Result<Reply, Failure> {
-        let moved = self.timeline.step(self.at, step, direction, self.follow)?;
+        let moved = match self.only_mine {
+            true => self.timeline.step_in_mine(self.at, step, direction, self.follow)?,
+            false => self.timeline.step(self.at, step, direction, self.follow)?,
+        };
         self.moved(moved, direction, "step")
+    }
+
+    fn until(&mut self, line: Option<u32>) -> Result<Reply, Failure> {
+        let here = self.here()?.line.and_then(|line| u32::try_from(line).ok()).unwrap_or(0);
+        // From a line on is beyond the one before.
+        let beyond = line.map_or(here, |line| line.saturating_sub(1));
+        let moved = self.timeline.until(self.at, beyond)?;
+        self.moved(moved, Direction::Forward, "step")
+    }
+
+    /// Has steps and exceptions stop in one's own code only, or in all.
+    pub fn set_only_mine(&mut self, only_mine: bool) {
+        self.only_mine = only_mine;
     }
 
     fn moved(
@@ -167,7 +209,11 @@ impl Debugger {
         let (why, breakpoint) = match ended {
             Why::Arrived => (why, None),
             Why::Breakpoint(index) => {
-                ("breakpoint", self.breakpoints.get(index).map(|found| found.number))
+                let met = self.breakpoints.get(index).map(|found| (found.number, found.once));
+                if met.is_some_and(|(_, once)| once) {
+                    self.breakpoints.remove(index);
+                }
+                ("breakpoint", met.map(|(number, _)| number))
             }
             Why::NoMore if direction == Direction::Forward => ("end", None),
             Why::NoMore => ("start", None),
@@ -184,7 +230,9 @@ impl Debugger {
     ) -> Result<Reply, Failure> {
         let here = self.here()?;
         let source = self.source_line(here.code_id, here.line)?;
-        Ok(Reply::Stop(Box::new(Stop { here, why, breakpoint, what: None, notes, source })))
+        let displays = self.shown()?;
+        let stop = Stop { here, why, breakpoint, what: None, notes, source, displays };
+        Ok(Reply::Stop(Box::new(stop)))
     }
 
     /// The event one stands at.
@@ -208,11 +256,22 @@ impl Debugger {
     fn goto(&mut self, target: &Target) -> Result<Reply, Failure> {
         let timeline = &self.timeline;
         let to = match target {
-            Target::Seq(seq) => timeline.position(*seq),
+            Target::Seq(seq) => self.event(*seq)?,
             Target::Start => timeline.first(),
             Target::End => timeline.last(),
+            Target::Time(time_ns) if *time_ns > timeline.end_ns() => {
+                let end = timeline.end_ns() as f64 / 1e9;
+                return refused(format!("run {} ends after {end} s", timeline.run_id()));
+            }
             Target::Time(time_ns) => timeline.at_time(*time_ns)?,
+            Target::Fraction(fraction) if !(0.0..=1.0).contains(fraction) => {
+                return refused("a run goes from 0% to 100%");
+            }
             Target::Fraction(fraction) => timeline.at_fraction(*fraction),
+            Target::Crash => match timeline.crash()? {
+                Some(to) => to,
+                None => return refused(self.no_crash()?),
+            },
             Target::Call(call_id) => {
                 let to = timeline.position(*call_id);
                 let is_call = match timeline.here(to)? {
@@ -240,6 +299,33 @@ impl Debugger {
         self.stand(to, "goto")
     }
 
+    /// The position with a `seq`, or the nearest after it; within the run.
+    fn event(&self, seq: i64) -> Result<Position, Failure> {
+        let (first, last) = (self.timeline.first(), self.timeline.last());
+        if seq < first.seq() || seq > last.seq() {
+            let run = self.timeline.run_id();
+            return refused(format!("no event {seq}: run {run} has events {first} to {last}"));
+        }
+        Ok(self.timeline.position(seq))
+    }
+
+    /// How the run ended, if no exception ended it.
+    fn no_crash(&self) -> Result<String, Failure> {
+        let run = self.timeline.run_id();
+        let sql = "SELECT status, exit_code, exit_signal FROM runs WHERE run_id = ?";
+        let store = self.timeline.store();
+        let read = store
+            .connection()
+            .query_row(sql, [run], |row| Ok((row.get::<_, String>(0)?, row.get(1)?, row.get(2)?)));
+        let end = match read.map_err(|error| Error::from_sqlite(store.path(), &error))? {
+            (_, _, Some(signal)) => format!("{} ended it", signal_name(signal)),
+            (_, Some(code), _) => format!("it ended with status {code}"),
+            (status, None::<i64>, _) if status == "recording" => "it is still running".to_owned(),
+            _ => "its end was not recorded".to_owned(),
+        };
+        Ok(format!("no exception ended run {run}: {end}"))
+    }
+
     fn followed(&mut self, followed: Option<Followed>) -> String {
         match followed {
             Some(Followed::Thread) => self.follow = Follow::Thread,
@@ -252,4 +338,9 @@ impl Debugger {
         };
         format!("step goes along the lines of {whose}")
     }
+}
+
+fn signal_name(signal: i64) -> String {
+    let name = i32::try_from(signal).ok().and_then(signal_hook::low_level::signal_name);
+    name.map_or(signal.to_string(), str::to_owned)
 }

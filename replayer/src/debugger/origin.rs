@@ -57,8 +57,9 @@ impl Debugger {
             Key::Index(index) => Some(Key::Item(index.to_string().into())),
             _ => None,
         };
+        let at = self.timeline.after_change(object_id, self.at)?;
         for key in std::iter::once(key).chain(as_item.as_ref()) {
-            let found = state.member_at(run_id, object_id, self.at.seq(), Some(key))?;
+            let found = state.member_at(run_id, object_id, at.seq(), Some(key))?;
             if let Some(found) = found.and_then(|found| found.found) {
                 return Ok((key.clone(), found.object_id));
             }

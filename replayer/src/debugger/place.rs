@@ -13,6 +13,7 @@ impl Debugger {
         &mut self,
         place: &Place,
         condition: Option<String>,
+        once: bool,
     ) -> Result<Reply, Failure> {
         let condition = condition.as_deref().map(parse).transpose()?;
         if condition.is_some() {
@@ -24,16 +25,31 @@ impl Debugger {
             }
             Place::Function(name) => {
                 let codes = self.timeline.codes_of_function(name);
-                if codes.is_empty() {
-                    return refused(format!("no function {name} ran"));
+                match codes.is_empty() {
+                    true if self.timeline.calls_in_c(name) => Event::CallInC { name: name.clone() },
+                    true => return refused(format!("no function {name} ran")),
+                    false => Event::Call { codes },
                 }
-                Event::Call { codes }
             }
-            Place::Exception { class, unhandled } => {
-                Event::Exception { class: class.clone(), unhandled: *unhandled }
+            Place::Exception { class, unhandled, file } => {
+                if let Some(file) = file
+                    && self.timeline.codes_of_path(file).is_empty()
+                {
+                    return refused(format!("no code of {file} ran"));
+                }
+                Event::Exception {
+                    class: class.clone(),
+                    unhandled: *unhandled,
+                    file: file.clone(),
+                    only_mine: false,
+                }
             }
         };
-        Ok(self.put(place.to_string(), Stopper::Event(event), condition))
+        let reply = self.put(place.to_string(), Stopper::Event(event), condition);
+        if let Some(last) = self.breakpoints.last_mut() {
+            last.once = once;
+        }
+        Ok(reply)
     }
 
     pub(super) fn put(
@@ -46,7 +62,7 @@ impl Debugger {
         let number = self.breakpoints_made;
         let with = condition.as_ref().map_or(String::new(), |c| format!(" if {}", c.text()));
         let said = format!("breakpoint {number}: {place}{with}");
-        self.breakpoints.push(Breakpoint { number, place, event, condition });
+        self.breakpoints.push(Breakpoint { number, place, event, condition, once: false });
         Reply::Said(said)
     }
 
@@ -92,7 +108,14 @@ impl Debugger {
         let mut events = Vec::with_capacity(self.breakpoints.len());
         for breakpoint in &self.breakpoints {
             events.push(match &breakpoint.event {
-                Stopper::Event(event) => event.clone(),
+                Stopper::Event(event) => {
+                    let mut event = event.clone();
+                    // Who names a file means that.
+                    if let Event::Exception { only_mine, file: None, .. } = &mut event {
+                        *only_mine = self.only_mine;
+                    }
+                    event
+                }
                 Stopper::Watch(target) => {
                     let written = self.timeline.written(target, self.at, direction)?;
                     Event::At(written.into_iter().map(|written| written.at).collect())

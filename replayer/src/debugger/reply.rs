@@ -56,6 +56,8 @@ pub struct Stop {
     pub notes: Vec<String>,
     /// The line one stands at.
     pub source: Option<String>,
+    /// What is shown wherever one stops: number, expression, and what it held or why that is not known.
+    pub displays: Vec<(usize, String, Result<String, String>)>,
 }
 
 /// A frame of the stack.

@@ -73,7 +73,50 @@ impl Debugger {
         Ok(source.line(line).map(str::to_owned))
     }
 
-    pub(super) fn list(&self, line: Option<u32>) -> Result<Reply, Failure> {
+    /// The arguments of the selected frame, as far as they are still bound.
+    pub(super) fn arguments(&self) -> Result<Vec<Variable>, Failure> {
+        let stack = self.stack()?;
+        let Some(frame) = stack.get(self.frame) else { return refused("no frame is known here") };
+        let store = self.timeline.store();
+        let code = store.directory().code(frame.code_id);
+        let names = code.map_or(&[][..], |code| store.argument_names(code));
+        let mut variables = self.locals(self.frame)?;
+        let place = |variable: &Variable| names.iter().position(|name| **name == *variable.name);
+        variables.retain(|variable| variable.scope != "global" && place(variable).is_some());
+        variables.sort_by_key(place);
+        Ok(variables)
+    }
+
+    fn list_of(&self, path: &str, around: u32) -> Result<Reply, Failure> {
+        let codes = self.timeline.codes_of_path(path);
+        let Some(code_id) = codes.into_iter().min() else {
+            return refused(format!("no code of {path} ran"));
+        };
+        let store = self.timeline.store();
+        let Some(source) = store.source_of(code_id)? else {
+            return refused(format!("the source of {path} was not kept"));
+        };
+        let of = store.directory().code(code_id).map(|code| code.path);
+        let path = of.and_then(|path| store.directory().texts.get(path)).unwrap_or(path);
+        let stack = self.stack()?;
+        let frame = stack.get(self.frame).filter(|frame| frame.path == path);
+        let current = frame.and_then(|frame| u32::try_from(frame.line?).ok());
+        let first = around.saturating_sub(AROUND).max(1);
+        let lines =
+            (first..=around.saturating_add(AROUND)).map_while(|at| source.line(at as usize));
+        let lines: Vec<String> = lines.map(str::to_owned).collect();
+        if lines.is_empty() {
+            return refused(format!("{path} has {} lines", source.len()));
+        }
+        Ok(Reply::Source { path: path.to_owned(), first, lines, current })
+    }
+
+    pub(super) fn list(&self, around: Option<(Option<String>, u32)>) -> Result<Reply, Failure> {
+        let line = match around {
+            Some((Some(path), line)) => return self.list_of(&path, line),
+            Some((None, line)) => Some(line),
+            None => None,
+        };
         let stack = self.stack()?;
         let Some(frame) = stack.get(self.frame) else { return refused("no frame is known here") };
         let Some(source) = self.timeline.store().source_of(frame.code_id)? else {

@@ -26,7 +26,16 @@ fn write(out: &mut String, reply: &Reply) -> std::fmt::Result {
         Reply::Variables { variables, .. } => variables
             .iter()
             .try_for_each(|variable| writeln!(out, "{} = {}", variable.name, variable.value)),
-        Reply::Value { text, .. } => writeln!(out, "{text}"),
+        Reply::Value { text, .. } => {
+            writeln!(out, "{text}")?;
+            match is_cut(text) {
+                true => writeln!(
+                    out,
+                    "   (cut while recording: --max-string, --max-items and --max-depth keep more)"
+                ),
+                false => Ok(()),
+            }
+        }
         Reply::Origin { links, notes, .. } => super::origin::lines(out, links, notes),
         Reply::Source { first, lines, current, .. } => {
             (*first..).zip(lines).try_for_each(|(number, line)| {
@@ -46,6 +55,22 @@ fn write(out: &mut String, reply: &Reply) -> std::fmt::Result {
         Reply::Help => help(out),
         Reply::Quit => Ok(()),
     }
+}
+
+/// Whether a value was cut, which stands outside of what its texts say.
+fn is_cut(text: &str) -> bool {
+    let (mut quote, mut is_escaped) = (None, false);
+    text.chars().any(|c| {
+        match quote {
+            None if c == '\'' || c == '"' => quote = Some(c),
+            None => return c == '…',
+            Some(_) if is_escaped => is_escaped = false,
+            Some(_) if c == '\\' => is_escaped = true,
+            Some(open) if c == open => quote = None,
+            Some(_) => {}
+        }
+        false
+    })
 }
 
 /// How the event one stands at reads beside its place: nothing for a LINE.
@@ -97,7 +122,16 @@ fn stop(out: &mut String, stop: &Stop) -> std::fmt::Result {
     if let Some(source) = &stop.source {
         writeln!(out, "-> {}", source.trim())?;
     }
-    stop.what.as_ref().map_or(Ok(()), |what| writeln!(out, "   {what}"))
+    if let Some(what) = &stop.what {
+        writeln!(out, "   {what}")?;
+    }
+    for (number, expression, held) in &stop.displays {
+        match held {
+            Ok(text) => writeln!(out, "{number}: {expression} = {text}")?,
+            Err(why) => writeln!(out, "{number}: {expression}: {why}")?,
+        }
+    }
+    Ok(())
 }
 
 fn frame(out: &mut String, frame: &FrameReply, is_selected: bool) -> std::fmt::Result {

@@ -2,7 +2,11 @@
 
 use super::{Debugger, Failure, Reply, Stopper, refused};
 use crate::inspect::{Expression, InspectError, Limits, Snapshot};
+use crate::store::Error;
 use crate::timeline::{Direction, Position, Target};
+
+/// Number and expression of a display, and what it held or why that is not known.
+type Shown = (usize, String, Result<String, String>);
 
 impl From<InspectError> for Failure {
     fn from(error: InspectError) -> Failure {
@@ -18,10 +22,69 @@ impl Debugger {
         self.with_state()?;
         let expression = parse(&path)?;
         let snapshot = self.snapshot(self.at, self.frame)?;
-        let value = snapshot.evaluate(&expression)?;
+        let value = snapshot.evaluate(&expression).or_else(|error| self.not_yet(error))?;
         let text = snapshot.repr(&value)?;
         let json = snapshot.node(&value, Limits::default())?.to_json();
         Ok(Reply::Value { path, text, json })
+    }
+
+    pub(super) fn display(&mut self, text: Option<String>) -> Result<Reply, Failure> {
+        if let Some(text) = text {
+            self.with_state()?;
+            self.displays_made += 1;
+            self.displays.push((self.displays_made, parse(&text)?));
+        }
+        Ok(Reply::Said(match self.shown()? {
+            shown if shown.is_empty() => "nothing is displayed".to_owned(),
+            shown => {
+                let lines = shown.into_iter().map(|(number, expression, held)| match held {
+                    Ok(text) => format!("{number}: {expression} = {text}"),
+                    Err(why) => format!("{number}: {expression}: {why}"),
+                });
+                lines.collect::<Vec<_>>().join("\n")
+            }
+        }))
+    }
+
+    pub(super) fn undisplay(&mut self, number: Option<usize>) -> Result<Reply, Failure> {
+        let before = self.displays.len();
+        self.displays.retain(|(of, _)| number.is_some_and(|number| number != *of));
+        match (number, before - self.displays.len()) {
+            (Some(number), 0) => refused(format!("nothing is displayed as {number}")),
+            (_, gone) => Ok(Reply::Said(format!("{gone} no longer displayed"))),
+        }
+    }
+
+    /// What is shown wherever one stops.
+    pub(super) fn shown(&self) -> Result<Vec<Shown>, Failure> {
+        let mut all = Vec::with_capacity(self.displays.len());
+        for (number, expression) in &self.displays {
+            let text = self
+                .snapshot(self.at, 0)
+                .and_then(|snapshot| Ok(snapshot.repr(&snapshot.evaluate(expression)?)?));
+            let held = match text {
+                Ok(text) => Ok(text),
+                Err(Failure::Refused(why)) => Err(why),
+                Err(error) => return Err(error),
+            };
+            all.push((*number, expression.text().to_owned(), held));
+        }
+        Ok(all)
+    }
+
+    /// While the run is being recorded, what is not known may only be late.
+    fn not_yet<T>(&self, error: InspectError) -> Result<T, Failure> {
+        let is_unknown = matches!(error, InspectError::Unknown(_) | InspectError::Missing(_));
+        let store = self.timeline.store();
+        let sql = "SELECT status = 'recording' FROM runs WHERE run_id = ?";
+        let read = store.connection().query_row(sql, [self.timeline.run_id()], |row| row.get(0));
+        let is_live: bool = read.map_err(|error| Error::from_sqlite(store.path(), &error))?;
+        match is_unknown && is_live {
+            true => refused(format!(
+                "{error}, or is not in the file yet: the run was still being recorded when it was opened"
+            )),
+            false => Err(error.into()),
+        }
     }
 
     fn snapshot(&self, at: Position, depth: usize) -> Result<Snapshot<'_>, Failure> {

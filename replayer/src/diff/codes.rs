@@ -6,6 +6,7 @@
 //! a code object changed, its instructions cannot be told to be the same, only what it calls.
 
 use super::hash::{mix, text};
+use crate::store::mine::{glob, is_stdlib};
 use crate::store::{Error, Store};
 use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
@@ -29,13 +30,6 @@ impl Exclude {
     }
 }
 
-fn is_stdlib(path: &str) -> bool {
-    path.starts_with("<frozen ")
-        || path.split_once("/lib/python3").is_some_and(|(_, rest)| {
-            !rest.contains("/site-packages/") && !rest.contains("/dist-packages/")
-        })
-}
-
 fn is_like(pattern: &str, path: &str, qualname: &str) -> bool {
     if pattern.contains(['*', '?']) {
         return glob(pattern, path) || glob(pattern, qualname);
@@ -44,30 +38,6 @@ fn is_like(pattern: &str, path: &str, qualname: &str) -> bool {
     let is_name =
         qualname.strip_prefix(pattern).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
     has_part || is_name || path == pattern || path.rsplit('/').next() == Some(pattern)
-}
-
-/// `*` is any text, `?` any character.
-pub(super) fn glob(pattern: &str, text: &str) -> bool {
-    let (pattern, text): (Vec<char>, Vec<char>) =
-        (pattern.chars().collect(), text.chars().collect());
-    let (mut p, mut t) = (0, 0);
-    // Where the last `*` stood, and up to where its text goes.
-    let mut star = None;
-    while t < text.len() {
-        match pattern.get(p) {
-            Some('*') => {
-                star = Some((p, t));
-                p += 1;
-            }
-            Some(c) if *c == '?' || *c == text[t] => (p, t) = (p + 1, t + 1),
-            _ => {
-                let Some((at, taken)) = star else { return false };
-                star = Some((at, taken + 1));
-                (p, t) = (at + 1, taken + 1);
-            }
-        }
-    }
-    pattern[p..].iter().all(|c| *c == '*')
 }
 
 /// A code object, for comparing.

@@ -15,6 +15,8 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::rc::Rc;
 
+/// Differences in code that is not one's own, beyond the limit, before it is given up to look for some that is.
+const PASSED_OVER_MAX: u64 = 1000;
 /// Items of a call that are aligned at once.
 const WINDOW: usize = 1 << 14;
 /// Calls of a gap that are named, by where they come from.
@@ -33,6 +35,8 @@ pub(super) struct Found {
     pub(super) seqs: Two<i64>,
     /// How often the like was met further on.
     pub(super) more: u64,
+    /// It is in one's own code.
+    pub(super) is_mine: bool,
 }
 
 #[derive(Debug)]
@@ -86,8 +90,10 @@ pub(super) struct Comparer<'r, 'a> {
     pub(super) found: Vec<Found>,
     /// By what is alike, the index in `found`.
     known: FxHashMap<u64, usize>,
-    /// There were more than the limit.
+    /// There were more than the limit in one's own code, or far more in other.
     pub(super) has_more: bool,
+    /// Differences in other code that were met, and passed over because there are enough of them.
+    pub(super) passed_over: u64,
     /// Told the position in the first run.
     tick: &'r dyn Fn(i64) -> Result<(), Error>,
 }
@@ -114,7 +120,8 @@ impl<'r, 'a> Comparer<'r, 'a> {
         tick: &'r dyn Fn(i64) -> Result<(), Error>,
     ) -> Comparer<'r, 'a> {
         let known = FxHashMap::default();
-        Comparer { readers, limit, found: Vec::new(), known, has_more: false, tick }
+        let found = Vec::new();
+        Comparer { readers, limit, found, known, has_more: false, passed_over: 0, tick }
     }
 
     /// Compares two threads.
@@ -303,7 +310,8 @@ impl<'r, 'a> Comparer<'r, 'a> {
             first.or(after).or(gap.before.map(|before| before[side])).unwrap_or(0)
         };
         let seqs = [seq(0), seq(1)];
-        self.report(key, || Found { what: What::Path { gap: gap.into() }, seqs, more: 0 });
+        let is_mine = self.is_mine(level);
+        self.report(key, is_mine, || What::Path { gap: gap.into() }, seqs);
         Ok(())
     }
 
@@ -329,14 +337,24 @@ impl<'r, 'a> Comparer<'r, 'a> {
         Ok(last.is_some_and(|(view, index)| view.kind(index) == Some(EventKind::PY_UNWIND)))
     }
 
-    fn report(&mut self, key: u64, found: impl FnOnce() -> Found) {
+    /// Whether a call is of one's own code; so is what a thread begins with.
+    fn is_mine(&self, level: &Level) -> bool {
+        level.items[0].code.is_none_or(|code| self.readers[0].is_mine(code))
+    }
+
+    /// Those in one's own code and those in other each have the limit, so that the ones do not take the
+    /// other's places.
+    fn report(&mut self, key: u64, is_mine: bool, what: impl FnOnce() -> What, seqs: Two<i64>) {
+        let alike = self.found.iter().filter(|found| found.is_mine == is_mine).count();
         if let Some(known) = self.known.get(&key) {
             self.found[*known].more += 1;
-        } else if self.found.len() >= self.limit {
+        } else if alike < self.limit {
+            self.known.insert(key, self.found.len());
+            self.found.push(Found { what: what(), seqs, more: 0, is_mine });
+        } else if is_mine || self.passed_over >= PASSED_OVER_MAX {
             self.has_more = true;
         } else {
-            self.known.insert(key, self.found.len());
-            self.found.push(found());
+            self.passed_over += 1;
         }
     }
 
@@ -372,12 +390,13 @@ impl<'r, 'a> Comparer<'r, 'a> {
         }
         let seqs = [a.seq, b.seq];
         let code = codes[0].map_or(0, |code| self.readers[0].code(code).key);
+        let is_mine = self.is_mine(level);
         let clean = |text: &Option<String>| text.as_deref().map(without_addresses);
         let has_message = clean(&raised[0]) != clean(&raised[1]);
         if has_message {
             let key = mix(mix(code, a.plain), 2);
             let what = What::Value { name: Name::Exception, texts: raised };
-            self.report(key, || Found { what, seqs, more: 0 });
+            self.report(key, is_mine, || what, seqs);
         }
         let mut differing = Vec::new();
         let mut used = vec![false; met[1].len()];
@@ -441,7 +460,7 @@ impl<'r, 'a> Comparer<'r, 'a> {
             };
             let key = mix(mix(code, named), 3 + discriminant(&name));
             let what = What::Value { name, texts };
-            self.report(key, || Found { what, seqs, more: 0 });
+            self.report(key, is_mine, || what, seqs);
         }
         Ok(())
     }

@@ -80,12 +80,27 @@ impl Default for Options {
 /// How two runs differ.
 #[derive(Debug, Default)]
 pub struct Report {
-    /// By position in the first run.
+    /// Those in one's own code first, by position in the first run.
     pub differences: Vec<Difference>,
+    /// Values of one's own code that are not in the recording of the first run, so that nobody knows
+    /// whether they differ.
+    pub unrecorded: Option<Unrecorded>,
+    /// No values were recorded, or they do not count.
+    pub without_values: bool,
     /// The comparison ended at the limit.
     pub has_more: bool,
     /// Paths whose source is not the same in both runs.
     pub changed: Vec<String>,
+}
+
+/// Values that could not be compared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unrecorded {
+    pub count: u64,
+    /// Where the first was met.
+    pub seq: i64,
+    pub path: String,
+    pub line: Option<i64>,
 }
 
 /// Compares two runs. `tick` is told how far it is, and may end it.
@@ -107,6 +122,7 @@ pub fn compare(
     let mut report = Report { changed, ..Report::default() };
     let has_state = [states[0].is_there(a.run_id)?, states[1].is_there(b.run_id)?];
     let has_state = has_state[0] && has_state[1];
+    report.without_values = !options.values || runs.iter().any(|run| !has_values(*run));
     let processes = runs.map(threads::processes);
     let chunks = runs
         .map(|run| run.store.chunks().iter().filter(|chunk| chunk.run_id == run.run_id).count());
@@ -124,6 +140,14 @@ pub fn compare(
             if let Some(reader) = &readers[side] {
                 trees[side] = tree::read(reader, None, |chunk| tick(done + chunk, all))?;
                 done += reader.chunks.len();
+                if side == 0 && report.unrecorded.is_none() {
+                    report.unrecorded = reader.unrecorded.get().map(|found| Unrecorded {
+                        count: found.count,
+                        seq: found.seq,
+                        path: reader.named(found.code).1.to_owned(),
+                        line: found.line,
+                    });
+                }
             }
         }
         let threads = threads::pair(&readers, &trees);
@@ -147,7 +171,7 @@ pub fn compare(
                     let both = [first, second];
                     let mut comparer = Comparer::new(both, options.limit, &chunk);
                     comparer.run([one, two])?;
-                    report.has_more |= comparer.has_more;
+                    report.has_more |= comparer.has_more || comparer.passed_over > 0;
                     for found in comparer.found {
                         let told = report::tell(both, &states, runs, &thread.name, found)?;
                         report.differences.push(told);
@@ -165,4 +189,10 @@ pub fn compare(
     report.has_more |= report.differences.len() > options.limit;
     report.differences.truncate(options.limit);
     Ok(report)
+}
+
+/// Whether values of a run were recorded.
+fn has_values(run: Run<'_>) -> bool {
+    let mut processes = run.store.directory().processes.values();
+    processes.any(|process| process.run_id == run.run_id && run.store.has_values(process))
 }

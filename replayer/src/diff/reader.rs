@@ -1,14 +1,15 @@
 //! The events of one process of a run, for comparing.
 
-use super::codes::{Code, Codes, glob};
+use super::codes::{Code, Codes};
 use super::hash::{self, mix};
 use super::text::{NATIVE_ID, without_addresses};
 use super::values::{self, Label, Met};
+use crate::store::mine::glob;
 use crate::store::{Chunk, Error, Process, Store, Variables};
 use dashcam_schema::event::{EventKind, kinds_that};
 use dashcam_schema::value::chunk::Values;
 use rustc_hash::FxHashMap;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 /// Chunks that are held beside what the store keeps.
@@ -35,6 +36,8 @@ pub(super) struct Reader<'a> {
     names: RefCell<FxHashMap<u32, Rc<[Box<str>]>>>,
     /// First and last ordinal of the chunk of values that was used last.
     pub(super) current: RefCell<Option<(i64, i64, Rc<Values>)>>,
+    /// Values of one's own code that were met and are not in the recording.
+    pub(super) unrecorded: Cell<Option<Unrecorded>>,
     /// Those used last, the last first.
     views: RefCell<Vec<Rc<View>>>,
 }
@@ -62,6 +65,16 @@ pub(super) struct View {
     pub(super) first_seq: i64,
     pub(super) first_ordinal: i64,
     contexts: Vec<Context>,
+}
+
+/// Values of which nothing or not all was recorded.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Unrecorded {
+    pub(super) count: u64,
+    /// The first event with one, its code object and line.
+    pub(super) seq: i64,
+    pub(super) code: u32,
+    pub(super) line: Option<i64>,
 }
 
 /// What an event is, by hashes.
@@ -117,6 +130,7 @@ impl<'a> Reader<'a> {
             callables: RefCell::default(),
             names: RefCell::default(),
             current: RefCell::default(),
+            unrecorded: Cell::default(),
             views: RefCell::default(),
         }
     }
@@ -189,6 +203,13 @@ impl<'a> Reader<'a> {
         code.map_or(("?", "?"), |code| (text(code.qualname), text(code.path)))
     }
 
+    /// Whether a code object is one's own.
+    pub(super) fn is_mine(&self, number: u32) -> bool {
+        let index = self.process.codes.get(&number);
+        let code = index.and_then(|index| self.store.directory().codes.get(*index));
+        code.is_some_and(|code| self.store.is_mine(code))
+    }
+
     /// The line of a place of a code object.
     pub(super) fn line(&self, code: u32, unit: u32) -> Option<i64> {
         let index = self.process.codes.get(&code)?;
@@ -224,7 +245,9 @@ impl<'a> Reader<'a> {
             }
         }
         own.plain = plain;
+        let (is_mine, mut unrecorded) = (self.is_mine(context.code), 0);
         self.each_value(view, index, caller, |met| {
+            unrecorded += u64::from(is_mine && values::is_unrecorded(&met));
             let whole = values::hash(&met, true, self.has_state);
             let kept = if met.is_callers { &mut own.callers } else { &mut own.values };
             *kept = mix(*kept, whole);
@@ -232,6 +255,17 @@ impl<'a> Reader<'a> {
                 own.arguments = mix(own.arguments, values::hash(&met, false, self.has_state));
             }
         })?;
+        if unrecorded > 0 {
+            let first = || Unrecorded {
+                count: 0,
+                seq: view.seq(index),
+                code: context.code,
+                line: view.places().ok().and_then(|of| self.line(context.code, *of.get(index)?)),
+            };
+            let mut all = self.unrecorded.get().unwrap_or_else(first);
+            all.count += unrecorded;
+            self.unrecorded.set(Some(all));
+        }
         Ok(own)
     }
 

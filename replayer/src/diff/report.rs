@@ -32,6 +32,8 @@ pub struct Difference {
     pub variables: Vec<Variable>,
     /// How often the like was met further on.
     pub more: u64,
+    /// It is in one's own code.
+    pub is_mine: bool,
 }
 
 /// What differs.
@@ -161,13 +163,14 @@ impl Difference {
             places: seqs.map(|seq| Some(Place { seq: seq?, stack: Vec::new() })),
             variables: Vec::new(),
             more: 0,
+            is_mine: true,
         }
     }
 
-    /// By position in the first run, as far as it has one.
-    pub(super) fn order(&self) -> i64 {
+    /// One's own code first, then by position in the first run, as far as it has one.
+    pub(super) fn order(&self) -> (bool, i64) {
         let seq = |side: usize| self.places[side].as_ref().map(|place: &Place| place.seq);
-        seq(0).or(seq(1)).unwrap_or(i64::MAX)
+        (!self.is_mine, seq(0).or(seq(1)).unwrap_or(i64::MAX))
     }
 }
 
@@ -180,6 +183,7 @@ pub(super) fn tell(
     found: Found,
 ) -> Result<Difference, Error> {
     let teller = Teller { readers, states, runs };
+    let is_mine = found.is_mine;
     let mut seqs = found.seqs;
     let mut texts = None;
     let stored = match &found.what {
@@ -220,6 +224,7 @@ pub(super) fn tell(
         places: places.map(Some),
         variables,
         more: found.more,
+        is_mine,
     })
 }
 

@@ -171,6 +171,51 @@ impl Reader<'_> {
     }
 }
 
+/// Whether nothing or not all of a value is in the recording, or of what it holds.
+pub(super) fn is_unrecorded(met: &Met<'_>) -> bool {
+    /// Values within values that are looked at, and how deep.
+    const LOOKED_AT: u32 = 200;
+    const DEEP: u32 = 4;
+    is_unknown(met, met.value, DEEP, &mut { LOOKED_AT })
+}
+
+fn is_unknown(met: &Met<'_>, value: &Value, depth: u32, left: &mut u32) -> bool {
+    let (Value::Object(id) | Value::Shallow(id)) = *value else {
+        return matches!(value, Value::Unread);
+    };
+    let Some(rest) = left.checked_sub(1).filter(|_| depth > 0) else { return false };
+    *left = rest;
+    let Some(object) = met.values.object(id, met.at) else { return true };
+    let class = met.values.classes().get(object.class as usize);
+    let sort = class.map(|class| class.sort);
+    // What a class written in C keeps in fields of its own shows nowhere.
+    let may_hold_more = match sort {
+        None | Some(Sort::Opaque) => true,
+        Some(Sort::Instance) => class.is_some_and(|class| class.name != "object"),
+        _ => false,
+    };
+    let has_nothing =
+        object.text.is_none() && object.items.is_none() && object.attributes.is_none();
+    let is_cut = object.text.as_ref().is_some_and(|text| {
+        let kept = met.values.text(text.kept);
+        let known = if sort == Some(Sort::Str) {
+            kept.iter().filter(|byte| **byte & 0xc0 != 0x80).count()
+        } else {
+            kept.len()
+        };
+        (known as u64) < text.length && sort != Some(Sort::Int)
+    });
+    let pair = if sort == Some(Sort::Dict) { 2 } else { 1 };
+    let items = object.items.as_ref();
+    let is_short = items.is_some_and(|items| (items.kept.len() as u64) < items.length * pair);
+    if is_cut || is_short || has_nothing && may_hold_more {
+        return true;
+    }
+    let items = items.into_iter().flat_map(|items| &items.kept);
+    let attributes = object.attributes.iter().flat_map(|(_, values)| values.iter());
+    items.chain(attributes).any(|value| is_unknown(met, value, depth - 1, left))
+}
+
 /// The hash of a value: of all that is known of it, or of what is known of every object, its class.
 pub(super) fn hash(met: &Met<'_>, is_whole: bool, has_state: bool) -> u64 {
     let mut hasher = Hasher::new(met, has_state);

@@ -113,6 +113,20 @@ impl Snapshot<'_> {
                 let (base_value, key) = (self.eval(of, base)?, self.eval(of, key)?);
                 self.item(&base_value, &key, of.shown(base))?
             }
+            Kind::Slice(base, parts) => {
+                let mut bounds = [None, None, None];
+                for (bound, part) in bounds.iter_mut().zip(&**parts) {
+                    if let Some(part) = part {
+                        *bound = self.bound(&self.eval(of, part)?, of.shown(part))?;
+                    }
+                }
+                self.slice(&self.eval(of, base)?, bounds, of.shown(base))?
+            }
+            Kind::If(parts) => {
+                let [condition, then, other] = &**parts;
+                let holds = self.truth(&self.eval(of, condition)?, of.shown(condition))?;
+                self.eval(of, if holds { then } else { other })?
+            }
             Kind::Len(base) => {
                 self.is_not_bound("len")?;
                 Evaluated::Int(self.length(&operand(base)?, of.shown(base))?)
@@ -459,6 +473,77 @@ impl Snapshot<'_> {
         }
     }
 
+    /// A part of a slice: an index, or None.
+    fn bound(&self, value: &Evaluated, shown: &str) -> Result<Option<BigInt>, InspectError> {
+        match self.operand(value, shown)? {
+            Operand::None => Ok(None),
+            Operand::Int(value) => Ok(Some(value)),
+            Operand::Bool(value) => Ok(Some(value.into())),
+            other => Err(InspectError::Invalid(format!(
+                "a slice is of ints or None, and {shown} is of class '{}'",
+                other.class()
+            ))),
+        }
+    }
+
+    /// A slice of a value, as the builtin class gives it.
+    fn slice(
+        &self,
+        holder: &Evaluated,
+        bounds: [Option<BigInt>; 3],
+        shown: &str,
+    ) -> Result<Evaluated, InspectError> {
+        let cut = || unknown(shown, "was cut before the end of that slice");
+        if let Some(Sequence { kept, length }) = self.sequence(holder)? {
+            let is_list = match holder {
+                Evaluated::Recorded(handle) => match self.look(handle)? {
+                    Look::Object(contents) if contents.class.sort == Sort::Deque => {
+                        return Err(InspectError::Invalid(format!(
+                            "{shown}: a deque has no slices"
+                        )));
+                    }
+                    Look::Object(contents) if contents.class.sort == Sort::Array => {
+                        return Err(unknown(
+                            shown,
+                            "is an array, of which no slices are made here",
+                        ));
+                    }
+                    Look::Object(contents) => contents.class.sort == Sort::List,
+                    _ => false,
+                },
+                other => matches!(other, Evaluated::List(_)),
+            };
+            let items: Option<Vec<Evaluated>> =
+                indices(&bounds, length)?.map(|at| kept.get(at as usize).cloned()).collect();
+            let items = items.ok_or_else(cut)?;
+            return Ok(if is_list { Evaluated::List(items) } else { Evaluated::Tuple(items) });
+        }
+        match self.operand(holder, shown)? {
+            Operand::Str(text) => {
+                let starts = (0..text.kept.len()).filter(|at| text.kept[*at] & 0xc0 != 0x80);
+                let starts: Vec<usize> = starts.chain([text.kept.len()]).collect();
+                let mut found = Vec::new();
+                for at in indices(&bounds, text.length)? {
+                    match starts.get(at as usize..).and_then(|from| from.get(..2)) {
+                        Some([begin, end]) => found.extend_from_slice(&text.kept[*begin..*end]),
+                        _ => return Err(cut()),
+                    }
+                }
+                Ok(Evaluated::Str(found.into()))
+            }
+            Operand::Bytes(text) if text.class == "bytes" => {
+                let bytes: Option<Vec<u8>> = indices(&bounds, text.length)?
+                    .map(|at| text.kept.get(at as usize).copied())
+                    .collect();
+                Ok(Evaluated::Bytes(bytes.ok_or_else(cut)?.into()))
+            }
+            other => Err(InspectError::Invalid(format!(
+                "slices are taken of list, tuple, str and bytes, and {shown} is of class '{}'",
+                other.class()
+            ))),
+        }
+    }
+
     /// The index that a key is into so many items.
     fn index(
         &self,
@@ -561,4 +646,66 @@ fn list_names(names: impl Iterator<Item = String>) -> String {
         names.push("…".to_owned());
     }
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
+/// Items of a slice at most.
+const SLICE_MAX: u64 = 1 << 20;
+
+/// The indices of a slice, as `slice.indices` has them.
+fn indices(
+    bounds: &[Option<BigInt>; 3],
+    length: u64,
+) -> Result<impl Iterator<Item = u64> + use<>, InspectError> {
+    let [start, stop, step] = bounds;
+    let length = i128::from(length);
+    let step = step
+        .as_ref()
+        .map_or(1, |step| step.to_i128().unwrap_or(i128::MAX).clamp(-length - 1, length + 1));
+    if step == 0 {
+        return Err(InspectError::Invalid("slice step cannot be zero".to_owned()));
+    }
+    let (low, high) = if step > 0 { (0, length) } else { (-1, length - 1) };
+    let clamped = |bound: &Option<BigInt>, default: i128| match bound {
+        None => default,
+        Some(bound) => {
+            let far =
+                if bound.sign() == num_bigint::Sign::Minus { i128::MIN / 2 } else { i128::MAX / 2 };
+            let bound = bound.to_i128().filter(|bound| bound.abs() < far.abs()).unwrap_or(far);
+            let bound = if bound < 0 { bound + length } else { bound };
+            bound.clamp(low, high)
+        }
+    };
+    let (first, last) = if step > 0 { (low, high) } else { (high, low) };
+    let (start, stop) = (clamped(start, first), clamped(stop, last));
+    let count = match step > 0 {
+        true => (stop - start + step - 1) / step,
+        false => (start - stop - step - 1) / -step,
+    };
+    let count = count.max(0);
+    if count > i128::from(SLICE_MAX) {
+        return Err(InspectError::Invalid(format!("a slice of {count} items is too long")));
+    }
+    Ok((0..count).map(move |at| (start + at * step) as u64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slices_are_pythons() {
+        let of = |bounds: [Option<i64>; 3], length| -> Vec<u64> {
+            let bounds = bounds.map(|bound| bound.map(BigInt::from));
+            indices(&bounds, length).unwrap().collect()
+        };
+        assert_eq!(of([None, None, None], 3), [0, 1, 2]);
+        assert_eq!(of([Some(1), Some(-1), None], 4), [1, 2]);
+        assert_eq!(of([None, None, Some(-1)], 3), [2, 1, 0]);
+        assert_eq!(of([Some(-2), None, None], 5), [3, 4]);
+        assert_eq!(of([Some(9), Some(0), Some(-2)], 5), [4, 2]);
+        assert_eq!(of([Some(5), Some(1), None], 5), [] as [u64; 0]);
+        assert_eq!(of([None, Some(i64::MAX), Some(i64::MAX)], 5), [0]);
+        assert_eq!(of([None, None, Some(-i64::MAX)], 0), [] as [u64; 0]);
+        assert!(indices(&[None, None, Some(BigInt::ZERO)], 1).is_err());
+    }
 }

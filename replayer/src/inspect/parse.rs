@@ -1,5 +1,5 @@
 //! The part of Python's expressions that is understood here: names, attributes, items, literals,
-//! comparisons, `and`, `or`, `not`, arithmetic, `len(x)` and `type(x)`.
+//! slices, comparisons, `and`, `or`, `not`, `x if y else z`, arithmetic, `len(x)` and `type(x)`.
 
 use super::error::ParseError;
 use super::lexer::{Token, error_at, tokens};
@@ -38,6 +38,10 @@ pub(super) enum Kind {
     List(Vec<Ast>),
     Attribute(Box<Ast>, Box<str>),
     Item(Box<Ast>, Box<Ast>),
+    /// From where, up to where, and by which step.
+    Slice(Box<Ast>, Box<[Option<Ast>; 3]>),
+    /// What decides, what it is if that is true, and what else.
+    If(Box<[Ast; 3]>),
     Len(Box<Ast>),
     Type(Box<Ast>),
     Not(Box<Ast>),
@@ -134,6 +138,13 @@ impl Expression {
     }
 }
 
+/// What stands between brackets.
+enum Subscript {
+    Key(Ast),
+    /// From where, up to where, and by which step.
+    Slice(Box<[Option<Ast>; 3]>),
+}
+
 struct Parser<'t> {
     text: &'t str,
     tokens: Vec<(Token, usize, usize)>,
@@ -204,7 +215,6 @@ impl Parser<'_> {
             Token::Sign("**" | "<<" | ">>" | ":=") => format!("{shown} is not computed here"),
             Token::Sign("(") => "only len() and type() can be called: no code is run".to_owned(),
             Token::Sign("{" | "}") => "sets and dicts are not written here".to_owned(),
-            Token::Sign(":") => "slices are not taken here".to_owned(),
             Token::Name(word) if KEYWORDS.contains(&&**word) => {
                 format!("{word} is not understood here")
             }
@@ -225,6 +235,10 @@ impl Parser<'_> {
             | Kind::Negative(of)
             | Kind::Positive(of) => of.depth,
             Kind::Item(a, b) | Kind::Arithmetic(a, _, b) => a.depth.max(b.depth),
+            Kind::Slice(of, parts) => {
+                parts.iter().flatten().map(|ast| ast.depth).max().unwrap_or(0).max(of.depth)
+            }
+            Kind::If(parts) => deepest(&**parts),
             Kind::Compare(first, others) => {
                 others.iter().map(|(_, ast)| ast.depth).max().unwrap_or(0).max(first.depth)
             }
@@ -258,9 +272,47 @@ impl Parser<'_> {
         if self.depth > DEPTH_MAX {
             return Err(self.error("too deep"));
         }
-        let found = self.either();
+        let found = self.conditional();
         self.depth -= 1;
         found
+    }
+
+    /// `x if y else z`
+    fn conditional(&mut self) -> Result<Ast, ParseError> {
+        let begin = self.begin();
+        let then = self.either()?;
+        if !self.eat_word("if") {
+            return Ok(then);
+        }
+        let condition = self.either()?;
+        if !self.eat_word("else") {
+            return Err(self.error("else is missing"));
+        }
+        let other = self.expression()?;
+        self.make(begin, Kind::If(Box::new([condition, then, other])))
+    }
+
+    fn subscript(&mut self) -> Result<Subscript, ParseError> {
+        let mut parts = [None, None, None];
+        let mut at = 0;
+        loop {
+            if self.eat(":") {
+                at += 1;
+                if at == 3 {
+                    return Err(self.error("a slice has three parts at most"));
+                }
+            } else if matches!(self.peek(), Token::Sign("]")) && at > 0 {
+                return Ok(Subscript::Slice(Box::new(parts)));
+            } else if parts[at].is_none() {
+                let part = if at == 0 { self.tuple()? } else { self.expression()? };
+                if at == 0 && !matches!(self.peek(), Token::Sign(":")) {
+                    return Ok(Subscript::Key(part));
+                }
+                parts[at] = Some(part);
+            } else {
+                return Err(self.unexpected());
+            }
+        }
     }
 
     fn either(&mut self) -> Result<Ast, ParseError> {
@@ -389,12 +441,13 @@ impl Parser<'_> {
                 self.advance();
                 ast = self.make(begin, Kind::Attribute(ast.into(), name))?;
             } else if self.eat("[") {
-                let key = self.tuple()?;
-                if matches!(self.peek(), Token::Sign(":")) {
-                    return Err(self.unexpected());
-                }
+                let key = self.subscript()?;
                 self.expect("]")?;
-                ast = self.make(begin, Kind::Item(ast.into(), key.into()))?;
+                let kind = match key {
+                    Subscript::Slice(parts) => Kind::Slice(ast.into(), parts),
+                    Subscript::Key(key) => Kind::Item(ast.into(), key.into()),
+                };
+                ast = self.make(begin, kind)?;
             } else {
                 return Ok(ast);
             }

@@ -13,7 +13,7 @@
 //! | `fetch` | `cursor`, `rows` | `rows`, `cursor` |
 //! | `close` | `cursor` | null |
 //! | `goto` | `run`; `to`: as [`replay`](crate::debugger::COMMANDS) has it; or `position`: an event there is | where one stands |
-//! | `step` | `run`, `position`; `step`: `step`, `back-next` …; `follow`: `thread` or `task` | where one stands |
+//! | `step` | `run`, `position`; `step`: `step`, `back-next` …; `follow`: `thread` or `task`; `mine`: true for lines of your own code only | where one stands |
 //! | `resume` | `run`, `position`; `direction`: `forward` or `backward`; `breakpoints`: array | where one stands; `breakpoint` is an index into the array |
 //! | `stack`, `threads` | `run`, `position` | `frames`, `threads` |
 //! | `source`, `locals` | `run`, `position`, `depth` | lines; `variables` |

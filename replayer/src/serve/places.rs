@@ -68,9 +68,17 @@ impl Server<'_> {
             Some(Some("task")) => command::Followed::Task,
             Some(_) => return Err(Failure::Protocol("follow is thread or task".to_owned())),
         };
+        let only_mine = match request.get("mine")?.map(Value::as_bool) {
+            None => false,
+            Some(Some(only_mine)) => only_mine,
+            Some(None) => return Err(Failure::Protocol("mine is true or false".to_owned())),
+        };
         let (run_id, debugger, _) = self.standing(request)?;
         debugger.run(Command::Follow(Some(followed)))?;
-        let reply = debugger.run(command)?;
+        debugger.set_only_mine(only_mine);
+        let reply = debugger.run(command);
+        debugger.set_only_mine(false);
+        let reply = reply?;
         Ok(stop(run_id, &reply, None))
     }
 

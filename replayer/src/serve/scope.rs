@@ -1,6 +1,7 @@
 //! A statement about one run: every table that has several runs stands for that run's rows.
 
-use dashcam_schema::tables::{TABLES, Table};
+use crate::sql::rows_of_run;
+use dashcam_schema::tables::TABLES;
 use std::fmt::Write as _;
 
 /// The statement, in front of which the names of tables are defined as those of one run. Statements
@@ -33,7 +34,7 @@ pub(super) fn of_run(sql: &str, run_id: i64) -> String {
 fn tables(run_id: i64) -> String {
     let mut out = String::new();
     for table in TABLES {
-        let Some(filter) = filter(table, run_id) else { continue };
+        let Some(filter) = rows_of_run(table, run_id) else { continue };
         let comma = if out.is_empty() { "" } else { ", " };
         let name = table.name;
         // Writing to a string does not fail.
@@ -43,20 +44,6 @@ fn tables(run_id: i64) -> String {
         );
     }
     out
-}
-
-/// Which rows of a table are a run's. None if it is no table of several runs.
-fn filter(table: &Table, run_id: i64) -> Option<String> {
-    let column = |name| table.columns.iter().find(|column| column.name == name);
-    if let Some(column) = column("run_id") {
-        // A hidden one is an argument.
-        return (column.constraint != "HIDDEN").then(|| format!("run_id = {run_id}"));
-    }
-    let (key, of) = match table.name {
-        "files" => ("file_id", "code_objects"),
-        _ => (column("process_id")?.name, "processes"),
-    };
-    Some(format!("{key} IN (SELECT {key} FROM main.{of} WHERE run_id = {run_id})"))
 }
 
 /// The first word at or after an offset, behind space and comments, and where it begins.

@@ -32,6 +32,12 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         sentence: "What an expression such as 'order.items[-1].price > 5' was in a frame of an event's stack (depth 0: the innermost) just before the event, as repr() writes it, at capture level state; NULL if there is no such event or frame; an error if a part of it was not there, or is not known.",
     },
     Function {
+        name: "is_mine",
+        arguments: "path",
+        returns: "INTEGER",
+        sentence: "1 if the code of a file is yours: outside the standard library, installed packages and frozen modules, or as --mine says; else 0. With dashcam query, code_objects, files, function_totals, line_counts and branch_counts have it as a last column is_mine.",
+    },
+    Function {
         name: "call_at",
         arguments: "run_id, seq, depth",
         returns: "INTEGER",
@@ -72,6 +78,16 @@ pub(super) fn register(store: &Rc<Store>) -> rusqlite::Result<()> {
     let store = weak();
     connection
         .create_scalar_function("call_at", 3, flags, move |context| call_at(&store, context))?;
+    let store = weak();
+    let innocuous = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_INNOCUOUS;
+    connection.create_scalar_function("is_mine", 1, innocuous, move |context| {
+        Ok(match (store.upgrade(), context.get_raw(0)) {
+            (Some(store), ValueRef::Text(path)) => {
+                Some(store.is_my_path(&String::from_utf8_lossy(path)))
+            }
+            _ => None,
+        })
+    })?;
     let store = weak();
     connection.create_scalar_function("enclosing_call", 2, flags, move |context| {
         enclosing_call(&store, context)

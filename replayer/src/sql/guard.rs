@@ -34,7 +34,14 @@ fn takes_name(pragma: &str) -> bool {
         || pragma.ends_with("_list")
 }
 
+/// Lets our own statements write to what is not in the file, until [`install`].
+pub(super) fn lift(connection: &Connection) -> rusqlite::Result<()> {
+    connection.authorizer(None::<fn(AuthContext<'_>) -> Authorization>)?;
+    connection.execute_batch("PRAGMA query_only = OFF")
+}
+
 pub(super) fn install(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch("PRAGMA query_only = ON")?;
     connection.authorizer(Some(|context: AuthContext<'_>| match context.action {
         AuthAction::Select
         | AuthAction::Read { .. }

@@ -11,11 +11,13 @@ mod filter;
 mod functions;
 mod guard;
 mod plan;
+mod scope;
 mod tables;
 mod vtab;
 
 pub use explain::{explain, explain_any};
 pub(crate) use functions::{FUNCTIONS, Function};
+pub(crate) use scope::rows_of_run;
 
 use crate::store::{Error, Store};
 use rusqlite::Connection;
@@ -35,6 +37,9 @@ impl Recording {
     pub fn open(path: &Path) -> Result<Recording, Error> {
         let store = Rc::new(Store::open(path)?);
         let explain = |error| Error::from_sqlite(path, &error);
+        if let Some(name) = scope::clash(&store).map_err(explain)? {
+            return Err(Error::Clash { path: path.to_owned(), name });
+        }
         vtab::register::<tables::Events>(&store).map_err(explain)?;
         vtab::register::<tables::Calls>(&store).map_err(explain)?;
         vtab::register::<tables::Exceptions>(&store).map_err(explain)?;
@@ -51,6 +56,15 @@ impl Recording {
     /// What the recording is made of, without SQL.
     pub fn store(&self) -> &Rc<Store> {
         &self.store
+    }
+
+    /// Has every table show the rows of one run only, if one is named, but `runs`, which lists all.
+    ///
+    /// # Errors
+    /// If SQLite does not want to.
+    pub fn bind(&self, run_id: Option<i64>) -> Result<(), Error> {
+        let explain = |error| Error::from_sqlite(self.store.path(), &error);
+        scope::bind(&self.store, run_id).map_err(explain)
     }
 
     /// Where to ask. Statements that would write, attach or load anything are refused.

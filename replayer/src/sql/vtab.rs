@@ -287,7 +287,15 @@ impl<T: Table> Adapter<T> {
                 // SAFETY: `value` is SQLite's, alive and ours to read in this callback.
                 (column, op, unsafe { read(*value, op, numeric) })
             });
-            let plan = Plan { used, flags: Flags(number), constraints: constraints.collect() };
+            let mut constraints: Vec<_> = constraints.collect();
+            let is_run =
+                |column: &tables::Column| column.name == "run_id" && column.constraint.is_empty();
+            if let Some(run) = cursor.store.bound_to()
+                && let Some(column) = Self::columns().iter().position(is_run)
+            {
+                constraints.push((column, Op::Eq, vec![plan::Value::Integer(run)]));
+            }
+            let plan = Plan { used, flags: Flags(number), constraints };
             cursor.scan = None;
             cursor.row = 0;
             cursor.batch = Batch::default();

@@ -11,7 +11,7 @@ use dashcam_schema::event::EventKind;
 use dashcam_schema::record::Mode;
 use rusqlite::{Connection, Row};
 use rustc_hash::FxHashMap;
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 
 /// Index into [`Directory::codes`].
 pub type CodeIndex = usize;
@@ -22,6 +22,10 @@ pub struct Code {
     pub path: TextId,
     pub qualname: TextId,
     pub is_coroutine: bool,
+    /// Whether it is a module's.
+    pub is_module: bool,
+    /// Whether it is one's own, once that was asked.
+    pub(super) is_mine: Cell<Option<bool>>,
     first_line: u32,
     lines: OnceCell<LineTable>,
     /// `None` if it cannot be read.
@@ -52,6 +56,12 @@ pub struct Process {
     /// Up to which ordinal they are stored, exclusive, and in how many chunks; `None` if none are.
     pub values: Option<(i64, i64)>,
     pub threads: FxHashMap<u32, i64>,
+    /// The number of its main thread, where that is known.
+    pub main_thread: Option<u32>,
+    /// Its exit status; `None` if it has none yet, or a signal ended it.
+    pub exit_code: Option<i64>,
+    /// A signal ended it.
+    pub was_killed: bool,
     pub codes: FxHashMap<u32, CodeIndex>,
     pub callables: FxHashMap<u32, TextId>,
     pub exception_types: FxHashMap<u32, TextId>,
@@ -93,9 +103,12 @@ impl Directory {
         {
             directory.damage.extend(rows::damaged(connection, table)?);
         }
-        let sql =
-            "SELECT process_id, run_id, magic, events_by, capture, covers_to, value_chunk_count
-                   FROM processes LEFT JOIN runs USING (run_id)";
+        // How a run ended is how its first process did.
+        let sql = "SELECT process_id, run_id, magic, events_by,
+                          coalesce(p.exit_code, iif(parent_process_id IS NULL, r.exit_code, NULL)),
+                          coalesce(p.exit_signal, iif(parent_process_id IS NULL, r.exit_signal, NULL)),
+                          capture, covers_to, value_chunk_count
+                   FROM processes p LEFT JOIN runs r USING (run_id)";
         each(connection, sql, |row| {
             let process = Process {
                 process_id: row.get(0)?,
@@ -107,9 +120,12 @@ impl Directory {
                     .ok()
                     .and_then(|mode| Mode::from_name(&mode))
                     .unwrap_or_default(),
-                captures: row.get_ref(4)?.as_bytes_or_null().ok().flatten() != Some(&b"flow"[..]),
-                values: row.get(5).ok().zip(row.get(6).ok()),
+                captures: row.get_ref(6)?.as_bytes_or_null().ok().flatten() != Some(&b"flow"[..]),
+                values: row.get(7).ok().zip(row.get(8).ok()),
                 threads: FxHashMap::default(),
+                main_thread: None,
+                exit_code: row.get(4).unwrap_or_default(),
+                was_killed: row.get::<_, Option<i64>>(5).unwrap_or_default().is_some(),
                 codes: FxHashMap::default(),
                 callables: FxHashMap::default(),
                 exception_types: FxHashMap::default(),
@@ -118,10 +134,16 @@ impl Directory {
             directory.processes.insert(process.process_id, process);
             Ok(())
         })?;
-        each(connection, "SELECT process_id, number, thread_id, name FROM threads", |row| {
+        let sql = "SELECT process_id, number, thread_id, name, native_id = pid
+                   FROM threads LEFT JOIN processes USING (process_id)";
+        each(connection, sql, |row| {
             let thread_id = row.get(2)?;
+            let is_main = row.get::<_, Option<bool>>(4).unwrap_or_default().unwrap_or_default();
             directory.named(row, |process, number, _| {
                 process.threads.insert(number, thread_id);
+                if is_main {
+                    process.main_thread = Some(number);
+                }
             })?;
             let name = row.get_ref(3)?.as_bytes_or_null().unwrap_or_default();
             let name = name.map(|name| String::from_utf8_lossy(name).into_owned());
@@ -137,6 +159,8 @@ impl Directory {
                 path: directory.texts.intern(&text(row, 3)?),
                 qualname: directory.texts.intern(&text(row, 4)?),
                 is_coroutine: text(row, 6)? == "coroutine",
+                is_module: text(row, 6)? == "module",
+                is_mine: Cell::new(None),
                 first_line: row.get::<_, i64>(5)?.try_into().unwrap_or(0),
                 lines: OnceCell::new(),
                 bytecode: OnceCell::new(),

@@ -11,6 +11,7 @@ mod derive;
 pub mod directory;
 mod error;
 mod evaluated;
+pub mod mine;
 mod open;
 pub(crate) mod rows;
 mod sources;
@@ -24,6 +25,7 @@ pub use chunks::ChunkHeader;
 pub use directory::{Code, Directory, Process};
 pub use error::{Error, message};
 pub use evaluated::Evaluated;
+pub use open::wal_bytes;
 pub use sources::SourceText;
 pub use variables::Variables;
 pub use went::{Search, Sought};
@@ -43,6 +45,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// Told how far a scan is: chunks done, chunks in all.
 pub type Progress = Box<dyn Fn(usize, usize)>;
@@ -51,6 +54,7 @@ pub type Progress = Box<dyn Fn(usize, usize)>;
 pub struct Store {
     // First, so that it is closed first: its statements may point at texts of the directory.
     connection: Connection,
+    _opened: Arc<open::Opened>,
     path: Rc<PathBuf>,
     directory: Directory,
     chunks: Vec<ChunkHeader>,
@@ -75,6 +79,9 @@ pub struct Store {
     desynced: FxHashSet<i64>,
     progress: RefCell<Option<Progress>>,
     kept: RefCell<Vec<Rc<dyn Any>>>,
+    /// The only run that tables show.
+    bound_to: Cell<Option<i64>>,
+    mine: RefCell<mine::Mine>,
 }
 
 impl Store {
@@ -83,7 +90,7 @@ impl Store {
     /// # Errors
     /// One variant of [`Error`] for each thing that can be wrong with the file.
     pub fn open(path: &Path) -> Result<Store, Error> {
-        let connection = open::connect(path)?;
+        let (connection, opened) = open::connect(path)?;
         let explain = |error| open::explain(path, &error);
         let directory = Directory::load(&connection).map_err(explain)?;
         let headers = chunks::Headers::load(&connection, &directory).map_err(explain)?;
@@ -97,6 +104,7 @@ impl Store {
             .map_err(explain)?;
         let store = Store {
             connection,
+            _opened: opened,
             path: Rc::new(path.to_owned()),
             directory,
             chunks: headers.chunks,
@@ -115,6 +123,8 @@ impl Store {
             desynced,
             progress: RefCell::default(),
             kept: RefCell::default(),
+            bound_to: Cell::default(),
+            mine: RefCell::new(mine::Mine::of_environment()),
         };
         for (chunk, what) in headers.impossible {
             let path = store.path().display();
@@ -147,6 +157,44 @@ impl Store {
     /// The connection all reading goes through. In a read transaction.
     pub fn connection(&self) -> &Connection {
         &self.connection
+    }
+
+    /// Names of a code object's arguments, in order; none if they cannot be read.
+    pub fn argument_names<'a>(&self, code: &'a Code) -> &'a [Box<str>] {
+        code.argument_names(&self.connection)
+    }
+
+    /// Says which code is one's own.
+    pub fn set_mine(&self, mine: mine::Mine) {
+        for code in &self.directory.codes {
+            code.is_mine.set(None);
+        }
+        *self.mine.borrow_mut() = mine;
+    }
+
+    /// Whether code is one's own.
+    pub fn is_mine(&self, code: &Code) -> bool {
+        code.is_mine.get().unwrap_or_else(|| {
+            let path = self.directory.texts.get(code.path).unwrap_or_default();
+            let is_mine = self.is_my_path(path);
+            code.is_mine.set(Some(is_mine));
+            is_mine
+        })
+    }
+
+    /// Whether the code of a file is one's own.
+    pub fn is_my_path(&self, path: &str) -> bool {
+        self.mine.borrow().has(path)
+    }
+
+    /// Has tables show the rows of one run only.
+    pub fn bind(&self, run_id: i64) {
+        self.bound_to.set(Some(run_id));
+    }
+
+    /// The only run that tables show; `None` if they show all.
+    pub fn bound_to(&self) -> Option<i64> {
+        self.bound_to.get()
     }
 
     /// What the numbers in chunks stand for.

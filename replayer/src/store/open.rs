@@ -2,28 +2,50 @@
 
 use super::Error;
 use dashcam_schema::version;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
+use rustc_hash::FxHashMap;
 use std::fs::File;
-use std::io::{ErrorKind, Read as _};
+use std::io::ErrorKind;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
-/// A connection that can only read, in a read transaction: all that is read from it later is
-/// the file as it was now, also while a recorder goes on writing.
-pub(super) fn connect(path: &Path) -> Result<Connection, Error> {
-    let now = header(path)?;
-    let connection = match begin(path, false) {
-        // A recording in WAL mode needs files beside it. Where they cannot be made there is no
-        // writer either, and the file alone is all there is.
-        Err(error) if is_cannot_open(&error) && !wal(path).exists() => begin(path, true),
+/// A connection that only reads, in a read transaction: all that is read from it later is the file as
+/// it was now, also while a recorder goes on writing.
+///
+/// Where it may, it opens the file for writing nevertheless. SQLite then does what has to be done when
+/// the last connection is closed: it moves what a dead recorder has left in the write-ahead log into
+/// the file. A connection that cannot write would leave files beside it instead.
+pub(super) fn connect(path: &Path) -> Result<(Connection, Arc<Opened>), Error> {
+    let opened = Opened::get(path).map_err(|error| io(path, error))?;
+    let now = opened.header(path)?;
+    let access = match opened.is_writable {
+        true => Access::Write,
+        // Files that we made beside somebody else's recording would be in its recorder's way.
+        false if !wal(path).exists() => Access::FileAlone,
+        false => Access::Read,
+    };
+    let connection = match begin(path, access) {
+        // The folder allows no files beside it. Then there is no writer either, and without a log the
+        // file alone is all there is.
+        Err(error) if is_cannot_open(&error) && wal_bytes(path) == 0 => {
+            begin(path, Access::FileAlone)
+        }
+        Err(error) if is_cannot_open(&error) => {
+            let message = "a part of it is in the -wal file beside it, which can be read only where more files may \
+                           be made; copy both to another folder";
+            return Err(Error::Sqlite { path: path.to_owned(), message: message.to_owned() });
+        }
         other => other,
     }
     .map_err(|error| explain(path, &error))?;
     // SQLite notices a page cut short only when it reads it. Beside a write-ahead log somebody may
     // be writing that page right now.
     let Header { length, .. } = now;
-    if length < now.expected() && !length.is_multiple_of(now.page()) && !wal(path).exists() {
+    if length < now.expected() && !length.is_multiple_of(now.page()) && wal_bytes(path) == 0 {
         let (path, expected) = (path.to_owned(), now.expected());
         return Err(Error::Truncated { path, found: length, expected });
     }
@@ -34,22 +56,50 @@ pub(super) fn connect(path: &Path) -> Result<Connection, Error> {
     };
     version::check(pragma("application_id")?, pragma("user_version")?)
         .map_err(|source| Error::Format { path: path.to_owned(), source })?;
-    Ok(connection)
+    fold_at_close(&connection, true).map_err(|error| explain(path, &error))?;
+    Ok((connection, opened))
 }
 
-fn begin(path: &Path, immutable: bool) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = if immutable {
-        let uri = format!("file:{}?immutable=1", escape(path));
-        Connection::open_with_flags(uri, flags | OpenFlags::SQLITE_OPEN_URI)?
-    } else {
-        Connection::open_with_flags(path, flags)?
+/// How a file is opened.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Access {
+    Write,
+    Read,
+    /// Without its write-ahead log; nobody writes to it.
+    FileAlone,
+}
+
+fn begin(path: &Path, access: Access) -> rusqlite::Result<Connection> {
+    let read = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = match access {
+        Access::Write => {
+            let write = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            Connection::open_with_flags(path, write)?
+        }
+        Access::Read => Connection::open_with_flags(path, read)?,
+        Access::FileAlone => {
+            let uri = format!("file:{}?immutable=1", escape(path));
+            Connection::open_with_flags(uri, read | OpenFlags::SQLITE_OPEN_URI)?
+        }
     };
+    // Until it is known to be a recording.
+    fold_at_close(&connection, false)?;
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
     // A recording is untrusted input: nothing in its schema may call functions with effects.
     connection.execute_batch("PRAGMA trusted_schema = OFF; PRAGMA query_only = ON; BEGIN")?;
     connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
     Ok(connection)
+}
+
+/// Whether closing the last connection moves the write-ahead log into the file.
+fn fold_at_close(connection: &Connection, folds: bool) -> rusqlite::Result<()> {
+    let leaves = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
+    connection.set_db_config(leaves, !folds).map(|_| ())
+}
+
+/// Bytes in the write-ahead log beside a recording, which belong to it.
+pub fn wal_bytes(path: &Path) -> u64 {
+    std::fs::metadata(wal(path)).map_or(0, |about| about.len())
 }
 
 fn is_cannot_open(error: &rusqlite::Error) -> bool {
@@ -59,6 +109,7 @@ fn is_cannot_open(error: &rusqlite::Error) -> bool {
     )
 }
 
+/// The write-ahead log's name.
 fn wal(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push("-wal");
@@ -83,30 +134,77 @@ struct Header {
     bytes: [u8; 100],
 }
 
-fn header(path: &Path) -> Result<Header, Error> {
-    let io = |source: std::io::Error| match source.kind() {
+/// A descriptor of a file that SQLite has open too. Closing any gives up all locks that the process
+/// has on the file, so there is one for all that have it open, and it is closed after the last of
+/// their connections.
+pub(super) struct Opened {
+    file: File,
+    is_writable: bool,
+}
+
+impl Opened {
+    fn get(path: &Path) -> std::io::Result<Arc<Opened>> {
+        type Files = FxHashMap<(u64, u64), Weak<Opened>>;
+        static FILES: LazyLock<Mutex<Files>> = LazyLock::new(Mutex::default);
+        let mut files = FILES.lock().unwrap_or_else(PoisonError::into_inner);
+        files.retain(|_, file| file.strong_count() > 0);
+        let about = std::fs::metadata(path)?;
+        // To open a FIFO is to wait for somebody who writes to it.
+        if !about.is_file() && !about.is_dir() {
+            return Err(std::io::Error::other("no regular file"));
+        }
+        let identity = (about.dev(), about.ino());
+        if let Some(opened) = files.get(&identity).and_then(Weak::upgrade) {
+            return Ok(opened);
+        }
+        let writable = File::options().read(true).write(true).open(path);
+        let is_writable = writable.is_ok();
+        let file = writable.or_else(|_| File::open(path))?;
+        let opened = Arc::new(Opened { file, is_writable });
+        files.insert(identity, Arc::downgrade(&opened));
+        Ok(opened)
+    }
+
+    fn header(&self, path: &Path) -> Result<Header, Error> {
+        let not = |hint| Error::NotADatabase { path: path.to_owned(), hint };
+        let metadata = self.file.metadata().map_err(|error| io(path, error))?;
+        if metadata.is_dir() {
+            return Err(not(" (a directory)"));
+        }
+        let mut bytes = [0; 100];
+        let mut count = 0;
+        while count < bytes.len() {
+            match self.file.read_at(&mut bytes[count..], count as u64) {
+                Ok(0) => break,
+                Ok(more) => count += more,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(io(path, error)),
+            }
+        }
+        if count == 0 {
+            return Err(not(" (an empty file)"));
+        }
+        if !bytes[..count].starts_with(&MAGIC[..count.min(16)]) {
+            return Err(not(""));
+        }
+        let length = metadata.len();
+        if count < bytes.len() {
+            let path = path.to_owned();
+            return Err(Error::Truncated { path, found: length, expected: 512 });
+        }
+        Ok(Header { length, bytes })
+    }
+}
+
+fn io(path: &Path, source: std::io::Error) -> Error {
+    match source.kind() {
         ErrorKind::NotFound => Error::NotFound { path: path.to_owned() },
         _ => Error::Io { path: path.to_owned(), source },
-    };
-    let not = |hint| Error::NotADatabase { path: path.to_owned(), hint };
-    let mut file = File::open(path).map_err(io)?;
-    let metadata = file.metadata().map_err(io)?;
-    if metadata.is_dir() {
-        return Err(not(" (a directory)"));
     }
-    let mut bytes = Vec::with_capacity(100);
-    file.by_ref().take(100).read_to_end(&mut bytes).map_err(io)?;
-    if bytes.is_empty() {
-        return Err(not(" (an empty file)"));
-    }
-    if !bytes.starts_with(&MAGIC[..bytes.len().min(16)]) {
-        return Err(not(""));
-    }
-    let length = metadata.len();
-    match bytes.try_into() {
-        Ok(bytes) => Ok(Header { length, bytes }),
-        Err(_) => Err(Error::Truncated { path: path.to_owned(), found: length, expected: 512 }),
-    }
+}
+
+fn header(path: &Path) -> Result<Header, Error> {
+    Opened::get(path).map_err(|error| io(path, error))?.header(path)
 }
 
 impl Header {

@@ -15,8 +15,12 @@ pub enum Event {
     Call { codes: FxHashSet<i64> },
     /// Exceptions as they are raised, once however far they travel, by the name of their class
     /// (`KeyError`, or `json.decoder.JSONDecodeError`, or its end); all if there is none. If only
-    /// the unhandled are wanted, those that no Python code handled.
-    Exception { class: Option<String>, unhandled: bool },
+    /// the unhandled are wanted, those that ended the program, a thread or a task.
+    /// Raised in a file, if one is named; if wanted, only those that have to do with one's own code:
+    /// that raised or handled them, or that nothing did.
+    Exception { class: Option<String>, unhandled: bool, file: Option<String>, only_mine: bool },
+    /// Calls of what is written in C: CALL.
+    CallInC { name: String },
     /// These events, ascending: whatever somebody has found out.
     At(Vec<Position>),
 }
@@ -94,9 +98,20 @@ impl Timeline {
 
     /// As an event that can be told from the bytes of a chunk.
     fn prepared(&self, event: &Event) -> Result<Event, Error> {
-        let Event::Exception { class, unhandled } = event else { return Ok(event.clone()) };
-        let sql = "SELECT seq, type FROM exceptions
-                   WHERE run_id = ?1 AND (NOT ?2 OR handled_seq IS NULL) ORDER BY seq";
+        let (class, unhandled, file, only_mine) = match event {
+            Event::Exception { class, unhandled, file, only_mine } => {
+                (class, unhandled, file, only_mine)
+            }
+            Event::CallInC { name } => return self.called_in_c(name),
+            _ => return Ok(event.clone()),
+        };
+        let sql = "SELECT seq, type, code_id FROM exceptions
+                   WHERE run_id = ?1 AND (NOT ?2 OR outcome IN ('thread', 'program'))
+                     AND (NOT ?3 OR is_mine OR outcome IN ('thread', 'program')) ORDER BY seq";
+        let codes = file.as_ref().map(|file| self.codes_of_path(file));
+        let is_in = |code: Option<i64>| {
+            codes.as_ref().is_none_or(|codes| code.is_some_and(|code| codes.contains(&code)))
+        };
         let is_meant = |name: &str| match class {
             None => true,
             Some(class) => name
@@ -105,14 +120,51 @@ impl Timeline {
         };
         let read = || -> rusqlite::Result<Vec<Position>> {
             let mut statement = self.store.connection().prepare_cached(sql)?;
-            let mut rows = statement.query(rusqlite::params![self.run_id, unhandled])?;
+            let mut rows = statement.query(rusqlite::params![self.run_id, unhandled, only_mine])?;
             let mut found = Vec::new();
             while let Some(row) = rows.next()? {
                 let name = row.get_ref(1)?.as_str_or_null().ok().flatten().unwrap_or_default();
-                if is_meant(name) {
+                if is_meant(name) && is_in(row.get(2)?) {
                     found.push(Position::new(row.get(0)?));
                 }
             }
+            Ok(found)
+        };
+        read().map(Event::At).map_err(|error| Error::from_sqlite(self.store.path(), &error))
+    }
+
+    /// The callables that are meant by a name: that, or its end (`append` is `list.append`).
+    fn callables(&self, name: &str) -> Vec<&str> {
+        let directory = self.store.directory();
+        let of_run = directory.processes.values().filter(|p| p.run_id == self.run_id);
+        let names = of_run.flat_map(|process| process.callables.values());
+        let names = names.filter_map(|text| directory.texts.get(*text));
+        let is_meant = |of: &&str| {
+            of.strip_suffix(name).is_some_and(|before| before.is_empty() || before.ends_with('.'))
+        };
+        let mut found: Vec<&str> = names.filter(is_meant).collect();
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+
+    /// Whether something of this name was called that is no function in Python.
+    pub fn calls_in_c(&self, name: &str) -> bool {
+        !self.callables(name).is_empty()
+    }
+
+    fn called_in_c(&self, name: &str) -> Result<Event, Error> {
+        let sql = "SELECT seq FROM events WHERE run_id = ?1 AND kind = 'CALL' AND callable = ?2";
+        let read = || -> rusqlite::Result<Vec<Position>> {
+            let mut found = Vec::new();
+            let mut statement = self.store.connection().prepare_cached(sql)?;
+            for callable in self.callables(name) {
+                let mut rows = statement.query(rusqlite::params![self.run_id, callable])?;
+                while let Some(row) = rows.next()? {
+                    found.push(Position::new(row.get(0)?));
+                }
+            }
+            found.sort_unstable();
             Ok(found)
         };
         read().map(Event::At).map_err(|error| Error::from_sqlite(self.store.path(), &error))
@@ -132,6 +184,7 @@ impl Timeline {
             Event::Line { codes, .. } => has(EventKind::LINE) && runs(codes),
             Event::Call { codes } => has(EventKind::PY_START) && runs(codes),
             Event::Exception { .. } => has(EventKind::RAISE),
+            Event::CallInC { .. } => has(EventKind::CALL),
             Event::At(_) => is_known_in(event, header),
         }
     }
@@ -145,7 +198,7 @@ impl Timeline {
                 sought.kind == EventKind::LINE && sought.place == *line && is_of(codes)
             }
             Event::Call { codes } => sought.kind == EventKind::PY_START && is_of(codes),
-            Event::Exception { .. } | Event::At(_) => false,
+            Event::Exception { .. } | Event::CallInC { .. } | Event::At(_) => false,
         }
     }
 
@@ -164,7 +217,7 @@ impl Timeline {
             let (kind, place) = match event {
                 Event::Line { line, .. } => (EventKind::LINE, Some(*line)),
                 Event::Call { .. } => (EventKind::PY_START, None),
-                Event::Exception { .. } => continue,
+                Event::Exception { .. } | Event::CallInC { .. } => continue,
                 Event::At(positions) => {
                     let from = positions.partition_point(|at| at.seq() < header.first_seq);
                     let here =

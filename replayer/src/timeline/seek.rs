@@ -4,6 +4,7 @@ use super::{Direction, Position, Timeline};
 use crate::state::Within;
 use crate::store::{ChunkHeader, Error, Search, Sought};
 use dashcam_schema::event::EventKind;
+use rusqlite::OptionalExtension as _;
 use rustc_hash::FxHashSet;
 
 impl Timeline {
@@ -24,6 +25,34 @@ impl Timeline {
             }
         }
         Ok(self.last())
+    }
+
+    /// When the last event was, in nanoseconds since the run began.
+    pub fn end_ns(&self) -> i64 {
+        let of_run = self.store.chunks().iter().filter(|chunk| chunk.run_id == self.run_id);
+        of_run.map(|chunk| chunk.last_ns).max().unwrap_or(0)
+    }
+
+    /// Where the exception was raised that ended the program; if it did not end by one, `None`. One that
+    /// ended a task before it came out of the program is found where it was raised first.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or reading was interrupted.
+    pub fn crash(&self) -> Result<Option<Position>, Error> {
+        // asyncio raises the exception of a task again, in whoever waits for it.
+        let sql = "SELECT coalesce((
+                SELECT min(task.seq) FROM exceptions task
+                WHERE task.run_id = ?1 AND task.outcome = 'thread' AND task.seq < ended.seq
+                  AND task.process_id = ended.process_id AND task.thread_id = ended.thread_id
+                  AND task.type = ended.type AND task.message IS ended.message
+                  AND ended.path LIKE '%/asyncio/%'), ended.seq)
+            FROM exceptions ended
+            WHERE ended.run_id = ?1 AND ended.outcome = 'program' ORDER BY ended.seq DESC LIMIT 1";
+        let read = self.store.connection().prepare_cached(sql).and_then(|mut statement| {
+            statement.query_row([self.run_id], |row| row.get(0)).optional()
+        });
+        let found = read.map_err(|error| Error::from_sqlite(self.store.path(), &error))?;
+        Ok(found.map(Position::new))
     }
 
     /// The event that so much of the run comes before, from 0 to 1.

@@ -6,6 +6,7 @@ use crate::state::{Direction, Met, Within};
 use crate::store::Error;
 use dashcam_schema::calls::CallId;
 use dashcam_schema::event::EventKind;
+use std::cell::Cell;
 
 /// How far to go. Stops are LINE events, unless said otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -92,19 +93,91 @@ impl Timeline {
         direction: Direction,
         follow: Follow,
     ) -> Result<Moved, Error> {
+        self.step_along(from, step, direction, follow, false)
+    }
+
+    /// As [`Timeline::step`], past the lines of code that is not one's own. Who stands in such goes along
+    /// its call all the same.
+    ///
+    /// # Errors
+    /// As [`Timeline::step`].
+    pub fn step_in_mine(
+        &self,
+        from: Position,
+        step: Step,
+        direction: Direction,
+        follow: Follow,
+    ) -> Result<Moved, Error> {
+        let mut moved = self.step_along(from, step, direction, follow, true)?;
+        let has_left = step == Step::Over
+            && moved.why == Why::Arrived
+            && self.is_in_mine(from)?
+            && !self.is_in_mine(moved.to)?;
+        if has_left {
+            let mut on = self.step_along(moved.to, Step::Into, direction, follow, true)?;
+            moved.missing.append(&mut on.missing);
+            moved = Moved { missing: moved.missing, ..on };
+        }
+        Ok(moved)
+    }
+
+    /// On to a line of this call beyond one; if it ends before, to the line it is left to.
+    ///
+    /// # Errors
+    /// As [`Timeline::step`].
+    pub fn until(&self, from: Position, beyond: u32) -> Result<Moved, Error> {
+        let mut way = Way { direction: Direction::Forward, missing: Vec::new() };
+        let Some(spot) = self.spot(from, &mut way.missing)? else {
+            return self.out_of_damage(from, way);
+        };
+        let Some(call) = spot.frame.map(|frame| spot.within.call_of(frame)) else {
+            return self.step(from, Step::Over, Direction::Forward, Follow::Thread);
+        };
+        Ok(match self.over(spot, call, beyond, &mut way)? {
+            Found::At(to) => way.arrived(to),
+            Found::Edge(Some(to)) => way.no_more(to),
+            Found::Edge(None) => {
+                let last = self.utmost(from, Direction::Forward)?;
+                way.no_more(last)
+            }
+        })
+    }
+
+    /// Whether the event at a position is of one's own code.
+    fn is_in_mine(&self, at: Position) -> Result<bool, Error> {
+        let Some(spot) = self.spot(at, &mut Vec::new())? else { return Ok(false) };
+        let context = spot.within.context(spot.index)?;
+        Ok(context.is_some_and(|(_, code)| self.is_my_code(spot.chunk, code)))
+    }
+
+    /// Whether a code object, by its number in a chunk, is one's own.
+    fn is_my_code(&self, chunk: usize, code: u32) -> bool {
+        let index = self.process(chunk).codes.get(&code);
+        let code = index.and_then(|index| self.store.directory().codes.get(*index));
+        code.is_some_and(|code| self.store.is_mine(code))
+    }
+
+    fn step_along(
+        &self,
+        from: Position,
+        step: Step,
+        direction: Direction,
+        follow: Follow,
+        only_mine: bool,
+    ) -> Result<Moved, Error> {
         let mut way = Way { direction, missing: Vec::new() };
         let Some(spot) = self.spot(from, &mut way.missing)? else {
             return self.out_of_damage(from, way);
         };
         let call = spot.frame.map(|frame| spot.within.call_of(frame));
         let found = match (step, call) {
-            (Step::Over, Some(call)) => self.over(spot, call, &mut way)?,
+            (Step::Over, Some(call)) => self.over(spot, call, 0, &mut way)?,
             (Step::Out, Some(call)) => self.out(spot, call, &mut way)?,
             (Step::Instruction, _) => {
-                self.along(&spot, EventKind::INSTRUCTION, follow, &mut way)?.into()
+                self.along(&spot, EventKind::INSTRUCTION, follow, false, &mut way)?.into()
             }
             (Step::Into | Step::Over | Step::Out, _) => {
-                self.along(&spot, EventKind::LINE, follow, &mut way)?.into()
+                self.along(&spot, EventKind::LINE, follow, only_mine, &mut way)?.into()
             }
         };
         Ok(match found {
@@ -117,12 +190,13 @@ impl Timeline {
         })
     }
 
-    /// The next event of a kind in the thread or task.
+    /// The next event of a kind in the thread or task; of one's own code only, if that is wanted.
     fn along(
         &self,
         spot: &Spot,
         kind: EventKind,
         follow: Follow,
+        only_mine: bool,
         way: &mut Way,
     ) -> Result<Option<Position>, Error> {
         let task = match follow {
@@ -137,12 +211,24 @@ impl Timeline {
         let mut chunk = spot.chunk;
         let mut from = Some(from);
         loop {
-            let within = self.look(chunk, &mut way.missing)?;
+            let header = &self.store.chunks()[chunk];
+            let may_be_here =
+                !only_mine || header.codes.iter().any(|code| self.is_my_code(chunk, *code));
+            let within = match may_be_here || task.is_some() {
+                true => self.look(chunk, &mut way.missing)?,
+                false => None,
+            };
             if let Some(within) = &within {
                 let kinds = within.chunk().kinds()?;
                 let is_wanted = |index: usize| {
                     let is_of_task = || Ok::<_, Error>(self.task(within, chunk, index)? == task);
-                    Ok(kinds[index] == kind && (task.is_none() || is_of_task()?))
+                    let is_mine = || -> Result<bool, Error> {
+                        let context = within.context(index)?;
+                        Ok(context.is_some_and(|(_, code)| self.is_my_code(chunk, code)))
+                    };
+                    Ok(kinds[index] == kind
+                        && (!only_mine || is_mine()?)
+                        && (task.is_none() || is_of_task()?))
                 };
                 let from = from.take().unwrap_or(match way.direction {
                     Direction::Forward => 0,
@@ -152,6 +238,7 @@ impl Timeline {
                     return Ok(Some(self.at(chunk, index)));
                 }
             }
+            from = None;
             let next = match (task, &within) {
                 (Some(task), Some(_)) => self.reach(task, chunk, way.direction)?,
                 _ => self.neighbour(chunk, thread, way.direction),
@@ -175,15 +262,16 @@ impl Timeline {
         }
     }
 
-    /// The next line of a call, or of whom it is left to.
-    fn over(&self, spot: Spot, call: CallId, way: &mut Way) -> Result<Found, Error> {
+    /// The next line of a call beyond one, or any of whom it is left to.
+    fn over(&self, spot: Spot, call: CallId, beyond: u32, way: &mut Way) -> Result<Found, Error> {
         let (mut spot, mut call) = (spot, call);
-        let is_line = |kind: u8, _| kind == EventKind::LINE.number();
+        let beyond = Cell::new(beyond);
+        let is_line = |kind: u8, line: u32| kind == EventKind::LINE.number() && line > beyond.get();
         let mut wanted = Wanted { is_it: &is_line, may_be_in: &mut |_| Ok(true) };
         loop {
             match self.own(&mut spot, call, &mut wanted, way)? {
                 Own::At(found) => return Ok(Found::At(found)),
-                Own::Left => {}
+                Own::Left => beyond.set(0),
                 Own::Nowhere => return Ok(Found::Edge(None)),
             }
             let Some(caller) = spot.frame.and_then(|frame| spot.within.caller(frame)) else {
@@ -323,7 +411,7 @@ impl Timeline {
         };
         let call = start.within.call_of(caller);
         start.frame = Some(caller);
-        self.over(start, call, way)
+        self.over(start, call, 0, way)
     }
 
     /// The last event of a position's thread in a direction; the position itself if that is it.

@@ -3,20 +3,27 @@
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum};
-use dashcam_recorder::boot::{DEFAULT_CAPTURE, LIMITS_MAX};
+use dashcam_recorder::boot::{DEFAULT_CAPTURE, DEFAULT_MAX_WAIT, LIMITS_MAX};
 use dashcam_schema::record;
-use dashcam_schema::value::names::Secrets;
 use dashcam_schema::value::{self, Limits};
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
+/// A day.
+const MAX_WAIT_MOST: f64 = 86_400.0;
+
 const EXAMPLES: &str = "\
 SCRIPT, MODULE and CODE are what python would run; everything after them belongs to the program.
+COMMAND is a program on PATH, or a path to one, that is a Python or starts one: the first Python that
+runs a program is recorded, whatever its options.
 
 Examples:
   dashcam record app.py --verbose input.csv
   dashcam record -o tests.db --no-stdlib -m pytest tests/
+  dashcam record --python-args '-X dev -W error' app.py
+  dashcam record -- python3.13 -I app.py
+  dashcam record black --check src
   dashcam query \"select qualname, calls, self_ns from function_totals order by self_ns desc\"";
 
 /// Run a Python program and record everything it does
@@ -25,7 +32,7 @@ Examples:
     name = "dashcam record",
     bin_name = "dashcam record",
     version,
-    override_usage = "dashcam record [OPTIONS] (SCRIPT | -m MODULE | -c CODE) [ARGS]...",
+    override_usage = "dashcam record [OPTIONS] (SCRIPT | -m MODULE | -c CODE | COMMAND) [ARGS]...",
     after_help = EXAMPLES
 )]
 pub(crate) struct Options {
@@ -49,9 +56,19 @@ pub(crate) struct Options {
     pub(crate) capture: Capture,
     #[command(flatten)]
     pub(crate) values: Values,
+    /// Let the program wait so long for the recorder, if that is held up, before recording is given up
+    #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_MAX_WAIT.as_secs_f64(),
+          value_parser = seconds)]
+    pub(crate) max_wait: f64,
     /// Interpreter to run the program with [default: the virtual environment's, or python3]
     #[arg(long, value_name = "PYTHON")]
     pub(crate) python: Option<OsString>,
+    /// The one to prefer if none is named: that of `python -m dashcam`
+    #[arg(long, value_name = "PYTHON", hide = true)]
+    pub(crate) own_python: Option<OsString>,
+    /// Options of the interpreter, in one word: '-X dev -W error'
+    #[arg(long, value_name = "OPTIONS", allow_hyphen_values = true, value_parser = words_of)]
+    pub(crate) python_args: Option<Words>,
     /// Shared memory between the program and the recorder, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 16, hide = true,
           value_parser = clap::value_parser!(u32).range(1..=1024))]
@@ -68,8 +85,9 @@ pub(crate) struct Options {
     #[arg(long, hide = true, default_value = "[]")]
     command: String,
 
+    /// What to run, its arguments included.
     #[arg(skip)]
-    pub(crate) program: Program,
+    pub(crate) program: Vec<OsString>,
 }
 
 /// As [`record::Mode`], for the command line.
@@ -157,6 +175,21 @@ pub(crate) struct Values {
     pub(crate) no_default_redact: bool,
 }
 
+/// Words as a shell has them.
+type Words = Vec<OsString>;
+
+fn words_of(text: &str) -> Result<Words, &'static str> {
+    let words = shlex::split(text).ok_or("a quote is not closed")?;
+    Ok(words.into_iter().map(OsString::from).collect())
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(seconds) if (0.0..=MAX_WAIT_MOST).contains(&seconds) => Ok(seconds),
+        _ => Err(format!("{text} is no number of seconds from 0 to {MAX_WAIT_MOST}")),
+    }
+}
+
 fn up_to(max: u32) -> clap::builder::RangedI64ValueParser<u32> {
     clap::value_parser!(u32).range(0..=i64::from(max))
 }
@@ -172,13 +205,6 @@ impl Values {
             looks: self.max_looks,
         }
     }
-}
-
-/// What to run.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Program {
-    /// As python is to get it, the program's arguments included.
-    pub(crate) words: Vec<OsString>,
 }
 
 /// How this process was asked to be.
@@ -210,8 +236,11 @@ const VALUED: &[&str] = &[
     "--max-objects",
     "--max-digits",
     "--max-looks",
+    "--max-wait",
     "--redact",
     "--python",
+    "--own-python",
+    "--python-args",
     "--ring-size",
     "--ring-fd",
     "--control-fd",
@@ -248,10 +277,13 @@ pub(crate) fn parse(words: Vec<OsString>) -> Mode {
         let Options { output, command, values_fd, .. } = options;
         return Mode::Serve(Serve { output, ring_fd, control_fd, values_fd, command });
     }
-    options.program = Program { words: rest.to_vec() };
+    options.program = rest.to_vec();
     match rest.first().map(|word| word.as_bytes()) {
         None => command
-            .error(ErrorKind::MissingRequiredArgument, "what to run is missing: SCRIPT, -m or -c")
+            .error(
+                ErrorKind::MissingRequiredArgument,
+                "what to run is missing: SCRIPT, -m, -c or COMMAND",
+            )
             .exit(),
         Some(flag @ (b"-m" | b"-c")) if rest.len() == 1 => {
             let flag = String::from_utf8_lossy(flag);
@@ -259,29 +291,6 @@ pub(crate) fn parse(words: Vec<OsString>) -> Mode {
             command.error(ErrorKind::InvalidValue, text).exit()
         }
         Some(_) => Mode::Record(options),
-    }
-}
-
-impl Program {
-    /// The file or folder, if that is what is to be run; `-` is standard input.
-    pub(crate) fn script(&self) -> Option<&OsStr> {
-        let first = self.words.first()?;
-        (!first.as_bytes().starts_with(b"-")).then_some(first)
-    }
-
-    /// What stands after `-c`.
-    pub(crate) fn code(&self) -> Option<String> {
-        let code = match self.words.first()?.as_bytes().strip_prefix(b"-c")? {
-            b"" => self.words.get(1)?.as_bytes(),
-            attached => attached,
-        };
-        Some(String::from_utf8_lossy(code).into_owned())
-    }
-
-    /// The words as a JSON array, without what is secret in them.
-    pub(crate) fn json(&self, secrets: &Secrets) -> String {
-        let words = self.words.iter().map(|word| word.to_string_lossy().into_owned());
-        serde_json::json!(secrets.without(words)).to_string()
     }
 }
 
@@ -305,6 +314,8 @@ mod tests {
             ("--events direct app.py --events x", 2, "app.py --events x"),
             ("--capture calls --max-items 9 --no-default-redact a.py", 5, "a.py"),
             ("--python p -c pass -- x", 2, "-c pass -- x"),
+            ("--python-args -Xdev a.py", 2, "a.py"),
+            ("-o x.db black --check -o y", 2, "black --check -o y"),
             ("-mpkg", 0, "-mpkg"),
         ] {
             let (options, rest) = split(line);
@@ -329,6 +340,9 @@ mod tests {
             ("--max-string=65537", "'--max-string <N>': 65537 is not in 0..=65536"),
             ("--max-depth=-1", "'--max-depth <N>'"),
             ("--redact=", "'--redact <PATTERN>'"),
+            ("--python-args='", "'--python-args <OPTIONS>': a quote is not closed"),
+            ("--max-wait=soon", "soon is no number of seconds"),
+            ("--max-wait=-1", "'--max-wait <SECONDS>'"),
         ] {
             let error = Options::command().try_get_matches_from(["dashcam", bad]).unwrap_err();
             let text = error.to_string();

@@ -1,5 +1,6 @@
 //! Which Python runs the program, and where the shim for it is.
 
+use crate::program::Launch;
 use anyhow::{Context, Result, bail};
 use dashcam_recorder::writer::sys::{self, Signals};
 use std::ffi::OsStr;
@@ -7,6 +8,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+
+/// What gets the shim into the program, in the folder of the package.
+pub(crate) const LIBRARY: &str = "_inject.abi3.so";
 
 /// The interpreter: the one asked for, or the virtual environment's, or the one dashcam was
 /// installed with, or the shell's.
@@ -33,12 +37,12 @@ pub(crate) fn find(asked_for: Option<&OsStr>) -> Result<PathBuf> {
         .context("no Python found; name one with --python")
 }
 
-fn is_executable(path: &Path) -> bool {
+pub(crate) fn is_executable(path: &Path) -> bool {
     std::fs::metadata(path)
         .is_ok_and(|about| about.is_file() && about.permissions().mode() & 0o111 != 0)
 }
 
-fn on_path(name: &OsStr) -> Option<PathBuf> {
+pub(crate) fn on_path(name: &OsStr) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).map(|folder| folder.join(name)).find(|path| is_executable(path))
 }
@@ -64,9 +68,16 @@ pub(crate) struct Inquiry {
 
 impl Inquiry {
     /// Asks only what cannot be seen from outside.
-    pub(crate) fn begin(path: &Path, mask: Signals) -> Result<Inquiry> {
+    pub(crate) fn begin(launch: &Launch, mask: Signals) -> Result<Inquiry> {
         let package = beside_us();
-        let asked = if package.is_some() && is_new_enough_by_name(path) {
+        // What another command starts in the end is not known.
+        let path = &match launch {
+            Launch::Python { python, .. } => python.clone(),
+            Launch::Command { .. } if package.is_some() => PathBuf::new(),
+            Launch::Command { .. } => find(None)?,
+        };
+        let is_known = path.as_os_str().is_empty() || is_new_enough_by_name(path);
+        let asked = if package.is_some() && is_known {
             None
         } else {
             let mut command = Command::new(path);
@@ -124,7 +135,7 @@ fn is_new_enough_by_name(path: &Path) -> bool {
 }
 
 fn is_package(folder: &Path) -> bool {
-    folder.join("_shim.abi3.so").exists() && folder.join("_inject/sitecustomize.py").exists()
+    folder.join("_shim.abi3.so").exists() && folder.join(LIBRARY).exists()
 }
 
 /// The package that was installed with this program. One shim fits every interpreter, so it need

@@ -1,101 +1,176 @@
 //! `dashcam record`: run the program as if we were not there, and record it.
 //!
 //! The program is our child, in our process group, with our terminal, environment and standard
-//! streams. Keys that signal (Ctrl-C, Ctrl-\, Ctrl-Z) reach it directly, and are nothing to us;
-//! what is sent to us alone is meant for it and passed on. It ends, then we do, the same way.
+//! streams. What is sent to the whole group (Ctrl-C, Ctrl-\, Ctrl-Z, `kill %1`) reaches it directly, and
+//! is nothing to us; what is sent to us alone is meant for it and passed on. It stops, then we do; it
+//! ends, then we do, the same way.
 
 use crate::args::Options;
-use crate::interpreter::{self, Inquiry};
-use crate::say;
+use crate::interpreter::{Inquiry, LIBRARY};
+use crate::program::Launch;
+use crate::{Status, say};
 use anyhow::{Context, Result, bail};
-use dashcam_recorder::boot::{Boot, Filter, REFUSED, STOPPED, STORED, VARIABLE, redacted};
-use dashcam_recorder::ring::{self, Ring};
-use dashcam_recorder::writer::sys::{self, Fate, Signals};
-use dashcam_recorder::writer::{About, Clock, Database, End, Recording, Run, Summary};
+use dashcam_recorder::boot::{
+    BOOTED, Boot, Filter, OTHER, REFUSED, STOPPED, STORED, TOKEN, VARIABLE, redacted,
+};
+use dashcam_recorder::ring::{self, Consumer, Ring};
+use dashcam_recorder::writer::sys::{self, Fate, Signals, Witness};
+use dashcam_recorder::writer::{About, Clock, End, Recording, Run, Summary};
 use dashcam_schema::value::Capture;
 use dashcam_schema::value::names::Secrets;
+use std::ffi::OsString;
 use std::fs::File;
-use std::io::{Read, Write};
-use std::os::fd::{AsFd, AsRawFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::io::{ErrorKind, Read, Write};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
-/// Records the program and says with which status to end.
-pub(crate) fn record(options: Options) -> Result<i32> {
-    if let Some(script) = options.program.script()
-        && !Path::new(script).exists()
-    {
-        bail!("{}: no such file", script.to_string_lossy());
-    }
+/// The recorder process needs no more address space than this, besides the rings.
+const ADDRESS_SPACE: usize = 160 << 20;
+
+/// Records the program and says how to end.
+pub(crate) fn record(options: &Options) -> Result<Status> {
+    let launch = Launch::of(options)?;
     // Before any thread is started, so that all have it.
     let forwarded = sys::forwarded();
     let mask = forwarded.block();
-    let survive = sys::ignore_file_size_signal();
-    let python = interpreter::find(options.python.as_deref())?;
-    let inquiry = Inquiry::begin(&python, mask)?;
+    sys::terminal_stops().block();
+    let dispositions =
+        [sys::ignore_file_size_signal(), sys::expect_child_signal(), sys::broken_pipe_signal()];
+    let limit = sys::limit_of_address_space();
+    if !sys::has_address_space(ADDRESS_SPACE) {
+        let limit = limit.map_or(String::new(), |limit| format!(" within {}", megabytes(limit)));
+        let why = format!("not enough memory to record with{limit}");
+        return Err(unrecorded(&launch, mask, dispositions, &why));
+    }
+    let inquiry = Inquiry::begin(&launch, mask)?;
 
     let redact = redacted(&options.values.redact, options.values.no_default_redact);
     let secrets = Secrets::new(redact.iter().map(|pattern| &**pattern));
     let about = About {
-        command: options.program.json(&secrets),
-        cwd: std::env::current_dir().context("the current directory is gone")?,
-        code: options.program.code(),
+        command: launch.json(&secrets),
+        // Gone, it may be, which keeps Python from nothing.
+        cwd: std::env::current_dir().unwrap_or_default(),
+        code: launch.code(),
     };
     let clock = Clock::start();
+    // The program has them too, and needs room of its own.
+    let most = limit.map_or(u32::MAX, |limit| (limit >> 25).clamp(1, 1 << 10) as u32);
+    let mib = match options.ring_size {
+        mib if mib > most => 1 << most.ilog2(),
+        mib => mib,
+    };
     // The system takes its time to fill that much memory with zeros.
-    let mib = options.ring_size;
     let captures = Capture::from(options.capture) != Capture::Flow;
-    let rings = thread::spawn(move || {
+    let rings = spawn(move || -> Result<_> {
         Ok((create_ring(mib)?, if captures { Some(create_ring(mib)?) } else { None }))
-    });
-    let mut run = Run::begin(Database::open(&options.output)?, &about)?;
+    })?;
+    let run = Run::obtain(&options.output, &about);
     let rings = rings.join().unwrap_or_else(|_| bail!("no shared memory"));
-    let started = inquiry.end().and_then(|package| {
-        let ((ring, ring_file), values) = rings?;
-        let (values, values_file) = values.unzip();
-        let files = (&ring_file, values_file.as_ref());
-        let (control, child) = start(&options, &python, &package, files, mask, survive)?;
-        Ok((ring, values, control, child))
-    });
-    let (ring, values, control, pid) = match started {
-        Ok(started) => started,
+    let package = inquiry.end();
+    let (mut run, notice) = match run {
+        Ok(obtained) => obtained,
+        Err(error) if error.is_refusal() => return Err(error.into()),
+        // What is wrong with the interpreter is wrong without recording too.
+        Err(error) => {
+            package?;
+            return Err(unrecorded(&launch, mask, dispositions, &error.to_string()));
+        }
+    };
+    let abandon = |run: Run, error| {
+        run.abandon();
+        Err(error)
+    };
+    let package = match package {
+        Ok(package) => package,
+        Err(error) => return abandon(run, error),
+    };
+    let ((ring, ring_file), values) = match rings {
+        Ok(rings) => rings,
         Err(error) => {
             run.abandon();
-            return Err(error);
+            return Err(unrecorded(&launch, mask, dispositions, &format!("{error:#}")));
         }
+    };
+    if let Some(signal) = forwarded.pending().find(|signal| sys::ends_by_default(*signal)) {
+        // Somebody does not want it any more.
+        run.abandon();
+        return Ok(Status::Signal(signal));
+    }
+    if let Some(notice) = notice {
+        say(&notice);
+    }
+    let (values, values_file) = values.unzip();
+    let files = (&ring_file, values_file.as_ref());
+    let (control, pid) = match start(options, &launch, &package, files, mask, dispositions) {
+        Ok(started) => started,
+        Err(error) => return abandon(run, error),
     };
     run.set_pid(pid);
     let run_id = run.run_id;
-    let recording = Recording::start(run, &about, ring, values, clock)?;
-    thread::spawn(move || forward(forwarded, pid));
+    let woken_by = Arc::new(AtomicU32::new(0));
+    let by = Arc::clone(&woken_by);
+    let process = sys::watch_process(pid);
+    let recording = match Recording::start(run, &about, ring, values, clock) {
+        Ok(recording) => recording,
+        Err(error) => {
+            say(&format!("no recorder: {error}; the program runs unrecorded"));
+            // The program is not to wait for us.
+            [Some(ring), values].into_iter().flatten().for_each(|ring| Consumer::new(ring).close());
+            thread::spawn(move || forward(forwarded, pid, process.as_ref(), &by));
+            return Ok(status_of(wait(pid, &woken_by)?));
+        }
+    };
+    thread::spawn(move || forward(forwarded, pid, process.as_ref(), &by));
     // Whoever reads the program's output shall see its end when the program ends.
     sys::leave_standard_streams();
 
-    let (fate, refusal) = attend(pid, control, &recording, run_id)?;
-    if let Some(refusal) = refusal {
-        recording.abandon();
-        bail!("{refusal}");
-    }
-    let (end, status, how) = match fate {
+    let Attended { fate, refusal, others } = attend(pid, control, &recording, run_id, woken_by)?;
+    let status = status_of(fate);
+    let (end, how) = match fate {
         Fate::Killed(signal) => (
-            End { is_complete: false, exit_code: None, exit_signal: Some(signal) },
-            128 + signal,
+            End { exit_signal: Some(signal), ..End::default() },
             format!("killed by signal {signal}"),
         ),
         Fate::Exited(code) | Fate::Stopped(code) => (
-            End { is_complete: true, exit_code: Some(code), exit_signal: None },
-            code,
+            End { is_complete: true, exit_code: Some(code), ..End::default() },
             format!("exit {code}"),
         ),
     };
-    match recording.finish(end) {
+    match recording.finish(End { refusal, others, ..end }) {
         Some(summary) => report(&summary, &how),
         None => say("a part of the recorder failed; what was stored before can be read"),
     }
     Ok(status)
+}
+
+/// A thread; there may be no more to be had.
+fn spawn<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<thread::JoinHandle<T>> {
+    thread::Builder::new().spawn(work).context("no thread to be had")
+}
+
+/// Becomes the program, as if there were no recorder. Comes back only if that fails.
+fn unrecorded(
+    launch: &Launch,
+    mask: Signals,
+    dispositions: [sys::Disposition; 3],
+    why: &str,
+) -> anyhow::Error {
+    say(&format!("{why}; the program runs unrecorded"));
+    let mut command = launch.command();
+    sys::before_exec(&mut command, move || {
+        dispositions.iter().for_each(sys::Disposition::restore);
+        mask.restore();
+        Ok(())
+    });
+    anyhow::Error::new(command.exec()).context(format!("{} cannot be run", launch.shown()))
 }
 
 /// The ring, smaller if the system does not give as much: file size limits hold for it too.
@@ -113,22 +188,24 @@ fn create_ring(mib: u32) -> Result<(Ring, File)> {
 /// Starts the program; gives our end of the control socket and the process id.
 fn start(
     options: &Options,
-    python: &Path,
+    launch: &Launch,
     package: &Path,
     (ring, values): (&File, Option<&File>),
     mask: Signals,
-    file_size_signal: sys::Disposition,
+    dispositions: [sys::Disposition; 3],
 ) -> Result<(UnixStream, u32)> {
-    let (control, theirs) = UnixStream::pair()?;
+    let (mut control, theirs) = UnixStream::pair()?;
+    control.write_all(&[TOKEN])?;
     // High numbers: the program's own files are numbered as if ours were not there.
     let ring = sys::duplicate_high(ring.as_fd())?;
     let values = values.map(|values| sys::duplicate_high(values.as_fd())).transpose()?;
     let theirs = sys::duplicate_high(theirs.as_fd())?;
-    let python_path = std::env::var_os("PYTHONPATH");
     let boot = Boot {
         ring_fd: ring.as_raw_fd(),
         control_fd: theirs.as_raw_fd(),
+        control_inode: sys::inode(theirs.as_fd())?,
         recorder_pid: std::process::id(),
+        is_direct: launch.is_direct(),
         filter: Filter {
             include: options.include.clone(),
             exclude: options.exclude.clone(),
@@ -138,64 +215,111 @@ fn start(
         capture: options.capture.into(),
         values_fd: values.as_ref().map_or(-1, |values| values.as_raw_fd()),
         limits: options.values.limits(),
+        max_wait_ns: (options.max_wait * 1e9) as u64,
         redact: redacted(&options.values.redact, options.values.no_default_redact),
-        python_path: python_path.as_ref().map(|path| path.as_bytes().to_vec()),
         package: package.to_string_lossy().into_owned(),
     };
-    let mut path = package.join("_inject").into_os_string().into_vec();
-    if let Some(original) = python_path.filter(|original| !original.is_empty()) {
-        path.push(b':');
-        path.extend_from_slice(original.as_bytes());
-    }
-    let mut command = Command::new(python);
-    command.args(&options.program.words);
-    command.env("PYTHONPATH", std::ffi::OsString::from_vec(path));
-    command.env(VARIABLE, boot.to_variable());
-    let inherited = [Some(&ring), Some(&theirs), values.as_ref()];
+    let (preload, library) = preload(package)?;
+    sys::set_variable(VARIABLE, &boot.to_variable(package.as_os_str()))?;
+    sys::set_variable("LD_PRELOAD", &preload)?;
+    let mut command = launch.command();
+    let inherited = [Some(&ring), Some(&theirs), values.as_ref(), library.as_ref()];
     let inherited = inherited.map(|file| file.map(|file| file.as_raw_fd()));
     sys::before_exec(&mut command, move || {
         inherited.into_iter().flatten().try_for_each(sys::inherit)?;
-        file_size_signal.restore();
+        dispositions.iter().for_each(sys::Disposition::restore);
         mask.restore();
         Ok(())
     });
-    let child = command.spawn().with_context(|| format!("{} cannot be run", python.display()))?;
+    let child = command.spawn().with_context(|| format!("{} cannot be run", launch.shown()))?;
     Ok((control, child.id()))
 }
 
+/// `LD_PRELOAD` with our library at its end. A path that it cannot spell goes by a descriptor, which
+/// has to stay open until the program is started.
+fn preload(package: &Path) -> Result<(OsString, Option<OwnedFd>)> {
+    let library = package.join(LIBRARY);
+    let (name, file) = if library.as_os_str().as_bytes().iter().any(|byte| b" :$".contains(byte)) {
+        let file = File::open(&library).with_context(|| library.display().to_string())?;
+        let file = sys::duplicate_high(file.as_fd())?;
+        (format!("/proc/self/fd/{}", file.as_raw_fd()).into(), Some(file))
+    } else {
+        (library.into_os_string(), None)
+    };
+    let mut preload = std::env::var_os("LD_PRELOAD").map_or_else(OsString::new, |mut own| {
+        own.push(":");
+        own
+    });
+    preload.push(name);
+    Ok((preload, file))
+}
+
 /// Passes on what is sent to this process alone.
-fn forward(signals: Signals, pid: u32) {
+fn forward(signals: Signals, pid: u32, process: Option<&OwnedFd>, woken_by: &AtomicU32) {
+    let mut witness = Witness::new();
+    // A hang-up is told to the leader of the session, and by it to the others.
+    let leads_session = sys::leads_session();
     loop {
-        match signals.wait() {
-            Some(arrived) if !arrived.by_kernel => sys::send_signal(pid, arrived.signal),
-            _ => {}
+        let Some(arrived) = signals.wait() else { continue };
+        let is_woken =
+            arrived.signal == sys::CONTINUE && arrived.sender == woken_by.load(Ordering::Relaxed);
+        let is_ours = if arrived.by_kernel {
+            leads_session && arrived.signal == sys::HANG_UP
+        } else {
+            !is_woken
+        };
+        // Asked in any case, so that it forgets.
+        if !witness.has_seen(arrived.signal) && is_ours {
+            sys::send_signal(pid, process, &arrived);
         }
     }
 }
 
-/// Waits for the program's end, and answers it meanwhile. Also gives its reason if it refused to
-/// be recorded.
+/// What came of a program.
+struct Attended {
+    fate: Fate,
+    /// Why it was not recorded.
+    refusal: Option<String>,
+    /// Pythons that found another one recorded.
+    others: u64,
+}
+
+/// Waits for the program's end. When it is stopped so is its recorder, and with it what the shell
+/// knows as its job.
+fn wait(pid: u32, woken_by: &AtomicU32) -> std::io::Result<Fate> {
+    loop {
+        match sys::wait_child(pid) {
+            Ok(Fate::Stopped(signal)) => sys::stop_with(signal, pid, woken_by),
+            result => return result,
+        }
+    }
+}
+
+/// As the program ended.
+fn status_of(fate: Fate) -> Status {
+    match fate {
+        Fate::Killed(signal) => Status::Signal(signal),
+        Fate::Exited(code) | Fate::Stopped(code) => Status::Code(code),
+    }
+}
+
+/// Waits for the program's end, and answers it meanwhile.
 fn attend(
     pid: u32,
     mut control: UnixStream,
     recording: &Recording,
     run_id: i64,
-) -> Result<(Fate, Option<String>)> {
+    woken_by: Arc<AtomicU32>,
+) -> Result<Attended> {
     let (ended, at_end) = UnixStream::pair()?;
-    let waiter = thread::spawn(move || {
+    let waiter = spawn(move || {
         // Closed with this thread, which wakes the other one.
         let _at_end = at_end;
-        loop {
-            match sys::wait_child(pid) {
-                // Ctrl-Z, and the program did stop: so does its recorder, and with it what the
-                // shell knows as its job.
-                Ok(Fate::Stopped(signal)) if signal == sys::STOP_KEY => sys::stop_self(),
-                Ok(Fate::Stopped(_)) => {}
-                result => return result,
-            }
-        }
-    });
+        wait(pid, &woken_by)
+    })?;
+    let (mut is_booted, mut others) = (false, 0);
     let mut refusal: Option<Vec<u8>> = None;
+    let mut is_reason = false;
     let mut is_open = true;
     loop {
         let fds = [ended.as_fd(), control.as_fd()];
@@ -205,16 +329,27 @@ fn attend(
             // other end, so its end is not awaited.
             control.set_nonblocking(true)?;
             let mut buffer = [0; 4096];
-            while let Ok(count) = control.read(&mut buffer) {
-                if count == 0 {
-                    is_open = false;
-                    break;
-                }
+            loop {
+                let count = match control.read(&mut buffer) {
+                    Ok(count) if count > 0 => count,
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                    // Also an error if nobody took the token.
+                    _ => {
+                        is_open = false;
+                        break;
+                    }
+                };
                 for byte in &buffer[..count] {
                     match (&mut refusal, *byte) {
-                        (Some(reason), byte) => reason.push(byte),
-                        (None, REFUSED) => refusal = Some(Vec::new()),
-                        (None, STOPPED) => {
+                        (Some(_), b'\n') if is_reason => is_reason = false,
+                        (Some(reason), byte) if is_reason => reason.push(byte),
+                        (None, REFUSED) => {
+                            refusal = Some(Vec::new());
+                            is_reason = true;
+                        }
+                        (_, BOOTED) => is_booted = true,
+                        (_, OTHER) => others += 1,
+                        (_, STOPPED) => {
                             recording.flush();
                             let mut answer = vec![STORED];
                             answer.extend_from_slice(&run_id.to_le_bytes());
@@ -230,17 +365,22 @@ fn attend(
         }
     }
     let Ok(fate) = waiter.join() else { bail!("waiting for the program failed") };
-    let refusal = refusal.map(|reason| String::from_utf8_lossy(&reason).into_owned());
-    Ok((fate.context("waiting for the program failed")?, refusal))
+    let nobody = || "no Python 3.12 or newer began to run a program".to_owned();
+    let refusal = match refusal {
+        Some(reason) => Some(String::from_utf8_lossy(&reason).into_owned()),
+        None => (!is_booted).then(nobody),
+    };
+    Ok(Attended { fate: fate.context("waiting for the program failed")?, refusal, others })
 }
 
 fn report(summary: &Summary, how: &str) {
     let events = grouped(summary.events);
     let (run, database) = (summary.run_id, summary.database.display());
     let size = megabytes(summary.database_bytes);
-    let is_missed = summary.is_stored && !summary.is_recorded;
-    let hint = if is_missed { "; the interpreter did not load dashcam" } else { "" };
-    say(&format!("run {run}: {events} events in {database} ({size}), {how}{hint}"));
+    if let Some(displaced) = &summary.displaced {
+        say(displaced);
+    }
+    say(&format!("run {run}: {events} events in {database} ({size}), {how}"));
     for (count, detail) in &summary.losses {
         say(&format!("run {run} is not whole: {detail} ({})", grouped(*count)));
     }

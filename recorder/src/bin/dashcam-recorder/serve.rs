@@ -3,18 +3,27 @@
 use crate::args::Serve;
 use crate::say;
 use anyhow::Result;
-use dashcam_recorder::boot::{REFUSED, STOPPED, STORED};
-use dashcam_recorder::ring;
+use dashcam_recorder::boot::{ABANDONED, FAILED, REFUSED, STOPPED, STORED, WORKING};
+use dashcam_recorder::ring::{self, Ring};
 use dashcam_recorder::writer::sys;
-use dashcam_recorder::writer::{About, Clock, Database, End, Recording, Run};
+use dashcam_recorder::writer::{About, Clock, End, Health, Recording, Run};
 use dashcam_schema::value::names::{Secrets, USUAL};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
+use std::time::Duration;
 
-/// Sent when the recorder may be relied on.
+/// Sent when the recorder may be relied on; then the number of the run, and the length and the name
+/// of the file.
 const READY: u8 = b'R';
+/// The program hears so often that an answer is being worked on.
+const WORKING_PERIOD: Duration = Duration::from_millis(200);
 
 /// Records until the program says stop, or is no more.
 pub(crate) fn serve(options: &Serve) -> Result<i32> {
@@ -24,7 +33,7 @@ pub(crate) fn serve(options: &Serve) -> Result<i32> {
     sys::new_session();
     sys::forwarded().block();
     sys::ignore_file_size_signal();
-    let (recording, run_id) = match begin(options) {
+    let Begun { recording, run_id, path, ring } = match begin(options) {
         Ok(begun) => begun,
         Err(error) => {
             let mut answer = vec![REFUSED];
@@ -33,43 +42,97 @@ pub(crate) fn serve(options: &Serve) -> Result<i32> {
             return Ok(1);
         }
     };
-    let _ = control.write_all(&[READY]);
-    let is_stopped = wait(&mut control, program);
-    let Some(summary) =
-        recording.finish(End { is_complete: is_stopped, exit_code: None, exit_signal: None })
-    else {
-        return Ok(1);
-    };
-    for (_, detail) in &summary.losses {
-        say(&format!("run {run_id} is not whole: {detail}"));
+    let mut ready = vec![READY];
+    ready.extend_from_slice(&run_id.to_le_bytes());
+    ready.extend_from_slice(&(path.as_os_str().len() as u32).to_le_bytes());
+    ready.extend_from_slice(path.as_os_str().as_bytes());
+    let _ = control.write_all(&ready);
+    let end = wait(&mut control, program);
+    if end == Wish::Abandon || end == Wish::Gone && ring.is_unused() {
+        recording.abandon();
+        return Ok(0);
     }
-    if !summary.is_stored {
-        return Ok(1);
+    let is_stopped = end == Wish::Stop;
+    let health = recording.health();
+    let (done, working) = channel::<()>();
+    let pulse = control.try_clone()?;
+    let teller = thread::spawn({
+        let health = Arc::clone(&health);
+        move || pulse_until_done(pulse, &working, &health)
+    });
+    let summary = recording.finish(End { is_complete: is_stopped, ..End::default() });
+    drop(done);
+    let _ = teller.join();
+    let mut reason = health.reason();
+    if let Some(summary) = &summary {
+        if let Some(displaced) = &summary.displaced {
+            say(displaced);
+            reason = reason.or_else(|| (!summary.is_stored).then(|| displaced.clone()));
+        }
+        for (_, detail) in summary.losses.iter().filter(|_| reason.is_none()) {
+            say(&format!("run {run_id} is not whole: {detail}"));
+        }
     }
+    let is_stored = summary.is_some_and(|summary| summary.is_stored);
     if is_stopped {
-        let mut answer = vec![STORED];
-        answer.extend_from_slice(&run_id.to_le_bytes());
+        let answer = if is_stored {
+            [&[STORED], &run_id.to_le_bytes()[..]].concat()
+        } else {
+            let reason = reason.unwrap_or_else(|| "a part of the recorder failed".to_owned());
+            [&[FAILED], reason.as_bytes()].concat()
+        };
         let _ = control.write_all(&answer);
     }
-    Ok(0)
+    Ok(i32::from(!is_stored))
 }
 
-fn begin(options: &Serve) -> Result<(Recording, i64)> {
+/// Tells the program that its answer is on the way, as long as nobody else holds it up.
+fn pulse_until_done(mut control: UnixStream, working: &Receiver<()>, health: &Health) {
+    while working.recv_timeout(WORKING_PERIOD) == Err(RecvTimeoutError::Timeout) {
+        if !health.is_stalled() && control.write_all(&[WORKING]).is_err() {
+            return;
+        }
+    }
+}
+
+struct Begun {
+    recording: Recording,
+    run_id: i64,
+    path: PathBuf,
+    ring: Ring,
+}
+
+fn begin(options: &Serve) -> Result<Begun> {
     let clock = Clock::start();
     let attach = |fd| ring::attach(&File::from(sys::take_inherited(fd)?));
     let ring = attach(options.ring_fd)?;
     let values = options.values_fd.map(attach).transpose()?;
+    let cwd = std::env::current_dir().unwrap_or_default();
     let words: Vec<String> = serde_json::from_str(&options.command).unwrap_or_default();
     let command = serde_json::json!(Secrets::new([USUAL]).without(words)).to_string();
-    let about = About { command, cwd: std::env::current_dir()?, code: None };
-    let run = Run::begin(Database::open(&options.output)?, &about)?;
-    let run_id = run.run_id;
-    Ok((Recording::start(run, &about, ring, values, clock)?, run_id))
+    let about = About { command, cwd, code: None };
+    let (run, notice) = Run::obtain(&options.output, &about)?;
+    if let Some(notice) = notice {
+        say(&notice);
+    }
+    let (run_id, path) = (run.run_id, run.path().to_owned());
+    let recording = Recording::start(run, &about, ring, values, clock)?;
+    Ok(Begun { recording, run_id, path, ring })
 }
 
-/// True when the program says stop; false when it has gone without a word. A child it forked may
-/// hold the socket open after it, so the process itself is watched too.
-fn wait(control: &mut UnixStream, program: u32) -> bool {
+/// What the program wants.
+#[derive(PartialEq, Eq)]
+enum Wish {
+    Stop,
+    /// It could not begin.
+    Abandon,
+    /// It has gone without a word.
+    Gone,
+}
+
+/// Waits until the program wants no more. A child it forked may hold the socket open after it, so the
+/// process itself is watched too.
+fn wait(control: &mut UnixStream, program: u32) -> Wish {
     let watched: Option<OwnedFd> = if program > 1 { sys::watch_process(program) } else { None };
     loop {
         let mut fds = vec![control.as_fd()];
@@ -78,13 +141,14 @@ fn wait(control: &mut UnixStream, program: u32) -> bool {
         if ready[0] {
             let mut byte = [0];
             match control.read(&mut byte) {
-                Ok(1) if byte[0] == STOPPED => return true,
+                Ok(1) if byte[0] == STOPPED => return Wish::Stop,
+                Ok(1) if byte[0] == ABANDONED => return Wish::Abandon,
                 Ok(1) => continue,
-                _ => return false,
+                _ => return Wish::Gone,
             }
         }
         if ready.get(1) == Some(&true) {
-            return false;
+            return Wish::Gone;
         }
     }
 }

@@ -2,6 +2,19 @@
 //!
 //! A [`Layout`] says how objects of one class are read. It is made by looking at the class alone and
 //! is good for every object of it, so an object costs no questions.
+//!
+//! The limits of reads: nothing is read that was not shown to lie within the object. What shows it is
+//! the class, when its layout is made, and the object, when it is read:
+//! - Fields of a builtin class are read of objects whose class is that one or has it among its bases
+//!   (`tp_base`), and is no smaller; or, for classes that no header exports, has its name and size.
+//!   A flag in `tp_flags` alone shows nothing. So the sort is asked first, then the field is read.
+//! - `__dict__` and `__slots__` are read where the class says that they are, if that is within
+//!   `tp_basicsize`; before an object, only if a flag of its class says that there is something.
+//! - Items are no more than the object says it has (`ob_size`), nor than its table has room for;
+//!   shared values no more than there is room for, and keys have names for; indexes of a dict's table
+//!   are below its number of entries.
+//! - A pointer may be null wherever an object may be half made or half cleared.
+//! - Any other object is told of by class and identity.
 
 use super::*;
 use dashcam_schema::value::Sort;
@@ -17,6 +30,7 @@ const BYTES_HASH: usize = 24;
 const BYTES_DATA: usize = 32;
 const BYTEARRAY_START: usize = 40;
 const LIST_ITEMS: usize = 24;
+const LIST_ROOM: usize = 32;
 const SET_USED: usize = 24;
 const SET_MASK: usize = 32;
 const SET_TABLE: usize = 40;
@@ -27,6 +41,8 @@ const EXCEPTION_CONTEXT: usize = 48;
 const EXCEPTION_CAUSE: usize = 56;
 const GENERATOR_QUALNAME: usize = 32;
 const TYPE_BASIC_SIZE: usize = 32;
+/// Of an object without fields: what every class's objects have.
+const OBJECT_SIZE: usize = 16;
 const TYPE_MEMBERS: usize = 240;
 const TYPE_BASE: usize = 256;
 const TYPE_DICT_OFFSET: usize = 288;
@@ -57,6 +73,7 @@ const DEFAULTDICT_FACTORY: usize = 48;
 const ODICT_FIRST: usize = 48;
 const ODICT_NODE_NEXT: usize = 16;
 const ARRAY_ITEMS: usize = 24;
+const ARRAY_ROOM: usize = 32;
 const ARRAY_DESCRIPTOR: usize = 40;
 
 const FLAG_INLINE_VALUES: usize = 1 << 2;
@@ -350,8 +367,11 @@ impl Layout {
 
     /// For a deque: `maxlen`.
     pub(in crate::shim) fn maxlen(&self, object: Obj<'_>) -> Option<i64> {
+        if self.sort != Sort::Deque {
+            return None;
+        }
         let length = object.word(DEQUE_MAXLEN) as isize;
-        (self.sort == Sort::Deque && length >= 0).then_some(length as i64)
+        (length >= 0).then_some(length as i64)
     }
 
     /// Hands up to `max` items to `each`, for a dict keys and values by turns, and says how many
@@ -372,7 +392,8 @@ impl Layout {
                 Sort::List => {
                     let length = object.word(SIZE);
                     let items = object.word(LIST_ITEMS) as *const usize;
-                    (0..length.min(max)).for_each(|i| each(object_at(items.add(i).read())));
+                    let there = length.min(object.word(LIST_ROOM));
+                    (0..there.min(max)).for_each(|i| each(object_at(items.add(i).read())));
                     length as u64
                 }
                 Sort::Tuple => {
@@ -395,7 +416,7 @@ impl Layout {
                 Sort::Set | Sort::FrozenSet => {
                     let (used, mask) = (object.word(SET_USED), object.word(SET_MASK));
                     let table = object.word(SET_TABLE) as *const [usize; 2];
-                    let mut left = used.min(max);
+                    let mut left = if table.is_null() { 0 } else { used.min(max) };
                     for i in 0..=mask {
                         // A table that was emptied stays large.
                         if left == 0 || i > 16 * max + 64 {
@@ -414,15 +435,16 @@ impl Layout {
                     let mut block = object.word(DEQUE_LEFT) as *const usize;
                     let mut index = object.word(DEQUE_LEFT_INDEX);
                     for _ in 0..length.min(max) {
-                        each(object_at(block.add(1 + index).read()));
-                        index += 1;
+                        // What follows the last block is not said.
                         if index == DEQUE_BLOCK {
                             index = 0;
                             block = block.add(1 + DEQUE_BLOCK).read() as *const usize;
-                            if block.is_null() {
-                                break;
-                            }
                         }
+                        if block.is_null() || index > DEQUE_BLOCK {
+                            break;
+                        }
+                        each(object_at(block.add(1 + index).read()));
+                        index += 1;
                     }
                     length as u64
                 }
@@ -553,6 +575,7 @@ unsafe fn ordered<'a>(object: Obj<'a>, max: usize, mut each: impl FnMut(Option<O
 
 fn sort(class: Obj<'_>, flags: usize) -> (Sort, bool, Detail) {
     let is = |builtin: *const PyTypeObject| class.address() == builtin as usize;
+    let derives = |builtin: *const PyTypeObject| derives(class, builtin as usize);
     let by_flag = [
         (FLAG_LONG, Sort::Int, &raw const PyLong_Type),
         (FLAG_LIST, Sort::List, &raw const PyList_Type),
@@ -561,13 +584,13 @@ fn sort(class: Obj<'_>, flags: usize) -> (Sort, bool, Detail) {
         (FLAG_STR, Sort::Str, &raw const PyUnicode_Type),
     ];
     for (flag, sort, builtin) in by_flag {
-        if flags & flag != 0 {
+        if flags & flag != 0 && derives(builtin) {
             return (sort, is(builtin), Detail::Nothing);
         }
     }
-    if flags & FLAG_DICT != 0 {
+    if flags & FLAG_DICT != 0 && derives(&raw const PyDict_Type) {
         let ordered = &raw const PyODict_Type;
-        if derives(class, ordered as usize) {
+        if derives(ordered) {
             return (Sort::Dict, is(ordered), Detail::Ordered);
         }
         if let Some((Sort::Dict, detail, is_exact)) = unexported(class) {
@@ -575,12 +598,12 @@ fn sort(class: Obj<'_>, flags: usize) -> (Sort, bool, Detail) {
         }
         return (Sort::Dict, is(&raw const PyDict_Type), Detail::Nothing);
     }
-    if flags & FLAG_EXCEPTION != 0 {
+    if is_exception(class, flags) {
         // Its repr is code of its own only where its class is.
         let is_builtin = flags as u64 & HEAPTYPE == 0;
         return (Sort::Exception, is_builtin, Detail::Nothing);
     }
-    if flags & FLAG_CLASS != 0 {
+    if flags & FLAG_CLASS != 0 && derives(&raw const PyType_Type) {
         return (Sort::Class, true, Detail::Nothing);
     }
     let derived = [
@@ -589,11 +612,11 @@ fn sort(class: Obj<'_>, flags: usize) -> (Sort, bool, Detail) {
         (Sort::ByteArray, &raw const PyByteArray_Type),
     ];
     for (sort, builtin) in derived {
-        if derives(class, builtin as usize) {
+        if derives(builtin) {
             return (sort, is(builtin), Detail::Nothing);
         }
     }
-    if derives(class, &raw const PyFloat_Type as usize) {
+    if derives(&raw const PyFloat_Type) {
         return (Sort::Instance, false, Detail::Float);
     }
     if let Some((sort, detail, is_exact)) = unexported(class) {
@@ -634,16 +657,23 @@ fn type_name<'a>(class: Obj<'a>) -> &'a CStr {
     unsafe { CStr::from_ptr(class.word(TYPE_NAME) as *const c_char) }
 }
 
-/// Whether a class is derived from one compiled in, by its line of `tp_base`.
+/// Whether a class is derived from one compiled in, by its line of `tp_base`, so that its objects begin
+/// as those of that one do.
 fn derives(class: Obj<'_>, builtin: usize) -> bool {
     let mut base = Some(class);
-    while let Some(class) = base {
-        if class.address() == builtin {
-            return true;
+    while let Some(found) = base {
+        if found.address() == builtin {
+            return class.word(TYPE_BASIC_SIZE) >= found.word(TYPE_BASIC_SIZE);
         }
-        base = class.field(TYPE_BASE);
+        base = found.field(TYPE_BASE);
     }
     false
+}
+
+fn is_exception(class: Obj<'_>, flags: usize) -> bool {
+    // SAFETY: a static of the interpreter.
+    let base = unsafe { PyExc_BaseException } as usize;
+    flags & FLAG_EXCEPTION != 0 && derives(class, base)
 }
 
 /// Whether a class is one of those, or derived from it.
@@ -654,9 +684,10 @@ fn unexported(class: Obj<'_>) -> Option<(Sort, Detail, bool)> {
         if found.word(TYPE_FLAGS) & FLAG_IMMUTABLE_TYPE != 0 {
             let name = type_name(found);
             let size = found.word(TYPE_BASIC_SIZE);
+            let has_room = class.word(TYPE_BASIC_SIZE) >= size;
             return UNEXPORTED
                 .iter()
-                .find(|known| known.0 == name && known.1 == size)
+                .find(|known| known.0 == name && known.1 == size && has_room)
                 .map(|(_, _, sort, detail)| (*sort, *detail, found == class));
         }
         base = found.field(TYPE_BASE);
@@ -665,32 +696,37 @@ fn unexported(class: Obj<'_>) -> Option<(Sort, Detail, bool)> {
 }
 
 fn dict_at(class: Obj<'_>, flags: usize) -> DictAt {
-    if flags & FLAG_EXCEPTION != 0 {
+    if is_exception(class, flags) {
         return DictAt::Offset(EXCEPTION_DICT);
     }
-    let offset = class.word(TYPE_DICT_OFFSET) as isize;
     if flags & FLAG_MANAGED_DICT != 0 {
         return match flags & FLAG_INLINE_VALUES != 0 {
             true => DictAt::Inline(class.word(TYPE_BASIC_SIZE)),
             false => DictAt::Before,
         };
     }
-    match offset {
-        0 => DictAt::Nowhere,
-        offset if offset > 0 => DictAt::Offset(offset as usize),
-        _ => DictAt::Behind,
+    match class.word(TYPE_DICT_OFFSET) as isize {
+        offset if offset < 0 => DictAt::Behind,
+        offset if has_word(class, offset as usize) => DictAt::Offset(offset as usize),
+        _ => DictAt::Nowhere,
     }
+}
+
+/// Whether objects of a class have a word at an offset that could be a pointer of the class's own.
+fn has_word(class: Obj<'_>, offset: usize) -> bool {
+    let end = class.word(TYPE_BASIC_SIZE);
+    offset >= OBJECT_SIZE && offset.is_multiple_of(8) && offset.saturating_add(8) <= end
 }
 
 /// Offsets and names of what a class and those it is derived from declare in `__slots__`.
 fn slots(class: Obj<'_>) -> Box<[(usize, String)]> {
     let mut slots = Vec::new();
     let mut base = Some(class);
-    while let Some(class) = base {
-        if class.word(TYPE_FLAGS) as u64 & HEAPTYPE == 0 {
+    while let Some(found) = base {
+        if found.word(TYPE_FLAGS) as u64 & HEAPTYPE == 0 {
             break;
         }
-        let mut member = class.word(TYPE_MEMBERS) as *const u8;
+        let mut member = found.word(TYPE_MEMBERS) as *const u8;
         // SAFETY: `tp_members` is null or an array that ends with one without a name.
         unsafe {
             while !member.is_null() && slots.len() < 256 {
@@ -699,14 +735,14 @@ fn slots(class: Obj<'_>) -> Box<[(usize, String)]> {
                     break;
                 }
                 let (kind, offset) =
-                    (member.add(8).cast::<c_int>().read(), member.add(16).cast::<isize>().read());
-                if kind == Py_T_OBJECT_EX && offset > 0 {
-                    slots.push((offset as usize, CStr::from_ptr(name).to_string_lossy().into()));
+                    (member.add(8).cast::<c_int>().read(), member.add(16).cast::<usize>().read());
+                if kind == Py_T_OBJECT_EX && has_word(class, offset) {
+                    slots.push((offset, CStr::from_ptr(name).to_string_lossy().into()));
                 }
                 member = member.add(MEMBER_SIZE);
             }
         }
-        base = class.field(TYPE_BASE);
+        base = found.field(TYPE_BASE);
     }
     slots.into()
 }
@@ -833,7 +869,8 @@ impl<'a> Obj<'a> {
                 return Characters::Ascii(&[]);
             }
             let slice = std::slice::from_raw_parts;
-            match (state / (ascii_bit >> 4)) & 7 {
+            // Three bits, right before the two; what lies beyond them is padding.
+            match (state >> ascii_bit.trailing_zeros().saturating_sub(4)) & 7 {
                 _ if is_ascii => Characters::Ascii(slice(data, length)),
                 1 => Characters::Latin1(slice(data, length)),
                 2 => Characters::Two(std::slice::from_raw_parts(data.cast(), length)),
@@ -913,7 +950,8 @@ impl<'a> Obj<'a> {
                 return (code, length as u64, Vec::new());
             }
             let size = descriptor.add(4).cast::<c_int>().read().max(1) as usize;
-            let numbers = (0..length.min(max)).filter_map(|i| {
+            let there = length.min(self.word(ARRAY_ROOM));
+            let numbers = (0..there.min(max)).filter_map(|i| {
                 let item = std::slice::from_raw_parts(items.add(i * size), size);
                 Number::read(code, item)
             });
@@ -1003,12 +1041,16 @@ impl<'a> Obj<'a> {
         // entries look like. A place is -1 if no entry is or was there.
         unsafe {
             let keys = self.word(DICT_KEYS) as *const u8;
+            if keys.is_null() {
+                return Lookup::Unsure;
+            }
             let (log2_size, kind) = (keys.add(KEYS_LOG2_SIZE).read(), keys.add(KEYS_KIND).read());
-            let indices = keys.add(KEYS_INDICES);
-            let entries = indices.add(1 << keys.add(KEYS_INDEX_BYTES).read());
             if kind != KEYS_GENERAL && kind != KEYS_UNICODE || log2_size > 40 {
                 return Lookup::Unsure;
             }
+            let indices = keys.add(KEYS_INDICES);
+            let entries = indices.add(1 << keys.add(KEYS_INDEX_BYTES).read());
+            let count = keys.add(KEYS_ENTRIES).cast::<usize>().read();
             let mask = (1u64 << log2_size) - 1;
             let (mut place, mut perturb) = (hash & mask, hash);
             for _ in 0..1 << 12 {
@@ -1022,24 +1064,29 @@ impl<'a> Obj<'a> {
                 if index == -1 {
                     return Lookup::Missing;
                 }
-                if index >= 0 {
-                    let index = index as usize;
-                    let (known, known_hash, value) = if kind == KEYS_UNICODE {
+                let index = if index >= 0 { index as usize } else { usize::MAX };
+                if index < count {
+                    let (known_hash, known, value) = if kind == KEYS_UNICODE {
                         let [known, value] = entries.cast::<[usize; 2]>().add(index).read();
-                        let known_key = Obj::borrowed(known as *mut PyObject);
-                        (known, known_key.text_hash().unwrap_or(u64::MAX), value)
+                        (None, known, value)
                     } else {
                         let [hash, known, value] = entries.cast::<[usize; 3]>().add(index).read();
-                        (known, hash as u64, value)
+                        (Some(hash as u64), known, value)
                     };
-                    let other = Obj(known as *mut PyObject, PhantomData);
-                    let is_it = known == key.address()
-                        || known_hash == hash && other.class() == key.class();
-                    if known != 0 && value != 0 && is_it {
+                    if known == key.address() && value != 0 {
                         return Lookup::Found(Obj(value as *mut PyObject, PhantomData));
                     }
-                    if known != 0 && known_hash == hash {
-                        return Lookup::Unsure;
+                    if known != 0 {
+                        let other = Obj(known as *mut PyObject, PhantomData);
+                        // Such keys are all strs, which keep their hash.
+                        let known_hash = known_hash.or_else(|| other.text_hash());
+                        if known_hash == Some(hash) {
+                            let is_it = value != 0 && other.class() == key.class();
+                            return match is_it {
+                                true => Lookup::Found(Obj(value as *mut PyObject, PhantomData)),
+                                false => Lookup::Unsure,
+                            };
+                        }
                     }
                 }
                 perturb >>= 5;
@@ -1119,9 +1166,10 @@ impl<'a> Obj<'a> {
 
     /// Index and value of the last item of a list.
     pub(in crate::shim) fn last_of_list(self) -> Option<(usize, Obj<'a>)> {
-        let last =
-            self.word(SIZE).checked_sub(1).filter(|_| self.is_exactly(&raw const PyList_Type));
-        let last = last?;
+        if !self.is_exactly(&raw const PyList_Type) {
+            return None;
+        }
+        let last = self.word(SIZE).min(self.word(LIST_ROOM)).checked_sub(1)?;
         // SAFETY: a list has a pointer to as many items as its size says.
         let item = unsafe { (self.word(LIST_ITEMS) as *const usize).add(last).read() };
         (item != 0).then_some((last, Obj(item as *mut PyObject, PhantomData)))
@@ -1206,8 +1254,9 @@ pub(in crate::shim) fn verify_contents() -> Result<(), &'static str> {
         Py_XDECREF(present);
         Py_XDECREF(absent);
         let holds_all = holds(tuple, 1) && holds(list, 1) && holds(set, 1) && holds(dict, 2);
+        let holds_all = holds_all && !ordered.is_null() && holds(ordered, 2);
         let fits = items.is_some() && finds && holds_all;
-        for object in [tuple, list, set, dict] {
+        for object in [tuple, list, set, dict, ordered] {
             Py_XDECREF(object);
         }
         Py_DECREF(marker);

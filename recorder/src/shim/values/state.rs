@@ -10,6 +10,7 @@ use crate::shim::callables::{Effect, is_same};
 use crate::shim::ffi::depths::{NO_DEPTH, depths};
 use crate::shim::ffi::objects::{AttributeSet, Characters, Int, Lookup, Plain};
 use crate::shim::ffi::{Frame, Obj};
+use crate::shim::state::CALL_UNITS;
 use dashcam_schema::EventKind;
 use dashcam_schema::bytecode::branches::Branches;
 use dashcam_schema::bytecode::opcodes::{Op, Version};
@@ -40,8 +41,8 @@ pub(super) struct Capturing {
     /// By number of the code object.
     codes: Vec<Rc<Variables>>,
     frames: Box<[ToldFrame]>,
-    /// Addresses of frames that sort a list just now, and of the list.
-    sorting: Vec<(usize, usize)>,
+    /// Lists that are being sorted just now.
+    sorting: Vec<Sorting>,
     /// How often names were bound or unbound in namespaces by code that does not run in them.
     namespaces_changed: u32,
     /// Address and version of a class, address of a name.
@@ -65,6 +66,18 @@ struct ToldFrame {
 impl ToldFrame {
     const NONE: ToldFrame =
         ToldFrame { address: 0, epoch: u32::MAX, namespaces_changed: 0, thread: 0, ordinal: 0 };
+}
+
+/// A call that sorts a list. It may have ended without an event, by another tool's exception.
+#[derive(Clone, Copy)]
+struct Sorting {
+    /// Address of the frame that calls, and of its code object.
+    frame: usize,
+    code: usize,
+    /// Code unit of the call.
+    unit: u32,
+    /// Address of the list.
+    list: usize,
 }
 
 #[derive(Clone, Copy)]
@@ -536,7 +549,8 @@ impl Values {
         let sort = self.classes.known(class).layout.sort;
         let kept = self.limits.items as usize;
         let is_plain = object.class().sets_items_as(sort);
-        let length = object.size();
+        // Of anything else it is not asked, nor would it say.
+        let length = object.container_size().unwrap_or(0);
         match sort {
             Sort::List if is_plain => {
                 let index = match (key.plain(), key.plain_int()) {
@@ -855,22 +869,34 @@ impl Values {
 
     /// A list is about to be sorted by a call of the running frame, or has been. Meanwhile it is
     /// empty, which functions see that the sorting calls.
-    pub(in crate::shim) fn note_sorting(&mut self, code: Obj<'_>, list: Obj<'_>, begins: bool) {
+    pub(in crate::shim) fn note_sorting(
+        &mut self,
+        code: Obj<'_>,
+        unit: u32,
+        list: Obj<'_>,
+        begins: bool,
+    ) {
         let Some(frame) = self.frames.running_of(code) else { return };
         let Some(state) = &mut self.state else { return };
-        state.sorting.retain(|(sorts, _)| *sorts != frame.address);
+        state.sorting.retain(|sorting| sorting.frame != frame.address);
         if begins && state.sorting.len() < SORTING_MAX {
-            state.sorting.push((frame.address, list.address()));
+            let (frame, code, list) = (frame.address, code.address(), list.address());
+            state.sorting.push(Sorting { frame, code, unit, list });
         }
     }
 
     /// A frame enters another while it may be sorting.
     fn tell_sorting(&mut self, at: At, caller: Frame) {
         let Some(state) = &self.state else { return };
-        let sorting = state.sorting.iter().find(|(sorts, _)| *sorts == caller.address);
-        if let Some((_, list)) = sorting {
-            // SAFETY: the call that sorts it is not over, and has it as argument.
-            let list = unsafe { Obj::borrowed(*list as *mut _) };
+        let sorting = state.sorting.iter().find(|sorting| {
+            sorting.frame == caller.address
+                && sorting.code == caller.code
+                && caller.unit.wrapping_sub(sorting.unit) < CALL_UNITS
+        });
+        if let Some(sorting) = sorting {
+            // SAFETY: the frame stands at the call that sorts it, which has it as argument: whenever the
+            // frame comes to that call, it is noted anew.
+            let list = unsafe { Obj::borrowed(sorting.list as *mut _) };
             self.see(at, &[list]);
         }
     }

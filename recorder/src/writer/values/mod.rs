@@ -8,6 +8,7 @@
 mod identity;
 mod read;
 
+use super::commit::Health;
 use super::drain::{End, Order, Pace, WORDS};
 use super::encode::{Encoded, LEVEL};
 use super::outlet::LossDelta;
@@ -21,7 +22,7 @@ use dashcam_schema::value::{
 };
 use read::Reader;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// A chunk is to be about as large, before compression.
@@ -116,8 +117,7 @@ pub(super) struct Values {
     chunk: Chunk,
     orders: Receiver<Order>,
     store: Sender<Encoded>,
-    /// Set once nothing can be stored any more.
-    failed: Arc<AtomicBool>,
+    health: Arc<Health>,
     /// Events with ordinals below this one were published, and before them their values.
     published: Arc<AtomicU64>,
     /// All values of events with ordinals below this one were read.
@@ -140,7 +140,7 @@ impl Values {
         orders: Receiver<Order>,
         store: Sender<Encoded>,
         published: Arc<AtomicU64>,
-        failed: Arc<AtomicBool>,
+        health: Arc<Health>,
     ) -> Values {
         Values {
             consumer,
@@ -148,7 +148,7 @@ impl Values {
             chunk: Chunk::default(),
             orders,
             store,
-            failed,
+            health,
             published,
             read_to: 0,
             covers_from: 0,
@@ -223,7 +223,7 @@ impl Values {
     /// Takes and reads one batch; says how many words it was. `words` holds the beginning of a
     /// record between two calls.
     fn step(&mut self, words: &mut Vec<u32>) -> Result<usize, End> {
-        if self.failed.load(Ordering::Relaxed) {
+        if self.health.has_failed() {
             return Err(End);
         }
         // Acquire: what was published before these events is seen.

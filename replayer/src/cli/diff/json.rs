@@ -12,6 +12,10 @@ pub(super) fn report(report: &Report, runs: [Run<'_>; 2]) -> Value {
         "runs": runs.map(run),
         "differences": report.differences.iter().map(difference).collect::<Vec<_>>(),
         "has_more": report.has_more,
+        "unrecorded": report.unrecorded.as_ref().map(|unknown| json!({
+            "count": unknown.count, "seq": unknown.seq, "path": unknown.path, "line": unknown.line,
+        })),
+        "without_values": report.without_values,
         "changed_files": report.changed,
     })
 }
@@ -30,6 +34,7 @@ fn difference(difference: &Difference) -> Value {
     value["places"] = json!([place(&difference.places[0]), place(&difference.places[1])]);
     value["variables"] = difference.variables.iter().map(variable).collect();
     value["more"] = json!(difference.more);
+    value["is_mine"] = json!(difference.is_mine);
     value
 }
 

@@ -24,6 +24,26 @@ pub(super) struct Show<'a> {
     is_colored: bool,
 }
 
+/// That there is no difference, and how far that is known.
+fn equal(report: &Report) -> String {
+    match &report.unrecorded {
+        _ if report.without_values => {
+            "equal as far as recorded: values were not compared".to_owned()
+        }
+        None => "no difference".to_owned(),
+        Some(unknown) => {
+            let of = if unknown.count == 1 { "1 value was" } else { "values were" };
+            let count =
+                if unknown.count == 1 { String::new() } else { format!("{} ", unknown.count) };
+            let at = crate::debugger::text::place(&unknown.path, unknown.line);
+            let seq = unknown.seq;
+            printable(&format!(
+                "equal as far as recorded: {count}{of} not recorded, first at {at} (seq {seq})"
+            ))
+        }
+    }
+}
+
 impl<'a> Show<'a> {
     pub(super) fn new(runs: [Run<'a>; 2]) -> Show<'a> {
         let paths = runs.map(|run| run.store.path());
@@ -60,9 +80,15 @@ impl<'a> Show<'a> {
         }
         let count = report.differences.len();
         match count {
-            0 => writeln!(out, "{one} and {two}: no difference")?,
+            0 => writeln!(out, "{one} and {two}: {}", equal(report))?,
             1 => writeln!(out, "{one} and {two}: 1 difference")?,
-            _ => writeln!(out, "{one} and {two}: {count} differences, the earliest first")?,
+            _ => {
+                let is_mixed = report.differences.iter().any(|found| found.is_mine)
+                    && report.differences.iter().any(|found| !found.is_mine);
+                let first =
+                    if is_mixed { "those in your own code first" } else { "the earliest first" };
+                writeln!(out, "{one} and {two}: {count} differences, {first}")?;
+            }
         }
         for (at, difference) in report.differences.iter().enumerate() {
             writeln!(out)?;

@@ -3,9 +3,9 @@
 use super::Format;
 use super::complete::Words;
 use super::history::History;
-use crate::cli::output::{printable, stdout};
+use crate::cli::output::{json_printable, printable, stdout};
 use crate::cli::session::Session;
-use crate::debugger::{Command, Debugger, Failure, Reply, command, json, text};
+use crate::debugger::{Debugger, Failure, Reply, command, json, text};
 use crate::store::Error;
 use rustyline::completion::Completer;
 use rustyline::error::ReadlineError;
@@ -34,10 +34,10 @@ pub(super) fn read(debugger: &mut Debugger, format: Format) -> anyhow::Result<()
         match (format, &reply) {
             (Format::Text, reply) => put(&mut out, reply)?,
             (Format::Json, Ok(reply)) => {
-                writeln!(out, "{}", json::json(said, run_id, reply))?;
+                writeln!(out, "{}", json_printable(&json::json(said, run_id, reply).to_string()))?;
             }
             (Format::Json, Err(message)) => {
-                writeln!(out, "{}", json::error(said, message))?;
+                writeln!(out, "{}", json_printable(&json::error(said, message).to_string()))?;
             }
         }
         // Who speaks with us waits for the answer.
@@ -51,12 +51,16 @@ pub(super) fn read(debugger: &mut Debugger, format: Format) -> anyhow::Result<()
 
 fn put(out: &mut impl Write, reply: &Result<Reply, String>) -> std::io::Result<()> {
     match reply {
-        Ok(reply) => out.write_all(text::text(reply).as_bytes()),
+        Ok(reply) => text::text(reply).lines().try_for_each(|line| {
+            // Tabs stand in source.
+            let line: Vec<String> = line.split('\t').map(printable).collect();
+            writeln!(out, "{}", line.join("\t"))
+        }),
         Err(message) => writeln!(out, "*** {}", printable(message)),
     }
 }
 
-/// Answers what is typed at a terminal. An empty line repeats a step.
+/// Answers what is typed at a terminal. An empty line repeats the last command.
 pub(super) fn edited(session: &Session, debugger: Debugger) -> anyhow::Result<()> {
     let words = Words::of(&debugger);
     let debugger = Rc::new(RefCell::new(debugger));
@@ -74,7 +78,8 @@ pub(super) fn edited(session: &Session, debugger: Debugger) -> anyhow::Result<()
         reply.map_err(|error| error.to_string())
     };
     let mut said = "info".to_owned();
-    let mut last_step = String::new();
+    let mut has_begun = false;
+    let mut last = String::new();
     loop {
         // What is pasted may be many.
         for line in said.lines() {
@@ -83,15 +88,15 @@ pub(super) fn edited(session: &Session, debugger: Debugger) -> anyhow::Result<()
             if matches!(reply, Ok(Reply::Quit)) {
                 return Ok(());
             }
-            last_step = match command::parse(line) {
-                Ok(Some(Command::Step(..) | Command::Continue(_))) => line.to_owned(),
-                _ => String::new(),
-            };
+            if matches!(command::parse(line), Ok(Some(_))) && has_begun {
+                last = line.to_owned();
+            }
         }
+        has_begun = true;
         said = loop {
             match editor.readline("(dashcam) ") {
                 Ok(line) if !line.trim().is_empty() => break line,
-                Ok(_) if !last_step.is_empty() => break last_step.clone(),
+                Ok(_) if !last.is_empty() => break last.clone(),
                 Ok(_) | Err(ReadlineError::Interrupted) => {}
                 Err(ReadlineError::Eof) => return Ok(()),
                 Err(error) => return Err(error.into()),

@@ -10,14 +10,15 @@ mod lines;
 mod screen;
 
 use super::session::Session;
-use crate::debugger::Debugger;
+use crate::debugger::command::Target;
+use crate::debugger::{Command, Debugger};
 use anyhow::bail;
 use std::io::IsTerminal as _;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
 Example: where did total go wrong?
-  printf '%s\\n' 'break unhandled' continue where locals 'last-write total' | dashcam replay
+  printf '%s\\n' 'goto crash' where locals 'last-write total' | dashcam replay
 
 On a terminal, `?` shows the keys. `help` lists the commands.")]
 pub(super) struct Args {
@@ -29,6 +30,11 @@ pub(super) struct Args {
     /// The event to begin at
     #[arg(long, value_name = "SEQ")]
     at: Option<i64>,
+    #[command(flatten)]
+    mine: super::MineChoice,
+    /// Steps and exceptions stop in all code, and not only in yours
+    #[arg(long)]
+    all_code: bool,
     /// Lines instead of the full screen on a terminal
     #[arg(long)]
     plain: bool,
@@ -48,13 +54,14 @@ enum Format {
 pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
     let session = Session::open(&args.database.path)?;
     let store = session.recording.store();
+    args.mine.say(store);
     let run = store.run(args.run)?;
     let Some(mut debugger) = Debugger::new(session.recording.clone(), run) else {
         bail!("{}: run {run} has no events", store.path().display());
     };
+    debugger.set_only_mine(!args.all_code);
     if let Some(seq) = args.at {
-        let to = debugger.timeline().position(seq);
-        debugger.stand(to, "goto")?;
+        debugger.run(Command::Goto(Target::Seq(seq)))?;
     }
     let is_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     let is_dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");

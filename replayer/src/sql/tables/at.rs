@@ -74,9 +74,40 @@ impl<A: Answer> AtScan<A> {
     }
 }
 
+impl<A: Answer> AtScan<A> {
+    /// Refuses to answer of what is not there.
+    fn check(&self, question: &[i64]) -> Result<(), Error> {
+        let argument = |column: usize| {
+            let at = A::ARGUMENTS.iter().position(|argument| *argument == column);
+            at.and_then(|at| question.get(at).copied())
+        };
+        let (Some(run), Some(seq)) = (argument(A::RUN_ID), argument(A::SEQ)) else { return Ok(()) };
+        if !self.store.directory().runs.contains(&run) {
+            let last = self.store.directory().runs.last();
+            let last = last.map_or(String::new(), |last| format!("; the last is {last}"));
+            return Err(Error::NotThere { what: format!("{}: no run {run}{last}", A::NAME) });
+        }
+        let mut chunks = self.store.chunks().iter().filter(|chunk| chunk.run_id == run);
+        let first = chunks.next();
+        let last = chunks.next_back().or(first);
+        let what = match first.zip(last) {
+            Some((first, last)) if (first.first_seq..=last.last_seq).contains(&seq) => {
+                return Ok(());
+            }
+            Some((first, last)) => {
+                let (first, last) = (first.first_seq, last.last_seq);
+                format!("{}: no event {seq}: run {run} has events {first} to {last}", A::NAME)
+            }
+            None => format!("{}: no event {seq}: run {run} has none", A::NAME),
+        };
+        Err(Error::NotThere { what })
+    }
+}
+
 impl<A: Answer> Scan for AtScan<A> {
     fn fill(&mut self, batch: &mut Batch) -> Result<(), Error> {
         while let Some(question) = self.questions.pop() {
+            self.check(&question)?;
             let rows = self.answer.rows(&self.store, &question)?;
             if rows.is_empty() {
                 continue;

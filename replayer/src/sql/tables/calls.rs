@@ -12,7 +12,7 @@ mod rows;
 use crate::sql::batch::{Batch, ROWS};
 use crate::sql::filter::IntSet;
 use crate::sql::plan::{Plan, Request};
-use crate::sql::tables::replay::{Deaf, replay};
+use crate::sql::tables::replay::{Deaf, Listener, replay};
 use crate::sql::tables::{int, rowid};
 use crate::sql::vtab::{Scan, Table};
 use crate::store::texts::TextId;
@@ -259,6 +259,8 @@ impl Collect<'_> {
         name.copied().unwrap_or(TextId::NONE)
     }
 }
+
+impl Listener for Collect<'_> {}
 
 impl Sink for Collect<'_> {
     fn call(&mut self, call: &OpenCall, end_seq: u64, end_ns: u64, exit: Exit) {

@@ -2,10 +2,16 @@
 //!
 //! A row is known when the call that holds the exception ends. What an exception's row says
 //! changes only at events about exceptions, so chunks without any are passed over, and an
-//! exception that is pending at the end of the last chunk that was read is as it will stay.
+//! exception that is pending at the end of the last chunk that was read is as it will stay. Whether one
+//! is swallowed takes the next event of a frame: see `fates.rs`.
 
+mod fates;
+mod outcome;
+
+use self::fates::Fates;
+use self::outcome::Outcome;
 use super::candidates::{self, CodeFilter, CodeTest, Scope};
-use super::replay::replay;
+use super::replay::{Listener, replay};
 use super::{int, rowid};
 use crate::sql::batch::{Batch, Column, NULL, ROWS};
 use crate::sql::filter::{IntSet, TextSet};
@@ -14,7 +20,7 @@ use crate::sql::vtab::{Scan, Table};
 use crate::store::texts::TextId;
 use crate::store::values::Raised;
 use crate::store::{Chunk, ChunkHeader, Code, Error, Process, Store};
-use dashcam_schema::calls::{self, Exit, OpenCall, OpenException, Sink, Site};
+use dashcam_schema::calls::{Calls, Event, Exit, OpenCall, OpenException, Sink, Site};
 use dashcam_schema::chunk::DERIVED_EVENTS_MAX;
 use dashcam_schema::event::EventKind;
 use dashcam_schema::tables::Type;
@@ -23,8 +29,9 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 columns! {
-    RUN_ID SEQ PROCESS_ID THREAD_ID CALL_ID TYPE MESSAGE CODE_ID PATH LINE HANDLED_SEQ HANDLED_LINE
-    ARGUMENTS CAUSE CONTEXT
+    RUN_ID SEQ PROCESS_ID THREAD_ID CALL_ID TYPE MESSAGE CODE_ID PATH LINE OUTCOME
+    SWALLOWED_BY HANDLED_SEQ HANDLED_LINE
+    ARGUMENTS CAUSE CONTEXT IS_MINE
 }
 
 /// Kinds that begin a row.
@@ -32,6 +39,10 @@ const RAISING: u32 = 1 << EventKind::RAISE.number() | 1 << EventKind::RERAISE.nu
 /// Kinds that change what a row says.
 const CHANGING: u32 =
     RAISING | 1 << EventKind::EXCEPTION_HANDLED.number() | 1 << EventKind::PY_UNWIND.number();
+
+/// So many chunks in a row are read for the next event of one frame. C code may call Python for as long as
+/// the program runs; then it is not known what of it swallowed an exception.
+const PATIENCE: usize = 8;
 
 pub(in crate::sql) struct Exceptions;
 
@@ -64,7 +75,7 @@ impl Table for Exceptions {
         let ranges = filter.scope.chunks(&store, filter.seqs.lo, i64::MAX);
         let chunks = ranges.into_iter().flatten();
         Ok(ExceptionScan {
-            chunks: chunks.filter(|i| store.chunks()[*i].kinds & CHANGING != 0).collect(),
+            chunks: chunks.collect(),
             store,
             plan,
             filter,
@@ -72,6 +83,7 @@ impl Table for Exceptions {
             pending: BTreeMap::new(),
             rows: Vec::new(),
             given: 0,
+            patience: 0,
             batch: 0,
         })
     }
@@ -129,6 +141,24 @@ struct Row {
     r#type: TextId,
     /// `None` if the chunk it was raised in cannot be read.
     message: Option<Box<str>>,
+    outcome: Outcome,
+}
+
+/// What is not settled of a process.
+#[derive(Default)]
+struct Pending {
+    /// By `seq`.
+    rows: FxHashMap<u64, Row>,
+    fates: Fates,
+    /// Exceptions that left the outermost frame of the main thread. Only the last can have ended the
+    /// program.
+    outermost: Option<Row>,
+}
+
+impl Pending {
+    fn is_empty(&self) -> bool {
+        self.rows.is_empty() && self.outermost.is_none()
+    }
 }
 
 pub(in crate::sql) struct ExceptionScan {
@@ -137,10 +167,12 @@ pub(in crate::sql) struct ExceptionScan {
     filter: Filter,
     chunks: Vec<usize>,
     done: usize,
-    /// By process, then by `seq`.
-    pending: BTreeMap<i64, FxHashMap<u64, Row>>,
+    /// By process.
+    pending: BTreeMap<i64, Pending>,
     rows: Vec<Row>,
     given: usize,
+    /// Chunks that were read since the last with an event about an exception, for what waits.
+    patience: usize,
     /// Where the last batch begins.
     batch: usize,
 }
@@ -155,8 +187,8 @@ impl Scan for ExceptionScan {
                 self.done += 1;
                 self.visit(index)?;
             } else if let Some((_, pending)) = self.pending.pop_first() {
-                let known = pending.into_values();
-                self.rows.extend(known.filter(|row| self.filter.types.contains(row.r#type)));
+                self.rows = self.settled(pending);
+                self.rows.retain(|row| self.filter.types.contains(row.r#type));
                 self.rows.sort_unstable_by_key(|row| row.open.seq);
             } else {
                 return Ok(());
@@ -179,19 +211,40 @@ impl ExceptionScan {
     fn visit(&mut self, index: usize) -> Result<(), Error> {
         let store = self.store.clone();
         let header = &store.chunks()[index];
-        let pending = self.pending.get(&header.process_id).is_some_and(|p| !p.is_empty());
-        if !self.filter.scope.has(header) || !pending && !self.filter.may_pass(&store, header) {
+        let pending = self.pending.get(&header.process_id);
+        let is_pending = pending.is_some_and(|p| !p.is_empty());
+        let awaits = pending.is_some_and(|p| p.fates.awaits_any(&header.threads));
+        if awaits && header.kinds & CHANGING == 0 {
+            self.patience += 1;
+        } else {
+            self.patience = 0;
+        }
+        if !self.filter.scope.has(header)
+            || header.kinds & CHANGING == 0 && (!awaits || self.patience > PATIENCE)
+            || !is_pending && !self.filter.may_pass(&store, header)
+        {
+            if let Some(pending) = self.pending.get_mut(&header.process_id) {
+                pending.fates.pass_over(&header.threads);
+            }
             return Ok(());
         }
         let pending = self.pending.entry(header.process_id).or_default();
         let (filter, mut rows) = (&self.filter, std::mem::take(&mut self.rows));
         let read = store.chunk(index).and_then(|chunk| {
             let process = store.process(header);
-            let mut collect =
-                Collect { store: &store, process, chunk: &chunk, filter, pending, rows: &mut rows };
+            let mut collect = Collect {
+                store: &store,
+                process,
+                chunk: &chunk,
+                filter,
+                pending,
+                rows: &mut rows,
+                event: None,
+                failed: None,
+            };
             let calls = replay(header, &chunk, &mut collect)?;
             collect.keep(&calls);
-            Ok(())
+            collect.failed.map_or(Ok(()), Err)
         });
         match read {
             Ok(()) => {
@@ -204,24 +257,56 @@ impl ExceptionScan {
     }
 }
 
+impl ExceptionScan {
+    /// The rows of a process whose last chunk was read.
+    fn settled(&self, mut pending: Pending) -> Vec<Row> {
+        let mut rows: Vec<Row> = pending.rows.into_values().collect();
+        let directory = self.store.directory();
+        for row in &mut rows {
+            let process = &directory.processes[&row.process_id];
+            let type_name = directory.texts.get(row.r#type).unwrap_or_default();
+            row.outcome = match pending.fates.known(row.open.seq) {
+                _ if row.open.handled.is_some() => {
+                    outcome::handled(directory, process, &row.open, type_name)
+                }
+                Some(by) => outcome::swallowed(directory, process, type_name, by),
+                None => Outcome::InFlight,
+            };
+        }
+        rows.extend(pending.outermost.take().map(|mut row| {
+            let process = &directory.processes[&row.process_id];
+            row.outcome = outcome::last(
+                process,
+                row.outcome,
+                directory.texts.get(row.r#type).unwrap_or_default(),
+            );
+            row
+        }));
+        rows
+    }
+}
+
 /// Gathers the rows of a chunk.
 struct Collect<'a> {
     store: &'a Store,
     process: &'a Process,
     chunk: &'a Chunk,
     filter: &'a Filter,
-    pending: &'a mut FxHashMap<u64, Row>,
+    pending: &'a mut Pending,
     rows: &'a mut Vec<Row>,
+    /// The event that is being taken in.
+    event: Option<Event>,
+    failed: Option<Error>,
 }
 
 impl Collect<'_> {
     /// Notes what is not settled at the chunk's end.
-    fn keep(&mut self, calls: &calls::Calls) {
+    fn keep(&mut self, calls: &Calls) {
         let open = calls.all().flat_map(|call| &call.exceptions);
         for exception in open {
             if self.filter.passes(self.store, self.process, exception) {
                 let row = self.row(exception);
-                self.pending.insert(exception.seq, row);
+                self.pending.rows.insert(exception.seq, row);
             }
         }
     }
@@ -229,7 +314,7 @@ impl Collect<'_> {
     /// What an exception is comes from the chunk it was raised in: later ones need not name it.
     fn row(&mut self, open: &OpenException) -> Row {
         let (process_id, open) = (self.process.process_id, open.clone());
-        if let Some(before) = self.pending.remove(&open.seq) {
+        if let Some(before) = self.pending.rows.remove(&open.seq) {
             return Row { open, ..before };
         }
         let entry = self.chunk.exception(open.exception).ok().flatten();
@@ -239,6 +324,39 @@ impl Collect<'_> {
             open,
             r#type: name.copied().unwrap_or(TextId::NONE),
             message: entry.map(|entry| entry.message.as_str().into()),
+            outcome: Outcome::InFlight,
+        }
+    }
+}
+
+impl Listener for Collect<'_> {
+    fn wants_all(&self, thread: u32) -> bool {
+        self.pending.fates.awaits(thread)
+    }
+
+    fn before(&mut self, calls: &Calls, event: &Event, index: usize) {
+        let (chunk, process, failed) = (self.chunk, self.process, &mut self.failed);
+        self.pending.fates.before(calls, event, || {
+            let callables = chunk.callables().map_err(|error| *failed = Some(error)).ok()?;
+            let number = callables.get(index).filter(|_| event.kind.has_callable())?;
+            process.callables.get(number).copied()
+        });
+        self.event = Some(*event);
+    }
+
+    fn after(&mut self, calls: &Calls, event: &Event) {
+        let left = match event.kind {
+            EventKind::RAISE | EventKind::RERAISE => None,
+            EventKind::PY_UNWIND => Some(event.code),
+            _ => return,
+        };
+        let Some((thread, top)) = calls.thread().zip(calls.innermost()) else { return };
+        let is_it = |e: &&OpenException| e.exception == event.exception && e.handled.is_none();
+        if let Some(open) = top.exceptions.iter().rfind(is_it)
+            && self.filter.passes(self.store, self.process, open)
+        {
+            let exception = (open.seq, open.exception);
+            self.pending.fates.arrived(thread, exception, top.call_id, left);
         }
     }
 }
@@ -247,10 +365,46 @@ impl Sink for Collect<'_> {
     fn call(&mut self, _: &OpenCall, _: u64, _: u64, _: Exit) {}
 
     fn exception(&mut self, exception: &OpenException) {
-        if self.filter.passes(self.store, self.process, exception) {
-            let row = self.row(exception);
-            self.rows.push(row);
+        if !self.filter.passes(self.store, self.process, exception) {
+            return;
         }
+        let directory = self.store.directory();
+        let mut row = self.row(exception);
+        let type_name = directory.texts.get(row.r#type).unwrap_or_default();
+        let by = self.pending.fates.settle(exception.seq);
+        let code = |number: u32| self.process.codes.get(&number).map(|i| &directory.codes[*i]);
+        // What leaves a frame that others are below is held by the next.
+        let unwound = self.event.filter(|event| {
+            event.kind == EventKind::PY_UNWIND && event.exception == exception.exception
+        });
+        row.outcome = match unwound {
+            _ if exception.handled.is_some() => {
+                outcome::handled(directory, self.process, exception, type_name)
+            }
+            Some(_) if self.process.main_thread.is_some_and(|main| main != exception.thread) => {
+                Outcome::Thread
+            }
+            Some(event) => {
+                let is_main = code(event.code)
+                    .is_some_and(|code| code.is_module || outcome::is_runpy(directory, code));
+                let ended = self.pending.outermost.as_ref();
+                if !is_main && ended.is_some_and(|row| row.outcome == Outcome::Program) {
+                    // sys.excepthook and what atexit calls run when the program has ended.
+                    row.outcome = outcome::at_exit();
+                    self.rows.push(row);
+                    return;
+                }
+                let outcome = if is_main { Outcome::Program } else { Outcome::InFlight };
+                let before = self.pending.outermost.replace(Row { outcome, ..row });
+                self.rows.extend(before.map(|row| Row { outcome: outcome::elsewhere(), ..row }));
+                return;
+            }
+            None => match by {
+                Some(by) => outcome::swallowed(directory, self.process, type_name, by),
+                None => Outcome::InFlight,
+            },
+        };
+        self.rows.push(row);
     }
 
     fn desync(&mut self, _: u64, _: u64) {}
@@ -290,10 +444,27 @@ fn put(store: &Store, plan: &Plan, rows: &[Row], batch: &mut Batch) -> Result<()
                 batch.texts(column, rows.iter().map(path));
             }
             LINE => ints(&|row| line(row, row.open.site)),
+            OUTCOME => {
+                let outcomes = rows.iter().map(|row| Some(row.outcome.name().into()));
+                batch.columns[column] = Column::Owned(outcomes.collect());
+            }
+            SWALLOWED_BY => {
+                let by = rows.iter().map(|row| row.outcome.by().map(Into::into));
+                batch.columns[column] = Column::Owned(by.collect());
+            }
             HANDLED_SEQ => ints(&|row| row.open.handled.map_or(NULL, |(seq, _)| int(seq))),
             HANDLED_LINE => {
                 ints(&|row| row.open.handled.map_or(NULL, |(_, site)| handler_line(row, site)));
             }
+            IS_MINE => ints(&|row| {
+                let codes = &process(row).codes;
+                let is_mine = |number: u32| {
+                    let code = codes.get(&number).map(|index| &store.directory().codes[*index]);
+                    code.is_some_and(|code| store.is_mine(code))
+                };
+                let handled = row.open.handled.is_some_and(|(_, site)| is_mine(site.code));
+                i64::from(handled || is_mine(row.open.site.code))
+            }),
             ARGUMENTS => batch.columns[column] = parts(store, rows, |raised| raised.arguments)?,
             CAUSE => batch.columns[column] = parts(store, rows, |raised| raised.cause)?,
             CONTEXT => batch.columns[column] = parts(store, rows, |raised| raised.context)?,

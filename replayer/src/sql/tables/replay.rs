@@ -5,14 +5,28 @@ use dashcam_schema::calls::{Calls, Event, Exit, OpenCall, OpenException, Sink, S
 use dashcam_schema::event::EventKind;
 use dashcam_schema::event::kinds_that;
 
-/// Tells `sink` what ends in a chunk; gives back the stacks as they are at its end.
+/// Hears of what ends, and of events as they are taken in.
+pub(super) trait Listener: Sink {
+    /// Whether events of this thread are to be heard of that do not touch the stack.
+    fn wants_all(&self, _thread: u32) -> bool {
+        false
+    }
+
+    /// An event is about to be taken in; `index` is its place in the chunk.
+    fn before(&mut self, _calls: &Calls, _event: &Event, _index: usize) {}
+
+    /// An event was taken in.
+    fn after(&mut self, _calls: &Calls, _event: &Event) {}
+}
+
+/// Tells `listener` what ends in a chunk; gives back the stacks as they are at its end.
 ///
 /// Only events that touch the stack go through the machine. Of those between, each call needs to
 /// know the last: that is where its next callee was called from.
 pub(super) fn replay(
     header: &ChunkHeader,
     chunk: &Chunk,
-    sink: &mut impl Sink,
+    listener: &mut impl Listener,
 ) -> Result<Calls, Error> {
     let (kinds, places, times) = (chunk.kinds()?, chunk.places()?, chunk.times()?);
     let (runs, exceptions) = (chunk.runs()?, chunk.exceptions()?);
@@ -30,13 +44,16 @@ pub(super) fn replay(
         // First event that `calls` does not know of.
         let mut unseen = start;
         for i in start..end {
-            if touches >> kinds[i] & 1 == 0 {
+            let is_touching = touches >> kinds[i] & 1 == 1;
+            if !is_touching && !listener.wants_all(context.thread) {
                 continue;
             }
-            if i > unseen {
-                calls.at(site(i - 1));
+            if is_touching {
+                if i > unseen {
+                    calls.at(site(i - 1));
+                }
+                unseen = i + 1;
             }
-            unseen = i + 1;
             let resumed = if resumes >> kinds[i] & 1 == 1 { resumed.next() } else { None };
             let Some(kind) = EventKind::from_number(kinds[i]) else { continue };
             let event = Event {
@@ -49,7 +66,11 @@ pub(super) fn replay(
                 resumed: resumed.copied().unwrap_or(0),
                 frame: 0,
             };
-            calls.apply(&event, sink);
+            listener.before(&calls, &event, i);
+            if is_touching {
+                calls.apply(&event, listener);
+                listener.after(&calls, &event);
+            }
         }
         if end > unseen {
             calls.at(site(end - 1));
@@ -61,6 +82,8 @@ pub(super) fn replay(
 
 /// Hears nothing.
 pub(super) struct Deaf;
+
+impl Listener for Deaf {}
 
 impl Sink for Deaf {
     fn call(&mut self, _: &OpenCall, _: u64, _: u64, _: Exit) {}

@@ -21,7 +21,7 @@ mod source;
 mod trace;
 mod values;
 
-use super::{Position, Timeline, Variable};
+use super::{Direction, Position, Timeline, Variable};
 use crate::state::{Key, Own, Seen};
 use crate::store::Error;
 use dashcam_schema::calls::CallId;
@@ -211,8 +211,8 @@ struct Tracer<'a> {
 
 impl Timeline {
     /// Where the value of something came from, as seen from a frame of a position's stack, 0 being
-    /// the innermost: the last step first. Empty if there is no such variable. Damaged chunks on the
-    /// way are said.
+    /// the innermost: the last step first. Where one stands at the very write of it, what that writes
+    /// counts. Empty if there is no such variable. Damaged chunks on the way are said.
     ///
     /// # Errors
     /// If the file cannot be read, or reading was interrupted.
@@ -234,6 +234,13 @@ impl Timeline {
         let (goal, seen) = match wanted {
             Wanted::Name(name) => {
                 let Some(variable) = self.variable(at, depth, name)? else { return Ok(Vec::new()) };
+                let name_text = (*name).into();
+                if let Some((before, seen)) = self.bound_here(&variable, name, at)? {
+                    let goal = Goal::Variable { variable, name: name_text, before };
+                    let (links, _) = tracer.chain(goal, seen, at)?;
+                    missing.append(&mut tracer.missing);
+                    return Ok(links);
+                }
                 let variables = state.locals_at(run_id, at.seq(), Some(depth))?;
                 let is_global = matches!(variable, Variable::Global { .. });
                 let is_meant = |v: &crate::state::Variable| {
@@ -243,10 +250,10 @@ impl Timeline {
                     .into_iter()
                     .find(is_meant)
                     .map(|found| Seen { text: Some(found.value), object_id: found.object_id });
-                let name = (*name).into();
-                (Goal::Variable { variable, name, before: at }, seen)
+                (Goal::Variable { variable, name: name_text, before: at }, seen)
             }
             Wanted::Member { object_id: id, key, text } => {
+                let at = self.after_change(*id, at)?;
                 let found = state.member_at(run_id, *id, at.seq(), Some(key))?;
                 let (key, text) = (key.clone(), (*text).into());
                 let goal = Goal::Member { id: *id, key, text, at, held: None };
@@ -260,6 +267,41 @@ impl Timeline {
             }
         }
         Ok(links)
+    }
+}
+
+impl Timeline {
+    /// If the event at a position binds a variable: the position after it, and what it binds.
+    fn bound_here(
+        &self,
+        variable: &Variable,
+        name: &str,
+        at: Position,
+    ) -> Result<Option<(Position, Seen)>, Error> {
+        let after = self.position(at.seq() + 1);
+        let write = self.write_of(variable, after, Direction::Backward, &mut Vec::new())?;
+        let Some(write) = write.filter(|write| write.at == at && !write.is_argument) else {
+            return Ok(None);
+        };
+        let text = self.bound(&write, name)?.flatten().map(Into::into);
+        Ok(Some((after, Seen { text, object_id: None })))
+    }
+
+    /// A position, or the one after it if the event there changes an object.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or reading was interrupted.
+    pub fn after_change(&self, id: ObjectId, at: Position) -> Result<Position, Error> {
+        let after = self.position(at.seq() + 1);
+        let change = self.state().change_of(
+            self.run_id,
+            id,
+            after.seq(),
+            Direction::Backward,
+            &mut |change| Ok(change.at.seq <= at.seq()),
+        )?;
+        let is_here = change.is_some_and(|change| self.position(change.at.seq) == at);
+        Ok(if is_here { after } else { at })
     }
 }
 

@@ -282,6 +282,7 @@ impl Source {
             None => Command::Break {
                 place: Place::Line { path: self.path.clone(), line: self.cursor },
                 condition: None,
+                once: false,
             },
         }
     }

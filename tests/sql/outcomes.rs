@@ -1,0 +1,261 @@
+//! What became of exceptions, and which runs a query sees.
+
+use dashcam_tests::{
+    Python, Recording, check, plain, program, run, run_with_input, tests_path, text,
+};
+
+#[test]
+fn exceptions_say_who_let_them_go_no_further() {
+    for python in Python::all() {
+        let recording = Recording::new(&python, [program("sql/swallowed.py")]);
+        // Whether an unfinished generator is told of its end is CPython's to decide.
+        recording.check(
+            "select type, line, outcome, coalesce(swallowed_by, '-') from exceptions
+             where path like '%/swallowed.py' and type <> 'GeneratorExit' order by seq",
+            "AttributeError 9 swallowed hasattr
+             AttributeError 9 swallowed getattr
+             TypeError 12 swallowed list
+             StopIteration 26 swallowed for
+             StopIteration 26 swallowed list
+             IndexError 33 swallowed for
+             ValueError 38 swallowed __del__
+             ValueError 42 swallowed the interpreter, which called gone
+             TypeError 12 handled -
+             LookupError 51 thread -
+             LookupError 55 thread -
+             LookupError 60 handled -
+             SystemExit 90 program -",
+        );
+        recording.check(
+            "select distinct coalesce(swallowed_by, '-') from exceptions
+             where path like '%/swallowed.py' and type = 'GeneratorExit'",
+            if recording.number("select count(*) from exceptions where type = 'GeneratorExit'") > 0
+            {
+                "generator.close"
+            } else {
+                ""
+            },
+        );
+        // Every exception has one of the five, and only what is handled says where.
+        recording.check(
+            "select count(*) from exceptions
+             where outcome not in ('handled', 'swallowed', 'thread', 'program')
+                or (swallowed_by is null) = (outcome = 'swallowed')
+                or handled_seq is null and outcome = 'handled'",
+            "0",
+        );
+    }
+}
+
+#[test]
+fn what_ended_the_program_is_one_command_away() {
+    for python in Python::all() {
+        let recording = Recording::new(
+            &python,
+            ["-c", "import json\ndef pay(o):\n return o['p'] * 2\npay({'p': None})"],
+        );
+        recording.check(
+            "select type, line from exceptions where outcome in ('thread', 'program')",
+            "TypeError 3",
+        );
+        let mut replay = python.dashcam();
+        let said =
+            run_with_input(replay.arg("replay").arg(&recording.db), b"goto crash\nprint o\n");
+        let said = text(&said.stdout);
+        assert!(said.contains("raises TypeError") && said.ends_with("{'p': None}\n"), "{said}");
+    }
+    // What runs when the program has ended did not end it.
+    let late = "import atexit, sys\ndef bye(): raise ValueError\natexit.register(bye)\n\
+                def hook(*a): raise KeyError\nsys.excepthook = hook\nraise RuntimeError('end')";
+    Recording::new(&Python::any(), ["-c", late]).check(
+        "select type, outcome from exceptions where path = '<string>' order by seq",
+        "RuntimeError program
+         KeyError swallowed
+         ValueError swallowed",
+    );
+    let recording = Recording::new(&Python::any(), ["-c", "raise SystemExit"]);
+    let mut replay = recording.python.dashcam();
+    let said = run_with_input(replay.arg("replay").arg(&recording.db), b"break unhandled\nc\n");
+    assert!(text(&said.stdout).contains("raises SystemExit"), "{}", text(&said.stdout));
+}
+
+#[test]
+fn a_query_sees_one_run() {
+    let python = Python::any();
+    let first = Recording::new(&python, ["-c", "[].count(1)"]);
+    let again = run(python.record(&first.db).args(["-c", "'x'.upper()\n'x'.upper()"]));
+    assert!(again.status.success());
+    let ask = |sql: &str, more: &[&str]| {
+        let mut query = python.dashcam();
+        query.arg("query").arg(&first.db).arg(sql).args(["--format", "csv"]).args(more);
+        text(&run(&mut query).stdout).replace("\r\n", "\n")
+    };
+    let calls = "select count(*) as n from events where kind = 'CALL' and callable = 'str.upper'";
+    assert_eq!(ask(calls, &[]), "n\n2\n");
+    assert_eq!(ask(calls, &["--run", "1"]), "n\n0\n");
+    assert_eq!(ask(calls, &["--run", "all"]), "n\n2\n");
+    for table in [
+        "events",
+        "calls",
+        "exceptions",
+        "threads",
+        "processes",
+        "code_objects",
+        "event_counts",
+        "line_counts",
+        "branch_counts",
+        "function_totals",
+    ] {
+        let number = |more: &[&str]| -> i64 {
+            let said = ask(&format!("select count(*) from {table}"), more);
+            said.lines().nth(1).unwrap().parse().unwrap()
+        };
+        let (one, two, all) = (number(&["--run", "1"]), number(&[]), number(&["--run", "all"]));
+        assert_eq!(one + two, all, "{table}");
+    }
+    assert_eq!(ask("select count(*) as n from runs", &[]), "n\n2\n");
+    // What is joined to the right of a LEFT JOIN is this run's as well.
+    let joined = "select count(*) as n from runs left join exceptions using (run_id)
+                  where run_id = 1 and seq is not null";
+    assert_eq!(ask(joined, &[]), "n\n0\n");
+}
+
+#[test]
+fn a_statement_may_come_from_standard_input() {
+    let recording = Recording::new(&Python::any(), [program("loops.py")]);
+    let mut query = recording.python.dashcam();
+    query.arg("query").arg(&recording.db).args(["-", "--format", "csv"]);
+    let said = run_with_input(&mut query, b"select 1 + 1 as two\n");
+    assert_eq!(text(&said.stdout).replace("\r\n", "\n"), "two\n2\n");
+}
+
+#[test]
+fn long_values_are_whole_in_a_pipe() {
+    let recording = Recording::new(&Python::any(), [program("loops.py")]);
+    for (format, length) in [("table", 70_000), ("csv", 70_000), ("jsonl", 70_000)] {
+        let mut query = recording.python.dashcam();
+        let sql =
+            format!("select 1 as a, printf('%.*c', {length}, 'x') as b union all select 2, 'y'");
+        let output = run(query.arg("query").arg(&recording.db).args([&sql, "--format", format]));
+        let said = text(&output.stdout);
+        assert!(output.status.success(), "{format}: {}", text(&output.stderr));
+        assert!(said.contains(&"x".repeat(length)), "{format}");
+        // It makes no other row long.
+        assert!(said.lines().last().unwrap().len() < 100, "{format}");
+    }
+}
+
+#[test]
+fn a_program_is_to_be_recorded() {
+    let script = tests_path("programs/loops.py");
+    let output = run(Python::any().dashcam().arg(script));
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("dashcam record"), "{}", text(&output.stderr));
+    check("loops.py", "select 1", "1");
+}
+
+#[test]
+fn messages_are_what_str_gives() {
+    for python in Python::all() {
+        let recording = Recording::new(&python, [program("sql/messages.py")]);
+        let printed = text(&recording.output.stdout);
+        // Handled by the program itself, last where the like was swallowed before.
+        let rows = recording.rows(
+            "select type, message from exceptions where handled_line = 58 order by handled_seq",
+        );
+        let name = |row: &[serde_json::Value]| {
+            let class = plain(&row[0]);
+            format!("{}: {}\n", class.rsplit('.').next().unwrap(), plain(&row[1]))
+        };
+        let told: String = rows.iter().map(|row| name(row)).collect();
+        assert_eq!(told, printed, "{python}");
+        // However it travelled, it is one exception.
+        recording.check(
+            "select type, count(*) from exceptions
+             where type in ('ModuleNotFoundError', 'RuntimeError') group by 1 order by 1",
+            "ModuleNotFoundError 2
+             RuntimeError 1",
+        );
+    }
+}
+
+#[test]
+fn a_table_of_ones_own_does_not_stand_for_the_recordings() {
+    let recording = Recording::new(&Python::any(), [program("loops.py")]);
+    let code = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('create table Events (x)'); c.commit()";
+    assert!(run(recording.python.bare().args(["-c", code]).arg(&recording.db)).status.success());
+    let mut query = recording.python.dashcam();
+    let output = run(query.arg("query").arg(&recording.db).arg("select count(*) from events"));
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("a table Events of its own"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn what_is_not_in_the_run_is_refused() {
+    let recording =
+        Recording::new(&Python::any(), ["-c", "per = {}\ndef f(x):\n per[x] = 1\nf(2)\n"]);
+    let (first, last) = (
+        recording.number("select min(seq) from events"),
+        recording.number("select max(seq) from events"),
+    );
+    let range = format!("run 1 has events {first} to {last}");
+    let replay = |more: &[&str], commands: &str| {
+        let mut replay = recording.python.dashcam();
+        replay.arg("replay").arg(&recording.db).args(more);
+        run_with_input(&mut replay, commands.as_bytes())
+    };
+    let said = text(&replay(&[], "goto 99999999\ngoto 200%\ngoto 3000s\ngoto -1\nstpe\n").stdout);
+    for words in [&*range, "from 0% to 100%", "ends after", "unknown command: stpe"] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    let output = replay(&["--at", "999999999"], "");
+    assert!(output.status.code() == Some(1) && text(&output.stderr).contains(&range));
+    for (sql, words) in [
+        ("select * from stack_at(7, 1)", "no run 7"),
+        ("select * from locals_at(1, 99999999)", &*range),
+    ] {
+        let mut query = recording.python.dashcam();
+        let output = run(query.arg("query").arg(&recording.db).arg(sql));
+        assert_eq!(output.status.code(), Some(1), "{sql}");
+        assert!(text(&output.stderr).contains(words), "{sql}: {}", text(&output.stderr));
+    }
+    // At the very write, the write counts.
+    let said = text(&replay(&[], "goto end\nback-next\nlast-write per\norigin per\n").stdout);
+    assert!(said.contains("{}") && !said.contains("no write of"), "{said}");
+}
+
+#[test]
+fn steps_stay_in_ones_own_code() {
+    let source = "import json\ndef f(s):\n    return json.loads(s)\nf('[1]')\ntry:\n    f('{')\nexcept ValueError:\n    pass\nprint(2)\n";
+    let recording = Recording::new(&Python::any(), ["-c", source]);
+    let replay = |more: &[&str], commands: &str| {
+        let mut replay = recording.python.dashcam();
+        replay.arg("replay").arg(&recording.db).args(more);
+        text(&run_with_input(&mut replay, commands.as_bytes()).stdout)
+    };
+    let lines = |said: &str| -> Vec<String> {
+        let stops = said.lines().filter(|line| line.starts_with("> "));
+        stops.map(|line| line.split_whitespace().nth(1).unwrap().to_owned()).collect()
+    };
+    let mine = lines(&replay(&[], "goto <string>:4\nstep\nstep\nstep\nback-step\nback-step\n"));
+    assert_eq!(
+        mine,
+        ["<string>:4", "<string>:3", "<string>:5", "<string>:6", "<string>:5", "<string>:3"]
+    );
+    let all = lines(&replay(&[], "set mine off\ngoto <string>:3\nstep\n"));
+    assert!(all[1].starts_with("__init__.py:"), "{all:?}");
+    assert_eq!(lines(&replay(&["--all-code"], "goto <string>:3\nstep\n")), all[..2]);
+    // Raised in json, handled here.
+    let said = replay(&[], "break exception JSONDecodeError\nc\nc\nc\n");
+    assert!(said.contains("raises") && said.matches("breakpoint 1\n").count() <= 2, "{said}");
+    let said = replay(&[], "break exception in <string>\nc\n");
+    assert!(said.contains("nothing comes after"), "{said}");
+    let said = replay(&[], "tbreak print\nc\ninfo\nbreak\n");
+    assert!(said.contains("calls print") && said.contains("no breakpoints"), "{said}");
+    let said = replay(&[], "goto <string>:3\ndisplay s[:1]\nargs\nlist <string>:7\nuntil\n");
+    assert!(said.contains("1: s[:1] = '['") && said.contains("s = '[1]'"), "{said}");
+    assert!(said.contains("except ValueError"), "{said}");
+    let sql =
+        "select qualname, is_mine from function_totals where qualname in ('f', 'loads') order by 1";
+    recording.check(sql, "f 1\nloads 0");
+}
