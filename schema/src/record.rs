@@ -147,6 +147,12 @@ pub enum Definition {
         /// What was found in it that may matter to who reads the recording, as sentences.
         quirks: Vec<String>,
     },
+    /// The source of code whose file has this name, where the program says what it is. It is that of code
+    /// objects defined from here on.
+    Source {
+        path: String,
+        text: String,
+    },
 }
 
 /// Which events are recorded, and which are left to follow from them.

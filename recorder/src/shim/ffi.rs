@@ -569,6 +569,26 @@ impl<'a> Obj<'a> {
         self.safe_attribute(name, |o| o.whole_text()).flatten().unwrap_or_default()
     }
 
+    /// An attribute of a code object, as long as `read` runs.
+    pub(super) fn code_object<T>(self, name: &CStr, read: impl FnOnce(Obj<'_>) -> T) -> Option<T> {
+        self.safe_attribute(name, read)
+    }
+
+    /// An exact str that keeps its hash from now on, if it did not.
+    pub(super) fn with_hash(self) -> Option<Obj<'a>> {
+        if !self.is_exactly(&raw const PyUnicode_Type) {
+            return None;
+        }
+        // SAFETY: hashing an exact str is C code that calls nothing, and cannot fail.
+        unsafe { PyObject_Hash(self.0) };
+        Some(self)
+    }
+
+    pub(super) fn is_none(self) -> bool {
+        // SAFETY: a static of the interpreter.
+        self.0 == unsafe { Py_None() }
+    }
+
     pub(super) fn code_int(self, name: &CStr) -> u32 {
         self.safe_attribute(name, |o| o.is_int().then(|| o.small_int())).flatten().unwrap_or(0)
     }
@@ -727,6 +747,42 @@ impl<'a> Obj<'a> {
             }
         }
         Some(found)
+    }
+
+    /// Whether a builtin container holds texts, or might before anybody looks again: it is empty and can be
+    /// filled. A few items tell what kind they all are.
+    pub(super) fn may_hold_texts(self, depth: u32) -> bool {
+        const ITEMS: Py_ssize_t = 64;
+        let Some(depth) = depth.checked_sub(1) else { return false };
+        let holds = |item: *mut PyObject| {
+            // SAFETY: what a container holds lives as long as it does unchanged, which is as long as no
+            // code of the program runs.
+            let item = unsafe { Obj::borrowed(item) };
+            item.is_text() || item.may_hold_texts(depth)
+        };
+        // SAFETY: exact containers, indexes within them; nothing of the program runs.
+        unsafe {
+            if self.is_exactly(&raw const PyTuple_Type) {
+                let size = PyTuple_Size(self.0).min(ITEMS);
+                return (0..size).any(|i| holds(PyTuple_GetItem(self.0, i)));
+            }
+            if self.is_exactly(&raw const PyList_Type) {
+                let size = PyList_Size(self.0);
+                return size == 0 || (0..size.min(ITEMS)).any(|i| holds(PyList_GetItem(self.0, i)));
+            }
+            if self.is_exactly(&raw const PyDict_Type) {
+                let (mut at, mut key, mut value) = (0, std::ptr::null_mut(), std::ptr::null_mut());
+                let mut next = || {
+                    let is_one = PyDict_Next(self.0, &mut at, &mut key, &mut value) != 0;
+                    is_one.then_some(value)
+                };
+                let items = std::iter::from_fn(&mut next).take(ITEMS as usize);
+                return PyDict_Size(self.0) == 0 || items.into_iter().any(holds);
+            }
+            self.is_exactly(&raw const PySet_Type)
+                || self.is_exactly(&raw const PyFrozenSet_Type)
+                || self.is_exactly(&raw const PyByteArray_Type)
+        }
     }
 
     /// Whether the fields that an exception's own `__str__` prints, read by the builtin class's own

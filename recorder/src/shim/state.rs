@@ -6,10 +6,11 @@ use super::clock::{self, monotonic_ns};
 use super::code::{self, CodeRef, Codes, Watcher};
 use super::exceptions::{Exceptions, Stood};
 use super::ffi::{
-    self, Frame, FrameFinder, Frames, HiddenTypes, Obj, RunningFrame, Stand, variable,
+    self, Frame, FrameFinder, Frames, HiddenTypes, Interpreter, Obj, RunningFrame, Stand, variable,
 };
 use super::memory;
 use super::messages::Fate;
+use super::sources::{Registered, Sources};
 use super::threads::{self, Threads};
 use super::values::{EVENT_VALUES_WORDS_MAX, Values};
 use super::{monitoring, neighbours};
@@ -124,6 +125,7 @@ pub(super) struct State {
     new_watched: Vec<(usize, Watched)>,
     /// Code objects alive whose calls start other processes, by address, recorded or not.
     launchers: FxHashMap<usize, Launcher>,
+    sources: Sources,
     /// Kept from one exception to the next.
     scratch: Vec<u8>,
 }
@@ -201,6 +203,7 @@ impl State {
             told_traced: false,
             told_lost_events: false,
             launchers: FxHashMap::default(),
+            sources: Sources::default(),
             callables: Callables::new(hidden),
             exceptions: Exceptions::new(),
             is_new_exception: false,
@@ -449,6 +452,7 @@ impl State {
                 }
                 self.branches.push(branches);
                 self.watch(address, Watched { jumps: has_silent_cycle, sites: has_sites });
+                self.define_source(code, &definition.path);
                 self.define(&Definition::Code(definition));
                 Some(found)
             }
@@ -854,6 +858,18 @@ impl State {
         delta as u32
     }
 
+    /// Hands on the source that the program registered for a code object's file.
+    fn define_source(&mut self, code: Obj<'_>, path: &str) {
+        let Some(interpreter) = Interpreter::running() else { return };
+        match self.sources.read(interpreter, code, path) {
+            Some(Registered::Text(text)) => {
+                self.define(&Definition::Source { path: path.to_owned(), text });
+            }
+            Some(Registered::Unread) => self.lose(LossKind::SourceUnread, 1, path),
+            None => {}
+        }
+    }
+
     /// Counts something that is not recorded.
     pub(super) fn lose(&mut self, kind: LossKind, count: u64, detail: &str) {
         self.define(&Definition::Loss { kind, count, detail: detail.to_owned() });
@@ -961,10 +977,6 @@ impl State {
     fn end_without_memory(&mut self) {
         if !self.recording {
             return;
-        }
-        let skipped = self.values.as_mut().map_or(0, |values| values.take_all_skipped());
-        if skipped > 0 {
-            self.lose_at_end(LossKind::NotLookedAt, skipped);
         }
         self.lose_at_end(LossKind::OutOfMemory, 1);
         self.end();

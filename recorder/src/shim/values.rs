@@ -22,7 +22,7 @@ use arrayvec::ArrayVec;
 use buffer::Buffer;
 use classes::{Classes, Name, Names};
 use dashcam_schema::bytecode::opcodes::Version;
-use dashcam_schema::value::names::{TOKEN_MAX, Withheld};
+use dashcam_schema::value::names::{self, Withheld};
 use dashcam_schema::value::words::{self, GROUP_WORDS_MAX, INLINE_BYTES, constant};
 use dashcam_schema::value::{GroupKind, LOOKS_OF_ALL, Limits, Sort};
 use rustc_hash::FxHashMap;
@@ -141,10 +141,15 @@ fn withholds_some(withheld: Withheld, value: Obj<'_>) -> bool {
         Withheld::Nothing => false,
         // What a cell holds changes without its name being near.
         _ if value.is_cell() => true,
-        Withheld::LongTexts => value.is_text() && value.text_length() > TOKEN_MAX,
-        Withheld::Texts => value.is_text(),
+        Withheld::LikeKeys => value.is_text() && is_like_key(value),
+        Withheld::Texts => value.is_text() || value.may_hold_texts(2),
         Withheld::All => true,
     }
+}
+
+fn is_like_key(text: Obj<'_>) -> bool {
+    let is_long = text.text_length() > names::TOKEN_MAX;
+    is_long || text.ascii().is_some_and(|text| names::is_like_key(text.as_bytes()))
 }
 
 impl Values {

@@ -162,6 +162,11 @@ impl Rows {
                     (pid, began_ns.unwrap_or(0) as i64, magic, process),
                 )?;
             }
+            Definition::Source { path, text } => {
+                let path = self.sources.path(path);
+                self.file_indexes.remove(&path);
+                self.sources.registered.insert(path, text.clone());
+            }
             // The chunker keeps exceptions for the chunks and losses for `Pending::losses`.
             Definition::Exception { .. } | Definition::Loss { .. } => {}
         }
@@ -174,7 +179,7 @@ impl Rows {
         code: &CodeDefinition,
         unread: &mut Vec<LossDelta>,
     ) -> Result<()> {
-        let path = self.sources.path(code);
+        let path = self.sources.path(&code.path);
         let index = match self.file_indexes.get(&path) {
             Some(index) => *index,
             None => self.file(tx, path, unread)?,

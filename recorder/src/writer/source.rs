@@ -1,11 +1,13 @@
 //! The source text of recorded code, so that a recording can be read where the program is not.
 
-use dashcam_schema::record::CodeDefinition;
 use encoding_rs::Encoding;
+use rustc_hash::FxHashMap;
 use sha2::{Digest, Sha256};
+use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{BufReader, Read as _};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 use zip::ZipArchive;
 
@@ -21,6 +23,8 @@ pub(super) struct Sources {
     pub(super) stdlib: PathBuf,
     /// What stood after `-c`.
     pub(super) code: Option<String>,
+    /// Texts that the program gave, by path.
+    pub(super) registered: FxHashMap<String, String>,
 }
 
 /// A row of `files`.
@@ -35,19 +39,21 @@ pub(super) struct Source {
 
 impl Sources {
     /// As Python names the file, made absolute.
-    pub(super) fn path(&self, code: &CodeDefinition) -> String {
-        let path = &code.path;
+    pub(super) fn path(&self, path: &str) -> String {
         if path.starts_with('<') || Path::new(path).is_absolute() {
-            return path.clone();
+            return path.to_owned();
         }
         let path = path.strip_prefix("./").unwrap_or(path);
-        self.cwd.join(path).to_string_lossy().into_owned()
+        text_of(self.cwd.join(path).as_os_str())
     }
 
     /// Reads the file of an absolute path or a name in angle brackets.
-    pub(super) fn read(&self, path: String) -> Source {
+    pub(super) fn read(&mut self, path: String) -> Source {
+        if let Some(text) = self.registered.remove(&path) {
+            return Source { path, text: Some((hash(&text), text)), is_unread: false };
+        }
         let bytes = match path.strip_prefix('<').and_then(|p| p.strip_suffix('>')) {
-            None => Some(read(Path::new(&path))),
+            None => Some(read(&path_of(&path))),
             Some("string") => self.code.as_ref().map(|code| Some(code.clone().into_bytes())),
             Some(name) => name.strip_prefix("frozen ").map(|module| self.frozen(module)),
         };
@@ -67,6 +73,37 @@ impl Sources {
         let file = |end| self.stdlib.join(format!("{name}{end}"));
         read(&file(".py")).or_else(|| read(&file("/__init__.py")))
     }
+}
+
+/// A path as Python writes it: bytes that are no text are `\udc80` to `\udcff`.
+fn text_of(path: &OsStr) -> String {
+    path.as_bytes().utf8_chunks().fold(String::new(), |mut text, chunk| {
+        text.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            let _ = write!(text, "\\udc{byte:02x}");
+        }
+        text
+    })
+}
+
+/// The path that is written so. A file may have a name that looks like it.
+fn path_of(text: &str) -> PathBuf {
+    if !text.contains("\\udc") || Path::new(text).exists() {
+        return text.into();
+    }
+    let mut bytes = Vec::new();
+    let mut parts = text.split("\\udc");
+    bytes.extend_from_slice(parts.next().unwrap_or_default().as_bytes());
+    for part in parts {
+        match part.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) if !byte.is_ascii() => {
+                bytes.push(byte);
+                bytes.extend_from_slice(&part.as_bytes()[2..]);
+            }
+            _ => bytes.extend([b"\\udc", part.as_bytes()].concat()),
+        }
+    }
+    OsString::from_vec(bytes).into()
 }
 
 fn read(path: &Path) -> Option<Vec<u8>> {
@@ -229,13 +266,32 @@ mod tests {
     }
 
     #[test]
+    fn paths_that_are_no_text_are_found_again() {
+        let path = OsStr::from_bytes(b"/a\xff\xc3/\xc3\xa9.py");
+        let text = text_of(path);
+        assert_eq!(text, "/a\\udcff\\udcc3/é.py");
+        assert_eq!(path_of(&text).as_os_str(), path);
+        assert_eq!(path_of("/a\\udc41").as_os_str(), "/a\\udc41");
+        assert_eq!(path_of("/a\\udcfé").as_os_str(), "/a\\udcfé");
+    }
+
+    #[test]
+    fn a_text_the_program_gave_counts() {
+        let mut sources = Sources::default();
+        sources.registered.insert("<made>".into(), "x = 1\n".into());
+        let text = |source: Source| source.text.map(|(_, text)| text);
+        assert_eq!(text(sources.read("<made>".into())).as_deref(), Some("x = 1\n"));
+        assert_eq!(text(sources.read("<made>".into())), None);
+    }
+
+    #[test]
     fn lines_end_as_python_reads_them() {
         assert_eq!(with_newlines("a\rb\r\nc\n\rd".into()), "a\nb\nc\n\nd");
     }
 
     #[test]
     fn names_in_brackets_have_no_file() {
-        let sources = Sources { code: Some("print()".into()), ..Sources::default() };
+        let mut sources = Sources { code: Some("print()".into()), ..Sources::default() };
         assert!(sources.read("<string>".into()).text.is_some());
         let other = sources.read("<stdin>".into());
         assert!(other.text.is_none() && !other.is_unread);

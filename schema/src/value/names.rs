@@ -5,9 +5,9 @@
 pub enum Withheld {
     #[default]
     Nothing,
-    /// Texts, except those as short as what a parser calls a token.
-    LongTexts,
-    /// Texts, which is str and bytes. A number, a flag or an object says what it is.
+    /// Texts that may be keys, and not what a parser calls a token: see [`is_like_key`].
+    LikeKeys,
+    /// Texts, which is str and bytes, and containers of them. A number, a flag or an object says what it is.
     Texts,
     /// Whatever it is.
     All,
@@ -15,8 +15,10 @@ pub enum Withheld {
 
 /// In a list of patterns: the usual names.
 pub const USUAL: &str = "";
-/// Texts of at most so many characters are not withheld under the name `token` alone.
+/// Longer texts are withheld under the name `token` alone, whatever they are.
 pub const TOKEN_MAX: usize = 8;
+/// With so many characters, one that has letters and digits is too.
+const MIXED_MIN: usize = 5;
 
 /// Words that mean a credential wherever they stand in a name.
 const WORDS: [&str; 19] = [
@@ -124,8 +126,15 @@ fn usual(name: &str) -> Withheld {
     match has("token") || has("tokens") {
         false => Withheld::Nothing,
         true if OF_TOKENS.iter().any(|word| has(word)) => Withheld::Texts,
-        true => Withheld::LongTexts,
+        true => Withheld::LikeKeys,
     }
+}
+
+/// Whether a text under the name `token` may be a key. Parsers' tokens are short: words, numbers, operators.
+pub fn is_like_key(text: &[u8]) -> bool {
+    let has = |is: fn(&u8) -> bool| text.iter().any(is);
+    text.len() > TOKEN_MAX
+        || text.len() >= MIXED_MIN && has(u8::is_ascii_alphabetic) && has(u8::is_ascii_digit)
 }
 
 /// The words of a name in lower case: `dbPassword2` is db and password.
@@ -152,10 +161,15 @@ fn words(name: &str) -> Vec<String> {
     words
 }
 
-/// A text with the password of each address of the form `scheme://user:password@host` replaced by as many
-/// asterisks; `None` if there is none.
+/// A text with the passwords in addresses (`scheme://user:password@host`, `scheme://host?password=x`) and in
+/// connection strings (`host=h password=x`, `Server=h;Pwd=x`) replaced by as many asterisks; `None` if there are
+/// none.
 pub fn without_password(text: &[u8]) -> Option<Vec<u8>> {
     let mut found: Option<Vec<u8>> = None;
+    let mut hide = |range: std::ops::Range<usize>| {
+        // What continues a character goes with it, so that the text stays one.
+        found.get_or_insert_with(|| text.to_vec())[range].fill(b'*');
+    };
     let mut from = 0;
     while let Some(at) = text.get(from..).and_then(|rest| {
         let colons = rest.iter().enumerate().filter(|(_, byte)| **byte == b':');
@@ -163,15 +177,68 @@ pub fn without_password(text: &[u8]) -> Option<Vec<u8>> {
     }) {
         from += at + 3;
         let rest = &text[from..];
-        let is_end = |byte: &u8| byte.is_ascii_whitespace() || b"/?#'\"<>".contains(byte);
+        let is_end = |byte: &u8| byte.is_ascii_whitespace() || b"'\"<>".contains(byte);
         let end = rest.iter().position(is_end).unwrap_or(rest.len());
-        let Some(host) = rest[..end].iter().rposition(|byte| *byte == b'@') else { continue };
-        let Some(colon) = rest[..host].iter().position(|byte| *byte == b':') else { continue };
-        let hidden = found.get_or_insert_with(|| text.to_vec());
-        // What continues a character goes with it, so that the text stays one.
-        hidden[from + colon + 1..from + host].fill(b'*');
+        let host = rest[..end].iter().position(|byte| b"/?#".contains(byte)).unwrap_or(end);
+        if let Some(at) = rest[..host].iter().rposition(|byte| *byte == b'@')
+            && let Some(colon) = rest[..at].iter().position(|byte| *byte == b':')
+        {
+            hide(from + colon + 1..from + at);
+        }
+        let mut start = host;
+        for part in rest[host..end].split(|byte| b"?&;#".contains(byte)) {
+            if let Some(equals) = part.iter().position(|byte| *byte == b'=')
+                && is_password(&part[..equals])
+            {
+                hide(from + start + equals + 1..from + start + part.len());
+            }
+            start += part.len() + 1;
+        }
+    }
+    if from == 0 {
+        pairs(text, hide);
     }
     found
+}
+
+/// Hides passwords if the whole text is `key=value` pairs, two at least.
+fn pairs(text: &[u8], mut hide: impl FnMut(std::ops::Range<usize>)) {
+    let separator = if text.contains(&b';') { b';' } else { b' ' };
+    if !text.contains(&b'=') || text.len() > PAIRS_MAX {
+        return;
+    }
+    let (mut at, mut count, mut passwords) = (0, 0, Vec::new());
+    for part in text.split(|byte| *byte == separator) {
+        let start = at;
+        at += part.len() + 1;
+        if part.trim_ascii().is_empty() {
+            continue;
+        }
+        let Some(equals) = part.iter().position(|byte| *byte == b'=') else { return };
+        let key = part[..equals].trim_ascii();
+        let is_key = |byte: &u8| byte.is_ascii_alphanumeric() || b" _-".contains(byte);
+        if key.is_empty() || !key.iter().all(is_key) {
+            return;
+        }
+        count += 1;
+        if is_password(key) {
+            passwords.push(start + equals + 1..start + part.len());
+        }
+    }
+    if count > 1 {
+        passwords.into_iter().for_each(&mut hide);
+    }
+}
+
+/// Longer texts are no connection strings.
+const PAIRS_MAX: usize = 1 << 10;
+
+/// Whether a parameter of a connection is a password.
+fn is_password(name: &[u8]) -> bool {
+    // Most are not, and every text of a program comes by.
+    let starts = |byte: &u8| b"pPsStTaA".contains(byte);
+    name.iter().any(starts)
+        && std::str::from_utf8(name).is_ok_and(|name| usual(name) == Withheld::Texts)
 }
 
 #[cfg(test)]
@@ -210,7 +277,13 @@ mod tests {
             assert_eq!(secrets.of(name), Withheld::Texts, "{name}");
         }
         for name in ["token", "tokens", "extra_tokens", "next_token", "TOKEN"] {
-            assert_eq!(secrets.of(name), Withheld::LongTexts, "{name}");
+            assert_eq!(secrets.of(name), Withheld::LikeKeys, "{name}");
+        }
+        for key in ["abc12", "a1b2c3d4", "long-enough", "secretkey"] {
+            assert!(is_like_key(key.as_bytes()), "{key}");
+        }
+        for token in ["", "if", "function", "+=", "3.14159", "x1", "12345678", "NEWLINE"] {
+            assert!(!is_like_key(token.as_bytes()), "{token}");
         }
         for name in [
             "author",
@@ -258,5 +331,17 @@ mod tests {
         let two = "a://u:1@h b://v:22@i";
         assert_eq!(hidden(two).as_deref(), Some("a://u:*@h b://v:**@i"));
         assert_eq!(hidden("a://u:é@h").as_deref(), Some("a://u:**@h"));
+        assert_eq!(hidden("redis://:pw@h/0").as_deref(), Some("redis://:**@h/0"));
+        let query = "jdbc:pg://h/d?user=me&password=x1&a=b";
+        assert_eq!(hidden(query).as_deref(), Some("jdbc:pg://h/d?user=me&password=**&a=b"));
+        let pairs = "host=h dbname=d password=xyz";
+        assert_eq!(hidden(pairs).as_deref(), Some("host=h dbname=d password=***"));
+        let pairs = "Server=h;User Id=me;Password=x y;";
+        assert_eq!(hidden(pairs).as_deref(), Some("Server=h;User Id=me;Password=***;"));
+        for text in
+            ["password=None", "def f(a=1, password=None)", "x = 1; password = read()\n", "a=b c=d"]
+        {
+            assert_eq!(hidden(text), None, "{text}");
+        }
     }
 }

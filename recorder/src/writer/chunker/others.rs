@@ -108,7 +108,7 @@ impl Chunker {
                     }
                 }
             }
-            Definition::ThreadName { .. } => {}
+            Definition::ThreadName { .. } | Definition::Source { .. } => {}
         }
         self.definitions.push(definition);
         self.definition_bytes += bytes;
