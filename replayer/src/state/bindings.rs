@@ -71,6 +71,14 @@ impl Flush {
         if slots.len() == values.len() { (slots, values) } else { (Slots::First(0), &[]) }
     }
 
+    /// The variables it tells of.
+    pub(super) fn slots(&self, variables: &Variables) -> Vec<Slot> {
+        match self.told(variables).0 {
+            Slots::First(count) => (0..count as Slot).collect(),
+            Slots::These(slots) => slots.to_vec(),
+        }
+    }
+
     /// What a variable holds, if this tells it.
     pub(super) fn value_of(&self, slot: Slot, variables: &Variables) -> Option<Held> {
         let (slots, values) = self.told(variables);

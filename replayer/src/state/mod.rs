@@ -285,15 +285,14 @@ impl State<'_> {
         let next = self.ordinal(&position.frames, position.chunk, position.index)?;
         let last = if position.has_ordinal { next } else { next - 1 };
         let Some(mut instant) = self.instant_after(process_id, last)? else { return Ok(None) };
-        let mut sight =
-            Sight { process_id, instant, also: Vec::new(), until: None, changed: Vec::new() };
+        let mut sight = Sight { process_id, instant, also: Vec::new(), until: None, changed: None };
         if let Some((window, executed)) = window {
             instant = window.consumed(executed).map_or(instant, |consumed| consumed.max(instant));
             sight.instant = instant;
             sight.also = window.looked_after(executed);
             let until = window.upper.map(|upper| self.instant_after(process_id, upper));
             sight.until = until.transpose()?.flatten();
-            sight.changed = window.changed_after(executed);
+            sight.changed = Some((Rc::clone(&window.changes), executed));
         }
         Ok(Some(sight))
     }

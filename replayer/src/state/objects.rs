@@ -3,6 +3,7 @@
 use super::bindings::Held;
 use super::caches::State;
 use super::groups::{Groups, Instant};
+use super::window::Changes;
 use crate::store::Error;
 use dashcam_schema::value::chunk::Moment;
 use dashcam_schema::value::render::Objects;
@@ -30,9 +31,8 @@ pub(super) struct Sight {
     /// When the event that comes next has been told of: what nothing was known of, and is told of by
     /// then, was so already.
     pub(super) until: Option<Instant>,
-    /// Objects that are changed later in the window, and until when they are told of before that;
-    /// without an object, it may be any.
-    pub(super) changed: Vec<(Option<ObjectId>, Instant)>,
+    /// The changes of objects in the window, and how many of its instructions came before.
+    pub(super) changed: Option<(Rc<Changes>, usize)>,
 }
 
 /// A telling of an object.
@@ -94,9 +94,9 @@ impl State<'_> {
         until: Instant,
     ) -> Result<Option<Telling>, Error> {
         // What is told after it is changed is not how it was.
-        let is_changed = |of: &Option<ObjectId>| of.is_none_or(|of| of == id);
-        let mut changed = sight.changed.iter().filter(|(of, _)| is_changed(of));
-        let until = changed.next().map_or(until, |(_, told)| until.min(*told));
+        let changed = sight.changed.as_ref();
+        let changed = changed.and_then(|(changes, executed)| changes.first(*executed, id));
+        let until = changed.map_or(until, |told| until.min(told));
         for chunk in sight.instant.chunk..=until.chunk {
             let Some(groups) = self.groups(chunk)? else { continue };
             let from = if chunk == sight.instant.chunk { sight.instant.at } else { 0 };

@@ -8,6 +8,8 @@ use crate::store::{Error, Variables};
 use dashcam_schema::bytecode::stores::Slot;
 use dashcam_schema::event::EventKind;
 use dashcam_schema::value::{GroupKind, ObjectId, Value};
+use rustc_hash::FxHashMap;
+use std::cell::OnceCell;
 use std::rc::Rc;
 
 /// An instruction that was executed.
@@ -26,12 +28,23 @@ pub(super) struct SiteGroup {
     pub(super) kind: GroupKind,
 }
 
+impl SiteGroup {
+    /// As what says what variables hold, if it does.
+    fn overwrite(&self) -> Option<Flush> {
+        let Self { groups, group, kind, .. } = self;
+        let flush = || Flush { groups: groups.clone(), group: *group, kind: *kind };
+        (*kind == GroupKind::Overwrite).then(flush)
+    }
+}
+
 /// What lies between two events of a thread that have an ordinal.
 #[derive(Default)]
 pub(super) struct Window {
     pub(super) executed: Vec<Executed>,
     /// In order.
     pub(super) sites: Vec<SiteGroup>,
+    pub(super) changes: Rc<Changes>,
+    overwrites: OnceCell<Overwrites>,
     /// What the event at the end tells of the frame's variables.
     flushes: Vec<Flush>,
     /// Groups at the event at the end in which objects were looked at.
@@ -39,6 +52,39 @@ pub(super) struct Window {
     /// The ordinal of the event at the end.
     pub(super) upper: Option<i64>,
 }
+
+/// The groups of a window's instructions that change objects. There may be as many as instructions.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    /// By object, if the group says which: the instruction, as an index into [`Window::executed`], and when
+    /// the object is told of as it was before. Ascending.
+    by_object: FxHashMap<Option<ObjectId>, Vec<(usize, Instant)>>,
+    /// All of them, as indexes into [`Window::sites`].
+    sites: Vec<usize>,
+}
+
+impl Changes {
+    /// When an object is told of as it was before it is first changed by one of the instructions from this
+    /// one on.
+    pub(super) fn first(&self, from: usize, id: ObjectId) -> Option<Instant> {
+        let of = |object| {
+            let changes = self.by_object.get(&object).map_or(&[][..], Vec::as_slice);
+            changes.get(changes.partition_point(|(by, _)| *by < from)).copied()
+        };
+        let first = [of(Some(id)), of(None)].into_iter().flatten().min_by_key(|(by, _)| *by);
+        first.map(|(_, told)| told)
+    }
+}
+
+/// Which groups say what a variable held before it was stored again, as indexes into [`Window::sites`].
+struct Overwrites {
+    /// Whose variables they are.
+    variables: *const Variables,
+    by_slot: FxHashMap<Slot, Vec<u32>>,
+}
+
+/// Fewer groups are looked through one by one.
+const LISTED: usize = 1 << 6;
 
 impl Window {
     /// How many of the instructions come before a position.
@@ -63,18 +109,36 @@ impl Window {
         variables: &Variables,
     ) -> Option<(Held, Instant)> {
         let later = self.sites.partition_point(|site| site.by <= by);
-        let overwrites =
-            self.sites[later..].iter().filter(|site| site.kind == GroupKind::Overwrite);
-        let overwrites = overwrites.map(|site| Flush {
-            groups: site.groups.clone(),
-            group: site.group,
-            kind: site.kind,
-        });
-        let mut flushes = overwrites.chain(self.flushes.iter().cloned());
-        flushes.find_map(|flush| {
+        let held_by = |flush: &Flush| {
             let held = flush.value_of(slot, variables)?;
             Some((held, flush.groups.looked(flush.group)))
-        })
+        };
+        let overwritten = if self.sites.len() - later <= LISTED {
+            self.sites[later..].iter().filter_map(SiteGroup::overwrite).find_map(|it| held_by(&it))
+        } else {
+            let overwrites = self.overwrites.get_or_init(|| self.index_overwrites(variables));
+            if std::ptr::eq(overwrites.variables, variables) {
+                let sites = overwrites.by_slot.get(&slot).map_or(&[][..], Vec::as_slice);
+                let sites = &sites[sites.partition_point(|site| (*site as usize) < later)..];
+                let site = sites.first().map(|site| &self.sites[*site as usize]);
+                site.and_then(SiteGroup::overwrite).and_then(|it| held_by(&it))
+            } else {
+                let mut later = self.sites[later..].iter().filter_map(SiteGroup::overwrite);
+                later.find_map(|it| held_by(&it))
+            }
+        };
+        overwritten.or_else(|| self.flushes.iter().find_map(held_by))
+    }
+
+    fn index_overwrites(&self, variables: &Variables) -> Overwrites {
+        let mut by_slot: FxHashMap<Slot, Vec<u32>> = FxHashMap::default();
+        for (site, at) in self.sites.iter().zip(0..) {
+            let overwrite = site.overwrite();
+            for slot in overwrite.iter().flat_map(|it| it.slots(variables)) {
+                by_slot.entry(slot).or_default().push(at);
+            }
+        }
+        Overwrites { variables, by_slot }
     }
 
     /// The groups that stand before an instruction.
@@ -91,28 +155,14 @@ impl Window {
         Some(last.groups.after(last.group))
     }
 
-    /// Which objects the instructions after the first so many change, and until when they are told of
-    /// as they were; without an object, it may be any.
-    pub(super) fn changed_after(&self, executed: usize) -> Vec<(Option<ObjectId>, Instant)> {
-        let from = self.sites.partition_point(|site| site.by < executed);
-        let changes = self.sites[from..].iter().filter(|site| site.kind != GroupKind::Overwrite);
-        let change = |site: &SiteGroup| {
-            let group = site.groups.values.group_at(site.group);
-            let object = group.and_then(|group| match group.values.get(2) {
-                Some(Value::Object(id) | Value::Shallow(id)) => Some(*id),
-                _ => None,
-            });
-            (object, site.groups.looked(site.group))
-        };
-        changes.map(change).collect()
-    }
-
     /// Where objects are looked at that one of the first so many instructions has changed, and
     /// nothing since.
     pub(super) fn looked_after(&self, executed: usize) -> Vec<Instant> {
         let count = self.sites.partition_point(|site| site.by < executed);
         let (consumed, later) = self.sites.split_at(count);
-        let Some(change) = consumed.iter().rposition(|site| site.kind == GroupKind::Change) else {
+        let before = self.changes.sites.partition_point(|site| *site < count);
+        let is_change = |site: &&usize| consumed[**site].kind == GroupKind::Change;
+        let Some(change) = self.changes.sites[..before].iter().rfind(is_change).copied() else {
             return Vec::new();
         };
         let mut looked = Vec::new();
@@ -124,8 +174,8 @@ impl Window {
             looked.push(groups.looked(group + 1));
         }
         let by = consumed[change].by;
-        let is_another = |site: &SiteGroup| site.by != by && site.kind != GroupKind::Overwrite;
-        if consumed[change + 1..].iter().any(is_another) {
+        let after = self.changes.sites.partition_point(|site| *site <= change);
+        if self.changes.sites[after..before].iter().any(|site| consumed[*site].by != by) {
             return looked;
         }
         for site in later {
@@ -213,12 +263,31 @@ impl State<'_> {
                     window.match_site(&groups, group as usize);
                 }
             }
+            window.index_changes();
         }
         Ok(window)
     }
 }
 
 impl Window {
+    fn index_changes(&mut self) {
+        let mut changes = Changes::default();
+        for (at, site) in self.sites.iter().enumerate() {
+            if site.kind == GroupKind::Overwrite {
+                continue;
+            }
+            let group = site.groups.values.group_at(site.group);
+            let object = group.and_then(|group| match group.values.get(2) {
+                Some(Value::Object(id) | Value::Shallow(id)) => Some(*id),
+                _ => None,
+            });
+            let change = (site.by, site.groups.looked(site.group));
+            changes.by_object.entry(object).or_default().push(change);
+            changes.sites.push(at);
+        }
+        self.changes = Rc::new(changes);
+    }
+
     /// Finds the instruction a group stands before: the next with its unit. One may have a group of
     /// variables, then one of an object that is changed otherwise, then one of what it stores.
     fn match_site(&mut self, groups: &Rc<Groups>, group: usize) {

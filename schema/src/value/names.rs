@@ -17,6 +17,8 @@ pub enum Withheld {
 pub const USUAL: &str = "";
 /// Longer texts are withheld under the name `token` alone, whatever they are.
 pub const TOKEN_MAX: usize = 8;
+/// Longer texts are no connection strings.
+const PAIRS_MAX: usize = 1 << 10;
 /// With so many characters, one that has letters and digits is too.
 const MIXED_MIN: usize = 5;
 
@@ -215,9 +217,10 @@ fn pairs(text: &[u8], mut hide: impl FnMut(std::ops::Range<usize>)) {
             continue;
         }
         let Some(equals) = part.iter().position(|byte| *byte == b'=') else { return };
-        let key = part[..equals].trim_ascii();
+        let key = part[..equals].trim_ascii_start();
         let is_key = |byte: &u8| byte.is_ascii_alphanumeric() || b" _-".contains(byte);
-        if key.is_empty() || !key.iter().all(is_key) {
+        // With spaces around it is code.
+        if key.is_empty() || key.ends_with(b" ") || !key.iter().all(is_key) {
             return;
         }
         count += 1;
@@ -229,9 +232,6 @@ fn pairs(text: &[u8], mut hide: impl FnMut(std::ops::Range<usize>)) {
         passwords.into_iter().for_each(&mut hide);
     }
 }
-
-/// Longer texts are no connection strings.
-const PAIRS_MAX: usize = 1 << 10;
 
 /// Whether a parameter of a connection is a password.
 fn is_password(name: &[u8]) -> bool {
