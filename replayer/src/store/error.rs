@@ -54,7 +54,12 @@ impl Error {
             Some(Code::DatabaseCorrupt) => Error::Corrupt { path, message },
             Some(Code::NotADatabase) => Error::NotADatabase { path, hint: "" },
             Some(Code::OperationInterrupted) => Error::Interrupted,
-            _ => Error::Sqlite { path, message },
+            _ => {
+                // What our own tables say has the name already.
+                let named = format!("{}: ", path.display());
+                let message = message.strip_prefix(&named).map(str::to_owned).unwrap_or(message);
+                Error::Sqlite { path, message }
+            }
         }
     }
 }
