@@ -158,7 +158,7 @@ tables! {
         exit_signal Integer "" "Number of the signal that ended it."
         magic Integer "" "Number of the bytecode's version: the first two bytes of importlib.util.MAGIC_NUMBER."
     } : "" "" ["CREATE INDEX processes_of_run ON processes (run_id)"]
-    table threads "One row per thread that ran recorded code." {
+    table threads "One row per thread that ran recorded code; a greenlet counts as one." {
         thread_id Integer "PRIMARY KEY" "Number of the thread in this file."
         process_id Integer "NOT NULL REFERENCES processes" "Process it belongs to."
         native_id Integer "" "The operating system's thread id, reused by it."

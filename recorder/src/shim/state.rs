@@ -6,7 +6,7 @@ use super::clock::{self, monotonic_ns};
 use super::code::{self, CodeRef, Codes, Watcher};
 use super::exceptions::{Exceptions, Stood};
 use super::ffi::{
-    self, Frame, FrameFinder, Frames, HiddenTypes, Obj, RunningFrame, Stand, variable,
+    self, Frame, FrameFinder, Frames, HiddenTypes, Interpreter, Obj, RunningFrame, Stand, variable,
 };
 use super::memory;
 use super::messages::Fate;
@@ -250,11 +250,21 @@ impl State {
         let recorder = (self.control_fd, self.recorder_pid);
         self.define(&interpreter);
         threads::forget_last();
+        let greenlets =
+            Interpreter::running().and_then(|it| it.module_entry(c"greenlet", c"__name__"));
+        if greenlets.is_some() {
+            self.threads.follow_greenlets();
+        }
         // SAFETY: the GIL is held; the idle or ended state before us is dropped by nobody else,
         // and no callback is running.
         unsafe { *current() = self };
         // Last: the state before us took this back when it was dropped.
         watch_recorder(Some(recorder));
+    }
+
+    /// The program is about to have greenlets.
+    pub(super) fn follow_greenlets(&mut self) {
+        self.threads.follow_greenlets();
     }
 
     pub(super) fn is_recording(&self) -> bool {
@@ -363,6 +373,9 @@ impl State {
     }
 
     fn enter_thread(&mut self, kind: EventKind) {
+        if self.threads.is_last_stack() {
+            return;
+        }
         let running = self.threads.running();
         if running.is_new {
             let native_id = threads::native_id();
