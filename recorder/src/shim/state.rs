@@ -61,6 +61,12 @@ pub(super) fn forget(hidden: HiddenTypes) {
     unsafe { *current() = State::new(Ring::none(), Judge::nothing(), hidden, -1, 0, None) }
 }
 
+/// Whether the program has imported what makes greenlets.
+pub(super) fn has_greenlets() -> bool {
+    let name = |it: Interpreter| it.module_entry(c"greenlet", c"__name__");
+    Interpreter::running().and_then(name).is_some()
+}
+
 /// Everything a callback needs.
 pub(super) struct State {
     /// Address of the code object the last record was of; 0 sends the next event through
@@ -250,9 +256,7 @@ impl State {
         let recorder = (self.control_fd, self.recorder_pid);
         self.define(&interpreter);
         threads::forget_last();
-        let greenlets =
-            Interpreter::running().and_then(|it| it.module_entry(c"greenlet", c"__name__"));
-        if greenlets.is_some() {
+        if has_greenlets() {
             self.threads.follow_greenlets();
         }
         // SAFETY: the GIL is held; the idle or ended state before us is dropped by nobody else,
