@@ -14,6 +14,9 @@ use rustc_hash::FxHashMap;
 /// `seq` of the event that began a call. 0 stands for "no call".
 pub type CallId = u64;
 
+/// Stands for a place that is not known.
+pub const UNKNOWN: u32 = u32::MAX;
+
 /// Where an event stands in its file: see [`crate::event::Place`] for what `place` counts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, bincode::Encode, bincode::Decode)]
 pub struct Site {
@@ -45,6 +48,8 @@ pub struct OpenCall {
     pub recursive: bool,
     /// Address of its frame, if it may be suspended, by which PY_RESUME names it; else 0.
     pub frame: u64,
+    /// Where the event that began it stands; [`UNKNOWN`] if it ran before the recording did.
+    pub began_at: u32,
     /// Last event inside it.
     pub last: Site,
     /// Exceptions in flight here, or handled here by code that has not left yet (the last few).
@@ -323,6 +328,13 @@ impl Calls {
         }
     }
 
+    /// The innermost call of the current thread did not begin with the event it was said to.
+    pub fn ran_before(&mut self) {
+        if let Some(top) = self.top() {
+            top.began_at = UNKNOWN;
+        }
+    }
+
     /// Takes in one event of the current thread. Call it for every event of a kind that
     /// [`EventKind::touches_stack`]; for others, [`Calls::at`] will do.
     ///
@@ -368,7 +380,11 @@ impl Calls {
     fn apply_exception(&mut self, event: &Event, site: Site, sink: &mut impl Sink) {
         match event.kind {
             EventKind::RAISE | EventKind::RERAISE => {
-                self.at_checked(event, site, sink);
+                if !self.begins_by_raising(event) {
+                    self.at_checked(event, site, sink);
+                } else {
+                    self.begin(None, event, site);
+                }
                 let thread = self.stacks[self.current].thread;
                 let Some(top) = self.top() else { return };
                 match top.exceptions.iter_mut().rfind(|e| e.exception == event.exception) {
@@ -398,6 +414,27 @@ impl Calls {
                 }
             }
             _ => self.at(site),
+        }
+    }
+
+    /// Whether this is an exception at the first instruction of a call that no event began: from
+    /// 3.13 on, a signal handler that runs when a function is entered, and raises, comes before
+    /// PY_START.
+    fn begins_by_raising(&self, event: &Event) -> bool {
+        if event.kind != EventKind::RAISE {
+            return false;
+        }
+        let Some(stack) = self.stacks.get(self.current) else { return false };
+        let mut calls = stack.calls.iter().rev().map(|place| &self.open[*place as usize].call);
+        let is_of = |call: &&OpenCall| call.code == event.code;
+        // A function is at its beginning once, so one that went on since is another call.
+        let went_on = |call: &OpenCall| {
+            // The place of a LINE is a line.
+            call.last.place != event.place || call.last.kind == EventKind::LINE.number()
+        };
+        match calls.find(is_of) {
+            Some(call) => call.began_at == event.place && went_on(call),
+            None => true,
         }
     }
 
@@ -456,6 +493,10 @@ impl Calls {
         call.self_ns = 0;
         call.recursive = self.active.add(event.code);
         call.frame = event.frame;
+        call.began_at = match event.kind {
+            EventKind::PY_START | EventKind::RAISE => event.place,
+            _ => UNKNOWN,
+        };
         call.last = site;
         call.exceptions.clear();
     }

@@ -268,7 +268,7 @@ tables! {
         value_chunk_count Integer "" "Chunks of values of the process; NULL if there are none."
         row_xxh3 Integer "" "Hash of the columns before it."
     } : "" "" ["CREATE INDEX processes_of_run ON processes (run_id)"]
-    table threads "One row per thread that ran recorded code." {
+    table threads "One row per thread that ran recorded code; a greenlet counts as one." {
         thread_id Integer "PRIMARY KEY" "Number of the thread in this file."
         process_id Integer "NOT NULL REFERENCES processes" "Process it belongs to."
         native_id Integer "" "The operating system's thread id, reused by it."

@@ -180,6 +180,31 @@ fn messages_are_what_str_gives() {
 }
 
 #[test]
+fn a_signal_where_a_function_begins_leaves_the_stacks_whole() {
+    for python in Python::all() {
+        let recording = Recording::new(&python, [program("sql/signal_at_entry.py")]);
+        assert_eq!(text(&recording.output.stdout), "{'timed out'}\n".repeat(3));
+        recording.check("select kind, detail from losses where severity <> 'info'", "");
+        recording.check(
+            "select count(*), sum(outcome = 'handled') from exceptions where type = 'Timeout'",
+            "15 15",
+        );
+        // Every call has an end, and stands one above the one that made it.
+        recording.check(
+            "select count(*) from calls c left join calls p on p.call_id = c.parent_call_id
+             where c.exit = 'open' or c.depth <> coalesce(p.depth + 1, 0)",
+            "0",
+        );
+        // A function is left by the exception at most once for each time.
+        recording.check(
+            "select qualname from calls where exit = 'unwind' and qualname not like '%fib'
+             group by qualname having count(*) > 10",
+            "on_alarm",
+        );
+    }
+}
+
+#[test]
 fn a_table_of_ones_own_does_not_stand_for_the_recordings() {
     let recording = Recording::new(&Python::any(), [program("loops.py")]);
     let code = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('create table Events (x)'); c.commit()";

@@ -1,7 +1,8 @@
 //! Call trees when calls do not simply nest: threads, tasks, generators left open.
 #![allow(clippy::unwrap_used)]
 
-use dashcam_tests::{Python, Recording, program, text};
+use dashcam_tests::{Python, Recording, command, program, run, tests_path, text};
+use std::path::PathBuf;
 
 fn recorded(name: &str) -> impl Iterator<Item = Recording> {
     let script = program(&format!("threads_tasks/{name}"));
@@ -82,6 +83,87 @@ fn generators_left_open() {
             "select p.qualname, count(*) from calls c join calls p on p.call_id = c.parent_call_id
              where c.qualname = 'count' group by 1",
             "main 1000",
+        );
+    }
+}
+
+/// The folder of a library that is not ours, for one Python; `None`, said aloud, if it cannot be had.
+fn library(python: &Python, requirement: &str) -> Option<PathBuf> {
+    let (major, minor) = python.version;
+    let folder = tests_path("../target/tmp").join(format!("{requirement}-{major}.{minor}"));
+    if !folder.exists() {
+        let mut pip = command(tests_path("../.venv/build/bin/python"));
+        pip.args(["-m", "pip", "--quiet", "--python"]).arg(python.executable());
+        let output = run(pip.args(["install", "--target"]).arg(&folder).arg(requirement));
+        if !output.status.success() {
+            println!("SKIPPED: {requirement} for {python}: {}", text(&output.stderr));
+            return None;
+        }
+    }
+    Some(folder)
+}
+
+#[test]
+fn greenlets() {
+    for python in Python::all() {
+        let Some(folder) = library(&python, "greenlet==3.2.4") else { continue };
+        let script = program("threads_tasks/greenlets.py");
+        let recording = Recording::new(&python, [script.as_os_str(), folder.as_os_str()]);
+        assert!(recording.output.status.success(), "{}", recording.said());
+        recording.check("select kind, count from losses where severity <> 'info'", "");
+        nested(&recording);
+        // The greenlets of a thread are told apart, and each has the values it was given.
+        recording.check(
+            "select arguments, result, exit, depth, count(*) from calls
+             where qualname = 'worker' group by 1 order by start_seq",
+            "start=0 30 return 0 2
+             start=100 160 return 0 2
+             start=200 290 return 0 2
+             start=300 420 return 0 2",
+        );
+        recording.check(
+            "select t.name like '%other', i.arguments, i.result, count(distinct w.thread_id)
+             from calls i join calls w on w.call_id = i.parent_call_id join threads t
+             on t.thread_id = i.thread_id where i.qualname = 'inner' and w.qualname = 'worker'
+             group by 1, 2, 3 order by 1, 2, 3",
+            "0 n=0 10 1
+             0 n=0 20 1
+             0 n=0 30 1
+             0 n=0 40 1
+             0 n=1 10 1
+             0 n=1 20 1
+             0 n=1 30 1
+             0 n=1 40 1
+             0 n=2 10 1
+             0 n=2 20 1
+             0 n=2 30 1
+             0 n=2 40 1
+             1 n=0 10 1
+             1 n=0 20 1
+             1 n=0 30 1
+             1 n=0 40 1
+             1 n=1 10 1
+             1 n=1 20 1
+             1 n=1 30 1
+             1 n=1 40 1
+             1 n=2 10 1
+             1 n=2 20 1
+             1 n=2 30 1
+             1 n=2 40 1",
+        );
+        recording.check(
+            "select qualname, result, exit from calls where qualname in ('ping', 'pong')",
+            "ping 'ping is done' return
+             pong ([0, 1, 2], 'thrown') return",
+        );
+        recording.check(
+            "select count(*), sum(result) from calls where qualname like 'many.%<lambda>'",
+            "50 1275",
+        );
+        recording.check(
+            "select count(*) from variables v join calls c on c.call_id = v.call_id
+             where c.qualname = 'worker' and v.name = 'total' and v.value = '160'",
+            "2",
         );
     }
 }

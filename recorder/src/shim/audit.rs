@@ -63,6 +63,7 @@ unsafe extern "C" fn hook(
         b"cpython.PyInterpreterState_New" => interpreter,
         b"cpython.PyInterpreterState_Clear" => end,
         b"sys.settrace" => trace,
+        b"import" => import,
         // A program that embeds Python may bring it up again.
         b"cpython._PySys_ClearAuditHooks" => {
             IS_WATCHING.store(false, Ordering::Relaxed);
@@ -124,6 +125,18 @@ fn trace(_: &[Obj<'_>]) -> Missed {
     // SAFETY: as in `hook`.
     if unsafe { state::current() }.is_recording() {
         neighbours::before_trace();
+    }
+    None
+}
+
+fn import(arguments: &[Obj<'_>]) -> Missed {
+    let name = arguments.first().and_then(|name| name.ascii());
+    if name.is_some_and(|name| name == "greenlet" || name.starts_with("greenlet.")) {
+        // SAFETY: as in `hook`.
+        let state = unsafe { state::current() };
+        if state.is_recording() {
+            state.follow_greenlets();
+        }
     }
     None
 }

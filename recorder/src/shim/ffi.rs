@@ -1079,6 +1079,49 @@ impl FrameFinder {
     }
 }
 
+/// Finds the memory that the running thread's frames lie in: chunks, each of which knows the one before.
+/// A greenlet brings chunks of its own, so the first one says which of a thread's greenlets runs.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct StackFinder {
+    offset: usize,
+}
+
+impl StackFinder {
+    /// Looks where this interpreter keeps the pointers: to the newest chunk, to the end of what is
+    /// used of it, and to its end. Must be called from Python code.
+    pub(super) fn find() -> Option<StackFinder> {
+        let frames = running_frames();
+        // SAFETY: the running thread's state, at least 512 bytes in every version. What is taken for a
+        // chunk holds a running frame, so it is memory, and begins with two words.
+        unsafe {
+            let state = PyThreadState_Get().cast::<usize>();
+            (0..512 / 8 - 2).find_map(|i| {
+                let [chunk, used, end] = [0, 1, 2].map(|word| state.add(i + word).read());
+                let holds = |frame: &RunningFrame| chunk < frame.address && frame.address < used;
+                let is_list =
+                    chunk != 0 && chunk % 8 == 0 && used <= end && frames.iter().any(holds);
+                let is_whole = is_list && (chunk as *const usize).add(1).read() == end - chunk;
+                is_whole.then_some(StackFinder { offset: i * 8 })
+            })
+        }
+    }
+
+    /// Address of the running stack's first chunk; 0 if it has none yet.
+    pub(super) fn first_chunk(self) -> usize {
+        // SAFETY: `find` saw the pointer at this offset; each chunk begins with one to the chunk before.
+        unsafe {
+            let mut chunk = PyThreadState_Get().byte_add(self.offset).cast::<usize>().read();
+            while chunk != 0 {
+                match (chunk as *const usize).read() {
+                    0 => break,
+                    before => chunk = before,
+                }
+            }
+            chunk
+        }
+    }
+}
+
 /// Offsets in the interpreter's own frames that are the same in all versions known here.
 const FRAME_CODE: usize = 0;
 const FRAME_PREVIOUS: usize = 8;

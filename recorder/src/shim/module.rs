@@ -363,7 +363,7 @@ fn begin(py: Python<'_>, boot: &Boot, descriptors: &Descriptors, midway: bool) -
         magic: ffi::bytecode_magic(),
         mode,
         capture: if values.is_some() { boot.capture } else { Capture::Flow },
-        quirks: quirks(py, boot.mode, mode, unread),
+        quirks: quirks(py, boot.mode, mode, unread, midway),
     };
     let finder = ffi::FrameFinder::find();
     let judge = Judge::new(&boot.filter, &stdlib, &boot.package);
@@ -391,13 +391,27 @@ fn begin(py: Python<'_>, boot: &Boot, descriptors: &Descriptors, midway: bool) -
 }
 
 /// What may matter to who reads the recording. Asks only `sys`, and leaves no error behind.
-fn quirks(py: Python<'_>, asked_for: Mode, mode: Mode, unread: Option<String>) -> Vec<String> {
+fn quirks(
+    py: Python<'_>,
+    asked_for: Mode,
+    mode: Mode,
+    unread: Option<String>,
+    midway: bool,
+) -> Vec<String> {
     let mut quirks = Vec::new();
     quirks.extend(unread.map(|why| format!("no values are recorded: {why}")));
     if mode != asked_for {
         quirks.push(
             "every event is recorded by a callback: there are no rules for this interpreter's bytecode \
              or frames"
+                .to_owned(),
+        );
+    }
+    // CPython knows the frames of threads alone.
+    if midway && state::has_greenlets() {
+        quirks.push(
+            "functions that greenlets were in, but for the running one, have no events until they are \
+             called again"
                 .to_owned(),
         );
     }

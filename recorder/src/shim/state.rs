@@ -62,6 +62,12 @@ pub(super) fn forget(hidden: HiddenTypes) {
     unsafe { *current() = State::new(Ring::none(), Judge::nothing(), hidden, -1, 0, None) }
 }
 
+/// Whether the program has imported what makes greenlets.
+pub(super) fn has_greenlets() -> bool {
+    let name = |it: Interpreter| it.module_entry(c"greenlet", c"__name__");
+    Interpreter::running().and_then(name).is_some()
+}
+
 /// Everything a callback needs.
 pub(super) struct State {
     /// Address of the code object the last record was of; 0 sends the next event through
@@ -253,11 +259,19 @@ impl State {
         let recorder = (self.control_fd, self.recorder_pid);
         self.define(&interpreter);
         threads::forget_last();
+        if has_greenlets() {
+            self.threads.follow_greenlets();
+        }
         // SAFETY: the GIL is held; the idle or ended state before us is dropped by nobody else,
         // and no callback is running.
         unsafe { *current() = self };
         // Last: the state before us took this back when it was dropped.
         watch_recorder(Some(recorder));
+    }
+
+    /// The program is about to have greenlets.
+    pub(super) fn follow_greenlets(&mut self) {
+        self.threads.follow_greenlets();
     }
 
     pub(super) fn is_recording(&self) -> bool {
@@ -360,6 +374,9 @@ impl State {
     }
 
     fn enter_thread(&mut self, kind: EventKind) {
+        if self.threads.is_last_stack() {
+            return;
+        }
         let running = self.threads.running();
         if running.is_new {
             let native_id = threads::native_id();

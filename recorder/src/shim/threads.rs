@@ -1,6 +1,8 @@
 //! Threads by a number of their own, the OS's id and Python's name.
+//!
+//! A greenlet has a stack of its own, so it is recorded as a thread would be.
 
-use super::ffi::{self, Interpreter};
+use super::ffi::{self, Interpreter, StackFinder};
 use super::memory;
 use rustc_hash::FxHashMap;
 use std::ffi::c_void;
@@ -15,10 +17,14 @@ static LAST: AtomicUsize = AtomicUsize::new(0);
 /// to a new thread. Has room for all that were met: who ends has no GIL to allocate under.
 static ENDED: Mutex<Vec<usize>> = Mutex::new(Vec::new());
 
+/// How many threads ended so far.
+static ENDS: AtomicUsize = AtomicUsize::new(0);
+
 /// Runs when a thread ends, long after it let go of the GIL.
 unsafe extern "C" fn end(pointer: *mut c_void) {
     let pointer = pointer as usize;
     let _ = LAST.compare_exchange(pointer, 0, Ordering::Relaxed, Ordering::Relaxed);
+    ENDS.fetch_add(1, Ordering::Relaxed);
     if let Ok(mut ended) = ENDED.lock() {
         ended.push(pointer);
     }
@@ -62,13 +68,48 @@ struct Entry {
     number: u32,
     name: String,
     tries: u32,
+    /// Where greenlets are followed: the first chunk of the stack the thread began with.
+    own_stack: usize,
+}
+
+/// A stack that is not the one its thread began with.
+struct Greenlet {
+    number: u32,
+    thread_pointer: usize,
+}
+
+/// What tells the stack that runs from all others there were.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct RunningStack {
+    thread_pointer: usize,
+    first_chunk: usize,
+    /// Both may be given to a new thread when one ends.
+    ends: usize,
+}
+
+impl RunningStack {
+    fn now(stacks: StackFinder) -> RunningStack {
+        RunningStack {
+            thread_pointer: ffi::thread_pointer(),
+            first_chunk: stacks.first_chunk(),
+            ends: ENDS.load(Ordering::Relaxed),
+        }
+    }
 }
 
 /// The threads met so far and still alive.
 #[derive(Default)]
 pub(super) struct Threads {
     by_pointer: FxHashMap<usize, Entry>,
+    /// Numbers of threads and greenlets that were given away.
     count: u32,
+    /// `None` unless there may be greenlets.
+    stacks: Option<StackFinder>,
+    /// By the first chunk of their stacks. A greenlet that ended gives its memory, and so its
+    /// number, to one that begins.
+    greenlets: FxHashMap<usize, Greenlet>,
+    /// The stack the last record was of, where greenlets are followed.
+    last_stack: Option<RunningStack>,
 }
 
 /// What the running thread is.
@@ -81,11 +122,26 @@ pub(super) struct Running {
 }
 
 impl Threads {
-    /// Looks up the running thread.
+    /// From now on greenlets may take turns on a thread. Must be called from Python code.
+    pub(super) fn follow_greenlets(&mut self) {
+        if self.stacks.is_none() {
+            self.stacks = StackFinder::find();
+            forget_last();
+        }
+    }
+
+    /// Whether the running thread, and its greenlet if there are any, pushed the last record too.
+    /// For events that [`is_last`] says nothing of.
+    pub(super) fn is_last_stack(&self) -> bool {
+        self.stacks.is_some_and(|stacks| self.last_stack == Some(RunningStack::now(stacks)))
+    }
+
+    /// Looks up the running thread or greenlet.
     pub(super) fn running(&mut self) -> Running {
         if let Ok(mut ended) = ENDED.lock() {
             for pointer in ended.drain(..) {
                 self.by_pointer.remove(&pointer);
+                self.greenlets.retain(|_, greenlet| greenlet.thread_pointer != pointer);
             }
             ended.reserve(self.by_pointer.len() + 1);
         }
@@ -113,8 +169,36 @@ impl Threads {
         entry.tries += 1;
         let settled = !entry.name.is_empty() || entry.tries > TRIES;
         let settled = settled && !memory::is_short();
-        LAST.store(if settled { pointer } else { 0 }, Ordering::Relaxed);
-        Running { number: entry.number, is_new, name }
+        // Greenlets change without the thread's doing so.
+        let is_shared = self.stacks.is_some();
+        LAST.store(if settled && !is_shared { pointer } else { 0 }, Ordering::Relaxed);
+        let thread = Running { number: entry.number, is_new, name };
+        let Some(stacks) = self.stacks else { return thread };
+        let stack = RunningStack::now(stacks);
+        self.last_stack = settled.then_some(stack);
+        self.greenlet(pointer, stack.first_chunk).unwrap_or(thread)
+    }
+
+    /// The greenlet that runs in a thread on this stack; `None` if it is the thread's own.
+    fn greenlet(&mut self, pointer: usize, stack: usize) -> Option<Running> {
+        let thread = self.by_pointer.get_mut(&pointer)?;
+        if thread.own_stack == 0 {
+            // Nothing of it ran since there may be greenlets.
+            thread.own_stack = stack;
+        }
+        if thread.own_stack == stack {
+            return None;
+        }
+        let of = if thread.name.is_empty() { "a thread" } else { &thread.name };
+        let known = self.greenlets.get(&stack);
+        if let Some(known) = known.filter(|known| known.thread_pointer == pointer) {
+            return Some(Running { number: known.number, is_new: false, name: None });
+        }
+        let number = self.count;
+        self.count += 1;
+        self.greenlets.insert(stack, Greenlet { number, thread_pointer: pointer });
+        let name = Some(format!("greenlet {} of {of}", self.greenlets.len()));
+        Some(Running { number, is_new: true, name })
     }
 }
 

@@ -49,6 +49,7 @@ fn columns_of(kinds: Vec<u8>, places: Vec<u32>, big: Vec<u64>) -> Columns {
             self_ns: 0,
             recursive: false,
             frame: 0,
+            began_at: 0,
             last: Site::default(),
             exceptions: vec![],
         }],

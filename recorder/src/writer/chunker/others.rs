@@ -43,6 +43,7 @@ impl Chunker {
             frame: if can_be_suspended { frame } else { 0 },
         };
         self.calls.apply(&event, &mut self.watch);
+        self.calls.ran_before();
         if let Some(derivation) = &mut self.derivation {
             derivation.running(code, place);
         }

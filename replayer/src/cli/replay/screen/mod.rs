@@ -323,11 +323,15 @@ impl Screen<'_> {
         if self.model.variables.is_stale && self.took < TYPING {
             self.look_at_variables();
         }
-        if may_take_long(&command) {
-            self.display.borrow_mut().working("working");
-        }
-        let debugger = &mut self.debugger;
-        let reply = match self.session.command(|| debugger.run(command)) {
+        let (debugger, display) = (&mut self.debugger, &self.display);
+        let work = || {
+            // Once it says so, Ctrl-C does end it.
+            if may_take_long(&command) {
+                display.borrow_mut().working("working");
+            }
+            debugger.run(command)
+        };
+        let reply = match self.session.command(work) {
             Ok(reply) => reply,
             Err(failure) => {
                 // It may have gone where nothing can be read.
