@@ -111,6 +111,9 @@ impl Records for Chunk {
     }
 }
 
+/// Whether all values there are were read.
+struct Whole(bool);
+
 pub(super) struct Values {
     consumer: Consumer,
     reader: Reader,
@@ -162,11 +165,11 @@ impl Values {
 
     /// Runs until [`Order::Finish`], or until whoever gives orders is gone.
     pub(super) fn run(mut self) {
-        let is_told = self.drain().is_ok();
+        let ended = self.drain();
         self.consumer.close();
         self.seal();
         self.count_skipped();
-        if is_told {
+        if let Ok(Whole(true)) = ended {
             self.send(Encoded { covers_all: true, ..Encoded::default() });
         }
         let (waits, waited_ns) = self.consumer.waited();
@@ -174,12 +177,15 @@ impl Values {
             self.lose(LossKind::Waited, waited_ns, format!("{waits} times for room for values"));
         }
         // Ended early; there still are orders to answer.
-        while !is_told && let Ok(Order::Flush(stored)) = self.orders.recv() {
+        while ended.is_err()
+            && let Ok(Order::Flush(stored)) = self.orders.recv()
+        {
             self.send(Encoded { stored: Some(stored), ..Encoded::default() });
         }
     }
 
-    fn drain(&mut self) -> Result<(), End> {
+    /// Until it is time to finish.
+    fn drain(&mut self) -> Result<Whole, End> {
         let mut words = Vec::with_capacity(2 * WORDS);
         let mut pace = Pace::default();
         loop {
@@ -209,12 +215,11 @@ impl Values {
                     result?;
                 }
                 Some(Order::Finish) => {
-                    self.empty(&mut words)?;
-                    if !words.is_empty() {
+                    let is_read = self.empty(&mut words).is_ok();
+                    if is_read && !words.is_empty() {
                         self.bad("half a record");
-                        return Err(End);
                     }
-                    return Ok(());
+                    return Ok(Whole(is_read && words.is_empty()));
                 }
             }
         }
