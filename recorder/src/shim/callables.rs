@@ -50,6 +50,12 @@ impl Callables {
         self.effects.get(number as usize).copied().unwrap_or(Effect::Any)
     }
 
+    /// The object that a method in C is bound to.
+    #[inline(always)]
+    pub(super) fn bound_to<'a>(&self, callable: Obj<'a>) -> Option<Obj<'a>> {
+        callable.builtin_owner().or_else(|| callable.wrapped_owner(&self.hidden))
+    }
+
     /// Whether the callable asked for last is a function or method written in Python.
     #[inline(always)]
     pub(super) fn is_python(&self) -> bool {
@@ -96,7 +102,7 @@ impl Callables {
         let (number, new) = match self.numbers.get(&name) {
             Some(number) => (*number, false),
             None => {
-                self.effects.push(Effect::of(&name));
+                self.effects.push(effect(&name, shape));
                 self.numbers.insert(name.clone(), next);
                 (next, true)
             }
@@ -134,11 +140,143 @@ pub(super) enum Effect {
     Appends,
     /// It is `list.sort`.
     Sorts,
+    /// It changes the first and nothing else.
+    Does(Doing),
+}
+
+/// What a call of C code does to the object it is handed first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Doing {
+    /// Puts the third under the second.
+    SetItem,
+    DeleteItem,
+    SetAttribute,
+    DeleteAttribute,
+    /// Puts the third before the item at the second.
+    Insert,
+    Append,
+    AppendLeft,
+    /// Takes the last item away, or the one at the second.
+    Pop,
+    PopLeft,
+    /// To a set.
+    Add,
+    /// Changes it in a way that shows.
+    Whole,
+}
+
+impl Doing {
+    /// Whether its key is the name of an attribute.
+    pub(super) fn is_attribute(self) -> bool {
+        matches!(self, Doing::SetAttribute | Doing::DeleteAttribute)
+    }
+
+    /// Of a function with this name.
+    fn of_function(name: &str) -> Option<Doing> {
+        Some(match name {
+            "setattr" => Doing::SetAttribute,
+            "delattr" => Doing::DeleteAttribute,
+            "_operator.setitem" => Doing::SetItem,
+            "_operator.delitem" => Doing::DeleteItem,
+            "_heapq.heappush"
+            | "_heapq.heappop"
+            | "_heapq.heapify"
+            | "_heapq.heapreplace"
+            | "_heapq.heappushpop"
+            | "_bisect.insort_left"
+            | "_bisect.insort_right" => Doing::Whole,
+            _ => return None,
+        })
+    }
+
+    /// Of a method of a builtin class.
+    fn of_method(class: &str, method: &str) -> Option<Doing> {
+        use Doing::{
+            Add, Append, AppendLeft, DeleteAttribute, DeleteItem, Insert, Pop, PopLeft,
+            SetAttribute, SetItem, Whole,
+        };
+        match method {
+            "__setattr__" => return Some(SetAttribute),
+            "__delattr__" => return Some(DeleteAttribute),
+            _ => {}
+        }
+        const SEQUENCE: [(&str, Doing); 13] = [
+            ("append", Append),
+            ("insert", Insert),
+            ("pop", Pop),
+            ("extend", Whole),
+            ("remove", Whole),
+            ("reverse", Whole),
+            ("clear", Whole),
+            ("__setitem__", SetItem),
+            ("__delitem__", DeleteItem),
+            ("__iadd__", Whole),
+            ("__imul__", Whole),
+            ("byteswap", Whole),
+            ("fromlist", Whole),
+        ];
+        const MAP: [(&str, Doing); 8] = [
+            ("__setitem__", SetItem),
+            ("__delitem__", DeleteItem),
+            ("pop", Whole),
+            ("popitem", Whole),
+            ("clear", Whole),
+            ("setdefault", Whole),
+            ("move_to_end", Whole),
+            ("__missing__", Whole),
+        ];
+        const SET: [(&str, Doing); 5] =
+            [("add", Add), ("remove", Whole), ("discard", Whole), ("pop", Whole), ("clear", Whole)];
+        const DEQUE: [(&str, Doing); 12] = [
+            ("append", Append),
+            ("appendleft", AppendLeft),
+            ("pop", Pop),
+            ("popleft", PopLeft),
+            ("insert", Insert),
+            ("extend", Whole),
+            ("extendleft", Whole),
+            ("remove", Whole),
+            ("rotate", Whole),
+            ("reverse", Whole),
+            ("clear", Whole),
+            ("__setitem__", SetItem),
+        ];
+        let methods: &[(&str, Doing)] = match class {
+            "list" | "bytearray" | "array.array" => &SEQUENCE,
+            "dict" | "collections.OrderedDict" | "collections.defaultdict" => &MAP,
+            "set" => &SET,
+            "collections.deque" => &DEQUE,
+            _ => return None,
+        };
+        methods.iter().find(|(name, _)| *name == method).map(|(_, doing)| *doing)
+    }
+}
+
+/// What calls of a callable do to what they are handed.
+fn effect(name: &str, shape: &CallableShape<'_>) -> Effect {
+    // A method that is bound goes by the class of its object, which may be derived from the builtin one.
+    let builtin = match shape {
+        CallableShape::Builtin { owner: Some(owner), .. }
+            if !owner.is_module() && !owner.is_class() =>
+        {
+            Some(owner.class().immutable_base())
+        }
+        CallableShape::Wrapper { owner, .. } | CallableShape::Descriptor { owner, .. } => {
+            Some(owner.immutable_base())
+        }
+        _ => None,
+    };
+    match (builtin, name.rsplit_once('.')) {
+        (Some(builtin), Some((_, method))) => {
+            Effect::of(&format!("{}.{method}", builtin.class_name()), true)
+        }
+        _ => Effect::of(name, false),
+    }
 }
 
 impl Effect {
     /// Of a callable in C with this name. What is not known may change anything.
-    fn of(name: &str) -> Effect {
+    fn of(name: &str, is_method: bool) -> Effect {
         const CONTAINERS: [(&str, &[&str]); 3] = [
             ("list", &["append", "clear", "extend", "insert", "pop", "remove", "reverse", "sort"]),
             ("dict", &["clear", "pop", "popitem", "setdefault", "update"]),
@@ -146,9 +284,11 @@ impl Effect {
         ];
         const UNCHANGING: [&str; 8] =
             ["str", "bytes", "int", "float", "tuple", "frozenset", "range", "bool"];
+        if !is_method && let Some(doing) = Doing::of_function(name) {
+            return Effect::Does(doing);
+        }
         let Some((owner, method)) = name.rsplit_once('.') else {
             return match name {
-                "setattr" | "delattr" => Effect::SetsAttributes,
                 "exec" | "eval" | "next" => Effect::Any,
                 // Other functions of `builtins`, and classes.
                 _ => Effect::None,
@@ -159,6 +299,9 @@ impl Effect {
         }
         if name == "list.sort" {
             return Effect::Sorts;
+        }
+        if is_method && let Some(doing) = Doing::of_method(owner, method) {
+            return Effect::Does(doing);
         }
         if method == "__setattr__" || method == "__delattr__" {
             return Effect::SetsAttributes;

@@ -1,7 +1,7 @@
 //! What the callbacks know: one ring, and what has been defined in it.
 
 use super::audit;
-use super::callables::{Callables, Effect, Special};
+use super::callables::{Callables, Doing, Effect, Special};
 use super::clock::{self, monotonic_ns};
 use super::code::{self, CodeRef, Codes, Watcher};
 use super::exceptions::{Exceptions, Stood};
@@ -624,6 +624,20 @@ impl State {
         self.values.as_ref().is_some_and(|values| values.has_state())
     }
 
+    /// Whether instructions of the code object entered last may be changing objects just now.
+    #[inline(always)]
+    pub(super) fn is_changing(&self) -> bool {
+        self.values.as_deref().is_some_and(|values| values.is_changing(self.last_number))
+    }
+
+    /// Tells what instructions of the running frame have changed that are over by this event.
+    pub(super) fn tell_changed(&mut self, kind: EventKind, code: Obj<'_>) {
+        let (at, thread) = ((self.ordinal, self.last_number), self.thread);
+        if let Some(values) = self.values_with_room() {
+            values.tell_changed_before(at, thread, kind, code);
+        }
+    }
+
     /// Whether what follows from other events is no part of the recording.
     #[inline(always)]
     pub(super) fn leaves_out(&self) -> bool {
@@ -676,7 +690,6 @@ impl State {
         let is_entered_otherwise = kind.enters()
             && self.entered_from.as_ref().is_some_and(|caller| !self.is_called(caller));
         let Some(values) = self.values_with_room() else { return };
-        values.tell_changed_before(at, thread, code);
         values.tell_variables(at, thread, kind, code, unit);
         if is_entered_otherwise
             && let Some(caller) = self.entered_from
@@ -689,7 +702,7 @@ impl State {
         if let Some((number, callable, first)) = handed {
             let effect = self.callables.effect(number);
             // A method that was bound before has its object at hand.
-            let owner = callable.builtin_owner();
+            let owner = self.callables.bound_to(callable);
             if let Some(values) = self.values_with_room() {
                 let list = owner.unwrap_or(first);
                 if effect == Effect::Sorts {
@@ -699,6 +712,17 @@ impl State {
                     return;
                 }
                 if effect == Effect::Appends && values.tell_appended(at, thread, unit, list) {
+                    return;
+                }
+                let doing = match effect {
+                    Effect::Does(doing) => Some(doing),
+                    Effect::Appends => Some(Doing::Append),
+                    _ => None,
+                };
+                let call = (callable, owner, first);
+                if let Some(doing) = doing
+                    && values.tell_called(at, thread, code, unit, call, doing)
+                {
                     return;
                 }
                 values.tell_handed(at, code, unit, owner, first, effect);

@@ -7,7 +7,6 @@ use super::objects::{Copied, Sight, Telling};
 use super::window::{SiteGroup, Window};
 use super::{Position, id_of};
 use crate::store::{Error, Variables};
-use dashcam_schema::bytecode::stores::Site;
 use dashcam_schema::event::{EventKind, kinds_that};
 use dashcam_schema::value::{GroupKind, ObjectId, Value, render};
 use std::ops::Range;
@@ -44,6 +43,8 @@ pub struct Mutation {
     pub r#type: Option<Box<str>>,
     /// What was done, or which callable did it.
     pub operation: Box<str>,
+    /// The key is the name of an attribute.
+    pub is_attribute: bool,
     pub key: Option<Box<str>>,
     pub value: Option<Box<str>>,
     /// If what is stored is an object with an identity.
@@ -176,8 +177,12 @@ impl State<'_> {
                 let Some(window) = self.window_of(position)? else { return Ok(()) };
                 let by = window.executed_before(position.seq);
                 for group in window.sites_of(by) {
-                    if group.kind != GroupKind::Overwrite {
-                        found.extend(self.change(position, &window, group, site, wanted)?);
+                    match group.kind {
+                        GroupKind::Overwrite | GroupKind::Done => {}
+                        GroupKind::Change => {
+                            found.extend(self.changed(position, &window, group, site, wanted)?);
+                        }
+                        _ => found.extend(self.change(position, &window, group, wanted)?),
                     }
                 }
                 Ok(())
@@ -192,7 +197,6 @@ impl State<'_> {
         position: &Position,
         window: &Window,
         group: &SiteGroup,
-        site: Site,
         wanted: &Wanted<'_>,
     ) -> Result<Option<Mutation>, Error> {
         let values = &group.groups.values;
@@ -205,31 +209,14 @@ impl State<'_> {
         };
         let telling = self.telling(&sight, id, None)?;
         let (operation, key, value) = match (group.kind, rest) {
-            (GroupKind::SetAttribute, [key, value]) => ("set attribute", Some(key), Some(*value)),
-            (GroupKind::DeleteAttribute, [key]) => ("delete attribute", Some(key), None),
-            (GroupKind::SetItem, [key, value, ..]) => ("set item", Some(key), Some(*value)),
-            (GroupKind::DeleteItem, [key]) => ("delete item", Some(key), None),
-            (GroupKind::Change, _) => {
-                let before = self.sight_of(position, Some((window, group.by)))?;
-                let before = before.map(|sight| self.telling(&sight, id, None)).transpose()?;
-                if let (Some(Some(before)), Some(after)) = (&before, &telling)
-                    && is_same(id, before, after)
-                {
-                    return Ok(None);
-                }
-                let operation = match site {
-                    Site::SetSlice | Site::SetItem => "set slice",
-                    Site::DeleteItem => "delete slice",
-                    Site::SetAttribute => "set attribute",
-                    Site::DeleteAttribute => "delete attribute",
-                    // `__missing__` has put it there.
-                    Site::Subscript => "set item",
-                    Site::InPlace | Site::Overwrite => "in place",
-                };
-                (operation, None, telling.is_some().then_some(*object))
-            }
+            (GroupKind::SetAttribute, [key, value]) => ("set attribute", key, Some(*value)),
+            (GroupKind::DeleteAttribute, [key]) => ("delete attribute", key, None),
+            (GroupKind::SetItem, [key, value, ..]) => ("set item", key, Some(*value)),
+            (GroupKind::DeleteItem, [key]) => ("delete item", key, None),
             _ => return Ok(None),
         };
+        let is_attribute =
+            matches!(group.kind, GroupKind::SetAttribute | GroupKind::DeleteAttribute);
         let text = |value: Option<Value>| match value {
             Some(value) if wanted.values => {
                 self.text(&sight, Held { value, chunk: group.groups.index }, None)
@@ -241,9 +228,10 @@ impl State<'_> {
             object_id: id,
             r#type: telling.and_then(|telling| class_name(&telling, id)),
             operation: operation.into(),
-            key: text(key.copied())?,
+            is_attribute,
+            key: self.key_text(&sight, Some(*key), group.groups.index, is_attribute, wanted)?,
             value: text(value)?,
-            value_id: value.filter(|_| key.is_some()).and_then(id_of),
+            value_id: value.and_then(id_of),
         }))
     }
 
@@ -281,7 +269,7 @@ impl State<'_> {
         Ok(())
     }
 
-    /// The row of an object that was looked at again, if it holds something else.
+    /// The rows of an object that was looked at again, if it holds something else.
     fn seen(
         &self,
         position: &Position,
@@ -289,34 +277,23 @@ impl State<'_> {
         group: usize,
         id: ObjectId,
         wanted: &Wanted<'_>,
-    ) -> Result<Option<Mutation>, Error> {
+    ) -> Result<Vec<Mutation>, Error> {
         let process = self.process(position.chunk);
         let Instant { chunk, at } = groups.looked(group);
         if groups.values.next_telling(id, at - 1) != Some(at) {
-            return Ok(None);
+            return Ok(Vec::new());
         }
         let before = Instant { chunk, at: at - 1 };
         let Some(before) = self.last_telling(process.process_id, id, before)? else {
-            return Ok(None);
+            return Ok(Vec::new());
         };
         let after = Telling { groups: groups.clone(), at };
         if is_same(id, &before, &after) {
-            return Ok(None);
+            return Ok(Vec::new());
         }
-        let sight = self.sight_of(position, None)?.filter(|_| wanted.values);
-        let value = Held { value: Value::Object(id), chunk };
-        Ok(Some(Mutation {
-            at: self.whereabouts(position)?,
-            object_id: id,
-            r#type: class_name(&after, id),
-            operation: self.callable(position)?,
-            key: None,
-            value: match sight {
-                Some(sight) => self.text(&sight, value, None)?,
-                None => None,
-            },
-            value_id: None,
-        }))
+        let Some(sight) = self.sight_of(position, None)? else { return Ok(Vec::new()) };
+        let callable = self.callable(position)?;
+        self.rows(position, id, &sight, Some(before), &after, &callable, wanted)
     }
 
     /// The row of a group that says how a function in C has changed an object.
@@ -327,11 +304,14 @@ impl State<'_> {
         group: usize,
         wanted: &Wanted<'_>,
     ) -> Result<Option<Mutation>, Error> {
-        let Some(found) = groups.values.group_at(group).filter(|group| group.kind.is_store())
-        else {
-            return Ok(None);
+        let Some(found) = groups.values.group_at(group) else { return Ok(None) };
+        let (object, key, rest, is_attribute) = match (found.kind, found.values) {
+            (GroupKind::Called, [_, _, object, flag, key, rest @ ..]) => {
+                (object, key, rest, *flag == Value::Int(1))
+            }
+            (kind, [_, _, object, key, rest @ ..]) if kind.is_store() => (object, key, rest, false),
+            _ => return Ok(None),
         };
-        let [_, _, object, key, rest @ ..] = found.values else { return Ok(None) };
         let (Some(id), Some(sight)) = (id_of(*object), self.sight_of(position, None)?) else {
             return Ok(None);
         };
@@ -347,7 +327,8 @@ impl State<'_> {
             object_id: id,
             r#type: telling.and_then(|telling| class_name(&telling, id)),
             operation: self.callable(position)?,
-            key: text(Some(key))?,
+            is_attribute,
+            key: self.key_text(&sight, Some(*key), groups.index, is_attribute, wanted)?,
             value: text(rest.first())?,
             value_id: rest.first().copied().and_then(id_of),
         }))
@@ -407,7 +388,7 @@ impl State<'_> {
         Ok(())
     }
 
-    fn whereabouts(&self, position: &Position) -> Result<Where, Error> {
+    pub(super) fn whereabouts(&self, position: &Position) -> Result<Where, Error> {
         let call_id = position
             .innermost()
             .and_then(|(frame, _)| Some(position.track()?.frames[frame as usize].call_id));
@@ -432,7 +413,7 @@ impl State<'_> {
     }
 }
 
-fn class_name(telling: &Telling, id: ObjectId) -> Option<Box<str>> {
+pub(super) fn class_name(telling: &Telling, id: ObjectId) -> Option<Box<str>> {
     let class = telling.object(id)?.class;
     Some(telling.groups.values.classes().get(class as usize)?.name.as_str().into())
 }

@@ -34,8 +34,8 @@ pub(super) struct Window {
     pub(super) sites: Vec<SiteGroup>,
     /// What the event at the end tells of the frame's variables.
     flushes: Vec<Flush>,
-    /// Groups at the event at the end in which objects were looked at.
-    looked: Vec<Instant>,
+    /// When it was told what an instruction has changed that began before the window and is over in it.
+    finished: Option<Instant>,
     /// The ordinal of the event at the end.
     pub(super) upper: Option<i64>,
 }
@@ -84,10 +84,13 @@ impl Window {
         &self.sites[from..to]
     }
 
-    /// When the groups of the first so many instructions have come; `None` if they have none.
+    /// When the groups of the first so many instructions have come, those of one that began before
+    /// included; `None` if there are none.
     pub(super) fn consumed(&self, executed: usize) -> Option<Instant> {
         let count = self.sites.partition_point(|site| site.by < executed);
-        let last = &self.sites[count.checked_sub(1)?];
+        let Some(last) = count.checked_sub(1).map(|last| &self.sites[last]) else {
+            return self.finished;
+        };
         Some(last.groups.after(last.group))
     }
 
@@ -105,37 +108,6 @@ impl Window {
             (object, site.groups.looked(site.group))
         };
         changes.map(change).collect()
-    }
-
-    /// Where objects are looked at that one of the first so many instructions has changed, and
-    /// nothing since.
-    pub(super) fn looked_after(&self, executed: usize) -> Vec<Instant> {
-        let count = self.sites.partition_point(|site| site.by < executed);
-        let (consumed, later) = self.sites.split_at(count);
-        let Some(change) = consumed.iter().rposition(|site| site.kind == GroupKind::Change) else {
-            return Vec::new();
-        };
-        let mut looked = Vec::new();
-        // What was looked at at once, because another site came.
-        let SiteGroup { groups, group, .. } = &consumed[change];
-        if groups.kind(group + 1) == Some(GroupKind::Seen)
-            && groups.kind(group + 2).is_some_and(GroupKind::is_of_site)
-        {
-            looked.push(groups.looked(group + 1));
-        }
-        let by = consumed[change].by;
-        let is_another = |site: &SiteGroup| site.by != by && site.kind != GroupKind::Overwrite;
-        if consumed[change + 1..].iter().any(is_another) {
-            return looked;
-        }
-        for site in later {
-            if site.kind != GroupKind::Overwrite {
-                return looked;
-            }
-            looked.push(site.groups.looked(site.group));
-        }
-        looked.extend(&self.looked);
-        looked
     }
 }
 
@@ -201,10 +173,6 @@ impl State<'_> {
             window.flushes = self.flushes(&frames, Element { chunk, thread, event, is_callee })?;
             let upper = self.ordinal(&frames, chunk, index)?;
             window.upper = Some(upper);
-            for groups in self.groups_between(process_id, upper - 1, upper)? {
-                let looked = groups.of_event(upper).map(|group| groups.looked(group));
-                window.looked.extend(looked);
-            }
         }
         if !window.executed.is_empty() {
             let upper = window.upper.unwrap_or(i64::MAX);
@@ -219,15 +187,29 @@ impl State<'_> {
 }
 
 impl Window {
-    /// Finds the instruction a group stands before: the next with its unit. One may have a group of
+    /// Finds the instruction a group stands before: the next with its unit. What is told when one is over
+    /// is of the last that changes an object, or of one before the window. One may have a group of
     /// variables, then one of an object that is changed otherwise, then one of what it stores.
     fn match_site(&mut self, groups: &Rc<Groups>, group: usize) {
         let Some(found) = groups.values.group_at(group) else { return };
         let [_, Value::Int(unit), ..] = found.values else { return };
         let kind = found.kind;
+        if kind == GroupKind::Done {
+            let is_it = |last: &&SiteGroup| {
+                let executed = self.executed.get(last.by);
+                last.kind == GroupKind::Change
+                    && executed.is_some_and(|executed| i64::from(executed.unit) == *unit)
+            };
+            match self.sites.last().filter(is_it).map(|last| last.by) {
+                Some(by) => self.sites.push(SiteGroup { by, groups: groups.clone(), group, kind }),
+                None => self.finished = Some(groups.after(group)),
+            }
+            return;
+        }
         let rank = |kind| match kind {
             GroupKind::Overwrite => 0,
             GroupKind::Change => 1,
+            GroupKind::Done => 3,
             _ => 2,
         };
         let from = self.sites.last().map_or(0, |last| {

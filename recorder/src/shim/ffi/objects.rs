@@ -288,21 +288,6 @@ impl Layout {
         }
     }
 
-    /// Whether an object of this class has the object at an address as an attribute.
-    pub(in crate::shim) fn has_attribute(&self, object: Obj<'_>, address: usize) -> bool {
-        let is_it = |value: Option<Obj<'_>>| value.map(Obj::address) == Some(address);
-        self.slot_values(object).any(is_it)
-            || match self.attributes(object) {
-                Attributes::None => false,
-                Attributes::Shared { keys, values } => keys.values(values).any(is_it),
-                Attributes::Dict(dict) => {
-                    let mut found = false;
-                    dict.each_pair(usize::MAX, |_, value| found |= value.address() == address);
-                    found
-                }
-            }
-    }
-
     /// What stands before an instance's own attributes: name and value.
     pub(in crate::shim) fn extra<'a>(
         &self,
@@ -1081,9 +1066,9 @@ impl<'a> Obj<'a> {
         }
     }
 
-    /// Whether setting and deleting items of objects of this class is the builtin dict's or list's
+    /// Whether setting, or deleting, items of objects of this class is the builtin dict's or list's
     /// own doing.
-    pub(in crate::shim) fn sets_items_as(self, sort: Sort) -> bool {
+    pub(in crate::shim) fn sets_items_as(self, sort: Sort, deletes: bool) -> bool {
         let builtin = match sort {
             Sort::List => &raw const PyList_Type,
             Sort::Dict => &raw const PyDict_Type,
@@ -1096,13 +1081,72 @@ impl<'a> Obj<'a> {
             (methods != 0)
                 .then(|| unsafe { (methods as *const usize).byte_add(MAPPING_SET_ITEM).read() })
         };
-        set_item(self.address()) == set_item(builtin as usize)
+        let own = set_item(self.address());
+        if own == set_item(builtin as usize) {
+            return true;
+        }
+        // The same but for the order of pairs.
+        let ordered = &raw const PyODict_Type;
+        if sort == Sort::Dict && own == set_item(ordered as usize) {
+            return true;
+        }
+        // One of the two has a method of its own in Python.
+        let name = if deletes { c"__delitem__" } else { c"__setitem__" };
+        self.inherits(builtin, name) || sort == Sort::Dict && self.inherits(ordered, name)
+    }
+
+    /// Whether no code of the program's can have made this class.
+    pub(in crate::shim) fn is_immutable(self) -> bool {
+        self.word(TYPE_FLAGS) & FLAG_IMMUTABLE_TYPE != 0
+    }
+
+    /// Of this class and those it is derived from, the first that is not the program's own.
+    pub(in crate::shim) fn immutable_base(self) -> Obj<'a> {
+        let mut class = self;
+        while !class.is_immutable()
+            && let Some(base) = class.field(TYPE_BASE)
+        {
+            class = base;
+        }
+        class
+    }
+
+    /// Whether what this class has under a name is what a builtin class has under it.
+    fn inherits(self, builtin: *const PyTypeObject, name: &CStr) -> bool {
+        // SAFETY: classes and a str made here; looks through dicts whose keys are strs. Results are
+        // borrowed.
+        unsafe {
+            let name = PyUnicode_InternFromString(name.as_ptr());
+            if name.is_null() {
+                clear_error();
+                return false;
+            }
+            let found = _PyType_Lookup(self.0.cast(), name);
+            let own = _PyType_Lookup(builtin.cast_mut(), name);
+            Py_DECREF(name);
+            if found.is_null() || own.is_null() {
+                clear_error();
+            }
+            !found.is_null() && found == own
+        }
     }
 
     /// What setting an attribute of objects of this class does. `layout` is the class's.
-    pub(in crate::shim) fn sets_attribute(self, layout: &Layout, name: Obj<'_>) -> AttributeSet {
+    pub(in crate::shim) fn sets_attribute(
+        self,
+        layout: &Layout,
+        name: Obj<'_>,
+        deletes: bool,
+    ) -> AttributeSet {
         if self.word(TYPE_SET_ATTRIBUTE) != PyObject_GenericSetAttr as *const () as usize {
-            return AttributeSet::Nothing;
+            let object = &raw const PyBaseObject_Type;
+            let method = if deletes { c"__delattr__" } else { c"__setattr__" };
+            if !self.inherits(object, method) {
+                // A method in Python, or a class in C that has its own way.
+                let is_own = self.immutable_base().word(TYPE_SET_ATTRIBUTE)
+                    != PyObject_GenericSetAttr as *const () as usize;
+                return if is_own { AttributeSet::Other } else { AttributeSet::Nothing };
+            }
         }
         // SAFETY: a class and a str; looks through dicts whose keys are strs. A result is borrowed.
         let found = unsafe { _PyType_Lookup(self.0.cast(), name.0) };
