@@ -17,7 +17,7 @@ macro_rules! programs {
 programs! {
     state_aliases state_bindings state_comprehensions state_dicts state_flow
     state_lists state_objects state_overloaded state_resumed state_reuse state_scopes
-    state_suspended state_threads state_values
+    state_stores state_suspended state_threads state_values
 }
 
 /// Parts of paths of what `state_libraries.py` uses.

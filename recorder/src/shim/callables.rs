@@ -150,14 +150,19 @@ pub(super) enum Doing {
     /// Puts the third under the second.
     SetItem,
     DeleteItem,
-    SetAttribute,
-    DeleteAttribute,
+    /// Sets an attribute, in the object's own way or in that of the method.
+    SetAttribute { is_own: bool },
+    DeleteAttribute { is_own: bool },
     /// Puts the third before the item at the second.
     Insert,
     Append,
     AppendLeft,
-    /// Takes the last item away, or the one at the second.
+    /// Takes the last item away, or the one at the second; of a dict the one under that, if there is.
     Pop,
+    /// Puts the third under the second, unless something is there.
+    SetDefault,
+    /// Takes the second away, if it is there.
+    Discard,
     PopLeft,
     /// To a set.
     Add,
@@ -168,14 +173,14 @@ pub(super) enum Doing {
 impl Doing {
     /// Whether its key is the name of an attribute.
     pub(super) fn is_attribute(self) -> bool {
-        matches!(self, Doing::SetAttribute | Doing::DeleteAttribute)
+        matches!(self, Doing::SetAttribute { .. } | Doing::DeleteAttribute { .. })
     }
 
     /// Of a function with this name.
     fn of_function(name: &str) -> Option<Doing> {
         Some(match name {
-            "setattr" => Doing::SetAttribute,
-            "delattr" => Doing::DeleteAttribute,
+            "setattr" => Doing::SetAttribute { is_own: false },
+            "delattr" => Doing::DeleteAttribute { is_own: false },
             "_operator.setitem" => Doing::SetItem,
             "_operator.delitem" => Doing::DeleteItem,
             "_heapq.heappush"
@@ -192,12 +197,12 @@ impl Doing {
     /// Of a method of a builtin class.
     fn of_method(class: &str, method: &str) -> Option<Doing> {
         use Doing::{
-            Add, Append, AppendLeft, DeleteAttribute, DeleteItem, Insert, Pop, PopLeft,
-            SetAttribute, SetItem, Whole,
+            Add, Append, AppendLeft, DeleteAttribute, DeleteItem, Discard, Insert, Pop, PopLeft,
+            SetAttribute, SetDefault, SetItem, Whole,
         };
         match method {
-            "__setattr__" => return Some(SetAttribute),
-            "__delattr__" => return Some(DeleteAttribute),
+            "__setattr__" => return Some(SetAttribute { is_own: true }),
+            "__delattr__" => return Some(DeleteAttribute { is_own: true }),
             _ => {}
         }
         const SEQUENCE: [(&str, Doing); 13] = [
@@ -215,18 +220,33 @@ impl Doing {
             ("byteswap", Whole),
             ("fromlist", Whole),
         ];
-        const MAP: [(&str, Doing); 8] = [
+        const MAP: [(&str, Doing); 10] = [
+            ("update", Whole),
+            ("__ior__", Whole),
             ("__setitem__", SetItem),
             ("__delitem__", DeleteItem),
-            ("pop", Whole),
+            ("pop", Pop),
             ("popitem", Whole),
             ("clear", Whole),
-            ("setdefault", Whole),
+            ("setdefault", SetDefault),
             ("move_to_end", Whole),
             ("__missing__", Whole),
         ];
-        const SET: [(&str, Doing); 5] =
-            [("add", Add), ("remove", Whole), ("discard", Whole), ("pop", Whole), ("clear", Whole)];
+        const SET: [(&str, Doing); 13] = [
+            ("update", Whole),
+            ("difference_update", Whole),
+            ("intersection_update", Whole),
+            ("symmetric_difference_update", Whole),
+            ("__ior__", Whole),
+            ("__iand__", Whole),
+            ("__isub__", Whole),
+            ("__ixor__", Whole),
+            ("add", Add),
+            ("remove", Discard),
+            ("discard", Discard),
+            ("pop", Whole),
+            ("clear", Whole),
+        ];
         const DEQUE: [(&str, Doing); 12] = [
             ("append", Append),
             ("appendleft", AppendLeft),
@@ -266,6 +286,9 @@ fn effect(name: &str, shape: &CallableShape<'_>) -> Effect {
         }
         _ => None,
     };
+    if matches!(shape, CallableShape::Class) {
+        return Effect::None;
+    }
     match (builtin, name.rsplit_once('.')) {
         (Some(builtin), Some((_, method))) => {
             Effect::of(&format!("{}.{method}", builtin.class_name()), true)

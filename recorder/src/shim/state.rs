@@ -711,10 +711,15 @@ impl State {
                 if kind == EventKind::CALL {
                     return;
                 }
-                if effect == Effect::Appends && values.tell_appended(at, thread, unit, list) {
+                if effect == Effect::Appends
+                    && kind == EventKind::C_RETURN
+                    && values.tell_appended(at, thread, unit, list)
+                {
                     return;
                 }
+                // What has failed may have done a part of it, which shows by looking.
                 let doing = match effect {
+                    _ if kind == EventKind::C_RAISE => None,
                     Effect::Does(doing) => Some(doing),
                     Effect::Appends => Some(Doing::Append),
                     _ => None,

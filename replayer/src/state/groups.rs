@@ -1,7 +1,7 @@
 //! Groups of values by where they stand: with an event, or before an instruction of a thread.
 
 use dashcam_schema::value::chunk::{Moment, Values};
-use dashcam_schema::value::{GroupKind, Value};
+use dashcam_schema::value::{GroupKind, ObjectId, Value};
 use rustc_hash::FxHashMap;
 use std::cell::OnceCell;
 use std::ops::Range;
@@ -72,6 +72,18 @@ impl Groups {
             let is_end = |group: &usize| self.kind(*group) == Some(GroupKind::Done);
             all.filter(is_end).map(|group| group as u32).collect()
         })
+    }
+
+    /// Whether an object is looked at with a group because it has been changed.
+    pub(super) fn looks_again_at(&self, group: usize, id: ObjectId) -> bool {
+        let is_again = |kind| matches!(kind, GroupKind::Seen | GroupKind::Done | GroupKind::Called);
+        let Some(group) = self.values.group_at(group).filter(|group| is_again(group.kind)) else {
+            return false;
+        };
+        group
+            .values
+            .iter()
+            .any(|value| matches!(value, Value::Object(of) | Value::Shallow(of) if *of == id))
     }
 
     /// The groups that have an event's ordinal.

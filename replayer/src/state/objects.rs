@@ -7,8 +7,7 @@ use crate::store::Error;
 use dashcam_schema::value::chunk::Moment;
 use dashcam_schema::value::render::Objects;
 use dashcam_schema::value::{
-    Class, ClassNumber, GroupKind, Object, ObjectId, Part, Shape, ShapeNumber, Sort, TextNumber,
-    Value,
+    Class, ClassNumber, Object, ObjectId, Part, Shape, ShapeNumber, Sort, TextNumber, Value,
 };
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::borrow::Cow;
@@ -94,10 +93,7 @@ impl State<'_> {
             let Some(at) = groups.values.next_telling(id, from) else { continue };
             // Odd if told by looking, and not as the effect of a store. What was looked at
             // again had been changed.
-            let is_again =
-                |kind| matches!(kind, GroupKind::Seen | GroupKind::Done | GroupKind::Called);
-            let is_look =
-                at % 2 == 1 && groups.kind(at as usize / 2).is_some_and(|kind| !is_again(kind));
+            let is_look = at % 2 == 1 && !groups.looks_again_at(at as usize / 2, id);
             if is_look && (Instant { chunk, at }) <= until {
                 return Ok(Some(Telling { groups, at }));
             }

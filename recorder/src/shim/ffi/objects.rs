@@ -35,6 +35,7 @@ const SET_USED: usize = 24;
 const SET_MASK: usize = 32;
 const SET_TABLE: usize = 40;
 const TRIPLE: usize = 16;
+const WEAKREF_OBJECT: usize = 16;
 const CELL_CONTENTS: usize = 16;
 const EXCEPTION_DICT: usize = 16;
 const EXCEPTION_CONTEXT: usize = 48;
@@ -110,6 +111,8 @@ unsafe extern "C" {
     static PyClassMethod_Type: PyTypeObject;
     static PyCell_Type: PyTypeObject;
     static mut PyProperty_Type: PyTypeObject;
+    static _PyWeakref_ProxyType: PyTypeObject;
+    static _PyWeakref_CallableProxyType: PyTypeObject;
     fn _PyObject_GetDictPtr(object: *mut PyObject) -> *mut *mut PyObject;
     fn _PyType_Lookup(class: *mut PyTypeObject, name: *mut PyObject) -> *mut PyObject;
 }
@@ -138,6 +141,8 @@ enum Detail {
     Factory,
     /// Pairs are in the order of a list of their own.
     Ordered,
+    /// `types.SimpleNamespace`, which has its attributes in a dict.
+    Namespace,
     /// `f_locals` of a function's frame, whose items are its variables (3.13+).
     FrameLocals,
 }
@@ -182,7 +187,8 @@ impl Layout {
         let is_heap = flags as u64 & HEAPTYPE != 0;
         let fits = INSTANCES_FIT.load(Ordering::Relaxed);
         let may_have_attributes = !matches!(sort, Sort::Class | Sort::Module | Sort::Function);
-        let has_attributes = is_heap && fits && may_have_attributes;
+        let is_namespace = detail == Detail::Namespace;
+        let has_attributes = (is_heap || is_namespace) && fits && may_have_attributes;
         Layout {
             class: class.address(),
             version: class.class_version().unwrap_or(usize::MAX),
@@ -629,6 +635,9 @@ fn sort(class: Obj<'_>, flags: usize) -> (Sort, bool, Detail) {
     let is_wrapper = is(&raw const PyStaticMethod_Type) || is(&raw const PyClassMethod_Type);
     if flags as u64 & HEAPTYPE != 0 && !is_wrapper {
         return (Sort::Instance, false, Detail::Nothing);
+    }
+    if type_name(class) == c"types.SimpleNamespace" {
+        return (Sort::Instance, false, Detail::Namespace);
     }
     let detail = match type_name(class) == c"FrameLocalsProxy" {
         true => Detail::FrameLocals,
@@ -1095,6 +1104,15 @@ impl<'a> Obj<'a> {
         self.inherits(builtin, name) || sort == Sort::Dict && self.inherits(ordered, name)
     }
 
+    /// Of a weak proxy, what it stands for; else the object itself.
+    #[inline(always)]
+    pub(in crate::shim) fn referent(self) -> Obj<'a> {
+        let is_proxy = self.is_exactly(&raw const _PyWeakref_ProxyType)
+            || self.is_exactly(&raw const _PyWeakref_CallableProxyType);
+        // One whose object is gone has None there.
+        if is_proxy { self.field(WEAKREF_OBJECT).unwrap_or(self) } else { self }
+    }
+
     /// Whether no code of the program's can have made this class.
     pub(in crate::shim) fn is_immutable(self) -> bool {
         self.word(TYPE_FLAGS) & FLAG_IMMUTABLE_TYPE != 0
@@ -1138,16 +1156,31 @@ impl<'a> Obj<'a> {
         name: Obj<'_>,
         deletes: bool,
     ) -> AttributeSet {
-        if self.word(TYPE_SET_ATTRIBUTE) != PyObject_GenericSetAttr as *const () as usize {
-            let object = &raw const PyBaseObject_Type;
-            let method = if deletes { c"__delattr__" } else { c"__setattr__" };
-            if !self.inherits(object, method) {
-                // A method in Python, or a class in C that has its own way.
-                let is_own = self.immutable_base().word(TYPE_SET_ATTRIBUTE)
-                    != PyObject_GenericSetAttr as *const () as usize;
-                return if is_own { AttributeSet::Other } else { AttributeSet::Nothing };
-            }
+        match self.sets_by_itself(deletes) {
+            AttributeSet::Plain => self.finds_setter(layout, name),
+            other => other,
         }
+    }
+
+    /// The same as far as the class has a way of its own: plainly, it looks for the attribute first.
+    pub(in crate::shim) fn sets_by_itself(self, deletes: bool) -> AttributeSet {
+        let generic = PyObject_GenericSetAttr as *const () as usize;
+        if self.word(TYPE_SET_ATTRIBUTE) == generic {
+            return AttributeSet::Plain;
+        }
+        let method = if deletes { c"__delattr__" } else { c"__setattr__" };
+        if self.inherits(&raw const PyBaseObject_Type, method) {
+            return AttributeSet::Plain;
+        }
+        // A method in Python, or a class in C that has its own way.
+        match self.immutable_base().word(TYPE_SET_ATTRIBUTE) == generic {
+            true => AttributeSet::Nothing,
+            false => AttributeSet::Other,
+        }
+    }
+
+    /// The same as far as it depends on what the class has under the name.
+    pub(in crate::shim) fn finds_setter(self, layout: &Layout, name: Obj<'_>) -> AttributeSet {
         // SAFETY: a class and a str; looks through dicts whose keys are strs. A result is borrowed.
         let found = unsafe { _PyType_Lookup(self.0.cast(), name.0) };
         if found.is_null() {
@@ -1161,11 +1194,11 @@ impl<'a> Obj<'a> {
         }
         let is_slot =
             || name.ascii().is_some_and(|name| layout.slot_names().any(|slot| slot == name));
-        match class.word(TYPE_FLAGS) as u64 & HEAPTYPE {
-            0 if is_slot() => AttributeSet::Plain,
-            0 if class == property_class() => AttributeSet::Nothing,
-            0 => AttributeSet::Other,
-            _ => AttributeSet::Nothing,
+        match class.is_immutable() {
+            true if is_slot() => AttributeSet::Plain,
+            true if class == property_class() => AttributeSet::Nothing,
+            true => AttributeSet::Other,
+            false => AttributeSet::Nothing,
         }
     }
 

@@ -3,10 +3,11 @@
 //! When such a call returns, what it was handed still lies on its caller's stack: the object, the key
 //! and the value. The object is looked at all the same, for the call may have changed more than that.
 
-use super::state::{At, Variables, index};
+use super::state::{At, Variables, index, may_change};
 use super::{Given, Values};
 use crate::shim::callables::Doing;
 use crate::shim::ffi::depths::NO_DEPTH;
+use crate::shim::ffi::objects::AttributeSet;
 use crate::shim::ffi::{Frame, Obj};
 use arrayvec::ArrayVec;
 use dashcam_schema::value::{GroupKind, Sort};
@@ -34,8 +35,12 @@ impl Values {
         let Some(variables) = state.codes.get(at.1 as usize).map(Rc::clone) else { return true };
         let Some(frame) = self.frames.running_of(code) else { return true };
         let handed = self.arguments_of(frame, &variables, unit, callable, owner, first);
-        let Some(handed) = handed else { return false };
-        let Some(&object) = handed.first() else { return false };
+        // Which argument is which may not be known, but the first is.
+        let object = match &handed {
+            Some(handed) => handed.first().copied(),
+            None => Some(owner.unwrap_or(first)),
+        };
+        let Some(object) = object.map(Obj::referent) else { return false };
         if self.frames.namespaces(frame).contains(&Some(object))
             && let Some(state) = &mut self.state
         {
@@ -49,17 +54,18 @@ impl Values {
         let class = self.classes.find(target.class());
         let sort = self.classes.known(class).layout.sort;
         let is_attribute = owner.is_some() || doing.is_attribute();
-        let changes = match is_attribute {
-            true => {
-                matches!(sort, Sort::Instance | Sort::Exception) || super::state::may_change(sort)
-            }
-            false => super::state::may_change(sort),
-        };
-        if !changes {
-            return !matches!(sort, Sort::Instance);
+        if sort == Sort::Module
+            && let Some(state) = &mut self.state
+        {
+            state.change_namespaces();
+        }
+        if !is_attribute && !may_change(sort) {
+            // It may be something else that holds what is changed.
+            return false;
         }
         self.follow_epoch(at.0);
-        let Some((key, value)) = self.key_and_value(&handed, object, doing) else {
+        let found = handed.and_then(|handed| self.key_and_value(&handed, object, doing));
+        let Some((key, value)) = found else {
             self.see(at, &[target]);
             return true;
         };
@@ -80,6 +86,8 @@ impl Values {
         doing: Doing,
     ) -> Option<(Given<'a>, Option<Given<'a>>)> {
         let argument = |at: usize| handed.get(at).copied();
+        // By how many it has is known whether an item came or went.
+        let is_resized = self.told.is_resized(object);
         let length = self.length_of(object);
         let class = self.classes.find(object.class());
         let sort = self.classes.known(class).layout.sort;
@@ -99,11 +107,24 @@ impl Values {
                 };
                 (Given::Int(key), value)
             }
-            Doing::SetItem | Doing::SetAttribute => {
+            Doing::SetItem => {
                 let key = argument(1)?;
                 (Given::Value(Some(key)), Some(value(self, key, 2)?))
             }
-            Doing::DeleteItem | Doing::DeleteAttribute => (Given::Value(Some(argument(1)?)), None),
+            Doing::DeleteItem => (Given::Value(Some(argument(1)?)), None),
+            Doing::SetAttribute { is_own } | Doing::DeleteAttribute { is_own } => {
+                let (name, deletes) = (argument(1)?, matches!(doing, Doing::DeleteAttribute { .. }));
+                let layout = Rc::clone(&self.classes.known(class).layout);
+                // By code in Python, it is told of where that does it.
+                if !name.is_str()
+                    || !is_own && object.class().sets_by_itself(deletes) == AttributeSet::Nothing
+                    || object.class().finds_setter(&layout, name) == AttributeSet::Nothing
+                {
+                    return None;
+                }
+                let value = if deletes { None } else { Some(value(self, name, 2)?) };
+                (Given::Value(Some(name)), value)
+            }
             Doing::Insert => {
                 let key = argument(1).and_then(index)?;
                 let key = if key < 0 { (key + length - 1).max(0) } else { key.min(length - 1) };
@@ -123,8 +144,21 @@ impl Values {
                 let item = argument(1)?;
                 (Given::Value(Some(item)), Some(Given::Value(Some(item))))
             }
-            // What is taken away may not have been there, so it shows by looking.
-            Doing::Pop | Doing::Add | Doing::Whole => return None,
+            Doing::Pop if is_resized || handed.len() == 2 => {
+                (Given::Value(Some(argument(1)?)), None)
+            }
+            Doing::SetDefault if is_resized => {
+                let key = argument(1)?;
+                // SAFETY: gives the address of a static object.
+                let none = unsafe { Obj::borrowed(pyo3::ffi::Py_None()) };
+                let put = argument(2).unwrap_or(none);
+                (Given::Value(Some(key)), Some(self.given(key, put)))
+            }
+            Doing::Discard if is_resized => (Given::Value(Some(argument(1)?)), None),
+            // It may have been there, or not, which shows by looking.
+            Doing::Pop | Doing::Add | Doing::SetDefault | Doing::Discard | Doing::Whole => {
+                return None;
+            }
         })
     }
 

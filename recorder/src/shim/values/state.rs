@@ -440,6 +440,7 @@ impl Values {
             }
             Site::InPlace => {
                 let Some(object) = operand(2) else { return true };
+                let object = object.referent();
                 if !matches!(object.plain(), Plain::Other) {
                     // Later ones may be of another class; what is stored then shows what changed.
                     return false;
@@ -467,10 +468,11 @@ impl Values {
         // SAFETY: the code object runs.
         let name = unsafe { here.variables.name(here.variables.stores.operand(here.unit)) };
         let Some(name) = name else { return };
+        let owner = owner.referent();
         let class = self.classes.find(owner.class());
         let layout = Rc::clone(&self.classes.known(class).layout);
         if matches!(layout.sort, Sort::Class | Sort::Module | Sort::Function | Sort::Opaque) {
-            return;
+            return self.set_hidden_attribute(here, owner, layout.sort, name, value);
         }
         // Addresses of objects are even.
         let deletes = usize::from(value.is_none());
@@ -506,6 +508,28 @@ impl Values {
         }
     }
 
+    /// Sets an attribute of an object whose attributes are not told of, or deletes it.
+    fn set_hidden_attribute(
+        &mut self,
+        here: &Here<'_>,
+        owner: Obj<'_>,
+        sort: Sort,
+        name: Obj<'_>,
+        value: Option<Obj<'_>>,
+    ) {
+        if sort == Sort::Module
+            && let Some(state) = &mut self.state
+        {
+            // Those of a module are the globals of its code.
+            state.change_namespaces();
+        }
+        if sort == Sort::Opaque || !owner.class().is_immutable() {
+            return;
+        }
+        let value = value.map(|value| self.given(name, value));
+        self.change_known(here, owner, Some(Given::Value(Some(name))), value);
+    }
+
     /// A value as it is told of under a key.
     pub(super) fn given<'a>(&mut self, key: Obj<'_>, value: Obj<'a>) -> Given<'a> {
         match self.names.is_redacted_key(key) {
@@ -516,6 +540,7 @@ impl Values {
 
     /// Sets an item, or deletes it if there is no value.
     fn set_item(&mut self, here: &Here<'_>, object: Obj<'_>, key: Obj<'_>, value: Option<Obj<'_>>) {
+        let object = object.referent();
         if self.frames.namespaces(here.frame).contains(&Some(object))
             && let Some(state) = &mut self.state
         {
