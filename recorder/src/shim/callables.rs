@@ -151,8 +151,12 @@ pub(super) enum Doing {
     SetItem,
     DeleteItem,
     /// Sets an attribute, in the object's own way or in that of the method.
-    SetAttribute { is_own: bool },
-    DeleteAttribute { is_own: bool },
+    SetAttribute {
+        is_own: bool,
+    },
+    DeleteAttribute {
+        is_own: bool,
+    },
     /// Puts the third before the item at the second.
     Insert,
     Append,
@@ -189,7 +193,14 @@ impl Doing {
             | "_heapq.heapreplace"
             | "_heapq.heappushpop"
             | "_bisect.insort_left"
-            | "_bisect.insort_right" => Doing::Whole,
+            | "_bisect.insort_right"
+            | "_operator.iadd"
+            | "_operator.iand"
+            | "_operator.iconcat"
+            | "_operator.imul"
+            | "_operator.ior"
+            | "_operator.isub"
+            | "_operator.ixor" => Doing::Whole,
             _ => return None,
         })
     }

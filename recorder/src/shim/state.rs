@@ -665,7 +665,9 @@ impl State {
             EventKind::CALL => self.callables.effect(callable) == Effect::Sorts,
             kind => kind.has_callable(),
         };
-        is_handed || values.wants_variables((self.ordinal, self.last_number), kind, unit)
+        is_handed
+            || values.has_reached()
+            || values.wants_variables((self.ordinal, self.last_number), kind, unit)
     }
 
     /// Tells what the instruction at a code unit is about to change. False if it never will be of
@@ -691,6 +693,15 @@ impl State {
             && self.entered_from.as_ref().is_some_and(|caller| !self.is_called(caller));
         let Some(values) = self.values_with_room() else { return };
         values.tell_variables(at, thread, kind, code, unit);
+        if values.has_reached()
+            && kind.leaves()
+            && let Some(caller) = values.reached(code)
+            && let Some(number) = self.codes.find(caller.code)
+            && number != CodeRef::EXCLUDED
+            && let Some(values) = self.values_with_room()
+        {
+            values.tell_reached(at, caller, number.number());
+        }
         if is_entered_otherwise
             && let Some(caller) = self.entered_from
             && let Some(number) = self.codes.find(caller.code)

@@ -7,6 +7,7 @@ use super::objects::{Copied, Sight, Telling};
 use super::window::{SiteGroup, Window};
 use super::{Position, id_of};
 use crate::store::{Error, Variables};
+use dashcam_schema::bytecode::stores::Slot;
 use dashcam_schema::event::{EventKind, kinds_that};
 use dashcam_schema::value::{GroupKind, ObjectId, Value, render};
 use std::ops::Range;
@@ -62,6 +63,8 @@ pub struct Where {
     pub line: Option<i64>,
 }
 
+/// So many events are passed to find out what an instruction bound that runs other code.
+const LATER_MAX: usize = 1 << 12;
 const CALLED: u32 = 1 << EventKind::C_RETURN.number() | 1 << EventKind::C_RAISE.number();
 const INSTRUCTION: u8 = EventKind::INSTRUCTION.number();
 
@@ -92,7 +95,12 @@ impl State<'_> {
                 }
                 let Some(window) = &window else { continue };
                 let by = window.executed_before(position.seq);
-                let stored = if binds { window.stored(by, slot, variables) } else { None };
+                let mut stored = if binds { window.stored(by, slot, variables) } else { None };
+                // One that runs code in Python to bind a name is not over when that begins.
+                let is_last = by + 1 == window.executed.len();
+                if binds && is_last && slot >= variables.stores.fast() && window.enters {
+                    stored = self.stored_later(position, slot, variables)?.or(stored);
+                }
                 let until = stored.map(|(_, told)| told);
                 // What is stored is told of, unless the recording ends before.
                 let unknown = if binds { Value::Unread } else { Value::Unbound };
@@ -121,6 +129,30 @@ impl State<'_> {
             Ok(())
         })?;
         Ok(found)
+    }
+
+    /// What a variable is told to hold with the next event of the frame itself, once what it has entered
+    /// meanwhile is left.
+    fn stored_later(
+        &self,
+        position: &Position,
+        slot: Slot,
+        variables: &Variables,
+    ) -> Result<Option<(Held, Instant)>, Error> {
+        let (Some(track), Some((frame, _))) = (position.track(), position.innermost()) else {
+            return Ok(None);
+        };
+        let entered = position.events + 1;
+        for events in entered..(track.events.len() + 1).min(entered + LATER_MAX) {
+            if track.after(events).is_none_or(|(of, _)| of != frame) {
+                continue;
+            }
+            let window = self.window(position.chunk, position.thread, events)?;
+            if let Some(found) = window.told_next(slot, variables) {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
     }
 
     /// What a call was given.

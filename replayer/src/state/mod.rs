@@ -409,7 +409,13 @@ impl<'a> State<'a> {
         let process = self.process(position.chunk);
         let Some(variables) = self.store.variables(process, frame.code) else { return Ok(None) };
         let element = self.element(position.chunk, position.thread, frame.call_id, link)?;
-        let base = element.map(|element| self.base(element, variables)).transpose()?;
+        let mut base = element.map(|element| self.base(element, variables)).transpose()?;
+        if window.is_some() {
+            let Position { frames, chunk, thread, events, .. } = position;
+            if let Some(held) = self.reached(frames, *chunk, *thread, *events, variables)? {
+                base = Some(held.into());
+            }
+        }
         Ok(Some((variables, slots(variables, base.as_deref(), window))))
     }
 }

@@ -38,6 +38,8 @@ pub(super) struct Window {
     finished: Option<Instant>,
     /// The ordinal of the event at the end.
     pub(super) upper: Option<i64>,
+    /// That event enters another frame.
+    pub(super) enters: bool,
 }
 
 impl Window {
@@ -170,6 +172,7 @@ impl State<'_> {
         {
             let kind = EventKind::from_number(frames.chunk.kinds()?[index]);
             let is_callee = kind.is_some_and(EventKind::enters);
+            window.enters = is_callee;
             window.flushes = self.flushes(&frames, Element { chunk, thread, event, is_callee })?;
             let upper = self.ordinal(&frames, chunk, index)?;
             window.upper = Some(upper);

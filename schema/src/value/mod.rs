@@ -279,7 +279,8 @@ pub enum GroupKind {
     Bindings,
     /// All variables in the event's frame, by slot: its first event since an epoch.
     Snapshot,
-    /// As `Bindings`, of the frame that the event's was entered from.
+    /// As `Bindings`, of the frame that the event's was entered from; with an event that leaves it, all
+    /// variables of that frame, after a code unit of -1: another frame has changed them.
     CallerBindings,
     /// Objects that were looked at again: C code had them in hand, or the site before changed them.
     Seen,
@@ -343,7 +344,7 @@ impl GroupKind {
             GroupKind::Arguments | GroupKind::Result | GroupKind::Sent | GroupKind::Raised => {
                 GroupKind::of(kind) == Some(self)
             }
-            GroupKind::CallerBindings => kind.enters(),
+            GroupKind::CallerBindings => kind.enters() || kind.leaves(),
             _ => true,
         }
     }

@@ -36,6 +36,9 @@ const SET_MASK: usize = 32;
 const SET_TABLE: usize = 40;
 const TRIPLE: usize = 16;
 const WEAKREF_OBJECT: usize = 16;
+const LOCALS_FRAME: usize = 16;
+/// The frame that a frame object shows.
+const FRAME_INTERPRETED: usize = 24;
 const CELL_CONTENTS: usize = 16;
 const EXCEPTION_DICT: usize = 16;
 const EXCEPTION_CONTEXT: usize = 48;
@@ -111,6 +114,7 @@ unsafe extern "C" {
     static PyClassMethod_Type: PyTypeObject;
     static PyCell_Type: PyTypeObject;
     static mut PyProperty_Type: PyTypeObject;
+    static PyFrame_Type: PyTypeObject;
     static _PyWeakref_ProxyType: PyTypeObject;
     static _PyWeakref_CallableProxyType: PyTypeObject;
     fn _PyObject_GetDictPtr(object: *mut PyObject) -> *mut *mut PyObject;
@@ -1111,6 +1115,12 @@ impl<'a> Obj<'a> {
             || self.is_exactly(&raw const _PyWeakref_CallableProxyType);
         // One whose object is gone has None there.
         if is_proxy { self.field(WEAKREF_OBJECT).unwrap_or(self) } else { self }
+    }
+
+    /// Of `f_locals` of a function's frame (3.13+): the address of that frame.
+    pub(in crate::shim) fn frame_of_locals(self) -> Option<usize> {
+        let frame = self.field(LOCALS_FRAME)?;
+        frame.is_exactly(&raw const PyFrame_Type).then(|| frame.word(FRAME_INTERPRETED))
     }
 
     /// Whether no code of the program's can have made this class.

@@ -113,7 +113,8 @@ impl Values {
             }
             Doing::DeleteItem => (Given::Value(Some(argument(1)?)), None),
             Doing::SetAttribute { is_own } | Doing::DeleteAttribute { is_own } => {
-                let (name, deletes) = (argument(1)?, matches!(doing, Doing::DeleteAttribute { .. }));
+                let (name, deletes) =
+                    (argument(1)?, matches!(doing, Doing::DeleteAttribute { .. }));
                 let layout = Rc::clone(&self.classes.known(class).layout);
                 // By code in Python, it is told of where that does it.
                 if !name.is_str()

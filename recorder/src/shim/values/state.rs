@@ -49,6 +49,8 @@ pub(super) struct Capturing {
     attributes: Box<[([usize; 3], AttributeSet)]>,
     /// What instructions change that are being executed, in a way that shows when they are over.
     pub(super) changing: Changing,
+    /// Address of a frame whose variables another has changed; or 0.
+    reached: usize,
 }
 
 /// A frame whose variables were all told; those that it stores it tells itself.
@@ -112,6 +114,7 @@ impl Capturing {
             namespaces_changed: 0,
             attributes: vec![([0; 3], AttributeSet::Nothing); ATTRIBUTES].into(),
             changing: Changing::default(),
+            reached: 0,
         }
     }
 
@@ -618,13 +621,48 @@ impl Values {
                 _ => self.change(here, object),
             },
             Sort::Opaque if self.classes.known(class).layout.is_frame_locals() => {
-                // Whose they are does not show: all frames tell their variables again.
-                if let Some(state) = &mut self.state {
-                    state.frames.fill(ToldFrame::NONE);
-                }
+                self.note_reached(object);
             }
             _ => self.change(here, object),
         }
+    }
+
+    /// Variables of a frame are changed by another. It tells all of them when it goes on.
+    fn note_reached(&mut self, locals: Obj<'_>) {
+        if let Some(state) = &mut self.state {
+            state.frames.fill(ToldFrame::NONE);
+            state.reached = locals.frame_of_locals().unwrap_or(0);
+        }
+    }
+
+    /// Whether a frame's variables were changed by another, which it has not told yet.
+    #[inline(always)]
+    pub(in crate::shim) fn has_reached(&self) -> bool {
+        self.state.as_ref().is_some_and(|state| state.reached != 0)
+    }
+
+    /// Before the running frame is left: who goes on then, if its variables were changed by another.
+    pub(in crate::shim) fn reached(&mut self, code: Obj<'_>) -> Option<Frame> {
+        let state = self.state.as_mut()?;
+        let frame = self.frames.running_of(code)?;
+        if frame.address == state.reached {
+            state.reached = 0;
+        }
+        let caller = self.frames.caller(frame)?;
+        if state.reached == 0 || caller.address != state.reached {
+            return None;
+        }
+        state.reached = 0;
+        Some(caller)
+    }
+
+    /// Tells all variables of a frame that goes on when the running one is left.
+    pub(in crate::shim) fn tell_reached(&mut self, at: At, caller: Frame, callers_number: u32) {
+        let Some(state) = &self.state else { return };
+        let found = state.codes.get(callers_number as usize).map(Rc::clone);
+        let Some(variables) = found else { return };
+        let all = variables.stores.all();
+        self.tell_slots(at, GroupKind::CallerBindings, &[-1], caller, &variables, all);
     }
 
     /// A dict's own way to set or delete an item is gone, under a key that code of its own finds.
@@ -767,6 +805,11 @@ impl Values {
         }
         if effect == Effect::None {
             return;
+        }
+        let locals = owner.unwrap_or(first);
+        let class = self.classes.find(locals.class());
+        if self.classes.known(class).layout.is_frame_locals() {
+            self.note_reached(locals);
         }
         let mut objects = self.handed(frame, &variables, unit);
         for object in [Some(first), owner].into_iter().flatten() {
