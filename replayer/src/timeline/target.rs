@@ -97,10 +97,12 @@ impl Timeline {
                 )?;
                 let Some(change) = found else { return Ok(None) };
                 let what = match (&change.key, &change.value) {
-                    (Some(_), Some(value)) if is_it(&change) => format!("{path} = {value}"),
-                    (Some(_), None) if is_it(&change) => format!("del {path}"),
+                    (Some(at), _) if !is_it(&change) || takes_away(&change) => {
+                        format!("{} at {at} moves the items behind", change.operation)
+                    }
+                    (Some(_), Some(value)) => format!("{path} = {value}"),
+                    (Some(_), None) => format!("del {path}"),
                     (None, Some(value)) => format!("{}: now {value}", change.operation),
-                    (Some(key), _) => format!("{} moves it, at {key}", change.operation),
                     (None, None) => change.operation.to_string(),
                 };
                 Ok(Some(Written { at: self.position(change.at.seq), what, missing }))
@@ -111,18 +113,23 @@ impl Timeline {
 
 /// Whether a change of a sequence moves the item with this index: one before it comes or goes.
 fn moves(change: &Mutation, key: &str) -> bool {
-    let is_sequence = matches!(
-        change.r#type.as_deref(),
-        Some("list" | "collections.deque" | "bytearray" | "array.array")
-    );
     let comes = || {
         let method = change.operation.rsplit('.').next().unwrap_or_default();
         matches!(method, "insert" | "appendleft" | "extendleft")
     };
     let index = |text: &str| text.parse::<u64>().ok();
     let at = change.key.as_deref().and_then(index);
-    is_sequence
-        && !change.is_attribute
-        && (change.value.is_none() || comes())
+    (takes_away(change) || is_of_sequence(change) && comes())
         && at.zip(index(key)).is_some_and(|(at, index)| at < index)
+}
+
+/// Whether a change takes an item of a sequence away.
+fn takes_away(change: &Mutation) -> bool {
+    is_of_sequence(change) && change.key.is_some() && change.value.is_none()
+}
+
+fn is_of_sequence(change: &Mutation) -> bool {
+    let class = change.r#type.as_deref();
+    let is_one = matches!(class, Some("list" | "collections.deque" | "bytearray" | "array.array"));
+    is_one && !change.is_attribute
 }

@@ -4,6 +4,7 @@
 //! and the value. The object is looked at all the same, for the call may have changed more than that.
 
 use super::state::{At, Variables, index, may_change};
+use super::told::Known;
 use super::{Given, Values};
 use crate::shim::callables::Doing;
 use crate::shim::ffi::depths::NO_DEPTH;
@@ -65,8 +66,13 @@ impl Values {
         }
         self.follow_epoch(at.0);
         let found = handed.and_then(|handed| self.key_and_value(&handed, object, doing));
+        // An instance's dict may also be known by itself.
+        let has_own =
+            owner.is_some() && matches!(self.told.of(object), Known::Told { .. } | Known::Earlier);
+        let also: &[Obj<'_>] = if has_own { &[object] } else { &[] };
         let Some((key, value)) = found else {
             self.see(at, &[target]);
+            self.see(at, also);
             return true;
         };
         let numbers = [thread, unit].map(|number| Given::Int(number.into()));
@@ -74,6 +80,7 @@ impl Values {
         let count = 5 + usize::from(value.is_some());
         let given = numbers.into_iter().chain([Given::Written(target), flag, key]).chain(value);
         self.tell_given(at, GroupKind::Called, count, given);
+        self.see(at, also);
         true
     }
 
