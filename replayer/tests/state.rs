@@ -275,8 +275,9 @@ fn objects_as_they_are_changed() {
         Group(1, G::SetItem, vec![int(0), int(4), V::Object(5), int(0), int(9)]),
         Group(1, G::SetAttribute, vec![int(0), int(6), V::Object(6), V::Str(0), int(3)]),
         Group(1, G::Change, vec![int(0), int(12), V::Object(5)]),
-        Group(1, G::Bindings, vec![int(14), V::Object(8)]),
+        Group(1, G::Done, vec![int(0), int(12), V::Object(5), int(1), int(1)]),
         List(5, vec![int(4)]),
+        Group(1, G::Bindings, vec![int(14), V::Object(8)]),
         List(8, vec![V::Shallow(5)]),
     ];
     for size in [1, 3, 100] {
@@ -301,7 +302,7 @@ fn objects_as_they_are_changed() {
             db,
             "SELECT seq, line, object_id, type, operation, key, value FROM mutations",
             "5 11 5 list set item 0 9
-             6 12 6 app.Point set attribute 'x' 3
+             6 12 6 app.Point set attribute x 3
              8 13 5 list set slice - [4]",
         );
         check(db, "SELECT * FROM object_at(1, 6, 6)", &format!("6 app.Point {}", point(1)));
@@ -460,7 +461,7 @@ fn objects_told_of_in_earlier_chunks() {
         check(
             recording.connection(),
             "SELECT seq, line, object_id, type, operation, key, value FROM mutations",
-            "3 14 1 list list.append - [1, 2]",
+            "3 14 1 list list.append 1 2",
         );
     }
 }

@@ -182,6 +182,13 @@ impl EventKind {
         self.0 == EventKind::PY_START.0 || self.resumes()
     }
 
+    /// Leaves a Python frame, for good or for a while.
+    pub const fn leaves(self) -> bool {
+        self.0 == EventKind::PY_RETURN.0
+            || self.0 == EventKind::PY_YIELD.0
+            || self.0 == EventKind::PY_UNWIND.0
+    }
+
     /// Changes the call stack or the exceptions in flight (see [`crate::calls`]).
     pub const fn touches_stack(self) -> bool {
         self.is_in(STACK)

@@ -385,7 +385,7 @@ tables! {
         object_id Integer "" "The object."
         type Text "" "Its class, with the module unless built in or of __main__."
         operation Text "" "set attribute, delete attribute, set item, delete item, set slice, delete slice, in place, or what was called, such as list.append."
-        key Text "" "Name of the attribute, key or index, as repr() writes it; NULL where it is not one item that changes."
+        key Text "" "Name of the attribute; key, index or member of a set, as repr() writes it; NULL where the whole changes: what changes several items has a row for each, if they stay where they are."
         value Text "" "What was put there, as repr() writes it; where it is not one item that changes, the whole object afterwards; NULL if something was deleted."
     }
     virtual_table stack_at "Stack of an event's thread: SELECT * FROM stack_at(run_id, seq)." {

@@ -287,7 +287,7 @@ const EDGES: &[(u32, &str, &str)] = &[
          wal = 5  edges.py:128 main
          literal 5  edges.py:128 main"),
     (141, "cx", "cx = 4  edges.py:123 main
-         not known further: ca[1]: before list.extend changed the list, which item it was is not known  edges.py:123 main"),
+         from C: list.extend  edges.py:122 main"),
     (141, "aa", "aa = 1  edges.py:126 main
          [1, [2, 3]][0] = 1  edges.py:125 main
          literal 1  edges.py:125 main"),

@@ -7,7 +7,7 @@ use serde_json::Value;
 const EVERY: usize = 10;
 const LINES_MAX: usize = 120;
 /// Programs that bind variables behind the interpreter's back: `exec`, `globals()`, `f_locals`.
-const HIDDEN: &[&str] = &["state_hidden", "state_scopes"];
+const HIDDEN: &[&str] = &["state_hidden", "state_reached", "state_scopes"];
 
 fn say(recording: &Recording, commands: &str) -> Vec<Value> {
     let mut replay = recording.python.dashcam();

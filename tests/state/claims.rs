@@ -42,7 +42,7 @@ fn bindings_and_changes_are_rows() {
             "select m.line, m.type, m.operation, m.key from mutations m
              join calls c using (run_id, call_id) where c.qualname = 'price' and m.line <> 11
              order by m.seq",
-            "10 Order set attribute 'total'
+            "10 Order set attribute total
              12 list delete item 0",
         );
         recording.check(

@@ -1,6 +1,7 @@
 //! What every variable held at every line: compared with what Python itself says.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
+mod changes;
 mod claims;
 mod compare;
 mod instance;

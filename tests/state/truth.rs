@@ -15,9 +15,9 @@ macro_rules! programs {
 }
 
 programs! {
-    state_aliases state_bindings state_comprehensions state_dicts state_flow
-    state_lists state_objects state_overloaded state_resumed state_reuse state_scopes
-    state_suspended state_threads state_values
+    state_aliases state_bindings state_changes state_comprehensions state_dicts state_flow
+    state_lists state_objects state_overloaded state_reached state_resumed state_reuse state_scopes
+    state_stores state_suspended state_threads state_values
 }
 
 /// Parts of paths of what `state_libraries.py` uses.

@@ -50,6 +50,12 @@ impl Callables {
         self.effects.get(number as usize).copied().unwrap_or(Effect::Any)
     }
 
+    /// The object that a method in C is bound to.
+    #[inline(always)]
+    pub(super) fn bound_to<'a>(&self, callable: Obj<'a>) -> Option<Obj<'a>> {
+        callable.builtin_owner().or_else(|| callable.wrapped_owner(&self.hidden))
+    }
+
     /// Whether the callable asked for last is a function or method written in Python.
     #[inline(always)]
     pub(super) fn is_python(&self) -> bool {
@@ -96,7 +102,7 @@ impl Callables {
         let (number, new) = match self.numbers.get(&name) {
             Some(number) => (*number, false),
             None => {
-                self.effects.push(Effect::of(&name));
+                self.effects.push(effect(&name, shape));
                 self.numbers.insert(name.clone(), next);
                 (next, true)
             }
@@ -134,11 +140,177 @@ pub(super) enum Effect {
     Appends,
     /// It is `list.sort`.
     Sorts,
+    /// It changes the first and nothing else.
+    Does(Doing),
+}
+
+/// What a call of C code does to the object it is handed first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Doing {
+    /// Puts the third under the second.
+    SetItem,
+    DeleteItem,
+    /// Sets an attribute, in the object's own way or in that of the method.
+    SetAttribute {
+        is_own: bool,
+    },
+    DeleteAttribute {
+        is_own: bool,
+    },
+    /// Puts the third before the item at the second.
+    Insert,
+    Append,
+    AppendLeft,
+    /// Takes the last item away, or the one at the second; of a dict the one under that, if there is.
+    Pop,
+    /// Puts the third under the second, unless something is there.
+    SetDefault,
+    /// Takes the second away, if it is there.
+    Discard,
+    PopLeft,
+    /// To a set.
+    Add,
+    /// Changes it in a way that shows.
+    Whole,
+}
+
+impl Doing {
+    /// Whether its key is the name of an attribute.
+    pub(super) fn is_attribute(self) -> bool {
+        matches!(self, Doing::SetAttribute { .. } | Doing::DeleteAttribute { .. })
+    }
+
+    /// Of a function with this name.
+    fn of_function(name: &str) -> Option<Doing> {
+        Some(match name {
+            "setattr" => Doing::SetAttribute { is_own: false },
+            "delattr" => Doing::DeleteAttribute { is_own: false },
+            "_operator.setitem" => Doing::SetItem,
+            "_operator.delitem" => Doing::DeleteItem,
+            "_heapq.heappush"
+            | "_heapq.heappop"
+            | "_heapq.heapify"
+            | "_heapq.heapreplace"
+            | "_heapq.heappushpop"
+            | "_bisect.insort_left"
+            | "_bisect.insort_right"
+            | "_operator.iadd"
+            | "_operator.iand"
+            | "_operator.iconcat"
+            | "_operator.imul"
+            | "_operator.ior"
+            | "_operator.isub"
+            | "_operator.ixor" => Doing::Whole,
+            _ => return None,
+        })
+    }
+
+    /// Of a method of a builtin class.
+    fn of_method(class: &str, method: &str) -> Option<Doing> {
+        use Doing::{
+            Add, Append, AppendLeft, DeleteAttribute, DeleteItem, Discard, Insert, Pop, PopLeft,
+            SetAttribute, SetDefault, SetItem, Whole,
+        };
+        match method {
+            "__setattr__" => return Some(SetAttribute { is_own: true }),
+            "__delattr__" => return Some(DeleteAttribute { is_own: true }),
+            _ => {}
+        }
+        const SEQUENCE: [(&str, Doing); 13] = [
+            ("append", Append),
+            ("insert", Insert),
+            ("pop", Pop),
+            ("extend", Whole),
+            ("remove", Whole),
+            ("reverse", Whole),
+            ("clear", Whole),
+            ("__setitem__", SetItem),
+            ("__delitem__", DeleteItem),
+            ("__iadd__", Whole),
+            ("__imul__", Whole),
+            ("byteswap", Whole),
+            ("fromlist", Whole),
+        ];
+        const MAP: [(&str, Doing); 10] = [
+            ("update", Whole),
+            ("__ior__", Whole),
+            ("__setitem__", SetItem),
+            ("__delitem__", DeleteItem),
+            ("pop", Pop),
+            ("popitem", Whole),
+            ("clear", Whole),
+            ("setdefault", SetDefault),
+            ("move_to_end", Whole),
+            ("__missing__", Whole),
+        ];
+        const SET: [(&str, Doing); 13] = [
+            ("update", Whole),
+            ("difference_update", Whole),
+            ("intersection_update", Whole),
+            ("symmetric_difference_update", Whole),
+            ("__ior__", Whole),
+            ("__iand__", Whole),
+            ("__isub__", Whole),
+            ("__ixor__", Whole),
+            ("add", Add),
+            ("remove", Discard),
+            ("discard", Discard),
+            ("pop", Whole),
+            ("clear", Whole),
+        ];
+        const DEQUE: [(&str, Doing); 12] = [
+            ("append", Append),
+            ("appendleft", AppendLeft),
+            ("pop", Pop),
+            ("popleft", PopLeft),
+            ("insert", Insert),
+            ("extend", Whole),
+            ("extendleft", Whole),
+            ("remove", Whole),
+            ("rotate", Whole),
+            ("reverse", Whole),
+            ("clear", Whole),
+            ("__setitem__", SetItem),
+        ];
+        let methods: &[(&str, Doing)] = match class {
+            "list" | "bytearray" | "array.array" => &SEQUENCE,
+            "dict" | "collections.OrderedDict" | "collections.defaultdict" => &MAP,
+            "set" => &SET,
+            "collections.deque" => &DEQUE,
+            _ => return None,
+        };
+        methods.iter().find(|(name, _)| *name == method).map(|(_, doing)| *doing)
+    }
+}
+
+/// What calls of a callable do to what they are handed.
+fn effect(name: &str, shape: &CallableShape<'_>) -> Effect {
+    // A method that is bound goes by the class of its object, which may be derived from the builtin one.
+    let builtin = match shape {
+        CallableShape::Builtin { owner: Some(owner), .. }
+            if !owner.is_module() && !owner.is_class() =>
+        {
+            Some(owner.class().immutable_base())
+        }
+        CallableShape::Wrapper { owner, .. } | CallableShape::Descriptor { owner, .. } => {
+            Some(owner.immutable_base())
+        }
+        _ => None,
+    };
+    if matches!(shape, CallableShape::Class) {
+        return Effect::None;
+    }
+    match (builtin, name.rsplit_once('.')) {
+        (Some(builtin), Some((_, method))) => {
+            Effect::of(&format!("{}.{method}", builtin.class_name()), true)
+        }
+        _ => Effect::of(name, false),
+    }
 }
 
 impl Effect {
     /// Of a callable in C with this name. What is not known may change anything.
-    fn of(name: &str) -> Effect {
+    fn of(name: &str, is_method: bool) -> Effect {
         const CONTAINERS: [(&str, &[&str]); 3] = [
             ("list", &["append", "clear", "extend", "insert", "pop", "remove", "reverse", "sort"]),
             ("dict", &["clear", "pop", "popitem", "setdefault", "update"]),
@@ -146,9 +318,11 @@ impl Effect {
         ];
         const UNCHANGING: [&str; 8] =
             ["str", "bytes", "int", "float", "tuple", "frozenset", "range", "bool"];
+        if !is_method && let Some(doing) = Doing::of_function(name) {
+            return Effect::Does(doing);
+        }
         let Some((owner, method)) = name.rsplit_once('.') else {
             return match name {
-                "setattr" | "delattr" => Effect::SetsAttributes,
                 "exec" | "eval" | "next" => Effect::Any,
                 // Other functions of `builtins`, and classes.
                 _ => Effect::None,
@@ -159,6 +333,9 @@ impl Effect {
         }
         if name == "list.sort" {
             return Effect::Sorts;
+        }
+        if is_method && let Some(doing) = Doing::of_method(owner, method) {
+            return Effect::Does(doing);
         }
         if method == "__setattr__" || method == "__delattr__" {
             return Effect::SetsAttributes;

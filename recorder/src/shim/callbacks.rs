@@ -104,6 +104,10 @@ unsafe extern "C" fn event<const NUMBER: u8>(
     }
     let mut says_none = false;
     if state.captures() {
+        if kind.has_ordinal() && state.is_changing() {
+            // Before all values: what was changed was so by then.
+            fenced(state, |s| s.tell_changed(kind, code));
+        }
         // None need not be told of: the event says it.
         let may_say_none = kind.may_say_none() && place < record::SAYS_NONE && state.leaves_out();
         // SAFETY: gives the address of a static object.

@@ -53,6 +53,7 @@ const DESCRIPTOR_TYPE: usize = 16;
 const DESCRIPTOR_NAME: usize = 24;
 const DESCRIPTOR_METHOD: usize = 40;
 const WRAPPER_DESCRIPTOR: usize = 16;
+const WRAPPER_SELF: usize = 24;
 const TYPE_NAME: usize = 24;
 const TYPE_FLAGS: usize = 168;
 const TYPE_BASE: usize = 256;
@@ -375,6 +376,13 @@ impl<'a> Obj<'a> {
                 .wrapper_shape();
         }
         if self.is_class() { CallableShape::Class } else { CallableShape::Instance }
+    }
+
+    /// For a special method in C that is bound to an object: that.
+    #[inline(always)]
+    pub(super) fn wrapped_owner(self, hidden: &HiddenTypes) -> Option<Obj<'a>> {
+        let is_bound = self.class().address() == hidden.method_wrapper;
+        if is_bound { self.field(WRAPPER_SELF) } else { None }
     }
 
     fn wrapper_shape(self) -> CallableShape<'a> {
@@ -1586,7 +1594,10 @@ pub(super) fn verify_layout() -> Result<HiddenTypes, &'static str> {
             let fits = !found.is_null()
                 && matches!(Obj::borrowed(found).callable_shape(&hidden),
                     CallableShape::Wrapper { owner, name, .. }
-                        if format!("{}.{}", owner.class_name(), name.ascii().unwrap_or("")) == expected);
+                        if format!("{}.{}", owner.class_name(), name.ascii().unwrap_or("")) == expected)
+                && Obj::borrowed(found)
+                    .wrapped_owner(&hidden)
+                    .is_none_or(|owner| owner.address() == object as usize);
             Py_XDECREF(found);
             fits
         };

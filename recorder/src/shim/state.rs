@@ -1,7 +1,7 @@
 //! What the callbacks know: one ring, and what has been defined in it.
 
 use super::audit;
-use super::callables::{Callables, Effect, Special};
+use super::callables::{Callables, Doing, Effect, Special};
 use super::clock::{self, monotonic_ns};
 use super::code::{self, CodeRef, Codes, Watcher};
 use super::exceptions::{Exceptions, Stood};
@@ -639,6 +639,20 @@ impl State {
         self.values.as_ref().is_some_and(|values| values.has_state())
     }
 
+    /// Whether instructions of the code object entered last may be changing objects just now.
+    #[inline(always)]
+    pub(super) fn is_changing(&self) -> bool {
+        self.values.as_deref().is_some_and(|values| values.is_changing(self.last_number))
+    }
+
+    /// Tells what instructions of the running frame have changed that are over by this event.
+    pub(super) fn tell_changed(&mut self, kind: EventKind, code: Obj<'_>) {
+        let (at, thread) = ((self.ordinal, self.last_number), self.thread);
+        if let Some(values) = self.values_with_room() {
+            values.tell_changed_before(at, thread, kind, code);
+        }
+    }
+
     /// Whether what follows from other events is no part of the recording.
     #[inline(always)]
     pub(super) fn leaves_out(&self) -> bool {
@@ -666,7 +680,9 @@ impl State {
             EventKind::CALL => self.callables.effect(callable) == Effect::Sorts,
             kind => kind.has_callable(),
         };
-        is_handed || values.wants_variables((self.ordinal, self.last_number), kind, unit)
+        is_handed
+            || values.has_reached()
+            || values.wants_variables((self.ordinal, self.last_number), kind, unit)
     }
 
     /// Tells what the instruction at a code unit is about to change. False if it never will be of
@@ -691,8 +707,16 @@ impl State {
         let is_entered_otherwise = kind.enters()
             && self.entered_from.as_ref().is_some_and(|caller| !self.is_called(caller));
         let Some(values) = self.values_with_room() else { return };
-        values.tell_changed_before(at, thread, code);
         values.tell_variables(at, thread, kind, code, unit);
+        if values.has_reached()
+            && kind.leaves()
+            && let Some(caller) = values.reached(code)
+            && let Some(number) = self.codes.find(caller.code)
+            && number != CodeRef::EXCLUDED
+            && let Some(values) = self.values_with_room()
+        {
+            values.tell_reached(at, caller, number.number());
+        }
         if is_entered_otherwise
             && let Some(caller) = self.entered_from
             && let Some(number) = self.codes.find(caller.code)
@@ -704,7 +728,7 @@ impl State {
         if let Some((number, callable, first)) = handed {
             let effect = self.callables.effect(number);
             // A method that was bound before has its object at hand.
-            let owner = callable.builtin_owner();
+            let owner = self.callables.bound_to(callable);
             if let Some(values) = self.values_with_room() {
                 let list = owner.unwrap_or(first);
                 if effect == Effect::Sorts {
@@ -713,7 +737,23 @@ impl State {
                 if kind == EventKind::CALL {
                     return;
                 }
-                if effect == Effect::Appends && values.tell_appended(at, thread, unit, list) {
+                if effect == Effect::Appends
+                    && kind == EventKind::C_RETURN
+                    && values.tell_appended(at, thread, unit, list)
+                {
+                    return;
+                }
+                // What has failed may have done a part of it, which shows by looking.
+                let doing = match effect {
+                    _ if kind == EventKind::C_RAISE => None,
+                    Effect::Does(doing) => Some(doing),
+                    Effect::Appends => Some(Doing::Append),
+                    _ => None,
+                };
+                let call = (callable, owner, first);
+                if let Some(doing) = doing
+                    && values.tell_called(at, thread, code, unit, call, doing)
+                {
                     return;
                 }
                 values.tell_handed(at, code, unit, owner, first, effect);

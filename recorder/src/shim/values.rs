@@ -9,6 +9,8 @@
 //! object may have by now.
 
 mod buffer;
+mod called;
+mod changed;
 mod classes;
 mod state;
 mod told;
@@ -301,6 +303,7 @@ impl Values {
             trusts: false,
             is_renewed: false,
             is_again: false,
+            written: 0,
         };
         for value in values {
             match value {
@@ -318,6 +321,10 @@ impl Values {
                     look.trusts = false;
                 }
                 Given::Again(object) => look.again(object, 0),
+                Given::Written(object) => {
+                    look.written = object.address();
+                    look.again(object, 0);
+                }
                 Given::Lost(object) => look.again(object, LOST),
                 Given::Int(value) => look.values.buffer.put_int(value),
             }
@@ -330,12 +337,13 @@ impl Values {
             look.is_again = true;
             look.follow();
         }
-        let used = left - look.left;
+        let (used, is_looked) = (left - look.left, !look.due.is_empty());
         if let Some(looks) = self.looks.get_mut(number as usize) {
             *looks = looks.saturating_add(used);
             self.looks_of_all = self.looks_of_all.saturating_add(used);
         }
-        if kind == GroupKind::Seen && self.buffer.len() == bare {
+        let may_be_idle = kind == GroupKind::Seen || kind == GroupKind::Done && is_looked;
+        if may_be_idle && self.buffer.len() == bare {
             // Nothing has changed.
             return;
         }
@@ -427,6 +435,8 @@ enum Given<'a> {
     Kept(Obj<'a>),
     /// An object that may have been changed.
     Again(Obj<'a>),
+    /// The same, and it certainly was changed: that it is told of says when.
+    Written(Obj<'a>),
     /// An object that was changed and is not looked at.
     Lost(Obj<'a>),
     Int(i64),
@@ -452,6 +462,8 @@ struct Look<'v, 'a> {
     is_renewed: bool,
     /// Everything is told of anew, and nothing more becomes due.
     is_again: bool,
+    /// Address of an object that is told of whatever it holds.
+    written: usize,
 }
 
 impl<'a> Look<'_, 'a> {
@@ -640,7 +652,8 @@ impl<'a> Look<'_, 'a> {
         let (layout, number) = (Rc::clone(&known.layout), known.number);
         // What keeps a hash of its own need not be read again.
         let quick = layout.kept_hash(object).map_or(0, |[a, b]| mix(a, b));
-        if depth != LOST && !self.is_again && quick != 0 && print_told == Some(quick) {
+        let is_due = self.is_again || self.written == address;
+        if depth != LOST && !is_due && quick != 0 && print_told == Some(quick) {
             return;
         }
         let begin = self.values.buffer.len();
@@ -661,7 +674,7 @@ impl<'a> Look<'_, 'a> {
         let is_bounded = !is_always_looked_at(layout.sort) && !is_small_tuple(layout.sort, object);
         self.is_renewed |=
             is_immutable(layout.sort) && print_told.is_some_and(|told| told != 0 && told != print);
-        if print_told == Some(print) && !self.is_again {
+        if print_told == Some(print) && !is_due {
             self.values.buffer.truncate(begin);
             if depth < depth_told {
                 self.values.told.note(object, print, depth, is_bounded);

@@ -3,16 +3,28 @@
 use super::text::place;
 use super::{Debugger, Failure, Reply, refused};
 use crate::state::Key;
-use crate::timeline::{Link, LinkKind, Wanted};
+use crate::timeline::{Link, LinkKind, Target, Wanted};
 use dashcam_schema::value::ObjectId;
 use std::fmt::Write as _;
 
 impl Debugger {
     pub(super) fn origin(&mut self, path: &str) -> Result<Reply, Failure> {
         self.with_state()?;
-        let (name, keys) = parse(path)?;
         let mut notes = Vec::new();
         let (at, frame) = (self.at, self.frame);
+        let (name, keys) = match parse(path) {
+            Ok(parsed) => parsed,
+            // A key of another kind, as in a condition.
+            Err(error) => match self.timeline.target(at, frame, path) {
+                Ok(Target::Member { object_id, is_attribute: false, key, .. }) => {
+                    let (key, _) = self.resolve(object_id, &Key::Item(key.into()), path)?;
+                    let wanted = Wanted::Member { object_id, key, text: path };
+                    let links = self.timeline.origin(at, frame, &wanted, &mut notes)?;
+                    return Ok(Reply::Origin { path: path.to_owned(), links, notes });
+                }
+                _ => return Err(error),
+            },
+        };
         let links = match keys.split_last() {
             None => self.timeline.origin(at, frame, &Wanted::Name(&name), &mut notes)?,
             Some((key, before)) => {

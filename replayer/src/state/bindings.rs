@@ -62,6 +62,9 @@ impl Flush {
             | (GroupKind::Overwrite, [_, at, values @ ..]) => {
                 (Slots::These(stores.pending(unit(at))), values)
             }
+            (GroupKind::CallerBindings, [Value::Int(-1), values @ ..]) => {
+                (Slots::These(stores.all()), values)
+            }
             (GroupKind::CallerBindings, [at, values @ ..]) => {
                 (Slots::These(stores.pending_within(unit(at))), values)
             }
@@ -213,6 +216,29 @@ impl State<'_> {
         let base: Rc<Base> = slots.into();
         self.keep_base(element, base.clone());
         Ok(base)
+    }
+
+    /// What the variables of a frame held when it went on after so many events of its thread, if that was
+    /// told when the frame was left that had changed them.
+    pub(super) fn reached(
+        &self,
+        frames: &Frames,
+        chunk: usize,
+        thread: u32,
+        events: usize,
+        variables: &Variables,
+    ) -> Result<Option<Vec<Option<Held>>>, Error> {
+        let track = frames.tracks.get(&thread);
+        let Some(last) =
+            events.checked_sub(1).filter(|last| track.is_some_and(|t| t.leaves(*last)))
+        else {
+            return Ok(None);
+        };
+        let at = Element { chunk, thread, event: last as u32, is_callee: true };
+        let flushes = self.flushes(frames, at)?;
+        let Some(flush) = flushes.first() else { return Ok(None) };
+        let all = variables.stores.all();
+        Ok(Some(all.iter().map(|slot| flush.value_of(*slot, variables)).collect()))
     }
 
     /// What is told of a frame's variables at an event of its chain, and since the thread's event

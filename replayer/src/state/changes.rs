@@ -7,7 +7,7 @@ use super::objects::{Copied, Sight, Telling};
 use super::window::{SiteGroup, Window};
 use super::{Position, id_of};
 use crate::store::{Error, Variables};
-use dashcam_schema::bytecode::stores::Site;
+use dashcam_schema::bytecode::stores::Slot;
 use dashcam_schema::event::{EventKind, kinds_that};
 use dashcam_schema::value::{GroupKind, ObjectId, Value, render};
 use std::ops::Range;
@@ -46,6 +46,8 @@ pub struct Mutation {
     pub r#type: Option<Box<str>>,
     /// What was done, or which callable did it.
     pub operation: Box<str>,
+    /// The key is the name of an attribute.
+    pub is_attribute: bool,
     pub key: Option<Box<str>>,
     pub value: Option<Box<str>>,
     /// If what is stored is an object with an identity.
@@ -63,6 +65,8 @@ pub struct Where {
     pub line: Option<i64>,
 }
 
+/// So many events are passed to find out what an instruction bound that runs other code.
+const LATER_MAX: usize = 1 << 12;
 const CALLED: u32 = 1 << EventKind::C_RETURN.number() | 1 << EventKind::C_RAISE.number();
 const INSTRUCTION: u8 = EventKind::INSTRUCTION.number();
 
@@ -93,7 +97,12 @@ impl State<'_> {
                 }
                 let Some(window) = &window else { continue };
                 let by = window.executed_before(position.seq);
-                let stored = if binds { window.stored(by, slot, variables) } else { None };
+                let mut stored = if binds { window.stored(by, slot, variables) } else { None };
+                // One that runs code in Python to bind a name is not over when that begins.
+                let is_last = by + 1 == window.executed.len();
+                if binds && is_last && slot >= variables.stores.fast() && window.enters {
+                    stored = self.stored_later(position, slot, variables)?.or(stored);
+                }
                 let until = stored.map(|(_, told)| told);
                 // What is stored is told of, unless the recording ends before.
                 let unknown = if binds { Value::Unread } else { Value::Unbound };
@@ -122,6 +131,30 @@ impl State<'_> {
             Ok(())
         })?;
         Ok(found)
+    }
+
+    /// What a variable is told to hold with the next event of the frame itself, once what it has entered
+    /// meanwhile is left.
+    fn stored_later(
+        &self,
+        position: &Position,
+        slot: Slot,
+        variables: &Variables,
+    ) -> Result<Option<(Held, Instant)>, Error> {
+        let (Some(track), Some((frame, _))) = (position.track(), position.innermost()) else {
+            return Ok(None);
+        };
+        let entered = position.events + 1;
+        for events in entered..(track.events.len() + 1).min(entered + LATER_MAX) {
+            if track.after(events).is_none_or(|(of, _)| of != frame) {
+                continue;
+            }
+            let window = self.window(position.chunk, position.thread, events)?;
+            if let Some(found) = window.told_next(slot, variables) {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
     }
 
     /// What a call was given.
@@ -178,8 +211,12 @@ impl State<'_> {
                 let Some(window) = self.window_of(position)? else { return Ok(()) };
                 let by = window.executed_before(position.seq);
                 for group in window.sites_of(by) {
-                    if group.kind != GroupKind::Overwrite {
-                        found.extend(self.change(position, &window, group, site, wanted)?);
+                    match group.kind {
+                        GroupKind::Overwrite | GroupKind::Done => {}
+                        GroupKind::Change => {
+                            found.extend(self.changed(position, &window, group, site, wanted)?);
+                        }
+                        _ => found.extend(self.change(position, &window, group, wanted)?),
                     }
                 }
                 Ok(())
@@ -194,7 +231,6 @@ impl State<'_> {
         position: &Position,
         window: &Window,
         group: &SiteGroup,
-        site: Site,
         wanted: &Wanted<'_>,
     ) -> Result<Option<Mutation>, Error> {
         let values = &group.groups.values;
@@ -207,31 +243,14 @@ impl State<'_> {
         };
         let telling = self.telling(&sight, id, None)?;
         let (operation, key, value) = match (group.kind, rest) {
-            (GroupKind::SetAttribute, [key, value]) => ("set attribute", Some(key), Some(*value)),
-            (GroupKind::DeleteAttribute, [key]) => ("delete attribute", Some(key), None),
-            (GroupKind::SetItem, [key, value, ..]) => ("set item", Some(key), Some(*value)),
-            (GroupKind::DeleteItem, [key]) => ("delete item", Some(key), None),
-            (GroupKind::Change, _) => {
-                let before = self.sight_of(position, Some((window, group.by)))?;
-                let before = before.map(|sight| self.telling(&sight, id, None)).transpose()?;
-                if let (Some(Some(before)), Some(after)) = (&before, &telling)
-                    && is_same(id, before, after)
-                {
-                    return Ok(None);
-                }
-                let operation = match site {
-                    Site::SetSlice | Site::SetItem => "set slice",
-                    Site::DeleteItem => "delete slice",
-                    Site::SetAttribute => "set attribute",
-                    Site::DeleteAttribute => "delete attribute",
-                    // `__missing__` has put it there.
-                    Site::Subscript => "set item",
-                    Site::InPlace | Site::Overwrite => "in place",
-                };
-                (operation, None, telling.is_some().then_some(*object))
-            }
+            (GroupKind::SetAttribute, [key, value]) => ("set attribute", key, Some(*value)),
+            (GroupKind::DeleteAttribute, [key]) => ("delete attribute", key, None),
+            (GroupKind::SetItem, [key, value, ..]) => ("set item", key, Some(*value)),
+            (GroupKind::DeleteItem, [key]) => ("delete item", key, None),
             _ => return Ok(None),
         };
+        let is_attribute =
+            matches!(group.kind, GroupKind::SetAttribute | GroupKind::DeleteAttribute);
         let text = |value: Option<Value>| match value {
             Some(value) if wanted.values => {
                 self.text(&sight, Held { value, chunk: group.groups.index }, None)
@@ -243,9 +262,10 @@ impl State<'_> {
             object_id: id,
             r#type: telling.and_then(|telling| class_name(&telling, id)),
             operation: operation.into(),
-            key: text(key.copied())?,
+            is_attribute,
+            key: self.key_text(&sight, Some(*key), group.groups.index, is_attribute, wanted)?,
             value: text(value)?,
-            value_id: value.filter(|_| key.is_some()).and_then(id_of),
+            value_id: value.and_then(id_of),
         }))
     }
 
@@ -283,7 +303,7 @@ impl State<'_> {
         Ok(())
     }
 
-    /// The row of an object that was looked at again, if it holds something else.
+    /// The rows of an object that was looked at again, if it holds something else.
     fn seen(
         &self,
         position: &Position,
@@ -291,34 +311,23 @@ impl State<'_> {
         group: usize,
         id: ObjectId,
         wanted: &Wanted<'_>,
-    ) -> Result<Option<Mutation>, Error> {
+    ) -> Result<Vec<Mutation>, Error> {
         let process = self.process(position.chunk);
         let Instant { chunk, at } = groups.looked(group);
         if groups.values.next_telling(id, at - 1) != Some(at) {
-            return Ok(None);
+            return Ok(Vec::new());
         }
         let before = Instant { chunk, at: at - 1 };
         let Some(before) = self.last_telling(process.process_id, id, before)? else {
-            return Ok(None);
+            return Ok(Vec::new());
         };
         let after = Telling { groups: groups.clone(), at };
         if is_same(id, &before, &after) {
-            return Ok(None);
+            return Ok(Vec::new());
         }
-        let sight = self.sight_of(position, None)?.filter(|_| wanted.values);
-        let value = Held { value: Value::Object(id), chunk };
-        Ok(Some(Mutation {
-            at: self.whereabouts(position)?,
-            object_id: id,
-            r#type: class_name(&after, id),
-            operation: self.callable(position)?,
-            key: None,
-            value: match sight {
-                Some(sight) => self.text(&sight, value, None)?,
-                None => None,
-            },
-            value_id: None,
-        }))
+        let Some(sight) = self.sight_of(position, None)? else { return Ok(Vec::new()) };
+        let callable = self.callable(position)?;
+        self.rows(position, id, &sight, Some(before), &after, &callable, wanted)
     }
 
     /// The row of a group that says how a function in C has changed an object.
@@ -329,11 +338,14 @@ impl State<'_> {
         group: usize,
         wanted: &Wanted<'_>,
     ) -> Result<Option<Mutation>, Error> {
-        let Some(found) = groups.values.group_at(group).filter(|group| group.kind.is_store())
-        else {
-            return Ok(None);
+        let Some(found) = groups.values.group_at(group) else { return Ok(None) };
+        let (object, key, rest, is_attribute) = match (found.kind, found.values) {
+            (GroupKind::Called, [_, _, object, flag, key, rest @ ..]) => {
+                (object, key, rest, *flag == Value::Int(1))
+            }
+            (kind, [_, _, object, key, rest @ ..]) if kind.is_store() => (object, key, rest, false),
+            _ => return Ok(None),
         };
-        let [_, _, object, key, rest @ ..] = found.values else { return Ok(None) };
         let (Some(id), Some(sight)) = (id_of(*object), self.sight_of(position, None)?) else {
             return Ok(None);
         };
@@ -349,7 +361,8 @@ impl State<'_> {
             object_id: id,
             r#type: telling.and_then(|telling| class_name(&telling, id)),
             operation: self.callable(position)?,
-            key: text(Some(key))?,
+            is_attribute,
+            key: self.key_text(&sight, Some(*key), groups.index, is_attribute, wanted)?,
             value: text(rest.first())?,
             value_id: rest.first().copied().and_then(id_of),
         }))
@@ -414,7 +427,7 @@ impl State<'_> {
         Ok(())
     }
 
-    fn whereabouts(&self, position: &Position) -> Result<Where, Error> {
+    pub(super) fn whereabouts(&self, position: &Position) -> Result<Where, Error> {
         let call_id = position
             .innermost()
             .and_then(|(frame, _)| Some(position.track()?.frames[frame as usize].call_id));
@@ -439,7 +452,7 @@ impl State<'_> {
     }
 }
 
-fn class_name(telling: &Telling, id: ObjectId) -> Option<Box<str>> {
+pub(super) fn class_name(telling: &Telling, id: ObjectId) -> Option<Box<str>> {
     let class = telling.object(id)?.class;
     Some(telling.groups.values.classes().get(class as usize)?.name.as_str().into())
 }

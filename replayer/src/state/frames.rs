@@ -84,6 +84,11 @@ impl Track {
         if self.leaving[last] { self.caller(frame) } else { Some((frame, link)) }
     }
 
+    /// Whether the frame of an event is left with it.
+    pub(super) fn leaves(&self, event: usize) -> bool {
+        self.leaving.get(event) == Some(&true)
+    }
+
     /// The frame that a frame was entered from, and where in its chain that was.
     pub(super) fn caller(&self, frame: u32) -> Option<(u32, Link)> {
         let Frame { entered, caller, .. } = self.frames[frame as usize];

@@ -1,7 +1,7 @@
 //! Groups of values by where they stand: with an event, or before an instruction of a thread.
 
 use dashcam_schema::value::chunk::{Moment, Values};
-use dashcam_schema::value::{GroupKind, Value};
+use dashcam_schema::value::{GroupKind, ObjectId, Value};
 use rustc_hash::FxHashMap;
 use std::cell::OnceCell;
 use std::ops::Range;
@@ -24,11 +24,13 @@ pub(super) struct Groups {
     pub(super) values: Rc<Values>,
     /// By thread, ascending; made when there is much to look through.
     sites: OnceCell<FxHashMap<i64, Vec<u32>>>,
+    /// Those that say that an instruction is over.
+    ends: OnceCell<Vec<u32>>,
 }
 
 impl Groups {
     pub(super) fn new(index: usize, values: Rc<Values>) -> Groups {
-        Groups { index, values, sites: OnceCell::new() }
+        Groups { index, values, sites: OnceCell::new(), ends: OnceCell::new() }
     }
 
     /// The thread of a group that stands between events.
@@ -61,6 +63,27 @@ impl Groups {
         let from = sites.partition_point(|group| (*group as usize) < between.start);
         let to = sites.partition_point(|group| (*group as usize) < between.end);
         sites[from..to].to_vec()
+    }
+
+    /// The groups that say that an instruction is over which changes an object, in order.
+    pub(super) fn ends(&self) -> &[u32] {
+        self.ends.get_or_init(|| {
+            let all = 0..self.values.groups().len();
+            let is_end = |group: &usize| self.kind(*group) == Some(GroupKind::Done);
+            all.filter(is_end).map(|group| group as u32).collect()
+        })
+    }
+
+    /// Whether an object is looked at with a group because it has been changed.
+    pub(super) fn looks_again_at(&self, group: usize, id: ObjectId) -> bool {
+        let is_again = |kind| matches!(kind, GroupKind::Seen | GroupKind::Done | GroupKind::Called);
+        let Some(group) = self.values.group_at(group).filter(|group| is_again(group.kind)) else {
+            return false;
+        };
+        group
+            .values
+            .iter()
+            .any(|value| matches!(value, Value::Object(of) | Value::Shallow(of) if *of == id))
     }
 
     /// The groups that have an event's ordinal.

@@ -5,7 +5,7 @@ use super::changes::{Mutation, Wanted};
 use super::groups::Groups;
 use super::within::Direction;
 use crate::store::Error;
-use dashcam_schema::value::{ObjectId, Value};
+use dashcam_schema::value::{GroupKind, ObjectId, Value};
 use std::ops::Range;
 
 impl State<'_> {
@@ -96,12 +96,20 @@ impl State<'_> {
         object_id: ObjectId,
     ) -> Result<Vec<Mutation>, Error> {
         let Some(found) = groups.values.group_at(group) else { return Ok(Vec::new()) };
+        // An instruction that is over may have begun long before.
+        let ordinal = match (found.kind, found.values) {
+            (GroupKind::Done, [_, _, _, Value::Int(low), ..]) => {
+                let ago = (found.ordinal as u32).wrapping_sub(*low as u32);
+                found.ordinal.saturating_sub(ago.into())
+            }
+            _ => found.ordinal,
+        };
         let thread = match (found.kind.is_of_site(), found.values) {
             (true, [Value::Int(thread), ..]) => u32::try_from(*thread).ok(),
             _ => None,
         };
         let mut changes = Vec::new();
-        let near = self.events_near(process_id, found.ordinal.cast_signed(), thread)?;
+        let near = self.events_near(process_id, ordinal.cast_signed(), thread)?;
         for (chunk, range, thread) in near {
             let is_of_thread = |_: i64, of: u32| thread == of;
             let wanted = Wanted {
@@ -113,7 +121,7 @@ impl State<'_> {
             let found = self.mutations(chunk, range, &wanted)?;
             changes.extend(found.into_iter().filter(|change| change.object_id == object_id));
         }
-        changes.dedup_by_key(|change| change.at.seq);
+        changes.dedup_by(|one, two| (one.at.seq, &one.key) == (two.at.seq, &two.key));
         Ok(changes)
     }
 

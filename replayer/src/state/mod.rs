@@ -11,7 +11,8 @@
 //! - `window`: what was executed between two events;
 //! - `objects`: what objects held, and a copy of it that can be written;
 //! - `graph`: a frame's variables and the objects they lead to, to be taken apart;
-//! - `changes`: the same forwards, every binding and every change of an object.
+//! - `changes`: the same forwards, every binding and every change of an object;
+//! - `differences`: what was changed, from what an object held before and after.
 //!
 //! A question costs what lies between the position and the last that was asked about in its
 //! thread, or else the last complete telling of the frame's variables, a quarter of a second before
@@ -22,6 +23,7 @@ mod bindings;
 mod caches;
 mod cells;
 mod changes;
+mod differences;
 mod frames;
 mod graph;
 mod groups;
@@ -285,11 +287,10 @@ impl State<'_> {
         let next = self.ordinal(&position.frames, position.chunk, position.index)?;
         let last = if position.has_ordinal { next } else { next - 1 };
         let Some(mut instant) = self.instant_after(process_id, last)? else { return Ok(None) };
-        let mut sight = Sight { process_id, instant, also: Vec::new(), until: None, changed: None };
+        let mut sight = Sight { process_id, instant, until: None, changed: None };
         if let Some((window, executed)) = window {
             instant = window.consumed(executed).map_or(instant, |consumed| consumed.max(instant));
             sight.instant = instant;
-            sight.also = window.looked_after(executed);
             let until = window.upper.map(|upper| self.instant_after(process_id, upper));
             sight.until = until.transpose()?.flatten();
             sight.changed = Some((Rc::clone(&window.changes), executed));
@@ -412,7 +413,13 @@ impl<'a> State<'a> {
         let process = self.process(position.chunk);
         let Some(variables) = self.store.variables(process, frame.code) else { return Ok(None) };
         let element = self.element(position.chunk, position.thread, frame.call_id, link)?;
-        let base = element.map(|element| self.base(element, variables)).transpose()?;
+        let mut base = element.map(|element| self.base(element, variables)).transpose()?;
+        if window.is_some() {
+            let Position { frames, chunk, thread, events, .. } = position;
+            if let Some(held) = self.reached(frames, *chunk, *thread, *events, variables)? {
+                base = Some(held.into());
+            }
+        }
         Ok(Some((variables, slots(variables, base.as_deref(), window))))
     }
 }

@@ -8,8 +8,7 @@ use crate::store::Error;
 use dashcam_schema::value::chunk::Moment;
 use dashcam_schema::value::render::Objects;
 use dashcam_schema::value::{
-    Class, ClassNumber, GroupKind, Object, ObjectId, Part, Shape, ShapeNumber, Sort, TextNumber,
-    Value,
+    Class, ClassNumber, Object, ObjectId, Part, Shape, ShapeNumber, Sort, TextNumber, Value,
 };
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::borrow::Cow;
@@ -26,8 +25,6 @@ const DEPTH_MAX: u32 = 6;
 pub(super) struct Sight {
     pub(super) process_id: i64,
     pub(super) instant: Instant,
-    /// Told later, and so already.
-    pub(super) also: Vec<Instant>,
     /// When the event that comes next has been told of: what nothing was known of, and is told of by
     /// then, was so already.
     pub(super) until: Option<Instant>,
@@ -63,13 +60,6 @@ impl State<'_> {
         id: ObjectId,
         until: Option<Instant>,
     ) -> Result<Option<Telling>, Error> {
-        // What came before is seen from there, and so is what was stored since.
-        for looked in sight.also.iter().filter(|looked| **looked > sight.instant) {
-            let Some(groups) = self.groups(looked.chunk)? else { continue };
-            if groups.values.next_telling(id, looked.at - 1) == Some(looked.at) {
-                return Ok(Some(Telling { groups, at: looked.at }));
-            }
-        }
         if let Some(until) = until
             && let Some(next) = self.next_look(sight, id, until)?
         {
@@ -103,8 +93,7 @@ impl State<'_> {
             let Some(at) = groups.values.next_telling(id, from) else { continue };
             // Odd if told by looking, and not as the effect of a store. What was looked at
             // again had been changed.
-            let is_look = at % 2 == 1
-                && groups.kind(at as usize / 2).is_some_and(|kind| kind != GroupKind::Seen);
+            let is_look = at % 2 == 1 && !groups.looks_again_at(at as usize / 2, id);
             if is_look && (Instant { chunk, at }) <= until {
                 return Ok(Some(Telling { groups, at }));
             }

@@ -47,10 +47,12 @@ pub(super) struct Window {
     overwrites: OnceCell<Overwrites>,
     /// What the event at the end tells of the frame's variables.
     flushes: Vec<Flush>,
-    /// Groups at the event at the end in which objects were looked at.
-    looked: Vec<Instant>,
+    /// When it was told what an instruction has changed that began before the window and is over in it.
+    finished: Option<Instant>,
     /// The ordinal of the event at the end.
     pub(super) upper: Option<i64>,
+    /// That event enters another frame.
+    pub(super) enters: bool,
 }
 
 /// The groups of a window's instructions that change objects. There may be as many as instructions.
@@ -59,8 +61,6 @@ pub(super) struct Changes {
     /// By object, if the group says which: the instruction, as an index into [`Window::executed`], and when
     /// the object is told of as it was before. Ascending.
     by_object: FxHashMap<Option<ObjectId>, Vec<(usize, Instant)>>,
-    /// All of them, as indexes into [`Window::sites`].
-    sites: Vec<usize>,
 }
 
 impl Changes {
@@ -148,44 +148,14 @@ impl Window {
         &self.sites[from..to]
     }
 
-    /// When the groups of the first so many instructions have come; `None` if they have none.
+    /// When the groups of the first so many instructions have come, those of one that began before
+    /// included; `None` if there are none.
     pub(super) fn consumed(&self, executed: usize) -> Option<Instant> {
         let count = self.sites.partition_point(|site| site.by < executed);
-        let last = &self.sites[count.checked_sub(1)?];
-        Some(last.groups.after(last.group))
-    }
-
-    /// Where objects are looked at that one of the first so many instructions has changed, and
-    /// nothing since.
-    pub(super) fn looked_after(&self, executed: usize) -> Vec<Instant> {
-        let count = self.sites.partition_point(|site| site.by < executed);
-        let (consumed, later) = self.sites.split_at(count);
-        let before = self.changes.sites.partition_point(|site| *site < count);
-        let is_change = |site: &&usize| consumed[**site].kind == GroupKind::Change;
-        let Some(change) = self.changes.sites[..before].iter().rfind(is_change).copied() else {
-            return Vec::new();
+        let Some(last) = count.checked_sub(1).map(|last| &self.sites[last]) else {
+            return self.finished;
         };
-        let mut looked = Vec::new();
-        // What was looked at at once, because another site came.
-        let SiteGroup { groups, group, .. } = &consumed[change];
-        if groups.kind(group + 1) == Some(GroupKind::Seen)
-            && groups.kind(group + 2).is_some_and(GroupKind::is_of_site)
-        {
-            looked.push(groups.looked(group + 1));
-        }
-        let by = consumed[change].by;
-        let after = self.changes.sites.partition_point(|site| *site <= change);
-        if self.changes.sites[after..before].iter().any(|site| consumed[*site].by != by) {
-            return looked;
-        }
-        for site in later {
-            if site.kind != GroupKind::Overwrite {
-                return looked;
-            }
-            looked.push(site.groups.looked(site.group));
-        }
-        looked.extend(&self.looked);
-        looked
+        Some(last.groups.after(last.group))
     }
 }
 
@@ -248,13 +218,10 @@ impl State<'_> {
         {
             let kind = EventKind::from_number(frames.chunk.kinds()?[index]);
             let is_callee = kind.is_some_and(EventKind::enters);
+            window.enters = is_callee;
             window.flushes = self.flushes(&frames, Element { chunk, thread, event, is_callee })?;
             let upper = self.ordinal(&frames, chunk, index)?;
             window.upper = Some(upper);
-            for groups in self.groups_between(process_id, upper - 1, upper)? {
-                let looked = groups.of_event(upper).map(|group| groups.looked(group));
-                window.looked.extend(looked);
-            }
         }
         if !window.executed.is_empty() {
             let upper = window.upper.unwrap_or(i64::MAX);
@@ -272,10 +239,7 @@ impl State<'_> {
 impl Window {
     fn index_changes(&mut self) {
         let mut changes = Changes::default();
-        for (at, site) in self.sites.iter().enumerate() {
-            if site.kind == GroupKind::Overwrite {
-                continue;
-            }
+        for site in self.sites.iter().filter(|site| site.kind != GroupKind::Overwrite) {
             let group = site.groups.values.group_at(site.group);
             let object = group.and_then(|group| match group.values.get(2) {
                 Some(Value::Object(id) | Value::Shallow(id)) => Some(*id),
@@ -283,20 +247,33 @@ impl Window {
             });
             let change = (site.by, site.groups.looked(site.group));
             changes.by_object.entry(object).or_default().push(change);
-            changes.sites.push(at);
         }
         self.changes = Rc::new(changes);
     }
 
-    /// Finds the instruction a group stands before: the next with its unit. One may have a group of
+    /// Finds the instruction a group stands before: the next with its unit. What is told when one is over
+    /// is of the last that changes an object, or of one before the window. One may have a group of
     /// variables, then one of an object that is changed otherwise, then one of what it stores.
     fn match_site(&mut self, groups: &Rc<Groups>, group: usize) {
         let Some(found) = groups.values.group_at(group) else { return };
         let [_, Value::Int(unit), ..] = found.values else { return };
         let kind = found.kind;
+        if kind == GroupKind::Done {
+            let is_it = |last: &&SiteGroup| {
+                let executed = self.executed.get(last.by);
+                last.kind == GroupKind::Change
+                    && executed.is_some_and(|executed| i64::from(executed.unit) == *unit)
+            };
+            match self.sites.last().filter(is_it).map(|last| last.by) {
+                Some(by) => self.sites.push(SiteGroup { by, groups: groups.clone(), group, kind }),
+                None => self.finished = Some(groups.after(group)),
+            }
+            return;
+        }
         let rank = |kind| match kind {
             GroupKind::Overwrite => 0,
             GroupKind::Change => 1,
+            GroupKind::Done => 3,
             _ => 2,
         };
         let from = self.sites.last().map_or(0, |last| {

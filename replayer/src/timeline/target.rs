@@ -12,7 +12,7 @@ pub enum Target {
     /// A variable.
     Variable { name: Box<str>, variable: Variable },
     /// An attribute or item of an object; `key` as `mutations` has it.
-    Member { path: String, object_id: ObjectId, key: String },
+    Member { path: String, object_id: ObjectId, is_attribute: bool, key: String },
 }
 
 /// A write.
@@ -51,11 +51,11 @@ impl Timeline {
             let message = format!("{text} is held by a value that nothing can change");
             return Err(InspectError::Invalid(message));
         };
-        let key = match step {
-            ResolvedStep::Attribute(name) => format!("'{name}'"),
-            ResolvedStep::Item { text, .. } => text,
+        let (is_attribute, key) = match step {
+            ResolvedStep::Attribute(name) => (true, name.into()),
+            ResolvedStep::Item { text, .. } => (false, text),
         };
-        Ok(Target::Member { path: text.to_owned(), object_id, key })
+        Ok(Target::Member { path: text.to_owned(), object_id, is_attribute, key })
     }
 
     /// The nearest write of a target before a position, or after it. What changes an object as a
@@ -82,10 +82,12 @@ impl Timeline {
                 };
                 Ok(Some(Written { at: write.at, what, missing }))
             }
-            Target::Member { path, object_id, key } => {
-                let is_meant = |change: &Mutation| {
-                    change.key.as_deref().is_none_or(|changed| changed == key.as_str())
+            Target::Member { path, object_id, is_attribute, key } => {
+                let is_it = |change: &Mutation| {
+                    change.is_attribute == *is_attribute && change.key.as_deref() == Some(&**key)
                 };
+                let is_meant =
+                    |change: &Mutation| change.key.is_none() || is_it(change) || moves(change, key);
                 let found = self.state().change_of(
                     self.run_id,
                     *object_id,
@@ -95,6 +97,9 @@ impl Timeline {
                 )?;
                 let Some(change) = found else { return Ok(None) };
                 let what = match (&change.key, &change.value) {
+                    (Some(at), _) if !is_it(&change) || takes_away(&change) => {
+                        format!("{} at {at} moves the items behind", change.operation)
+                    }
                     (Some(_), Some(value)) => format!("{path} = {value}"),
                     (Some(_), None) => format!("del {path}"),
                     (None, Some(value)) => format!("{}: now {value}", change.operation),
@@ -104,4 +109,27 @@ impl Timeline {
             }
         }
     }
+}
+
+/// Whether a change of a sequence moves the item with this index: one before it comes or goes.
+fn moves(change: &Mutation, key: &str) -> bool {
+    let comes = || {
+        let method = change.operation.rsplit('.').next().unwrap_or_default();
+        matches!(method, "insert" | "appendleft" | "extendleft")
+    };
+    let index = |text: &str| text.parse::<u64>().ok();
+    let at = change.key.as_deref().and_then(index);
+    (takes_away(change) || is_of_sequence(change) && comes())
+        && at.zip(index(key)).is_some_and(|(at, index)| at < index)
+}
+
+/// Whether a change takes an item of a sequence away.
+fn takes_away(change: &Mutation) -> bool {
+    is_of_sequence(change) && change.key.is_some() && change.value.is_none()
+}
+
+fn is_of_sequence(change: &Mutation) -> bool {
+    let class = change.r#type.as_deref();
+    let is_one = matches!(class, Some("list" | "collections.deque" | "bytearray" | "array.array"));
+    is_one && !change.is_attribute
 }

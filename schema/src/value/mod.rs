@@ -265,7 +265,8 @@ pub enum GroupKind {
     Bindings,
     /// All variables in the event's frame, by slot: its first event since an epoch.
     Snapshot,
-    /// As `Bindings`, of the frame that the event's was entered from.
+    /// As `Bindings`, of the frame that the event's was entered from; with an event that leaves it, all
+    /// variables of that frame, after a code unit of -1: another frame has changed them.
     CallerBindings,
     /// Objects that were looked at again: C code had them in hand, or the site before changed them.
     Seen,
@@ -279,13 +280,21 @@ pub enum GroupKind {
     SetItem,
     /// Object, key or index.
     DeleteItem,
-    /// The object that is changed in a way that shows only afterwards, if it is known.
+    /// The object that is changed in a way that shows only afterwards, if it is known; key or index if
+    /// it is known, and then value if one is put there.
     Change,
+    /// The instruction that a `Change` was before is over, whatever came between: the object; the low
+    /// 32 bits of the ordinal of that `Change`; whether it did what it was to do. The object is
+    /// looked at.
+    Done,
+    /// A call of C code ends that has changed an object under a key, which is looked at: the object;
+    /// whether the key is an attribute's name; key or index; value if one was put there.
+    Called,
 }
 
 impl GroupKind {
     /// All, by number.
-    pub const ALL: [GroupKind; 14] = [
+    pub const ALL: [GroupKind; 16] = [
         GroupKind::Arguments,
         GroupKind::Result,
         GroupKind::Sent,
@@ -300,6 +309,8 @@ impl GroupKind {
         GroupKind::SetItem,
         GroupKind::DeleteItem,
         GroupKind::Change,
+        GroupKind::Done,
+        GroupKind::Called,
     ];
 
     /// The values that an event of a kind may come with.
@@ -319,7 +330,7 @@ impl GroupKind {
             GroupKind::Arguments | GroupKind::Result | GroupKind::Sent | GroupKind::Raised => {
                 GroupKind::of(kind) == Some(self)
             }
-            GroupKind::CallerBindings => kind.enters(),
+            GroupKind::CallerBindings => kind.enters() || kind.leaves(),
             _ => true,
         }
     }

@@ -35,6 +35,10 @@ const SET_USED: usize = 24;
 const SET_MASK: usize = 32;
 const SET_TABLE: usize = 40;
 const TRIPLE: usize = 16;
+const WEAKREF_OBJECT: usize = 16;
+const LOCALS_FRAME: usize = 16;
+/// The frame that a frame object shows.
+const FRAME_INTERPRETED: usize = 24;
 const CELL_CONTENTS: usize = 16;
 const EXCEPTION_DICT: usize = 16;
 const EXCEPTION_CONTEXT: usize = 48;
@@ -110,6 +114,9 @@ unsafe extern "C" {
     static PyClassMethod_Type: PyTypeObject;
     static PyCell_Type: PyTypeObject;
     static mut PyProperty_Type: PyTypeObject;
+    static PyFrame_Type: PyTypeObject;
+    static _PyWeakref_ProxyType: PyTypeObject;
+    static _PyWeakref_CallableProxyType: PyTypeObject;
     fn _PyObject_GetDictPtr(object: *mut PyObject) -> *mut *mut PyObject;
     fn _PyType_Lookup(class: *mut PyTypeObject, name: *mut PyObject) -> *mut PyObject;
 }
@@ -138,6 +145,8 @@ enum Detail {
     Factory,
     /// Pairs are in the order of a list of their own.
     Ordered,
+    /// `types.SimpleNamespace`, which has its attributes in a dict.
+    Namespace,
     /// `f_locals` of a function's frame, whose items are its variables (3.13+).
     FrameLocals,
 }
@@ -182,7 +191,8 @@ impl Layout {
         let is_heap = flags as u64 & HEAPTYPE != 0;
         let fits = INSTANCES_FIT.load(Ordering::Relaxed);
         let may_have_attributes = !matches!(sort, Sort::Class | Sort::Module | Sort::Function);
-        let has_attributes = is_heap && fits && may_have_attributes;
+        let is_namespace = detail == Detail::Namespace;
+        let has_attributes = (is_heap || is_namespace) && fits && may_have_attributes;
         Layout {
             class: class.address(),
             version: class.class_version().unwrap_or(usize::MAX),
@@ -286,21 +296,6 @@ impl Layout {
                     && dict.word(DICT_VALUES) == (values as usize).wrapping_sub(8)
             }
         }
-    }
-
-    /// Whether an object of this class has the object at an address as an attribute.
-    pub(in crate::shim) fn has_attribute(&self, object: Obj<'_>, address: usize) -> bool {
-        let is_it = |value: Option<Obj<'_>>| value.map(Obj::address) == Some(address);
-        self.slot_values(object).any(is_it)
-            || match self.attributes(object) {
-                Attributes::None => false,
-                Attributes::Shared { keys, values } => keys.values(values).any(is_it),
-                Attributes::Dict(dict) => {
-                    let mut found = false;
-                    dict.each_pair(usize::MAX, |_, value| found |= value.address() == address);
-                    found
-                }
-            }
     }
 
     /// What stands before an instance's own attributes: name and value.
@@ -644,6 +639,9 @@ fn sort(class: Obj<'_>, flags: usize) -> (Sort, bool, Detail) {
     let is_wrapper = is(&raw const PyStaticMethod_Type) || is(&raw const PyClassMethod_Type);
     if flags as u64 & HEAPTYPE != 0 && !is_wrapper {
         return (Sort::Instance, false, Detail::Nothing);
+    }
+    if type_name(class) == c"types.SimpleNamespace" {
+        return (Sort::Instance, false, Detail::Namespace);
     }
     let detail = match type_name(class) == c"FrameLocalsProxy" {
         true => Detail::FrameLocals,
@@ -1096,9 +1094,9 @@ impl<'a> Obj<'a> {
         }
     }
 
-    /// Whether setting and deleting items of objects of this class is the builtin dict's or list's
+    /// Whether setting, or deleting, items of objects of this class is the builtin dict's or list's
     /// own doing.
-    pub(in crate::shim) fn sets_items_as(self, sort: Sort) -> bool {
+    pub(in crate::shim) fn sets_items_as(self, sort: Sort, deletes: bool) -> bool {
         let builtin = match sort {
             Sort::List => &raw const PyList_Type,
             Sort::Dict => &raw const PyDict_Type,
@@ -1111,14 +1109,103 @@ impl<'a> Obj<'a> {
             (methods != 0)
                 .then(|| unsafe { (methods as *const usize).byte_add(MAPPING_SET_ITEM).read() })
         };
-        set_item(self.address()) == set_item(builtin as usize)
+        let own = set_item(self.address());
+        if own == set_item(builtin as usize) {
+            return true;
+        }
+        // The same but for the order of pairs.
+        let ordered = &raw const PyODict_Type;
+        if sort == Sort::Dict && own == set_item(ordered as usize) {
+            return true;
+        }
+        // One of the two has a method of its own in Python.
+        let name = if deletes { c"__delitem__" } else { c"__setitem__" };
+        self.inherits(builtin, name) || sort == Sort::Dict && self.inherits(ordered, name)
+    }
+
+    /// Of a weak proxy, what it stands for; else the object itself.
+    #[inline(always)]
+    pub(in crate::shim) fn referent(self) -> Obj<'a> {
+        let is_proxy = self.is_exactly(&raw const _PyWeakref_ProxyType)
+            || self.is_exactly(&raw const _PyWeakref_CallableProxyType);
+        // One whose object is gone has None there.
+        if is_proxy { self.field(WEAKREF_OBJECT).unwrap_or(self) } else { self }
+    }
+
+    /// Of `f_locals` of a function's frame (3.13+): the address of that frame.
+    pub(in crate::shim) fn frame_of_locals(self) -> Option<usize> {
+        let frame = self.field(LOCALS_FRAME)?;
+        frame.is_exactly(&raw const PyFrame_Type).then(|| frame.word(FRAME_INTERPRETED))
+    }
+
+    /// Whether no code of the program's can have made this class.
+    pub(in crate::shim) fn is_immutable(self) -> bool {
+        self.word(TYPE_FLAGS) & FLAG_IMMUTABLE_TYPE != 0
+    }
+
+    /// Of this class and those it is derived from, the first that is not the program's own.
+    pub(in crate::shim) fn immutable_base(self) -> Obj<'a> {
+        let mut class = self;
+        while !class.is_immutable()
+            && let Some(base) = class.field(TYPE_BASE)
+        {
+            class = base;
+        }
+        class
+    }
+
+    /// Whether what this class has under a name is what a builtin class has under it.
+    fn inherits(self, builtin: *const PyTypeObject, name: &CStr) -> bool {
+        // SAFETY: classes and a str made here; looks through dicts whose keys are strs. Results are
+        // borrowed.
+        unsafe {
+            let name = PyUnicode_InternFromString(name.as_ptr());
+            if name.is_null() {
+                clear_error();
+                return false;
+            }
+            let found = _PyType_Lookup(self.0.cast(), name);
+            let own = _PyType_Lookup(builtin.cast_mut(), name);
+            Py_DECREF(name);
+            if found.is_null() || own.is_null() {
+                clear_error();
+            }
+            !found.is_null() && found == own
+        }
     }
 
     /// What setting an attribute of objects of this class does. `layout` is the class's.
-    pub(in crate::shim) fn sets_attribute(self, layout: &Layout, name: Obj<'_>) -> AttributeSet {
-        if self.word(TYPE_SET_ATTRIBUTE) != PyObject_GenericSetAttr as *const () as usize {
-            return AttributeSet::Nothing;
+    pub(in crate::shim) fn sets_attribute(
+        self,
+        layout: &Layout,
+        name: Obj<'_>,
+        deletes: bool,
+    ) -> AttributeSet {
+        match self.sets_by_itself(deletes) {
+            AttributeSet::Plain => self.finds_setter(layout, name),
+            other => other,
         }
+    }
+
+    /// The same as far as the class has a way of its own: plainly, it looks for the attribute first.
+    pub(in crate::shim) fn sets_by_itself(self, deletes: bool) -> AttributeSet {
+        let generic = PyObject_GenericSetAttr as *const () as usize;
+        if self.word(TYPE_SET_ATTRIBUTE) == generic {
+            return AttributeSet::Plain;
+        }
+        let method = if deletes { c"__delattr__" } else { c"__setattr__" };
+        if self.inherits(&raw const PyBaseObject_Type, method) {
+            return AttributeSet::Plain;
+        }
+        // A method in Python, or a class in C that has its own way.
+        match self.immutable_base().word(TYPE_SET_ATTRIBUTE) == generic {
+            true => AttributeSet::Nothing,
+            false => AttributeSet::Other,
+        }
+    }
+
+    /// The same as far as it depends on what the class has under the name.
+    pub(in crate::shim) fn finds_setter(self, layout: &Layout, name: Obj<'_>) -> AttributeSet {
         // SAFETY: a class and a str; looks through dicts whose keys are strs. A result is borrowed.
         let found = unsafe { _PyType_Lookup(self.0.cast(), name.0) };
         if found.is_null() {
@@ -1132,11 +1219,11 @@ impl<'a> Obj<'a> {
         }
         let is_slot =
             || name.ascii().is_some_and(|name| layout.slot_names().any(|slot| slot == name));
-        match class.word(TYPE_FLAGS) as u64 & HEAPTYPE {
-            0 if is_slot() => AttributeSet::Plain,
-            0 if class == property_class() => AttributeSet::Nothing,
-            0 => AttributeSet::Other,
-            _ => AttributeSet::Nothing,
+        match class.is_immutable() {
+            true if is_slot() => AttributeSet::Plain,
+            true if class == property_class() => AttributeSet::Nothing,
+            true => AttributeSet::Other,
+            false => AttributeSet::Nothing,
         }
     }
 

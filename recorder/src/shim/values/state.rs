@@ -4,6 +4,7 @@
 //! events of their own. Which those are, and what is told where, says
 //! [`stores`](dashcam_schema::bytecode::stores).
 
+use super::changed::Changing;
 use super::told::Known;
 use super::{Given, Values, withholds};
 use crate::shim::callables::{Effect, is_same};
@@ -39,7 +40,7 @@ const RESUMED_WITHIN: u32 = 1 << 12;
 pub(super) struct Capturing {
     version: Version,
     /// By number of the code object.
-    codes: Vec<Rc<Variables>>,
+    pub(super) codes: Vec<Rc<Variables>>,
     frames: Box<[ToldFrame]>,
     /// Lists that are being sorted just now.
     sorting: Vec<Sorting>,
@@ -47,8 +48,10 @@ pub(super) struct Capturing {
     namespaces_changed: u32,
     /// Address and version of a class, address of a name.
     attributes: Box<[([usize; 3], AttributeSet)]>,
-    /// An object that was changed by the last site in a way not seen yet.
-    changed: Option<Changed>,
+    /// What instructions change that are being executed, in a way that shows when they are over.
+    pub(super) changing: Changing,
+    /// Address of a frame whose variables another has changed; or 0.
+    reached: usize,
 }
 
 /// A frame whose variables were all told; those that it stores it tells itself.
@@ -80,37 +83,18 @@ struct Sorting {
     list: usize,
 }
 
-#[derive(Clone, Copy)]
-struct Changed {
-    address: usize,
-    thread: u32,
-    /// The frame where something keeps the object alive, and what.
-    frame: usize,
-    holder: Holder,
-}
-
-/// What keeps an object alive as long as it stays as it is.
-#[derive(Clone, Copy)]
-enum Holder {
-    Variable(Slot),
-    /// What a variable holds has it as an attribute.
-    Attribute(Slot),
-    /// It is in the namespace the frame runs in, under this entry of `co_names`.
-    Name(u32),
-}
-
 /// The variables of a code object.
-struct Variables {
-    stores: Stores,
-    depths: Box<[u16]>,
+pub(super) struct Variables {
+    pub(super) stores: Stores,
+    pub(super) depths: Box<[u16]>,
     /// Address of `co_names`, which lives as long as the code object.
     names: usize,
     /// Slots of names whose values are withheld, and what of them is.
     withheld: Vec<(Slot, Withheld)>,
     /// Code units of instructions that call, and what lies on the stack above the arguments.
-    calls: Vec<(u32, u32)>,
+    pub(super) calls: Vec<(u32, u32)>,
     /// The code knows that instances have dicts.
-    reaches_dicts: bool,
+    pub(super) reaches_dicts: bool,
     /// Some are kept in a namespace.
     has_names: bool,
     /// Some of those in one that it does not run in.
@@ -142,7 +126,8 @@ impl Capturing {
             sorting: Vec::with_capacity(SORTING_MAX),
             namespaces_changed: 0,
             attributes: vec![([0; 3], AttributeSet::Nothing); ATTRIBUTES].into(),
-            changed: None,
+            changing: Changing::default(),
+            reached: 0,
         }
     }
 
@@ -153,7 +138,7 @@ impl Capturing {
     }
 
     /// Names are bound or unbound in a namespace by code that does not run in it.
-    fn change_namespaces(&mut self) {
+    pub(super) fn change_namespaces(&mut self) {
         self.namespaces_changed = self.namespaces_changed.wrapping_add(1).max(1);
     }
 
@@ -182,7 +167,7 @@ impl Variables {
 }
 
 /// The ordinal of the next event, and the number of the code object that runs.
-type At = (u64, u32);
+pub(super) type At = (u64, u32);
 
 impl Values {
     /// Whether variables and objects are captured.
@@ -242,7 +227,7 @@ impl Values {
         unit: u32,
     ) -> bool {
         let Some(state) = &self.state else { return false };
-        if state.changed.is_some() || ordinal.is_multiple_of(FRAMES_LOOKED_AT) || kind.enters() {
+        if ordinal.is_multiple_of(FRAMES_LOOKED_AT) || kind.enters() {
             return true;
         }
         let Some(variables) = state.codes.get(number as usize) else { return false };
@@ -468,6 +453,7 @@ impl Values {
             }
             Site::InPlace => {
                 let Some(object) = operand(2) else { return true };
+                let object = object.referent();
                 if !matches!(object.plain(), Plain::Other) {
                     // Later ones may be of another class; what is stored then shows what changed.
                     return false;
@@ -480,6 +466,7 @@ impl Values {
                 let layout = &self.classes.known(class).layout;
                 if layout.has_factory() {
                     if !matches!(object.dict_lookup(key), Lookup::Found(_)) {
+                        // If it has the key already, nothing will be different.
                         self.change(&here, object);
                     }
                 } else if layout.sort != Sort::Dict || layout.is_exact {
@@ -494,19 +481,22 @@ impl Values {
         // SAFETY: the code object runs.
         let name = unsafe { here.variables.name(here.variables.stores.operand(here.unit)) };
         let Some(name) = name else { return };
+        let owner = owner.referent();
         let class = self.classes.find(owner.class(), &self.names);
         let layout = Rc::clone(&self.classes.known(class).layout);
         if matches!(layout.sort, Sort::Class | Sort::Module | Sort::Function | Sort::Opaque) {
-            return;
+            return self.set_hidden_attribute(here, owner, layout.sort, name, value);
         }
-        let key = [owner.class().address(), layout.version(), name.address()];
+        // Addresses of objects are even.
+        let deletes = usize::from(value.is_none());
+        let key = [owner.class().address() | deletes, layout.version(), name.address()];
         let place = (key[0] >> 4 ^ key[2] >> 4 ^ key[2] >> 13) & (ATTRIBUTES - 1);
         let Some(state) = &mut self.state else { return };
         let (known, set) = &state.attributes[place];
         let set = if is_same(known, &key) {
             *set
         } else {
-            let set = owner.class().sets_attribute(&layout, name);
+            let set = owner.class().sets_attribute(&layout, name, value.is_none());
             if layout.fits(owner.class()) {
                 state.attributes[place] = (key, set);
             }
@@ -514,12 +504,12 @@ impl Values {
         };
         match (set, value) {
             (AttributeSet::Nothing, _) => {}
-            (AttributeSet::Other, _) => self.change_known(here, owner),
+            (AttributeSet::Other, value) => {
+                let value = value.map(|value| self.given(name, value));
+                self.change_known(here, owner, Some(Given::Value(Some(name))), value);
+            }
             (AttributeSet::Plain, Some(value)) => {
-                let value = match withholds(self.names.withheld_key(name), value) {
-                    true => Given::Redacted,
-                    false => Given::Value(Some(value)),
-                };
+                let value = self.given(name, value);
                 let kind = GroupKind::SetAttribute;
                 let rest = [Some(Given::Value(Some(name))), Some(value), None];
                 self.store(here, kind, owner, rest, 0);
@@ -531,8 +521,39 @@ impl Values {
         }
     }
 
+    /// Sets an attribute of an object whose attributes are not told of, or deletes it.
+    fn set_hidden_attribute(
+        &mut self,
+        here: &Here<'_>,
+        owner: Obj<'_>,
+        sort: Sort,
+        name: Obj<'_>,
+        value: Option<Obj<'_>>,
+    ) {
+        if sort == Sort::Module
+            && let Some(state) = &mut self.state
+        {
+            // Those of a module are the globals of its code.
+            state.change_namespaces();
+        }
+        if sort == Sort::Opaque || !owner.class().is_immutable() {
+            return;
+        }
+        let value = value.map(|value| self.given(name, value));
+        self.change_known(here, owner, Some(Given::Value(Some(name))), value);
+    }
+
+    /// A value as it is told of under a key.
+    pub(super) fn given<'a>(&mut self, key: Obj<'_>, value: Obj<'a>) -> Given<'a> {
+        match withholds(self.names.withheld_key(key), value) {
+            true => Given::Redacted,
+            false => Given::Value(Some(value)),
+        }
+    }
+
     /// Sets an item, or deletes it if there is no value.
     fn set_item(&mut self, here: &Here<'_>, object: Obj<'_>, key: Obj<'_>, value: Option<Obj<'_>>) {
+        let object = object.referent();
         if self.frames.namespaces(here.frame).contains(&Some(object))
             && let Some(state) = &mut self.state
         {
@@ -541,22 +562,20 @@ impl Values {
         if here.variables.reaches_dicts
             && let Some(owner) = self.owner_of(here.frame, here.variables, object)
         {
-            self.change_known(here, owner);
+            let value = value.map(|value| self.given(key, value));
+            self.change_known(here, owner, Some(Given::Value(Some(key))), value);
             // It is seldom seen by itself.
             return self.told.distrust(object);
         }
         let class = self.classes.find(object.class(), &self.names);
         let sort = self.classes.known(class).layout.sort;
         let kept = self.limits.items as usize;
-        let is_plain = object.class().sets_items_as(sort);
+        let is_plain = object.class().sets_items_as(sort, value.is_none());
         // Of anything else it is not asked, nor would it say.
         let length = object.container_size().unwrap_or(0);
         match sort {
             Sort::List if is_plain => {
-                let index = match (key.plain(), key.plain_int()) {
-                    (Plain::Int, Some(index)) => index,
-                    _ => return self.change(here, object),
-                };
+                let Some(index) = index(key) else { return self.change(here, object) };
                 let index = if index < 0 { index + length as i64 } else { index };
                 if !(0..length as i64).contains(&index) {
                     return;
@@ -568,7 +587,9 @@ impl Values {
                         let rest = [Some(Given::Int(index)), Some(Given::Value(Some(value))), None];
                         self.store(here, GroupKind::SetItem, object, rest, 0);
                     }
-                    None if length > kept => self.change(here, object),
+                    None if length > kept => {
+                        self.change_known(here, object, Some(Given::Int(index)), None);
+                    }
                     None => {
                         let rest = [Some(Given::Int(index)), None, None];
                         self.store(here, GroupKind::DeleteItem, object, rest, 0);
@@ -578,9 +599,9 @@ impl Values {
             Sort::Dict if is_plain && self.is_plain_key(key) => {
                 let found = object.dict_lookup(key);
                 let withheld = self.names.withheld_key(key);
-                let key = Given::Value(Some(key));
+                let (object_key, key) = (key, Given::Value(Some(key)));
                 match (value, found) {
-                    (_, Lookup::Unsure) => self.change(here, object),
+                    (value, Lookup::Unsure) => self.change_item(here, object, object_key, value),
                     (Some(value), _) => {
                         let is_new = found == Lookup::Missing;
                         let value = match withholds(withheld, value) {
@@ -593,20 +614,88 @@ impl Values {
                         self.store(here, GroupKind::SetItem, object, rest, is_new.into());
                     }
                     (None, Lookup::Missing) => {}
-                    (None, _) if length > kept => self.change(here, object),
+                    (None, _) if length > kept => self.change_item(here, object, object_key, None),
                     (None, _) => {
                         let rest = [Some(key), None, None];
                         self.store(here, GroupKind::DeleteItem, object, rest, 0);
                     }
                 }
             }
-            Sort::Opaque if self.classes.known(class).layout.is_frame_locals() => {
-                // Whose they are does not show: all frames tell their variables again.
-                if let Some(state) = &mut self.state {
-                    state.frames.fill(ToldFrame::NONE);
+            Sort::Dict if is_plain => self.change_item(here, object, key, value),
+            // A key of a list may be a slice, or anything that is an index by code of its own.
+            Sort::Deque | Sort::Array | Sort::ByteArray => match index(key) {
+                Some(index) if object.class().is_immutable() => {
+                    let length = self.length_of(object);
+                    let index = if index < 0 { index + length } else { index };
+                    let value = value.map(|value| Given::Value(Some(value)));
+                    self.change_known(here, object, Some(Given::Int(index)), value);
                 }
+                _ => self.change(here, object),
+            },
+            Sort::Opaque if self.classes.known(class).layout.is_frame_locals() => {
+                self.note_reached(object);
             }
             _ => self.change(here, object),
+        }
+    }
+
+    /// Variables of a frame are changed by another. It tells all of them when it goes on.
+    fn note_reached(&mut self, locals: Obj<'_>) {
+        if let Some(state) = &mut self.state {
+            state.frames.fill(ToldFrame::NONE);
+            state.reached = locals.frame_of_locals().unwrap_or(0);
+        }
+    }
+
+    /// Whether a frame's variables were changed by another, which it has not told yet.
+    #[inline(always)]
+    pub(in crate::shim) fn has_reached(&self) -> bool {
+        self.state.as_ref().is_some_and(|state| state.reached != 0)
+    }
+
+    /// Before the running frame is left: who goes on then, if its variables were changed by another.
+    pub(in crate::shim) fn reached(&mut self, code: Obj<'_>) -> Option<Frame> {
+        let state = self.state.as_mut()?;
+        let frame = self.frames.running_of(code)?;
+        if frame.address == state.reached {
+            state.reached = 0;
+        }
+        let caller = self.frames.caller(frame)?;
+        if state.reached == 0 || caller.address != state.reached {
+            return None;
+        }
+        state.reached = 0;
+        Some(caller)
+    }
+
+    /// Tells all variables of a frame that goes on when the running one is left.
+    pub(in crate::shim) fn tell_reached(&mut self, at: At, caller: Frame, callers_number: u32) {
+        let Some(state) = &self.state else { return };
+        let found = state.codes.get(callers_number as usize).map(Rc::clone);
+        let Some(variables) = found else { return };
+        let all = variables.stores.all();
+        self.tell_slots(at, GroupKind::CallerBindings, &[-1], caller, &variables, all);
+    }
+
+    /// A dict's own way to set or delete an item is gone, under a key that code of its own finds.
+    fn change_item(
+        &mut self,
+        here: &Here<'_>,
+        object: Obj<'_>,
+        key: Obj<'_>,
+        value: Option<Obj<'_>>,
+    ) {
+        let value = value.map(|value| self.given(key, value));
+        self.change_known(here, object, Some(Given::Value(Some(key))), value);
+    }
+
+    /// How many items a sequence has.
+    pub(super) fn length_of(&mut self, object: Obj<'_>) -> i64 {
+        let class = self.classes.find(object.class(), &self.names);
+        match self.classes.known(class).layout.sort {
+            // The fields of these begin alike.
+            Sort::List | Sort::Deque | Sort::Array | Sort::ByteArray => object.size() as i64,
+            _ => 0,
         }
     }
 
@@ -650,12 +739,12 @@ impl Values {
         let class = self.classes.find(object.class(), &self.names);
         let sort = self.classes.known(class).layout.sort;
         if may_change(sort) || matches!(sort, Sort::Exception | Sort::Cell) {
-            self.change_known(here, object);
+            self.change_known(here, object, None, None);
         }
     }
 
     /// The instance among a frame's variables whose `__dict__` this is.
-    fn owner_of<'a>(
+    pub(super) fn owner_of<'a>(
         &mut self,
         frame: Frame,
         variables: &Variables,
@@ -669,95 +758,6 @@ impl Values {
             let is_owner = known.layout.sort == Sort::Instance && known.layout.owns(object, dict);
             is_owner.then_some(object)
         })
-    }
-
-    fn change_known(&mut self, here: &Here<'_>, object: Obj<'_>) {
-        if self.left(here.at.1) == 0 {
-            return self.forget(here.at, object);
-        }
-        self.tell_given(here.at, GroupKind::Change, 3, here.head(object).into_iter());
-        let holder = self.holder(here, object);
-        let address = object.address();
-        let changed = holder.map(|holder| Changed {
-            address,
-            thread: here.thread,
-            frame: here.frame.address,
-            holder,
-        });
-        if let Some(state) = &mut self.state {
-            state.changed = changed;
-        }
-    }
-
-    /// What keeps an object alive that is on the frame's stack now.
-    fn holder(&mut self, here: &Here<'_>, object: Obj<'_>) -> Option<Holder> {
-        let stores = &here.variables.stores;
-        let of_name = |slot: &Slot| match stores.place(*slot) {
-            Place::Name(name) => Some(Holder::Name(name)),
-            _ => None,
-        };
-        let variables = (0..stores.fast()).map(Holder::Variable);
-        let attributes = (0..stores.fast()).map(Holder::Attribute);
-        let names = stores.all().iter().filter_map(of_name);
-        let mut holders = variables.chain(attributes).chain(names);
-        holders.find(|holder| self.holds(here.frame, here.variables, *holder, object.address()))
-    }
-
-    /// Whether something keeps the object at this address alive.
-    fn holds(
-        &mut self,
-        frame: Frame,
-        variables: &Variables,
-        holder: Holder,
-        address: usize,
-    ) -> bool {
-        // SAFETY: variables of the frame.
-        let variable = |slot| unsafe { self.frames.slot(frame, slot) }.and_then(Obj::cell);
-        match holder {
-            Holder::Variable(slot) => variable(slot).map(Obj::address) == Some(address),
-            Holder::Attribute(slot) => variable(slot).is_some_and(|object| {
-                let class = self.classes.find(object.class(), &self.names);
-                self.classes.known(class).layout.has_attribute(object, address)
-            }),
-            Holder::Name(name) => {
-                let namespaces = self.frames.namespaces(frame);
-                let found = named(namespaces[0].or(namespaces[1]), variables, name);
-                found.is_ok_and(|found| found.map(Obj::address) == Some(address))
-            }
-        }
-    }
-
-    /// Tells what the object holds that the last site changed.
-    #[inline(always)]
-    fn tell_changed(&mut self, at: At, thread: u32, frame: Frame) {
-        let Some(state) = &mut self.state else { return };
-        if state.changed.is_some() {
-            self.tell_changed_now(at, thread, frame);
-        }
-    }
-
-    #[inline(never)]
-    fn tell_changed_now(&mut self, at: At, thread: u32, frame: Frame) {
-        let Some(state) = &mut self.state else { return };
-        let is_it =
-            |changed: &mut Changed| changed.thread == thread && changed.frame == frame.address;
-        let Some(changed) = state.changed.take_if(is_it) else { return };
-        let Some(variables) = state.codes.get(at.1 as usize).map(Rc::clone) else { return };
-        if self.holds(frame, &variables, changed.holder, changed.address) {
-            // SAFETY: it is alive, as was just found.
-            let object = unsafe { Obj::borrowed(changed.address as *mut _) };
-            self.see(at, &[object]);
-        }
-    }
-
-    /// Before an event of the running frame: what was changed before it.
-    #[inline(always)]
-    pub(in crate::shim) fn tell_changed_before(&mut self, at: At, thread: u32, code: Obj<'_>) {
-        let has_changed = self.state.as_ref().is_some_and(|state| state.changed.is_some());
-        if has_changed && let Some(frame) = self.frames.running_of(code) {
-            self.follow_epoch(at.0);
-            self.tell_changed_now(at, thread, frame);
-        }
     }
 
     /// `list.append` returns. False if what the list holds has to be looked at.
@@ -817,6 +817,11 @@ impl Values {
         }
         if effect == Effect::None {
             return;
+        }
+        let locals = owner.unwrap_or(first);
+        let class = self.classes.find(locals.class(), &self.names);
+        if self.classes.known(class).layout.is_frame_locals() {
+            self.note_reached(locals);
         }
         let mut objects = self.handed(frame, &variables, unit);
         for object in [Some(first), owner].into_iter().flatten() {
@@ -913,7 +918,7 @@ impl Values {
     }
 
     /// Looks at objects again.
-    fn see(&mut self, at: At, objects: &[Obj<'_>]) {
+    pub(super) fn see(&mut self, at: At, objects: &[Obj<'_>]) {
         for object in objects {
             if self.left(at.1) == 0 {
                 self.forget(at, *object);
@@ -924,7 +929,7 @@ impl Values {
     }
 
     /// There were too many objects to look at: what this one holds is not known any more.
-    fn forget(&mut self, at: At, object: Obj<'_>) {
+    pub(super) fn forget(&mut self, at: At, object: Obj<'_>) {
         self.producer.count_skipped();
         let is_known = match self.told.of(object) {
             Known::Told { print, .. } => print != 0,
@@ -941,17 +946,17 @@ impl Values {
 type Handed<'a> = arrayvec::ArrayVec<Obj<'a>, { HANDED_MAX + 2 }>;
 
 /// An instruction at a site.
-struct Here<'v> {
-    at: At,
-    thread: u32,
-    unit: u32,
-    frame: Frame,
-    variables: &'v Variables,
+pub(super) struct Here<'v> {
+    pub(super) at: At,
+    pub(super) thread: u32,
+    pub(super) unit: u32,
+    pub(super) frame: Frame,
+    pub(super) variables: &'v Variables,
 }
 
 impl Here<'_> {
     /// What groups of sites begin with.
-    fn head<'a>(&self, object: Obj<'a>) -> [Given<'a>; 3] {
+    pub(super) fn head<'a>(&self, object: Obj<'a>) -> [Given<'a>; 3] {
         let numbers = [self.thread, self.unit].map(|number| Given::Int(number.into()));
         let [thread, unit] = numbers;
         [thread, unit, Given::Target(object)]
@@ -975,7 +980,7 @@ fn has_globals(stores: &Stores, slots: &[Slot]) -> bool {
 }
 
 /// Whether objects of a sort may be changed by C code that has them in hand.
-fn may_change(sort: Sort) -> bool {
+pub(super) fn may_change(sort: Sort) -> bool {
     matches!(
         sort,
         Sort::List | Sort::Dict | Sort::Set | Sort::ByteArray | Sort::Deque | Sort::Array
@@ -983,7 +988,7 @@ fn may_change(sort: Sort) -> bool {
 }
 
 /// What a namespace has under a name.
-fn named<'a>(
+pub(super) fn named<'a>(
     namespace: Option<Obj<'a>>,
     variables: &Variables,
     name: u32,
@@ -995,5 +1000,15 @@ fn named<'a>(
         Lookup::Found(value) => Ok(Some(value)),
         Lookup::Missing => Ok(None),
         Lookup::Unsure => Err(Given::Unread),
+    }
+}
+
+/// The index that a key of a sequence is, if it is one by itself.
+pub(super) fn index(key: Obj<'_>) -> Option<i64> {
+    match key.plain() {
+        Plain::Int => key.plain_int(),
+        Plain::False => Some(0),
+        Plain::True => Some(1),
+        _ => None,
     }
 }

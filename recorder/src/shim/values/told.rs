@@ -172,7 +172,12 @@ impl Tellings {
 
     /// An object is changed, and has to be looked at before anything is told of it.
     pub(super) fn distrust(&mut self, object: Obj<'_>) {
-        if let Some(place) = self.places.find(object.address()) {
+        self.distrust_at(object.address());
+    }
+
+    /// The same of what is at an address.
+    pub(super) fn distrust_at(&mut self, address: usize) {
+        if let Some(place) = self.places.find(address) {
             place.set(Told { print: 0, ..place.get() });
         }
     }

@@ -91,7 +91,7 @@ impl Tracer<'_> {
             _ => key,
         };
         let name = match key {
-            Key::Attribute(name) => format!("'{name}'"),
+            Key::Attribute(name) => name.to_string(),
             Key::Index(index) => index.to_string(),
             Key::Item(key) => key.to_string(),
         };
@@ -99,13 +99,14 @@ impl Tracer<'_> {
         // Those with another key are not of interest.
         let mut may_be = |change: &Mutation| {
             let Some(changed) = &change.key else { return Ok(true) };
-            let is_same = is_attribute == change.operation.ends_with("attribute");
-            let stays = matches!(&*change.operation, "set item" | "list.append");
-            let moves = is_list && !stays;
-            Ok(**changed == *name && (is_same || !is_by_store(change)) || moves)
+            let is_same = is_attribute == change.is_attribute;
+            let stays = change.value.is_some() && !comes_between(change);
+            let index = |text: &str| text.parse::<i64>().ok();
+            let moves = is_list && !stays && index(changed) < index(&name);
+            Ok(**changed == *name && is_same || moves)
         };
         let mut until = at.seq();
-        let change = loop {
+        let (change, is_key) = loop {
             self.steps += 1;
             if self.steps > super::STEPS_MAX {
                 return lost(format!("{text}: the object was changed too often since"));
@@ -114,8 +115,10 @@ impl Tracer<'_> {
             let Some(change) = change else {
                 return self.unchanged(id, key, text, at, held, seen);
             };
-            if change.key.is_some() || !self.is_other(id, key, is_list, &change, seen)? {
-                break change;
+            // What moves it has the key of another.
+            let is_key = change.key.as_deref().is_some_and(|changed| *changed == *name);
+            if is_key || !self.is_other(id, key, is_list, &change, seen)? {
+                break (change, is_key);
             }
             until = change.at.seq;
         };
@@ -135,13 +138,23 @@ impl Tracer<'_> {
                 let next = Goal::Slot { of: *by, slot: self.below(by, 3)? };
                 self.step(change_at, LinkKind::Item, text, found, next)
             }
+            (None, operation, _) if is_key && takes_last(operation) => {
+                let found = Seen { object_id: found.object_id.or(seen.object_id), ..found };
+                let kind = if is_attribute { LinkKind::Attribute } else { LinkKind::Item };
+                self.handed(change_at, kind, operation, text, found)
+            }
             (None, "list.append", _) => {
-                let found = match change.key.is_some() || seen.object_id.is_some() {
-                    true => Seen { object_id: found.object_id.or(seen.object_id), ..found },
-                    // It is what is asked about: that it was appended is known from its place.
-                    false => seen.clone(),
+                // It is what is asked about: that it was appended is known from its place.
+                let found = match seen.object_id {
+                    Some(_) => Seen { object_id: found.object_id.or(seen.object_id), ..found },
+                    None => seen.clone(),
                 };
-                self.appended(change_at, text, found)
+                self.handed(change_at, LinkKind::Item, "list.append", text, found)
+            }
+            (None, operation, _) if is_key && change.value.is_some() => {
+                let text = operation.to_owned();
+                let link = self.link(change_at, LinkKind::FromC, text, &found)?;
+                Ok(Next::End(Box::new(link), Stop::Other))
             }
             (_, operation, _) if is_list => lost(format!(
                 "{text}: before {operation} changed the list, which item it was is not known"
@@ -179,17 +192,24 @@ impl Tracer<'_> {
         Ok(found.found.is_some_and(|found| found.is(seen)))
     }
 
-    /// What `list.append` was given.
-    fn appended(&mut self, at: Position, text: &str, seen: Seen) -> Result<Next, Lost> {
+    /// What a function in C was given last, which it has put there.
+    fn handed(
+        &mut self,
+        at: Position,
+        kind: LinkKind,
+        operation: &str,
+        text: &str,
+        seen: Seen,
+    ) -> Result<Next, Lost> {
         let Some(by) = self.calling(at)? else {
-            return lost("what called list.append is not known");
+            return lost(format!("what called {operation} is not known"));
         };
         let (instruction, _) = self.instruction(&by)?;
-        if instruction.does != Does::Call || instruction.operand != 1 {
-            return lost("list.append was called by something in C");
+        if instruction.does != Does::Call || instruction.operand == 0 {
+            return lost(format!("{operation} was called by something in C"));
         }
         let next = Goal::Slot { of: by, slot: self.below(&by, 1)? };
-        self.step(at, LinkKind::Item, text, seen, next)
+        self.step(at, kind, text, seen, next)
     }
 
     /// The instruction that an event of its call came from.
@@ -419,6 +439,25 @@ impl Tracer<'_> {
     }
 }
 
-fn is_by_store(change: &Mutation) -> bool {
-    matches!(&*change.operation, "set attribute" | "delete attribute" | "set item" | "delete item")
+/// Whether a call puts an item before others.
+fn comes_between(change: &Mutation) -> bool {
+    let method = change.operation.rsplit('.').next().unwrap_or_default();
+    matches!(method, "insert" | "appendleft" | "extendleft")
+}
+
+/// Whether a function in C puts there what it is given last.
+fn takes_last(operation: &str) -> bool {
+    let method = operation.rsplit('.').next().unwrap_or_default();
+    matches!(
+        method,
+        "setattr"
+            | "setitem"
+            | "setdefault"
+            | "__setattr__"
+            | "__setitem__"
+            | "append"
+            | "appendleft"
+            | "insert"
+            | "add"
+    )
 }

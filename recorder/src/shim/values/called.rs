@@ -1,0 +1,210 @@
+//! What calls of C code change whose effect is known by their name.
+//!
+//! When such a call returns, what it was handed still lies on its caller's stack: the object, the key
+//! and the value. The object is looked at all the same, for the call may have changed more than that.
+
+use super::state::{At, Variables, index, may_change};
+use super::told::Known;
+use super::{Given, Values};
+use crate::shim::callables::Doing;
+use crate::shim::ffi::depths::NO_DEPTH;
+use crate::shim::ffi::objects::AttributeSet;
+use crate::shim::ffi::{Frame, Obj};
+use arrayvec::ArrayVec;
+use dashcam_schema::value::{GroupKind, Sort};
+use std::rc::Rc;
+
+/// So many arguments are of interest.
+const ARGUMENTS_MAX: usize = 4;
+
+/// What a call was handed: the object that its method is of, then the arguments.
+type Arguments<'a> = ArrayVec<Obj<'a>, ARGUMENTS_MAX>;
+
+impl Values {
+    /// A call of C code ends that does something known to the first of its arguments. False if what it
+    /// was handed is not known, so that all of it has to be looked at.
+    pub(in crate::shim) fn tell_called(
+        &mut self,
+        at: At,
+        thread: u32,
+        code: Obj<'_>,
+        unit: u32,
+        (callable, owner, first): (Obj<'_>, Option<Obj<'_>>, Obj<'_>),
+        doing: Doing,
+    ) -> bool {
+        let Some(state) = &self.state else { return true };
+        let Some(variables) = state.codes.get(at.1 as usize).map(Rc::clone) else { return true };
+        let Some(frame) = self.frames.running_of(code) else { return true };
+        let handed = self.arguments_of(frame, &variables, unit, callable, owner, first);
+        // Which argument is which may not be known, but the first is.
+        let object = match &handed {
+            Some(handed) => handed.first().copied(),
+            None => Some(owner.unwrap_or(first)),
+        };
+        let Some(object) = object.map(Obj::referent) else { return false };
+        if self.frames.namespaces(frame).contains(&Some(object))
+            && let Some(state) = &mut self.state
+        {
+            state.change_namespaces();
+        }
+        let owner = match variables.reaches_dicts {
+            true => self.owner_of(frame, &variables, object),
+            false => None,
+        };
+        let target = owner.unwrap_or(object);
+        let class = self.classes.find(target.class(), &self.names);
+        let sort = self.classes.known(class).layout.sort;
+        let is_attribute = owner.is_some() || doing.is_attribute();
+        if sort == Sort::Module
+            && let Some(state) = &mut self.state
+        {
+            state.change_namespaces();
+        }
+        if !is_attribute && !may_change(sort) {
+            // It may be something else that holds what is changed.
+            return false;
+        }
+        self.follow_epoch(at.0);
+        let found = handed.and_then(|handed| self.key_and_value(&handed, object, doing));
+        // An instance's dict may also be known by itself.
+        let has_own =
+            owner.is_some() && matches!(self.told.of(object), Known::Told { .. } | Known::Earlier);
+        let also: &[Obj<'_>] = if has_own { &[object] } else { &[] };
+        let Some((key, value)) = found else {
+            self.see(at, &[target]);
+            self.see(at, also);
+            return true;
+        };
+        let numbers = [thread, unit].map(|number| Given::Int(number.into()));
+        let flag = Given::Int(is_attribute.into());
+        let count = 5 + usize::from(value.is_some());
+        let given = numbers.into_iter().chain([Given::Written(target), flag, key]).chain(value);
+        self.tell_given(at, GroupKind::Called, count, given);
+        self.see(at, also);
+        true
+    }
+
+    /// Under which key the call has changed the object, and the value if it put one there. `None` if
+    /// that only shows by looking.
+    fn key_and_value<'a>(
+        &mut self,
+        handed: &[Obj<'a>],
+        object: Obj<'_>,
+        doing: Doing,
+    ) -> Option<(Given<'a>, Option<Given<'a>>)> {
+        let argument = |at: usize| handed.get(at).copied();
+        // By how many it has is known whether an item came or went.
+        let is_resized = self.told.is_resized(object);
+        let length = self.length_of(object);
+        let class = self.classes.find(object.class(), &self.names);
+        let sort = self.classes.known(class).layout.sort;
+        let is_sequence = matches!(sort, Sort::List | Sort::Deque | Sort::Array | Sort::ByteArray);
+        let value = |values: &mut Values, key: Obj<'_>, at: usize| {
+            argument(at).map(|value| values.given(key, value))
+        };
+        Some(match doing {
+            Doing::SetItem | Doing::DeleteItem if is_sequence => {
+                let key = argument(1).and_then(index)?;
+                // After something was deleted, there is one less.
+                let before = length + i64::from(doing == Doing::DeleteItem);
+                let key = if key < 0 { key + before } else { key };
+                let value = match doing {
+                    Doing::SetItem => Some(Given::Value(Some(argument(2)?))),
+                    _ => None,
+                };
+                (Given::Int(key), value)
+            }
+            Doing::SetItem => {
+                let key = argument(1)?;
+                (Given::Value(Some(key)), Some(value(self, key, 2)?))
+            }
+            Doing::DeleteItem => (Given::Value(Some(argument(1)?)), None),
+            Doing::SetAttribute { is_own } | Doing::DeleteAttribute { is_own } => {
+                let (name, deletes) =
+                    (argument(1)?, matches!(doing, Doing::DeleteAttribute { .. }));
+                let layout = Rc::clone(&self.classes.known(class).layout);
+                // By code in Python, it is told of where that does it.
+                if !name.is_str()
+                    || !is_own && object.class().sets_by_itself(deletes) == AttributeSet::Nothing
+                    || object.class().finds_setter(&layout, name) == AttributeSet::Nothing
+                {
+                    return None;
+                }
+                let value = if deletes { None } else { Some(value(self, name, 2)?) };
+                (Given::Value(Some(name)), value)
+            }
+            Doing::Insert => {
+                let key = argument(1).and_then(index)?;
+                let key = if key < 0 { (key + length - 1).max(0) } else { key.min(length - 1) };
+                (Given::Int(key), Some(Given::Value(Some(argument(2)?))))
+            }
+            Doing::Append => (Given::Int(length - 1), Some(Given::Value(Some(argument(1)?)))),
+            Doing::AppendLeft => (Given::Int(0), Some(Given::Value(Some(argument(1)?)))),
+            Doing::Pop if is_sequence => {
+                let key = match argument(1) {
+                    Some(key) => index(key)?,
+                    None => length,
+                };
+                (Given::Int(if key < 0 { key + length + 1 } else { key }), None)
+            }
+            Doing::PopLeft => (Given::Int(0), None),
+            Doing::Add if sort == Sort::Set => {
+                let item = argument(1)?;
+                (Given::Value(Some(item)), Some(Given::Value(Some(item))))
+            }
+            Doing::Pop if is_resized || handed.len() == 2 => {
+                (Given::Value(Some(argument(1)?)), None)
+            }
+            Doing::SetDefault if is_resized => {
+                let key = argument(1)?;
+                // SAFETY: gives the address of a static object.
+                let none = unsafe { Obj::borrowed(pyo3::ffi::Py_None()) };
+                let put = argument(2).unwrap_or(none);
+                (Given::Value(Some(key)), Some(self.given(key, put)))
+            }
+            Doing::Discard if is_resized => (Given::Value(Some(argument(1)?)), None),
+            // It may have been there, or not, which shows by looking.
+            Doing::Pop | Doing::Add | Doing::SetDefault | Doing::Discard | Doing::Whole => {
+                return None;
+            }
+        })
+    }
+
+    /// What the call at a code unit of a frame was handed, which ends just now. `None` if it is not
+    /// known which argument is which.
+    fn arguments_of<'a>(
+        &self,
+        frame: Frame,
+        variables: &Variables,
+        unit: u32,
+        callable: Obj<'a>,
+        owner: Option<Obj<'a>>,
+        first: Obj<'a>,
+    ) -> Option<Arguments<'a>> {
+        let unit = variables.stores.start(unit);
+        let depth = variables.depths.get(unit as usize).copied().unwrap_or(NO_DEPTH);
+        let at = variables.calls.binary_search_by_key(&unit, |call| call.0).ok()?;
+        // With names of arguments, they may be in any order.
+        if variables.calls[at].1 > 0 || depth == NO_DEPTH {
+            return None;
+        }
+        let count = variables.stores.operand(unit);
+        let below = count + 1;
+        if below > u32::from(depth) {
+            return None;
+        }
+        let base = variables.stores.fast() + u32::from(depth) - below;
+        // SAFETY: the arguments stay on the stack until the call is over.
+        let at = |i: u32| unsafe { self.frames.slot(frame, base + i) };
+        let mut handed = Arguments::new();
+        match owner {
+            Some(owner) => handed.push(owner),
+            // The object that the method is called on, unless that is an argument like any other.
+            None => handed.extend(at(0).filter(|own| *own == first && *own != callable)),
+        }
+        for i in 1..=count {
+            let _ = handed.try_push(at(i)?);
+        }
+        Some(handed)
+    }
+}
