@@ -9,6 +9,8 @@
 //! 5. Branches that follow from other events are left out, and have no ordinal. Never released.
 //! 6. Those where variables are pending are left out too; what goes on does not always tell all its
 //!    variables (dashcam 0.1).
+//! 7. Objects may have more items kept than are written with them, and be told of by what changed more
+//!    often in a row.
 
 use crate::error::FormatError;
 
@@ -16,7 +18,7 @@ use crate::error::FormatError;
 pub const APPLICATION_ID: i32 = 0x6473_6863;
 
 /// `PRAGMA user_version` this build writes.
-pub const FORMAT_VERSION: i32 = 6;
+pub const FORMAT_VERSION: i32 = 7;
 
 /// The oldest `user_version` this build reads.
 pub const OLDEST_READABLE: i32 = 6;

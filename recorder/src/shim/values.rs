@@ -38,6 +38,15 @@ const ATTRIBUTES_MAX: usize = 200;
 const ARGUMENTS_MAX: usize = 1000;
 /// One in so many looks may be at an object all of whose changes are told anyway.
 const LOOKS_AGAIN: u32 = 5;
+/// Words that items may take that are not shown with their container: for each event so many, a container at
+/// most so many, and at the beginning so many.
+const CREDIT_PER_EVENT: u32 = 4;
+const CREDIT_OF_ONE: u32 = 1 << 13;
+const CREDIT_MAX: u32 = 1 << 20;
+/// Words of an object of which the class is told alone.
+const CLASS_WORDS: usize = 4;
+/// So many of those items may be objects that have to be looked at for it.
+const BEYOND_MAX: usize = 1 << 10;
 /// Words kept free for the end of what has begun, and for definitions.
 const RESERVE: usize = 1 << 12;
 
@@ -80,6 +89,13 @@ pub(super) struct Values {
     yields: Yields,
     /// For [`Capture::State`].
     state: Option<Box<state::Capturing>>,
+    /// Words that may be put of items that are not shown, and the ordinal it was made out at.
+    credit: u32,
+    credited: u64,
+    /// Of the event that is being told of.
+    ordinal: u64,
+    /// Addresses of such items that have to be told of; those of one event.
+    beyond: Vec<usize>,
 }
 
 /// By code object and code unit of a yield: the slot of what is sent.
@@ -161,6 +177,10 @@ impl Values {
             skipped_before: 0,
             yields: Yields::default(),
             state: state.map(|version| Box::new(state::Capturing::new(version))),
+            credit: CREDIT_MAX,
+            credited: 0,
+            ordinal: 0,
+            beyond: Vec::with_capacity(BEYOND_MAX),
         })
     }
 
@@ -270,6 +290,7 @@ impl Values {
         values: impl Iterator<Item = Given<'a>>,
     ) {
         self.follow_epoch(ordinal);
+        self.ordinal = ordinal;
         self.buffer.clear();
         self.buffer.put(words::word(words::GROUP, kind as u32));
         self.buffer.put(ordinal as u32);
@@ -589,10 +610,17 @@ impl<'a> Look<'_, 'a> {
 
     /// Looks at what is due, and at what becomes due by that.
     fn follow(&mut self) {
+        self.values.beyond.clear();
         let mut at = 0;
-        while let Some(due) = self.due.get(at).copied() {
-            at += 1;
-            self.look(due);
+        loop {
+            while let Some(due) = self.due.get(at).copied() {
+                at += 1;
+                self.look(due);
+            }
+            if self.values.beyond.is_empty() {
+                return;
+            }
+            self.follow_beyond();
         }
     }
 
@@ -712,7 +740,7 @@ impl<'a> Look<'_, 'a> {
             | Sort::Range
             | Sort::Slice
             | Sort::Cell
-            | Sort::Exception => self.put_items(object, layout, depth),
+            | Sort::Exception => parts = self.put_items(object, layout, depth),
             Sort::Instance => match layout.float(object) {
                 Some(value) => {
                     self.begin_items();
@@ -734,24 +762,40 @@ impl<'a> Look<'_, 'a> {
         self.values.buffer.end_part(kept, length);
     }
 
-    fn put_items(&mut self, object: Obj<'a>, layout: &Layout, depth: u32) {
+    fn put_items(&mut self, object: Obj<'a>, layout: &Layout, depth: u32) -> u32 {
         let is_dict = layout.sort == Sort::Dict;
-        let max = match layout.sort {
+        let shown = match layout.sort {
             Sort::Exception => (self.values.limits.items as usize).min(10),
             _ => self.values.limits.items as usize,
         };
         // What a cell holds is a variable's value.
         let within = if layout.sort == Sort::Cell { depth } else { depth + 1 };
+        let credit = self.credit(shown, layout.length(object)) as usize;
+        let (max, mut parts) = (shown.saturating_add(credit), 1);
+        if credit > 0 {
+            self.values.buffer.put(words::word(words::SHOWN, shown as u32));
+            parts = 2;
+        }
         self.begin_items();
         let (mut kept, mut is_key, mut is_redacted) = (0, is_dict, false);
+        // Where those begin that are not shown.
+        let (beyond, mut beyond_at) = (shown << u32::from(is_dict), usize::MAX);
         let length = layout.items(object, max, |item| {
-            if self.values.buffer.len() > GROUP_WORDS_MAX - RESERVE {
+            if kept == beyond {
+                beyond_at = self.values.buffer.len();
+            }
+            let is_enough = kept >= beyond
+                && (self.values.buffer.len() - beyond_at >= credit || !self.has_room_beyond());
+            // A key has its value.
+            let is_full = self.values.buffer.len() > GROUP_WORDS_MAX - RESERVE;
+            if is_full || is_enough && (!is_dict || is_key) {
                 return;
             }
             kept += 1;
             match item {
                 None => self.constant(constant::UNREAD),
                 Some(_) if is_dict && !is_key && is_redacted => self.constant(constant::REDACTED),
+                Some(item) if kept > beyond => self.put_beyond(item, within),
                 Some(item) => self.put(item, within),
             }
             if is_dict {
@@ -766,7 +810,74 @@ impl<'a> Look<'_, 'a> {
             self.constant(constant::UNREAD);
             kept += 1;
         }
+        let used = self.values.buffer.len().saturating_sub(beyond_at) as u32;
+        self.values.credit = self.values.credit.saturating_sub(used);
         self.end_items(kept, length);
+        parts
+    }
+
+    /// How many words may be put of the items of a container that are not shown with it.
+    fn credit(&mut self, shown: usize, length: Option<usize>) -> u32 {
+        let values = &mut *self.values;
+        let is_more = length.is_some_and(|length| length > shown);
+        // Who wants less to be kept than is usual wants nothing besides.
+        if !is_more || values.state.is_none() || values.limits.items < Limits::default().items {
+            return 0;
+        }
+        let events = values.ordinal.saturating_sub(values.credited);
+        values.credited = values.ordinal;
+        let earned = events.saturating_mul(CREDIT_PER_EVENT.into()).min(CREDIT_MAX.into()) as u32;
+        values.credit = values.credit.saturating_add(earned).min(CREDIT_MAX);
+        values.credit.min(CREDIT_OF_ONE)
+    }
+
+    /// Whether there is room for what has to be told of items that are not shown.
+    fn has_room_beyond(&self) -> bool {
+        let due = CLASS_WORDS * self.values.beyond.len();
+        self.values.buffer.len() + due < GROUP_WORDS_MAX - 2 * RESERVE
+    }
+
+    /// Puts an item that is not shown: an object only if it is certain which one it is, or will be.
+    fn put_beyond(&mut self, item: Obj<'a>, depth: u32) {
+        let is_object = match item.plain() {
+            Plain::Int => matches!(item.int(), Int::Long { .. }),
+            Plain::Str => {
+                !matches!(item.characters(), Characters::Ascii(text) if text.len() <= self.values.inline)
+            }
+            Plain::Bytes(bytes) => bytes.len() > self.values.inline,
+            Plain::Other => true,
+            _ => false,
+        };
+        if !is_object {
+            return self.put(item, depth);
+        }
+        let is_known = self.values.told.traces()
+            && matches!(self.values.told.of(item), Known::Told { .. } | Known::Earlier);
+        if !is_known {
+            if self.values.beyond.len() == BEYOND_MAX {
+                return self.constant(constant::UNREAD);
+            }
+            self.values.beyond.push(item.address());
+        }
+        self.values.buffer.put_address(words::SHALLOW, item.address());
+    }
+
+    /// Tells of the items that are not shown with their container.
+    fn follow_beyond(&mut self) {
+        let mut at = 0;
+        while let Some(address) = self.values.beyond.get(at).copied() {
+            at += 1;
+            // SAFETY: an item of a container; both live until the event is over.
+            let object = unsafe { Obj::borrowed(address as *mut _) };
+            let rest = CLASS_WORDS * (self.values.beyond.len() - at);
+            let has_room = self.values.buffer.len() + rest < GROUP_WORDS_MAX - 2 * RESERVE
+                && self.values.fresh_words() < FRESH_WORDS_MAX
+                && !self.due.is_full();
+            let depth = self.values.limits.depth;
+            let depth = if has_room { depth } else { CLASS_ALONE };
+            self.look(Due { object, depth, trusts: false });
+        }
+        self.values.beyond.clear();
     }
 
     /// Puts the attributes, if there are any; says how many parts that is.

@@ -232,6 +232,9 @@ pub struct Object<V = Vec<Value>> {
     /// Items of a sequence or set; for a dict, keys and values by turns, and the length counts
     /// pairs.
     pub items: Option<Part<V>>,
+    /// How many items, or pairs, are written with it, if not all that are kept: those beyond are there to
+    /// be asked for.
+    pub shown: Option<u64>,
     /// Attributes by the names of a shape, [`Value::Unbound`] where there is none.
     pub attributes: Option<(ShapeNumber, V)>,
 }
@@ -247,6 +250,7 @@ impl Object {
                 .items
                 .as_ref()
                 .map(|items| Part { kept: &items.kept[..], length: items.length }),
+            shown: self.shown,
             attributes: self.attributes.as_ref().map(|(shape, values)| (*shape, &values[..])),
         }
     }
@@ -289,7 +293,8 @@ pub enum GroupKind {
     SetAttribute,
     /// Object, name.
     DeleteAttribute,
-    /// Object, key or index, value; and the length afterwards if the item is not among those kept.
+    /// Object, key or index, value; and the length afterwards if there are more items than are written
+    /// with the object.
     SetItem,
     /// Object, key or index.
     DeleteItem,

@@ -374,6 +374,16 @@ impl Layout {
         (length >= 0).then_some(length as i64)
     }
 
+    /// How many items there are, or pairs, of what may have many and tells them one by one in no time.
+    pub(in crate::shim) fn length(&self, object: Obj<'_>) -> Option<usize> {
+        match self.sort {
+            Sort::Dict if self.detail == Detail::Ordered => None,
+            Sort::List | Sort::Tuple | Sort::Deque | Sort::Dict => Some(object.word(SIZE)),
+            Sort::Set | Sort::FrozenSet => Some(object.word(SET_USED)),
+            _ => None,
+        }
+    }
+
     /// Hands up to `max` items to `each`, for a dict keys and values by turns, and says how many
     /// there are. `each` must run no Python code.
     pub(in crate::shim) fn items<'a>(

@@ -537,7 +537,8 @@ impl Values {
         }
         let class = self.classes.find(object.class());
         let sort = self.classes.known(class).layout.sort;
-        let kept = self.limits.items as usize;
+        let is_exact = self.classes.known(class).layout.is_exact;
+        let shown = self.limits.items as usize;
         let is_plain = object.class().sets_items_as(sort);
         // Of anything else it is not asked, nor would it say.
         let length = object.container_size().unwrap_or(0);
@@ -551,19 +552,34 @@ impl Values {
                 if !(0..length as i64).contains(&index) {
                     return;
                 }
+                let key = Some(Given::Int(index));
                 match value {
-                    // Not one of those that are kept.
-                    Some(_) if index >= kept as i64 => {}
                     Some(value) => {
-                        let rest = [Some(Given::Int(index)), Some(Given::Value(Some(value))), None];
+                        let rest = [key, Some(Given::Value(Some(value))), None];
                         self.store(here, GroupKind::SetItem, object, rest, 0);
                     }
-                    None if length > kept => self.change(here, object),
                     None => {
-                        let rest = [Some(Given::Int(index)), None, None];
-                        self.store(here, GroupKind::DeleteItem, object, rest, 0);
+                        self.store(here, GroupKind::DeleteItem, object, [key, None, None], 0);
                     }
                 }
+            }
+            Sort::Deque | Sort::ByteArray if is_exact => {
+                let length = object.size() as i64;
+                let (Plain::Int, Some(index), Some(value)) = (key.plain(), key.plain_int(), value)
+                else {
+                    return self.change(here, object);
+                };
+                let index = if index < 0 { index + length } else { index };
+                let is_byte = || value.plain_int().is_some_and(|byte| (0..256).contains(&byte));
+                if !(0..length).contains(&index) || sort == Sort::ByteArray && !is_byte() {
+                    // What is no int by itself may be one by code of its own.
+                    return match value.plain() {
+                        Plain::Other if sort == Sort::ByteArray => self.change(here, object),
+                        _ => {}
+                    };
+                }
+                let rest = [Some(Given::Int(index)), Some(Given::Value(Some(value))), None];
+                self.store(here, GroupKind::SetItem, object, rest, 0);
             }
             Sort::Dict if is_plain && self.is_plain_key(key) => {
                 let found = object.dict_lookup(key);
@@ -575,13 +591,12 @@ impl Values {
                         let is_new = found == Lookup::Missing;
                         let value =
                             if is_redacted { Given::Redacted } else { Given::Value(Some(value)) };
-                        let is_full = length >= kept;
+                        let is_full = length >= shown;
                         let after = is_full.then(|| Given::Int(length as i64 + i64::from(is_new)));
                         let rest = [Some(key), Some(value), after];
                         self.store(here, GroupKind::SetItem, object, rest, is_new.into());
                     }
                     (None, Lookup::Missing) => {}
-                    (None, _) if length > kept => self.change(here, object),
                     (None, _) => {
                         let rest = [Some(key), None, None];
                         self.store(here, GroupKind::DeleteItem, object, rest, 0);
