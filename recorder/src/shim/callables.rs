@@ -5,6 +5,7 @@
 //! `<Class object>`.
 
 use super::ffi::{CallableShape, HiddenTypes, Obj, in_module};
+use super::reach;
 use rustc_hash::FxHashMap;
 
 const CACHE: usize = 1 << 12;
@@ -19,6 +20,8 @@ pub(super) struct Callables {
     numbers: FxHashMap<String, u32>,
     /// By number: what calls do to what they are handed.
     effects: Vec<Effect>,
+    /// By number: whether they may change objects in a way that nothing tells of.
+    reaches: Vec<bool>,
     /// The last one asked for is a function or method written in Python.
     is_python: bool,
 }
@@ -40,6 +43,7 @@ impl Callables {
             cache: vec![([0; 3], 0); CACHE].into(),
             numbers: FxHashMap::default(),
             effects: Vec::new(),
+            reaches: Vec::new(),
             is_python: false,
         }
     }
@@ -48,6 +52,18 @@ impl Callables {
     #[inline(always)]
     pub(super) fn effect(&self, number: u32) -> Effect {
         self.effects.get(number as usize).copied().unwrap_or(Effect::Any)
+    }
+
+    /// Whether calls of the callable with this number may change objects in a way that nothing tells of.
+    #[inline(always)]
+    pub(super) fn reaches(&self, number: u32) -> bool {
+        self.reaches.get(number as usize).copied().unwrap_or(true)
+    }
+
+    /// Whether something that is handed to C code is a method that changes a container when it is called.
+    #[inline(always)]
+    pub(super) fn changes_when_called(&self, object: Obj<'_>) -> bool {
+        reach::changes_when_called(object, self.hidden.method_descriptor)
     }
 
     /// Whether the callable asked for last is a function or method written in Python.
@@ -97,6 +113,7 @@ impl Callables {
             Some(number) => (*number, false),
             None => {
                 self.effects.push(Effect::of(&name));
+                self.reaches.push(reach::reaches(callable, shape, &name));
                 self.numbers.insert(name.clone(), next);
                 (next, true)
             }

@@ -268,12 +268,6 @@ impl State {
 
     /// Ends recording for good; callbacks that still come do nothing.
     pub(super) fn end(&mut self) {
-        if self.recording
-            && let Some(skipped) = self.values.as_mut().map(|values| values.take_all_skipped())
-            && skipped > 0
-        {
-            self.lose(LossKind::NotLookedAt, skipped, "");
-        }
         self.recording = false;
         watch_recorder(None);
         self.last_code = 0;
@@ -461,6 +455,10 @@ impl State {
             verdict => {
                 self.codes.exclude(address);
                 if verdict == Verdict::Filtered {
+                    // It may change anything, and nothing says when it runs.
+                    if let Some(values) = &mut self.values {
+                        values.suspect();
+                    }
                     self.lose(LossKind::Filtered, 1, "");
                 }
                 Some(CodeRef::EXCLUDED)
@@ -645,10 +643,15 @@ impl State {
         };
         if kind.enters() {
             self.entered_from = values.caller_of_entered(code);
+            if let Some(values) = &mut self.values {
+                values.note_entered(code);
+            }
             return true;
         }
         let is_handed = match kind {
-            EventKind::CALL => self.callables.effect(callable) == Effect::Sorts,
+            EventKind::CALL => {
+                self.callables.effect(callable) == Effect::Sorts || self.callables.reaches(callable)
+            }
             kind => kind.has_callable(),
         };
         is_handed || values.wants_variables((self.ordinal, self.last_number), kind, unit)
@@ -688,10 +691,18 @@ impl State {
         }
         if let Some((number, callable, first)) = handed {
             let effect = self.callables.effect(number);
+            let reaches = self.callables.reaches(number);
+            let is_suspicious = self.callables.changes_when_called(first);
             // A method that was bound before has its object at hand.
             let owner = callable.builtin_owner();
             if let Some(values) = self.values_with_room() {
                 let list = owner.unwrap_or(first);
+                if is_suspicious {
+                    values.suspect();
+                }
+                if reaches {
+                    values.note_reaching((code, at.1), unit, owner, first, kind == EventKind::CALL);
+                }
                 if effect == Effect::Sorts {
                     values.note_sorting(code, unit, list, kind == EventKind::CALL);
                 }
@@ -753,18 +764,14 @@ impl State {
     #[inline]
     fn values_with_room(&mut self) -> Option<&mut Values> {
         let values = self.values.as_mut()?;
-        let skipped = values.take_skipped();
-        if !values.has_room() || skipped > 0 {
-            self.make_room_for_values(skipped);
+        if !values.has_room() {
+            self.make_room_for_values();
         }
         self.values.as_deref_mut()
     }
 
     #[cold]
-    fn make_room_for_values(&mut self, skipped: u64) {
-        if skipped > 0 {
-            self.lose(LossKind::NotLookedAt, skipped, "");
-        }
+    fn make_room_for_values(&mut self) {
         let Some(values) = &mut self.values else { return };
         let mut left_ns = self.max_wait_ns;
         let pause = pause(self.control_fd, self.recorder_pid, &mut left_ns);
@@ -972,10 +979,6 @@ impl State {
     fn end_without_memory(&mut self) {
         if !self.recording {
             return;
-        }
-        let skipped = self.values.as_mut().map_or(0, |values| values.take_all_skipped());
-        if skipped > 0 {
-            self.lose_at_end(LossKind::NotLookedAt, skipped);
         }
         self.lose_at_end(LossKind::OutOfMemory, 1);
         self.end();

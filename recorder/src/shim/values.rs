@@ -23,10 +23,10 @@ use buffer::Buffer;
 use classes::{Classes, Name, Names};
 use dashcam_schema::bytecode::opcodes::Version;
 use dashcam_schema::value::words::{self, GROUP_WORDS_MAX, INLINE_BYTES, constant};
-use dashcam_schema::value::{GroupKind, LOOKS_OF_ALL, Limits, Sort};
+use dashcam_schema::value::{GroupKind, Limits, Sort};
 use rustc_hash::FxHashMap;
 use std::rc::Rc;
-use told::{Known, Tellings};
+use told::{Known, Rest, Tellings};
 
 /// What is told of one event, definitions included, fits in this many words.
 pub(super) const EVENT_VALUES_WORDS_MAX: usize = 4 * GROUP_WORDS_MAX;
@@ -36,8 +36,6 @@ const FRESH_WORDS_MAX: usize = GROUP_WORDS_MAX / 2;
 const ATTRIBUTES_MAX: usize = 200;
 /// The same for arguments of a call.
 const ARGUMENTS_MAX: usize = 1000;
-/// One in so many looks may be at an object all of whose changes are told anyway.
-const LOOKS_AGAIN: u32 = 5;
 /// Words that items may take that are not shown with their container: for each event so many, a container at
 /// most so many, and at the beginning so many.
 const CREDIT_PER_EVENT: u32 = 4;
@@ -61,8 +59,6 @@ struct Due<'a> {
     object: Obj<'a>,
     /// [`CLASS_ALONE`] if nothing else is of interest.
     depth: u32,
-    /// As [`Look::trusts`], of what it holds.
-    trusts: bool,
 }
 
 /// Tells of values.
@@ -80,15 +76,11 @@ pub(super) struct Values {
     /// Per code object, by number: where its arguments' treatments begin.
     codes: Vec<Arguments>,
     treatments: Vec<Treatment>,
-    /// Objects looked at since the last epoch, by number of the code object they were looked at for.
-    looks: Vec<u32>,
-    /// Objects not looked at since the last epoch for that reason, and before it.
-    looks_of_all: u32,
-    skipped: u64,
-    skipped_before: u64,
     yields: Yields,
     /// For [`Capture::State`].
     state: Option<Box<state::Capturing>>,
+    /// The instruction that is about to be executed may change objects in a way that nothing tells of.
+    doubts_next: bool,
     /// Words that may be put of items that are not shown, and the ordinal it was made out at.
     credit: u32,
     credited: u64,
@@ -171,12 +163,9 @@ impl Values {
             buffer: Buffer::default(),
             codes: Vec::new(),
             treatments: Vec::new(),
-            looks: Vec::new(),
-            looks_of_all: 0,
-            skipped: 0,
-            skipped_before: 0,
             yields: Yields::default(),
             state: state.map(|version| Box::new(state::Capturing::new(version))),
+            doubts_next: false,
             credit: CREDIT_MAX,
             credited: 0,
             ordinal: 0,
@@ -202,7 +191,6 @@ impl Values {
             });
         }
         let is_plain = self.treatments[first as usize..].iter().all(|t| *t == Treatment::Plain);
-        self.looks.push(0);
         self.codes.push(Arguments { first, count: arguments.len() as u16, is_plain });
     }
 
@@ -212,21 +200,20 @@ impl Values {
         self.producer.room_for(EVENT_VALUES_WORDS_MAX)
     }
 
-    /// How many objects were not looked at because there were too many, if an epoch has begun since
-    /// it was asked.
-    #[inline(always)]
-    pub(super) fn take_skipped(&mut self) -> u64 {
-        std::mem::take(&mut self.skipped_before)
+    /// There is code that is not recorded, which may change objects any time.
+    pub(super) fn suspect(&mut self) {
+        self.told.suspect();
     }
 
-    /// The same, up to now.
-    pub(super) fn take_all_skipped(&mut self) -> u64 {
-        self.take_skipped() + std::mem::take(&mut self.skipped)
+    /// Something may just have changed objects that is not recorded.
+    pub(super) fn doubt(&mut self) {
+        self.told.doubt();
     }
 
     /// Tells of the arguments of the call that begins in the running frame.
     #[inline]
     pub(super) fn tell_arguments(&mut self, (ordinal, number): (u64, u32), code: Obj<'_>) {
+        self.note_entered(code);
         let Some(known) = self.codes.get(number as usize).copied() else { return };
         // Code that is not Python's has events too, but no frames.
         let Some(frame) = self.frames.running_of(code) else { return };
@@ -284,7 +271,7 @@ impl Values {
     #[inline]
     fn tell_given<'a>(
         &mut self,
-        (ordinal, number): (u64, u32),
+        (ordinal, _): (u64, u32),
         kind: GroupKind,
         count: usize,
         values: impl Iterator<Item = Given<'a>>,
@@ -295,21 +282,14 @@ impl Values {
         self.buffer.put(words::word(words::GROUP, kind as u32));
         self.buffer.put(ordinal as u32);
         self.buffer.put(count as u32);
-        let left = self.left(number);
         let most = self.limits.objects as usize;
         let objects = if kind.is_of_frame() { most * count.max(1) } else { most };
-        // What changes an object is told of: that it was changed unseen is looked for now and then.
-        let again = self.limits.looks / LOOKS_AGAIN;
-        let spared = if self.told.traces() { self.limits.looks.saturating_sub(again) } else { 0 };
         // Made where it stays: it is large.
         let mut look = Look {
             values: self,
             due: ArrayVec::new(),
             looked_at: 0,
-            left,
-            spared,
             objects,
-            trusts: false,
             is_renewed: false,
             is_again: false,
         };
@@ -322,11 +302,6 @@ impl Values {
                 Given::Target(object) => look.target(object),
                 Given::Changed(object) => {
                     look.values.buffer.put_address(words::REFERENCE, object.address());
-                }
-                Given::Kept(object) => {
-                    look.trusts = true;
-                    look.put(object, 0);
-                    look.trusts = false;
                 }
                 Given::Again(object) => look.again(object, 0),
                 Given::Lost(object) => look.again(object, LOST),
@@ -341,29 +316,11 @@ impl Values {
             look.is_again = true;
             look.follow();
         }
-        let used = left - look.left;
-        if let Some(looks) = self.looks.get_mut(number as usize) {
-            *looks = looks.saturating_add(used);
-            self.looks_of_all = self.looks_of_all.saturating_add(used);
-        }
         if kind == GroupKind::Seen && self.buffer.len() == bare {
             // Nothing has changed.
             return;
         }
         self.push();
-    }
-
-    /// How many objects may still be looked at for a code object in this epoch.
-    #[inline(always)]
-    fn left(&self, number: u32) -> u32 {
-        let looks = self.looks.get(number as usize).copied().unwrap_or(0);
-        match self.limits.looks {
-            0 => u32::MAX,
-            most => {
-                let of_all = most.saturating_mul(LOOKS_OF_ALL).saturating_sub(self.looks_of_all);
-                most.saturating_sub(looks).min(of_all)
-            }
-        }
     }
 
     /// Whether an object may be another than the one that was told of at its address, and that matters:
@@ -403,6 +360,10 @@ impl Values {
     /// Begins an epoch if that is wanted.
     #[inline(always)]
     fn follow_epoch(&mut self, ordinal: u64) {
+        if self.doubts_next {
+            self.doubts_next = false;
+            self.told.doubt();
+        }
         let epoch = self.producer.wanted_epoch();
         if epoch != self.epoch {
             self.begin_epoch(epoch, ordinal);
@@ -416,9 +377,6 @@ impl Values {
         self.told.begin_epoch();
         self.classes.begin_epoch();
         self.names.begin_epoch();
-        self.looks.fill(0);
-        self.looks_of_all = 0;
-        self.skipped_before += std::mem::take(&mut self.skipped);
         let mut words = self.producer.begin();
         words.put(words::word(words::EPOCH, 0));
         words.put(ordinal as u32);
@@ -435,8 +393,6 @@ enum Given<'a> {
     Target(Obj<'a>),
     /// An object that holds what the group says is stored.
     Changed(Obj<'a>),
-    /// What was told of this object still holds, and of all that it holds.
-    Kept(Obj<'a>),
     /// An object that may have been changed.
     Again(Obj<'a>),
     /// An object that was changed and is not looked at.
@@ -451,14 +407,8 @@ struct Look<'v, 'a> {
     due: ArrayVec<Due<'a>, OBJECTS_MAX>,
     /// Of those before this one, some are looked at; of the others the class alone is of interest.
     looked_at: usize,
-    /// Objects that may be looked at.
-    left: u32,
-    /// With so many left, objects of which all changes are told are looked at no more.
-    spared: u32,
-    /// The same for this event.
+    /// So many objects may be looked at for this event, but for texts and the like.
     objects: usize,
-    /// What was told of an object put now is taken for what it holds, where that is certain.
-    trusts: bool,
     /// An object that cannot change was told of, and it is not the one that was told of before at
     /// its address.
     is_renewed: bool,
@@ -505,21 +455,9 @@ impl<'a> Look<'_, 'a> {
         if self.is_again {
             return self.values.buffer.put_address(words::REFERENCE, object.address());
         }
-        if self.trusts && self.values.told.is_certain_at(object, depth) {
+        // By far the most frequent.
+        if self.values.told.is_certain_at(object, depth) {
             return self.values.buffer.put_address(words::REFERENCE, object.address());
-        }
-        if self.left <= self.spared {
-            // In functions that are called all the time, by far the most frequent.
-            match self.values.told.of(object) {
-                Known::Told { is_trusted: true, is_bounded: true, .. } => {
-                    return self.values.buffer.put_address(words::REFERENCE, object.address());
-                }
-                Known::Told { is_bounded: true, .. } if self.left == 0 => {
-                    self.values.skipped += 1;
-                    return self.values.buffer.put_address(words::SHALLOW, object.address());
-                }
-                _ => {}
-            }
         }
         let is_full = self.due.is_full()
             || self.values.buffer.len() > GROUP_WORDS_MAX - RESERVE
@@ -534,11 +472,9 @@ impl<'a> Look<'_, 'a> {
                     if print != 0
                         && self.values.may_be_another()
                         && !is_full
-                        && self.left > 0
                         && self.due.len() < self.objects =>
                 {
-                    self.left -= 1;
-                    self.become_due(Due { object, depth, trusts: self.trusts });
+                    self.become_due(Due { object, depth });
                     return self.values.buffer.put_address(words::REFERENCE, object.address());
                 }
                 Known::Told { .. } | Known::Earlier => {
@@ -548,7 +484,7 @@ impl<'a> Look<'_, 'a> {
                 Known::Nothing { .. } => {}
             }
         }
-        self.become_due(Due { object, depth: due, trusts: self.trusts });
+        self.become_due(Due { object, depth: due });
         self.values.buffer.put_address(tag, object.address());
     }
 
@@ -565,16 +501,14 @@ impl<'a> Look<'_, 'a> {
     /// holds before has to be told: unless it is known to be what was told last, it is looked at.
     fn target(&mut self, object: Obj<'a>) {
         if !self.values.told.is_certain(object) && !self.due.is_full() {
-            self.left = self.left.saturating_sub(1);
-            self.become_due(Due { object, depth: 0, trusts: false });
+            self.become_due(Due { object, depth: 0 });
         }
         self.values.buffer.put_address(words::REFERENCE, object.address());
     }
 
     /// Puts a reference to an object, and sees to it that it is told of whatever was before.
     fn again(&mut self, object: Obj<'a>, depth: u32) {
-        self.left = self.left.saturating_sub(1);
-        self.become_due(Due { object, depth, trusts: self.trusts });
+        self.become_due(Due { object, depth });
         self.values.buffer.put_address(words::REFERENCE, object.address());
     }
 
@@ -594,18 +528,7 @@ impl<'a> Look<'_, 'a> {
             Sort::Exception => depth > 2,
             _ => depth >= self.values.limits.depth,
         };
-        if is_too_deep || self.due.len() >= self.objects {
-            return true;
-        }
-        if is_small_tuple(sort, object) {
-            return false;
-        }
-        if self.left == 0 {
-            self.values.skipped += 1;
-            return true;
-        }
-        self.left -= 1;
-        false
+        is_too_deep || self.due.len() >= self.objects
     }
 
     /// Looks at what is due, and at what becomes due by that.
@@ -626,8 +549,7 @@ impl<'a> Look<'_, 'a> {
 
     /// Tells what an object holds, unless it was told.
     fn look(&mut self, due: Due<'a>) {
-        let Due { object, depth, trusts } = due;
-        self.trusts = trusts;
+        let Due { object, depth } = due;
         let address = object.address();
         let told = self.values.told.of(object);
         // What was told of it earlier still holds, or its class alone was told.
@@ -677,17 +599,15 @@ impl<'a> Look<'_, 'a> {
             (0, _) => hash(self.values.buffer.since(begin)) | 1,
             (quick, _) => quick,
         };
-        let is_bounded = !is_always_looked_at(layout.sort) && !is_small_tuple(layout.sort, object);
+        let rest = rest(&layout);
         self.is_renewed |=
             is_immutable(layout.sort) && print_told.is_some_and(|told| told != 0 && told != print);
         if print_told == Some(print) && !self.is_again {
             self.values.buffer.truncate(begin);
-            if depth < depth_told {
-                self.values.told.note(object, print, depth, is_bounded);
-            }
+            self.values.told.note(object, print, depth.min(depth_told), rest);
             return;
         }
-        self.values.told.note(object, print, depth, is_bounded);
+        self.values.told.note(object, print, depth, rest);
     }
 
     /// Puts the parts of an object and says how many they are.
@@ -875,7 +795,7 @@ impl<'a> Look<'_, 'a> {
                 && !self.due.is_full();
             let depth = self.values.limits.depth;
             let depth = if has_room { depth } else { CLASS_ALONE };
-            self.look(Due { object, depth, trusts: false });
+            self.look(Due { object, depth });
         }
         self.values.beyond.clear();
     }
@@ -956,9 +876,21 @@ const fn is_immutable(sort: Sort) -> bool {
     matches!(sort, Sort::Str | Sort::Bytes | Sort::Int | Sort::Tuple | Sort::FrozenSet)
 }
 
-/// Functions that return more than one value return these, and they hold little.
-fn is_small_tuple(sort: Sort, object: Obj<'_>) -> bool {
-    sort == Sort::Tuple && object.size() <= 4
+/// How long what was told of an object of a class holds.
+fn rest(layout: &Layout) -> Rest {
+    match layout.sort {
+        sort if layout.is_exact && is_immutable(sort) => Rest::Always,
+        // These the interpreter changes; or what they go by may be changed, which is no change of theirs.
+        Sort::Exception
+        | Sort::Cell
+        | Sort::Function
+        | Sort::Class
+        | Sort::Module
+        | Sort::Generator
+        | Sort::Opaque => Rest::Never,
+        _ if layout.is_foreign() => Rest::Never,
+        _ => Rest::UntilDoubt,
+    }
 }
 
 #[derive(Clone, Copy)]

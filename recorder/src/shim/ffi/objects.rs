@@ -48,6 +48,7 @@ const TYPE_BASE: usize = 256;
 const TYPE_DICT_OFFSET: usize = 288;
 const HEAPTYPE_CACHED_KEYS: usize = 880;
 const TYPE_SET_ATTRIBUTE: usize = 152;
+const TYPE_MRO: usize = 344;
 const TYPE_AS_MAPPING: usize = 112;
 const TYPE_SET: usize = 280;
 /// `mp_ass_subscript` of a type's mapping methods.
@@ -126,6 +127,8 @@ pub(in crate::shim) struct Layout {
     dict: DictAt,
     /// Offsets and names of `__slots__`.
     slots: Box<[(usize, String)]>,
+    /// Some of those are fields of a class in C, whose code may set them any time.
+    is_foreign: bool,
 }
 
 /// What is to be read besides what the sort says.
@@ -191,7 +194,13 @@ impl Layout {
             detail,
             dict: if has_attributes { dict_at(class, flags) } else { DictAt::Nowhere },
             slots: if has_attributes { slots(class) } else { Box::default() },
+            is_foreign: has_attributes && is_foreign(class),
         }
+    }
+
+    /// Whether code in C may set attributes of objects any time.
+    pub(in crate::shim) fn is_foreign(&self) -> bool {
+        self.is_foreign
     }
 
     /// Whether this still is the layout of the class at this address: an address may be used
@@ -757,6 +766,25 @@ fn slots(class: Obj<'_>) -> Box<[(usize, String)]> {
     slots.into()
 }
 
+/// Whether a class or one it is derived from has fields that no `__slots__` declares.
+fn is_foreign(class: Obj<'_>) -> bool {
+    let mut base = Some(class);
+    while let Some(found) = base {
+        if found.word(TYPE_FLAGS) as u64 & HEAPTYPE == 0 {
+            return false;
+        }
+        let member = found.word(TYPE_MEMBERS) as *const *const c_char;
+        // SAFETY: `tp_members` is null or an array that ends with one without a name.
+        let has_members = !member.is_null() && unsafe { !member.read().is_null() };
+        let declares = || found.field(TYPE_DICT)?.dict_get(c"__slots__");
+        if has_members && declares().is_none() {
+            return true;
+        }
+        base = found.field(TYPE_BASE);
+    }
+    false
+}
+
 /// Characters of a str, as they lie in memory.
 pub(in crate::shim) enum Characters<'a> {
     Ascii(&'a [u8]),
@@ -1112,7 +1140,11 @@ impl<'a> Obj<'a> {
     /// What setting an attribute of objects of this class does. `layout` is the class's.
     pub(in crate::shim) fn sets_attribute(self, layout: &Layout, name: Obj<'_>) -> AttributeSet {
         if self.word(TYPE_SET_ATTRIBUTE) != PyObject_GenericSetAttr as *const () as usize {
-            return AttributeSet::Nothing;
+            // Code in C may refuse, or set something else besides.
+            return match self.has_python_method(c"__setattr__") {
+                true => AttributeSet::Nothing,
+                false => AttributeSet::Other,
+            };
         }
         // SAFETY: a class and a str; looks through dicts whose keys are strs. A result is borrowed.
         let found = unsafe { _PyType_Lookup(self.0.cast(), name.0) };
@@ -1133,6 +1165,52 @@ impl<'a> Obj<'a> {
             0 => AttributeSet::Other,
             _ => AttributeSet::Nothing,
         }
+    }
+
+    /// Whether a class's method of this name is not one in C.
+    pub(in crate::shim) fn has_python_method(self, name: &CStr) -> bool {
+        let Some(mro) = self.field(TYPE_MRO) else { return true };
+        for index in 0.. {
+            let Some(class) = mro.tuple_item(index) else { break };
+            if class.word(TYPE_FLAGS) as u64 & HEAPTYPE == 0 {
+                // A class in C has its own, or that of the next.
+                return false;
+            }
+            if let Some(found) = class.field(TYPE_DICT).and_then(|dict| dict.dict_get(name)) {
+                let kind = type_name(found.class());
+                return kind != c"wrapper_descriptor" && kind != c"method_descriptor";
+            }
+        }
+        false
+    }
+
+    /// Whether a class is a builtin one whose methods change nothing but the object they are called on, or
+    /// is derived from one.
+    pub(in crate::shim) fn is_builtin_container(self) -> bool {
+        const BUILTIN: usize =
+            FLAG_LONG | FLAG_LIST | FLAG_TUPLE | FLAG_BYTES | FLAG_STR | FLAG_DICT;
+        self.word(TYPE_FLAGS) & BUILTIN != 0 || self.is_mutable_container()
+    }
+
+    /// Whether objects of a class are lists, dicts or the like.
+    pub(in crate::shim) fn is_mutable_container(self) -> bool {
+        let is_unexported =
+            || unexported(self).is_some_and(|(sort, ..)| matches!(sort, Sort::Deque | Sort::Array));
+        self.word(TYPE_FLAGS) & (FLAG_LIST | FLAG_DICT) != 0
+            || derives(self, &raw const PySet_Type as usize)
+            || derives(self, &raw const PyByteArray_Type as usize)
+            || is_unexported()
+    }
+
+    /// For a function in C: where it is defined.
+    pub(in crate::shim) fn bound_method(self) -> usize {
+        self.word(CFUNCTION_METHOD)
+    }
+
+    /// For a method descriptor: where the method is defined, and of which class it is.
+    pub(in crate::shim) fn descriptor_method(self) -> (usize, Obj<'a>) {
+        let class = Obj(self.word(DESCRIPTOR_TYPE) as *mut PyObject, PhantomData);
+        (self.word(DESCRIPTOR_METHOD), class)
     }
 
     /// The entry of a tuple.

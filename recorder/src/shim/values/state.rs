@@ -4,7 +4,6 @@
 //! events of their own. Which those are, and what is told where, says
 //! [`stores`](dashcam_schema::bytecode::stores).
 
-use super::told::Known;
 use super::{Given, Values};
 use crate::shim::callables::{Effect, is_same};
 use crate::shim::ffi::depths::{NO_DEPTH, depths};
@@ -28,6 +27,8 @@ const HANDED_MAX: usize = 4;
 
 /// Lists that are sorted within each other's sorting are followed up to so many.
 const SORTING_MAX: usize = 16;
+/// The same of calls that may change what nothing tells of.
+const REACHING_MAX: usize = 64;
 /// A frame without stores is looked at once in so many events, for its first in an epoch.
 const FRAMES_LOOKED_AT: u64 = 64;
 /// A frame that goes on has all its variables told again if the last time was so many events before, so
@@ -42,6 +43,8 @@ pub(super) struct Capturing {
     frames: Box<[ToldFrame]>,
     /// Lists that are being sorted just now.
     sorting: Vec<Sorting>,
+    /// Calls of code in C that may change what nothing tells of.
+    reaching: Vec<Reaching>,
     /// How often names were bound or unbound in namespaces by code that does not run in them.
     namespaces_changed: u32,
     /// Address and version of a class, address of a name.
@@ -79,6 +82,14 @@ struct Sorting {
     list: usize,
 }
 
+/// A call of code in C, by the frame that calls, its code object, and the code unit of the call.
+#[derive(Clone, Copy)]
+struct Reaching {
+    frame: usize,
+    code: usize,
+    unit: u32,
+}
+
 #[derive(Clone, Copy)]
 struct Changed {
     address: usize,
@@ -114,8 +125,6 @@ struct Variables {
     has_names: bool,
     /// Some of those in one that it does not run in.
     has_globals: bool,
-    /// Slots of `__class__`, a cell that C code fills.
-    late: Vec<Slot>,
     /// By code unit: whether variables may be pending there.
     pending: Box<[bool]>,
 }
@@ -127,6 +136,7 @@ impl Capturing {
             codes: Vec::new(),
             frames: vec![ToldFrame::NONE; FRAMES].into(),
             sorting: Vec::with_capacity(SORTING_MAX),
+            reaching: Vec::with_capacity(REACHING_MAX),
             namespaces_changed: 0,
             attributes: vec![([0; 3], AttributeSet::Nothing); ATTRIBUTES].into(),
             changed: None,
@@ -205,12 +215,9 @@ impl Values {
         let reaches_dicts = names.iter().any(|name| name == "__dict__" || name == "vars");
         let units = 0..(bytecode.len() / 2) as u32;
         let fast_count = stores.fast();
-        let fast = definition.variable_names.iter().zip(0..);
-        let late = fast.filter(|(name, _)| *name == "__class__").map(|(_, slot)| slot).collect();
         state.codes.push(Rc::new(Variables {
             has_globals: has_globals(&stores, stores.all()),
             has_names: stores.all().last().is_some_and(|slot| *slot >= fast_count),
-            late,
             pending: units.map(|unit| !stores.pending(unit).is_empty()).collect(),
             redacted: stores.all().iter().copied().filter(is_redacted).collect(),
             depths: depths(state.version, bytecode, table, &stores),
@@ -323,9 +330,7 @@ impl Values {
             let cell = unsafe { frames.slot(frame, *slot) };
             match cell {
                 Some(_) if variables.redacted.binary_search(slot).is_ok() => Given::Redacted,
-                Some(_) if variables.late.contains(slot) => Given::Value(cell),
-                Some(cell) => Given::Kept(cell),
-                None => Given::Value(None),
+                cell => Given::Value(cell),
             }
         });
         let head = std::iter::once(Given::Int(unit.into()));
@@ -387,13 +392,7 @@ impl Values {
                 },
             };
             let is_redacted = value.is_some() && variables.redacted.binary_search(slot).is_ok();
-            match value {
-                _ if is_redacted => Given::Redacted,
-                Some(object) if is_snapshot && stored.binary_search(slot).is_err() => {
-                    Given::Kept(object)
-                }
-                value => Given::Value(value),
-            }
+            if is_redacted { Given::Redacted } else { Given::Value(value) }
         });
         let head = head.iter().map(|number| Given::Int(*number));
         let count = head.len() + slots.len();
@@ -487,6 +486,7 @@ impl Values {
         let class = self.classes.find(owner.class());
         let layout = Rc::clone(&self.classes.known(class).layout);
         if matches!(layout.sort, Sort::Class | Sort::Module | Sort::Function | Sort::Opaque) {
+            self.doubts_next |= layout.sort == Sort::Opaque;
             return;
         }
         let key = [owner.class().address(), layout.version(), name.address()];
@@ -633,9 +633,6 @@ impl Values {
         rest: [Option<Given<'a>>; 3],
         more: i32,
     ) {
-        if !self.told.is_certain(object) && self.left(here.at.1) == 0 {
-            return self.forget(here.at, object);
-        }
         let count = 3 + rest.iter().flatten().count();
         let head = here.head(object);
         let more = match (kind, &rest[2]) {
@@ -655,6 +652,8 @@ impl Values {
         if may_change(sort) || matches!(sort, Sort::Exception | Sort::Cell) {
             self.change_known(here, object);
         }
+        // Such as a memoryview.
+        self.doubts_next |= sort == Sort::Opaque;
     }
 
     /// The instance among a frame's variables whose `__dict__` this is.
@@ -675,9 +674,6 @@ impl Values {
     }
 
     fn change_known(&mut self, here: &Here<'_>, object: Obj<'_>) {
-        if self.left(here.at.1) == 0 {
-            return self.forget(here.at, object);
-        }
         self.tell_given(here.at, GroupKind::Change, 3, here.head(object).into_iter());
         let holder = self.holder(here, object);
         let address = object.address();
@@ -687,6 +683,10 @@ impl Values {
             frame: here.frame.address,
             holder,
         });
+        if changed.is_none() {
+            // Nobody keeps it that could be asked: what it holds from now on is not known.
+            self.tell_given(here.at, GroupKind::Seen, 1, std::iter::once(Given::Lost(object)));
+        }
         if let Some(state) = &mut self.state {
             state.changed = changed;
         }
@@ -888,6 +888,77 @@ impl Values {
         }
     }
 
+    /// Code in C is about to be called that may change what nothing tells of, or has been.
+    pub(in crate::shim) fn note_reaching(
+        &mut self,
+        (code, number): (Obj<'_>, u32),
+        unit: u32,
+        owner: Option<Obj<'_>>,
+        first: Obj<'_>,
+        begins: bool,
+    ) {
+        let Some(frame) = self.frames.running_of(code) else { return self.doubt() };
+        let Some(state) = &mut self.state else { return };
+        state.reaching.retain(|reaching| reaching.frame != frame.address);
+        if begins {
+            if state.reaching.len() == REACHING_MAX {
+                // Of calls that ended without an event.
+                state.reaching.remove(0);
+            }
+            let (frame, code) = (frame.address, code.address());
+            return state.reaching.push(Reaching { frame, code, unit });
+        }
+        let Some(variables) = state.codes.get(number as usize).map(Rc::clone) else {
+            return self.doubt();
+        };
+        let handed = self.handed(frame, &variables, unit);
+        // Its arguments may be more than can be seen here.
+        let count = variables.stores.operand(variables.stores.start(unit));
+        let is_unseen = count >= HANDED_MAX as u32 || handed.is_empty();
+        let mut all = handed.into_iter().chain([Some(first), owner].into_iter().flatten());
+        if is_unseen || all.any(|object| !self.is_harmless(object)) {
+            self.doubt();
+        }
+    }
+
+    /// Whether from an object nothing can be reached that may change.
+    fn is_harmless(&mut self, object: Obj<'_>) -> bool {
+        if !matches!(object.plain(), Plain::Other) {
+            return true;
+        }
+        let class = self.classes.find(object.class());
+        let layout = &self.classes.known(class).layout;
+        match layout.sort {
+            Sort::Str | Sort::Bytes | Sort::Int => layout.is_exact,
+            Sort::Complex | Sort::Range | Sort::Class | Sort::Module | Sort::Function => true,
+            Sort::Tuple => {
+                let mut is_plain = object.size() <= HANDED_MAX;
+                layout.items(object, HANDED_MAX, |item| {
+                    is_plain &= item.is_some_and(|item| !matches!(item.plain(), Plain::Other));
+                });
+                is_plain
+            }
+            _ => false,
+        }
+    }
+
+    /// A frame is entered: if by code in C that may change what nothing tells of, it may have.
+    pub(in crate::shim) fn note_entered(&mut self, code: Obj<'_>) {
+        let Some(state) = &self.state else { return };
+        if state.reaching.is_empty() {
+            return;
+        }
+        let Some(caller) = self.caller_of_entered(code) else { return };
+        let is_within = |reaching: &Reaching| {
+            reaching.frame == caller.address
+                && reaching.code == caller.code
+                && caller.unit.wrapping_sub(reaching.unit) < CALL_UNITS
+        };
+        if state.reaching.iter().any(is_within) {
+            self.doubt();
+        }
+    }
+
     /// A frame enters another while it may be sorting.
     fn tell_sorting(&mut self, at: At, caller: Frame) {
         let Some(state) = &self.state else { return };
@@ -918,24 +989,7 @@ impl Values {
     /// Looks at objects again.
     fn see(&mut self, at: At, objects: &[Obj<'_>]) {
         for object in objects {
-            if self.left(at.1) == 0 {
-                self.forget(at, *object);
-            } else {
-                self.tell_given(at, GroupKind::Seen, 1, std::iter::once(Given::Again(*object)));
-            }
-        }
-    }
-
-    /// There were too many objects to look at: what this one holds is not known any more.
-    fn forget(&mut self, at: At, object: Obj<'_>) {
-        self.skipped += 1;
-        let is_known = match self.told.of(object) {
-            Known::Told { print, .. } => print != 0,
-            Known::Earlier => true,
-            Known::Nothing { .. } => !self.told.traces(),
-        };
-        if is_known {
-            self.tell_given(at, GroupKind::Seen, 1, std::iter::once(Given::Lost(object)));
+            self.tell_given(at, GroupKind::Seen, 1, std::iter::once(Given::Again(*object)));
         }
     }
 }

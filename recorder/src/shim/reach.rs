@@ -1,0 +1,182 @@
+//! What calls of C code may change besides what they are known to.
+//!
+//! An object that was described needs no other look until something may have changed it that is not
+//! recorded. Python code is recorded, and so is what methods of builtin containers do to their own
+//! ([`Effect`](super::callables::Effect)). What is left is code in C that nothing is known of: it may change
+//! what it is handed and whatever can be reached from there. Here is what is known not to.
+
+use super::ffi::{CallableShape, Obj};
+
+/// Modules in C that change none of the program's objects, or only those that a call is handed itself, and
+/// classes of `builtins` whose methods do not. What they call back is code that is recorded.
+const HARMLESS: [&str; 92] = [
+    "BaseException",
+    "_abc",
+    "_asyncio",
+    "_bisect",
+    "_blake2",
+    "_bz2",
+    "_codecs",
+    "_collections",
+    "_contextvars",
+    "_csv",
+    "_curses",
+    "_datetime",
+    "_decimal",
+    "_frozen_importlib",
+    "_functools",
+    "_hashlib",
+    "_heapq",
+    "_imp",
+    "_io",
+    "_json",
+    "_locale",
+    "_lzma",
+    "_md5",
+    "_opcode",
+    "_operator",
+    "_posixsubprocess",
+    "_queue",
+    "_random",
+    "_sha1",
+    "_sha2",
+    "_signal",
+    "_socket",
+    "_sre",
+    "_ssl",
+    "_stat",
+    "_statistics",
+    "_string",
+    "_struct",
+    "_suggestions",
+    "_thread",
+    "_tokenize",
+    "_tracemalloc",
+    "_typing",
+    "_warnings",
+    "_weakref",
+    "_zoneinfo",
+    "array",
+    "async_generator",
+    "atexit",
+    "binascii",
+    "bool",
+    "bytearray",
+    "bytes",
+    "classmethod",
+    "cmath",
+    "collections",
+    "complex",
+    "contextvars",
+    "coroutine",
+    "datetime",
+    "decimal",
+    "dict",
+    "errno",
+    "fcntl",
+    "float",
+    "frozenset",
+    "functools",
+    "gc",
+    "generator",
+    "int",
+    "io",
+    "itertools",
+    "list",
+    "marshal",
+    "math",
+    "object",
+    "operator",
+    "posix",
+    "property",
+    "pwd",
+    "random",
+    "range",
+    "re",
+    "select",
+    "set",
+    "str",
+    "sys",
+    "time",
+    "tuple",
+    "type",
+    "unicodedata",
+    "zlib",
+];
+
+/// Objects of these classes run code when they are called that is handed to them when they are made.
+const RUNS: [&str; 3] =
+    ["<functools._lru_cache_wrapper object>", "<method-wrapper object>", "<method object>"];
+
+/// Methods of containers that change nothing.
+const READING: [&str; 22] = [
+    "__contains__",
+    "__eq__",
+    "__getitem__",
+    "__iter__",
+    "__len__",
+    "copy",
+    "count",
+    "difference",
+    "decode",
+    "endswith",
+    "find",
+    "fromkeys",
+    "get",
+    "index",
+    "intersection",
+    "isdisjoint",
+    "issubset",
+    "issuperset",
+    "items",
+    "keys",
+    "startswith",
+    "values",
+];
+
+/// Whether calls of a callable, which goes by this name, may change objects of the program in a way that
+/// nothing else tells of.
+pub(super) fn reaches(callable: Obj<'_>, shape: &CallableShape<'_>, name: &str) -> bool {
+    match shape {
+        // What Python code does is recorded; classes read what their objects are made of.
+        CallableShape::Function { .. } | CallableShape::Class => return false,
+        CallableShape::Instance if RUNS.contains(&name) => return false,
+        CallableShape::Instance => return !callable.class().has_python_method(c"__call__"),
+        CallableShape::Builtin { owner: Some(owner), .. } if !owner.is_module() => {
+            let class = if owner.is_class() { *owner } else { owner.class() };
+            // Of a class derived from one, it is that one's method.
+            if class.is_builtin_container() {
+                return false;
+            }
+        }
+        _ => {}
+    }
+    // Functions of `builtins` have no module before them.
+    let Some((module, _)) = name.split_once('.') else { return false };
+    HARMLESS.binary_search(&module).is_err()
+}
+
+/// Whether something that is handed to C code is a method in C that changes the container it is bound to, or
+/// is handed: whoever calls it later, nothing tells of that.
+pub(super) fn changes_when_called(object: Obj<'_>, method_descriptor: usize) -> bool {
+    let (method, class) = if let Some(owner) = object.builtin_owner() {
+        (object.bound_method(), owner.class())
+    } else if object.class().address() == method_descriptor {
+        object.descriptor_method()
+    } else {
+        return false;
+    };
+    // SAFETY: as the callable's shape says, the address of a method's definition.
+    class.is_mutable_container() && !READING.contains(&&*unsafe { Obj::method_name(method) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_sorted() {
+        assert!(HARMLESS.is_sorted());
+        assert!(READING.contains(&"get"));
+    }
+}
