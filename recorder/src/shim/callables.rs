@@ -5,7 +5,7 @@
 //! `<Class object>`.
 
 use super::ffi::{CallableShape, HiddenTypes, Obj, in_module};
-use super::reach;
+use super::reach::{self, Does};
 use rustc_hash::FxHashMap;
 
 const CACHE: usize = 1 << 12;
@@ -22,6 +22,7 @@ pub(super) struct Callables {
     effects: Vec<Effect>,
     /// By number: whether they may change objects in a way that nothing tells of.
     reaches: Vec<bool>,
+    does: Vec<Does>,
     /// The last one asked for is a function or method written in Python.
     is_python: bool,
 }
@@ -44,6 +45,7 @@ impl Callables {
             numbers: FxHashMap::default(),
             effects: Vec::new(),
             reaches: Vec::new(),
+            does: Vec::new(),
             is_python: false,
         }
     }
@@ -58,6 +60,12 @@ impl Callables {
     #[inline(always)]
     pub(super) fn reaches(&self, number: u32) -> bool {
         self.reaches.get(number as usize).copied().unwrap_or(true)
+    }
+
+    /// What the callable with this number does to the container it is called on.
+    #[inline(always)]
+    pub(super) fn does(&self, number: u32) -> Does {
+        self.does.get(number as usize).copied().unwrap_or(Does::Other)
     }
 
     /// Whether something that is handed to C code is a method that changes a container when it is called.
@@ -114,6 +122,7 @@ impl Callables {
             None => {
                 self.effects.push(Effect::of(&name));
                 self.reaches.push(reach::reaches(callable, shape, &name));
+                self.does.push(Does::of(&name));
                 self.numbers.insert(name.clone(), next);
                 (next, true)
             }

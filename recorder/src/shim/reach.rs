@@ -134,6 +134,32 @@ const READING: [&str; 22] = [
     "values",
 ];
 
+/// What a method in C does to the container it is called on, where that need not be looked at for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Does {
+    /// Nothing is known, or there is more to it.
+    Other,
+    AppendsToDeque,
+    TakesFirst,
+    /// Or another, if it is handed an index.
+    TakesLast,
+    /// Nothing, if the container has as many items afterwards.
+    Resizes,
+}
+
+impl Does {
+    /// The method of this name.
+    pub(super) fn of(name: &str) -> Does {
+        match name {
+            "collections.deque.append" => Does::AppendsToDeque,
+            "collections.deque.popleft" => Does::TakesFirst,
+            "collections.deque.pop" | "list.pop" => Does::TakesLast,
+            "set.add" | "set.discard" | "dict.setdefault" | "dict.pop" => Does::Resizes,
+            _ => Does::Other,
+        }
+    }
+}
+
 /// Whether calls of a callable, which goes by this name, may change objects of the program in a way that
 /// nothing else tells of.
 pub(super) fn reaches(callable: Obj<'_>, shape: &CallableShape<'_>, name: &str) -> bool {

@@ -10,6 +10,7 @@ use super::ffi::{
 };
 use super::memory;
 use super::messages::Fate;
+use super::reach::Does;
 use super::threads::{self, Threads};
 use super::values::{EVENT_VALUES_WORDS_MAX, Values};
 use super::{monitoring, neighbours};
@@ -691,7 +692,7 @@ impl State {
         }
         if let Some((number, callable, first)) = handed {
             let effect = self.callables.effect(number);
-            let reaches = self.callables.reaches(number);
+            let (reaches, does) = (self.callables.reaches(number), self.callables.does(number));
             let is_suspicious = self.callables.changes_when_called(first);
             // A method that was bound before has its object at hand.
             let owner = callable.builtin_owner();
@@ -709,7 +710,9 @@ impl State {
                 if kind == EventKind::CALL {
                     return;
                 }
-                if effect == Effect::Appends && values.tell_appended(at, thread, unit, list) {
+                if effect == Effect::Appends && values.tell_appended(at, thread, unit, list)
+                    || does != Does::Other && values.tell_done(at, thread, unit, list, does)
+                {
                     return;
                 }
                 values.tell_handed(at, code, unit, owner, first, effect);

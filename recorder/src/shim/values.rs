@@ -26,7 +26,7 @@ use dashcam_schema::value::words::{self, GROUP_WORDS_MAX, INLINE_BYTES, constant
 use dashcam_schema::value::{GroupKind, Limits, Sort};
 use rustc_hash::FxHashMap;
 use std::rc::Rc;
-use told::{Known, Rest, Tellings};
+use told::{Known, Rest, Sized, Tellings};
 
 /// What is told of one event, definitions included, fits in this many words.
 pub(super) const EVENT_VALUES_WORDS_MAX: usize = 4 * GROUP_WORDS_MAX;
@@ -38,9 +38,11 @@ const ATTRIBUTES_MAX: usize = 200;
 const ARGUMENTS_MAX: usize = 1000;
 /// Words that items may take that are not shown with their container: for each event so many, a container at
 /// most so many, and at the beginning so many.
-const CREDIT_PER_EVENT: u32 = 4;
+const CREDIT_PER_EVENT: u32 = 1;
 const CREDIT_OF_ONE: u32 = 1 << 13;
-const CREDIT_MAX: u32 = 1 << 20;
+const CREDIT_MAX: u32 = 1 << 19;
+/// Below this, what code in C has changed is not described beyond what is shown.
+const CREDIT_LOW: u32 = CREDIT_MAX / 2;
 /// Words of an object of which the class is told alone.
 const CLASS_WORDS: usize = 4;
 /// So many of those items may be objects that have to be looked at for it.
@@ -292,6 +294,7 @@ impl Values {
             objects,
             is_renewed: false,
             is_again: false,
+            is_change: kind == GroupKind::Seen,
         };
         for value in values {
             match value {
@@ -414,6 +417,8 @@ struct Look<'v, 'a> {
     is_renewed: bool,
     /// Everything is told of anew, and nothing more becomes due.
     is_again: bool,
+    /// It is for objects that code in C may have changed.
+    is_change: bool,
 }
 
 impl<'a> Look<'_, 'a> {
@@ -599,15 +604,15 @@ impl<'a> Look<'_, 'a> {
             (0, _) => hash(self.values.buffer.since(begin)) | 1,
             (quick, _) => quick,
         };
-        let rest = rest(&layout);
+        let (rest, sized) = (rest(&layout), Sized::of_sort(layout.sort));
         self.is_renewed |=
             is_immutable(layout.sort) && print_told.is_some_and(|told| told != 0 && told != print);
         if print_told == Some(print) && !self.is_again {
             self.values.buffer.truncate(begin);
-            self.values.told.note(object, print, depth.min(depth_told), rest);
+            self.values.told.note(object, print, depth.min(depth_told), rest, sized);
             return;
         }
-        self.values.told.note(object, print, depth, rest);
+        self.values.told.note(object, print, depth, rest, sized);
     }
 
     /// Puts the parts of an object and says how many they are.
@@ -748,7 +753,8 @@ impl<'a> Look<'_, 'a> {
         values.credited = values.ordinal;
         let earned = events.saturating_mul(CREDIT_PER_EVENT.into()).min(CREDIT_MAX.into()) as u32;
         values.credit = values.credit.saturating_add(earned).min(CREDIT_MAX);
-        values.credit.min(CREDIT_OF_ONE)
+        let least = if self.is_change { CREDIT_LOW } else { 0 };
+        values.credit.saturating_sub(least).min(CREDIT_OF_ONE)
     }
 
     /// Whether there is room for what has to be told of items that are not shown.

@@ -61,19 +61,11 @@ pub struct Limits {
     pub objects: u32,
     /// Decimal digits of an int, roughly.
     pub digits: u32,
-    /// Objects looked at for one function between two epochs, a quarter of a second or less: what
-    /// keeps functions that are called all the time from costing all the time. For all functions
-    /// together it is [`LOOKS_OF_ALL`] times as many. 0 means no bound. Twice the default makes
-    /// programs of many small functions a tenth slower, and finds a fifth fewer left out.
-    pub looks: u32,
 }
-
-/// How many times [`Limits::looks`] there are for all functions together.
-pub const LOOKS_OF_ALL: u32 = 200;
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { string: 200, items: 50, depth: 3, objects: 16, digits: 300, looks: 250 }
+        Limits { string: 200, items: 50, depth: 3, objects: 16, digits: 300 }
     }
 }
 

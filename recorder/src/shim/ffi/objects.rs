@@ -67,7 +67,9 @@ const KEYS_SPLIT: u8 = 2;
 /// The dict pointer of a class with `MANAGED_DICT`, before the object.
 const MANAGED_DICT: usize = 24;
 const DEQUE_LEFT: usize = 24;
+const DEQUE_RIGHT: usize = 32;
 const DEQUE_LEFT_INDEX: usize = 40;
+const DEQUE_RIGHT_INDEX: usize = 48;
 const DEQUE_MAXLEN: usize = 64;
 const DEQUE_BLOCK: usize = 64;
 const DEFAULTDICT_FACTORY: usize = 48;
@@ -737,52 +739,57 @@ fn has_word(class: Obj<'_>, offset: usize) -> bool {
     offset >= OBJECT_SIZE && offset.is_multiple_of(8) && offset.saturating_add(8) <= end
 }
 
-/// Offsets and names of what a class and those it is derived from declare in `__slots__`.
+/// Offsets and names of what a class and those it is derived from declare in `__slots__`, or as fields of
+/// objects in C.
 fn slots(class: Obj<'_>) -> Box<[(usize, String)]> {
     let mut slots = Vec::new();
-    let mut base = Some(class);
-    while let Some(found) = base {
-        if found.word(TYPE_FLAGS) as u64 & HEAPTYPE == 0 {
-            break;
-        }
-        let mut member = found.word(TYPE_MEMBERS) as *const u8;
-        // SAFETY: `tp_members` is null or an array that ends with one without a name.
-        unsafe {
-            while !member.is_null() && slots.len() < 256 {
-                let name = member.cast::<*const c_char>().read();
-                if name.is_null() {
-                    break;
-                }
-                let (kind, offset) =
-                    (member.add(8).cast::<c_int>().read(), member.add(16).cast::<usize>().read());
-                if kind == Py_T_OBJECT_EX && has_word(class, offset) {
-                    slots.push((offset, CStr::from_ptr(name).to_string_lossy().into()));
-                }
-                member = member.add(MEMBER_SIZE);
+    each_heap_base(class, |base| {
+        each_member(base, |name, offset| {
+            if slots.len() < 256 && has_word(class, offset) {
+                slots.push((offset, name.to_string_lossy().into()));
             }
-        }
+        });
+    });
+    slots.into()
+}
+
+/// A class and those it is derived from, as long as they were made at run time.
+fn each_heap_base<'a>(class: Obj<'a>, mut each: impl FnMut(Obj<'a>)) {
+    let mut base = Some(class);
+    while let Some(found) = base.filter(|found| found.word(TYPE_FLAGS) as u64 & HEAPTYPE != 0) {
+        each(found);
         base = found.field(TYPE_BASE);
     }
-    slots.into()
+}
+
+/// Names and offsets of a class's own fields that hold objects.
+fn each_member(class: Obj<'_>, mut each: impl FnMut(&CStr, usize)) {
+    let mut member = class.word(TYPE_MEMBERS) as *const u8;
+    // SAFETY: `tp_members` is null or an array that ends with one without a name.
+    unsafe {
+        while !member.is_null() {
+            let name = member.cast::<*const c_char>().read();
+            if name.is_null() {
+                break;
+            }
+            let (kind, offset) =
+                (member.add(8).cast::<c_int>().read(), member.add(16).cast::<usize>().read());
+            if kind == Py_T_OBJECT_EX {
+                each(CStr::from_ptr(name), offset);
+            }
+            member = member.add(MEMBER_SIZE);
+        }
+    }
 }
 
 /// Whether a class or one it is derived from has fields that no `__slots__` declares.
 fn is_foreign(class: Obj<'_>) -> bool {
-    let mut base = Some(class);
-    while let Some(found) = base {
-        if found.word(TYPE_FLAGS) as u64 & HEAPTYPE == 0 {
-            return false;
-        }
-        let member = found.word(TYPE_MEMBERS) as *const *const c_char;
-        // SAFETY: `tp_members` is null or an array that ends with one without a name.
-        let has_members = !member.is_null() && unsafe { !member.read().is_null() };
-        let declares = || found.field(TYPE_DICT)?.dict_get(c"__slots__");
-        if has_members && declares().is_none() {
-            return true;
-        }
-        base = found.field(TYPE_BASE);
-    }
-    false
+    let mut is_foreign = false;
+    each_heap_base(class, |base| {
+        let declares = || base.field(TYPE_DICT)?.dict_get(c"__slots__");
+        each_member(base, |_, _| is_foreign |= declares().is_none());
+    });
+    is_foreign
 }
 
 /// Characters of a str, as they lie in memory.
@@ -1235,6 +1242,24 @@ impl<'a> Obj<'a> {
             return Some(self.word(SIZE));
         }
         self.is_exactly(&raw const PySet_Type).then(|| self.word(SET_USED))
+    }
+
+    /// How many items a set has.
+    #[inline(always)]
+    pub(in crate::shim) fn set_size(self) -> usize {
+        self.word(SET_USED)
+    }
+
+    /// The last item of a deque.
+    pub(in crate::shim) fn last_of_deque(self) -> Option<(usize, Obj<'a>)> {
+        let last = self.word(SIZE).checked_sub(1)?;
+        let (block, index) = (self.word(DEQUE_RIGHT) as *const usize, self.word(DEQUE_RIGHT_INDEX));
+        if block.is_null() || index >= DEQUE_BLOCK {
+            return None;
+        }
+        // SAFETY: a deque has a block of items at its right end, and says where in it the last one is.
+        let item = unsafe { block.add(1 + index).read() };
+        (item != 0).then_some((last, Obj(item as *mut PyObject, PhantomData)))
     }
 
     /// Index and value of the last item of a list.

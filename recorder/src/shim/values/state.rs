@@ -9,6 +9,7 @@ use crate::shim::callables::{Effect, is_same};
 use crate::shim::ffi::depths::{NO_DEPTH, depths};
 use crate::shim::ffi::objects::{AttributeSet, Characters, Int, Lookup, Plain};
 use crate::shim::ffi::{Frame, Obj};
+use crate::shim::reach::Does;
 use crate::shim::state::CALL_UNITS;
 use dashcam_schema::EventKind;
 use dashcam_schema::bytecode::branches::Branches;
@@ -776,7 +777,19 @@ impl Values {
         if self.state.is_none() || !self.told.is_certain_but_for(list, 1) {
             return false;
         }
-        let Some((last, value)) = list.last_of_list() else { return false };
+        self.tell_last(at, thread, unit, list, list.last_of_list())
+    }
+
+    /// A container has got a last item.
+    fn tell_last<'a>(
+        &mut self,
+        at: At,
+        thread: u32,
+        unit: u32,
+        list: Obj<'a>,
+        last: Option<(usize, Obj<'a>)>,
+    ) -> bool {
+        let Some((last, value)) = last else { return false };
         let length = last as i64 + 1;
         let beyond = length > i64::from(self.limits.items);
         let given = [
@@ -790,6 +803,53 @@ impl Values {
         let count = if beyond { 6 } else { 5 };
         self.tell_given(at, GroupKind::SetItem, count, given.into_iter().take(count));
         self.told.note_change(list, 0);
+        true
+    }
+
+    /// A method in C returns that is known to do this to a container. False if what that holds has to be
+    /// looked at.
+    pub(in crate::shim) fn tell_done(
+        &mut self,
+        at: At,
+        thread: u32,
+        unit: u32,
+        object: Obj<'_>,
+        does: Does,
+    ) -> bool {
+        self.follow_epoch(at.0);
+        let Some(state) = &self.state else { return false };
+        let more = match does {
+            Does::Other => return false,
+            Does::AppendsToDeque => 1,
+            Does::TakesFirst | Does::TakesLast => -1,
+            Does::Resizes => 0,
+        };
+        if !self.told.is_certain_but_for(object, more) {
+            return false;
+        }
+        let index = match does {
+            Does::Resizes => return true,
+            Does::AppendsToDeque => {
+                return self.tell_last(at, thread, unit, object, object.last_of_deque());
+            }
+            Does::TakesFirst => 0,
+            _ => object.size() as i64,
+        };
+        if does == Does::TakesLast {
+            let Some(variables) = state.codes.get(at.1 as usize) else { return false };
+            let unit = variables.stores.start(unit);
+            let is_plain = variables.calls.binary_search_by_key(&unit, |call| call.0).is_ok();
+            if !is_plain || variables.stores.operand(unit) != 0 {
+                return false;
+            }
+        }
+        if does == Does::TakesFirst && !self.told.note_taken(object, self.limits.items) {
+            return false;
+        }
+        let numbers = [thread, unit].map(|number| Given::Int(number.into()));
+        let given = numbers.into_iter().chain([Given::Changed(object), Given::Int(index)]);
+        self.tell_given(at, GroupKind::DeleteItem, 4, given);
+        self.told.note_change(object, 0);
         true
     }
 

@@ -6,6 +6,7 @@
 //! it says too, but not always: not before 3.13.3, and in 3.14 not of deeply nested ones.)
 
 use crate::shim::ffi::{Obj, tracer};
+use dashcam_schema::value::Sort;
 use std::cell::Cell;
 
 /// Objects remembered: sets of so many, an address has one. An object that is forgotten has to be told
@@ -25,6 +26,9 @@ struct Told {
     epoch: u32,
     /// How many items it had, if it is a container of many.
     size: u32,
+    sized: Sized,
+    /// How many items were taken out since it was looked at.
+    taken: u8,
     /// How deep within other objects it was when it was looked at.
     depth: u8,
     rest: Rest,
@@ -165,7 +169,9 @@ impl Tellings {
             Rest::Never => false,
             // Of what is not recorded after all, this shows most.
             Rest::UntilDoubt => {
-                told.doubts == self.doubts && !self.is_suspicious && told.size == size(object)
+                told.doubts == self.doubts
+                    && !self.is_suspicious
+                    && told.size == told.sized.of(object)
             }
             Rest::Always => true,
         }
@@ -202,13 +208,13 @@ impl Tellings {
 
     /// Whether it has another number of items than it was told to have.
     pub(super) fn is_resized(&self, object: Obj<'_>) -> bool {
-        self.contents(object).is_some_and(|told| told.size != size(object))
+        self.contents(object).is_some_and(|told| told.size != told.sized.of(object))
     }
 
     /// Whether it is certain what it holds, but for so many items more.
-    pub(super) fn is_certain_but_for(&self, object: Obj<'_>, more: u32) -> bool {
+    pub(super) fn is_certain_but_for(&self, object: Obj<'_>, more: i32) -> bool {
         let is_it = |told: Told| {
-            told.size.wrapping_add(more) == size(object)
+            told.size.wrapping_add_signed(more) == told.sized.of(object)
                 && told.doubts == self.doubts
                 && !self.is_suspicious
         };
@@ -223,11 +229,19 @@ impl Tellings {
     }
 
     /// An object was told of.
-    pub(super) fn note(&mut self, object: Obj<'_>, print: u64, depth: u32, rest: Rest) {
+    pub(super) fn note(
+        &mut self,
+        object: Obj<'_>,
+        print: u64,
+        depth: u32,
+        rest: Rest,
+        sized: Sized,
+    ) {
         let (address, class) = (object.address(), object.class().address());
-        let (epoch, size, depth) = (self.epoch, size(object), depth.min(255) as u8);
-        let (doubts, is_gone) = (self.doubts, false);
-        let told = Told { address, class, print, epoch, size, depth, rest, is_gone, doubts };
+        let (epoch, size, depth) = (self.epoch, sized.of(object), depth.min(255) as u8);
+        let (doubts, is_gone, taken) = (self.doubts, false, 0);
+        let told =
+            Told { address, class, print, epoch, size, depth, rest, is_gone, doubts, sized, taken };
         self.places.place(address).set(told);
     }
 
@@ -236,9 +250,22 @@ impl Tellings {
         if let Some(place) = self.places.find(object.address())
             && place.get().print != 0
         {
-            let size = size(object).wrapping_add_signed(more);
-            place.set(Told { print: STALE, size, ..place.get() });
+            let told = place.get();
+            let size = told.sized.of(object).wrapping_add_signed(more);
+            place.set(Told { print: STALE, size, ..told });
         }
+    }
+
+    /// An item was taken out of an object of so many, of which so many at least are shown. False if there
+    /// may be too few left that are known.
+    pub(super) fn note_taken(&mut self, object: Obj<'_>, shown: u32) -> bool {
+        let Some(place) = self.places.find(object.address()) else { return false };
+        let told = place.get();
+        let is_enough = told.size <= shown || u32::from(told.taken) < shown / 2;
+        if is_enough {
+            place.set(Told { taken: told.taken.saturating_add(1), ..told });
+        }
+        is_enough
     }
 
     /// Whether CPython says when objects are made.
@@ -255,9 +282,32 @@ impl Drop for Tellings {
     }
 }
 
-/// How many items a container has that code in C may have in hand.
-fn size(object: Obj<'_>) -> u32 {
-    object.container_size().map_or(0, |size| size as u32)
+/// Where containers that code in C may have in hand say how many items they have.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Sized {
+    #[default]
+    No,
+    List,
+    Set,
+}
+
+impl Sized {
+    pub(super) fn of_sort(sort: Sort) -> Sized {
+        match sort {
+            Sort::List | Sort::Dict | Sort::Deque | Sort::ByteArray | Sort::Array => Sized::List,
+            Sort::Set => Sized::Set,
+            _ => Sized::No,
+        }
+    }
+
+    #[inline(always)]
+    fn of(self, object: Obj<'_>) -> u32 {
+        match self {
+            Sized::No => 0,
+            Sized::List => object.size() as u32,
+            Sized::Set => object.set_size() as u32,
+        }
+    }
 }
 
 /// What CPython calls when it makes an object, and when it destroys one: either way, what was at its
