@@ -23,6 +23,8 @@ pub(super) struct Callables {
     /// By number: whether they may change objects in a way that nothing tells of.
     reaches: Vec<bool>,
     does: Vec<Does>,
+    /// By number: whether they may call what they are handed.
+    calling: Vec<bool>,
     /// The last one asked for is a function or method written in Python.
     is_python: bool,
 }
@@ -46,6 +48,7 @@ impl Callables {
             effects: Vec::new(),
             reaches: Vec::new(),
             does: Vec::new(),
+            calling: Vec::new(),
             is_python: false,
         }
     }
@@ -68,10 +71,12 @@ impl Callables {
         self.does.get(number as usize).copied().unwrap_or(Does::Other)
     }
 
-    /// Whether something that is handed to C code is a method that changes a container when it is called.
+    /// Whether the callable with this number is handed a method that changes a container when it is
+    /// called, and may call it.
     #[inline(always)]
-    pub(super) fn changes_when_called(&self, object: Obj<'_>) -> bool {
-        reach::changes_when_called(object, self.hidden.method_descriptor)
+    pub(super) fn may_call(&self, number: u32, object: Obj<'_>) -> bool {
+        self.calling.get(number as usize).copied().unwrap_or(true)
+            && reach::changes_when_called(object, self.hidden.method_descriptor)
     }
 
     /// Whether the callable asked for last is a function or method written in Python.
@@ -123,6 +128,7 @@ impl Callables {
                 self.effects.push(Effect::of(&name));
                 self.reaches.push(reach::reaches(callable, shape, &name));
                 self.does.push(Does::of(&name));
+                self.calling.push(reach::may_call(shape, &name));
                 self.numbers.insert(name.clone(), next);
                 (next, true)
             }

@@ -9,8 +9,9 @@ use super::ffi::{CallableShape, Obj};
 
 /// Modules in C that change none of the program's objects, or only those that a call is handed itself, and
 /// classes of `builtins` whose methods do not. What they call back is code that is recorded.
-const HARMLESS: [&str; 92] = [
+const HARMLESS: [&str; 118] = [
     "BaseException",
+    "NoneType",
     "_abc",
     "_asyncio",
     "_bisect",
@@ -61,10 +62,12 @@ const HARMLESS: [&str; 92] = [
     "atexit",
     "binascii",
     "bool",
+    "builtin_function_or_method",
     "bytearray",
     "bytes",
     "classmethod",
     "cmath",
+    "code",
     "collections",
     "complex",
     "contextvars",
@@ -72,19 +75,33 @@ const HARMLESS: [&str; 92] = [
     "datetime",
     "decimal",
     "dict",
+    "dict_items",
+    "dict_keys",
+    "dict_values",
+    "enumerate",
     "errno",
     "fcntl",
     "float",
+    "frame",
     "frozenset",
+    "function",
     "functools",
     "gc",
     "generator",
+    "getset_descriptor",
     "int",
     "io",
     "itertools",
     "list",
+    "mappingproxy",
     "marshal",
     "math",
+    "member_descriptor",
+    "memoryview",
+    "method",
+    "method_descriptor",
+    "mmap",
+    "module",
     "object",
     "operator",
     "posix",
@@ -93,20 +110,39 @@ const HARMLESS: [&str; 92] = [
     "random",
     "range",
     "re",
+    "reversed",
     "select",
     "set",
+    "slice",
+    "staticmethod",
     "str",
+    "super",
     "sys",
     "time",
+    "traceback",
     "tuple",
     "type",
+    "types",
+    "typing",
     "unicodedata",
+    "weakref",
+    "zip",
     "zlib",
 ];
 
 /// Objects of these classes run code when they are called that is handed to them when they are made.
-const RUNS: [&str; 3] =
-    ["<functools._lru_cache_wrapper object>", "<method-wrapper object>", "<method object>"];
+const RUNS: [&str; 4] = [
+    "<functools._lru_cache_wrapper object>",
+    "<method object>",
+    "<method-wrapper object>",
+    "<weakref.ReferenceType object>",
+];
+
+/// Methods that every class in C may have and that make something new.
+const MAKING: [&str; 4] = ["__class_getitem__", "__init__", "__init_subclass__", "__new__"];
+
+/// Functions of `builtins` that call what they are handed, perhaps later.
+const CALLING: [&str; 6] = ["filter", "iter", "map", "max", "min", "sorted"];
 
 /// Methods of containers that change nothing.
 const READING: [&str; 22] = [
@@ -178,8 +214,24 @@ pub(super) fn reaches(callable: Obj<'_>, shape: &CallableShape<'_>, name: &str) 
         _ => {}
     }
     // Functions of `builtins` have no module before them.
-    let Some((module, _)) = name.split_once('.') else { return false };
+    let Some((module, rest)) = name.split_once('.') else { return false };
+    let method = rest.rsplit_once('.').map_or(rest, |(_, method)| method);
+    if MAKING.contains(&method) {
+        return false;
+    }
     HARMLESS.binary_search(&module).is_err()
+}
+
+/// Whether a callable may keep what it is handed, or call it, where nothing tells of that.
+pub(super) fn may_call(shape: &CallableShape<'_>, name: &str) -> bool {
+    match shape {
+        CallableShape::Function { .. } => false,
+        CallableShape::Builtin { owner: Some(owner), .. } if !owner.is_module() => {
+            !owner.class().is_builtin_container()
+        }
+        CallableShape::Descriptor { owner, .. } => !owner.is_builtin_container(),
+        _ => name.contains('.') || CALLING.contains(&name),
+    }
 }
 
 /// Whether something that is handed to C code is a method in C that changes the container it is bound to, or

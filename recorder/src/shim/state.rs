@@ -693,7 +693,7 @@ impl State {
         if let Some((number, callable, first)) = handed {
             let effect = self.callables.effect(number);
             let (reaches, does) = (self.callables.reaches(number), self.callables.does(number));
-            let is_suspicious = self.callables.changes_when_called(first);
+            let is_suspicious = self.callables.may_call(number, first);
             // A method that was bound before has its object at hand.
             let owner = callable.builtin_owner();
             if let Some(values) = self.values_with_room() {
