@@ -269,6 +269,12 @@ impl State {
 
     /// Ends recording for good; callbacks that still come do nothing.
     pub(super) fn end(&mut self) {
+        if self.recording
+            && let Some(skipped) = self.values.as_mut().map(|values| values.take_all_skipped())
+            && skipped > 0
+        {
+            self.lose(LossKind::NotLookedAt, skipped, "");
+        }
         self.recording = false;
         watch_recorder(None);
         self.last_code = 0;
@@ -767,14 +773,18 @@ impl State {
     #[inline]
     fn values_with_room(&mut self) -> Option<&mut Values> {
         let values = self.values.as_mut()?;
-        if !values.has_room() {
-            self.make_room_for_values();
+        let skipped = values.take_skipped();
+        if !values.has_room() || skipped > 0 {
+            self.make_room_for_values(skipped);
         }
         self.values.as_deref_mut()
     }
 
     #[cold]
-    fn make_room_for_values(&mut self) {
+    fn make_room_for_values(&mut self, skipped: u64) {
+        if skipped > 0 {
+            self.lose(LossKind::NotLookedAt, skipped, "");
+        }
         let Some(values) = &mut self.values else { return };
         let mut left_ns = self.max_wait_ns;
         let pause = pause(self.control_fd, self.recorder_pid, &mut left_ns);
@@ -982,6 +992,10 @@ impl State {
     fn end_without_memory(&mut self) {
         if !self.recording {
             return;
+        }
+        let skipped = self.values.as_mut().map_or(0, |values| values.take_all_skipped());
+        if skipped > 0 {
+            self.lose_at_end(LossKind::NotLookedAt, skipped);
         }
         self.lose_at_end(LossKind::OutOfMemory, 1);
         self.end();

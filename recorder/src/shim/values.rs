@@ -36,6 +36,10 @@ const FRESH_WORDS_MAX: usize = GROUP_WORDS_MAX / 2;
 const ATTRIBUTES_MAX: usize = 200;
 /// The same for arguments of a call.
 const ARGUMENTS_MAX: usize = 1000;
+/// So many objects are looked at for one function between two epochs, a quarter of a second or less, where
+/// changes are not recorded and each has to be looked at every time; and for all functions together.
+const LOOKS: u32 = 250;
+const LOOKS_OF_ALL: u32 = 200 * LOOKS;
 /// Words that items may take that are not shown with their container: for each event so many, a container at
 /// most so many, and at the beginning so many.
 const CREDIT_PER_EVENT: u32 = 1;
@@ -78,6 +82,13 @@ pub(super) struct Values {
     /// Per code object, by number: where its arguments' treatments begin.
     codes: Vec<Arguments>,
     treatments: Vec<Treatment>,
+    /// Objects looked at since the last epoch, by number of the code object they were looked at for, and
+    /// for all.
+    looks: Vec<u32>,
+    looks_of_all: u32,
+    /// Objects not looked at since the last epoch for that reason, and before it.
+    skipped: u64,
+    skipped_before: u64,
     yields: Yields,
     /// For [`Capture::State`].
     state: Option<Box<state::Capturing>>,
@@ -165,6 +176,10 @@ impl Values {
             buffer: Buffer::default(),
             codes: Vec::new(),
             treatments: Vec::new(),
+            looks: Vec::new(),
+            looks_of_all: 0,
+            skipped: 0,
+            skipped_before: 0,
             yields: Yields::default(),
             state: state.map(|version| Box::new(state::Capturing::new(version))),
             doubts_next: false,
@@ -193,6 +208,7 @@ impl Values {
             });
         }
         let is_plain = self.treatments[first as usize..].iter().all(|t| *t == Treatment::Plain);
+        self.looks.push(0);
         self.codes.push(Arguments { first, count: arguments.len() as u16, is_plain });
     }
 
@@ -200,6 +216,28 @@ impl Values {
     #[inline(always)]
     pub(super) fn has_room(&self) -> bool {
         self.producer.room_for(EVENT_VALUES_WORDS_MAX)
+    }
+
+    /// How many objects were not looked at because there were too many, if an epoch has begun since
+    /// it was asked.
+    #[inline(always)]
+    pub(super) fn take_skipped(&mut self) -> u64 {
+        std::mem::take(&mut self.skipped_before)
+    }
+
+    /// The same, up to now.
+    pub(super) fn take_all_skipped(&mut self) -> u64 {
+        self.take_skipped() + std::mem::take(&mut self.skipped)
+    }
+
+    /// How many objects may still be looked at for a code object in this epoch.
+    #[inline(always)]
+    fn left(&self, number: u32) -> u32 {
+        if self.state.is_some() {
+            return u32::MAX;
+        }
+        let looks = self.looks.get(number as usize).copied().unwrap_or(0);
+        LOOKS.saturating_sub(looks).min(LOOKS_OF_ALL.saturating_sub(self.looks_of_all))
     }
 
     /// There is code that is not recorded, which may change objects any time.
@@ -273,7 +311,7 @@ impl Values {
     #[inline]
     fn tell_given<'a>(
         &mut self,
-        (ordinal, _): (u64, u32),
+        (ordinal, number): (u64, u32),
         kind: GroupKind,
         count: usize,
         values: impl Iterator<Item = Given<'a>>,
@@ -284,6 +322,7 @@ impl Values {
         self.buffer.put(words::word(words::GROUP, kind as u32));
         self.buffer.put(ordinal as u32);
         self.buffer.put(count as u32);
+        let left = self.left(number);
         let most = self.limits.objects as usize;
         let objects = if kind.is_of_frame() { most * count.max(1) } else { most };
         // Made where it stays: it is large.
@@ -291,6 +330,7 @@ impl Values {
             values: self,
             due: ArrayVec::new(),
             looked_at: 0,
+            left,
             objects,
             is_renewed: false,
             is_again: false,
@@ -318,6 +358,13 @@ impl Values {
             look.values.buffer.truncate(bare);
             look.is_again = true;
             look.follow();
+        }
+        let used = left - look.left;
+        if self.state.is_none()
+            && let Some(looks) = self.looks.get_mut(number as usize)
+        {
+            *looks += used;
+            self.looks_of_all += used;
         }
         if kind == GroupKind::Seen && self.buffer.len() == bare {
             // Nothing has changed.
@@ -380,6 +427,9 @@ impl Values {
         self.told.begin_epoch();
         self.classes.begin_epoch();
         self.names.begin_epoch();
+        self.looks.fill(0);
+        self.looks_of_all = 0;
+        self.skipped_before += std::mem::take(&mut self.skipped);
         let mut words = self.producer.begin();
         words.put(words::word(words::EPOCH, 0));
         words.put(ordinal as u32);
@@ -410,6 +460,8 @@ struct Look<'v, 'a> {
     due: ArrayVec<Due<'a>, OBJECTS_MAX>,
     /// Of those before this one, some are looked at; of the others the class alone is of interest.
     looked_at: usize,
+    /// Objects that may be looked at for the code object.
+    left: u32,
     /// So many objects may be looked at for this event, but for texts and the like.
     objects: usize,
     /// An object that cannot change was told of, and it is not the one that was told of before at
@@ -533,7 +585,17 @@ impl<'a> Look<'_, 'a> {
             Sort::Exception => depth > 2,
             _ => depth >= self.values.limits.depth,
         };
-        is_too_deep || self.due.len() >= self.objects
+        if is_too_deep || self.due.len() >= self.objects {
+            return true;
+        }
+        // Functions that return more than one value return small tuples, and they hold little.
+        if sort == Sort::Tuple && object.size() <= 4 {
+            return false;
+        }
+        let is_one_too_many = self.left == 0;
+        self.values.skipped += u64::from(is_one_too_many);
+        self.left = self.left.saturating_sub(1);
+        is_one_too_many
     }
 
     /// Looks at what is due, and at what becomes due by that.
