@@ -651,7 +651,7 @@ impl<'a> Look<'_, 'a> {
         if depth != LOST && !self.is_again && quick != 0 && print_told == Some(quick) {
             return;
         }
-        let begin = self.values.buffer.len();
+        let (begin, credit) = (self.values.buffer.len(), self.values.credit);
         self.values.buffer.put_address(words::OBJECT, address);
         self.values.buffer.put(number | identity);
         let parts_at = self.values.buffer.len();
@@ -671,6 +671,9 @@ impl<'a> Look<'_, 'a> {
             is_immutable(layout.sort) && print_told.is_some_and(|told| told != 0 && told != print);
         if print_told == Some(print) && !self.is_again {
             self.values.buffer.truncate(begin);
+            // That took little.
+            let used = credit.saturating_sub(self.values.credit);
+            self.values.credit += used - used / 16;
             self.values.told.note(object, print, depth.min(depth_told), rest, sized);
             return;
         }
