@@ -14,14 +14,8 @@ pub const VARIABLE: &str = "DASHCAM_BOOT";
 /// What is captured if nobody says what.
 pub const DEFAULT_CAPTURE: Capture = Capture::State;
 /// The largest limits on values that may be asked for.
-pub const LIMITS_MAX: Limits = Limits {
-    string: 1 << 16,
-    items: 10_000,
-    depth: 16,
-    objects: OBJECTS_MAX as u32,
-    digits: 4300,
-    looks: u32::MAX,
-};
+pub const LIMITS_MAX: Limits =
+    Limits { string: 1 << 16, items: 10_000, depth: 16, objects: OBJECTS_MAX as u32, digits: 4300 };
 /// Objects that are looked at for one event at the most.
 pub const OBJECTS_MAX: usize = 256;
 

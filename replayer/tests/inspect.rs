@@ -43,7 +43,7 @@ fn object(builder: &mut Builder, id: u64, told: &Told<'_>) {
     let attributes =
         (!values.is_empty()).then(|| (builder.shape(Shape { names }), values.as_slice()));
     let items = told.items.map(|(kept, length)| Part { kept, length });
-    builder.object(&Object { id, class, text, items, attributes });
+    builder.object(&Object { id, class, text, items, shown: None, attributes });
 }
 
 fn list<'t>(items: &'t [V], length: u64) -> Told<'t> {

@@ -57,7 +57,7 @@ fn tell(maker: &mut Maker, process: &Process, told: &[Tell]) {
             let length = items.len() as u64;
             let items = (sort != Sort::Instance).then_some(Part { kept: items, length });
             let attributes = attributes.map(|values| (shape, values));
-            builder.object(&Object { id, class, text: None, items, attributes });
+            builder.object(&Object { id, class, text: None, items, shown: None, attributes });
         };
         match tell {
             Group(ordinal, kind, values) => {

@@ -10,7 +10,8 @@
 //! 6. Those where variables are pending are left out too; what goes on does not always tell all its
 //!    variables. Never released.
 //! 7. Chunks of values say which ordinals they cover, and `processes` how far they go; rows are tied to their
-//!    data by `header_xxh3`, and ordinary tables have a hash in every row (dashcam 0.1).
+//!    data by `header_xxh3`, and ordinary tables have a hash in every row. Objects may have more items kept
+//!    than are written with them, and be told of by what changed more often in a row (dashcam 0.1).
 
 use crate::error::FormatError;
 

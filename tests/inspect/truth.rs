@@ -22,7 +22,7 @@ fn expressions_are_what_eval_says() {
     for python in Python::all() {
         let script = program("inspect/paths.py");
         let expected = oracle(&python, &script);
-        let options = ["--capture", "state", "--max-looks", "0"];
+        let options = ["--capture", "state"];
         let what = options.iter().map(AsRef::as_ref).chain([script.as_os_str()]);
         let recording = Recording::new(&python, what);
         let positions = positions(&recording, &script);

@@ -81,7 +81,7 @@ fn same(name: &str, parts: &[&str]) {
 fn outcome(python: &Python, name: &str, parts: &[&str]) -> Outcome {
     let script = program(&format!("{name}.py"));
     let expected = oracle(python, &script, parts);
-    let options = ["--capture", "state", "--max-looks", "0", "--no-default-redact"];
+    let options = ["--capture", "state", "--no-default-redact"];
     let what = options.iter().map(AsRef::as_ref).chain([script.as_os_str()]);
     let recording = Recording::new(python, what);
     let found = recorded(&recording, &script, parts);

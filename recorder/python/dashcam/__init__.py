@@ -73,7 +73,6 @@ if TYPE_CHECKING:
         max_depth: int | None
         max_objects: int | None
         max_digits: int | None
-        max_looks: int | None
         redact: str | Iterable[str]
         no_default_redact: bool
         max_wait: float | None
@@ -119,7 +118,7 @@ _RING_MIB = 8
 _VALUES_RING_MIB = 16
 _EVENTS = ("derived", "direct", "verify")
 _CAPTURE = ("flow", "calls", "state")
-_LIMITS = ("max_string", "max_items", "max_depth", "max_objects", "max_digits", "max_looks")
+_LIMITS = ("max_string", "max_items", "max_depth", "max_objects", "max_digits")
 
 
 class DashcamError(Exception):
@@ -196,8 +195,7 @@ def start(db: "str | os.PathLike[str]" = "dashcam.db", **options: "Unpack[_Optio
     `capture` is "flow" (events only), "calls" (arguments, results and exceptions too) or "state"
     (all that variables and objects hold, at every instruction).
     `max_string`, `max_items`, `max_depth`, `max_objects` and `max_digits` say how much of a value
-    is kept, `max_looks` how many objects one function has looked at in a quarter of a second (0:
-    all). `redact` takes strings: values of names that contain one are left out, besides those
+    is kept. `redact` takes strings: values of names that contain one are left out, besides those
     of the usual ones (password, token …) unless `no_default_redact` is true.
 
     `max_wait` is how many seconds the program waits at the most for a recorder that is held up, before
@@ -317,7 +315,6 @@ def _checked(
     max_depth: int | None = None,
     max_objects: int | None = None,
     max_digits: int | None = None,
-    max_looks: int | None = None,
     redact: "str | Iterable[str]" = (),
     no_default_redact: bool = False,
     max_wait: float | None = None,
@@ -327,7 +324,7 @@ def _checked(
         raise ValueError(f"events must be 'derived', 'direct' or 'verify', not {events!r}")
     if capture not in _CAPTURE:
         raise ValueError(f"capture must be 'flow', 'calls' or 'state', not {capture!r}")
-    given = (max_string, max_items, max_depth, max_objects, max_digits, max_looks)
+    given = (max_string, max_items, max_depth, max_objects, max_digits)
     limits = tuple(map(_limit, _LIMITS, given, _shim.LIMITS, _shim.LIMITS_MAX))
     redact = [redact] if isinstance(redact, str) else list(redact)
     if not all(isinstance(name, str) and name for name in redact):

@@ -3,8 +3,8 @@ from collections.abc import Sequence
 __version__: str
 DEFAULT_CAPTURE: str
 DEFAULT_MAX_WAIT: float
-LIMITS: tuple[int, int, int, int, int, int]
-LIMITS_MAX: tuple[int, int, int, int, int, int]
+LIMITS: tuple[int, int, int, int, int]
+LIMITS_MAX: tuple[int, int, int, int, int]
 REDACTED: list[str]
 
 def create_ring(mib: int) -> int: ...
@@ -19,7 +19,7 @@ def start(
     events: str,
     capture: str,
     values_fd: int,
-    limits: tuple[int, int, int, int, int, int],
+    limits: tuple[int, int, int, int, int],
     redact: Sequence[str],
     max_wait: float,
 ) -> None: ...

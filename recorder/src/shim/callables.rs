@@ -5,6 +5,7 @@
 //! `<Class object>`.
 
 use super::ffi::{CallableShape, HiddenTypes, Obj, in_module};
+use super::reach::{self, Does};
 use rustc_hash::FxHashMap;
 
 const CACHE: usize = 1 << 12;
@@ -19,6 +20,11 @@ pub(super) struct Callables {
     numbers: FxHashMap<String, u32>,
     /// By number: what calls do to what they are handed.
     effects: Vec<Effect>,
+    /// By number: whether they may change objects in a way that nothing tells of.
+    reaches: Vec<bool>,
+    does: Vec<Does>,
+    /// By number: whether they may call what they are handed.
+    calling: Vec<bool>,
     /// The last one asked for is a function or method written in Python.
     is_python: bool,
 }
@@ -40,6 +46,9 @@ impl Callables {
             cache: vec![([0; 3], 0); CACHE].into(),
             numbers: FxHashMap::default(),
             effects: Vec::new(),
+            reaches: Vec::new(),
+            does: Vec::new(),
+            calling: Vec::new(),
             is_python: false,
         }
     }
@@ -54,6 +63,26 @@ impl Callables {
     #[inline(always)]
     pub(super) fn bound_to<'a>(&self, callable: Obj<'a>) -> Option<Obj<'a>> {
         callable.builtin_owner().or_else(|| callable.wrapped_owner(&self.hidden))
+    }
+
+    /// Whether calls of the callable with this number may change objects in a way that nothing tells of.
+    #[inline(always)]
+    pub(super) fn reaches(&self, number: u32) -> bool {
+        self.reaches.get(number as usize).copied().unwrap_or(true)
+    }
+
+    /// What the callable with this number does to the container it is called on.
+    #[inline(always)]
+    pub(super) fn does(&self, number: u32) -> Does {
+        self.does.get(number as usize).copied().unwrap_or(Does::Other)
+    }
+
+    /// Whether the callable with this number is handed a method that changes a container when it is
+    /// called, and may call it.
+    #[inline(always)]
+    pub(super) fn may_call(&self, number: u32, object: Obj<'_>) -> bool {
+        self.calling.get(number as usize).copied().unwrap_or(true)
+            && reach::changes_when_called(object, self.hidden.method_descriptor)
     }
 
     /// Whether the callable asked for last is a function or method written in Python.
@@ -103,6 +132,9 @@ impl Callables {
             Some(number) => (*number, false),
             None => {
                 self.effects.push(effect(&name, shape));
+                self.reaches.push(reach::reaches(callable, shape, &name));
+                self.does.push(Does::of(&name));
+                self.calling.push(reach::may_call(shape, &name));
                 self.numbers.insert(name.clone(), next);
                 (next, true)
             }

@@ -330,7 +330,7 @@ pub(super) enum CallableShape<'a> {
 /// What the interpreter does not export, taken from samples when recording starts.
 #[derive(Clone, Copy, Default)]
 pub(super) struct HiddenTypes {
-    method_descriptor: usize,
+    pub(super) method_descriptor: usize,
     classmethod_descriptor: usize,
     wrapper_descriptor: usize,
     method_wrapper: usize,

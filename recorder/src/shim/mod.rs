@@ -18,6 +18,7 @@ mod messages;
 mod module;
 mod monitoring;
 mod neighbours;
+mod reach;
 mod sources;
 mod state;
 mod threads;

@@ -75,14 +75,14 @@ mod _shim {
         events: &str,
         capture: &str,
         values_fd: RawFd,
-        limits: (u32, u32, u32, u32, u32, u32),
+        limits: (u32, u32, u32, u32, u32),
         redact: Vec<String>,
         max_wait: f64,
     ) -> PyResult<()> {
         let filter = Filter { include, exclude, no_stdlib };
         let mode = Mode::from_name(events);
         let known_capture = Capture::from_name(capture);
-        let (string, items, depth, objects, digits, looks) = limits;
+        let (string, items, depth, objects, digits) = limits;
         let boot = Boot {
             ring_fd,
             control_fd,
@@ -91,7 +91,7 @@ mod _shim {
             mode: mode.unwrap_or_default(),
             capture: known_capture.unwrap_or_default(),
             values_fd,
-            limits: Limits { string, items, depth, objects, digits, looks },
+            limits: Limits { string, items, depth, objects, digits },
             redact,
             max_wait_ns: (max_wait * 1e9) as u64,
             package,
@@ -241,8 +241,8 @@ fn send(control: RawFd, message: &[u8]) {
 }
 
 /// In the order of the options.
-fn numbers(limits: Limits) -> (u32, u32, u32, u32, u32, u32) {
-    (limits.string, limits.items, limits.depth, limits.objects, limits.digits, limits.looks)
+fn numbers(limits: Limits) -> (u32, u32, u32, u32, u32) {
+    (limits.string, limits.items, limits.depth, limits.objects, limits.digits)
 }
 
 /// The program's first frame is about to run.

@@ -10,6 +10,7 @@ use super::ffi::{
 };
 use super::memory;
 use super::messages::Fate;
+use super::reach::Does;
 use super::sources::{Registered, Sources};
 use super::threads::{self, Threads};
 use super::values::{EVENT_VALUES_WORDS_MAX, Values};
@@ -476,6 +477,10 @@ impl State {
             verdict => {
                 self.codes.exclude(address);
                 if verdict == Verdict::Filtered {
+                    // It may change anything, and nothing says when it runs.
+                    if let Some(values) = &mut self.values {
+                        values.suspect();
+                    }
                     self.lose(LossKind::Filtered, 1, "");
                 }
                 Some(CodeRef::EXCLUDED)
@@ -674,10 +679,15 @@ impl State {
         };
         if kind.enters() {
             self.entered_from = values.caller_of_entered(code);
+            if let Some(values) = &mut self.values {
+                values.note_entered(code);
+            }
             return true;
         }
         let is_handed = match kind {
-            EventKind::CALL => self.callables.effect(callable) == Effect::Sorts,
+            EventKind::CALL => {
+                self.callables.effect(callable) == Effect::Sorts || self.callables.reaches(callable)
+            }
             kind => kind.has_callable(),
         };
         is_handed
@@ -727,19 +737,27 @@ impl State {
         }
         if let Some((number, callable, first)) = handed {
             let effect = self.callables.effect(number);
+            let (reaches, does) = (self.callables.reaches(number), self.callables.does(number));
+            let is_suspicious = self.callables.may_call(number, first);
             // A method that was bound before has its object at hand.
             let owner = self.callables.bound_to(callable);
             if let Some(values) = self.values_with_room() {
                 let list = owner.unwrap_or(first);
+                if is_suspicious {
+                    values.suspect();
+                }
+                if reaches {
+                    values.note_reaching((code, at.1), unit, owner, first, kind == EventKind::CALL);
+                }
                 if effect == Effect::Sorts {
                     values.note_sorting(code, unit, list, kind == EventKind::CALL);
                 }
                 if kind == EventKind::CALL {
                     return;
                 }
-                if effect == Effect::Appends
-                    && kind == EventKind::C_RETURN
-                    && values.tell_appended(at, thread, unit, list)
+                if kind == EventKind::C_RETURN
+                    && (effect == Effect::Appends && values.tell_appended(at, thread, unit, list)
+                        || does != Does::Other && values.tell_done(at, thread, unit, list, does))
                 {
                     return;
                 }

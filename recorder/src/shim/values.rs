@@ -26,10 +26,10 @@ use classes::{Classes, Name, Names};
 use dashcam_schema::bytecode::opcodes::Version;
 use dashcam_schema::value::names::{self, Withheld};
 use dashcam_schema::value::words::{self, GROUP_WORDS_MAX, INLINE_BYTES, constant};
-use dashcam_schema::value::{GroupKind, LOOKS_OF_ALL, Limits, Sort};
+use dashcam_schema::value::{GroupKind, Limits, Sort};
 use rustc_hash::FxHashMap;
 use std::rc::Rc;
-use told::{Known, Tellings};
+use told::{Known, Rest, Sized, Tellings};
 
 /// What is told of one event, definitions included, fits in this many words.
 pub(super) const EVENT_VALUES_WORDS_MAX: usize = 4 * GROUP_WORDS_MAX;
@@ -39,8 +39,21 @@ const FRESH_WORDS_MAX: usize = GROUP_WORDS_MAX / 2;
 const ATTRIBUTES_MAX: usize = 200;
 /// The same for arguments of a call.
 const ARGUMENTS_MAX: usize = 1000;
-/// One in so many looks may be at an object all of whose changes are told anyway.
-const LOOKS_AGAIN: u32 = 5;
+/// So many objects are looked at for one function between two epochs, a quarter of a second or less, where
+/// changes are not recorded and each has to be looked at every time; and for all functions together.
+const LOOKS: u32 = 250;
+const LOOKS_OF_ALL: u32 = 200 * LOOKS;
+/// Words that items may take that are not shown with their container: for each event so many, a container at
+/// most so many, and at the beginning so many.
+const CREDIT_PER_EVENT: u32 = 1;
+const CREDIT_OF_ONE: u32 = 1 << 13;
+const CREDIT_MAX: u32 = 1 << 19;
+/// Below this, what code in C has changed is not described beyond what is shown.
+const CREDIT_LOW: u32 = CREDIT_MAX / 2;
+/// Words of an object of which the class is told alone.
+const CLASS_WORDS: usize = 4;
+/// So many of those items may be objects that have to be looked at for it.
+const BEYOND_MAX: usize = 1 << 10;
 /// Words kept free for the end of what has begun, and for definitions.
 const RESERVE: usize = 1 << 12;
 
@@ -55,8 +68,6 @@ struct Due<'a> {
     object: Obj<'a>,
     /// [`CLASS_ALONE`] if nothing else is of interest.
     depth: u32,
-    /// As [`Look::trusts`], of what it holds.
-    trusts: bool,
 }
 
 /// Tells of values.
@@ -74,13 +85,22 @@ pub(super) struct Values {
     /// Per code object, by number: where its arguments' treatments begin.
     codes: Vec<Arguments>,
     treatments: Vec<Treatment>,
-    /// Objects looked at since the last epoch, by number of the code object they were looked at for.
+    /// Objects looked at since the last epoch, by number of the code object they were looked at for, and
+    /// for all.
     looks: Vec<u32>,
-    /// The same for all code objects together.
     looks_of_all: u32,
     yields: Yields,
     /// For [`Capture::State`].
     state: Option<Box<state::Capturing>>,
+    /// The instruction that is about to be executed may change objects in a way that nothing tells of.
+    doubts_next: bool,
+    /// Words that may be put of items that are not shown, and the ordinal it was made out at.
+    credit: u32,
+    credited: u64,
+    /// Of the event that is being told of.
+    ordinal: u64,
+    /// Addresses of such items that have to be told of; those of one event.
+    beyond: Vec<usize>,
 }
 
 /// By code object and code unit of a yield: the slot of what is sent.
@@ -182,6 +202,11 @@ impl Values {
             looks_of_all: 0,
             yields: Yields::default(),
             state: state.map(|version| Box::new(state::Capturing::new(version))),
+            doubts_next: false,
+            credit: CREDIT_MAX,
+            credited: 0,
+            ordinal: 0,
+            beyond: Vec::with_capacity(BEYOND_MAX),
         })
     }
 
@@ -213,9 +238,30 @@ impl Values {
         self.producer.room_for(EVENT_VALUES_WORDS_MAX)
     }
 
+    /// How many objects may still be looked at for a code object in this epoch.
+    #[inline(always)]
+    fn left(&self, number: u32) -> u32 {
+        if self.state.is_some() {
+            return u32::MAX;
+        }
+        let looks = self.looks.get(number as usize).copied().unwrap_or(0);
+        LOOKS.saturating_sub(looks).min(LOOKS_OF_ALL.saturating_sub(self.looks_of_all))
+    }
+
+    /// There is code that is not recorded, which may change objects any time.
+    pub(super) fn suspect(&mut self) {
+        self.told.suspect();
+    }
+
+    /// Something may just have changed objects that is not recorded.
+    pub(super) fn doubt(&mut self) {
+        self.told.doubt();
+    }
+
     /// Tells of the arguments of the call that begins in the running frame.
     #[inline]
     pub(super) fn tell_arguments(&mut self, (ordinal, number): (u64, u32), code: Obj<'_>) {
+        self.note_entered(code);
         let Some(known) = self.codes.get(number as usize).copied() else { return };
         // Code that is not Python's has events too, but no frames.
         let Some(frame) = self.frames.running_of(code) else { return };
@@ -282,6 +328,7 @@ impl Values {
         values: impl Iterator<Item = Given<'a>>,
     ) {
         self.follow_epoch(ordinal);
+        self.ordinal = ordinal;
         self.buffer.clear();
         self.buffer.put(words::word(words::GROUP, kind as u32));
         self.buffer.put(ordinal as u32);
@@ -289,21 +336,17 @@ impl Values {
         let left = self.left(number);
         let most = self.limits.objects as usize;
         let objects = if kind.is_of_frame() { most * count.max(1) } else { most };
-        // What changes an object is told of: that it was changed unseen is looked for now and then.
-        let again = self.limits.looks / LOOKS_AGAIN;
-        let spared = if self.told.traces() { self.limits.looks.saturating_sub(again) } else { 0 };
         // Made where it stays: it is large.
         let mut look = Look {
             values: self,
             due: ArrayVec::new(),
             looked_at: 0,
             left,
-            spared,
             objects,
-            trusts: false,
             is_renewed: false,
             is_again: false,
             written: 0,
+            is_change: kind == GroupKind::Seen,
         };
         for value in values {
             match value {
@@ -314,11 +357,6 @@ impl Values {
                 Given::Target(object) => look.target(object),
                 Given::Changed(object) => {
                     look.values.buffer.put_address(words::REFERENCE, object.address());
-                }
-                Given::Kept(object) => {
-                    look.trusts = true;
-                    look.put(object, 0);
-                    look.trusts = false;
                 }
                 Given::Again(object) => look.again(object, 0),
                 Given::Written(object) => {
@@ -338,7 +376,9 @@ impl Values {
             look.follow();
         }
         let (used, is_looked) = (left - look.left, !look.due.is_empty());
-        if let Some(looks) = self.looks.get_mut(number as usize) {
+        if self.state.is_none()
+            && let Some(looks) = self.looks.get_mut(number as usize)
+        {
             *looks = looks.saturating_add(used);
             self.looks_of_all = self.looks_of_all.saturating_add(used);
         }
@@ -348,19 +388,6 @@ impl Values {
             return;
         }
         self.push();
-    }
-
-    /// How many objects may still be looked at for a code object in this epoch.
-    #[inline(always)]
-    fn left(&self, number: u32) -> u32 {
-        let looks = self.looks.get(number as usize).copied().unwrap_or(0);
-        match self.limits.looks {
-            0 => u32::MAX,
-            most => {
-                let of_all = most.saturating_mul(LOOKS_OF_ALL).saturating_sub(self.looks_of_all);
-                most.saturating_sub(looks).min(of_all)
-            }
-        }
     }
 
     /// Whether an object may be another than the one that was told of at its address, and that matters:
@@ -400,6 +427,10 @@ impl Values {
     /// Begins an epoch if that is wanted.
     #[inline(always)]
     fn follow_epoch(&mut self, ordinal: u64) {
+        if self.doubts_next {
+            self.doubts_next = false;
+            self.told.doubt();
+        }
         let epoch = self.producer.wanted_epoch();
         if epoch != self.epoch {
             self.begin_epoch(epoch, ordinal);
@@ -431,8 +462,6 @@ enum Given<'a> {
     Target(Obj<'a>),
     /// An object that holds what the group says is stored.
     Changed(Obj<'a>),
-    /// What was told of this object still holds, and of all that it holds.
-    Kept(Obj<'a>),
     /// An object that may have been changed.
     Again(Obj<'a>),
     /// The same, and it certainly was changed: that it is told of says when.
@@ -449,14 +478,10 @@ struct Look<'v, 'a> {
     due: ArrayVec<Due<'a>, OBJECTS_MAX>,
     /// Of those before this one, some are looked at; of the others the class alone is of interest.
     looked_at: usize,
-    /// Objects that may be looked at.
+    /// Objects that may be looked at for the code object.
     left: u32,
-    /// With so many left, objects of which all changes are told are looked at no more.
-    spared: u32,
-    /// The same for this event.
+    /// So many objects may be looked at for this event, but for texts and the like.
     objects: usize,
-    /// What was told of an object put now is taken for what it holds, where that is certain.
-    trusts: bool,
     /// An object that cannot change was told of, and it is not the one that was told of before at
     /// its address.
     is_renewed: bool,
@@ -464,6 +489,8 @@ struct Look<'v, 'a> {
     is_again: bool,
     /// Address of an object that is told of whatever it holds.
     written: usize,
+    /// It is for objects that code in C may have changed.
+    is_change: bool,
 }
 
 impl<'a> Look<'_, 'a> {
@@ -505,21 +532,9 @@ impl<'a> Look<'_, 'a> {
         if self.is_again {
             return self.values.buffer.put_address(words::REFERENCE, object.address());
         }
-        if self.trusts && self.values.told.is_certain_at(object, depth) {
+        // By far the most frequent.
+        if self.values.told.is_certain_at(object, depth) {
             return self.values.buffer.put_address(words::REFERENCE, object.address());
-        }
-        if self.left <= self.spared {
-            // In functions that are called all the time, by far the most frequent.
-            match self.values.told.of(object) {
-                Known::Told { is_trusted: true, is_bounded: true, .. } => {
-                    return self.values.buffer.put_address(words::REFERENCE, object.address());
-                }
-                Known::Told { is_bounded: true, .. } if self.left == 0 => {
-                    self.values.producer.count_skipped();
-                    return self.values.buffer.put_address(words::SHALLOW, object.address());
-                }
-                _ => {}
-            }
         }
         let is_full = self.due.is_full()
             || self.values.buffer.len() > GROUP_WORDS_MAX - RESERVE
@@ -534,11 +549,9 @@ impl<'a> Look<'_, 'a> {
                     if print != 0
                         && self.values.may_be_another()
                         && !is_full
-                        && self.left > 0
                         && self.due.len() < self.objects =>
                 {
-                    self.left -= 1;
-                    self.become_due(Due { object, depth, trusts: self.trusts });
+                    self.become_due(Due { object, depth });
                     return self.values.buffer.put_address(words::REFERENCE, object.address());
                 }
                 Known::Told { .. } | Known::Earlier => {
@@ -548,7 +561,7 @@ impl<'a> Look<'_, 'a> {
                 Known::Nothing { .. } => {}
             }
         }
-        self.become_due(Due { object, depth: due, trusts: self.trusts });
+        self.become_due(Due { object, depth: due });
         self.values.buffer.put_address(tag, object.address());
     }
 
@@ -565,16 +578,14 @@ impl<'a> Look<'_, 'a> {
     /// holds before has to be told: unless it is known to be what was told last, it is looked at.
     fn target(&mut self, object: Obj<'a>) {
         if !self.values.told.is_certain(object) && !self.due.is_full() {
-            self.left = self.left.saturating_sub(1);
-            self.become_due(Due { object, depth: 0, trusts: false });
+            self.become_due(Due { object, depth: 0 });
         }
         self.values.buffer.put_address(words::REFERENCE, object.address());
     }
 
     /// Puts a reference to an object, and sees to it that it is told of whatever was before.
     fn again(&mut self, object: Obj<'a>, depth: u32) {
-        self.left = self.left.saturating_sub(1);
-        self.become_due(Due { object, depth, trusts: self.trusts });
+        self.become_due(Due { object, depth });
         self.values.buffer.put_address(words::REFERENCE, object.address());
     }
 
@@ -597,30 +608,37 @@ impl<'a> Look<'_, 'a> {
         if is_too_deep || self.due.len() >= self.objects {
             return true;
         }
-        if is_small_tuple(sort, object) {
+        // Functions that return more than one value return small tuples, and they hold little.
+        if sort == Sort::Tuple && object.size() <= 4 {
             return false;
         }
-        if self.left == 0 {
+        let is_one_too_many = self.left == 0;
+        if is_one_too_many {
             self.values.producer.count_skipped();
-            return true;
         }
-        self.left -= 1;
-        false
+        self.left = self.left.saturating_sub(1);
+        is_one_too_many
     }
 
     /// Looks at what is due, and at what becomes due by that.
     fn follow(&mut self) {
+        self.values.beyond.clear();
         let mut at = 0;
-        while let Some(due) = self.due.get(at).copied() {
-            at += 1;
-            self.look(due);
+        loop {
+            while let Some(due) = self.due.get(at).copied() {
+                at += 1;
+                self.look(due);
+            }
+            if self.values.beyond.is_empty() {
+                return;
+            }
+            self.follow_beyond();
         }
     }
 
     /// Tells what an object holds, unless it was told.
     fn look(&mut self, due: Due<'a>) {
-        let Due { object, depth, trusts } = due;
-        self.trusts = trusts;
+        let Due { object, depth } = due;
         let address = object.address();
         let told = self.values.told.of(object);
         // What was told of it earlier still holds, or its class alone was told.
@@ -656,7 +674,7 @@ impl<'a> Look<'_, 'a> {
         if depth != LOST && !is_due && quick != 0 && print_told == Some(quick) {
             return;
         }
-        let begin = self.values.buffer.len();
+        let (begin, credit) = (self.values.buffer.len(), self.values.credit);
         self.values.buffer.put_address(words::OBJECT, address);
         self.values.buffer.put(number | identity);
         let parts_at = self.values.buffer.len();
@@ -671,17 +689,18 @@ impl<'a> Look<'_, 'a> {
             (0, _) => hash(self.values.buffer.since(begin)) | 1,
             (quick, _) => quick,
         };
-        let is_bounded = !is_always_looked_at(layout.sort) && !is_small_tuple(layout.sort, object);
+        let (rest, sized) = (rest(&layout), Sized::of_sort(layout.sort));
         self.is_renewed |=
             is_immutable(layout.sort) && print_told.is_some_and(|told| told != 0 && told != print);
         if print_told == Some(print) && !is_due {
             self.values.buffer.truncate(begin);
-            if depth < depth_told {
-                self.values.told.note(object, print, depth, is_bounded);
-            }
+            // That took little.
+            let used = credit.saturating_sub(self.values.credit);
+            self.values.credit += used - used / 16;
+            self.values.told.note(object, print, depth.min(depth_told), rest, sized);
             return;
         }
-        self.values.told.note(object, print, depth, is_bounded);
+        self.values.told.note(object, print, depth, rest, sized);
     }
 
     /// Puts the parts of an object and says how many they are.
@@ -734,7 +753,7 @@ impl<'a> Look<'_, 'a> {
             | Sort::Range
             | Sort::Slice
             | Sort::Cell
-            | Sort::Exception => self.put_items(object, class, layout, depth),
+            | Sort::Exception => parts = self.put_items(object, class, layout, depth),
             Sort::Instance => match layout.float(object) {
                 Some(value) => {
                     self.begin_items();
@@ -756,9 +775,9 @@ impl<'a> Look<'_, 'a> {
         self.values.buffer.end_part(kept, length);
     }
 
-    fn put_items(&mut self, object: Obj<'a>, class: usize, layout: &Layout, depth: u32) {
+    fn put_items(&mut self, object: Obj<'a>, class: usize, layout: &Layout, depth: u32) -> u32 {
         let is_dict = layout.sort == Sort::Dict;
-        let max = match layout.sort {
+        let shown = match layout.sort {
             Sort::Exception => (self.values.limits.items as usize).min(10),
             _ => self.values.limits.items as usize,
         };
@@ -768,10 +787,25 @@ impl<'a> Look<'_, 'a> {
             Sort::Tuple => self.values.classes.known(class).items.clone(),
             _ => None,
         };
+        let credit = self.credit(shown, layout.length(object)) as usize;
+        let (max, mut parts) = (shown.saturating_add(credit), 1);
+        if credit > 0 {
+            self.values.buffer.put(words::word(words::SHOWN, shown as u32));
+            parts = 2;
+        }
         self.begin_items();
         let (mut kept, mut is_key, mut withheld) = (0, is_dict, Withheld::Nothing);
+        // Where those begin that are not shown.
+        let (beyond, mut beyond_at) = (shown << u32::from(is_dict), usize::MAX);
         let length = layout.items(object, max, |item| {
-            if self.values.buffer.len() > GROUP_WORDS_MAX - RESERVE {
+            if kept == beyond {
+                beyond_at = self.values.buffer.len();
+            }
+            let is_enough = kept >= beyond
+                && (self.values.buffer.len() - beyond_at >= credit || !self.has_room_beyond());
+            // A key has its value.
+            let is_full = self.values.buffer.len() > GROUP_WORDS_MAX - RESERVE;
+            if is_full || is_enough && (!is_dict || is_key) {
                 return;
             }
             if let Some(of_item) = of_items.as_ref().and_then(|items| items.get(kept)) {
@@ -783,6 +817,7 @@ impl<'a> Look<'_, 'a> {
                 Some(item) if !is_key && withholds(withheld, item) => {
                     self.constant(constant::REDACTED);
                 }
+                Some(item) if kept > beyond => self.put_beyond(item, within),
                 Some(item) => self.put(item, within),
             }
             if is_dict {
@@ -800,7 +835,75 @@ impl<'a> Look<'_, 'a> {
             self.constant(constant::UNREAD);
             kept += 1;
         }
+        let used = self.values.buffer.len().saturating_sub(beyond_at) as u32;
+        self.values.credit = self.values.credit.saturating_sub(used);
         self.end_items(kept, length);
+        parts
+    }
+
+    /// How many words may be put of the items of a container that are not shown with it.
+    fn credit(&mut self, shown: usize, length: Option<usize>) -> u32 {
+        let values = &mut *self.values;
+        let is_more = length.is_some_and(|length| length > shown);
+        // Who wants less to be kept than is usual wants nothing besides.
+        if !is_more || values.state.is_none() || values.limits.items < Limits::default().items {
+            return 0;
+        }
+        let events = values.ordinal.saturating_sub(values.credited);
+        values.credited = values.ordinal;
+        let earned = events.saturating_mul(CREDIT_PER_EVENT.into()).min(CREDIT_MAX.into()) as u32;
+        values.credit = values.credit.saturating_add(earned).min(CREDIT_MAX);
+        let least = if self.is_change { CREDIT_LOW } else { 0 };
+        values.credit.saturating_sub(least).min(CREDIT_OF_ONE)
+    }
+
+    /// Whether there is room for what has to be told of items that are not shown.
+    fn has_room_beyond(&self) -> bool {
+        let due = CLASS_WORDS * self.values.beyond.len();
+        self.values.buffer.len() + due < GROUP_WORDS_MAX - 2 * RESERVE
+    }
+
+    /// Puts an item that is not shown: an object only if it is certain which one it is, or will be.
+    fn put_beyond(&mut self, item: Obj<'a>, depth: u32) {
+        let is_object = match item.plain() {
+            Plain::Int => matches!(item.int(), Int::Long { .. }),
+            Plain::Str => {
+                !matches!(item.characters(), Characters::Ascii(text) if text.len() <= self.values.inline)
+            }
+            Plain::Bytes(bytes) => bytes.len() > self.values.inline,
+            Plain::Other => true,
+            _ => false,
+        };
+        if !is_object {
+            return self.put(item, depth);
+        }
+        let is_known = self.values.told.traces()
+            && matches!(self.values.told.of(item), Known::Told { .. } | Known::Earlier);
+        if !is_known {
+            if self.values.beyond.len() == BEYOND_MAX {
+                return self.constant(constant::UNREAD);
+            }
+            self.values.beyond.push(item.address());
+        }
+        self.values.buffer.put_address(words::SHALLOW, item.address());
+    }
+
+    /// Tells of the items that are not shown with their container.
+    fn follow_beyond(&mut self) {
+        let mut at = 0;
+        while let Some(address) = self.values.beyond.get(at).copied() {
+            at += 1;
+            // SAFETY: an item of a container; both live until the event is over.
+            let object = unsafe { Obj::borrowed(address as *mut _) };
+            let rest = CLASS_WORDS * (self.values.beyond.len() - at);
+            let has_room = self.values.buffer.len() + rest < GROUP_WORDS_MAX - 2 * RESERVE
+                && self.values.fresh_words() < FRESH_WORDS_MAX
+                && !self.due.is_full();
+            let depth = self.values.limits.depth;
+            let depth = if has_room { depth } else { CLASS_ALONE };
+            self.look(Due { object, depth });
+        }
+        self.values.beyond.clear();
     }
 
     /// Puts the attributes, if there are any; says how many parts that is.
@@ -886,9 +989,21 @@ const fn is_immutable(sort: Sort) -> bool {
     matches!(sort, Sort::Str | Sort::Bytes | Sort::Int | Sort::Tuple | Sort::FrozenSet)
 }
 
-/// Functions that return more than one value return these, and they hold little.
-fn is_small_tuple(sort: Sort, object: Obj<'_>) -> bool {
-    sort == Sort::Tuple && object.size() <= 4
+/// How long what was told of an object of a class holds.
+fn rest(layout: &Layout) -> Rest {
+    match layout.sort {
+        sort if layout.is_exact && is_immutable(sort) => Rest::Always,
+        // These the interpreter changes; or what they go by may be changed, which is no change of theirs.
+        Sort::Exception
+        | Sort::Cell
+        | Sort::Function
+        | Sort::Class
+        | Sort::Module
+        | Sort::Generator
+        | Sort::Opaque => Rest::Never,
+        _ if layout.is_foreign() => Rest::Never,
+        _ => Rest::UntilDoubt,
+    }
 }
 
 #[derive(Clone, Copy)]

@@ -9,7 +9,7 @@ use super::{Position, id_of};
 use crate::store::{Error, Variables};
 use dashcam_schema::bytecode::stores::Slot;
 use dashcam_schema::event::{EventKind, kinds_that};
-use dashcam_schema::value::{GroupKind, ObjectId, Value, render};
+use dashcam_schema::value::{GroupKind, ObjectId, Sort, Value, render};
 use std::ops::Range;
 use std::rc::Rc;
 
@@ -322,7 +322,7 @@ impl State<'_> {
             return Ok(Vec::new());
         };
         let after = Telling { groups: groups.clone(), at };
-        if is_same(id, &before, &after) {
+        if likeness(id, &before, &after) != Likeness::Different {
             return Ok(Vec::new());
         }
         let Some(sight) = self.sight_of(position, None)? else { return Ok(Vec::new()) };
@@ -464,47 +464,100 @@ enum Piece {
     Bits(u64),
     Id(ObjectId),
     Other(Value),
-    Length(u64),
-    Name(String),
 }
 
-/// Whether an object is told to hold the same twice, or one of the times what it holds is not known.
-fn is_same(id: ObjectId, one: &Telling, other: &Telling) -> bool {
-    match (pieces(one, id), pieces(other, id)) {
-        (Some(one), Some(other)) => one == other,
-        _ => true,
+/// Pieces in order, as many of them as were kept, and how many there really are.
+#[derive(Debug, Default)]
+struct Pieces {
+    kept: Vec<Piece>,
+    length: u64,
+}
+
+/// Whether what an object holds is the same at two tellings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Likeness {
+    Same,
+    Different,
+    /// As far as it is known.
+    Perhaps,
+}
+
+impl Pieces {
+    fn likeness(&self, other: &Pieces) -> Likeness {
+        let both = self.kept.iter().zip(&other.kept);
+        let count = both.len() as u64;
+        // What could not be read may be anything.
+        let mut is_sure = count >= self.length;
+        for (one, two) in both {
+            let is_read = |piece: &Piece| *piece != Piece::Other(Value::Unread);
+            is_sure &= is_read(one) && is_read(two);
+            if one != two && is_read(one) && is_read(two) {
+                return Likeness::Different;
+            }
+        }
+        match self.length == other.length {
+            false => Likeness::Different,
+            true if is_sure => Likeness::Same,
+            true => Likeness::Perhaps,
+        }
     }
 }
 
-/// What an object holds, piece by piece; `None` if that is not known.
-fn pieces(telling: &Telling, id: ObjectId) -> Option<Vec<Piece>> {
+/// Whether an object is told to hold the same twice.
+fn likeness(id: ObjectId, one: &Telling, other: &Telling) -> Likeness {
+    let (Some(one), Some(other)) = (pieces(one, id), pieces(other, id)) else {
+        return Likeness::Perhaps;
+    };
+    if one.1 != other.1 {
+        return Likeness::Different;
+    }
+    let parts: Vec<_> = one.0.iter().zip(&other.0).map(|(one, two)| one.likeness(two)).collect();
+    match parts.contains(&Likeness::Different) {
+        true => Likeness::Different,
+        false if parts.contains(&Likeness::Perhaps) => Likeness::Perhaps,
+        false => Likeness::Same,
+    }
+}
+
+/// What an object holds, text, items and attributes, and the names of the attributes; `None` if that is not
+/// known.
+fn pieces(telling: &Telling, id: ObjectId) -> Option<([Pieces; 3], Vec<String>)> {
     let values = &telling.groups.values;
     let object = telling.object(id)?;
+    if object.text.is_none() && object.items.is_none() && object.attributes.is_none() {
+        return None;
+    }
     let piece = |value: &Value| match *value {
         Value::Str(number) | Value::Bytes(number) => Piece::Text(values.text(number).to_vec()),
         Value::Float(float) => Piece::Bits(float.to_bits()),
         Value::Object(id) | Value::Shallow(id) => Piece::Id(id),
         other => Piece::Other(other),
     };
-    let mut pieces = Vec::new();
-    if let Some(text) = &object.text {
-        pieces.push(Piece::Text(values.text(text.kept).to_vec()));
-        pieces.push(Piece::Length(text.length));
-    }
-    if let Some(items) = &object.items {
-        pieces.extend(items.kept.iter().map(piece));
-        pieces.push(Piece::Length(items.length));
-    }
-    if let Some((shape, attributes)) = &object.attributes {
+    let text = object.text.as_ref().map(|text| {
+        let bytes = values.text(text.kept);
+        Pieces {
+            kept: bytes.iter().map(|byte| Piece::Bits(u64::from(*byte))).collect(),
+            // Of a text that was not cut, there may be more bytes than characters.
+            length: text.length,
+        }
+    });
+    let class = values.classes().get(object.class as usize);
+    let is_dict = class.is_some_and(|class| class.sort == Sort::Dict);
+    let items = object.items.as_ref().map(|items| Pieces {
+        kept: items.kept.iter().map(piece).collect(),
+        length: items.length << u32::from(is_dict),
+    });
+    let (mut attributes, mut all) = (Pieces::default(), Vec::new());
+    if let Some((shape, held)) = &object.attributes {
         let names = values.shapes().get(*shape as usize).map_or(&[][..], |shape| &shape.names);
-        let bound = names.iter().zip(attributes).filter(|(_, value)| **value != Value::Unbound);
+        let bound = names.iter().zip(held).filter(|(_, value)| **value != Value::Unbound);
         let mut bound: Vec<_> = bound.collect();
         bound.sort_unstable_by_key(|(name, _)| *name);
+        attributes.length = bound.len() as u64;
         for (name, value) in bound {
-            pieces.push(Piece::Name(name.clone()));
-            pieces.push(piece(value));
+            all.push(name.clone());
+            attributes.kept.push(piece(value));
         }
     }
-    let is_known = !pieces.is_empty() || object.attributes.is_some();
-    is_known.then_some(pieces)
+    Some(([text.unwrap_or_default(), items.unwrap_or_default(), attributes], all))
 }

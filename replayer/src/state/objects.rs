@@ -233,14 +233,21 @@ impl Copied {
             let each = values.into_iter();
             each.map(|value| copied.value(groups, value, within, queue)).collect::<Vec<_>>()
         };
-        let items =
-            object.items.map(|items| Part { kept: values(self, items.kept), length: items.length });
+        let class = self.class(groups, object.class);
+        let is_dict = self.classes.get(class as usize).is_some_and(|c| c.sort == Sort::Dict);
+        let items = object.items.map(|Part { mut kept, length }| {
+            // The others are not written.
+            if let Some(shown) = object.shown {
+                kept.truncate((shown as usize) << u32::from(is_dict));
+            }
+            Part { kept: values(self, kept), length }
+        });
         let attributes = object
             .attributes
             .map(|(shape, attributes)| (self.shape(groups, shape), values(self, attributes)));
         let text = object.text.map(|text| Part { kept: self.text(groups, text.kept), ..text });
-        let class = self.class(groups, object.class);
-        self.objects.insert(object.id, Object { id: object.id, class, text, items, attributes });
+        let id = object.id;
+        self.objects.insert(id, Object { id, class, text, items, shown: None, attributes });
     }
 
     /// Keeps the class, and the name of what goes by one.

@@ -33,9 +33,11 @@ use crate::chunk::ColumnHeader;
 const RECORDS_MAX: usize = 1 << 22;
 const VALUES_MAX: usize = 1 << 23;
 const COLUMN_BYTES_MAX: usize = 1 << 26;
-/// So often at most an object is told of by what changed before it is told of in full again: what
-/// reading one object can cost.
-const CHANGES_MAX: u8 = 64;
+/// So often at most an object that holds so many values is told of by what changed before it is told of in
+/// full again: reading one costs no more than twice what it holds, and a little.
+const fn changes_max(values: usize) -> usize {
+    64 + values / 2
+}
 
 #[derive(Debug, bincode::Encode, bincode::Decode)]
 struct Header {
@@ -196,6 +198,7 @@ const CHANGED: u8 = 17;
 const HAS_TEXT: u8 = 1;
 const HAS_ITEMS: u8 = 2;
 const HAS_ATTRIBUTES: u8 = 4;
+const HAS_SHOWN: u8 = 8;
 
 /// A form, parsed.
 #[derive(Debug, Clone, PartialEq)]
@@ -209,6 +212,8 @@ enum Form {
         has_text: bool,
         /// Items kept.
         items: Option<usize>,
+        /// Items that are written with it, or pairs, if not all.
+        shown: Option<u64>,
         shape: Option<ShapeNumber>,
         /// Of the items kept, then of the attributes.
         tags: Vec<Tag>,
@@ -232,14 +237,15 @@ impl Form {
                 let parts = *bytes.split_off_first()?;
                 let class = varint(bytes)?.try_into().ok()?;
                 let items = if parts & HAS_ITEMS != 0 { Some(varint(bytes)?) } else { None };
+                let shown = if parts & HAS_SHOWN != 0 { Some(varint(bytes)?) } else { None };
                 let shape = if parts & HAS_ATTRIBUTES != 0 { Some(varint(bytes)?) } else { None };
                 let tags = tags(bytes)?;
                 let items: Option<usize> = items.map(usize::try_from).transpose().ok()?;
-                if items.unwrap_or(0) > tags.len() {
+                if items.unwrap_or(0) > tags.len() || shown.is_some() && items.is_none() {
                     return None;
                 }
                 let shape = shape.map(u32::try_from).transpose().ok()?;
-                Form::Full { class, has_text: parts & HAS_TEXT != 0, items, shape, tags }
+                Form::Full { class, has_text: parts & HAS_TEXT != 0, items, shown, shape, tags }
             }
             CHANGED => {
                 let kept = unzigzag(varint(bytes)?);

@@ -62,19 +62,11 @@ pub struct Limits {
     pub objects: u32,
     /// Decimal digits of an int, roughly.
     pub digits: u32,
-    /// Objects looked at for one function between two epochs, a quarter of a second or less: what
-    /// keeps functions that are called all the time from costing all the time. For all functions
-    /// together it is [`LOOKS_OF_ALL`] times as many. 0 means no bound. Twice the default makes
-    /// programs of many small functions a tenth slower, and finds a fifth fewer left out.
-    pub looks: u32,
 }
-
-/// How many times [`Limits::looks`] there are for all functions together.
-pub const LOOKS_OF_ALL: u32 = 200;
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { string: 200, items: 50, depth: 3, objects: 16, digits: 300, looks: 250 }
+        Limits { string: 200, items: 50, depth: 3, objects: 16, digits: 300 }
     }
 }
 
@@ -218,6 +210,9 @@ pub struct Object<V = Vec<Value>> {
     /// Items of a sequence or set; for a dict, keys and values by turns, and the length counts
     /// pairs.
     pub items: Option<Part<V>>,
+    /// How many items, or pairs, are written with it, if not all that are kept: those beyond are there to
+    /// be asked for.
+    pub shown: Option<u64>,
     /// Attributes by the names of a shape, [`Value::Unbound`] where there is none.
     pub attributes: Option<(ShapeNumber, V)>,
 }
@@ -233,6 +228,7 @@ impl Object {
                 .items
                 .as_ref()
                 .map(|items| Part { kept: &items.kept[..], length: items.length }),
+            shown: self.shown,
             attributes: self.attributes.as_ref().map(|(shape, values)| (*shape, &values[..])),
         }
     }
@@ -276,7 +272,8 @@ pub enum GroupKind {
     SetAttribute,
     /// Object, name.
     DeleteAttribute,
-    /// Object, key or index, value; and the length afterwards if the item is not among those kept.
+    /// Object, key or index, value; and the length afterwards if there are more items than are written
+    /// with the object.
     SetItem,
     /// Object, key or index.
     DeleteItem,

@@ -35,6 +35,7 @@
 //! | [`TEXT`] | bytes | real length, low and high word; the text |
 //! | [`DIGITS`] | digits kept | 1 if negative; real number of digits; the digits, 30 bits each, least significant first, or the most significant of them if not all were kept |
 //! | [`ITEMS`] | values kept | real length, low and high word; the values |
+//! | [`SHOWN`] | how many of the items are written with the object, if not all that are kept | |
 //! | [`ATTRIBUTES`] | values | number of the shape; the values |
 //!
 //! Texts are padded with zero bytes to whole words.
@@ -60,6 +61,7 @@ pub const TEXT: u8 = 32;
 pub const DIGITS: u8 = 33;
 pub const ITEMS: u8 = 34;
 pub const ATTRIBUTES: u8 = 35;
+pub const SHOWN: u8 = 36;
 
 /// Added to the sort of a class that is that builtin class itself.
 pub const EXACT: u32 = 1 << 8;

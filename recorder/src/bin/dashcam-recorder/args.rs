@@ -163,10 +163,6 @@ pub(crate) struct Values {
     #[arg(long, value_name = "N", default_value_t = Limits::default().digits,
           value_parser = up_to(LIMITS_MAX.digits))]
     max_digits: u32,
-    /// Look into so many objects for one function in a quarter of a second; 0 for all. What is beyond
-    /// goes by type and identity
-    #[arg(long, value_name = "N", default_value_t = Limits::default().looks)]
-    max_looks: u32,
     /// Leave out values of names that contain this, besides the usual ones (password, token …)
     #[arg(long, value_name = "PATTERN", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub(crate) redact: Vec<String>,
@@ -202,7 +198,6 @@ impl Values {
             depth: self.max_depth,
             objects: self.max_objects,
             digits: self.max_digits,
-            looks: self.max_looks,
         }
     }
 }
@@ -235,7 +230,6 @@ const VALUED: &[&str] = &[
     "--max-depth",
     "--max-objects",
     "--max-digits",
-    "--max-looks",
     "--max-wait",
     "--redact",
     "--python",

@@ -52,6 +52,7 @@ const TYPE_BASE: usize = 256;
 const TYPE_DICT_OFFSET: usize = 288;
 const HEAPTYPE_CACHED_KEYS: usize = 880;
 const TYPE_SET_ATTRIBUTE: usize = 152;
+const TYPE_MRO: usize = 344;
 const TYPE_AS_MAPPING: usize = 112;
 const TYPE_SET: usize = 280;
 /// `mp_ass_subscript` of a type's mapping methods.
@@ -70,7 +71,9 @@ const KEYS_SPLIT: u8 = 2;
 /// The dict pointer of a class with `MANAGED_DICT`, before the object.
 const MANAGED_DICT: usize = 24;
 const DEQUE_LEFT: usize = 24;
+const DEQUE_RIGHT: usize = 32;
 const DEQUE_LEFT_INDEX: usize = 40;
+const DEQUE_RIGHT_INDEX: usize = 48;
 const DEQUE_MAXLEN: usize = 64;
 const DEQUE_BLOCK: usize = 64;
 const DEFAULTDICT_FACTORY: usize = 48;
@@ -133,6 +136,8 @@ pub(in crate::shim) struct Layout {
     dict: DictAt,
     /// Offsets and names of `__slots__`.
     slots: Box<[(usize, String)]>,
+    /// Some of those are fields of a class in C, whose code may set them any time.
+    is_foreign: bool,
 }
 
 /// What is to be read besides what the sort says.
@@ -201,7 +206,13 @@ impl Layout {
             detail,
             dict: if has_attributes { dict_at(class, flags) } else { DictAt::Nowhere },
             slots: if has_attributes { slots(class) } else { Box::default() },
+            is_foreign: has_attributes && is_foreign(class),
         }
+    }
+
+    /// Whether code in C may set attributes of objects any time.
+    pub(in crate::shim) fn is_foreign(&self) -> bool {
+        self.is_foreign
     }
 
     /// Whether this still is the layout of the class at this address: an address may be used
@@ -367,6 +378,16 @@ impl Layout {
         }
         let length = object.word(DEQUE_MAXLEN) as isize;
         (length >= 0).then_some(length as i64)
+    }
+
+    /// How many items there are, or pairs, of what may have many and tells them one by one in no time.
+    pub(in crate::shim) fn length(&self, object: Obj<'_>) -> Option<usize> {
+        match self.sort {
+            Sort::Dict if self.detail == Detail::Ordered => None,
+            Sort::List | Sort::Tuple | Sort::Deque | Sort::Dict => Some(object.word(SIZE)),
+            Sort::Set | Sort::FrozenSet => Some(object.word(SET_USED)),
+            _ => None,
+        }
     }
 
     /// Hands up to `max` items to `each`, for a dict keys and values by turns, and says how many
@@ -716,33 +737,57 @@ fn has_word(class: Obj<'_>, offset: usize) -> bool {
     offset >= OBJECT_SIZE && offset.is_multiple_of(8) && offset.saturating_add(8) <= end
 }
 
-/// Offsets and names of what a class and those it is derived from declare in `__slots__`.
+/// Offsets and names of what a class and those it is derived from declare in `__slots__`, or as fields of
+/// objects in C.
 fn slots(class: Obj<'_>) -> Box<[(usize, String)]> {
     let mut slots = Vec::new();
-    let mut base = Some(class);
-    while let Some(found) = base {
-        if found.word(TYPE_FLAGS) as u64 & HEAPTYPE == 0 {
-            break;
-        }
-        let mut member = found.word(TYPE_MEMBERS) as *const u8;
-        // SAFETY: `tp_members` is null or an array that ends with one without a name.
-        unsafe {
-            while !member.is_null() && slots.len() < 256 {
-                let name = member.cast::<*const c_char>().read();
-                if name.is_null() {
-                    break;
-                }
-                let (kind, offset) =
-                    (member.add(8).cast::<c_int>().read(), member.add(16).cast::<usize>().read());
-                if kind == Py_T_OBJECT_EX && has_word(class, offset) {
-                    slots.push((offset, CStr::from_ptr(name).to_string_lossy().into()));
-                }
-                member = member.add(MEMBER_SIZE);
+    each_heap_base(class, |base| {
+        each_member(base, |name, offset| {
+            if slots.len() < 256 && has_word(class, offset) {
+                slots.push((offset, name.to_string_lossy().into()));
             }
-        }
+        });
+    });
+    slots.into()
+}
+
+/// A class and those it is derived from, as long as they were made at run time.
+fn each_heap_base<'a>(class: Obj<'a>, mut each: impl FnMut(Obj<'a>)) {
+    let mut base = Some(class);
+    while let Some(found) = base.filter(|found| found.word(TYPE_FLAGS) as u64 & HEAPTYPE != 0) {
+        each(found);
         base = found.field(TYPE_BASE);
     }
-    slots.into()
+}
+
+/// Names and offsets of a class's own fields that hold objects.
+fn each_member(class: Obj<'_>, mut each: impl FnMut(&CStr, usize)) {
+    let mut member = class.word(TYPE_MEMBERS) as *const u8;
+    // SAFETY: `tp_members` is null or an array that ends with one without a name.
+    unsafe {
+        while !member.is_null() {
+            let name = member.cast::<*const c_char>().read();
+            if name.is_null() {
+                break;
+            }
+            let (kind, offset) =
+                (member.add(8).cast::<c_int>().read(), member.add(16).cast::<usize>().read());
+            if kind == Py_T_OBJECT_EX {
+                each(CStr::from_ptr(name), offset);
+            }
+            member = member.add(MEMBER_SIZE);
+        }
+    }
+}
+
+/// Whether a class or one it is derived from has fields that no `__slots__` declares.
+fn is_foreign(class: Obj<'_>) -> bool {
+    let mut is_foreign = false;
+    each_heap_base(class, |base| {
+        let declares = || base.field(TYPE_DICT)?.dict_get(c"__slots__");
+        each_member(base, |_, _| is_foreign |= declares().is_none());
+    });
+    is_foreign
 }
 
 /// Characters of a str, as they lie in memory.
@@ -1197,8 +1242,8 @@ impl<'a> Obj<'a> {
         if self.inherits(&raw const PyBaseObject_Type, method) {
             return AttributeSet::Plain;
         }
-        // A method in Python, or a class in C that has its own way.
-        match self.immutable_base().word(TYPE_SET_ATTRIBUTE) == generic {
+        // Code in C may refuse, or set something else besides.
+        match self.has_python_method(method) {
             true => AttributeSet::Nothing,
             false => AttributeSet::Other,
         }
@@ -1227,6 +1272,52 @@ impl<'a> Obj<'a> {
         }
     }
 
+    /// Whether a class's method of this name is not one in C.
+    pub(in crate::shim) fn has_python_method(self, name: &CStr) -> bool {
+        let Some(mro) = self.field(TYPE_MRO) else { return true };
+        for index in 0.. {
+            let Some(class) = mro.tuple_item(index) else { break };
+            if class.word(TYPE_FLAGS) as u64 & HEAPTYPE == 0 {
+                // A class in C has its own, or that of the next.
+                return false;
+            }
+            if let Some(found) = class.field(TYPE_DICT).and_then(|dict| dict.dict_get(name)) {
+                let kind = type_name(found.class());
+                return kind != c"wrapper_descriptor" && kind != c"method_descriptor";
+            }
+        }
+        false
+    }
+
+    /// Whether a class is a builtin one whose methods change nothing but the object they are called on, or
+    /// is derived from one.
+    pub(in crate::shim) fn is_builtin_container(self) -> bool {
+        const BUILTIN: usize =
+            FLAG_LONG | FLAG_LIST | FLAG_TUPLE | FLAG_BYTES | FLAG_STR | FLAG_DICT;
+        self.word(TYPE_FLAGS) & BUILTIN != 0 || self.is_mutable_container()
+    }
+
+    /// Whether objects of a class are lists, dicts or the like.
+    pub(in crate::shim) fn is_mutable_container(self) -> bool {
+        let is_unexported =
+            || unexported(self).is_some_and(|(sort, ..)| matches!(sort, Sort::Deque | Sort::Array));
+        self.word(TYPE_FLAGS) & (FLAG_LIST | FLAG_DICT) != 0
+            || derives(self, &raw const PySet_Type as usize)
+            || derives(self, &raw const PyByteArray_Type as usize)
+            || is_unexported()
+    }
+
+    /// For a function in C: where it is defined.
+    pub(in crate::shim) fn bound_method(self) -> usize {
+        self.word(CFUNCTION_METHOD)
+    }
+
+    /// For a method descriptor: where the method is defined, and of which class it is.
+    pub(in crate::shim) fn descriptor_method(self) -> (usize, Obj<'a>) {
+        let class = Obj(self.word(DESCRIPTOR_TYPE) as *mut PyObject, PhantomData);
+        (self.word(DESCRIPTOR_METHOD), class)
+    }
+
     /// The entry of a tuple.
     pub(in crate::shim) fn tuple_item(self, index: usize) -> Option<Obj<'a>> {
         let is_there = self.is_exactly(&raw const PyTuple_Type) && index < self.word(SIZE);
@@ -1249,6 +1340,24 @@ impl<'a> Obj<'a> {
             return Some(self.word(SIZE));
         }
         self.is_exactly(&raw const PySet_Type).then(|| self.word(SET_USED))
+    }
+
+    /// How many items a set has.
+    #[inline(always)]
+    pub(in crate::shim) fn set_size(self) -> usize {
+        self.word(SET_USED)
+    }
+
+    /// The last item of a deque.
+    pub(in crate::shim) fn last_of_deque(self) -> Option<(usize, Obj<'a>)> {
+        let last = self.word(SIZE).checked_sub(1)?;
+        let (block, index) = (self.word(DEQUE_RIGHT) as *const usize, self.word(DEQUE_RIGHT_INDEX));
+        if block.is_null() || index >= DEQUE_BLOCK {
+            return None;
+        }
+        // SAFETY: a deque has a block of items at its right end, and says where in it the last one is.
+        let item = unsafe { block.add(1 + index).read() };
+        (item != 0).then_some((last, Obj(item as *mut PyObject, PhantomData)))
     }
 
     /// Index and value of the last item of a list.

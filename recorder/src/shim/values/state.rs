@@ -5,12 +5,12 @@
 //! [`stores`](dashcam_schema::bytecode::stores).
 
 use super::changed::Changing;
-use super::told::Known;
 use super::{Given, Values, withholds};
 use crate::shim::callables::{Effect, is_same};
 use crate::shim::ffi::depths::{NO_DEPTH, depths};
 use crate::shim::ffi::objects::{AttributeSet, Characters, Int, Lookup, Plain};
 use crate::shim::ffi::{Frame, Obj};
+use crate::shim::reach::Does;
 use crate::shim::state::CALL_UNITS;
 use dashcam_schema::EventKind;
 use dashcam_schema::bytecode::branches::Branches;
@@ -30,6 +30,8 @@ const HANDED_MAX: usize = 4;
 
 /// Lists that are sorted within each other's sorting are followed up to so many.
 const SORTING_MAX: usize = 16;
+/// The same of calls that may change what nothing tells of.
+const REACHING_MAX: usize = 64;
 /// A frame without stores is looked at once in so many events, for its first in an epoch.
 const FRAMES_LOOKED_AT: u64 = 64;
 /// A frame that goes on has all its variables told again if the last time was so many events before, so
@@ -44,6 +46,8 @@ pub(super) struct Capturing {
     frames: Box<[ToldFrame]>,
     /// Lists that are being sorted just now.
     sorting: Vec<Sorting>,
+    /// Calls of code in C that may change what nothing tells of.
+    reaching: Vec<Reaching>,
     /// How often names were bound or unbound in namespaces by code that does not run in them.
     namespaces_changed: u32,
     /// Address and version of a class, address of a name.
@@ -83,6 +87,14 @@ struct Sorting {
     list: usize,
 }
 
+/// A call of code in C, by the frame that calls, its code object, and the code unit of the call.
+#[derive(Clone, Copy)]
+struct Reaching {
+    frame: usize,
+    code: usize,
+    unit: u32,
+}
+
 /// The variables of a code object.
 pub(super) struct Variables {
     pub(super) stores: Stores,
@@ -99,8 +111,6 @@ pub(super) struct Variables {
     has_names: bool,
     /// Some of those in one that it does not run in.
     has_globals: bool,
-    /// Slots of `__class__`, a cell that C code fills.
-    late: Vec<Slot>,
     /// By code unit: whether variables may be pending there.
     pending: Box<[bool]>,
 }
@@ -124,6 +134,7 @@ impl Capturing {
             codes: Vec::new(),
             frames: vec![ToldFrame::NONE; FRAMES].into(),
             sorting: Vec::with_capacity(SORTING_MAX),
+            reaching: Vec::with_capacity(REACHING_MAX),
             namespaces_changed: 0,
             attributes: vec![([0; 3], AttributeSet::Nothing); ATTRIBUTES].into(),
             changing: Changing::default(),
@@ -201,12 +212,9 @@ impl Values {
         let reaches_dicts = names.iter().any(|name| name == "__dict__" || name == "vars");
         let units = 0..(bytecode.len() / 2) as u32;
         let fast_count = stores.fast();
-        let fast = definition.variable_names.iter().zip(0..);
-        let late = fast.filter(|(name, _)| *name == "__class__").map(|(_, slot)| slot).collect();
         state.codes.push(Rc::new(Variables {
             has_globals: has_globals(&stores, stores.all()),
             has_names: stores.all().last().is_some_and(|slot| *slot >= fast_count),
-            late,
             pending: units.map(|unit| !stores.pending(unit).is_empty()).collect(),
             withheld: stores.all().iter().copied().filter_map(withheld).collect(),
             depths: depths(state.version, bytecode, table, &stores),
@@ -319,9 +327,7 @@ impl Values {
             let cell = unsafe { frames.slot(frame, *slot) };
             match cell {
                 Some(_) if variables.withheld(*slot) != Withheld::Nothing => Given::Redacted,
-                Some(_) if variables.late.contains(slot) => Given::Value(cell),
-                Some(cell) => Given::Kept(cell),
-                None => Given::Value(None),
+                cell => Given::Value(cell),
             }
         });
         let head = std::iter::once(Given::Int(unit.into()));
@@ -384,9 +390,6 @@ impl Values {
             };
             match value {
                 Some(object) if withholds(variables.withheld(*slot), object) => Given::Redacted,
-                Some(object) if is_snapshot && stored.binary_search(slot).is_err() => {
-                    Given::Kept(object)
-                }
                 value => Given::Value(value),
             }
         });
@@ -485,6 +488,7 @@ impl Values {
         let class = self.classes.find(owner.class(), &self.names);
         let layout = Rc::clone(&self.classes.known(class).layout);
         if matches!(layout.sort, Sort::Class | Sort::Module | Sort::Function | Sort::Opaque) {
+            self.doubts_next |= layout.sort == Sort::Opaque;
             return self.set_hidden_attribute(here, owner, layout.sort, name, value);
         }
         // Addresses of objects are even.
@@ -569,7 +573,8 @@ impl Values {
         }
         let class = self.classes.find(object.class(), &self.names);
         let sort = self.classes.known(class).layout.sort;
-        let kept = self.limits.items as usize;
+        let is_exact = self.classes.known(class).layout.is_exact;
+        let shown = self.limits.items as usize;
         let is_plain = object.class().sets_items_as(sort, value.is_none());
         // Of anything else it is not asked, nor would it say.
         let length = object.container_size().unwrap_or(0);
@@ -580,21 +585,34 @@ impl Values {
                 if !(0..length as i64).contains(&index) {
                     return;
                 }
+                let key = Some(Given::Int(index));
                 match value {
-                    // Not one of those that are kept.
-                    Some(_) if index >= kept as i64 => {}
                     Some(value) => {
-                        let rest = [Some(Given::Int(index)), Some(Given::Value(Some(value))), None];
+                        let rest = [key, Some(Given::Value(Some(value))), None];
                         self.store(here, GroupKind::SetItem, object, rest, 0);
                     }
-                    None if length > kept => {
-                        self.change_known(here, object, Some(Given::Int(index)), None);
-                    }
                     None => {
-                        let rest = [Some(Given::Int(index)), None, None];
-                        self.store(here, GroupKind::DeleteItem, object, rest, 0);
+                        self.store(here, GroupKind::DeleteItem, object, [key, None, None], 0);
                     }
                 }
+            }
+            Sort::Deque | Sort::ByteArray if is_exact => {
+                let length = object.size() as i64;
+                let (Plain::Int, Some(index), Some(value)) = (key.plain(), key.plain_int(), value)
+                else {
+                    return self.change(here, object);
+                };
+                let index = if index < 0 { index + length } else { index };
+                let is_byte = || value.plain_int().is_some_and(|byte| (0..256).contains(&byte));
+                if !(0..length).contains(&index) || sort == Sort::ByteArray && !is_byte() {
+                    // What is no int by itself may be one by code of its own.
+                    return match value.plain() {
+                        Plain::Other if sort == Sort::ByteArray => self.change(here, object),
+                        _ => {}
+                    };
+                }
+                let rest = [Some(Given::Int(index)), Some(Given::Value(Some(value))), None];
+                self.store(here, GroupKind::SetItem, object, rest, 0);
             }
             Sort::Dict if is_plain && self.is_plain_key(key) => {
                 let found = object.dict_lookup(key);
@@ -608,13 +626,12 @@ impl Values {
                             true => Given::Redacted,
                             false => Given::Value(Some(value)),
                         };
-                        let is_full = length >= kept;
+                        let is_full = length >= shown;
                         let after = is_full.then(|| Given::Int(length as i64 + i64::from(is_new)));
                         let rest = [Some(key), Some(value), after];
                         self.store(here, GroupKind::SetItem, object, rest, is_new.into());
                     }
                     (None, Lookup::Missing) => {}
-                    (None, _) if length > kept => self.change_item(here, object, object_key, None),
                     (None, _) => {
                         let rest = [Some(key), None, None];
                         self.store(here, GroupKind::DeleteItem, object, rest, 0);
@@ -719,9 +736,6 @@ impl Values {
         rest: [Option<Given<'a>>; 3],
         more: i32,
     ) {
-        if !self.told.is_certain(object) && self.left(here.at.1) == 0 {
-            return self.forget(here.at, object);
-        }
         let count = 3 + rest.iter().flatten().count();
         let head = here.head(object);
         let more = match (kind, &rest[2]) {
@@ -741,6 +755,8 @@ impl Values {
         if may_change(sort) || matches!(sort, Sort::Exception | Sort::Cell) {
             self.change_known(here, object, None, None);
         }
+        // Such as a memoryview.
+        self.doubts_next |= sort == Sort::Opaque;
     }
 
     /// The instance among a frame's variables whose `__dict__` this is.
@@ -773,7 +789,19 @@ impl Values {
         if self.state.is_none() || !self.told.is_certain_but_for(list, 1) {
             return false;
         }
-        let Some((last, value)) = list.last_of_list() else { return false };
+        self.tell_last(at, thread, unit, list, list.last_of_list())
+    }
+
+    /// A container has got a last item.
+    fn tell_last<'a>(
+        &mut self,
+        at: At,
+        thread: u32,
+        unit: u32,
+        list: Obj<'a>,
+        last: Option<(usize, Obj<'a>)>,
+    ) -> bool {
+        let Some((last, value)) = last else { return false };
         let length = last as i64 + 1;
         let beyond = length > i64::from(self.limits.items);
         let given = [
@@ -787,6 +815,53 @@ impl Values {
         let count = if beyond { 6 } else { 5 };
         self.tell_given(at, GroupKind::SetItem, count, given.into_iter().take(count));
         self.told.note_change(list, 0);
+        true
+    }
+
+    /// A method in C returns that is known to do this to a container. False if what that holds has to be
+    /// looked at.
+    pub(in crate::shim) fn tell_done(
+        &mut self,
+        at: At,
+        thread: u32,
+        unit: u32,
+        object: Obj<'_>,
+        does: Does,
+    ) -> bool {
+        self.follow_epoch(at.0);
+        let Some(state) = &self.state else { return false };
+        let more = match does {
+            Does::Other => return false,
+            Does::AppendsToDeque => 1,
+            Does::TakesFirst | Does::TakesLast => -1,
+            Does::Resizes => 0,
+        };
+        if !self.told.is_certain_but_for(object, more) {
+            return false;
+        }
+        let index = match does {
+            Does::Resizes => return true,
+            Does::AppendsToDeque => {
+                return self.tell_last(at, thread, unit, object, object.last_of_deque());
+            }
+            Does::TakesFirst => 0,
+            _ => object.size() as i64,
+        };
+        if does == Does::TakesLast {
+            let Some(variables) = state.codes.get(at.1 as usize) else { return false };
+            let unit = variables.stores.start(unit);
+            let is_plain = variables.calls.binary_search_by_key(&unit, |call| call.0).is_ok();
+            if !is_plain || variables.stores.operand(unit) != 0 {
+                return false;
+            }
+        }
+        if does == Does::TakesFirst && !self.told.note_taken(object, self.limits.items) {
+            return false;
+        }
+        let numbers = [thread, unit].map(|number| Given::Int(number.into()));
+        let given = numbers.into_iter().chain([Given::Changed(object), Given::Int(index)]);
+        self.tell_given(at, GroupKind::DeleteItem, 4, given);
+        self.told.note_change(object, 0);
         true
     }
 
@@ -890,6 +965,77 @@ impl Values {
         }
     }
 
+    /// Code in C is about to be called that may change what nothing tells of, or has been.
+    pub(in crate::shim) fn note_reaching(
+        &mut self,
+        (code, number): (Obj<'_>, u32),
+        unit: u32,
+        owner: Option<Obj<'_>>,
+        first: Obj<'_>,
+        begins: bool,
+    ) {
+        let Some(frame) = self.frames.running_of(code) else { return self.doubt() };
+        let Some(state) = &mut self.state else { return };
+        state.reaching.retain(|reaching| reaching.frame != frame.address);
+        if begins {
+            if state.reaching.len() == REACHING_MAX {
+                // Of calls that ended without an event.
+                state.reaching.remove(0);
+            }
+            let (frame, code) = (frame.address, code.address());
+            return state.reaching.push(Reaching { frame, code, unit });
+        }
+        let Some(variables) = state.codes.get(number as usize).map(Rc::clone) else {
+            return self.doubt();
+        };
+        let handed = self.handed(frame, &variables, unit);
+        // Its arguments may be more than can be seen here.
+        let count = variables.stores.operand(variables.stores.start(unit));
+        let is_unseen = count >= HANDED_MAX as u32 || handed.is_empty();
+        let mut all = handed.into_iter().chain([Some(first), owner].into_iter().flatten());
+        if is_unseen || all.any(|object| !self.is_harmless(object)) {
+            self.doubt();
+        }
+    }
+
+    /// Whether from an object nothing can be reached that may change.
+    fn is_harmless(&mut self, object: Obj<'_>) -> bool {
+        if !matches!(object.plain(), Plain::Other) {
+            return true;
+        }
+        let class = self.classes.find(object.class(), &self.names);
+        let layout = &self.classes.known(class).layout;
+        match layout.sort {
+            Sort::Str | Sort::Bytes | Sort::Int => layout.is_exact,
+            Sort::Complex | Sort::Range | Sort::Class | Sort::Module | Sort::Function => true,
+            Sort::Tuple => {
+                let mut is_plain = object.size() <= HANDED_MAX;
+                layout.items(object, HANDED_MAX, |item| {
+                    is_plain &= item.is_some_and(|item| !matches!(item.plain(), Plain::Other));
+                });
+                is_plain
+            }
+            _ => false,
+        }
+    }
+
+    /// A frame is entered: if by code in C that may change what nothing tells of, it may have.
+    pub(in crate::shim) fn note_entered(&mut self, code: Obj<'_>) {
+        let Some(state) = &self.state else { return };
+        if state.reaching.is_empty() {
+            return;
+        }
+        let Some(caller) = self.caller_of_entered(code) else { return };
+        let is_within = |reaching: &Reaching| {
+            reaching.frame == caller.address
+                && reaching.code == caller.code
+                && caller.unit.wrapping_sub(reaching.unit) < CALL_UNITS
+        };
+        if state.reaching.iter().any(is_within) {
+            self.doubt();
+        }
+    }
+
     /// A frame enters another while it may be sorting.
     fn tell_sorting(&mut self, at: At, caller: Frame) {
         let Some(state) = &self.state else { return };
@@ -920,24 +1066,7 @@ impl Values {
     /// Looks at objects again.
     pub(super) fn see(&mut self, at: At, objects: &[Obj<'_>]) {
         for object in objects {
-            if self.left(at.1) == 0 {
-                self.forget(at, *object);
-            } else {
-                self.tell_given(at, GroupKind::Seen, 1, std::iter::once(Given::Again(*object)));
-            }
-        }
-    }
-
-    /// There were too many objects to look at: what this one holds is not known any more.
-    pub(super) fn forget(&mut self, at: At, object: Obj<'_>) {
-        self.producer.count_skipped();
-        let is_known = match self.told.of(object) {
-            Known::Told { print, .. } => print != 0,
-            Known::Earlier => true,
-            Known::Nothing { .. } => !self.told.traces(),
-        };
-        if is_known {
-            self.tell_given(at, GroupKind::Seen, 1, std::iter::once(Given::Lost(object)));
+            self.tell_given(at, GroupKind::Seen, 1, std::iter::once(Given::Again(*object)));
         }
     }
 }

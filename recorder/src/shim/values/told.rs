@@ -6,6 +6,7 @@
 //! it says too, but not always: not before 3.13.3, and in 3.14 not of deeply nested ones.)
 
 use crate::shim::ffi::{Obj, tracer};
+use dashcam_schema::value::Sort;
 use std::cell::Cell;
 
 /// Objects remembered: sets of so many, an address has one. An object that is forgotten has to be told
@@ -25,19 +26,36 @@ struct Told {
     epoch: u32,
     /// How many items it had, if it is a container of many.
     size: u32,
+    sized: Sized,
+    /// How many items were taken out since it was looked at.
+    taken: u8,
     /// How deep within other objects it was when it was looked at.
     depth: u8,
-    /// Its contents count among those that are not always looked at.
-    is_bounded: bool,
+    rest: Rest,
     is_gone: bool,
+    /// [`Tellings::doubts`] when it was found to hold this.
+    doubts: u32,
+}
+
+/// How long what was told of an object holds without another look, where CPython says when objects are
+/// made.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Rest {
+    /// It may change without anything that shows.
+    #[default]
+    Never,
+    /// Until something may have changed objects that is not recorded.
+    UntilDoubt,
+    /// It cannot change.
+    Always,
 }
 
 /// What was told of an object.
 #[derive(Clone, Copy)]
 pub(super) enum Known {
-    /// Since the last epoch. `is_trusted` if it is certain that this is that object.
+    /// Since the last epoch. `is_trusted` if it is certain that this is that object, and holds that.
     /// `depth` is how deep within others it was looked at.
-    Told { print: u64, depth: u32, is_bounded: bool, is_trusted: bool },
+    Told { print: u64, depth: u32, is_trusted: bool },
     /// What it held, before the last epoch; this certainly is that object.
     Earlier,
     /// `is_new` if it is certain that it was not told of, `is_same` if that it was, of another class.
@@ -86,6 +104,10 @@ pub(super) struct Tellings {
     epoch: u32,
     /// New objects are told of.
     traces: bool,
+    /// How often something may have changed objects that is not recorded.
+    doubts: u32,
+    /// That may be any time.
+    is_suspicious: bool,
 }
 
 #[inline(always)]
@@ -97,7 +119,8 @@ impl Tellings {
     /// If wanted and possible, has CPython say when objects are made.
     pub(super) fn new(wants_traces: bool) -> Tellings {
         let places = Box::new(Places::new());
-        let mut tellings = Tellings { places, epoch: 0, traces: false };
+        let mut tellings =
+            Tellings { places, epoch: 0, traces: false, doubts: 0, is_suspicious: false };
         if wants_traces {
             let data = (&raw const *tellings.places).cast_mut().cast();
             // SAFETY: the places stay where they are until `drop` has taken the tracer away; both
@@ -128,16 +151,40 @@ impl Tellings {
             return Known::Nothing { is_new: told.is_gone, is_same };
         }
         if told.epoch == self.epoch {
-            let Told { print, is_bounded, depth, .. } = told;
-            // C code may change it without anybody being told, but then mostly how many there are.
-            let is_trusted = self.traces && print != 0 && told.size == size(object);
-            return Known::Told { print, depth: depth.into(), is_bounded, is_trusted };
+            let Told { print, depth, .. } = told;
+            let is_trusted = self.traces && print != 0 && self.rests(&told, object);
+            return Known::Told { print, depth: depth.into(), is_trusted };
         }
         if self.traces && told.print != 0 {
             Known::Earlier
         } else {
             Known::Nothing { is_new: false, is_same: false }
         }
+    }
+
+    /// Whether an object still holds what was told of it.
+    #[inline(always)]
+    fn rests(&self, told: &Told, object: Obj<'_>) -> bool {
+        match told.rest {
+            Rest::Never => false,
+            // Of what is not recorded after all, this shows most.
+            Rest::UntilDoubt => {
+                told.doubts == self.doubts
+                    && !self.is_suspicious
+                    && told.size == told.sized.of(object)
+            }
+            Rest::Always => true,
+        }
+    }
+
+    /// Something may just have changed objects that is not recorded.
+    pub(super) fn doubt(&mut self) {
+        self.doubts = self.doubts.wrapping_add(1);
+    }
+
+    /// From now on something may change objects any time that is not recorded.
+    pub(super) fn suspect(&mut self) {
+        self.is_suspicious = true;
     }
 
     /// Whether an object holds what was told of it since the last epoch, as far as changes are told.
@@ -161,12 +208,16 @@ impl Tellings {
 
     /// Whether it has another number of items than it was told to have.
     pub(super) fn is_resized(&self, object: Obj<'_>) -> bool {
-        self.contents(object).is_some_and(|told| told.size != size(object))
+        self.contents(object).is_some_and(|told| told.size != told.sized.of(object))
     }
 
     /// Whether it is certain what it holds, but for so many items more.
-    pub(super) fn is_certain_but_for(&self, object: Obj<'_>, more: u32) -> bool {
-        let is_it = |told: Told| told.size.wrapping_add(more) == size(object);
+    pub(super) fn is_certain_but_for(&self, object: Obj<'_>, more: i32) -> bool {
+        let is_it = |told: Told| {
+            told.size.wrapping_add_signed(more) == told.sized.of(object)
+                && told.doubts == self.doubts
+                && !self.is_suspicious
+        };
         self.traces && self.contents(object).is_some_and(is_it)
     }
 
@@ -183,10 +234,19 @@ impl Tellings {
     }
 
     /// An object was told of.
-    pub(super) fn note(&mut self, object: Obj<'_>, print: u64, depth: u32, is_bounded: bool) {
+    pub(super) fn note(
+        &mut self,
+        object: Obj<'_>,
+        print: u64,
+        depth: u32,
+        rest: Rest,
+        sized: Sized,
+    ) {
         let (address, class) = (object.address(), object.class().address());
-        let (epoch, size, depth) = (self.epoch, size(object), depth.min(255) as u8);
-        let told = Told { address, class, print, epoch, size, depth, is_bounded, is_gone: false };
+        let (epoch, size, depth) = (self.epoch, sized.of(object), depth.min(255) as u8);
+        let (doubts, is_gone, taken) = (self.doubts, false, 0);
+        let told =
+            Told { address, class, print, epoch, size, depth, rest, is_gone, doubts, sized, taken };
         self.places.place(address).set(told);
     }
 
@@ -195,9 +255,22 @@ impl Tellings {
         if let Some(place) = self.places.find(object.address())
             && place.get().print != 0
         {
-            let size = size(object).wrapping_add_signed(more);
-            place.set(Told { print: STALE, size, ..place.get() });
+            let told = place.get();
+            let size = told.sized.of(object).wrapping_add_signed(more);
+            place.set(Told { print: STALE, size, ..told });
         }
+    }
+
+    /// An item was taken out of an object of so many, of which so many at least are shown. False if there
+    /// may be too few left that are known.
+    pub(super) fn note_taken(&mut self, object: Obj<'_>, shown: u32) -> bool {
+        let Some(place) = self.places.find(object.address()) else { return false };
+        let told = place.get();
+        let is_enough = told.size <= shown || u32::from(told.taken) < shown / 2;
+        if is_enough {
+            place.set(Told { taken: told.taken.saturating_add(1), ..told });
+        }
+        is_enough
     }
 
     /// Whether CPython says when objects are made.
@@ -214,9 +287,32 @@ impl Drop for Tellings {
     }
 }
 
-/// How many items a container has that code in C may have in hand.
-fn size(object: Obj<'_>) -> u32 {
-    object.container_size().map_or(0, |size| size as u32)
+/// Where containers that code in C may have in hand say how many items they have.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Sized {
+    #[default]
+    No,
+    List,
+    Set,
+}
+
+impl Sized {
+    pub(super) fn of_sort(sort: Sort) -> Sized {
+        match sort {
+            Sort::List | Sort::Dict | Sort::Deque | Sort::ByteArray | Sort::Array => Sized::List,
+            Sort::Set => Sized::Set,
+            _ => Sized::No,
+        }
+    }
+
+    #[inline(always)]
+    fn of(self, object: Obj<'_>) -> u32 {
+        match self {
+            Sized::No => 0,
+            Sized::List => object.size() as u32,
+            Sized::Set => object.set_size() as u32,
+        }
+    }
 }
 
 /// What CPython calls when it makes an object, and when it destroys one: either way, what was at its

@@ -12,8 +12,8 @@ use super::Records;
 use super::identity::{Identities, Identity, Kind};
 use dashcam_schema::value::words::{
     ATTRIBUTES, BYTES, CLASS, CONSTANT, DIGITS, EPOCH, EXACT, FLOAT, GROUP, GROUP_WORDS_MAX,
-    INLINE_BYTES, INT, ITEMS, NEW, OBJECT, REFERENCE, SAME, SHALLOW, SHAPE, SMALL_INT, STR, TEXT,
-    payload, tag,
+    INLINE_BYTES, INT, ITEMS, NEW, OBJECT, REFERENCE, SAME, SHALLOW, SHAPE, SHOWN, SMALL_INT, STR,
+    TEXT, payload, tag,
 };
 use dashcam_schema::value::{
     Class, ClassNumber, GroupKind, Object, Part, Shape, ShapeNumber, Sort, TextNumber, Value,
@@ -114,6 +114,8 @@ enum RawPart {
         items: Range<usize>,
         length: u64,
     },
+    /// Of the items.
+    Shown(u64),
     Attributes {
         shape: usize,
         values: Range<usize>,
@@ -432,6 +434,7 @@ impl Reader {
         let first_part = pending.parts.len();
         let mut hasher = FxHasher::default();
         let (mut has_text, mut has_items, mut has_attributes) = (false, false, false);
+        let mut has_shown = false;
         for _ in 0..cursor.count()? {
             let (tag, payload) = cursor.tagged()?;
             let begin = cursor.at - 1;
@@ -439,6 +442,8 @@ impl Reader {
                 TEXT | DIGITS => std::mem::replace(&mut has_text, true),
                 ITEMS => std::mem::replace(&mut has_items, true),
                 ATTRIBUTES => std::mem::replace(&mut has_attributes, true),
+                // Of the items, which come next.
+                SHOWN => std::mem::replace(&mut has_shown, true) || has_items,
                 _ => return Err("a part of unknown form".into()),
             };
             if is_twice {
@@ -478,6 +483,7 @@ impl Reader {
                     hash_values(items, &mut hasher);
                     RawPart::Items { items: pending.keep(items), length }
                 }
+                SHOWN => RawPart::Shown(payload.into()),
                 _ => {
                     let shape = cursor.word()? as usize;
                     let values = cursor.values(bounded(payload)?)?;
@@ -491,6 +497,9 @@ impl Reader {
                 }
             };
             pending.parts.push(part);
+        }
+        if has_shown && !has_items {
+            return Err("items that are not there".into());
         }
         let parts = first_part..pending.parts.len();
         let contents = hasher.finish() as u32;
@@ -532,7 +541,7 @@ impl Reader {
             let class = *class.number.get_or_insert_with(|| records.class(class.it.clone()));
             let id = known.identities.at(object.address);
             resolved.clear();
-            let (mut text, mut items, mut attributes) = (None, None, None);
+            let (mut text, mut items, mut attributes, mut shown) = (None, None, None, None);
             for part in &pending.parts[object.parts.clone()] {
                 match part {
                     RawPart::Text { text: kept, length } => {
@@ -543,6 +552,7 @@ impl Reader {
                         let kept = known.append(&pending.values[words.clone()], resolved, records);
                         items = Some(Part { kept, length: *length });
                     }
+                    RawPart::Shown(count) => shown = Some(*count),
                     RawPart::Attributes { shape, values } => {
                         let shape = &mut shapes[*shape];
                         let number =
@@ -554,7 +564,7 @@ impl Reader {
             }
             let items = items.map(|Part { kept, length }| Part { kept: &resolved[kept], length });
             let attributes = attributes.map(|(shape, values)| (shape, &resolved[values]));
-            records.object(&Object { id, class, text, items, attributes });
+            records.object(&Object { id, class, text, items, shown, attributes });
         }
         if kind.is_store() {
             resolved.clear();

@@ -1,8 +1,9 @@
 //! The recorder's side.
 
 use super::{
-    CHANGED, CHANGES_MAX, COLUMN_BYTES_MAX, COLUMNS, Column, FULL, Form, HAS_ATTRIBUTES, HAS_ITEMS,
-    HAS_TEXT, Header, RECORDS_MAX, Slot, Tag, ToldIds, VALUES_MAX, characters, put_varint, zigzag,
+    CHANGED, COLUMN_BYTES_MAX, COLUMNS, Column, FULL, Form, HAS_ATTRIBUTES, HAS_ITEMS, HAS_SHOWN,
+    HAS_TEXT, Header, RECORDS_MAX, Slot, Tag, ToldIds, VALUES_MAX, changes_max, characters,
+    put_varint, zigzag,
 };
 use crate::chunk::{ColumnHeader, Sealer, VALUES_MAGIC, bounded};
 use crate::error::FormatError;
@@ -15,6 +16,11 @@ use xxhash_rust::xxh3::xxh3_64;
 
 /// Places of a [`Recent`], as a power of two: few enough to stay in a cache.
 const RECENT_BITS: u32 = 10;
+
+/// So many items are kept of what an object holds, those included that stores have put there.
+const ITEMS_MAX: usize = 1 << 14;
+/// Among so many one is found at once.
+const ITEMS_FEW: usize = 64;
 
 /// Rows of a form are few below this.
 const ROWS_KEPT: usize = 1 << 12;
@@ -48,6 +54,8 @@ pub struct Builder {
     told: Vec<Option<Told>>,
     /// The values of all those.
     told_values: Vec<Value>,
+    /// By [`key_hash`]: where the value of a key was found last.
+    recent_items: Recent,
     /// The index after that of the object last told of in full.
     next_first: u32,
     /// Values in records so far.
@@ -147,13 +155,20 @@ struct Told {
     text: Option<(TextNumber, u64)>,
     /// Number of items kept, and the real one.
     items: Option<(usize, u64)>,
+    shown: Option<u64>,
     shape: Option<ShapeNumber>,
     /// Where in `told_values` its items are, followed by its attributes; there is room for `room`.
     values: usize,
     count: usize,
     room: usize,
     /// Times it was told of by what changed, since it was told of in full.
-    changes: u8,
+    changes: usize,
+}
+
+impl Told {
+    fn may_change(&self) -> bool {
+        self.changes < changes_max(self.count)
+    }
 }
 
 /// What was looked up last, by a key: each key has one place, so that finding it takes no search.
@@ -315,7 +330,7 @@ impl Builder {
             self.told.resize(self.names.ids.len(), None);
         }
         let before = self.told[index as usize];
-        let changes = before.filter(|told| told.changes < CHANGES_MAX);
+        let changes = before.filter(Told::may_change);
         let changes = changes.and_then(|told| Some((self.changes(&told, object)?, told.changes)));
         let changes = if let Some((changes, count)) = changes {
             self.changed(index, object, &changes);
@@ -333,21 +348,49 @@ impl Builder {
         let [_, _, Value::Object(id) | Value::Shallow(id), key, rest @ ..] = values else { return };
         let index = self.names.index(*id) as usize;
         let Some(told) = self.told.get(index).copied().flatten() else { return };
-        let before = &self.told_values[told.values..told.values + told.count];
+        let sort = self.classes.get(told.class as usize).map(|class| class.sort);
+        if sort == Some(Sort::ByteArray) {
+            return self.byte(*id, told, key, rest);
+        }
         let (kept, length) = told.items.unwrap_or_default();
-        let is_dict = self.classes.get(told.class as usize).is_some_and(|c| c.sort == Sort::Dict);
-        let at = match kind {
-            GroupKind::SetAttribute => self.attribute(told.shape, key).map(|at| kept + at),
-            GroupKind::SetItem => item(is_dict, &before[..kept], key),
+        let is_dict = sort == Some(Sort::Dict);
+        let is_whole = told.items.is_some() && kept as u64 == length << u32::from(is_dict);
+        let at = match (kind, rest) {
+            (GroupKind::SetAttribute, _) => self.attribute(told.shape, key).map(|at| kept + at),
+            // It is new, so it need not be looked for.
+            (GroupKind::SetItem, [_, Value::Int(all)])
+                if is_whole && *all == (length + 1).cast_signed() =>
+            {
+                None
+            }
+            (GroupKind::SetItem, _) => self.item(index, is_dict, key),
             _ => None,
         };
         if let (Some(at), [value, ..]) = (at.filter(|at| *at < told.count), rest)
-            && told.changes < CHANGES_MAX
+            && told.may_change()
         {
             // By far the most frequent: one value takes the place of another.
             self.replaced(index as u32, at, value);
             return;
         }
+        let is_append = at.is_none()
+            && is_whole
+            && kept < ITEMS_MAX
+            && (is_dict || *key == Value::Int(length.cast_signed()));
+        let mut shown = told.shown;
+        if let (GroupKind::SetItem, true, [value, beyond @ ..]) = (kind, is_append, rest) {
+            let new = [*key, *value];
+            let new = if is_dict { &new[..] } else { &new[1..] };
+            if beyond.is_empty() || shown.is_some() {
+                if told.may_change() && told.count == kept {
+                    return self.appended(index, new, told);
+                }
+            } else {
+                // From here on.
+                shown = Some(length);
+            }
+        }
+        let before = &self.told_values[told.values..told.values + told.count];
         let (mut items, mut attributes) = (before[..kept].to_vec(), before[kept..].to_vec());
         let (mut length, mut shape) = (length, told.shape);
         match (kind, rest) {
@@ -371,22 +414,28 @@ impl Builder {
                     *attribute = Value::Unbound;
                 }
             }
-            (GroupKind::SetItem, [value, beyond @ ..]) => match item(is_dict, &items, key) {
+            (GroupKind::SetItem, [value, beyond @ ..]) => match at {
                 Some(at) => items[at] = *value,
                 None => {
-                    if let [Value::Int(all)] = beyond {
-                        length = all.cast_unsigned();
-                    } else {
-                        length += 1;
+                    if is_append {
                         items.extend(is_dict.then_some(*key));
                         items.push(*value);
                     }
+                    length = match beyond {
+                        [Value::Int(all)] => all.cast_unsigned(),
+                        _ if is_dict || is_append => length + 1,
+                        _ => length,
+                    };
                 }
             },
             (GroupKind::DeleteItem, []) => {
-                let Some(at) = item(is_dict, &items, key) else { return };
+                match self.item(index, is_dict, key) {
+                    Some(at) => drop(items.drain(if is_dict { at - 1..=at } else { at..=at })),
+                    // It is not among those kept.
+                    None if !is_whole => {}
+                    None => return,
+                }
                 length = length.saturating_sub(1);
-                items.drain(if is_dict { at - 1..=at } else { at..=at });
             }
             _ => return,
         }
@@ -397,8 +446,77 @@ impl Builder {
             class: told.class,
             text,
             items: has_items.then_some(Part { kept: &items, length }),
+            shown,
             attributes: shape.map(|shape| (shape, &attributes[..])),
         });
+    }
+
+    /// A byte of a bytearray takes the place of another.
+    fn byte(&mut self, id: ObjectId, told: Told, key: &Value, rest: &[Value]) {
+        let (Value::Int(at), [Value::Int(byte)], Some((text, length))) = (key, rest, told.text)
+        else {
+            return;
+        };
+        let mut bytes = self.names.texts.known(text).unwrap_or_default().to_vec();
+        let place = usize::try_from(*at).ok().and_then(|at| bytes.get_mut(at));
+        let (Some(place), Ok(byte)) = (place, u8::try_from(*byte)) else { return };
+        *place = byte;
+        let kept = self.text(&bytes);
+        let attributes = self.told_values[told.values..told.values + told.count].to_vec();
+        self.object(&Object {
+            id,
+            class: told.class,
+            text: Some(Part { kept, length }),
+            attributes: told.shape.map(|shape| (shape, &attributes[..])),
+            ..Object::default()
+        });
+    }
+
+    /// Where among the values of an object the one is that has an index, or the value of a key.
+    fn item(&mut self, index: usize, is_dict: bool, key: &Value) -> Option<usize> {
+        let told = self.told.get(index)?.as_ref()?;
+        let (kept, _) = told.items.unwrap_or_default();
+        let items = &self.told_values[told.values..told.values + kept];
+        if !is_dict || kept <= ITEMS_FEW {
+            return item(is_dict, items, key);
+        }
+        // Where it was found last time, it is likely to be still.
+        let recent = key_hash(index, key);
+        if let Some(at) = self.recent_items.get(recent)
+            && let Some(known) = items.get((at as usize).wrapping_sub(1))
+            && is_same(known, key)
+        {
+            return Some(at as usize);
+        }
+        let at = item(is_dict, items, key)?;
+        self.recent_items.set(recent, at as u32);
+        Some(at)
+    }
+
+    /// Appends that an object, which has no attributes, holds more items.
+    fn appended(&mut self, index: usize, new: &[Value], told: Told) {
+        self.begin(CHANGED);
+        put_varint(zigzag(new.len() as i64), &mut self.form);
+        put_varint(zigzag(1), &mut self.form);
+        put_varint(0, &mut self.form);
+        self.slots.push(index as u64);
+        self.put_values(new);
+        self.push();
+        let (count, mut values, mut room) = (told.count, told.values, told.room);
+        if room < count + new.len() {
+            // Room is left behind: by doubling, less than there is.
+            room = (count + new.len()).next_power_of_two();
+            values = self.told_values.len();
+            self.told_values.resize(values + room, Value::Unbound);
+            self.told_values.copy_within(told.values..told.values + count, values);
+        }
+        self.told_values[values + count..][..new.len()].copy_from_slice(new);
+        if let (Value::Int(_) | Value::Str(_), [key, _]) = (&new[0], new) {
+            self.recent_items.set(key_hash(index, key), count as u32 + 1);
+        }
+        let items = told.items.map(|(kept, length)| (kept + new.len(), length + 1));
+        let (count, changes) = (count + new.len(), told.changes + 1);
+        self.told[index] = Some(Told { items, values, count, room, changes, ..told });
     }
 
     /// Appends that an object holds another value at a position.
@@ -453,7 +571,7 @@ impl Builder {
     }
 
     /// Keeps what an object holds, for when it is told of again.
-    fn keep(&mut self, index: u32, object: &Object<&[Value]>, changes: u8) {
+    fn keep(&mut self, index: u32, object: &Object<&[Value]>, changes: usize) {
         let (items, attributes) = values(object);
         let count = items.len() + attributes.len();
         let before = self.told[index as usize].map(|told| (told.values, told.room));
@@ -472,6 +590,7 @@ impl Builder {
             class: object.class,
             text: object.text.as_ref().map(|text| (text.kept, text.length)),
             items: object.items.as_ref().map(|items| (items.kept.len(), items.length)),
+            shown: object.shown,
             shape: object.attributes.map(|(shape, _)| shape),
             values,
             count,
@@ -486,6 +605,7 @@ impl Builder {
         let text = now.text.as_ref().map(|text| (text.kept, text.length));
         let shape = now.attributes.map(|(shape, _)| shape);
         let is_alike = (before.class, before.text, before.shape) == (now.class, text, shape)
+            && before.shown == now.shown
             && before.items.is_some() == now.items.is_some();
         if !is_alike {
             return None;
@@ -512,6 +632,7 @@ impl Builder {
             (object.text.is_some(), HAS_TEXT),
             (object.items.is_some(), HAS_ITEMS),
             (object.attributes.is_some(), HAS_ATTRIBUTES),
+            (object.shown.is_some(), HAS_SHOWN),
         ];
         self.begin(FULL);
         self.form.push(parts.iter().map(|(has, bit)| if *has { *bit } else { 0 }).sum());
@@ -531,6 +652,9 @@ impl Builder {
             let kept = items.kept.len() as u64;
             put_varint(kept, &mut self.form);
             self.slots.push(zigzag(items.length.wrapping_sub(kept).cast_signed()));
+        }
+        if let Some(shown) = object.shown {
+            put_varint(shown, &mut self.form);
         }
         if let Some((shape, _)) = &object.attributes {
             put_varint((*shape).into(), &mut self.form);
@@ -729,6 +853,7 @@ impl Builder {
         self.shape_numbers.clear();
         self.group_forms.clear();
         self.replaced_forms = Default::default();
+        self.recent_items.clear();
         self.spare.clear();
         for (Table { mut rows, .. }, form) in self.tables.drain(..).zip(0..) {
             if rows.len() >= ROWS_KEPT {
@@ -854,6 +979,19 @@ fn item(is_dict: bool, items: &[Value], key: &Value) -> Option<usize> {
         _ => is_same(key, other) || number(key).is_some_and(|key| number(other) == Some(key)),
     };
     items.iter().step_by(2).position(is_equal).map(|pair| 2 * pair + 1)
+}
+
+/// A number for a key of an object.
+fn key_hash(index: usize, key: &Value) -> u64 {
+    let key = match *key {
+        Value::Int(int) => int.cast_unsigned().rotate_left(7),
+        Value::Float(float) => float.to_bits(),
+        Value::Str(text) => u64::from(text) << 32 | 1,
+        Value::Bytes(text) => u64::from(text) << 32 | 2,
+        Value::Object(id) | Value::Shallow(id) => id.rotate_left(17),
+        _ => 0,
+    };
+    (key ^ (index as u64).rotate_left(40)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 /// Items and attributes.

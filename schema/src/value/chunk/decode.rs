@@ -7,7 +7,7 @@
 use super::columns::Columns;
 use super::read::{Moment, Slots, Table, Telling, Values};
 use super::{
-    CHANGES_MAX, COLUMN_BYTES_MAX, Column, Form, RECORDS_MAX, Slot, VALUES_MAX, characters,
+    COLUMN_BYTES_MAX, Column, Form, RECORDS_MAX, Slot, VALUES_MAX, changes_max, characters,
     unzigzag,
 };
 use crate::chunk::bounded;
@@ -42,7 +42,7 @@ struct Last {
     has_items: bool,
     attributes: u32,
     /// Times it changed since it was told of in full.
-    changes: u8,
+    changes: usize,
 }
 
 impl<'a> Decoder<'a> {
@@ -253,7 +253,9 @@ impl<'a> Decoder<'a> {
     }
 
     fn full(&mut self, at: (u32, u32), table: &Table) -> Result<(), FormatError> {
-        let Form::Full { class, has_text, items, shape, tags } = &table.form else { return Ok(()) };
+        let Form::Full { class, has_text, items, shape, tags, .. } = &table.form else {
+            return Ok(());
+        };
         let bad = |what: &str| self.columns.invalid(Column::Forms, what);
         let kept = items.unwrap_or(0);
         let names = shape.map(|shape| self.values.shapes.get(shape as usize).ok_or(shape));
@@ -296,7 +298,11 @@ impl<'a> Decoder<'a> {
         let mut slots = table.cursor(at.1);
         let index = slots.next(&self.objects);
         let last = self.last.get(index as usize).copied().flatten();
-        let Some(last) = last.filter(|last| last.changes < CHANGES_MAX) else {
+        let values = |last: &Last| {
+            let kept = self.values.tellings.get(last.telling as usize).map_or(0, |told| told.kept);
+            kept as usize + last.attributes as usize
+        };
+        let Some(last) = last.filter(|last| last.changes < changes_max(values(last))) else {
             return Err(self.columns.invalid(Column::Objects, "not told of before"));
         };
         let bad = |what: &str| self.columns.invalid(Column::Positions, what);

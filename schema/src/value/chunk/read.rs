@@ -354,7 +354,8 @@ impl Values {
         };
         let is_full = |told: &(Moment, u32)| matches!(telling(told), Some((_, Form::Full { .. })));
         let told = &told[told.iter().rposition(is_full)?..];
-        let (full, Form::Full { class, items: has_items, shape, .. }) = telling(told.first()?)?
+        let (full, Form::Full { class, items: has_items, shown, shape, .. }) =
+            telling(told.first()?)?
         else {
             return None;
         };
@@ -384,6 +385,7 @@ impl Values {
             class: *class,
             text: full.text.map(|(kept, length)| Part { kept, length }),
             items: has_items.map(|_| Part { kept: items, length: last.length }),
+            shown: *shown,
             attributes: shape.map(|shape| (shape, attributes)),
         })
     }

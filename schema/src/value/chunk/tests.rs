@@ -43,7 +43,14 @@ fn objects() -> impl Strategy<Value = Object> {
     let text = text.prop_map(|text| text.map(|(kept, length)| Part { kept, length }));
     let attributes = prop::option::of((Just(1u32), prop::collection::vec(values(), 3..=3)));
     (1u64..5, 0u32..2, text, prop::option::of(part()), attributes).prop_map(
-        |(id, class, text, items, attributes)| Object { id, class, text, items, attributes },
+        |(id, class, text, items, attributes)| Object {
+            id,
+            class,
+            text,
+            items,
+            shown: None,
+            attributes,
+        },
     )
 }
 

@@ -646,6 +646,7 @@ fn any_object() -> impl Strategy<Value = Object> {
         class,
         text: text.map(|(kept, length)| Part { kept, length }),
         items: items.map(|(kept, length)| Part { kept, length }),
+        shown: None,
         attributes,
     })
 }

@@ -1,0 +1,260 @@
+//! What calls of C code may change besides what they are known to.
+//!
+//! An object that was described needs no other look until something may have changed it that is not
+//! recorded. Python code is recorded, and so is what methods of builtin containers do to their own
+//! ([`Effect`](super::callables::Effect)). What is left is code in C that nothing is known of: it may change
+//! what it is handed and whatever can be reached from there. Here is what is known not to.
+
+use super::ffi::{CallableShape, Obj};
+
+/// Modules in C that change none of the program's objects, or only those that a call is handed itself, and
+/// classes of `builtins` whose methods do not. What they call back is code that is recorded.
+const HARMLESS: [&str; 118] = [
+    "BaseException",
+    "NoneType",
+    "_abc",
+    "_asyncio",
+    "_bisect",
+    "_blake2",
+    "_bz2",
+    "_codecs",
+    "_collections",
+    "_contextvars",
+    "_csv",
+    "_curses",
+    "_datetime",
+    "_decimal",
+    "_frozen_importlib",
+    "_functools",
+    "_hashlib",
+    "_heapq",
+    "_imp",
+    "_io",
+    "_json",
+    "_locale",
+    "_lzma",
+    "_md5",
+    "_opcode",
+    "_operator",
+    "_posixsubprocess",
+    "_queue",
+    "_random",
+    "_sha1",
+    "_sha2",
+    "_signal",
+    "_socket",
+    "_sre",
+    "_ssl",
+    "_stat",
+    "_statistics",
+    "_string",
+    "_struct",
+    "_suggestions",
+    "_thread",
+    "_tokenize",
+    "_tracemalloc",
+    "_typing",
+    "_warnings",
+    "_weakref",
+    "_zoneinfo",
+    "array",
+    "async_generator",
+    "atexit",
+    "binascii",
+    "bool",
+    "builtin_function_or_method",
+    "bytearray",
+    "bytes",
+    "classmethod",
+    "cmath",
+    "code",
+    "collections",
+    "complex",
+    "contextvars",
+    "coroutine",
+    "datetime",
+    "decimal",
+    "dict",
+    "dict_items",
+    "dict_keys",
+    "dict_values",
+    "enumerate",
+    "errno",
+    "fcntl",
+    "float",
+    "frame",
+    "frozenset",
+    "function",
+    "functools",
+    "gc",
+    "generator",
+    "getset_descriptor",
+    "int",
+    "io",
+    "itertools",
+    "list",
+    "mappingproxy",
+    "marshal",
+    "math",
+    "member_descriptor",
+    "memoryview",
+    "method",
+    "method_descriptor",
+    "mmap",
+    "module",
+    "object",
+    "operator",
+    "posix",
+    "property",
+    "pwd",
+    "random",
+    "range",
+    "re",
+    "reversed",
+    "select",
+    "set",
+    "slice",
+    "staticmethod",
+    "str",
+    "super",
+    "sys",
+    "time",
+    "traceback",
+    "tuple",
+    "type",
+    "types",
+    "typing",
+    "unicodedata",
+    "weakref",
+    "zip",
+    "zlib",
+];
+
+/// Objects of these classes run code when they are called that is handed to them when they are made.
+const RUNS: [&str; 4] = [
+    "<functools._lru_cache_wrapper object>",
+    "<method object>",
+    "<method-wrapper object>",
+    "<weakref.ReferenceType object>",
+];
+
+/// Methods that every class in C may have and that make something new.
+const MAKING: [&str; 4] = ["__class_getitem__", "__init__", "__init_subclass__", "__new__"];
+
+/// Functions of `builtins` that call what they are handed, perhaps later.
+const CALLING: [&str; 6] = ["filter", "iter", "map", "max", "min", "sorted"];
+
+/// Methods of containers that change nothing.
+const READING: [&str; 22] = [
+    "__contains__",
+    "__eq__",
+    "__getitem__",
+    "__iter__",
+    "__len__",
+    "copy",
+    "count",
+    "difference",
+    "decode",
+    "endswith",
+    "find",
+    "fromkeys",
+    "get",
+    "index",
+    "intersection",
+    "isdisjoint",
+    "issubset",
+    "issuperset",
+    "items",
+    "keys",
+    "startswith",
+    "values",
+];
+
+/// What a method in C does to the container it is called on, where that need not be looked at for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Does {
+    /// Nothing is known, or there is more to it.
+    Other,
+    AppendsToDeque,
+    TakesFirst,
+    /// Or another, if it is handed an index.
+    TakesLast,
+    /// Nothing, if the container has as many items afterwards.
+    Resizes,
+}
+
+impl Does {
+    /// The method of this name.
+    pub(super) fn of(name: &str) -> Does {
+        match name {
+            "collections.deque.append" => Does::AppendsToDeque,
+            "collections.deque.popleft" => Does::TakesFirst,
+            "collections.deque.pop" | "list.pop" => Does::TakesLast,
+            "set.add" | "set.discard" | "dict.setdefault" | "dict.pop" => Does::Resizes,
+            _ => Does::Other,
+        }
+    }
+}
+
+/// Whether calls of a callable, which goes by this name, may change objects of the program in a way that
+/// nothing else tells of.
+pub(super) fn reaches(callable: Obj<'_>, shape: &CallableShape<'_>, name: &str) -> bool {
+    match shape {
+        // What Python code does is recorded; classes read what their objects are made of.
+        CallableShape::Function { .. } | CallableShape::Class => return false,
+        CallableShape::Instance if RUNS.contains(&name) => return false,
+        CallableShape::Instance => return !callable.class().has_python_method(c"__call__"),
+        CallableShape::Builtin { owner: Some(owner), .. } if !owner.is_module() => {
+            let class = if owner.is_class() { *owner } else { owner.class() };
+            // Of a class derived from one, it is that one's method.
+            if class.is_builtin_container() {
+                return false;
+            }
+        }
+        _ => {}
+    }
+    // Functions of `builtins` have no module before them.
+    let Some((module, rest)) = name.split_once('.') else { return false };
+    let method = rest.rsplit_once('.').map_or(rest, |(_, method)| method);
+    if MAKING.contains(&method) {
+        return false;
+    }
+    HARMLESS.binary_search(&module).is_err()
+}
+
+/// Whether a callable may keep what it is handed, or call it, where nothing tells of that.
+pub(super) fn may_call(shape: &CallableShape<'_>, name: &str) -> bool {
+    match shape {
+        CallableShape::Function { .. } => false,
+        CallableShape::Builtin { owner: Some(owner), .. } if !owner.is_module() => {
+            !owner.class().is_builtin_container()
+        }
+        CallableShape::Descriptor { owner, .. } => !owner.is_builtin_container(),
+        _ => name.contains('.') || CALLING.contains(&name),
+    }
+}
+
+/// Whether something that is handed to C code is a method in C that changes the container it is bound to, or
+/// is handed: whoever calls it later, nothing tells of that.
+pub(super) fn changes_when_called(object: Obj<'_>, method_descriptor: usize) -> bool {
+    let (method, class) = if let Some(owner) = object.builtin_owner() {
+        (object.bound_method(), owner.class())
+    } else if object.class().address() == method_descriptor {
+        object.descriptor_method()
+    } else {
+        return false;
+    };
+    // SAFETY: as the callable's shape says, the address of a method's definition.
+    class.is_mutable_container() && !READING.contains(&&*unsafe { Obj::method_name(method) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_sorted() {
+        assert!(HARMLESS.is_sorted());
+        assert!(READING.contains(&"get"));
+    }
+}
