@@ -4,4 +4,5 @@
 mod claims;
 mod compare;
 mod instance;
+mod samples;
 mod truth;
