@@ -100,8 +100,26 @@ def operators():
 def cuts():
     many, letters, numbers = list(range(5000)), "ab" * 5000, {n: n for n in range(300)}
     huge = 7**5000
-    done = 1  #: many[0] ; many[49] ; len(many) ; len(letters) ; letters[3] ; not many ; not letters ; len(numbers) ; numbers[3] ; many == [1] ; letters == "ab" ; letters < "b" ; "ab" in letters ; 5 in many ; many > [0, 0] ; many[5000] ; many is None ; letters[10000] ; many < [0, 1]
-    done = 2  #? many[3000] ; many[-1] ; letters[500] ; numbers[299] ; 4000 in many ; 299 in numbers ; huge == 1 ; "ba" * 1 in many ; many == many + many ; "x" in letters
+    done = 1  #: many[0] ; many[49] ; many[3000] ; many[-1] ; numbers[299] ; 4000 in many ; 299 in numbers ; len(many) ; len(letters) ; letters[3] ; not many ; not letters ; len(numbers) ; numbers[3] ; many == [1] ; letters == "ab" ; letters < "b" ; "ab" in letters ; 5 in many ; many > [0, 0] ; many[5000] ; many is None ; letters[10000] ; many < [0, 1]
+    done = 2  #? letters[500] ; huge == 1 ; "ba" * 1 in many ; many == many + many ; "x" in letters
+    return done
+
+
+def stores_beyond():
+    far, table, rows = [0] * 300, {n: n for n in range(200)}, [[n] for n in range(150)]
+    far[170] = "x"
+    table[150] = "y"
+    table["new"] = 2.5
+    rows[120].append("z")
+    done = 1  #: far[170] ; far[169] ; far[-1] ; len(far) ; table[150] ; table[151] ; table["new"] ; len(table) ; rows[120] ; rows[-1][0] ; rows[52][0]
+    del far[10]
+    del table[160]
+    far.append(rows[3])
+    rows.append(None)
+    done = 2  #: far[169] ; far[170] ; far[-1] ; len(far) ; far[10] ; 160 in table ; len(table) ; table[161] ; rows[-1] ; len(rows) ; rows[149]
+    far.pop()
+    far[60:63] = [7, 8]
+    done = 3  #: far[60] ; far[61] ; far[62] ; far[168] ; len(far)
     return done
 
 
@@ -131,6 +149,7 @@ rows = [{"name": "x", "n": 1}, {"name": "y", "n": 2, "tags": ["t", "u"]}]
 paths(order, rows)
 operators()
 cuts()
+stores_beyond()
 for number in (2, 5):
     globals_seen(number)
     LIMIT = LIMIT + 1  #: LIMIT ; changes ; number ; order.items[0].name ; items[1].price ; nothing

@@ -5,4 +5,5 @@ mod changes;
 mod claims;
 mod compare;
 mod instance;
+mod samples;
 mod truth;
