@@ -1,7 +1,7 @@
 //! Every change is a row that says what was changed: `state_changes.py` says behind each line which rows that
 //! makes.
 
-use dashcam_tests::{Python, Recording, plain, program};
+use dashcam_tests::{Python, Recording, plain, program, run_with_input, text};
 use serde_json::Value;
 
 #[test]
@@ -43,4 +43,63 @@ fn record(python: &Python, name: &str) -> Recording {
     let script = program(name);
     let options = ["--capture", "state"];
     Recording::new(python, options.iter().map(AsRef::as_ref).chain([script.as_os_str()]))
+}
+
+const WRITES: &str = "\
+from collections import Counter
+
+class Conf:
+    pass
+
+def f():
+    c = Conf()
+    setattr(c, 'host', 'h')
+    setattr(c, 'port', 80)
+    n = Counter()
+    n['a'] += 1
+    n['b'] += 1
+    d = {}
+    put = d.__setitem__
+    put((1, 2), 3)
+    put(2.5, 4)
+    l = [1, 2, 3]
+    l.insert(1, 'x')
+    l.append('y')
+    return c, n, d, l
+
+f()
+";
+
+/// A write of one item is none of another's.
+#[test]
+fn last_writes_are_of_what_was_asked_about() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("writes.py");
+    std::fs::write(&script, WRITES).unwrap();
+    let expected = [
+        ("c.host", 8, "c.host = 'h'"),
+        ("c.port", 9, "c.port = 80"),
+        ("n['a']", 11, "n['a'] = 1"),
+        ("n['b']", 12, "n['b'] = 1"),
+        ("d[(1, 2)]", 15, "d[(1, 2)] = 3"),
+        ("d[2.5]", 16, "d[2.5] = 4"),
+        ("l[1]", 18, "l[1] = 'x'"),
+        ("l[2]", 18, "list.insert at 1 moves the items behind"),
+        ("l[4]", 19, "l[4] = 'y'"),
+    ];
+    let ask = |(path, ..): &(&str, u32, &str)| format!("goto writes.py:20\nlast-write {path}\n");
+    let commands: String = expected.iter().map(ask).collect();
+    for python in Python::all() {
+        let recording =
+            Recording::new(&python, ["--capture".as_ref(), "state".as_ref(), script.as_os_str()]);
+        let mut replay = python.dashcam();
+        let replay = replay.arg("replay").arg(&recording.db).arg("--plain");
+        let said = text(&run_with_input(replay, commands.as_bytes()).stdout);
+        let mut lines = said.lines();
+        for (path, line, what) in expected {
+            let place = format!("writes.py:{line} ");
+            assert!(lines.any(|said| said.contains(&place)), "{python}: {path}: {said}");
+            assert!(lines.any(|said| said.trim() == what), "{python}: {path}: {said}");
+        }
+    }
 }

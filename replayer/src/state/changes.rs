@@ -327,7 +327,7 @@ impl State<'_> {
         }
         let Some(sight) = self.sight_of(position, None)? else { return Ok(Vec::new()) };
         let callable = self.callable(position)?;
-        self.rows(position, id, &sight, Some(before), &after, &callable, wanted)
+        self.rows(position, id, &sight, (Some(before), &after), &callable, wanted)
     }
 
     /// The row of a group that says how a function in C has changed an object.

@@ -103,7 +103,7 @@ impl State<'_> {
             return Ok(vec![row]);
         }
         match after {
-            Some(after) => self.rows(position, id, &sight, before, &after, operation, wanted),
+            Some(after) => self.rows(position, id, &sight, (before, &after), operation, wanted),
             None => Ok(Vec::new()),
         }
     }
@@ -154,8 +154,7 @@ impl State<'_> {
         position: &Position,
         id: ObjectId,
         sight: &Sight,
-        before: Option<Telling>,
-        after: &Telling,
+        (before, after): (Option<Telling>, &Telling),
         operation: &str,
         wanted: &Wanted<'_>,
     ) -> Result<Vec<Mutation>, Error> {

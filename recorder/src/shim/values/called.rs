@@ -67,8 +67,12 @@ impl Values {
         self.follow_epoch(at.0);
         let found = handed.and_then(|handed| self.key_and_value(&handed, object, doing));
         // An instance's dict may also be known by itself.
-        let has_own =
-            owner.is_some() && matches!(self.told.of(object), Known::Told { .. } | Known::Earlier);
+        let has_own = owner.is_some()
+            && match self.told.of(object) {
+                Known::Told { print, .. } => print != 0,
+                Known::Earlier => true,
+                Known::Nothing { .. } => false,
+            };
         let also: &[Obj<'_>] = if has_own { &[object] } else { &[] };
         let Some((key, value)) = found else {
             self.see(at, &[target]);
