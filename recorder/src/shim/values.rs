@@ -694,9 +694,10 @@ impl<'a> Look<'_, 'a> {
             is_immutable(layout.sort) && print_told.is_some_and(|told| told != 0 && told != print);
         if print_told == Some(print) && !is_due {
             self.values.buffer.truncate(begin);
-            // That took little.
+            // That took little, but where each object is looked at every time, not so little.
             let used = credit.saturating_sub(self.values.credit);
-            self.values.credit += used - used / 16;
+            let share = if self.values.told.traces() { 16 } else { 4 };
+            self.values.credit += used - used / share;
             self.values.told.note(object, print, depth.min(depth_told), rest, sized);
             return;
         }
