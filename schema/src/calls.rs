@@ -380,10 +380,15 @@ impl Calls {
     fn apply_exception(&mut self, event: &Event, site: Site, sink: &mut impl Sink) {
         match event.kind {
             EventKind::RAISE | EventKind::RERAISE => {
-                if !self.begins_by_raising(event) {
-                    self.at_checked(event, site, sink);
-                } else {
+                if self.begins_by_raising(event) {
+                    let in_flight = self.top().and_then(|caller| caller.take(event.exception));
                     self.begin(None, event, site);
+                    // The handler's call has handed it on to the one below.
+                    if let (Some(in_flight), Some(begun)) = (in_flight, self.top()) {
+                        begun.hold(in_flight, sink);
+                    }
+                } else {
+                    self.at_checked(event, site, sink);
                 }
                 let thread = self.stacks[self.current].thread;
                 let Some(top) = self.top() else { return };
@@ -634,16 +639,14 @@ impl Calls {
 
     /// What is still in flight in a call that is unwound goes on in its caller.
     fn hand_on(&mut self, place: Place, event: &Event, sink: &mut impl Sink) {
-        let exceptions = &mut self.open[place as usize].call.exceptions;
-        let in_flight =
-            exceptions.iter().rposition(|e| e.exception == event.exception && e.handled.is_none());
-        if let Some(i) = in_flight
-            && !self.stacks[self.current].calls.is_empty()
+        if self.stacks[self.current].calls.is_empty() {
+            return;
+        }
+        let in_flight = self.open[place as usize].call.take(event.exception);
+        if let Some(in_flight) = in_flight
+            && let Some(caller) = self.top()
         {
-            let exception = exceptions.remove(i);
-            if let Some(caller) = self.top() {
-                caller.hold(exception, sink);
-            }
+            caller.hold(in_flight, sink);
         }
     }
 }
@@ -654,6 +657,13 @@ impl Calls {
 const HANDLED_MAX: usize = 8;
 
 impl OpenCall {
+    /// Takes out an exception that is in flight here.
+    fn take(&mut self, exception: u32) -> Option<OpenException> {
+        let is_it = |e: &OpenException| e.exception == exception && e.handled.is_none();
+        let at = self.exceptions.iter().rposition(is_it)?;
+        Some(self.exceptions.remove(at))
+    }
+
     /// One more exception is in flight here.
     fn hold(&mut self, exception: OpenException, sink: &mut impl Sink) {
         if self.exceptions.len() >= HANDLED_MAX

@@ -65,7 +65,7 @@ losses! {
     BadRecord "bad_record" Error "records" "A record in the ring made no sense; recording stopped there."
     BadValue "bad_value" Loss "records" "A record of values in the ring made no sense; events went on, values after it are missing."
     ObjectsForgotten "objects_forgotten" Info "objects" "More objects than can be told apart; those forgotten have another number from then on."
-    NotLookedAt "not_looked_at" Info "objects" "Objects that frequent functions were handed go by type and identity alone at capture level calls; at level state none do."
+    NotLookedAt "not_looked_at" Info "objects" "Objects that frequent functions were handed go by type and identity alone; at capture level state none do, but on Python 3.12 and where code is left out (--include, --exclude, --no-stdlib)."
     StoreFailed "store_failed" Error "chunks" "Chunks could not be written to the database."
     Desync "desync" Loss "calls" "The call stack did not fit an event; calls were closed to resynchronise."
     Underived "underived" Loss "events" "The rules by which events follow from others did not cover an event; events before it may be missing."

@@ -87,7 +87,7 @@ const QUESTIONS: &[(u32, &str, &str)] = &[
          same returns 2  chains.py:38 same
          argument value = 2  chains.py:37 same
          Order.secret returns 2  chains.py:21 Order.secret
-         self.__secret = <redacted>  chains.py:14 Order.__init__
+         self.__secret = 2  chains.py:14 Order.__init__
          argument bonus = 2  chains.py:11 Order.__init__
          default of bonus  chains.py:11 Order.__init__"),
     (183, "v4", "v4 = 20  chains.py:149 main
@@ -180,7 +180,7 @@ const QUESTIONS: &[(u32, &str, &str)] = &[
     (183, "v20", "v20 = <function count>  chains.py:175 main
          count = <function count>  chains.py:55 <module>
          made by def count  chains.py:55 <module>"),
-    (183, "order", "order = <Order object # items=[20, 2] total=0 _Order__secret=<redacted>>  chains.py:145 main
+    (183, "order", "order = <Order object # items=[20, 2] total=0 _Order__secret=2>  chains.py:145 main
          made by Order([20, 2])  chains.py:145 main"),
 ];
 

@@ -39,10 +39,14 @@ const FRESH_WORDS_MAX: usize = GROUP_WORDS_MAX / 2;
 const ATTRIBUTES_MAX: usize = 200;
 /// The same for arguments of a call.
 const ARGUMENTS_MAX: usize = 1000;
-/// So many objects are looked at for one function between two epochs, a quarter of a second or less, where
-/// changes are not recorded and each has to be looked at every time; and for all functions together.
+/// So many objects are looked at for one function between two epochs, a quarter of a second or less, and for
+/// all functions together, where changes are not recorded and each has to be looked at every time.
 const LOOKS: u32 = 250;
 const LOOKS_OF_ALL: u32 = 200 * LOOKS;
+/// The same at level `state`, where changes are recorded, but an object has to be looked at each time it is met
+/// all the same. A look takes some microseconds, so these are less than half of the time.
+const STATE_LOOKS: u32 = 4000;
+const STATE_LOOKS_OF_ALL: u32 = 5 * STATE_LOOKS;
 /// Words that items may take that are not shown with their container: for each event so many, a container at
 /// most so many, and at the beginning so many.
 const CREDIT_PER_EVENT: u32 = 1;
@@ -241,11 +245,13 @@ impl Values {
     /// How many objects may still be looked at for a code object in this epoch.
     #[inline(always)]
     fn left(&self, number: u32) -> u32 {
-        if self.state.is_some() {
-            return u32::MAX;
-        }
+        let (each, all) = match self.state {
+            None => (LOOKS, LOOKS_OF_ALL),
+            Some(_) if self.told.is_lasting() => return u32::MAX,
+            Some(_) => (STATE_LOOKS, STATE_LOOKS_OF_ALL),
+        };
         let looks = self.looks.get(number as usize).copied().unwrap_or(0);
-        LOOKS.saturating_sub(looks).min(LOOKS_OF_ALL.saturating_sub(self.looks_of_all))
+        each.saturating_sub(looks).min(all.saturating_sub(self.looks_of_all))
     }
 
     /// There is code that is not recorded, which may change objects any time.
@@ -376,9 +382,7 @@ impl Values {
             look.follow();
         }
         let (used, is_looked) = (left - look.left, !look.due.is_empty());
-        if self.state.is_none()
-            && let Some(looks) = self.looks.get_mut(number as usize)
-        {
+        if let Some(looks) = self.looks.get_mut(number as usize) {
             *looks = looks.saturating_add(used);
             self.looks_of_all = self.looks_of_all.saturating_add(used);
         }
@@ -549,8 +553,10 @@ impl<'a> Look<'_, 'a> {
                     if print != 0
                         && self.values.may_be_another()
                         && !is_full
-                        && self.due.len() < self.objects =>
+                        && self.due.len() < self.objects
+                        && self.left > 0 =>
                 {
+                    self.left -= 1;
                     self.become_due(Due { object, depth });
                     return self.values.buffer.put_address(words::REFERENCE, object.address());
                 }

@@ -73,6 +73,9 @@ impl Values {
         key: Option<Given<'a>>,
         value: Option<Given<'a>>,
     ) {
+        if self.left(here.at.1) == 0 {
+            return self.forget(here.at, object);
+        }
         let holder = self.holder(here, object);
         let has_key = key.is_some();
         let [thread, unit, target] = here.head(object);

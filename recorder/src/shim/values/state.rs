@@ -5,6 +5,7 @@
 //! [`stores`](dashcam_schema::bytecode::stores).
 
 use super::changed::Changing;
+use super::told::Known;
 use super::{Given, Values, withholds};
 use crate::shim::callables::{Effect, is_same};
 use crate::shim::ffi::depths::{NO_DEPTH, depths};
@@ -1066,7 +1067,24 @@ impl Values {
     /// Looks at objects again.
     pub(super) fn see(&mut self, at: At, objects: &[Obj<'_>]) {
         for object in objects {
-            self.tell_given(at, GroupKind::Seen, 1, std::iter::once(Given::Again(*object)));
+            if self.left(at.1) == 0 {
+                self.forget(at, *object);
+            } else {
+                self.tell_given(at, GroupKind::Seen, 1, std::iter::once(Given::Again(*object)));
+            }
+        }
+    }
+
+    /// There were too many objects to look at: what this one holds is not known any more.
+    pub(super) fn forget(&mut self, at: At, object: Obj<'_>) {
+        self.producer.count_skipped();
+        let is_known = match self.told.of(object) {
+            Known::Told { print, .. } => print != 0,
+            Known::Earlier => true,
+            Known::Nothing { .. } => !self.told.traces(),
+        };
+        if is_known {
+            self.tell_given(at, GroupKind::Seen, 1, std::iter::once(Given::Lost(object)));
         }
     }
 }

@@ -273,6 +273,12 @@ impl Tellings {
         is_enough
     }
 
+    /// Whether objects that were described need no other look until something may have changed them.
+    #[inline(always)]
+    pub(super) fn is_lasting(&self) -> bool {
+        self.traces && !self.is_suspicious
+    }
+
     /// Whether CPython says when objects are made.
     pub(super) fn traces(&self) -> bool {
         self.traces

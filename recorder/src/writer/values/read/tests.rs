@@ -276,7 +276,7 @@ fn what_cannot_be_is_bad_and_what_was_before_stands() {
     let one = group(GroupKind::Result, 4, &[&[none]]);
     let bad: &[(&[u32], &[u32])] = &[
         (&[], &[word(63, 0)]),
-        (&[], &[word(GROUP, 14), 5, 0]),
+        (&[], &[word(GROUP, 99), 5, 0]),
         (&[], &[word(GROUP, 0), 3, 0]),
         (&[], &[word(GROUP, 0), 5, u32::MAX]),
         (&[], &[word(GROUP, 0), 5, 1, word(STR, 25)]),
