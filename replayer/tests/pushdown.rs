@@ -105,7 +105,8 @@ fn random(
             stack.pop();
             ev(K::PY_UNWIND, code, place).exception(exception)
         }
-        6 | 7 => ev(K::RAISE, code, place).exception(exception),
+        // At the place of its PY_START, a call that began long before does not raise.
+        6 | 7 => ev(K::RAISE, code, place.max(1)).exception(exception),
         8 => ev(K::EXCEPTION_HANDLED, code, place).exception(exception),
         9 => ev(K::RERAISE, code, place).exception(exception),
         10 => ev(K::CALL, code, place).calls(some(7, 3) as u32),
@@ -297,7 +298,11 @@ fn chunks_of_any_size_give_the_same_rows() {
     let whole = tables(10_000);
     assert!(whole.iter().all(|rows| rows.len() > 30));
     for size in [1, 2, 7, 50, 999] {
-        assert!(tables(size) == whole, "chunks of {size}");
+        for (found, whole) in tables(size).iter().zip(&whole) {
+            let differs = found.iter().zip(whole).position(|(one, two)| one != two);
+            let differs = differs.map(|at| (&found[at], &whole[at]));
+            assert!(found == whole, "chunks of {size}: {differs:?}");
+        }
     }
 }
 
