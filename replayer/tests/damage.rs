@@ -51,10 +51,10 @@ fn each_refusal_has_its_sentence() {
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
     assert_eq!(
         refusal(&path),
-        "x.db: written in format 99, but this dashcam reads up to 6; update dashcam"
+        "x.db: written in format 99, but this dashcam reads up to 7; update dashcam"
     );
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 0).unwrap();
-    assert_eq!(refusal(&path), "x.db: written in format 0, but this dashcam reads only from 6 on");
+    assert_eq!(refusal(&path), "x.db: written in format 0, but this dashcam reads only from 7 on");
 }
 
 #[test]

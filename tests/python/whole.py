@@ -48,7 +48,7 @@ def apart():
     function = apart
     kind = P
     default = collections.defaultdict(int, a=1)
-    token = "secret"
+    token = "secret-4f2a91"
     cycle = [1]
     cycle.append(cycle)
     deep = [[[[[[1]]]]]]

@@ -20,6 +20,8 @@ pub(super) struct Callables {
     numbers: FxHashMap<String, u32>,
     /// By number: what calls do to what they are handed.
     effects: Vec<Effect>,
+    /// Objects are followed from change to change.
+    follows_changes: bool,
     /// By number: whether they may change objects in a way that nothing tells of.
     reaches: Vec<bool>,
     does: Vec<Does>,
@@ -46,6 +48,7 @@ impl Callables {
             cache: vec![([0; 3], 0); CACHE].into(),
             numbers: FxHashMap::default(),
             effects: Vec::new(),
+            follows_changes: false,
             reaches: Vec::new(),
             does: Vec::new(),
             calling: Vec::new(),
@@ -63,6 +66,11 @@ impl Callables {
     #[inline(always)]
     pub(super) fn bound_to<'a>(&self, callable: Obj<'a>) -> Option<Obj<'a>> {
         callable.builtin_owner().or_else(|| callable.wrapped_owner(&self.hidden))
+    }
+
+    /// Finds out from now on what callables change.
+    pub(super) fn follow_changes(&mut self) {
+        self.follows_changes = true;
     }
 
     /// Whether calls of the callable with this number may change objects in a way that nothing tells of.
@@ -131,10 +139,13 @@ impl Callables {
         let (number, new) = match self.numbers.get(&name) {
             Some(number) => (*number, false),
             None => {
-                self.effects.push(effect(&name, shape));
-                self.reaches.push(reach::reaches(callable, shape, &name));
-                self.does.push(Does::of(&name));
-                self.calling.push(reach::may_call(shape, &name));
+                // Of no use without values, and then not even the layouts have been verified.
+                if self.follows_changes {
+                    self.effects.push(effect(&name, shape));
+                    self.reaches.push(reach::reaches(callable, shape, &name));
+                    self.does.push(Does::of(&name));
+                    self.calling.push(reach::may_call(shape, &name));
+                }
                 self.numbers.insert(name.clone(), next);
                 (next, true)
             }

@@ -252,6 +252,9 @@ impl State {
         values: Option<Box<Values>>,
     ) {
         self.values = values;
+        if self.has_state() {
+            self.callables.follow_changes();
+        }
         self.jumps_in = derivation.as_ref().and_then(|derivation| derivation.jumps_in);
         self.frames = derivation.map(|derivation| derivation.frames);
         self.watcher = Watcher::new();
@@ -936,6 +939,10 @@ impl State {
     /// Hands on the source that the program registered for a code object's file.
     fn define_source(&mut self, code: Obj<'_>, path: &str) {
         let Some(interpreter) = Interpreter::running() else { return };
+        // The cache is read as dicts of known versions are laid out.
+        if Version::from_magic(ffi::bytecode_magic()).is_none() {
+            return;
+        }
         match self.sources.read(interpreter, code, path) {
             Some(Registered::Text(text)) => {
                 self.define(&Definition::Source { path: path.to_owned(), text });

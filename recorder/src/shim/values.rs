@@ -44,9 +44,9 @@ const ARGUMENTS_MAX: usize = 1000;
 const LOOKS: u32 = 250;
 const LOOKS_OF_ALL: u32 = 200 * LOOKS;
 /// The same at level `state`, where changes are recorded, but an object has to be looked at each time it is met
-/// all the same. A look takes some microseconds, so these are less than half of the time.
-const STATE_LOOKS: u32 = 10_000;
-const STATE_LOOKS_OF_ALL: u32 = 2 * STATE_LOOKS;
+/// all the same.
+const STATE_LOOKS: u32 = 4000;
+const STATE_LOOKS_OF_ALL: u32 = LOOKS_OF_ALL;
 /// Words that items may take that are not shown with their container: for each event so many, a container at
 /// most so many, and at the beginning so many.
 const CREDIT_PER_EVENT: u32 = 1;
