@@ -47,6 +47,8 @@ const LOOKS_OF_ALL: u32 = 200 * LOOKS;
 /// all the same.
 const STATE_LOOKS: u32 = 4000;
 const STATE_LOOKS_OF_ALL: u32 = LOOKS_OF_ALL;
+/// But not before there were so many, which take some seconds: most programs are recorded whole.
+const STATE_LOOKS_UNBOUNDED: u32 = 500_000;
 /// Words that items may take that are not shown with their container: for each event so many, a container at
 /// most so many, and at the beginning so many.
 const CREDIT_PER_EVENT: u32 = 1;
@@ -93,6 +95,8 @@ pub(super) struct Values {
     /// for all.
     looks: Vec<u32>,
     looks_of_all: u32,
+    /// How many may follow before they are bounded.
+    looks_unbounded: u32,
     yields: Yields,
     /// For [`Capture::State`].
     state: Option<Box<state::Capturing>>,
@@ -204,6 +208,7 @@ impl Values {
             treatments: Vec::new(),
             looks: Vec::new(),
             looks_of_all: 0,
+            looks_unbounded: STATE_LOOKS_UNBOUNDED,
             yields: Yields::default(),
             state: state.map(|version| Box::new(state::Capturing::new(version))),
             doubts_next: false,
@@ -248,6 +253,7 @@ impl Values {
         let (each, all) = match self.state {
             None => (LOOKS, LOOKS_OF_ALL),
             Some(_) if self.told.is_lasting() => return u32::MAX,
+            Some(_) if self.looks_unbounded > 0 => return self.looks_unbounded,
             Some(_) => (STATE_LOOKS, STATE_LOOKS_OF_ALL),
         };
         let looks = self.looks.get(number as usize).copied().unwrap_or(0);
@@ -382,6 +388,9 @@ impl Values {
             look.follow();
         }
         let (used, is_looked) = (left - look.left, !look.due.is_empty());
+        if !self.told.is_lasting() {
+            self.looks_unbounded = self.looks_unbounded.saturating_sub(used);
+        }
         if let Some(looks) = self.looks.get_mut(number as usize) {
             *looks = looks.saturating_add(used);
             self.looks_of_all = self.looks_of_all.saturating_add(used);
@@ -559,6 +568,13 @@ impl<'a> Look<'_, 'a> {
                     self.left -= 1;
                     self.become_due(Due { object, depth });
                     return self.values.buffer.put_address(words::REFERENCE, object.address());
+                }
+                // What was told of the one before must not be taken for what this one holds.
+                Known::Told { print, .. }
+                    if print != 0 && self.values.may_be_another() && !is_full =>
+                {
+                    self.become_due(Due { object, depth: CLASS_ALONE });
+                    return self.values.buffer.put_address(tag, object.address());
                 }
                 Known::Told { .. } | Known::Earlier => {
                     return self.values.buffer.put_address(tag, object.address());
