@@ -103,7 +103,7 @@ def lists():
 def others():
     s = {1}
     s.add((2, 3))  #: set.add | (2, 3) | (2, 3)
-    s.add(1)  #: set.add | 1 | 1
+    s.add(1)
     s.discard(1)  #: set.discard | 1 | -
     s.update({8, 9})  #: set.update | 8 | 8 & set.update | 9 | 9
     s.remove(8)  #: set.remove | 8 | -

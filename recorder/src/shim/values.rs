@@ -48,7 +48,7 @@ const LOOKS_OF_ALL: u32 = 200 * LOOKS;
 const STATE_LOOKS: u32 = 4000;
 const STATE_LOOKS_OF_ALL: u32 = LOOKS_OF_ALL;
 /// But not before there were so many, which take some seconds: most programs are recorded whole.
-const STATE_LOOKS_UNBOUNDED: u32 = 500_000;
+const STATE_LOOKS_UNBOUNDED: u32 = 2_000_000;
 /// Words that items may take that are not shown with their container: for each event so many, a container at
 /// most so many, and at the beginning so many.
 const CREDIT_PER_EVENT: u32 = 1;

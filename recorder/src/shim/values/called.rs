@@ -152,7 +152,7 @@ impl Values {
                 (Given::Int(if key < 0 { key + length + 1 } else { key }), None)
             }
             Doing::PopLeft => (Given::Int(0), None),
-            Doing::Add if sort == Sort::Set => {
+            Doing::Add if sort == Sort::Set && is_resized => {
                 let item = argument(1)?;
                 (Given::Value(Some(item)), Some(Given::Value(Some(item))))
             }
