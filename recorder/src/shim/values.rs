@@ -571,7 +571,7 @@ impl<'a> Look<'_, 'a> {
                 }
                 // What was told of the one before must not be taken for what this one holds.
                 Known::Told { print, .. }
-                    if print != 0 && self.values.may_be_another() && !is_full =>
+                    if print != 0 && self.left == 0 && self.values.may_be_another() && !is_full =>
                 {
                     self.become_due(Due { object, depth: CLASS_ALONE });
                     return self.values.buffer.put_address(tag, object.address());
