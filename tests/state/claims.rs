@@ -123,3 +123,31 @@ fn what_a_loop_and_a_recursion_take() {
         }
     }
 }
+
+#[test]
+fn what_is_handed_to_a_named_tuples_replace_leaves_the_rest_known() {
+    let source = "\
+import collections
+Point = collections.namedtuple('Point', 'x y')
+
+class Row:
+    def __init__(self, n):
+        self.n = n
+
+def moved(row, point):
+    return point._replace(x=row.n)
+
+rows = [Row(n) for n in range(6000)]
+points = [moved(row, Point(0, 1)) for row in rows]
+";
+    // Before 3.13 objects are looked at each time, so that not all can be.
+    for python in Python::all().into_iter().filter(|python| python.version > (3, 12)) {
+        let recording = record(&python, source);
+        recording.check("select count(*) from losses where kind = 'not_looked_at'", "0");
+        recording.check(
+            "select count(*) from calls where qualname = 'moved'
+             and arguments like '%n=5999>%' and result like '%(5999, 1)>'",
+            "1",
+        );
+    }
+}

@@ -90,7 +90,7 @@ impl Callables {
     #[inline(always)]
     pub(super) fn may_call(&self, number: u32, object: Obj<'_>) -> bool {
         self.calling.get(number as usize).copied().unwrap_or(true)
-            && reach::changes_when_called(object, self.hidden.method_descriptor)
+            && reach::changes_when_called(object, &self.hidden)
     }
 
     /// Whether the callable asked for last is a function or method written in Python.
@@ -144,7 +144,7 @@ impl Callables {
                     self.effects.push(effect(&name, shape));
                     self.reaches.push(reach::reaches(callable, shape, &name));
                     self.does.push(Does::of(&name));
-                    self.calling.push(reach::may_call(shape, &name));
+                    self.calling.push(reach::may_call(callable, shape, &name));
                 }
                 self.numbers.insert(name.clone(), next);
                 (next, true)

@@ -5,7 +5,7 @@
 //! ([`Effect`](super::callables::Effect)). What is left is code in C that nothing is known of: it may change
 //! what it is handed and whatever can be reached from there. Here is what is known not to.
 
-use super::ffi::{CallableShape, Obj};
+use super::ffi::{CallableShape, HiddenTypes, Obj};
 
 /// Modules in C that change none of the program's objects, or only those that a call is handed itself, and
 /// classes of `builtins` whose methods do not. What they call back is code that is recorded.
@@ -223,9 +223,12 @@ pub(super) fn reaches(callable: Obj<'_>, shape: &CallableShape<'_>, name: &str) 
 }
 
 /// Whether a callable may keep what it is handed, or call it, where nothing tells of that.
-pub(super) fn may_call(shape: &CallableShape<'_>, name: &str) -> bool {
+pub(super) fn may_call(callable: Obj<'_>, shape: &CallableShape<'_>, name: &str) -> bool {
     match shape {
         CallableShape::Function { .. } => false,
+        // Its code in Python is recorded; to call a `partial` is a call of C code that may change anything.
+        CallableShape::Class if name == "functools.partial" => false,
+        CallableShape::Class if callable.has_python_method(c"__init__") => false,
         CallableShape::Builtin { owner: Some(owner), .. } if !owner.is_module() => {
             !owner.class().is_builtin_container()
         }
@@ -234,13 +237,57 @@ pub(super) fn may_call(shape: &CallableShape<'_>, name: &str) -> bool {
     }
 }
 
-/// Whether something that is handed to C code is a method in C that changes the container it is bound to, or
-/// is handed: whoever calls it later, nothing tells of that.
-pub(super) fn changes_when_called(object: Obj<'_>, method_descriptor: usize) -> bool {
+/// Special methods that change the object they are called on.
+const CHANGING: [&str; 13] = [
+    "__delattr__",
+    "__delitem__",
+    "__iadd__",
+    "__iand__",
+    "__imul__",
+    "__init__",
+    "__ior__",
+    "__isub__",
+    "__ixor__",
+    "__setattr__",
+    "__setitem__",
+    "__setstate__",
+    "__set__",
+];
+
+/// Functions in C that change what they are handed.
+const FUNCTIONS: [&str; 17] = [
+    "delattr",
+    "delitem",
+    "exec",
+    "heapify",
+    "heappop",
+    "heappush",
+    "heappushpop",
+    "heapreplace",
+    "iadd",
+    "iconcat",
+    "insort",
+    "insort_left",
+    "insort_right",
+    "ior",
+    "setattr",
+    "setitem",
+    "setstate",
+];
+
+/// Whether something that is handed to C code is a method or function in C that changes the object it is
+/// bound to, or is handed: whoever calls it later, nothing tells of that.
+pub(super) fn changes_when_called(object: Obj<'_>, hidden: &HiddenTypes) -> bool {
     let (method, class) = if let Some(owner) = object.builtin_owner() {
         (object.bound_method(), owner.class())
-    } else if object.class().address() == method_descriptor {
+    } else if object.is_builtin_function() {
+        // SAFETY: a function in C has a definition.
+        let name = unsafe { Obj::method_name(object.bound_method()) };
+        return FUNCTIONS.contains(&&*name);
+    } else if object.class().address() == hidden.method_descriptor {
         object.descriptor_method()
+    } else if let CallableShape::Wrapper { name, .. } = object.callable_shape(hidden) {
+        return name.ascii().is_none_or(|name| CHANGING.contains(&name));
     } else {
         return false;
     };

@@ -747,7 +747,7 @@ impl State {
             if let Some(values) = self.values_with_room() {
                 let list = owner.unwrap_or(first);
                 if is_suspicious {
-                    values.suspect();
+                    values.suspect_method(code, at.1, first);
                 }
                 if reaches {
                     values.note_reaching((code, at.1), unit, owner, first, kind == EventKind::CALL);

@@ -966,6 +966,28 @@ impl Values {
         }
     }
 
+    /// Code in C was handed a method that changes a container when it is called, which may be any time.
+    pub(in crate::shim) fn suspect_method(&mut self, code: Obj<'_>, number: u32, method: Obj<'_>) {
+        let container = method.builtin_owner();
+        // With the method's own, that is a variable's, through which it is looked at: nothing else leads to
+        // it. Such is `map(kwds.pop, names)` in a namedtuple's `_replace`.
+        let alone = container.filter(|container| container.references() <= 2);
+        match alone.filter(|container| self.is_variable(code, number, *container)) {
+            Some(container) => self.told.suspect_alone(container),
+            None => self.told.suspect(),
+        }
+    }
+
+    /// Whether a variable of the running frame holds the object.
+    fn is_variable(&self, code: Obj<'_>, number: u32, object: Obj<'_>) -> bool {
+        let Some(state) = &self.state else { return false };
+        let Some(variables) = state.codes.get(number as usize) else { return false };
+        let Some(frame) = self.frames.running_of(code) else { return false };
+        // SAFETY: variables of the frame, which is of this code object.
+        (0..variables.stores.fast())
+            .any(|slot| unsafe { self.frames.slot(frame, slot) } == Some(object))
+    }
+
     /// Code in C is about to be called that may change what nothing tells of, or has been.
     pub(in crate::shim) fn note_reaching(
         &mut self,

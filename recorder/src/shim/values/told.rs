@@ -6,6 +6,7 @@
 //! it says too, but not always: not before 3.13.3, and in 3.14 not of deeply nested ones.)
 
 use crate::shim::ffi::{Obj, tracer};
+use arrayvec::ArrayVec;
 use dashcam_schema::value::Sort;
 use std::cell::Cell;
 
@@ -108,7 +109,12 @@ pub(super) struct Tellings {
     doubts: u32,
     /// That may be any time.
     is_suspicious: bool,
+    /// Addresses of objects that alone may be changed any time; some may be of other objects by now.
+    unsure: ArrayVec<usize, UNSURE_MAX>,
 }
+
+/// With more, all may be changed any time.
+const UNSURE_MAX: usize = 64;
 
 #[inline(always)]
 fn set(address: usize) -> usize {
@@ -119,8 +125,14 @@ impl Tellings {
     /// If wanted and possible, has CPython say when objects are made.
     pub(super) fn new(wants_traces: bool) -> Tellings {
         let places = Box::new(Places::new());
-        let mut tellings =
-            Tellings { places, epoch: 0, traces: false, doubts: 0, is_suspicious: false };
+        let mut tellings = Tellings {
+            places,
+            epoch: 0,
+            traces: false,
+            doubts: 0,
+            is_suspicious: false,
+            unsure: ArrayVec::new(),
+        };
         if wants_traces {
             let data = (&raw const *tellings.places).cast_mut().cast();
             // SAFETY: the places stay where they are until `drop` has taken the tracer away; both
@@ -172,6 +184,7 @@ impl Tellings {
                 told.doubts == self.doubts
                     && !self.is_suspicious
                     && told.size == told.sized.of(object)
+                    && !self.unsure.contains(&object.address())
             }
             Rest::Always => true,
         }
@@ -185,6 +198,14 @@ impl Tellings {
     /// From now on something may change objects any time that is not recorded.
     pub(super) fn suspect(&mut self) {
         self.is_suspicious = true;
+    }
+
+    /// The same of this object alone.
+    pub(super) fn suspect_alone(&mut self, object: Obj<'_>) {
+        let address = object.address();
+        if !self.unsure.contains(&address) && self.unsure.try_push(address).is_err() {
+            self.suspect();
+        }
     }
 
     /// Whether an object holds what was told of it since the last epoch, as far as changes are told.
@@ -217,6 +238,7 @@ impl Tellings {
             told.size.wrapping_add_signed(more) == told.sized.of(object)
                 && told.doubts == self.doubts
                 && !self.is_suspicious
+                && !self.unsure.contains(&object.address())
         };
         self.traces && self.contents(object).is_some_and(is_it)
     }
