@@ -226,6 +226,8 @@ fn a_command_that_takes_long_is_ended_by_ctrl_c() {
     terminal.sees(&["event 1"]);
     // The condition is looked at ten million times.
     terminal.press(":break <string>:2 if n < 0\r");
+    // It says that it works, too, and Ctrl-C would be for that.
+    terminal.sees(&["breakpoint 1: <string>:2"]);
     terminal.press("c");
     terminal.sees(&["working; ^C ends it"]);
     terminal.press("\x03");
