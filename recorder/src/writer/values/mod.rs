@@ -242,6 +242,10 @@ impl Values {
             match self.reader.read(&words[used..], &mut self.chunk) {
                 Ok(progress) => {
                     used += progress.used;
+                    if progress.is_stop {
+                        self.seal();
+                        continue;
+                    }
                     if !progress.is_epoch {
                         break;
                     }
@@ -268,9 +272,13 @@ impl Values {
             // All that is still in use is told again, by its new number.
             self.ask_now();
         }
-        if self.chunk.builder.bytes() >= CHUNK_BYTES_MAX || self.chunk.records >= CHUNK_RECORDS_MAX
-        {
+        let is_full = self.chunk.builder.bytes() >= CHUNK_BYTES_MAX
+            || self.chunk.records >= CHUNK_RECORDS_MAX;
+        if is_full && taken < WORDS {
             self.seal();
+        } else if is_full {
+            // Objects of the last group may be still to come.
+            self.reader.stop_at_group();
         }
         Ok(taken)
     }

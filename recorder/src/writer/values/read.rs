@@ -57,6 +57,8 @@ pub(super) struct Progress {
     pub(super) used: usize,
     /// The last of them begins an epoch.
     pub(super) is_epoch: bool,
+    /// It stopped before a group, as [`Reader::stop_at_group`] wanted.
+    pub(super) is_stop: bool,
 }
 
 /// A value as it was read.
@@ -226,6 +228,7 @@ pub(super) struct Reader {
     resolved: Vec<Value>,
     /// Objects forgotten, until somebody takes the number.
     pub(super) forgotten: u64,
+    stops: bool,
 }
 
 /// What values are resolved by.
@@ -270,7 +273,14 @@ impl Reader {
     ) -> Result<Progress, (usize, Bad)> {
         let mut used = 0;
         while used < words.len() {
-            used += self.lone_groups(&words[used..], records);
+            if self.stops && tag(words[used]) == GROUP {
+                self.stops = false;
+                self.complete(records);
+                return Ok(Progress { used, is_epoch: false, is_stop: true });
+            }
+            if !self.stops {
+                used += self.lone_groups(&words[used..], records);
+            }
             let is_epoch = tag(words[used]) == EPOCH;
             match self.record(&words[used..], records) {
                 Ok(taken) => used += taken,
@@ -282,10 +292,15 @@ impl Reader {
                 }
             }
             if is_epoch {
-                return Ok(Progress { used, is_epoch });
+                return Ok(Progress { used, is_epoch, is_stop: false });
             }
         }
-        Ok(Progress { used, is_epoch: false })
+        Ok(Progress { used, is_epoch: false, is_stop: false })
+    }
+
+    /// Has [`Reader::read`] stop before the next group: what comes until then belongs to the one before.
+    pub(super) fn stop_at_group(&mut self) {
+        self.stops = true;
     }
 
     /// The ordinal of the last group or epoch.

@@ -115,7 +115,7 @@ fn lines(words: &[u32], step: usize) -> (Vec<String>, Option<Bad>) {
         kept.extend_from_slice(part);
         loop {
             match reader.read(&kept, &mut records) {
-                Ok(Progress { used, is_epoch }) => {
+                Ok(Progress { used, is_epoch, .. }) => {
                     kept.drain(..used);
                     if !is_epoch {
                         break;
