@@ -1,35 +1,96 @@
-//! The chunks used last, up to a bound on their memory.
+//! The chunks used last, up to a bound on their memory, and those that cannot be read.
 
-use super::chunk::Chunk;
+use super::{Chunk, Error};
+use dashcam_schema::FormatError;
+use dashcam_schema::value::chunk::Values;
+use rustc_hash::FxHashMap;
+use std::cell::RefCell;
 use std::rc::Rc;
 
+/// Memory that the decoded chunks of one kind may take.
 const BYTES_MAX: usize = 64 << 20;
 
-/// Chunks by their index in the store, the one used last at the end.
-#[derive(Default)]
-pub(super) struct Cache {
-    chunks: Vec<(usize, Rc<Chunk>)>,
+/// What says how much memory it takes now.
+pub(super) trait Measured {
+    fn size(&self) -> usize;
 }
 
-impl Cache {
-    pub(super) fn get(&mut self, index: usize) -> Option<Rc<Chunk>> {
-        let at = self.chunks.iter().rposition(|(i, _)| *i == index)?;
-        let entry = self.chunks.remove(at);
+impl Measured for Chunk {
+    fn size(&self) -> usize {
+        Chunk::size(self)
+    }
+}
+
+impl Measured for Values {
+    fn size(&self) -> usize {
+        Values::size(self)
+    }
+}
+
+/// Decoded chunks of one kind, by their index in the store.
+pub(super) struct Cache<T> {
+    /// The one used last at the end.
+    chunks: RefCell<Vec<(usize, Rc<T>)>>,
+    /// What is wrong with those that were found to be damaged: they are not read again and again.
+    unreadable: RefCell<FxHashMap<usize, FormatError>>,
+}
+
+impl<T> Default for Cache<T> {
+    fn default() -> Cache<T> {
+        Cache { chunks: RefCell::default(), unreadable: RefCell::default() }
+    }
+}
+
+impl<T: Measured> Cache<T> {
+    /// The chunk with this index, read if it is not here; `damaged` gives the error for one that was
+    /// found to be damaged before.
+    ///
+    /// # Errors
+    /// What `read` and `damaged` give.
+    pub(super) fn get_or_read(
+        &self,
+        index: usize,
+        damaged: impl FnOnce(FormatError) -> Error,
+        read: impl FnOnce() -> Result<Rc<T>, Error>,
+    ) -> Result<Rc<T>, Error> {
+        if let Some(chunk) = self.get(index) {
+            return Ok(chunk);
+        }
+        if let Some(source) = self.unreadable.borrow().get(&index) {
+            return Err(damaged(source.clone()));
+        }
+        let result = read();
+        match &result {
+            Ok(chunk) => self.put(index, chunk.clone()),
+            Err(Error::Chunk { source, .. } | Error::Values { source, .. }) => {
+                self.unreadable.borrow_mut().insert(index, source.clone());
+            }
+            Err(_) => {}
+        }
+        result
+    }
+
+    fn get(&self, index: usize) -> Option<Rc<T>> {
+        let mut chunks = self.chunks.borrow_mut();
+        let at = chunks.iter().rposition(|(i, _)| *i == index)?;
+        let entry = chunks.remove(at);
         let chunk = entry.1.clone();
-        self.chunks.push(entry);
+        chunks.push(entry);
         Some(chunk)
     }
 
     /// Chunks grow as their columns are decoded, so sizes are added up anew each time.
-    pub(super) fn put(&mut self, index: usize, chunk: Rc<Chunk>) {
-        self.chunks.push((index, chunk));
+    fn put(&self, index: usize, chunk: Rc<T>) {
+        let mut chunks = self.chunks.borrow_mut();
+        chunks.push((index, chunk));
         let mut total = 0;
-        let keep = self.chunks.iter().rev().take_while(|(_, chunk)| {
+        let keep = chunks.iter().rev().take_while(|(_, chunk)| {
             total += chunk.size();
             total <= BYTES_MAX
         });
         // The newest stays, however large.
         let keep = keep.count().max(1);
-        self.chunks.drain(..self.chunks.len() - keep);
+        let dropped = chunks.len() - keep;
+        chunks.drain(..dropped);
     }
 }

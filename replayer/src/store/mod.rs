@@ -30,6 +30,7 @@ pub use sources::SourceText;
 pub use variables::Variables;
 pub use went::{Search, Sought};
 
+use cache::Cache;
 use chunk::Source;
 use dashcam_schema::FormatError;
 use dashcam_schema::bytecode::lines::LineTable;
@@ -37,6 +38,7 @@ use dashcam_schema::calls::Site;
 use dashcam_schema::chunk::control::Expander;
 use dashcam_schema::event::{EventKind, Place};
 use dashcam_schema::loss::LossKind;
+use dashcam_schema::value::chunk::Values;
 use derive::Bytecode;
 use rusqlite::Connection;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -58,14 +60,11 @@ pub struct Store {
     path: Rc<PathBuf>,
     directory: Directory,
     chunks: Vec<ChunkHeader>,
-    cache: RefCell<cache::Cache>,
+    cache: Cache<Chunk>,
     value_chunks: Vec<values::ValueHeader>,
-    value_cache: RefCell<values::ValueCache>,
+    value_cache: Cache<Values>,
     /// By process: which ordinals the chunks of values cover.
     coverage: FxHashMap<i64, values::Coverage>,
-    /// By index: chunks, and chunks of values, that were found to be damaged.
-    unreadable_chunks: RefCell<FxHashMap<usize, FormatError>>,
-    unreadable_values: RefCell<FxHashMap<usize, FormatError>>,
     went: went::Went,
     sources: sources::Sources,
     decoded: Cell<u64>,
@@ -108,12 +107,10 @@ impl Store {
             path: Rc::new(path.to_owned()),
             directory,
             chunks: headers.chunks,
-            cache: RefCell::default(),
+            cache: Cache::default(),
             value_chunks: value_headers.chunks,
-            value_cache: RefCell::default(),
+            value_cache: Cache::default(),
             coverage: value_headers.coverage,
-            unreadable_chunks: RefCell::default(),
-            unreadable_values: RefCell::default(),
             went: went::Went::default(),
             sources: sources::Sources::default(),
             decoded: Cell::new(0),
@@ -238,25 +235,8 @@ impl Store {
         if self.connection.is_interrupted() {
             return Err(Error::Interrupted);
         }
-        if let Some(chunk) = self.cache.borrow_mut().get(index) {
-            return Ok(chunk);
-        }
-        // A chunk that cannot be read is not read again and again.
-        if let Some(source) = self.unreadable_chunks.borrow().get(&index) {
-            return Err(self.of_chunk(index, source.clone()));
-        }
-        match self.read_chunk(index) {
-            Ok(chunk) => {
-                self.cache.borrow_mut().put(index, chunk.clone());
-                Ok(chunk)
-            }
-            Err(error) => {
-                if let Error::Chunk { source, .. } = &error {
-                    self.unreadable_chunks.borrow_mut().insert(index, source.clone());
-                }
-                Err(error)
-            }
-        }
+        let damaged = |source| self.of_chunk(index, source);
+        self.cache.get_or_read(index, damaged, || self.read_chunk(index))
     }
 
     fn read_chunk(&self, index: usize) -> Result<Rc<Chunk>, Error> {

@@ -15,9 +15,6 @@ use rustc_hash::FxHashMap;
 use std::ops::Range;
 use std::rc::Rc;
 
-/// Memory that decoded chunks may take.
-const BYTES_MAX: usize = 64 << 20;
-
 /// A row of `value_chunks` without its data.
 #[derive(Debug, Clone)]
 pub struct ValueHeader {
@@ -167,30 +164,6 @@ fn header(row: &Row<'_>) -> Option<ValueHeader> {
     })
 }
 
-/// Decoded chunks by their index in the store, the one used last at the end.
-#[derive(Default)]
-pub(super) struct ValueCache(Vec<(usize, Rc<Values>)>);
-
-impl ValueCache {
-    fn get(&mut self, index: usize) -> Option<Rc<Values>> {
-        let at = self.0.iter().rposition(|(i, _)| *i == index)?;
-        let entry = self.0.remove(at);
-        self.0.push(entry);
-        self.0.last().map(|(_, values)| values.clone())
-    }
-
-    fn put(&mut self, index: usize, values: Rc<Values>) {
-        self.0.push((index, values));
-        let mut total = 0;
-        let keep = self.0.iter().rev().take_while(|(_, values)| {
-            total += values.size();
-            total <= BYTES_MAX
-        });
-        let keep = keep.count().max(1);
-        self.0.drain(..self.0.len() - keep);
-    }
-}
-
 /// Values of one event.
 pub struct Found {
     values: Rc<Values>,
@@ -284,33 +257,19 @@ impl Store {
         if self.connection.is_interrupted() {
             return Err(Error::Interrupted);
         }
-        if let Some(values) = self.value_cache.borrow_mut().get(index) {
-            return Ok(values);
-        }
-        // A chunk that cannot be read is not read again and again.
-        if let Some(source) = self.unreadable_values.borrow().get(&index) {
-            let chunk = self.value_chunks[index].value_chunk_id;
-            let (path, source) = (self.path.to_path_buf(), source.clone());
-            return Err(Error::Values { path, chunk, source });
-        }
-        match self.read_values(index) {
-            Ok(values) => {
-                self.value_cache.borrow_mut().put(index, values.clone());
-                Ok(values)
-            }
-            Err(error) => {
-                if let Error::Values { source, .. } = &error {
-                    self.unreadable_values.borrow_mut().insert(index, source.clone());
-                }
-                Err(error)
-            }
-        }
+        let damaged = |source| self.of_values(index, source);
+        self.value_cache.get_or_read(index, damaged, || self.read_values(index))
+    }
+
+    fn of_values(&self, index: usize, source: FormatError) -> Error {
+        let chunk = self.value_chunks[index].value_chunk_id;
+        Error::Values { path: self.path.to_path_buf(), chunk, source }
     }
 
     fn read_values(&self, index: usize) -> Result<Rc<Values>, Error> {
         let header = &self.value_chunks[index];
         let id = header.value_chunk_id;
-        let failed = |source| Error::Values { path: self.path.to_path_buf(), chunk: id, source };
+        let failed = |source| self.of_values(index, source);
         let invalid = |part, what| failed(FormatError::Invalid { part, offset: 0, what });
         let sql = "SELECT data FROM value_chunks WHERE value_chunk_id = ?";
         let bytes: Vec<u8> =
