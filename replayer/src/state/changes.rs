@@ -322,7 +322,7 @@ impl State<'_> {
             return Ok(Vec::new());
         };
         let after = Telling { groups: groups.clone(), at };
-        if likeness(id, &before, &after) != Likeness::Different {
+        if !differs(id, &before, &after) {
             return Ok(Vec::new());
         }
         let Some(sight) = self.sight_of(position, None)? else { return Ok(Vec::new()) };
@@ -473,50 +473,20 @@ struct Pieces {
     length: u64,
 }
 
-/// Whether what an object holds is the same at two tellings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Likeness {
-    Same,
-    Different,
-    /// As far as it is known.
-    Perhaps,
-}
-
 impl Pieces {
-    fn likeness(&self, other: &Pieces) -> Likeness {
-        let both = self.kept.iter().zip(&other.kept);
-        let count = both.len() as u64;
-        // What could not be read may be anything.
-        let mut is_sure = count >= self.length;
-        for (one, two) in both {
-            let is_read = |piece: &Piece| *piece != Piece::Other(Value::Unread);
-            is_sure &= is_read(one) && is_read(two);
-            if one != two && is_read(one) && is_read(two) {
-                return Likeness::Different;
-            }
-        }
-        match self.length == other.length {
-            false => Likeness::Different,
-            true if is_sure => Likeness::Same,
-            true => Likeness::Perhaps,
-        }
+    /// Whether they certainly differ: what could not be read, or was cut, may be anything.
+    fn differs(&self, other: &Pieces) -> bool {
+        let is_read = |piece: &Piece| *piece != Piece::Other(Value::Unread);
+        let mut both = self.kept.iter().zip(&other.kept);
+        self.length != other.length
+            || both.any(|(one, two)| one != two && is_read(one) && is_read(two))
     }
 }
 
-/// Whether an object is told to hold the same twice.
-fn likeness(id: ObjectId, one: &Telling, other: &Telling) -> Likeness {
-    let (Some(one), Some(other)) = (pieces(one, id), pieces(other, id)) else {
-        return Likeness::Perhaps;
-    };
-    if one.1 != other.1 {
-        return Likeness::Different;
-    }
-    let parts: Vec<_> = one.0.iter().zip(&other.0).map(|(one, two)| one.likeness(two)).collect();
-    match parts.contains(&Likeness::Different) {
-        true => Likeness::Different,
-        false if parts.contains(&Likeness::Perhaps) => Likeness::Perhaps,
-        false => Likeness::Same,
-    }
+/// Whether an object certainly holds something else at two tellings.
+fn differs(id: ObjectId, one: &Telling, other: &Telling) -> bool {
+    let (Some(one), Some(other)) = (pieces(one, id), pieces(other, id)) else { return false };
+    one.1 != other.1 || one.0.iter().zip(&other.0).any(|(one, two)| one.differs(two))
 }
 
 /// What an object holds, text, items and attributes, and the names of the attributes; `None` if that is not
