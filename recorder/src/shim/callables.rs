@@ -18,15 +18,10 @@ pub(super) struct Callables {
     hidden: HiddenTypes,
     cache: Box<[(Key, u32)]>,
     numbers: FxHashMap<String, u32>,
-    /// By number: what calls do to what they are handed.
-    effects: Vec<Effect>,
     /// Objects are followed from change to change.
     follows_changes: bool,
-    /// By number: whether they may change objects in a way that nothing tells of.
-    reaches: Vec<bool>,
-    does: Vec<Does>,
-    /// By number: whether they may call what they are handed.
-    calling: Vec<bool>,
+    /// By number, where they are.
+    behaviours: Vec<Behaviour>,
     /// The last one asked for is a function or method written in Python.
     is_python: bool,
 }
@@ -47,19 +42,16 @@ impl Callables {
             hidden,
             cache: vec![([0; 3], 0); CACHE].into(),
             numbers: FxHashMap::default(),
-            effects: Vec::new(),
             follows_changes: false,
-            reaches: Vec::new(),
-            does: Vec::new(),
-            calling: Vec::new(),
+            behaviours: Vec::new(),
             is_python: false,
         }
     }
 
-    /// What calls of the callable with this number do to what they are handed, if it is written in C.
+    /// What calls of the callable with this number do.
     #[inline(always)]
-    pub(super) fn effect(&self, number: u32) -> Effect {
-        self.effects.get(number as usize).copied().unwrap_or(Effect::Any)
+    pub(super) fn behaviour(&self, number: u32) -> Behaviour {
+        self.behaviours.get(number as usize).copied().unwrap_or(Behaviour::UNKNOWN)
     }
 
     /// The object that a method in C is bound to.
@@ -73,24 +65,10 @@ impl Callables {
         self.follows_changes = true;
     }
 
-    /// Whether calls of the callable with this number may change objects in a way that nothing tells of.
+    /// Whether an object is a method in C that changes a container when it is called.
     #[inline(always)]
-    pub(super) fn reaches(&self, number: u32) -> bool {
-        self.reaches.get(number as usize).copied().unwrap_or(true)
-    }
-
-    /// What the callable with this number does to the container it is called on.
-    #[inline(always)]
-    pub(super) fn does(&self, number: u32) -> Does {
-        self.does.get(number as usize).copied().unwrap_or(Does::Other)
-    }
-
-    /// Whether the callable with this number is handed a method that changes a container when it is
-    /// called, and may call it.
-    #[inline(always)]
-    pub(super) fn may_call(&self, number: u32, object: Obj<'_>) -> bool {
-        self.calling.get(number as usize).copied().unwrap_or(true)
-            && reach::changes_when_called(object, &self.hidden)
+    pub(super) fn changes_when_called(&self, object: Obj<'_>) -> bool {
+        reach::changes_when_called(object, &self.hidden)
     }
 
     /// Whether the callable asked for last is a function or method written in Python.
@@ -141,10 +119,12 @@ impl Callables {
             None => {
                 // Of no use without values, and then not even the layouts have been verified.
                 if self.follows_changes {
-                    self.effects.push(effect(&name, shape));
-                    self.reaches.push(reach::reaches(callable, shape, &name));
-                    self.does.push(Does::of(&name));
-                    self.calling.push(reach::may_call(callable, shape, &name));
+                    self.behaviours.push(Behaviour {
+                        effect: effect(&name, shape),
+                        does: Does::of(&name),
+                        reaches: reach::reaches(callable, shape, &name),
+                        may_call: reach::may_call(callable, shape, &name),
+                    });
                 }
                 self.numbers.insert(name.clone(), next);
                 (next, true)
@@ -168,6 +148,23 @@ impl Callables {
             *entry = ([0; 3], 0);
         }
     }
+}
+
+/// What calls of a callable do, as far as it is not recorded where they do it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Behaviour {
+    /// To what they are handed, if it is written in C.
+    pub(super) effect: Effect,
+    pub(super) does: Does,
+    /// They may change objects in a way that nothing tells of.
+    pub(super) reaches: bool,
+    /// They may call what they are handed.
+    pub(super) may_call: bool,
+}
+
+impl Behaviour {
+    const UNKNOWN: Behaviour =
+        Behaviour { effect: Effect::Any, does: Does::Other, reaches: true, may_call: true };
 }
 
 /// What a call of C code may do to objects it is handed.

@@ -1,7 +1,7 @@
 //! What the callbacks know: one ring, and what has been defined in it.
 
 use super::audit;
-use super::callables::{Callables, Doing, Effect, Special};
+use super::callables::{Behaviour, Callables, Doing, Effect, Special};
 use super::clock::{self, monotonic_ns};
 use super::code::{self, CodeRef, Codes, Watcher};
 use super::exceptions::{Exceptions, Stood};
@@ -689,7 +689,8 @@ impl State {
         }
         let is_handed = match kind {
             EventKind::CALL => {
-                self.callables.effect(callable) == Effect::Sorts || self.callables.reaches(callable)
+                let Behaviour { effect, reaches, .. } = self.callables.behaviour(callable);
+                effect == Effect::Sorts || reaches
             }
             kind => kind.has_callable(),
         };
@@ -739,9 +740,8 @@ impl State {
             values.tell_callers_variables(at, caller, number.number());
         }
         if let Some((number, callable, first)) = handed {
-            let effect = self.callables.effect(number);
-            let (reaches, does) = (self.callables.reaches(number), self.callables.does(number));
-            let is_suspicious = self.callables.may_call(number, first);
+            let Behaviour { effect, does, reaches, may_call } = self.callables.behaviour(number);
+            let is_suspicious = may_call && self.callables.changes_when_called(first);
             // A method that was bound before has its object at hand.
             let owner = self.callables.bound_to(callable);
             if let Some(values) = self.values_with_room() {
