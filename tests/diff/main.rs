@@ -148,6 +148,22 @@ fn a_variable_differs_before_the_branch_that_depends_on_it() {
     );
 }
 
+/// With the program itself taken for a library's.
+#[test]
+fn where_only_other_code_differs_one_is_told_so() {
+    let python = Python::all().pop().unwrap();
+    let words: [&[&str]; 2] = [&["ab"], &["abc"]];
+    let folder = record(&python, "state", "diff/deep.py", words);
+    let output = run(python
+        .dashcam()
+        .arg("diff")
+        .env("DASHCAM_MINE", "/nothing/*")
+        .current_dir(folder.path()));
+    let said = text(&output.stdout);
+    assert!(said.contains(": in your own code no difference; "), "{said}");
+    assert_eq!(shell_status(&output), 1);
+}
+
 #[test]
 fn an_exception_on_one_side() {
     differs(
@@ -334,6 +350,7 @@ fn what_was_not_recorded_is_not_told_to_be_equal() {
         let output = dashcam(&python, folder.path(), &[]);
         let said = text(&output.stdout);
         assert!(!said.contains("no difference"), "{python}: {said}");
+        assert!(said.contains("equal as far as recorded"), "{python}: {said}");
         let output = dashcam(&python, folder.path(), &[&ignored[..], &["--no-stdlib"]].concat());
         let said = text(&output.stdout);
         assert_eq!(shell_status(&output), 0, "{python}: {said}");

@@ -82,6 +82,10 @@ pub(super) fn is_address(value: i64) -> bool {
 /// An attribute of `threading.Thread`: the number the system gave it.
 pub(super) const NATIVE_ID: &str = "_native_id";
 
+/// What `os.stat` returns, and its fields up to the three times, which are no difference.
+const STAT_RESULT: &str = "os.stat_result";
+const STAT_FIELDS: usize = 7;
+
 impl Parser<'_> {
     fn items(&mut self, close: Option<char>, depth: usize) -> Vec<Item> {
         let mut items = Vec::new();
@@ -131,6 +135,11 @@ impl Parser<'_> {
         }
         if close == Some('>') {
             items.retain(|item| !matches!(&item[..], [Piece::Plain(text)] if is_number(text)));
+            if items.first().is_some_and(|item| is_plain(item, STAT_RESULT))
+                && let Some([Piece::Within('(', fields)]) = items.get_mut(2).map(Vec::as_mut_slice)
+            {
+                fields.truncate(STAT_FIELDS);
+            }
         }
         items
     }
@@ -356,6 +365,18 @@ mod tests {
         assert!(super::differ(one, &two.replace("x=1", "x=2"), false));
         assert!(super::differ("[<a.B object #1>]", "[<a.C object #1>]", false));
         assert!(super::differ("<a.B object #1 x=[1]>", "<a.B object #1 x=[2]>", false));
+    }
+
+    #[test]
+    fn times_of_files_are_no_difference() {
+        let stat = |size: u32, time: u32| {
+            format!(
+                "<os.stat_result object #5 (16877, 1, 2, 2, 0, 0, {size}, {time}, {time}, {time})>"
+            )
+        };
+        assert!(!differ(&stat(40, 100), &stat(40, 200)));
+        assert!(differ(&stat(40, 100), &stat(41, 200)));
+        assert!(!differ(&format!("[{}]", stat(1, 1)), &format!("[{}]", stat(1, 2))));
     }
 
     #[test]

@@ -79,15 +79,18 @@ impl<'a> Show<'a> {
             writeln!(out, "the source is not the same: {}", printable(path))?;
         }
         let count = report.differences.len();
-        match count {
-            0 => writeln!(out, "{one} and {two}: {}", equal(report))?,
-            1 => writeln!(out, "{one} and {two}: 1 difference")?,
+        let mine = report.differences.iter().filter(|found| found.is_mine).count();
+        match (count, mine) {
+            (0, _) => writeln!(out, "{one} and {two}: {}", equal(report))?,
+            (1, 1) => writeln!(out, "{one} and {two}: 1 difference")?,
+            (_, 0) => writeln!(
+                out,
+                "{one} and {two}: in your own code {}; {count} elsewhere, the earliest first",
+                equal(report)
+            )?,
             _ => {
-                let is_mixed = report.differences.iter().any(|found| found.is_mine)
-                    && report.differences.iter().any(|found| !found.is_mine);
-                let first =
-                    if is_mixed { "those in your own code first" } else { "the earliest first" };
-                writeln!(out, "{one} and {two}: {count} differences, {first}")?;
+                let first = if mine < count { "those in your own code" } else { "the earliest" };
+                writeln!(out, "{one} and {two}: {count} differences, {first} first")?;
             }
         }
         for (at, difference) in report.differences.iter().enumerate() {
