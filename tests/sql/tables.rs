@@ -218,3 +218,81 @@ fn runs_say_how_they_came_about() {
         recording.check("select name from threads", "MainThread");
     }
 }
+
+/// What the tables take over of a statement does not change the answer: of variables and changes of
+/// objects, in any order, of some calls, or only counted.
+#[test]
+fn variables_and_mutations_are_the_same_however_they_are_asked_for() {
+    for name in ["state_objects.py", "state_changes.py", "generators.py", "threads.py"] {
+        let path = program(name);
+        let recording = Recording::new(&Python::any(), ["--no-stdlib".as_ref(), path.as_os_str()]);
+        for (table, columns) in [
+            ("variables", "name, value, object_id, scope"),
+            ("mutations", "type, operation, key, value"),
+        ] {
+            let columns = format!("seq, call_id, thread_id, line, {columns}");
+            // SQLite itself sorts, filters and counts what a LIMIT gives it.
+            let alone = format!("(select * from {table} limit -1 offset 0)");
+            let same = |one: &str, other: &str| {
+                let (one, other) = (recording.text(one), recording.text(other));
+                assert!(one == other, "{name}: {table}\n{one}\n--- differs from\n{other}");
+            };
+            same(
+                &format!("select seq from {table} order by seq desc"),
+                &format!("select seq from {alone} order by seq desc"),
+            );
+            same(
+                &format!("select {columns} from {table} order by run_id, seq"),
+                &format!("select {columns} from {alone}"),
+            );
+            same(
+                &format!("select call_id, line, count(*) from {table} group by 1, 2"),
+                &format!("select call_id, line, count(*) from {alone} group by 1, 2"),
+            );
+            same(
+                &format!("select {columns} from {table} order by seq desc limit 3"),
+                &format!(
+                    "select * from (select row_number() over () as n, {columns} from {alone})
+                     order by n desc limit 3"
+                )
+                .replace("select * from (", &format!("select {columns} from (")),
+            );
+            for call in recording.rows(&format!("select distinct call_id from {alone} limit 40")) {
+                let call = plain(&call[0]);
+                same(
+                    &format!("select {columns} from {table} where call_id = {call}"),
+                    &format!("select {columns} from {alone} where call_id = {call}"),
+                );
+            }
+            same(
+                &format!(
+                    "select c.qualname, v.* from calls c join {table} v using (run_id, call_id)
+                     order by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11"
+                ),
+                &format!(
+                    "select c.qualname, v.* from calls c join {alone} v using (run_id, call_id)
+                     order by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11"
+                ),
+            );
+        }
+    }
+}
+
+/// The slowest calls are sorted before their arguments are written.
+#[test]
+fn the_calls_that_come_first_are_those_sqlite_finds() {
+    let all = "(select * from calls limit -1 offset 0)";
+    for column in ["duration_ns", "self_ns", "start_seq", "end_seq", "depth"] {
+        for way in ["", "desc"] {
+            for limit in ["1", "20", "5 offset 3", "100000"] {
+                let end = format!("order by {column} {way} limit {limit}");
+                agree(
+                    &format!("select {column} from calls {end}"),
+                    &format!("select {column} from {all} {end}"),
+                );
+            }
+        }
+    }
+    let end = "order by start_seq desc limit 30";
+    agree(&format!("select * from calls {end}"), &format!("select * from {all} {end}"));
+}

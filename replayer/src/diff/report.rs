@@ -5,7 +5,7 @@ use super::compare::{Found, Gap, Name, Own, Two, What};
 use super::items::leaves;
 use super::reader::{Reader, View, counts};
 use super::text::differ;
-use crate::state::{State, Wanted};
+use crate::state::{Detail, State, Wanted};
 use crate::store::Error;
 use dashcam_schema::event::EventKind;
 use std::collections::{BTreeMap, BTreeSet};
@@ -282,7 +282,8 @@ impl Teller<'_, '_> {
             let wanted = Wanted {
                 event: &|_, of| of == thread,
                 name: &|known| known == name,
-                values: true,
+                calls: None,
+                detail: Detail::Texts,
                 skips_unknown: false,
             };
             let bound = self.states[side].bindings(chunk, range, &wanted)?;
@@ -301,7 +302,8 @@ impl Teller<'_, '_> {
             let wanted = Wanted {
                 event: &|_, of| of == thread,
                 name: &|_| true,
-                values: true,
+                calls: None,
+                detail: Detail::Texts,
                 skips_unknown: false,
             };
             let changed = self.states[side].mutations(chunk, range, &wanted)?;

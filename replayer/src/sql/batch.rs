@@ -21,6 +21,8 @@ pub(super) enum Column {
     /// The same in every row.
     Text(TextId),
     Texts(Vec<TextId>),
+    /// Texts that are made when they are asked for, by [`Scan::text`](super::vtab::Scan::text).
+    Lazy,
     /// Texts the directory does not have.
     Owned(Vec<Option<Box<str>>>),
 }

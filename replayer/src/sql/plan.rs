@@ -61,11 +61,22 @@ pub(super) struct Request {
     pub(super) order_by: Vec<(usize, bool)>,
     /// Bit per column that is read.
     pub(super) used: u64,
+    /// Rows that are wanted of those that pass, in the order wanted, if that is known.
+    pub(super) limit: Option<u64>,
 
     pub(super) flags: Flags,
+    /// The scan gives the rows that come first by a column only: as many of them, by which column.
+    pub(super) top: Option<Top>,
     pub(super) order_consumed: bool,
     pub(super) cost: f64,
     pub(super) rows: f64,
+}
+
+/// The rows that come first by a column; last, with [`Flags::DESCENDING`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Top {
+    pub(super) rows: u64,
+    pub(super) column: usize,
 }
 
 /// Bits a plan passes to its scan.
@@ -124,9 +135,25 @@ impl Request {
         self.constraints.iter().any(|c| c.column == column && c.op == Op::Eq && c.taken)
     }
 
-    /// For `idxStr`: the columns used, then two bytes for each taken constraint.
+    /// Takes over the order by a column of a few rows that come first, if nothing else decides on them.
+    pub(super) fn take_top(&mut self, columns: &[usize], rows_max: u64) {
+        let [(column, descending)] = self.order_by[..] else { return };
+        let is_all = self.constraints.iter().all(|constraint| constraint.omit);
+        if let Some(rows) = self.limit.filter(|rows| *rows <= rows_max)
+            && is_all
+            && columns.contains(&column)
+        {
+            self.top = Some(Top { rows, column });
+            self.flags = if descending { Flags::DESCENDING } else { Flags::default() };
+            self.order_consumed = true;
+        }
+    }
+
+    /// For `idxStr`: the columns used, how many rows that come first by which column, then two bytes for
+    /// each taken constraint.
     pub(super) fn encode(&self) -> String {
-        let mut text = format!("{:016x}", self.used);
+        let Top { rows, column } = self.top.unwrap_or(Top { rows: 0, column: 0 });
+        let mut text = format!("{:016x}{rows:016x}{column:02x}", self.used);
         for constraint in self.constraints.iter().filter(|c| c.taken) {
             let op = OPS.iter().find(|(_, op)| *op == constraint.op).map_or(b'=', |(c, _)| *c);
             text.push(char::from(b'a' + constraint.column as u8));
@@ -141,6 +168,7 @@ impl Request {
 pub(super) struct Plan {
     pub(super) used: u64,
     pub(super) flags: Flags,
+    pub(super) top: Option<Top>,
     /// Column, operator, and what to compare with: one value, or for [`Op::In`] any number.
     pub(super) constraints: Vec<(usize, Op, Vec<Value>)>,
 }
@@ -152,12 +180,29 @@ impl Plan {
     }
 }
 
-/// The inverse of [`Request::encode`]: columns used, and column and operator per argument.
-pub(super) fn decode(text: &str) -> Option<(u64, Vec<(usize, Op)>)> {
+/// What [`Request::encode`] has written.
+#[derive(Debug, PartialEq)]
+pub(super) struct Encoded {
+    pub(super) used: u64,
+    pub(super) top: Option<Top>,
+    /// Column and operator per argument.
+    pub(super) arguments: Vec<(usize, Op)>,
+}
+
+/// The inverse of [`Request::encode`].
+pub(super) fn decode(text: &str) -> Option<Encoded> {
     let (used, rest) = text.split_at_checked(16)?;
+    let (rows, rest) = rest.split_at_checked(16)?;
+    let (column, rest) = rest.split_at_checked(2)?;
     let pairs = rest.as_bytes().as_chunks::<2>().0.iter().map(|[column, op]| {
         let op = OPS.iter().find(|(c, _)| c == op)?.1;
         Some((usize::from(column.checked_sub(b'a')?), op))
     });
-    Some((u64::from_str_radix(used, 16).ok()?, pairs.collect::<Option<_>>()?))
+    let rows = u64::from_str_radix(rows, 16).ok()?;
+    let column = usize::from_str_radix(column, 16).ok()?;
+    Some(Encoded {
+        used: u64::from_str_radix(used, 16).ok()?,
+        top: (rows > 0).then_some(Top { rows, column }),
+        arguments: pairs.collect::<Option<_>>()?,
+    })
 }

@@ -1,7 +1,7 @@
 //! The fence: what a table does wrong is the statement's error, not the process's end.
 
 use super::batch::Batch;
-use super::plan::{Plan, Request, decode};
+use super::plan::{Op, Plan, Request, Top, decode};
 use super::vtab::{self, Scan, Table};
 use crate::Recording;
 use crate::store::{Error, Store};
@@ -67,9 +67,19 @@ fn a_panic_is_an_error_of_the_statement() -> Result<(), Box<dyn std::error::Erro
 
 #[test]
 fn plans_that_are_not_ours_are_refused() {
-    assert_eq!(decode("").map(|_| ()), None);
-    assert_eq!(decode("000000000000000zb=").map(|_| ()), None);
-    assert_eq!(decode("0000000000000001b!").map(|_| ()), None);
-    assert_eq!(decode("0000000000000001B=").map(|_| ()), None);
-    assert!(decode("0000000000000001b=").is_some());
+    let top = "000000000000000000";
+    for plan in [
+        String::new(),
+        format!("000000000000000z{top}b="),
+        format!("0000000000000001{top}b!"),
+        format!("0000000000000001{top}B="),
+        format!("0000000000000001{top}b=").replacen('0', "x", 1),
+        "0000000000000001b=".to_owned(),
+    ] {
+        assert_eq!(decode(&plan), None, "{plan}");
+    }
+    let plan = decode(&format!("0000000000000001{top}b=")).unwrap();
+    assert_eq!((plan.used, plan.top, plan.arguments), (1, None, vec![(1, Op::Eq)]));
+    let plan = decode("0000000000000003000000000000000a0eb=").unwrap();
+    assert_eq!(plan.top, Some(Top { rows: 10, column: 14 }));
 }

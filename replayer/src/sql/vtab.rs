@@ -12,6 +12,7 @@ use super::plan::{self, Constraint, Flags, Op, Plan, Request, Value};
 use crate::store::{Error, Store};
 use dashcam_schema::tables::{self, Type};
 use rusqlite::ffi;
+use std::borrow::Cow;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -38,6 +39,12 @@ pub(super) trait Scan {
     /// Identifies a row of the last batch. The same row has to have the same in every scan:
     /// SQLite tells by it what the two sides of an OR have in common.
     fn rowid(&self, row: usize) -> i64;
+
+    /// A row of the last batch, in a column that is [`Column::Lazy`] there.
+    fn text(&self, row: usize, column: usize) -> Result<Option<Cow<'_, str>>, Error> {
+        let _ = (row, column);
+        Ok(None)
+    }
 }
 
 /// Makes a table known to the store's connection.
@@ -275,13 +282,13 @@ impl<T: Table> Adapter<T> {
                 };
                 (CStr::from_ptr(text), values)
             };
-            let (used, columns) = text
+            let plan::Encoded { used, top, arguments } = text
                 .to_str()
                 .ok()
                 .and_then(plan::decode)
-                .filter(|(_, columns)| columns.len() == values.len())
+                .filter(|encoded| encoded.arguments.len() == values.len())
                 .ok_or_else(|| failed("a plan that is not ours"))?;
-            let constraints = columns.into_iter().zip(values).map(|((column, op), value)| {
+            let constraints = arguments.into_iter().zip(values).map(|((column, op), value)| {
                 let numeric =
                     Self::columns().get(column).is_some_and(|c| c.r#type == Type::Integer);
                 // SAFETY: `value` is SQLite's, alive and ours to read in this callback.
@@ -295,7 +302,7 @@ impl<T: Table> Adapter<T> {
             {
                 constraints.push((column, Op::Eq, vec![plan::Value::Integer(run)]));
             }
-            let plan = Plan { used, flags: Flags(number), constraints };
+            let plan = Plan { used, flags: Flags(number), top, constraints };
             cursor.scan = None;
             cursor.row = 0;
             cursor.batch = Batch::default();
@@ -330,8 +337,21 @@ impl<T: Table> Adapter<T> {
     ) -> c_int {
         // SAFETY: made by `open`, and SQLite uses a cursor from one place at a time.
         let cursor = unsafe { &*cursor.cast::<Cursor<T::Scan>>() };
-        // No fence: nothing below can panic.
         let row = cursor.row;
+        if let Some(Column::Lazy) = cursor.batch.columns.get(column as usize) {
+            let body = || {
+                let scan = cursor.scan.as_ref();
+                let text = scan.map(|scan| scan.text(row, column as usize)).transpose()?.flatten();
+                if let Some(text) = text {
+                    // SAFETY: `context` is SQLite's for this callback; SQLite copies the text.
+                    unsafe { result(context, &text, ffi::SQLITE_TRANSIENT()) };
+                }
+                Ok(())
+            };
+            // SAFETY: the table outlives its cursors.
+            return unsafe { fence(cursor.base.pVtab, body) };
+        }
+        // No fence: nothing below can panic.
         let text = match cursor.batch.columns.get(column as usize) {
             Some(Column::Ints(ints)) => match ints.get(row) {
                 Some(&value) if value != NULL => {
@@ -357,7 +377,7 @@ impl<T: Table> Adapter<T> {
                 }
                 return ffi::SQLITE_OK;
             }
-            Some(Column::Null) | None => None,
+            Some(Column::Lazy | Column::Null) | None => None,
         };
         if let Some(text) = text {
             // SAFETY: as above. The directory never changes or drops a text, and the store that
@@ -426,6 +446,9 @@ unsafe fn answer(
     let mut constraints = Vec::new();
     // Which of SQLite's constraints each of ours is.
     let mut indexes = Vec::new();
+    // Rows that are wanted, the sum of LIMIT and OFFSET: SQLite names them only where nothing but what it
+    // offers here decides on the rows and their order.
+    let (mut limit, mut others) = (None, false);
     for i in 0..offered {
         // SAFETY: `aConstraint` has `nConstraint` entries.
         let constraint = unsafe { &*info.aConstraint.add(i) };
@@ -437,10 +460,22 @@ unsafe fn answer(
             ffi::SQLITE_INDEX_CONSTRAINT_GE => Op::Ge,
             ffi::SQLITE_INDEX_CONSTRAINT_LIKE => Op::Like,
             ffi::SQLITE_INDEX_CONSTRAINT_GLOB => Op::Glob,
-            _ => continue,
+            ffi::SQLITE_INDEX_CONSTRAINT_LIMIT | ffi::SQLITE_INDEX_CONSTRAINT_OFFSET => {
+                // SAFETY: `info` is SQLite's and `i` one of its constraints.
+                match unsafe { count(info, i as c_int) } {
+                    Some(count) => limit = Some(limit.unwrap_or(0_u64).saturating_add(count)),
+                    None => others = true,
+                }
+                continue;
+            }
+            _ => {
+                others = true;
+                continue;
+            }
         };
         let (Ok(column), true) = (usize::try_from(constraint.iColumn), constraint.usable != 0)
         else {
+            others = true;
             continue;
         };
         let index = i as c_int;
@@ -469,7 +504,9 @@ unsafe fn answer(
         constraints,
         order_by: order_by.collect(),
         used: info.colUsed,
+        limit: limit.filter(|_| !others),
         flags: Flags::default(),
+        top: None,
         order_consumed: false,
         cost: 0.0,
         rows: 0.0,
@@ -503,6 +540,21 @@ unsafe fn answer(
     info.estimatedCost = request.cost.max(1.0);
     info.estimatedRows = (request.rows as i64).max(1);
     Ok(())
+}
+
+/// The number of a LIMIT or OFFSET, if it is known and there is one.
+///
+/// # Safety
+/// Within `xBestIndex`, with its `info` and one of its constraints.
+unsafe fn count(info: &mut ffi::sqlite3_index_info, index: c_int) -> Option<u64> {
+    let mut value = std::ptr::null_mut();
+    // SAFETY: as the caller promises; the value lives until the callback returns.
+    unsafe {
+        let code = ffi::sqlite3_vtab_rhs_value(info, index, &raw mut value);
+        let is_known = code == ffi::SQLITE_OK && !value.is_null();
+        let is_integer = is_known && ffi::sqlite3_value_numeric_type(value) == ffi::SQLITE_INTEGER;
+        is_integer.then(|| ffi::sqlite3_value_int64(value)).and_then(|count| count.try_into().ok())
+    }
 }
 
 /// What a constraint compares with.

@@ -8,6 +8,7 @@ use super::window::{SiteGroup, Window};
 use super::{Position, id_of};
 use crate::store::{Error, Variables};
 use dashcam_schema::bytecode::stores::Slot;
+use dashcam_schema::calls::CallId;
 use dashcam_schema::event::{EventKind, kinds_that};
 use dashcam_schema::value::{GroupKind, ObjectId, Sort, Value, render};
 use std::ops::Range;
@@ -19,21 +20,43 @@ pub struct Wanted<'a> {
     pub event: &'a dyn Fn(i64, u32) -> bool,
     /// By name of the variable.
     pub name: &'a dyn Fn(&str) -> bool,
-    /// Values are to be written, which costs most.
-    pub values: bool,
+    /// By call, and before that by number of its code object, if only some calls are wanted.
+    pub calls: Option<(&'a dyn Fn(CallId) -> bool, &'a dyn Fn(u32) -> bool)>,
+    pub detail: Detail,
     /// Events whose values were not stored are left out, which is noted; else they are an error.
     pub skips_unknown: bool,
 }
 
+/// What rows say. Each costs more than the one before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Detail {
+    /// Where something was bound or changed, and what it is called.
+    Places,
+    /// Also numbers and classes of objects, and what a binding bound, for [`State::write_content`].
+    Values,
+    /// Also values as texts.
+    Texts,
+}
+
+/// A value at a position, from which its text can be made.
+#[derive(Debug, Clone)]
+pub struct Content {
+    sight: Sight,
+    held: Held,
+    until: Option<Instant>,
+}
+
 /// A variable that was bound or unbound.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Binding {
     pub at: Where,
     /// `local`, `global` or `cell`.
     pub scope: &'static str,
     pub name: Box<str>,
-    /// As `repr()` writes it; `None` if it was unbound.
+    /// As `repr()` writes it; `None` if it was unbound, or texts are not wanted.
     pub value: Option<Box<str>>,
+    /// What it was bound to, unless texts are wanted.
+    pub content: Option<Content>,
     pub object_id: Option<ObjectId>,
 }
 
@@ -92,6 +115,18 @@ impl State<'_> {
                 let Some(name) = variables.name(slot).filter(|name| (wanted.name)(name)) else {
                     continue;
                 };
+                let mut binding = Binding {
+                    at: self.whereabouts(position)?,
+                    scope: variables.scope(slot),
+                    name: name.into(),
+                    value: None,
+                    content: None,
+                    object_id: None,
+                };
+                if wanted.detail == Detail::Places {
+                    found.push(binding);
+                    continue;
+                }
                 if window.is_none() {
                     window = self.window_of(position)?;
                 }
@@ -114,19 +149,19 @@ impl State<'_> {
                     None => None,
                 };
                 let value = content.map_or(Value::Unread, |content| content.value);
-                let text = match (&sight, content) {
-                    (Some(sight), Some(content)) if wanted.values => {
-                        self.text(sight, content, until)?
+                binding.object_id = id_of(value);
+                if value != Value::Unbound {
+                    match (sight, content, wanted.detail) {
+                        (Some(sight), Some(held), Detail::Values) => {
+                            binding.content = Some(Content { sight, held, until });
+                        }
+                        (Some(sight), Some(content), _) => {
+                            binding.value = self.text(&sight, content, until)?;
+                        }
+                        _ => binding.value = Some("<unread>".into()),
                     }
-                    _ => Some("<unread>".into()),
-                };
-                found.push(Binding {
-                    at: self.whereabouts(position)?,
-                    scope: variables.scope(slot),
-                    name: name.into(),
-                    value: text.filter(|_| value != Value::Unbound),
-                    object_id: id_of(value),
-                });
+                }
+                found.push(binding);
             }
             Ok(())
         })?;
@@ -168,24 +203,63 @@ impl State<'_> {
         let Position { chunk, thread, events, .. } = *position;
         let at = Element { chunk, thread, event: events as u32, is_callee: false };
         let flushes = self.flushes(&position.frames, at)?;
-        let arguments = flushes.iter().find(|flush| flush.kind == GroupKind::Arguments);
-        let (Some(arguments), Some(sight)) = (arguments, self.sight_of(position, None)?) else {
+        let Some(arguments) = flushes.iter().find(|flush| flush.kind == GroupKind::Arguments)
+        else {
             return Ok(());
+        };
+        let sight = match wanted.detail {
+            Detail::Places => None,
+            _ => match self.sight_of(position, None)? {
+                None => return Ok(()),
+                sight => sight,
+            },
         };
         for slot in 0..variables.arguments as u32 {
             let held = arguments.value_of(slot, variables);
             let held = held.filter(|held| held.value != Value::Unbound);
             let name = variables.name(slot).filter(|name| (wanted.name)(name));
             let (Some(held), Some(name)) = (held, name) else { continue };
-            found.push(Binding {
+            let mut binding = Binding {
                 at: self.whereabouts(position)?,
                 scope: variables.scope(slot),
                 name: name.into(),
-                value: if wanted.values { self.text(&sight, held, None)? } else { None },
+                value: None,
+                content: None,
                 object_id: id_of(held.value),
-            });
+            };
+            match &sight {
+                Some(sight) if wanted.detail == Detail::Texts => {
+                    binding.value = self.text(sight, held, None)?;
+                }
+                Some(sight) => {
+                    let sight = sight.clone();
+                    binding.content = Some(Content { sight, held, until: None });
+                }
+                None => {}
+            }
+            found.push(binding);
         }
         Ok(())
+    }
+
+    /// Whether the values of all of a chunk's events were stored.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or reading was interrupted. Damage is noted.
+    pub fn is_known(&self, chunk: usize) -> Result<bool, Error> {
+        let Some(frames) = self.frames(chunk)? else { return Ok(false) };
+        let header = &self.store.chunks()[chunk];
+        let count = i64::from(frames.ordinal(frames.chunk.kinds()?.len())?);
+        let last = header.first_ordinal + count - 1;
+        Ok(count == 0 || self.store.is_known(header.process_id, header.first_ordinal, last))
+    }
+
+    /// A value as `repr()` writes it; `None` if it is not known.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or reading was interrupted.
+    pub fn write_content(&self, content: &Content) -> Result<Option<Box<str>>, Error> {
+        self.text(&content.sight, content.held, content.until)
     }
 
     /// The changes of objects by a chunk's events with these indexes, in order.
@@ -241,7 +315,10 @@ impl State<'_> {
         let Some(sight) = self.sight_of(position, Some((window, group.by + 1)))? else {
             return Ok(None);
         };
-        let telling = self.telling(&sight, id, None)?;
+        let telling = match wanted.detail {
+            Detail::Places => None,
+            _ => self.telling(&sight, id, None)?,
+        };
         let (operation, key, value) = match (group.kind, rest) {
             (GroupKind::SetAttribute, [key, value]) => ("set attribute", key, Some(*value)),
             (GroupKind::DeleteAttribute, [key]) => ("delete attribute", key, None),
@@ -252,7 +329,7 @@ impl State<'_> {
         let is_attribute =
             matches!(group.kind, GroupKind::SetAttribute | GroupKind::DeleteAttribute);
         let text = |value: Option<Value>| match value {
-            Some(value) if wanted.values => {
+            Some(value) if wanted.detail == Detail::Texts => {
                 self.text(&sight, Held { value, chunk: group.groups.index }, None)
             }
             _ => Ok(None),
@@ -350,12 +427,15 @@ impl State<'_> {
             return Ok(None);
         };
         let text = |value: Option<&Value>| match value {
-            Some(value) if wanted.values => {
+            Some(value) if wanted.detail == Detail::Texts => {
                 self.text(&sight, Held { value: *value, chunk: groups.index }, None)
             }
             _ => Ok(None),
         };
-        let telling = self.telling(&sight, id, None)?;
+        let telling = match wanted.detail {
+            Detail::Places => None,
+            _ => self.telling(&sight, id, None)?,
+        };
         Ok(Some(Mutation {
             at: self.whereabouts(position)?,
             object_id: id,
@@ -393,6 +473,7 @@ impl State<'_> {
         }
         let runs = frames.chunk.runs()?;
         let (process, first_seq) = (self.process(chunk), self.store.chunks()[chunk].first_seq);
+        let connection = self.store.connection();
         let mut start = 0;
         for run in &runs.runs {
             let (first, end) = (start, start + run.events as usize);
@@ -402,20 +483,43 @@ impl State<'_> {
                 continue;
             }
             let context = runs.contexts[run.context as usize];
+            if wanted.calls.is_some_and(|(_, is_code)| !is_code(context.code)) {
+                continue;
+            }
             let Some(variables) = self.store.variables(process, context.code) else { continue };
+            let stores = &variables.stores;
+            let track = frames.tracks.get(&context.thread);
+            // Events of the thread with an ordinal before the one that is visited.
+            let mut events = track.map_or(0, |track| track.before(range.start));
             for index in range.filter(|index| mask >> kinds[*index] & 1 == 1) {
                 let (kind, unit) = (kinds[index], places[index]);
-                let stores = &variables.stores;
                 let is_idle = kind == INSTRUCTION
                     && stores.site(unit).is_none()
                     && stores.stored(unit).next().is_none();
                 if is_idle || !(wanted.event)(first_seq + index as i64, context.thread) {
                     continue;
                 }
-                if self.store.connection().is_interrupted() {
+                if connection.is_interrupted() {
                     return Err(Error::Interrupted);
                 }
-                let position = self.position_in(&frames, chunk, index)?;
+                let known = track.map_or(&[][..], |track| &track.events);
+                while known.get(events).is_some_and(|event| (*event as usize) < index) {
+                    events += 1;
+                }
+                let position = Position {
+                    chunk,
+                    index,
+                    seq: first_seq + index as i64,
+                    thread: context.thread,
+                    frames: frames.clone(),
+                    events,
+                    has_ordinal: kind != INSTRUCTION && frames.chunk.has_ordinal(index)?,
+                };
+                if let Some((is_call, _)) = wanted.calls
+                    && !position.call_id().is_some_and(is_call)
+                {
+                    continue;
+                }
                 match visit(&position, kind, unit, variables) {
                     Err(error @ Error::Unknown { .. }) if wanted.skips_unknown => {
                         self.store.note_unknown(process.process_id, error)?;
@@ -428,9 +532,7 @@ impl State<'_> {
     }
 
     pub(super) fn whereabouts(&self, position: &Position) -> Result<Where, Error> {
-        let call_id = position
-            .innermost()
-            .and_then(|(frame, _)| Some(position.track()?.frames[frame as usize].call_id));
+        let call_id = position.call_id();
         let site = self.site(&position.frames, position.index)?;
         Ok(Where {
             seq: position.seq,

@@ -7,7 +7,7 @@ use super::objects::{Sight, Telling};
 use super::window::{SiteGroup, Window};
 use super::{Position, State, id_of};
 use crate::state::bindings::Held;
-use crate::state::changes::Wanted;
+use crate::state::changes::{Detail, Wanted};
 use crate::store::Error;
 use dashcam_schema::bytecode::stores::Site;
 use dashcam_schema::value::{GroupKind, Object, ObjectId, Sort, Value};
@@ -92,7 +92,7 @@ impl State<'_> {
                 is_attribute,
                 key: self.key_text(&sight, Some(*key), group.groups.index, is_attribute, wanted)?,
                 value: match value.first() {
-                    Some(value) if wanted.values => {
+                    Some(value) if wanted.detail == Detail::Texts => {
                         let held = Held { value: *value, chunk: group.groups.index };
                         self.text(&sight, held, None)?
                     }
@@ -172,7 +172,8 @@ impl State<'_> {
         let at = self.whereabouts(position)?;
         let Some(differences) = differences else {
             let held = Held { value: Value::Object(id), chunk: after.groups.index };
-            let value = if wanted.values { self.text(sight, held, None)? } else { None };
+            let value =
+                if wanted.detail == Detail::Texts { self.text(sight, held, None)? } else { None };
             return Ok(vec![Mutation { value, ..whole(at) }]);
         };
         let mut rows = Vec::with_capacity(differences.len());
@@ -189,7 +190,7 @@ impl State<'_> {
             };
             let held = value.map(|value| Held { value, chunk: after.groups.index });
             let text = match held {
-                Some(held) if wanted.values => self.text(sight, held, None)?,
+                Some(held) if wanted.detail == Detail::Texts => self.text(sight, held, None)?,
                 _ => None,
             };
             rows.push(Mutation {
@@ -212,7 +213,7 @@ impl State<'_> {
         is_attribute: bool,
         wanted: &Wanted<'_>,
     ) -> Result<Option<Box<str>>, Error> {
-        let Some(key) = key.filter(|_| wanted.values) else { return Ok(None) };
+        let Some(key) = key.filter(|_| wanted.detail == Detail::Texts) else { return Ok(None) };
         let name = match key {
             Value::Str(number) if is_attribute => {
                 self.groups(chunk)?.map(|groups| groups.values.text(number).to_vec())

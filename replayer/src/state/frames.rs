@@ -9,6 +9,7 @@ use dashcam_schema::calls::{CallId, OpenCall, Site};
 use dashcam_schema::chunk::Context;
 use dashcam_schema::event::{EventKind, kinds_that};
 use rustc_hash::FxHashMap;
+use std::ops::Range;
 use std::rc::Rc;
 
 /// What stands before in the chain of a frame.
@@ -116,6 +117,34 @@ impl Track {
         frame.is_some_and(|frame| self.frames[frame as usize].call_id == call)
     }
 
+    /// Where a call is on the stack: the indexes of the events from the first to the last, exclusive, and
+    /// whether it is left for good by the last of them. `None` if it is not.
+    fn extent(&self, call: CallId, kinds: &[u8]) -> Option<(Range<usize>, bool)> {
+        let mut extent: Option<(Range<usize>, bool)> = None;
+        for (number, frame) in self.frames.iter().enumerate().filter(|(_, f)| f.call_id == call) {
+            let first = frame.entered.unwrap_or(0) as usize;
+            let start = frame.entered.map_or(0, |event| self.events[event as usize] as usize);
+            let own = Some(number as u32);
+            let left = (first..self.events.len())
+                .find(|event| self.leaving[*event] && self.frame[*event] == own);
+            let (end, is_over) = match left {
+                Some(event) => {
+                    let index = self.events[event] as usize;
+                    let kind = kinds.get(index).copied();
+                    (index + 1, kind != Some(EventKind::PY_YIELD.number()))
+                }
+                None => (kinds.len(), false),
+            };
+            extent = Some(match extent {
+                None => (start..end, is_over),
+                Some((known, was_over)) => {
+                    (known.start.min(start)..known.end.max(end), was_over || is_over)
+                }
+            });
+        }
+        extent
+    }
+
     /// What stands before in a chain, and the call whose chain it is.
     pub(super) fn previous(&self, link: Link) -> (CallId, Link) {
         let nothing = (0, Link::Entered);
@@ -148,6 +177,9 @@ pub(super) struct Frames {
     ordinals: Vec<u32>,
 }
 
+/// So few threads are quicker to ask one by one than the events since the last entry of
+/// [`Frames::ordinals`].
+const TRACKS_COUNTED: usize = 8;
 /// Events between two entries of [`Frames::ordinals`].
 const STRIDE: usize = 1 << 10;
 
@@ -224,9 +256,22 @@ impl Frames {
     /// # Errors
     /// If the chunk is damaged.
     pub(super) fn ordinal(&self, index: usize) -> Result<u32, Error> {
+        if self.tracks.len() <= TRACKS_COUNTED {
+            let before = self.tracks.values().map(|track| track.before(index) as u32);
+            return Ok(before.sum());
+        }
         let from = index / STRIDE * STRIDE;
         let before = self.ordinals.get(index / STRIDE).copied().unwrap_or(0);
         Ok(before + self.chunk.count_ordinals(from..index)?)
+    }
+
+    /// Where a call is on a stack: indexes of events, and whether it is left for good. `None` if it is not.
+    ///
+    /// # Errors
+    /// If the chunk is damaged.
+    pub(super) fn extent(&self, call: CallId) -> Result<Option<(Range<usize>, bool)>, Error> {
+        let kinds = self.chunk.kinds()?;
+        Ok(self.tracks.values().find_map(|track| track.extent(call, kinds)))
     }
 
     /// The events of a thread from one index up to another, exclusive, in order.

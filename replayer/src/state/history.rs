@@ -1,7 +1,7 @@
 //! When one object was changed.
 
 use super::caches::State;
-use super::changes::{Mutation, Wanted};
+use super::changes::{Detail, Mutation, Wanted};
 use super::groups::Groups;
 use super::within::Direction;
 use crate::store::Error;
@@ -115,7 +115,8 @@ impl State<'_> {
             let wanted = Wanted {
                 event: &is_of_thread,
                 name: &|_| true,
-                values: true,
+                calls: None,
+                detail: Detail::Texts,
                 skips_unknown: false,
             };
             let found = self.mutations(chunk, range, &wanted)?;

@@ -2,7 +2,7 @@
 
 use super::bindings::Held;
 use super::caches::State;
-use super::changes::Wanted;
+use super::changes::{Detail, Wanted};
 use super::id_of;
 use crate::store::Error;
 use dashcam_schema::value::{GroupKind, ObjectId, Sort, Value};
@@ -109,7 +109,8 @@ impl State<'_> {
         let wanted = Wanted {
             event: &|_, _| true,
             name: &|of| of == name,
-            values: true,
+            calls: None,
+            detail: Detail::Texts,
             skips_unknown: false,
         };
         let found = self.bindings(chunk, index..index + 1, &wanted)?;

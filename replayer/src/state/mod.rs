@@ -35,7 +35,7 @@ mod window;
 mod within;
 
 pub use caches::State;
-pub use changes::{Binding, Mutation, Wanted, Where};
+pub use changes::{Binding, Content, Detail, Mutation, Wanted, Where};
 pub use graph::{Contents, Graph, Handle, LastBinding, Look, Named, Unbound};
 pub use members::{Key, Members, Seen};
 pub(crate) use own::{Did, Own};
@@ -51,6 +51,7 @@ use frames::{Frames, Link, Track};
 use groups::Instant;
 use objects::{Copied, Sight};
 use rustc_hash::FxHashMap;
+use std::ops::Range;
 use std::rc::Rc;
 use window::Window;
 
@@ -88,6 +89,14 @@ pub struct ObjectText {
     pub value: Box<str>,
 }
 
+/// The part of a call that is in a chunk.
+pub(crate) struct CallIn {
+    /// Indexes of the events from the first to the last while it is on the stack, others among them.
+    pub(crate) events: Range<usize>,
+    /// It returns or is unwound: no later event is of it.
+    pub(crate) is_over: bool,
+}
+
 /// An event, seen from its thread.
 struct Position {
     chunk: usize,
@@ -111,6 +120,12 @@ impl Position {
             true => self.track()?.at(self.events as u32),
             false => self.track()?.after(self.events),
         }
+    }
+
+    /// The call that runs, if it is known.
+    fn call_id(&self) -> Option<CallId> {
+        let (frame, _) = self.innermost()?;
+        Some(self.track()?.frames[frame as usize].call_id)
     }
 
     /// The frames on the stack, innermost first, each with what came last in its chain.
@@ -171,6 +186,27 @@ impl State<'_> {
             });
         }
         Ok(found)
+    }
+
+    /// The number of a call's code object; `None` if there is no such call.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or reading was interrupted. Damage is noted.
+    pub(crate) fn code_of_call(&self, run_id: i64, call: i64) -> Result<Option<u32>, Error> {
+        let Some((chunk, index)) = self.store.locate(run_id, call) else { return Ok(None) };
+        let Some(frames) = self.frames(chunk)? else { return Ok(None) };
+        frames.context(index).map(|context| Some(context.code))
+    }
+
+    /// The part of a call that is in a chunk; `None` if it has none, or the chunk is damaged, which is
+    /// noted.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or reading was interrupted.
+    pub(crate) fn call_in(&self, chunk: usize, call: CallId) -> Result<Option<CallIn>, Error> {
+        let Some(frames) = self.frames(chunk)? else { return Ok(None) };
+        let extent = frames.extent(call)?;
+        Ok(extent.map(|(events, is_over)| CallIn { events, is_over }))
     }
 
     fn site(&self, frames: &Frames, index: usize) -> Result<Site, Error> {

@@ -2,7 +2,7 @@
 
 use super::step::{Own, Wanted, Way};
 use super::{Direction, Position, Timeline};
-use crate::state::{Wanted as Wants, Within};
+use crate::state::{Detail, Wanted as Wants, Within};
 use crate::store::{Error, Process, Search, Sought, Variables};
 use dashcam_schema::bytecode::stores::{Place, Slot};
 use dashcam_schema::calls::CallId;
@@ -168,7 +168,8 @@ impl Timeline {
         let wanted = Wants {
             event: &|_, _| true,
             name: &|of| of == name,
-            values: true,
+            calls: None,
+            detail: Detail::Texts,
             skips_unknown: false,
         };
         let found = self.state().bindings(chunk, index..index + 1, &wanted)?;

@@ -11,7 +11,7 @@ mod rows;
 
 use crate::sql::batch::{Batch, ROWS};
 use crate::sql::filter::IntSet;
-use crate::sql::plan::{Plan, Request};
+use crate::sql::plan::{Constraint, Flags, Op, Plan, Request, Top};
 use crate::sql::tables::replay::{Deaf, Listener, replay};
 use crate::sql::tables::{int, rowid};
 use crate::sql::vtab::{Scan, Table};
@@ -23,6 +23,7 @@ use dashcam_schema::tables::Type;
 use filter::Filter;
 use rows::{Row, Words};
 use rustc_hash::FxHashMap;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -30,6 +31,9 @@ columns! {
     RUN_ID CALL_ID PARENT_CALL_ID PROCESS_ID THREAD_ID DEPTH CODE_ID QUALNAME PATH CALL_LINE
     START_SEQ END_SEQ START_NS END_NS DURATION_NS SELF_NS EXIT ARGUMENTS RESULT EXCEPTION
 }
+
+/// Most rows that are sorted here, when only those are wanted that come first.
+const TOP_MAX: u64 = 100_000;
 
 pub(in crate::sql) struct Calls;
 
@@ -62,6 +66,15 @@ impl Table for Calls {
         request.take(PARENT_CALL_ID, Type::Integer, 10.0 / total.max(10.0), 0.25);
         request.take(DEPTH, Type::Integer, 0.1, 0.5);
         request.cost = request.rows * 2.0 + scanned * 0.1;
+        // The second few of such questions are answered from memory.
+        let is_looked_up = |c: &Constraint| {
+            c.op == Op::Eq && [CALL_ID, PARENT_CALL_ID, START_SEQ].contains(&c.column)
+        };
+        if total < index::CALLS_MAX as f64 && request.constraints.iter().any(is_looked_up) {
+            request.cost = request.rows * 2.0 + 50.0;
+        }
+        let sortable = [CALL_ID, START_SEQ, END_SEQ, START_NS, END_NS, DURATION_NS, SELF_NS, DEPTH];
+        request.take_top(&sortable, TOP_MAX);
     }
 
     fn scan(store: Rc<Store>, plan: Plan) -> Result<CallScan, Error> {
@@ -95,6 +108,8 @@ pub(in crate::sql) struct CallScan {
     done: usize,
     /// By process.
     pending: BTreeMap<i64, Pending>,
+    /// The rows that come first were found.
+    is_sorted: bool,
     /// Rows found and not yet given, from `given` on.
     rows: Vec<Row>,
     given: usize,
@@ -107,12 +122,16 @@ impl Scan for CallScan {
         while self.given == self.rows.len() {
             self.rows.clear();
             self.given = 0;
-            if !self.more()? {
+            let is_all = match self.plan.top {
+                Some(top) => !self.sort(top)?,
+                None => !self.more()?,
+            };
+            if is_all {
                 return Ok(());
             }
         }
         let end = self.rows.len().min(self.given + ROWS);
-        rows::put(&self.store, &self.plan, &self.rows[self.given..end], batch)?;
+        rows::put(&self.store, &self.plan, &self.rows[self.given..end], batch);
         self.batch = self.given;
         self.given = end;
         Ok(())
@@ -121,6 +140,11 @@ impl Scan for CallScan {
     fn rowid(&self, row: usize) -> i64 {
         let row = &self.rows[self.batch + row];
         rowid(self.store.directory().run_of(row.process_id).unwrap_or(0), int(row.call_id))
+    }
+
+    fn text(&self, row: usize, column: usize) -> Result<Option<Cow<'_, str>>, Error> {
+        let Some(row) = self.rows.get(self.batch + row) else { return Ok(None) };
+        rows::text(&self.store, row, column)
     }
 }
 
@@ -136,10 +160,38 @@ impl CallScan {
             filter,
             done: 0,
             pending: BTreeMap::new(),
+            is_sorted: false,
             rows: Vec::new(),
             given: 0,
             batch: 0,
         })
+    }
+
+    /// Reads all calls and leaves those in `rows` that come first, in order. False if that was done.
+    fn sort(&mut self, top: Top) -> Result<bool, Error> {
+        if std::mem::replace(&mut self.is_sorted, true) {
+            return Ok(false);
+        }
+        let is_descending = self.plan.flags.has(Flags::DESCENDING);
+        let keep = usize::try_from(top.rows).unwrap_or(usize::MAX);
+        let mut first: Vec<Row> = std::mem::take(&mut self.rows);
+        // What is equal stays as it came.
+        let settle = |rows: &mut Vec<Row>| {
+            rows.sort_by(|one, other| {
+                let order = one.number(top.column).cmp(&other.number(top.column));
+                if is_descending { order.reverse() } else { order }
+            });
+            rows.truncate(keep);
+        };
+        while self.more()? {
+            first.append(&mut self.rows);
+            if first.len() / 2 > keep.max(ROWS) {
+                settle(&mut first);
+            }
+        }
+        settle(&mut first);
+        self.rows = first;
+        Ok(true)
     }
 
     /// Looks one chunk further, or at what is left open after the last, and adds to `rows`. False

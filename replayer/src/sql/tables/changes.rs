@@ -4,12 +4,14 @@ use super::candidates::Scope;
 use super::{int, rowid};
 use crate::sql::batch::{Batch, NULL, ROWS};
 use crate::sql::filter::IntSet;
-use crate::sql::plan::{Op, Plan, Request, Value};
+use crate::sql::plan::{Flags, Op, Plan, Request, Value};
 use crate::sql::vtab::Scan;
-use crate::state::{State, Wanted, Where};
+use crate::state::{Detail, State, Wanted, Where};
 use crate::store::{Error, Process, Store};
+use dashcam_schema::calls::CallId;
 use dashcam_schema::chunk::DERIVED_EVENTS_MAX;
 use dashcam_schema::tables::Type;
+use std::borrow::Cow;
 use std::ops::Range;
 use std::rc::Rc;
 
@@ -24,17 +26,24 @@ const CALL_ID: usize = 4;
 /// wants a few rows.
 const EVENTS: usize = 1 << 14;
 
+/// What a call is expected to have.
+const ROWS_OF_CALL: f64 = 10.0;
+const EVENTS_OF_CALL: f64 = 1000.0;
+/// Calls that are followed from where they begin to where they end; with more, all events are visited.
+const CALLS_FOLLOWED: usize = 64;
+
 /// One of the tables.
 pub(in crate::sql) trait Rows {
     /// Column of the line.
     const LINE: usize;
-    /// Columns for which values have to be written.
-    const VALUES: &'static [usize];
     /// Column with the name of the variable.
     const NAME: Option<usize>;
     /// Kinds of the events that make rows, a bit each.
     const KINDS: u32;
     type Row;
+
+    /// What has to be known of the rows.
+    fn detail(plan: &Plan) -> Detail;
 
     /// Those of a chunk's events with these indexes.
     fn of_chunk(
@@ -48,6 +57,13 @@ pub(in crate::sql) trait Rows {
 
     /// Puts the columns of its own into the batch.
     fn put(store: &Store, rows: &[Self::Row], batch: &mut Batch);
+
+    /// A row's text in a column that is made when it is asked for.
+    fn text<'r>(
+        state: &State<'_>,
+        row: &'r Self::Row,
+        column: usize,
+    ) -> Result<Option<Cow<'r, str>>, Error>;
 }
 
 /// Takes over the constraints that both tables know.
@@ -60,14 +76,47 @@ pub(super) fn plan<T: Rows>(store: &Store, request: &mut Request) {
     request.rows = total;
     request.take(RUN_ID, Type::Integer, one_of(directory.runs.len()), 0.5);
     request.take(SEQ, Type::Integer, 1.0 / total, 0.25);
-    let scanned = (request.rows * 20.0).max(events.min(DERIVED_EVENTS_MAX as f64));
+    let is_of_call = request.constraints.iter().any(|c| c.column == CALL_ID && c.op == Op::Eq);
+    // Of a call, only its own events are visited.
+    let scanned = match is_of_call {
+        true => EVENTS_OF_CALL,
+        false => (request.rows * 20.0).max(events.min(DERIVED_EVENTS_MAX as f64)),
+    };
     request.take(PROCESS_ID, Type::Integer, one_of(directory.processes.len()), 0.5);
     request.take(THREAD_ID, Type::Integer, one_of(directory.threads.len()), 0.5);
-    request.take(CALL_ID, Type::Integer, 10.0 / total.max(10.0), 0.25);
+    request.take(CALL_ID, Type::Integer, ROWS_OF_CALL / total.max(ROWS_OF_CALL), 0.25);
     if let Some(name) = T::NAME {
         request.take(name, Type::Text, 0.01, 1.0);
     }
     request.cost = request.rows * 10.0 + scanned * 0.1;
+    if is_in_order(store, request) {
+        let is_descending = request.order_by.first().is_some_and(|(_, descending)| *descending);
+        request.flags = if is_descending { Flags::DESCENDING } else { Flags::default() };
+        request.order_consumed = true;
+    }
+}
+
+/// Whether rows are wanted by position, as they come, or all the other way round.
+fn is_in_order(store: &Store, request: &Request) -> bool {
+    let is_one_run =
+        store.directory().runs.len() == 1 || store.bound_to().is_some() || request.is_fixed(RUN_ID);
+    let mut wanted = request.order_by.clone();
+    if is_one_run {
+        wanted.retain(|(column, _)| *column != RUN_ID);
+    }
+    match wanted[..] {
+        [(SEQ, _)] => is_one_run,
+        [(RUN_ID, one), (SEQ, other)] => one == other,
+        _ => false,
+    }
+}
+
+/// A call that is wanted.
+struct Followed {
+    call: CallId,
+    code: u32,
+    /// No later chunk has a part of it.
+    is_over: bool,
 }
 
 pub(in crate::sql) struct ChangeScan<T: Rows> {
@@ -77,6 +126,9 @@ pub(in crate::sql) struct ChangeScan<T: Rows> {
     seqs: IntSet,
     threads: IntSet,
     calls: IntSet,
+    /// If only a few calls are wanted: those of the run that is read.
+    followed: Option<(i64, Vec<Followed>)>,
+    detail: Detail,
     /// Variables that are wanted, if not all are.
     names: Option<Vec<String>>,
     chunks: Vec<usize>,
@@ -96,8 +148,14 @@ impl<T: Rows> ChangeScan<T> {
             Scope { runs: IntSet::of(&plan, RUN_ID), processes: IntSet::of(&plan, PROCESS_ID) };
         let seqs = IntSet::of(&plan, SEQ);
         let chunks = scope.chunks(&store, seqs.lo, seqs.hi);
+        let mut chunks: Vec<usize> = chunks.into_iter().flatten().collect();
+        if plan.flags.has(Flags::DESCENDING) {
+            chunks.reverse();
+        }
         ChangeScan {
-            chunks: chunks.into_iter().flatten().collect(),
+            chunks,
+            followed: None,
+            detail: T::detail(&plan),
             threads: IntSet::of(&plan, THREAD_ID),
             calls: IntSet::of(&plan, CALL_ID),
             names: T::NAME.and_then(|column| texts(&plan, column)),
@@ -124,22 +182,70 @@ impl<T: Rows> ChangeScan<T> {
             // A call is never after what happens in it.
             && header.last_seq >= self.calls.lo
             && state.is_there(header.run_id)?;
-        if may_pass {
-            let index = |seq: i64| {
-                (seq.clamp(header.first_seq, header.last_seq) - header.first_seq) as usize
-            };
-            (self.chunk, self.left) = (chunk, index(self.seqs.lo)..index(self.seqs.hi) + 1);
+        if !may_pass {
+            return Ok(());
         }
+        let index =
+            |seq: i64| (seq.clamp(header.first_seq, header.last_seq) - header.first_seq) as usize;
+        let mut left = index(self.seqs.lo)..index(self.seqs.hi) + 1;
+        if let Some(range) = self.of_calls(chunk)? {
+            left = left.start.max(range.start)..left.end.min(range.end);
+        }
+        (self.chunk, self.left) = (chunk, left);
         Ok(())
+    }
+
+    /// Where in a chunk the wanted calls are, if only a few are.
+    fn of_calls(&mut self, chunk: usize) -> Result<Option<Range<usize>>, Error> {
+        let Some(calls) = self.calls.values.as_ref().filter(|calls| calls.len() <= CALLS_FOLLOWED)
+        else {
+            return Ok(None);
+        };
+        let (store, state) = (&self.store, State::of(&self.store));
+        let header = &store.chunks()[chunk];
+        let run_id = header.run_id;
+        if self.followed.as_ref().is_none_or(|(run, _)| *run != run_id) {
+            let mut followed = Vec::new();
+            for call in calls.iter().filter(|call| **call > 0) {
+                let Some(code) = state.code_of_call(run_id, *call)? else { continue };
+                followed.push(Followed { call: call.cast_unsigned(), code, is_over: false });
+            }
+            self.followed = Some((run_id, followed));
+        }
+        let Some((_, followed)) = &mut self.followed else { return Ok(None) };
+        let is_ascending = !self.plan.flags.has(Flags::DESCENDING);
+        let mut range = 0..0;
+        for Followed { call, code, is_over } in followed.iter_mut().filter(|of| !of.is_over) {
+            if int(*call) > header.last_seq || !header.has_code([*code]) {
+                continue;
+            }
+            let Some(found) = state.call_in(chunk, *call)? else { continue };
+            let (one, other) = (range.clone(), found.events);
+            range = match one.is_empty() {
+                true => other,
+                false => one.start.min(other.start)..one.end.max(other.end),
+            };
+            *is_over = found.is_over && is_ascending;
+        }
+        Ok(Some(range))
     }
 
     /// Looks at some more events.
     fn visit(&mut self) -> Result<(), Error> {
         let (store, state) = (&self.store, State::of(&self.store));
         let process = store.process(&store.chunks()[self.chunk]);
-        let end = self.left.end.min(self.left.start + EVENTS);
-        let range = self.left.start..end;
-        self.left.start = end;
+        let is_descending = self.plan.flags.has(Flags::DESCENDING);
+        let range = if is_descending {
+            let from = self.left.start.max(self.left.end.saturating_sub(EVENTS));
+            let range = from..self.left.end;
+            self.left.end = from;
+            range
+        } else {
+            let to = self.left.end.min(self.left.start + EVENTS);
+            let range = self.left.start..to;
+            self.left.start = to;
+            range
+        };
         let event = |seq, thread| {
             self.seqs.contains(seq)
                 && (self.threads.is_all()
@@ -148,12 +254,22 @@ impl<T: Rows> ChangeScan<T> {
         let name = |name: &str| {
             self.names.as_ref().is_none_or(|names| names.iter().any(|wanted| wanted == name))
         };
-        let values = T::VALUES.iter().any(|column| self.plan.uses(*column));
-        let wanted = Wanted { event: &event, name: &name, values, skips_unknown: true };
+        // Where something is bound is known though its value is not: then it is no row.
+        let detail = match self.detail {
+            Detail::Places if !state.is_known(self.chunk)? => Detail::Values,
+            detail => detail,
+        };
+        let is_call = |call: CallId| call != 0 && self.calls.contains(int(call));
+        let is_code = |code: u32| {
+            let followed = self.followed.as_ref();
+            followed.is_none_or(|(_, calls)| calls.iter().any(|of| of.code == code))
+        };
+        let calls: Option<(&dyn Fn(CallId) -> bool, &dyn Fn(u32) -> bool)> =
+            if self.calls.is_all() { None } else { Some((&is_call, &is_code)) };
+        let wanted = Wanted { event: &event, name: &name, calls, detail, skips_unknown: true };
         let mut rows = T::of_chunk(&state, self.chunk, range, &wanted)?;
-        if !self.calls.is_all() {
-            let call_id = |row: &T::Row| T::at(row).call_id;
-            rows.retain(|row| call_id(row) != 0 && self.calls.contains(int(call_id(row))));
+        if is_descending {
+            rows.reverse();
         }
         self.rows = rows;
         Ok(())
@@ -200,6 +316,11 @@ impl<T: Rows> Scan for ChangeScan<T> {
         let within = at - first.map_or(0, |first| first + 1);
         let run_id = self.store.chunks()[self.chunk].run_id;
         rowid(run_id, seq).wrapping_shl(12) ^ within as i64
+    }
+
+    fn text(&self, row: usize, column: usize) -> Result<Option<Cow<'_, str>>, Error> {
+        let Some(row) = self.rows.get(self.batch + row) else { return Ok(None) };
+        T::text(&State::of(&self.store), row, column)
     }
 }
 

@@ -5,9 +5,10 @@ use super::int;
 use crate::sql::batch::{Batch, Column};
 use crate::sql::plan::{Plan, Request};
 use crate::sql::vtab::Table;
-use crate::state::{Mutation, State, Wanted, Where};
+use crate::state::{Detail, Mutation, State, Wanted, Where};
 use crate::store::{Error, Store};
 use dashcam_schema::event::EventKind;
+use std::borrow::Cow;
 use std::ops::Range;
 use std::rc::Rc;
 
@@ -32,12 +33,21 @@ impl Table for Mutations {
 
 impl Rows for Mutations {
     const LINE: usize = LINE;
-    const VALUES: &'static [usize] = &[KEY, VALUE];
     const NAME: Option<usize> = None;
     const KINDS: u32 = 1 << EventKind::INSTRUCTION.number()
         | 1 << EventKind::C_RETURN.number()
         | 1 << EventKind::C_RAISE.number();
     type Row = Mutation;
+
+    fn detail(plan: &Plan) -> Detail {
+        if plan.uses(KEY) || plan.uses(VALUE) {
+            Detail::Texts
+        } else if plan.uses(TYPE) {
+            Detail::Values
+        } else {
+            Detail::Places
+        }
+    }
 
     fn of_chunk(
         state: &State<'_>,
@@ -53,13 +63,24 @@ impl Rows for Mutations {
     }
 
     fn put(_: &Store, rows: &[Mutation], batch: &mut Batch) {
-        let owned = |of: fn(&Mutation) -> Option<&str>| {
-            Column::Owned(rows.iter().map(|row| of(row).map(Box::from)).collect())
-        };
         batch.ints(OBJECT_ID, rows.iter().map(|row| int(row.object_id)));
-        batch.columns[TYPE] = owned(|row| row.r#type.as_deref());
-        batch.columns[OPERATION] = owned(|row| Some(&row.operation));
-        batch.columns[KEY] = owned(|row| row.key.as_deref());
-        batch.columns[VALUE] = owned(|row| row.value.as_deref());
+        for column in [TYPE, OPERATION, KEY, VALUE] {
+            batch.columns[column] = Column::Lazy;
+        }
+    }
+
+    fn text<'r>(
+        _: &State<'_>,
+        row: &'r Mutation,
+        column: usize,
+    ) -> Result<Option<Cow<'r, str>>, Error> {
+        let text = match column {
+            TYPE => row.r#type.as_deref(),
+            OPERATION => Some(&*row.operation),
+            KEY => row.key.as_deref(),
+            VALUE => row.value.as_deref(),
+            _ => None,
+        };
+        Ok(text.map(Cow::Borrowed))
     }
 }

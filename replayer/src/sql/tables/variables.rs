@@ -5,10 +5,11 @@ use super::int;
 use crate::sql::batch::{Batch, Column, NULL};
 use crate::sql::plan::{Plan, Request};
 use crate::sql::vtab::Table;
-use crate::state::{Binding, State, Wanted, Where};
+use crate::state::{Binding, Detail, State, Wanted, Where};
 use crate::store::texts::TextId;
 use crate::store::{Error, Store};
 use dashcam_schema::event::EventKind;
+use std::borrow::Cow;
 use std::ops::Range;
 use std::rc::Rc;
 
@@ -33,10 +34,14 @@ impl Table for Variables {
 
 impl Rows for Variables {
     const LINE: usize = LINE;
-    const VALUES: &'static [usize] = &[VALUE];
     const NAME: Option<usize> = Some(NAME);
     const KINDS: u32 = 1 << EventKind::INSTRUCTION.number() | 1 << EventKind::PY_START.number();
     type Row = Binding;
+
+    fn detail(plan: &Plan) -> Detail {
+        let is_used = [VALUE, OBJECT_ID].iter().any(|column| plan.uses(*column));
+        if is_used { Detail::Values } else { Detail::Places }
+    }
 
     fn of_chunk(
         state: &State<'_>,
@@ -54,9 +59,25 @@ impl Rows for Variables {
     fn put(store: &Store, rows: &[Binding], batch: &mut Batch) {
         let scope = |row: &Binding| store.directory().texts.find(row.scope);
         batch.texts(SCOPE, rows.iter().map(|row| scope(row).unwrap_or(TextId::NONE)));
-        batch.columns[NAME] =
-            Column::Owned(rows.iter().map(|row| Some(row.name.clone())).collect());
-        batch.columns[VALUE] = Column::Owned(rows.iter().map(|row| row.value.clone()).collect());
+        batch.columns[NAME] = Column::Lazy;
+        batch.columns[VALUE] = Column::Lazy;
         batch.ints(OBJECT_ID, rows.iter().map(|row| row.object_id.map_or(NULL, int)));
     }
+
+    fn text<'r>(
+        state: &State<'_>,
+        row: &'r Binding,
+        column: usize,
+    ) -> Result<Option<Cow<'r, str>>, Error> {
+        match (column, &row.content) {
+            (NAME, _) => Ok(Some(Cow::Borrowed(&row.name))),
+            (VALUE, Some(content)) => Ok(state.write_content(content)?.map(owned)),
+            (VALUE, None) => Ok(row.value.as_deref().map(Cow::Borrowed)),
+            _ => Ok(None),
+        }
+    }
+}
+
+fn owned(text: Box<str>) -> Cow<'static, str> {
+    Cow::Owned(text.into())
 }

@@ -17,7 +17,7 @@ use std::rc::Rc;
 /// Questions answered from chunks before all calls are read.
 const PATIENCE: u32 = 4;
 /// Most calls that are kept, at some hundred bytes each.
-const CALLS_MAX: i64 = 2_000_000;
+pub(super) const CALLS_MAX: i64 = 2_000_000;
 
 /// Kept by the store from one question to the next.
 #[derive(Default)]

@@ -11,6 +11,7 @@ use crate::sql::tables::int;
 use crate::store::texts::TextId;
 use crate::store::{Code, Error, Process, Store};
 use dashcam_schema::calls::{CallId, OpenCall, Site};
+use std::borrow::Cow;
 
 /// How `exit` is spelt.
 pub(super) struct Words {
@@ -67,15 +68,24 @@ impl Row {
             exception,
         }
     }
+
+    /// What is in a column of numbers that needs no directory.
+    pub(super) fn number(&self, column: usize) -> Option<i64> {
+        match column {
+            CALL_ID | START_SEQ => Some(int(self.call_id)),
+            DEPTH => Some(self.depth.into()),
+            END_SEQ => self.end.map(|(seq, _)| int(seq)),
+            START_NS => Some(int(self.start_ns)),
+            END_NS => self.end.map(|(_, ns)| int(ns)),
+            DURATION_NS => self.end.map(|(_, ns)| int(ns.saturating_sub(self.start_ns))),
+            SELF_NS => Some(int(self.self_ns)),
+            _ => None,
+        }
+    }
 }
 
 /// Puts the columns the plan uses into the batch.
-pub(super) fn put(
-    store: &Store,
-    plan: &Plan,
-    rows: &[Row],
-    batch: &mut Batch,
-) -> Result<(), Error> {
+pub(super) fn put(store: &Store, plan: &Plan, rows: &[Row], batch: &mut Batch) {
     batch.rows = rows.len();
     let process = |row: &Row| &store.directory().processes[&row.process_id];
     let code = |row: &Row| -> Option<&Code> {
@@ -85,25 +95,19 @@ pub(super) fn put(
         let mut ints = |value: &dyn Fn(&Row) -> i64| batch.ints(column, rows.iter().map(value));
         match column {
             RUN_ID => ints(&|row| process(row).run_id),
-            CALL_ID | START_SEQ => ints(&|row| int(row.call_id)),
+            CALL_ID | START_SEQ | DEPTH | END_SEQ | START_NS | END_NS | DURATION_NS | SELF_NS => {
+                ints(&|row| row.number(column).unwrap_or(NULL));
+            }
             PARENT_CALL_ID => ints(&|row| if row.parent == 0 { NULL } else { int(row.parent) }),
             PROCESS_ID => ints(&|row| row.process_id),
             THREAD_ID => {
                 ints(&|row| process(row).threads.get(&row.thread).copied().unwrap_or(NULL));
             }
-            DEPTH => ints(&|row| row.depth.into()),
             CODE_ID => ints(&|row| code(row).map_or(NULL, |code| code.code_id)),
             CALL_LINE => ints(&|row| {
                 let site = row.called_from;
                 site.and_then(|site| store.line(process(row), site)).unwrap_or(NULL)
             }),
-            END_SEQ => ints(&|row| row.end.map_or(NULL, |(seq, _)| int(seq))),
-            START_NS => ints(&|row| int(row.start_ns)),
-            END_NS => ints(&|row| row.end.map_or(NULL, |(_, ns)| int(ns))),
-            DURATION_NS => {
-                ints(&|row| row.end.map_or(NULL, |(_, ns)| int(ns.saturating_sub(row.start_ns))))
-            }
-            SELF_NS => ints(&|row| int(row.self_ns)),
             QUALNAME => batch.texts(
                 column,
                 rows.iter().map(|row| code(row).map_or(TextId::NONE, |code| code.qualname)),
@@ -114,24 +118,21 @@ pub(super) fn put(
             ),
             EXIT => batch.texts(column, rows.iter().map(|row| row.exit)),
             EXCEPTION => batch.texts(column, rows.iter().map(|row| row.exception)),
-            ARGUMENTS => batch.columns[column] = texts(store, rows, |row| Some(row.call_id))?,
-            // That of the event that ended it, unless that carries none.
-            RESULT => {
-                batch.columns[column] = texts(store, rows, |row| row.end.map(|(seq, _)| seq))?;
-            }
+            ARGUMENTS | RESULT => batch.columns[column] = Column::Lazy,
             _ => {}
         }
     }
-    Ok(())
 }
 
-/// The values of the events at these positions.
-fn texts(store: &Store, rows: &[Row], seq: impl Fn(&Row) -> Option<u64>) -> Result<Column, Error> {
-    let text = |row: &Row| {
-        let process = &store.directory().processes[&row.process_id];
-        let Some(seq) = seq(row).filter(|_| store.has_values(process)) else { return Ok(None) };
-        let text = store.value_text_at(process.run_id, int(seq))?;
-        Ok(text.map(String::into_boxed_str))
-    };
-    rows.iter().map(text).collect::<Result<_, Error>>().map(Column::Owned)
+/// What was given to a call or came back; the latter is the value of the event that ended it.
+pub(super) fn text<'r>(
+    store: &Store,
+    row: &Row,
+    column: usize,
+) -> Result<Option<Cow<'r, str>>, Error> {
+    let seq = if column == ARGUMENTS { Some(row.call_id) } else { row.end.map(|(seq, _)| seq) };
+    let process = &store.directory().processes[&row.process_id];
+    let Some(seq) = seq.filter(|_| store.has_values(process)) else { return Ok(None) };
+    let text = store.value_text_at(process.run_id, int(seq))?;
+    Ok(text.map(Cow::Owned))
 }
