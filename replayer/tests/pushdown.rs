@@ -336,6 +336,11 @@ fn groups_by_kind_are_sqlites() {
         "SELECT kind, sum(run_id) FROM events WHERE code_id IN (2, 7) GROUP BY kind",
         "SELECT kind, max(seq) FROM events GROUP BY kind",
         "SELECT run_id, kind, count(*) FROM events GROUP BY run_id, kind",
+        "SELECT thread_id, count(*) FROM events GROUP BY thread_id",
+        "SELECT thread_id, count(*), sum(process_id) FROM events WHERE run_id = 1 GROUP BY 1",
+        "SELECT code_id, count(*) FROM events GROUP BY code_id ORDER BY code_id DESC",
+        "SELECT DISTINCT code_id FROM events WHERE seq > 30",
+        "SELECT code_id, count(*) FROM events WHERE kind = 'LINE' GROUP BY 1",
         "SELECT kind FROM events WHERE line BETWEEN 3 AND 9 ORDER BY kind LIMIT 50",
         "SELECT max(kind), min(kind), min(seq), max(seq), count(DISTINCT kind) FROM events",
         "SELECT e.kind, count(*) FROM events e JOIN calls c

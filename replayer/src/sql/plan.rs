@@ -88,6 +88,12 @@ impl Flags {
     pub(super) const DESCENDING: Flags = Flags(1);
     /// Rows grouped by kind.
     pub(super) const BY_KIND: Flags = Flags(2);
+    /// Rows grouped by thread.
+    pub(super) const BY_THREAD: Flags = Flags(4);
+    /// Rows grouped by code object.
+    pub(super) const BY_CODE: Flags = Flags(8);
+    /// Rows grouped by whatever it is.
+    pub(super) const GROUPED: Flags = Flags(2 | 4 | 8);
 
     pub(super) fn has(self, flag: Flags) -> bool {
         self.0 & flag.0 != 0

@@ -14,7 +14,7 @@ use crate::store::{Error, Store};
 use columns::Reader;
 use dashcam_schema::chunk::DERIVED_EVENTS_MAX;
 use dashcam_schema::tables::Type;
-use groups::ByKind;
+use groups::Grouped;
 use select::{Filter, Selection};
 use std::ops::Range;
 use std::rc::Rc;
@@ -53,13 +53,17 @@ impl Table for Events {
 
     fn scan(store: Rc<Store>, plan: Plan) -> Result<EventScan, Error> {
         let scan = Rows::new(store, plan);
-        Ok(if scan.plan.flags.has(Flags::BY_KIND) {
-            EventScan::ByKind(ByKind::new(scan))
+        Ok(if scan.plan.flags.has(Flags::GROUPED) {
+            EventScan::Grouped(Grouped::new(scan))
         } else {
             EventScan::Rows(scan)
         })
     }
 }
+
+/// What rows can be grouped by.
+const GROUPS: [(usize, Flags); 3] =
+    [(KIND, Flags::BY_KIND), (THREAD_ID, Flags::BY_THREAD), (CODE_ID, Flags::BY_CODE)];
 
 /// Rows come by run and position, or all the other way round.
 fn order(store: &Store, request: &mut Request) {
@@ -82,26 +86,27 @@ fn order(store: &Store, request: &mut Request) {
     if natural.contains(&&*columns) {
         request.flags = flag;
         request.order_consumed = true;
-    } else if request.order_by.len() == 1
-        && columns == [KIND]
-        && request.used & !(1 << RUN_ID | 1 << PROCESS_ID | 1 << KIND) == 0
+    } else if let ([(column, _)], [wanted]) = (&request.order_by[..], &columns[..])
+        && column == wanted
+        && let Some((_, group)) = GROUPS.iter().find(|(of, _)| of == column)
+        && request.used & !(1 << RUN_ID | 1 << PROCESS_ID | 1 << column) == 0
     {
         // Counting is enough to produce the rows, and SQLite is spared a sort of them all.
-        request.flags = Flags(Flags::BY_KIND.0 | flag.0);
+        request.flags = Flags(group.0 | flag.0);
         request.order_consumed = true;
     }
 }
 
 pub(in crate::sql) enum EventScan {
     Rows(Rows),
-    ByKind(ByKind),
+    Grouped(Grouped),
 }
 
 impl Scan for EventScan {
     fn fill(&mut self, batch: &mut Batch) -> Result<(), Error> {
         match self {
             EventScan::Rows(rows) => rows.fill(batch),
-            EventScan::ByKind(groups) => groups.fill(batch),
+            EventScan::Grouped(groups) => groups.fill(batch),
         }
     }
 
@@ -109,7 +114,7 @@ impl Scan for EventScan {
         match self {
             EventScan::Rows(rows) => rows.rowid(row),
             // Never part of an OR, and groups are all it knows.
-            EventScan::ByKind(_) => 0,
+            EventScan::Grouped(_) => 0,
         }
     }
 }
@@ -134,7 +139,7 @@ impl Rows {
         let filter = Filter::new(&store, &plan);
         let ranges = filter.scope.chunks(&store, filter.seqs.lo, filter.seqs.hi);
         let mut chunks: Vec<usize> = ranges.into_iter().flatten().collect();
-        if plan.flags.has(Flags::DESCENDING) && !plan.flags.has(Flags::BY_KIND) {
+        if plan.flags.has(Flags::DESCENDING) && !plan.flags.has(Flags::GROUPED) {
             chunks.reverse();
         }
         Rows {

@@ -100,6 +100,12 @@ impl Reader {
         Ok(())
     }
 
+    /// Of each of the chunk's contexts, the id of the code object or of the thread; of a
+    /// [prepared](Self::prepare) reader that reads them.
+    pub(super) fn ids(&self, of_codes: bool) -> &[i64] {
+        if of_codes { &self.code_ids } else { &self.thread_ids }
+    }
+
     /// Puts the events with these indexes into the batch.
     pub(super) fn read(
         &self,

@@ -1,64 +1,80 @@
-//! `… GROUP BY kind`: counts each chunk's kinds, then gives SQLite rows sorted by kind.
+//! `… GROUP BY kind`, `thread_id` or `code_id`: counts in each chunk, then gives SQLite rows in order.
 //!
 //! SQLite would put every row into a sorter otherwise, at some hundred nanoseconds each.
 
-use super::{KIND, PROCESS_ID, RUN_ID, Rows};
-use crate::sql::batch::{Batch, Column};
+use super::columns::Reader;
+use super::select::Selection;
+use super::{CODE_ID, KIND, PROCESS_ID, RUN_ID, Rows, THREAD_ID};
+use crate::sql::batch::{Batch, Column, NULL};
 use crate::sql::plan::Flags;
 use crate::store::Error;
 use crate::store::texts::TextId;
 use dashcam_schema::event::EventKind;
 use std::collections::BTreeMap;
 
-/// So many events of one kind.
+/// What a group has in common.
+#[derive(Clone, Copy)]
+enum Key {
+    Kind(TextId),
+    Id(i64),
+}
+
+/// So many events that have something in common.
 struct Group {
-    kind: TextId,
+    key: Key,
     run_id: i64,
     process_id: i64,
     events: usize,
 }
 
-pub(in crate::sql) struct ByKind {
+pub(in crate::sql) struct Grouped {
     rows: Rows,
     /// `None` before the first batch; afterwards what is left, the next group at the end.
     groups: Option<Vec<Group>>,
 }
 
-impl ByKind {
-    pub(super) fn new(rows: Rows) -> ByKind {
-        ByKind { rows, groups: None }
+impl Grouped {
+    pub(super) fn new(rows: Rows) -> Grouped {
+        Grouped { rows, groups: None }
+    }
+
+    fn column(&self) -> usize {
+        match self.rows.plan.flags {
+            flags if flags.has(Flags::BY_THREAD) => THREAD_ID,
+            flags if flags.has(Flags::BY_CODE) => CODE_ID,
+            _ => KIND,
+        }
     }
 
     fn count(&mut self) -> Result<Vec<Group>, Error> {
         let store = self.rows.store.clone();
-        // Sorted by name as SQLite sorts texts: bytewise, NULL first.
-        let mut counts: BTreeMap<(Option<&str>, i64, i64), (TextId, usize)> = BTreeMap::new();
+        let column = self.column();
+        // Sorted as SQLite sorts: names bytewise, NULL first.
+        let mut counts: BTreeMap<(Option<&str>, i64, i64, i64), (Key, usize)> = BTreeMap::new();
         while let Some((mut reader, selection)) = self.rows.advance()? {
-            let mut by_number = [0usize; EventKind::LIMIT as usize];
-            let index = reader.index();
-            let chunk = reader.load()?.clone();
-            let kinds = match chunk.kinds() {
-                Ok(kinds) => kinds,
+            let found = match column {
+                KIND => kinds(&mut reader, &selection),
+                column => ids(&mut reader, &selection, column == CODE_ID),
+            };
+            let found = match found {
+                Ok(found) => found,
                 Err(error) => {
-                    store.note(index, error)?;
+                    store.note(reader.index(), error)?;
                     continue;
                 }
             };
-            for range in selection.ranges() {
-                for kind in &kinds[range.start as usize..range.end as usize] {
-                    by_number[usize::from(*kind)] += 1;
-                }
-            }
             let header = reader.header();
-            let names = store.process(header).kinds;
-            for (kind, events) in names.into_iter().zip(by_number).filter(|(_, n)| *n > 0) {
-                let name = store.directory().texts.get(kind);
-                let key = (name, header.run_id, header.process_id);
-                counts.entry(key).or_insert((kind, 0)).1 += events;
+            for (key, events) in found.into_iter().filter(|(_, events)| *events > 0) {
+                let (name, id) = match key {
+                    Key::Kind(kind) => (store.directory().texts.get(kind), 0),
+                    Key::Id(id) => (None, id),
+                };
+                let of = (name, id, header.run_id, header.process_id);
+                counts.entry(of).or_insert((key, 0)).1 += events;
             }
         }
-        let groups = counts.into_iter().map(|((_, run_id, process_id), (kind, events))| Group {
-            kind,
+        let groups = counts.into_iter().map(|((.., run_id, process_id), (key, events))| Group {
+            key,
             run_id,
             process_id,
             events,
@@ -74,12 +90,49 @@ impl ByKind {
         if self.groups.is_none() {
             self.groups = Some(self.count()?);
         }
+        let column = self.column();
         if let Some(group) = self.groups.as_mut().and_then(Vec::pop) {
             batch.rows = group.events;
             batch.columns[RUN_ID] = Column::Int(group.run_id);
             batch.columns[PROCESS_ID] = Column::Int(group.process_id);
-            batch.columns[KIND] = Column::Text(group.kind);
+            batch.columns[column] = match group.key {
+                Key::Kind(kind) => Column::Text(kind),
+                Key::Id(NULL) => Column::Null,
+                Key::Id(id) => Column::Int(id),
+            };
         }
         Ok(())
     }
+}
+
+/// The selected events of a chunk by kind.
+fn kinds(reader: &mut Reader, selection: &Selection) -> Result<Vec<(Key, usize)>, Error> {
+    let chunk = reader.load()?.clone();
+    let kinds = chunk.kinds()?;
+    let mut counts = [0usize; EventKind::LIMIT as usize];
+    for range in selection.ranges() {
+        for kind in &kinds[range.start as usize..range.end as usize] {
+            counts[usize::from(*kind)] += 1;
+        }
+    }
+    let names = reader.store().process(reader.header()).kinds;
+    Ok(names.into_iter().map(Key::Kind).zip(counts).collect())
+}
+
+/// The selected events of a chunk by thread or code object.
+fn ids(
+    reader: &mut Reader,
+    selection: &Selection,
+    of_codes: bool,
+) -> Result<Vec<(Key, usize)>, Error> {
+    let chunk = reader.load()?.clone();
+    let contexts = chunk.contexts()?;
+    let ids = reader.ids(of_codes);
+    let mut counts = vec![0usize; ids.len()];
+    for range in selection.ranges() {
+        for context in &contexts[range.start as usize..range.end as usize] {
+            counts[*context as usize] += 1;
+        }
+    }
+    Ok(ids.iter().map(|id| Key::Id(*id)).zip(counts).collect())
 }
