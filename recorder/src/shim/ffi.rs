@@ -11,6 +11,7 @@ pub(super) mod tracer;
 
 use super::memory;
 use dashcam_schema::bytecode::opcodes::{Op, Version};
+use dashcam_schema::bytecode::tables::{self, Published};
 pub(super) use interpreter::{Interpreter, bytecode_magic};
 use pyo3::ffi::*;
 use std::ffi::{CStr, c_char, c_int, c_void};
@@ -41,7 +42,7 @@ unsafe extern "C" {
     static PyExc_BaseExceptionGroup: *mut PyObject;
 }
 
-// Layouts that are the same in 3.12, 3.13 and 3.14 (default builds). `verify_layout` compares each
+// Layouts that are the same in all versions known here (default builds). `verify_layout` compares each
 // with what the public interface says before recording starts.
 const LONG_TAG: usize = 16;
 const LONG_DIGIT: usize = 24;
@@ -1040,6 +1041,8 @@ unsafe fn frames_of(state: *mut PyThreadState) -> Vec<RunningFrame> {
 pub(super) struct FrameFinder {
     offset: usize,
     indirect: bool,
+    /// Offset of the C function that profiles the thread.
+    profile: usize,
 }
 
 impl FrameFinder {
@@ -1063,7 +1066,10 @@ impl FrameFinder {
                 } else {
                     word == frame
                 };
-                hit.then_some(FrameFinder { offset: i * 8, indirect })
+                // 3.15 has three words of its own profiler in between.
+                let between = if is_version(0x030F) { 32 } else { 8 };
+                let offset = i * 8;
+                hit.then_some(FrameFinder { offset, indirect, profile: offset + between })
             })
         }
     }
@@ -1071,8 +1077,8 @@ impl FrameFinder {
     /// Whether any thread has a profile function.
     pub(super) fn is_profiled(self) -> bool {
         thread_states().into_iter().any(|state| {
-            // SAFETY: within a thread state, right behind what `find` saw there.
-            unsafe { state.byte_add(self.offset + 8).cast::<usize>().read() != 0 }
+            // SAFETY: within a thread state, little beyond what `find` saw there.
+            unsafe { state.byte_add(self.profile).cast::<usize>().read() != 0 }
         })
     }
 
@@ -1177,28 +1183,28 @@ pub(super) enum Stand {
     Yielding,
 }
 
-/// A table of [`Stand`]s.
-const fn stands(resuming: &[u8], yielding: &[u8]) -> [Stand; 256] {
+/// By version, what is known of an instruction by its opcode as it stands in memory.
+static STANDS: [[Stand; 256]; Version::ALL.len()] = [
+    stands(&tables::V3_12),
+    stands(&tables::V3_13),
+    stands(&tables::V3_14),
+    stands(&tables::V3_15),
+];
+
+const fn stands(published: &Published) -> [Stand; 256] {
+    const fn put(table: &mut [Stand; 256], opcodes: &[u8], stand: Stand) {
+        let mut i = 0;
+        while i < opcodes.len() {
+            table[opcodes[i] as usize] = stand;
+            i += 1;
+        }
+    }
     let mut table = [Stand::Within; 256];
-    let mut i = 0;
-    while i < resuming.len() {
-        table[resuming[i] as usize] = Stand::Resuming;
-        i += 1;
-    }
-    i = 0;
-    while i < yielding.len() {
-        table[yielding[i] as usize] = Stand::Yielding;
-        i += 1;
-    }
+    put(&mut table, published.resuming, Stand::Resuming);
+    put(&mut table, published.hiding, Stand::Resuming);
+    put(&mut table, published.yielding, Stand::Yielding);
     table
 }
-
-/// RESUME, INSTRUMENTED_RESUME, INSTRUMENTED_INSTRUCTION, INSTRUMENTED_LINE; YIELD_VALUE,
-/// INSTRUMENTED_YIELD_VALUE.
-static STANDS_3_12: [Stand; 256] = stands(&[151, 240, 253, 254], &[150, 243]);
-/// Also RESUME_CHECK and ENTER_EXECUTOR, after RESUME.
-static STANDS_3_13: [Stand; 256] = stands(&[149, 207, 70, 236, 247, 254], &[118, 241]);
-static STANDS_3_14: [Stand; 256] = stands(&[128, 196, 255, 245, 238, 254], &[120, 247]);
 
 impl FrameLayout {
     fn of(version: Version) -> FrameLayout {
@@ -1209,7 +1215,7 @@ impl FrameLayout {
                 has_stack_pointer: false,
                 first_traceable: 176,
                 bytecode: 192,
-                stands: &STANDS_3_12,
+                stands: &STANDS[version as usize],
             },
             Version::V3_13 => FrameLayout {
                 owner: 70,
@@ -1217,15 +1223,15 @@ impl FrameLayout {
                 has_stack_pointer: false,
                 first_traceable: 184,
                 bytecode: 200,
-                stands: &STANDS_3_13,
+                stands: &STANDS[version as usize],
             },
-            Version::V3_14 => FrameLayout {
+            Version::V3_14 | Version::V3_15 => FrameLayout {
                 owner: 74,
                 locals: 80,
                 has_stack_pointer: true,
                 first_traceable: 192,
                 bytecode: 208,
-                stands: &STANDS_3_14,
+                stands: &STANDS[version as usize],
             },
         }
     }

@@ -20,7 +20,7 @@ use super::*;
 use dashcam_schema::value::Sort;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 
-// The same in 3.12, 3.13 and 3.14; `verify_contents` compares them with samples.
+// The same in all versions known here; `verify_contents` compares them with samples.
 const SIZE: usize = 16;
 const FLOAT_VALUE: usize = 16;
 const STR_HASH: usize = 24;
@@ -50,7 +50,6 @@ const OBJECT_SIZE: usize = 16;
 const TYPE_MEMBERS: usize = 240;
 const TYPE_BASE: usize = 256;
 const TYPE_DICT_OFFSET: usize = 288;
-const HEAPTYPE_CACHED_KEYS: usize = 880;
 const TYPE_SET_ATTRIBUTE: usize = 152;
 const TYPE_MRO: usize = 344;
 const TYPE_AS_MAPPING: usize = 112;
@@ -97,10 +96,14 @@ const FLAG_CLASS: usize = 1 << 31;
 
 /// Where a tuple's items begin: 3.14 put a hash before them.
 static TUPLE_ITEMS: AtomicUsize = AtomicUsize::new(24);
+/// Where a class made at run time has the names that its instances share, right behind its qualified name:
+/// 3.15 put a method before it. 0 if it is not known.
+static HEAPTYPE_CACHED_KEYS: AtomicUsize = AtomicUsize::new(0);
+const CACHED_KEYS: [usize; 2] = [880, 888];
 /// Instances of classes written in Python were seen to lie as they are read here.
 static INSTANCES_FIT: AtomicBool = AtomicBool::new(false);
 /// Classes that no header exports: names, sizes of their objects, and what they are. The sizes are the
-/// same in 3.12, 3.13 and 3.14.
+/// same in all versions known here.
 const UNEXPORTED: [(&CStr, usize, Sort, Detail); 3] = [
     (c"collections.deque", 216, Sort::Deque, Detail::Nothing),
     (c"collections.defaultdict", 56, Sort::Dict, Detail::Factory),
@@ -514,7 +517,11 @@ unsafe fn dict_or_none<'a>(pointer: usize) -> Attributes<'a> {
 unsafe fn shared<'a>(class: usize, values: *const usize, capacity: Option<u8>) -> Attributes<'a> {
     // SAFETY: a heap type has this field; keys are never freed while instances use them.
     unsafe {
-        let keys = (class as *const u8).add(HEAPTYPE_CACHED_KEYS).cast::<*const u8>().read();
+        let at = HEAPTYPE_CACHED_KEYS.load(Ordering::Relaxed);
+        if at == 0 {
+            return Attributes::None;
+        }
+        let keys = (class as *const u8).add(at).cast::<*const u8>().read();
         if keys.is_null() || keys.add(KEYS_KIND).read() != KEYS_SPLIT {
             return Attributes::None;
         }
@@ -1540,10 +1547,12 @@ unsafe fn instances_fit() -> bool {
         if !plain.is_null() && !slotted.is_null() && !marker.is_null() {
             // Qualified name lies right before the shared keys.
             let qualname = PyType_GetQualName(plain.cast());
-            let keys_fit = Obj::borrowed(plain).word(HEAPTYPE_CACHED_KEYS - 8) == qualname as usize;
+            let is_behind = |at: &usize| Obj::borrowed(plain).word(at - 8) == qualname as usize;
+            let keys = CACHED_KEYS.into_iter().find(is_behind);
+            HEAPTYPE_CACHED_KEYS.store(keys.unwrap_or(0), Ordering::Relaxed);
             Py_XDECREF(qualname);
             let (one, two) = (PyObject_CallNoArgs(plain), PyObject_CallNoArgs(slotted));
-            if keys_fit && !one.is_null() && !two.is_null() {
+            if keys.is_some() && !one.is_null() && !two.is_null() {
                 PyObject_SetAttrString(one, c"first".as_ptr(), marker);
                 PyObject_SetAttrString(one, c"second".as_ptr(), Py_None());
                 PyObject_SetAttrString(two, c"slot".as_ptr(), marker);

@@ -434,7 +434,7 @@ impl<'a> Tracer<'a> {
         };
         if instruction.does == Does::CallEx {
             let (tuple, dict) = match version {
-                Some(Version::V3_14) => (under(depth, 2)?, Some(under(depth, 1)?)),
+                Some(Version::V3_14 | Version::V3_15) => (under(depth, 2)?, Some(under(depth, 1)?)),
                 _ if count & 1 == 1 => (under(depth, 2)?, Some(under(depth, 1)?)),
                 _ => (under(depth, 1)?, None),
             };
