@@ -27,7 +27,7 @@ SHORT = 15  # characters; longer texts are objects to the recorder, and count as
 OPTIMIZED, IMMUTABLE_TYPE, HEAP_TYPE = 1, 1 << 8, 1 << 9  # bits of co_flags and of a class's __flags__
 
 # STORE_NAME, STORE_GLOBAL, EXTENDED_ARG
-OPCODES = {(3, 12): (90, 97, 144), (3, 13): (114, 113, 71), (3, 14): (116, 115, 69)}
+OPCODES = {(3, 12): (90, 97, 144), (3, 13): (114, 113, 71), (3, 14): (116, 115, 69), (3, 15): (115, 114, 67)}
 
 OrderedDict = _collections.OrderedDict
 GetSet, Module = type(type.__dict__["__dict__"]), type(sys)

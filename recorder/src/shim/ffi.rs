@@ -1151,6 +1151,15 @@ const FRAME_STACK: usize = 64;
 const STACK_MAX: usize = 1 << 20;
 /// 3.14 marks borrowed pointers in the low bits.
 const POINTER: usize = !7;
+/// With both of these bits set a slot holds a number, and no pointer: 3.15 keeps the index of a loop so.
+const NUMBER: usize = 3;
+
+/// The object in a slot of a frame, if it holds one.
+#[inline(always)]
+fn object_in<'a>(slot: usize) -> Option<Obj<'a>> {
+    let pointer = slot & POINTER;
+    (pointer != 0 && slot & NUMBER != NUMBER).then_some(Obj(pointer as *mut PyObject, PhantomData))
+}
 /// Values of a frame's `owner`. From the last one on, it is not of Python code.
 const OWNED_BY_GENERATOR: u8 = 1;
 const OWNED_BY_INTERPRETER: u8 = 3;
@@ -1338,8 +1347,7 @@ impl Frames {
         (0..count).map(move |i| {
             // SAFETY: `find` saw the frame's layout; the code object's variables are no fewer, and a
             // frame owns what is in them while it runs.
-            let word = unsafe { (first as *const usize).add(i).read() } & POINTER;
-            (word != 0).then_some(Obj(word as *mut PyObject, PhantomData))
+            object_in(unsafe { (first as *const usize).add(i).read() })
         })
     }
 
@@ -1351,8 +1359,7 @@ impl Frames {
     pub(super) unsafe fn slot<'a>(&self, frame: Frame, slot: u32) -> Option<Obj<'a>> {
         let first = (frame.address + self.layout.locals) as *const usize;
         // SAFETY: the caller's.
-        let word = unsafe { first.add(slot as usize).read() } & POINTER;
-        (word != 0).then_some(Obj(word as *mut PyObject, PhantomData))
+        object_in(unsafe { first.add(slot as usize).read() })
     }
 
     /// The namespace a frame runs in, if it has one of its own, and its globals.
@@ -1384,8 +1391,7 @@ impl Frames {
     pub(super) fn sent<'a>(&self, frame: Frame, slot: u32) -> Option<Obj<'a>> {
         let first = frame.address + self.layout.locals;
         // SAFETY: the same instruction always leaves the stack as deep, and the value is on it.
-        let word = unsafe { (first as *const usize).add(slot as usize).read() } & POINTER;
-        (word != 0).then_some(Obj(word as *mut PyObject, PhantomData))
+        object_in(unsafe { (first as *const usize).add(slot as usize).read() })
     }
 
     /// The code unit the running frame stands at, which is this one.
@@ -1412,12 +1418,10 @@ impl Frames {
 
     /// Whether the running thread has a trace function.
     pub(super) fn is_traced(&self) -> bool {
-        /// From the pointer that leads to the running frame; `c_profilefunc` lies between.
-        const TRACE_FUNCTION: usize = 16;
-        // SAFETY: within the thread state, right behind what `find` saw there.
-        let function = unsafe {
-            PyThreadState_Get().byte_add(self.finder.offset + TRACE_FUNCTION).cast::<usize>().read()
-        };
+        // `c_tracefunc` lies right behind `c_profilefunc`.
+        let offset = self.finder.profile + size_of::<usize>();
+        // SAFETY: within the thread state, little beyond what `find` saw there.
+        let function = unsafe { PyThreadState_Get().byte_add(offset).cast::<usize>().read() };
         function != 0
     }
 

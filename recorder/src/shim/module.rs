@@ -354,6 +354,7 @@ fn begin(py: Python<'_>, boot: &Boot, descriptors: &Descriptors, midway: bool) -
         Err(what) => (None, Some(what)),
     };
     let derivation = derivation(boot.mode);
+    let unknown = unknown(&version, &unread, boot.mode.has_frames() && derivation.is_none());
     let mode = if derivation.is_some() { boot.mode } else { Mode::Direct };
     let interpreter = Definition::Interpreter {
         version: version.split(' ').next().unwrap_or_default().to_owned(),
@@ -363,7 +364,7 @@ fn begin(py: Python<'_>, boot: &Boot, descriptors: &Descriptors, midway: bool) -
         magic: ffi::bytecode_magic(),
         mode,
         capture: if values.is_some() { boot.capture } else { Capture::Flow },
-        quirks: quirks(py, boot.mode, mode, unread, midway),
+        quirks: quirks(py, unknown.clone(), midway),
     };
     let finder = ffi::FrameFinder::find();
     let judge = Judge::new(&boot.filter, &stdlib, &boot.package);
@@ -376,6 +377,9 @@ fn begin(py: Python<'_>, boot: &Boot, descriptors: &Descriptors, midway: bool) -
     let state = unsafe { state::current() };
     for (kind, name, _) in &kinds.later {
         state.define(&Definition::Kind { number: kind.number(), name: name.clone() });
+    }
+    if let Some(unknown) = unknown {
+        state.lose(LossKind::InterpreterUnknown, 1, &unknown);
     }
     if !kinds.unknown.is_empty() {
         state.lose(LossKind::UnknownKind, kinds.unknown.len() as u64, &kinds.unknown.join(", "));
@@ -390,23 +394,32 @@ fn begin(py: Python<'_>, boot: &Boot, descriptors: &Descriptors, midway: bool) -
     monitoring::switch_on(py, &kinds, mode)
 }
 
+/// What is recorded less, or in another way, than was asked for because of the interpreter, as a sentence.
+/// `unread` says why there are no values if there should be; `is_direct`: no events are derived that should be.
+fn unknown(version: &str, unread: &Option<String>, is_direct: bool) -> Option<String> {
+    let less = match (is_direct, unread) {
+        (true, Some(_)) => "events recorded directly, no values",
+        (true, None) => "events recorded directly",
+        (false, Some(_)) => "no values",
+        (false, None) => return None,
+    };
+    let version = version.split(' ').next().unwrap_or_default();
+    Some(match (Version::from_magic(ffi::bytecode_magic()), unread) {
+        (None, _) => {
+            let minor = version.match_indices('.').nth(1).map_or(version, |(at, _)| &version[..at]);
+            format!("CPython {minor} is not known to this version: {less}")
+        }
+        (Some(_), Some(why)) => {
+            format!("CPython {version} is not as this version knows it ({why}): {less}")
+        }
+        (Some(_), None) => format!("CPython {version} is not as this version knows it: {less}"),
+    })
+}
+
 /// What may matter to who reads the recording. Asks only `sys`, and leaves no error behind.
-fn quirks(
-    py: Python<'_>,
-    asked_for: Mode,
-    mode: Mode,
-    unread: Option<String>,
-    midway: bool,
-) -> Vec<String> {
+fn quirks(py: Python<'_>, unknown: Option<String>, midway: bool) -> Vec<String> {
     let mut quirks = Vec::new();
-    quirks.extend(unread.map(|why| format!("no values are recorded: {why}")));
-    if mode != asked_for {
-        quirks.push(
-            "every event is recorded by a callback: there are no rules for this interpreter's bytecode \
-             or frames"
-                .to_owned(),
-        );
-    }
+    quirks.extend(unknown);
     // CPython knows the frames of threads alone.
     if midway && state::has_greenlets() {
         quirks.push(

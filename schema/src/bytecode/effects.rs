@@ -106,8 +106,7 @@ impl Does {
         let operand = operand.min(u32::MAX / 4);
         let bit = |bit: u32| operand >> bit & 1;
         let is_old = version == Version::V3_12;
-        // From 3.15 on, an iterator takes two places on the stack.
-        let virtual_iterator = u32::from(version >= Version::V3_15);
+        let iterator = version.iterator_places();
         let (takes, puts) = match self {
             Nothing | KwNames | Swap => (0, 0),
             Take(takes) => (takes.into(), 0),
@@ -121,14 +120,14 @@ impl Does {
             FastPair => (0, 2),
             Global => (0, 1 + bit(0)),
             Yield | StoreLoadFast | DictOrGlobal | DictOrDeref => (1, 1),
-            Iterate => (1, 1 + virtual_iterator),
-            PopIter => (1 + virtual_iterator, 0),
+            Iterate => (1, iterator),
+            PopIter => (iterator, 0),
             Await | Send | Intrinsic => (1, 1),
             Attribute => (1, 1 + bit(0)),
             SuperAttribute => (3, 1 + bit(0)),
             Enter | Special | Handle => (1, 2),
-            EndSend => (2 + virtual_iterator, 1),
-            CleanupThrow => (3 + virtual_iterator, 2 + virtual_iterator),
+            EndSend => (iterator + 1, 1),
+            CleanupThrow => (iterator + 2, iterator + 1),
             Subscript | Binary | Intrinsic2 | Import | FunctionPart => (2, 1),
             Compute(takes) => (takes.into(), 1),
             Format => (1 + bit(2), 1),

@@ -215,6 +215,15 @@ impl Version {
         self.set().by_number[usize::from(opcode)].does
     }
 
+    /// How many places on the evaluation stack an iterator takes: from 3.15 on, the index of the next item
+    /// is on top of it or, if the iterator keeps that itself, nothing.
+    pub const fn iterator_places(self) -> u32 {
+        match self {
+            Version::V3_12 | Version::V3_13 | Version::V3_14 => 1,
+            Version::V3_15 => 2,
+        }
+    }
+
     /// Whether a `BINARY_OP` with this operand is an in-place operator.
     pub fn is_in_place(self, operand: u32) -> bool {
         let (first, end) = self.set().published.in_place;

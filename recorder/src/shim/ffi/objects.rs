@@ -102,12 +102,16 @@ static HEAPTYPE_CACHED_KEYS: AtomicUsize = AtomicUsize::new(0);
 const CACHED_KEYS: [usize; 2] = [880, 888];
 /// Instances of classes written in Python were seen to lie as they are read here.
 static INSTANCES_FIT: AtomicBool = AtomicBool::new(false);
-/// Classes that no header exports: names, sizes of their objects, and what they are. The sizes are the
+/// The class of lazy imports; 0 before 3.15.
+static LAZY_IMPORT: AtomicUsize = AtomicUsize::new(0);
+/// Classes that no header exports, or not that of every version: names, sizes of their objects, and what they are. The sizes are the
 /// same in all versions known here.
-const UNEXPORTED: [(&CStr, usize, Sort, Detail); 3] = [
+const UNEXPORTED: [(&CStr, usize, Sort, Detail); 4] = [
     (c"collections.deque", 216, Sort::Deque, Detail::Nothing),
     (c"collections.defaultdict", 56, Sort::Dict, Detail::Factory),
     (c"array.array", 64, Sort::Array, Detail::Nothing),
+    // Of 3.15: a dict and, behind it, its hash.
+    (c"frozendict", 56, Sort::Dict, Detail::Frozen),
 ];
 
 unsafe extern "C" {
@@ -153,6 +157,8 @@ enum Detail {
     Factory,
     /// Pairs are in the order of a list of their own.
     Ordered,
+    /// A dict that does not change.
+    Frozen,
     /// `types.SimpleNamespace`, which has its attributes in a dict.
     Namespace,
     /// `f_locals` of a function's frame, whose items are its variables (3.13+).
@@ -826,6 +832,9 @@ pub(in crate::shim) enum Plain<'a> {
     Float(f64),
     Str,
     Bytes(&'a [u8]),
+    /// A lazy import (3.15+): it stands in a namespace until what it names is asked for, and CPython puts
+    /// that in its place without an event.
+    LazyImport,
     /// Anything else.
     Other,
 }
@@ -861,6 +870,9 @@ impl<'a> Obj<'a> {
             if self.0 == Py_NotImplemented() {
                 return Plain::NotImplemented;
             }
+        }
+        if class as usize == LAZY_IMPORT.load(Ordering::Relaxed) {
+            return Plain::LazyImport;
         }
         Plain::Other
     }
@@ -1483,6 +1495,8 @@ pub(in crate::shim) fn verify_contents() -> Result<(), &'static str> {
             return Err("str or bytes objects");
         }
         INSTANCES_FIT.store(instances_fit(), Ordering::Relaxed);
+        let lazy_import = libc::dlsym(libc::RTLD_DEFAULT, c"PyLazyImport_Type".as_ptr());
+        LAZY_IMPORT.store(lazy_import as usize, Ordering::Relaxed);
         clear_error();
         Ok(())
     }
