@@ -18,6 +18,7 @@ import _collections
 import _json
 import _thread
 import atexit
+import builtins
 import itertools
 import sys
 
@@ -37,8 +38,12 @@ SORTS = {
     for kind in (str, bytes, int, float, complex, range, slice, bytearray, list, tuple, set, frozenset, dict,
                  OrderedDict, _collections.deque, _collections.defaultdict)
 }
+# New in 3.15.
+frozendict = getattr(builtins, "frozendict", None)
+if frozendict is not None:
+    SORTS[id(frozendict)] = "frozendict"
 CONSTANTS = {id(value) for value in (None, True, False, ..., NotImplemented)}
-DICTS = ("dict", "defaultdict", "OrderedDict", "Counter")
+DICTS = ("dict", "defaultdict", "OrderedDict", "Counter", "frozendict")
 FACTORIES = {id(kind) for kind in (int, float, str, list, dict, set, tuple)}
 NAMED = {id(kind) for kind in (type(lambda: 0), type(len), Module)}
 
@@ -137,7 +142,10 @@ def container(value, around):
             raise Beyond
         return f"slice({', '.join(parts)})"
     if sort == "bytearray" and len(value) <= STRING or sort == "array" and len(value) <= ITEMS:
-        return repr(value)
+        found = repr(value)
+        # Recordings of all versions have it as it was before 3.15: every ' is escaped.
+        is_new = sys.version_info >= (3, 15) and found.startswith('bytearray(b"')
+        return found.replace("'", "\\'") if is_new else found
     if sort not in ("list", "tuple", "set", "frozenset", "deque", *DICTS):
         raise Beyond
     if any(value is outer for outer in around):
@@ -160,7 +168,8 @@ def container(value, around):
 
 
 def any_dict(sort, value, around):
-    texts = [(text(key, around), text(item, around)) for key, item in dict.items(value)]
+    items_of = frozendict.items if sort == "frozendict" else dict.items
+    texts = [(text(key, around), text(item, around)) for key, item in items_of(value)]
     if sort == "OrderedDict":
         # Its own order; looking that up asks the keys, which are of builtin types, or their text would not be known.
         texts = [(text(key, around), text(item, around)) for key, item in OrderedDict.items(value)]

@@ -79,9 +79,7 @@ impl Evaluation {
     }
 
     fn flow(&mut self, units: &[Unit], exception_table: &[u8]) {
-        // Before the first RESUME, what is put is taken.
-        let first = units.iter().position(|unit| unit.op == Op::Resume).unwrap_or(0);
-        let mut queue = vec![(first as u32, 0)];
+        let mut queue = vec![(0, 0)];
         for (handler, depth) in handlers(exception_table) {
             if let Some(entry) = self.units.get_mut(handler as usize) {
                 entry.is_handler = true;

@@ -215,6 +215,12 @@ impl Version {
         self.set().by_number[usize::from(opcode)].does
     }
 
+    /// Whether a RESUME with this operand reports nothing: from 3.15 on, the one a generator expression has before
+    /// the one that reports PY_START (`RESUME_AT_GEN_EXPR_START`).
+    pub fn is_silent_resume(self, operand: u32) -> bool {
+        self >= Version::V3_15 && operand & 7 == 4
+    }
+
     /// How many places on the evaluation stack an iterator takes: from 3.15 on, the index of the next item
     /// is on top of it or, if the iterator keeps that itself, nothing.
     pub const fn iterator_places(self) -> u32 {

@@ -106,12 +106,14 @@ static INSTANCES_FIT: AtomicBool = AtomicBool::new(false);
 static LAZY_IMPORT: AtomicUsize = AtomicUsize::new(0);
 /// Classes that no header exports, or not that of every version: names, sizes of their objects, and what they are. The sizes are the
 /// same in all versions known here.
-const UNEXPORTED: [(&CStr, usize, Sort, Detail); 4] = [
+const UNEXPORTED: [(&CStr, usize, Sort, Detail); 5] = [
     (c"collections.deque", 216, Sort::Deque, Detail::Nothing),
     (c"collections.defaultdict", 56, Sort::Dict, Detail::Factory),
     (c"array.array", 64, Sort::Array, Detail::Nothing),
     // Of 3.15: a dict and, behind it, its hash.
     (c"frozendict", 56, Sort::Dict, Detail::Frozen),
+    // Of 3.15: its name, and the module that made it.
+    (c"sentinel", 40, Sort::Instance, Detail::Named),
 ];
 
 unsafe extern "C" {
@@ -159,6 +161,8 @@ enum Detail {
     Ordered,
     /// A dict that does not change.
     Frozen,
+    /// Its fields in C, which do not change, say what it is.
+    Named,
     /// `types.SimpleNamespace`, which has its attributes in a dict.
     Namespace,
     /// `f_locals` of a function's frame, whose items are its variables (3.13+).
@@ -207,6 +211,11 @@ impl Layout {
         let may_have_attributes = !matches!(sort, Sort::Class | Sort::Module | Sort::Function);
         let is_namespace = detail == Detail::Namespace;
         let has_attributes = (is_heap || is_namespace) && fits && may_have_attributes;
+        let slots = match detail {
+            Detail::Named => own_slots(class, class),
+            _ if has_attributes => slots(class),
+            _ => Box::default(),
+        };
         Layout {
             class: class.address(),
             version: class.class_version().unwrap_or(usize::MAX),
@@ -214,7 +223,7 @@ impl Layout {
             is_exact,
             detail,
             dict: if has_attributes { dict_at(class, flags) } else { DictAt::Nowhere },
-            slots: if has_attributes { slots(class) } else { Box::default() },
+            slots,
             is_foreign: has_attributes && is_foreign(class),
         }
     }
@@ -755,11 +764,21 @@ fn has_word(class: Obj<'_>, offset: usize) -> bool {
 fn slots(class: Obj<'_>) -> Box<[(usize, String)]> {
     let mut slots = Vec::new();
     each_heap_base(class, |base| {
-        each_member(base, |name, offset| {
-            if slots.len() < 256 && has_word(class, offset) {
-                slots.push((offset, name.to_string_lossy().into()));
-            }
-        });
+        if slots.len() < 256 {
+            slots.extend(own_slots(class, base));
+        }
+    });
+    slots.truncate(256);
+    slots.into()
+}
+
+/// The same of those of a base alone.
+fn own_slots(class: Obj<'_>, base: Obj<'_>) -> Box<[(usize, String)]> {
+    let mut slots = Vec::new();
+    each_member(base, |name, offset| {
+        if slots.len() < 256 && has_word(class, offset) {
+            slots.push((offset, name.to_string_lossy().into()));
+        }
     });
     slots.into()
 }
