@@ -98,7 +98,7 @@ def inside(value):
     if sort in ("list", "tuple", "set", "frozenset", "deque"):
         return first(value)
     if sort in DICTS:
-        return [one for pair in first(dict.items(value)) for one in pair]
+        return [one for pair in first(items_of(value)) for one in pair]
     if any(one is BaseException for one in mro_of(type(value))):
         return first(BaseException.__dict__["args"].__get__(value))
     return []
@@ -167,8 +167,11 @@ def container(value, around):
     return f"deque([{items}])" if value.maxlen is None else f"deque([{items}], maxlen={value.maxlen})"
 
 
+def items_of(value):
+    return frozendict.items(value) if sort_of(value) == "frozendict" else dict.items(value)
+
+
 def any_dict(sort, value, around):
-    items_of = frozendict.items if sort == "frozendict" else dict.items
     texts = [(text(key, around), text(item, around)) for key, item in items_of(value)]
     if sort == "OrderedDict":
         # Its own order; looking that up asks the keys, which are of builtin types, or their text would not be known.
