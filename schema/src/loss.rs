@@ -43,6 +43,14 @@ macro_rules! losses {
             pub const fn unit(self) -> &'static str { match self { $(LossKind::$variant => $unit),* } }
             /// What happened, for a person.
             pub const fn sentence(self) -> &'static str { match self { $(LossKind::$variant => $sentence),* } }
+            /// The detail of a row: what happened, and what is known of it.
+            pub fn detail(self, known: &str) -> String {
+                match self {
+                    // Whole sentences.
+                    LossKind::InterpreterUnknown if !known.is_empty() => known.to_owned(),
+                    _ => format!("{} {known}", self.sentence()),
+                }
+            }
             /// Whether a row tells of each of several, up to [`DETAIL_MAX`] bytes.
             pub const fn lists_each(self) -> bool { matches!(self, LossKind::Waited | LossKind::ChildNotRecorded) }
         }
@@ -77,4 +85,5 @@ losses! {
     RecorderDied "recorder_died" Error "times" "The recorder process died before the program did."
     NotStarted "not_started" Error "times" "Recording could not start, and the program ran unrecorded:"
     OutOfMemory "out_of_memory" Error "times" "The program had used up all memory there was; recording stopped there and the program went on."
+    InterpreterUnknown "interpreter_unknown" Loss "interpreters" "This version does not know the interpreter, or not as it was found, and less was recorded than was asked for, or at a higher price."
 }

@@ -6,4 +6,5 @@ mod cpython;
 mod doctor;
 mod opcodes;
 mod stretch;
+mod unknown;
 mod verify;

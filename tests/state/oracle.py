@@ -18,6 +18,7 @@ import _collections
 import _json
 import _thread
 import atexit
+import builtins
 import itertools
 import sys
 
@@ -27,7 +28,7 @@ SHORT = 15  # characters; longer texts are objects to the recorder, and count as
 OPTIMIZED, IMMUTABLE_TYPE, HEAP_TYPE = 1, 1 << 8, 1 << 9  # bits of co_flags and of a class's __flags__
 
 # STORE_NAME, STORE_GLOBAL, EXTENDED_ARG
-OPCODES = {(3, 12): (90, 97, 144), (3, 13): (114, 113, 71), (3, 14): (116, 115, 69)}
+OPCODES = {(3, 12): (90, 97, 144), (3, 13): (114, 113, 71), (3, 14): (116, 115, 69), (3, 15): (115, 114, 67)}
 
 OrderedDict = _collections.OrderedDict
 GetSet, Module = type(type.__dict__["__dict__"]), type(sys)
@@ -37,8 +38,12 @@ SORTS = {
     for kind in (str, bytes, int, float, complex, range, slice, bytearray, list, tuple, set, frozenset, dict,
                  OrderedDict, _collections.deque, _collections.defaultdict)
 }
+# New in 3.15.
+frozendict = getattr(builtins, "frozendict", None)
+if frozendict is not None:
+    SORTS[id(frozendict)] = "frozendict"
 CONSTANTS = {id(value) for value in (None, True, False, ..., NotImplemented)}
-DICTS = ("dict", "defaultdict", "OrderedDict", "Counter")
+DICTS = ("dict", "defaultdict", "OrderedDict", "Counter", "frozendict")
 FACTORIES = {id(kind) for kind in (int, float, str, list, dict, set, tuple)}
 NAMED = {id(kind) for kind in (type(lambda: 0), type(len), Module)}
 
@@ -93,7 +98,7 @@ def inside(value):
     if sort in ("list", "tuple", "set", "frozenset", "deque"):
         return first(value)
     if sort in DICTS:
-        return [one for pair in first(dict.items(value)) for one in pair]
+        return [one for pair in first(items_of(value)) for one in pair]
     if any(one is BaseException for one in mro_of(type(value))):
         return first(BaseException.__dict__["args"].__get__(value))
     return []
@@ -137,7 +142,10 @@ def container(value, around):
             raise Beyond
         return f"slice({', '.join(parts)})"
     if sort == "bytearray" and len(value) <= STRING or sort == "array" and len(value) <= ITEMS:
-        return repr(value)
+        found = repr(value)
+        # Recordings of all versions have it as it was before 3.15: every ' is escaped.
+        is_new = sys.version_info >= (3, 15) and found.startswith('bytearray(b"')
+        return found.replace("'", "\\'") if is_new else found
     if sort not in ("list", "tuple", "set", "frozenset", "deque", *DICTS):
         raise Beyond
     if any(value is outer for outer in around):
@@ -159,8 +167,12 @@ def container(value, around):
     return f"deque([{items}])" if value.maxlen is None else f"deque([{items}], maxlen={value.maxlen})"
 
 
+def items_of(value):
+    return frozendict.items(value) if sort_of(value) == "frozendict" else dict.items(value)
+
+
 def any_dict(sort, value, around):
-    texts = [(text(key, around), text(item, around)) for key, item in dict.items(value)]
+    texts = [(text(key, around), text(item, around)) for key, item in items_of(value)]
     if sort == "OrderedDict":
         # Its own order; looking that up asks the keys, which are of builtin types, or their text would not be known.
         texts = [(text(key, around), text(item, around)) for key, item in OrderedDict.items(value)]

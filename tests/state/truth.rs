@@ -16,7 +16,7 @@ macro_rules! programs {
 
 programs! {
     state_aliases state_bindings state_changes state_comprehensions state_dicts state_flow
-    state_lists state_objects state_overloaded state_reached state_resumed state_reuse state_scopes
+    state_frozen state_lists state_objects state_overloaded state_reached state_resumed state_reuse state_scopes
     state_stores state_suspended state_threads state_values
 }
 

@@ -21,11 +21,11 @@ macro_rules! programs {
 programs! {
     arguments async_basics asyncio_tasks big_function callables callbacks chained classes closures
     comprehensions context_managers coroutines_by_hand dataclass_enum decorators descriptors
-    except_star exceptions exec_eval finalizers finally_flow generator_close generator_expressions
+    except_star exceptions exec_eval finalizers finally_flow generator_close generator_expression_begins generator_expressions
     generator_throw generators globals_and_del imports lambdas lines long_file loops match_statement
     metaclasses operators recursion_deep recursion_limit signals silent_loop standard_library
     state_aliases state_bindings state_changes state_comprehensions state_dicts state_flow
-    state_hidden state_libraries state_lists state_objects state_overloaded state_reached state_reuse
+    state_frozen state_hidden state_libraries state_lists state_objects state_overloaded state_reached state_reuse
     state_scopes state_stores state_suspended state_threads state_values steps_async steps_calls steps_exceptions
     steps_generators stop_iteration system_exit thread_pool threads type_parameters uncaught
     unicode_names unpacking values with_statement yield_from

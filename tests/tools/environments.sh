@@ -15,6 +15,6 @@ printf '%s\n' "$pythons" | while read -r version python; do
     echo "Python $version: $("$venv/bin/python" -c 'import sys; print(sys.version.split()[0])') from $python, in $venv"
 done
 ln -sfn "$(printf '%s\n' "$pythons" | head -1 | cut -d' ' -f1)" .venv/default
-[ "${2:-}" != all ] || for version in 3.12 3.13 3.14; do
+[ "${2:-}" != all ] || for version in 3.12 3.13 3.14 3.15; do
     [ -x ".venv/$version/bin/python" ] || echo "SKIPPED: no usable Python $version here; nothing is tested with it" >&2
 done

@@ -23,7 +23,7 @@ if [ "$status" = 0 ]; then
 else
     echo "SOME TESTS FAILED (Python $pythons)"
 fi
-for version in 3.12 3.13 3.14; do
+for version in 3.12 3.13 3.14 3.15; do
     [ -x ".venv/$version/bin/python" ] || echo "SKIPPED: Python $version is not here; nothing was tested with it"
 done
 exit "$status"

@@ -5,6 +5,7 @@ What is of a builtin class and was recorded whole is made again; of anything els
 """
 
 import ast
+import builtins
 import collections
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, final
@@ -18,6 +19,8 @@ _DICTS: dict[str, Any] = {
     "OrderedDict": collections.OrderedDict,
     "Counter": collections.Counter,
 }
+# Python 3.15 and newer.
+_FROZENDICT: Any = getattr(builtins, "frozendict", None)
 
 
 @final
@@ -190,7 +193,7 @@ def _whole(made: Any, of: list[Any]) -> Any:
     return made
 
 
-def _recorded(tagged: dict[str, Any], text: str) -> Recorded:
+def _recorded(tagged: dict[str, Any], text: str) -> Any:
     known = dict(tagged)
     begin, end = known.pop("recorded")
     if "attributes" in known:
@@ -200,4 +203,8 @@ def _recorded(tagged: dict[str, Any], text: str) -> Recorded:
             known[name] = _value(known[name], text)
     if "args" in known:
         known["args"] = tuple(known["args"])
+    if known.get("type") == "frozendict" and _FROZENDICT is not None:
+        items = known.get("items")
+        if items is not None and known.get("length") == len(items):
+            return _whole(_FROZENDICT(dict(items)), items)
     return Recorded(text[begin:end], known)

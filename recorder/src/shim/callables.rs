@@ -356,8 +356,8 @@ impl Effect {
             ("dict", &["clear", "pop", "popitem", "setdefault", "update"]),
             ("set", &["add", "clear", "discard", "pop", "remove"]),
         ];
-        const UNCHANGING: [&str; 8] =
-            ["str", "bytes", "int", "float", "tuple", "frozenset", "range", "bool"];
+        const UNCHANGING: [&str; 9] =
+            ["str", "bytes", "int", "float", "tuple", "frozendict", "frozenset", "range", "bool"];
         if !is_method && let Some(doing) = Doing::of_function(name) {
             return Effect::Does(doing);
         }

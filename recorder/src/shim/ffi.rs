@@ -11,6 +11,7 @@ pub(super) mod tracer;
 
 use super::memory;
 use dashcam_schema::bytecode::opcodes::{Op, Version};
+use dashcam_schema::bytecode::tables::{self, Published};
 pub(super) use interpreter::{Interpreter, bytecode_magic};
 use pyo3::ffi::*;
 use std::ffi::{CStr, c_char, c_int, c_void};
@@ -41,7 +42,7 @@ unsafe extern "C" {
     static PyExc_BaseExceptionGroup: *mut PyObject;
 }
 
-// Layouts that are the same in 3.12, 3.13 and 3.14 (default builds). `verify_layout` compares each
+// Layouts that are the same in all versions known here (default builds). `verify_layout` compares each
 // with what the public interface says before recording starts.
 const LONG_TAG: usize = 16;
 const LONG_DIGIT: usize = 24;
@@ -1040,6 +1041,8 @@ unsafe fn frames_of(state: *mut PyThreadState) -> Vec<RunningFrame> {
 pub(super) struct FrameFinder {
     offset: usize,
     indirect: bool,
+    /// Offset of the C function that profiles the thread.
+    profile: usize,
 }
 
 impl FrameFinder {
@@ -1063,7 +1066,10 @@ impl FrameFinder {
                 } else {
                     word == frame
                 };
-                hit.then_some(FrameFinder { offset: i * 8, indirect })
+                // 3.15 has three words of its own profiler in between.
+                let between = if is_version(0x030F) { 32 } else { 8 };
+                let offset = i * 8;
+                hit.then_some(FrameFinder { offset, indirect, profile: offset + between })
             })
         }
     }
@@ -1071,8 +1077,8 @@ impl FrameFinder {
     /// Whether any thread has a profile function.
     pub(super) fn is_profiled(self) -> bool {
         thread_states().into_iter().any(|state| {
-            // SAFETY: within a thread state, right behind what `find` saw there.
-            unsafe { state.byte_add(self.offset + 8).cast::<usize>().read() != 0 }
+            // SAFETY: within a thread state, little beyond what `find` saw there.
+            unsafe { state.byte_add(self.profile).cast::<usize>().read() != 0 }
         })
     }
 
@@ -1145,6 +1151,15 @@ const FRAME_STACK: usize = 64;
 const STACK_MAX: usize = 1 << 20;
 /// 3.14 marks borrowed pointers in the low bits.
 const POINTER: usize = !7;
+/// With both of these bits set a slot holds a number, and no pointer: 3.15 keeps the index of a loop so.
+const NUMBER: usize = 3;
+
+/// The object in a slot of a frame, if it holds one.
+#[inline(always)]
+fn object_in<'a>(slot: usize) -> Option<Obj<'a>> {
+    let pointer = slot & POINTER;
+    (pointer != 0 && slot & NUMBER != NUMBER).then_some(Obj(pointer as *mut PyObject, PhantomData))
+}
 /// Values of a frame's `owner`. From the last one on, it is not of Python code.
 const OWNED_BY_GENERATOR: u8 = 1;
 const OWNED_BY_INTERPRETER: u8 = 3;
@@ -1177,28 +1192,28 @@ pub(super) enum Stand {
     Yielding,
 }
 
-/// A table of [`Stand`]s.
-const fn stands(resuming: &[u8], yielding: &[u8]) -> [Stand; 256] {
+/// By version, what is known of an instruction by its opcode as it stands in memory.
+static STANDS: [[Stand; 256]; Version::ALL.len()] = [
+    stands(&tables::V3_12),
+    stands(&tables::V3_13),
+    stands(&tables::V3_14),
+    stands(&tables::V3_15),
+];
+
+const fn stands(published: &Published) -> [Stand; 256] {
+    const fn put(table: &mut [Stand; 256], opcodes: &[u8], stand: Stand) {
+        let mut i = 0;
+        while i < opcodes.len() {
+            table[opcodes[i] as usize] = stand;
+            i += 1;
+        }
+    }
     let mut table = [Stand::Within; 256];
-    let mut i = 0;
-    while i < resuming.len() {
-        table[resuming[i] as usize] = Stand::Resuming;
-        i += 1;
-    }
-    i = 0;
-    while i < yielding.len() {
-        table[yielding[i] as usize] = Stand::Yielding;
-        i += 1;
-    }
+    put(&mut table, published.resuming, Stand::Resuming);
+    put(&mut table, published.hiding, Stand::Resuming);
+    put(&mut table, published.yielding, Stand::Yielding);
     table
 }
-
-/// RESUME, INSTRUMENTED_RESUME, INSTRUMENTED_INSTRUCTION, INSTRUMENTED_LINE; YIELD_VALUE,
-/// INSTRUMENTED_YIELD_VALUE.
-static STANDS_3_12: [Stand; 256] = stands(&[151, 240, 253, 254], &[150, 243]);
-/// Also RESUME_CHECK and ENTER_EXECUTOR, after RESUME.
-static STANDS_3_13: [Stand; 256] = stands(&[149, 207, 70, 236, 247, 254], &[118, 241]);
-static STANDS_3_14: [Stand; 256] = stands(&[128, 196, 255, 245, 238, 254], &[120, 247]);
 
 impl FrameLayout {
     fn of(version: Version) -> FrameLayout {
@@ -1209,7 +1224,7 @@ impl FrameLayout {
                 has_stack_pointer: false,
                 first_traceable: 176,
                 bytecode: 192,
-                stands: &STANDS_3_12,
+                stands: &STANDS[version as usize],
             },
             Version::V3_13 => FrameLayout {
                 owner: 70,
@@ -1217,15 +1232,15 @@ impl FrameLayout {
                 has_stack_pointer: false,
                 first_traceable: 184,
                 bytecode: 200,
-                stands: &STANDS_3_13,
+                stands: &STANDS[version as usize],
             },
-            Version::V3_14 => FrameLayout {
+            Version::V3_14 | Version::V3_15 => FrameLayout {
                 owner: 74,
                 locals: 80,
                 has_stack_pointer: true,
                 first_traceable: 192,
                 bytecode: 208,
-                stands: &STANDS_3_14,
+                stands: &STANDS[version as usize],
             },
         }
     }
@@ -1332,8 +1347,7 @@ impl Frames {
         (0..count).map(move |i| {
             // SAFETY: `find` saw the frame's layout; the code object's variables are no fewer, and a
             // frame owns what is in them while it runs.
-            let word = unsafe { (first as *const usize).add(i).read() } & POINTER;
-            (word != 0).then_some(Obj(word as *mut PyObject, PhantomData))
+            object_in(unsafe { (first as *const usize).add(i).read() })
         })
     }
 
@@ -1345,8 +1359,7 @@ impl Frames {
     pub(super) unsafe fn slot<'a>(&self, frame: Frame, slot: u32) -> Option<Obj<'a>> {
         let first = (frame.address + self.layout.locals) as *const usize;
         // SAFETY: the caller's.
-        let word = unsafe { first.add(slot as usize).read() } & POINTER;
-        (word != 0).then_some(Obj(word as *mut PyObject, PhantomData))
+        object_in(unsafe { first.add(slot as usize).read() })
     }
 
     /// The namespace a frame runs in, if it has one of its own, and its globals.
@@ -1378,8 +1391,7 @@ impl Frames {
     pub(super) fn sent<'a>(&self, frame: Frame, slot: u32) -> Option<Obj<'a>> {
         let first = frame.address + self.layout.locals;
         // SAFETY: the same instruction always leaves the stack as deep, and the value is on it.
-        let word = unsafe { (first as *const usize).add(slot as usize).read() } & POINTER;
-        (word != 0).then_some(Obj(word as *mut PyObject, PhantomData))
+        object_in(unsafe { (first as *const usize).add(slot as usize).read() })
     }
 
     /// The code unit the running frame stands at, which is this one.
@@ -1406,12 +1418,10 @@ impl Frames {
 
     /// Whether the running thread has a trace function.
     pub(super) fn is_traced(&self) -> bool {
-        /// From the pointer that leads to the running frame; `c_profilefunc` lies between.
-        const TRACE_FUNCTION: usize = 16;
-        // SAFETY: within the thread state, right behind what `find` saw there.
-        let function = unsafe {
-            PyThreadState_Get().byte_add(self.finder.offset + TRACE_FUNCTION).cast::<usize>().read()
-        };
+        // `c_tracefunc` lies right behind `c_profilefunc`.
+        let offset = self.finder.profile + size_of::<usize>();
+        // SAFETY: within the thread state, little beyond what `find` saw there.
+        let function = unsafe { PyThreadState_Get().byte_add(offset).cast::<usize>().read() };
         function != 0
     }
 

@@ -26,7 +26,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Once};
 
 /// Between `boot` and the program's first frame.
-static PREPARED: Mutex<Option<Boot>> = Mutex::new(None);
+static PREPARED: Mutex<Option<(Boot, Mode)>> = Mutex::new(None);
 
 /// In-process half of the dashcam recorder.
 #[pymodule]
@@ -108,7 +108,7 @@ mod _shim {
             return Err(PyRuntimeError::new_err("already recording"));
         }
         monitoring::take_tool(py)?;
-        begin(py, &boot, &descriptors, true).inspect_err(|_| take_back(py))
+        begin(py, &boot, boot.mode, &descriptors, true).inspect_err(|_| take_back(py))
     }
 
     /// Stops recording. The recorder process still has to be told. False if nothing was recorded.
@@ -191,6 +191,7 @@ unsafe extern "C" fn dashcam_boot(value: *const c_char) {
 }
 
 fn prepare(py: Python<'_>, mut boot: Boot) {
+    let asked_for = boot.mode;
     let prepared = load().and_then(|()| {
         // There are more frames to try it on than when the program begins.
         if !has_rules(py, boot.mode).unwrap_or(true) {
@@ -206,7 +207,7 @@ fn prepare(py: Python<'_>, mut boot: Boot) {
     }
     send(boot.control_fd, &[BOOTED]);
     if let Ok(mut prepared) = PREPARED.lock() {
-        *prepared = Some(boot);
+        *prepared = Some((boot, asked_for));
     }
 }
 
@@ -248,9 +249,9 @@ fn numbers(limits: Limits) -> (u32, u32, u32, u32, u32) {
 /// The program's first frame is about to run.
 pub(super) fn begin_program(py: Python<'_>) -> PyResult<()> {
     let prepared = PREPARED.lock().ok().and_then(|mut prepared| prepared.take());
-    let Some(boot) = prepared else { return Ok(()) };
+    let Some((boot, asked_for)) = prepared else { return Ok(()) };
     let descriptors = Descriptors::of(&boot);
-    begin(py, &boot, &descriptors, false).inspect_err(|error| {
+    begin(py, &boot, asked_for, &descriptors, false).inspect_err(|error| {
         refuse(py, &descriptors, error);
         take_back(py);
     })
@@ -328,7 +329,14 @@ fn duplicate_high(fd: RawFd) -> PyResult<OwnedFd> {
     Err(PyOSError::new_err(format!("the recorder's socket cannot be kept: {error}")))
 }
 
-fn begin(py: Python<'_>, boot: &Boot, descriptors: &Descriptors, midway: bool) -> PyResult<()> {
+/// `asked_for` is what the user asked for, if it is known already that events cannot be recorded so.
+fn begin(
+    py: Python<'_>,
+    boot: &Boot,
+    asked_for: Mode,
+    descriptors: &Descriptors,
+    midway: bool,
+) -> PyResult<()> {
     let hidden = ffi::verify_layout().map_err(PyRuntimeError::new_err)?;
     if memory::is_short() {
         // The last recording ended for want of it, and may still have some that was kept for that.
@@ -354,6 +362,7 @@ fn begin(py: Python<'_>, boot: &Boot, descriptors: &Descriptors, midway: bool) -
         Err(what) => (None, Some(what)),
     };
     let derivation = derivation(boot.mode);
+    let unknown = unknown(&version, &unread, asked_for.has_frames() && derivation.is_none());
     let mode = if derivation.is_some() { boot.mode } else { Mode::Direct };
     let interpreter = Definition::Interpreter {
         version: version.split(' ').next().unwrap_or_default().to_owned(),
@@ -363,7 +372,7 @@ fn begin(py: Python<'_>, boot: &Boot, descriptors: &Descriptors, midway: bool) -
         magic: ffi::bytecode_magic(),
         mode,
         capture: if values.is_some() { boot.capture } else { Capture::Flow },
-        quirks: quirks(py, boot.mode, mode, unread, midway),
+        quirks: quirks(py, unknown.clone(), midway),
     };
     let finder = ffi::FrameFinder::find();
     let judge = Judge::new(&boot.filter, &stdlib, &boot.package);
@@ -376,6 +385,9 @@ fn begin(py: Python<'_>, boot: &Boot, descriptors: &Descriptors, midway: bool) -
     let state = unsafe { state::current() };
     for (kind, name, _) in &kinds.later {
         state.define(&Definition::Kind { number: kind.number(), name: name.clone() });
+    }
+    if let Some(unknown) = unknown {
+        state.lose(LossKind::InterpreterUnknown, 1, &unknown);
     }
     if !kinds.unknown.is_empty() {
         state.lose(LossKind::UnknownKind, kinds.unknown.len() as u64, &kinds.unknown.join(", "));
@@ -390,23 +402,32 @@ fn begin(py: Python<'_>, boot: &Boot, descriptors: &Descriptors, midway: bool) -
     monitoring::switch_on(py, &kinds, mode)
 }
 
+/// What is recorded less, or in another way, than was asked for because of the interpreter, as a sentence.
+/// `unread` says why there are no values if there should be; `is_direct`: no events are derived that should be.
+fn unknown(version: &str, unread: &Option<String>, is_direct: bool) -> Option<String> {
+    let less = match (is_direct, unread) {
+        (true, Some(_)) => "events recorded directly, no values",
+        (true, None) => "events recorded directly",
+        (false, Some(_)) => "no values",
+        (false, None) => return None,
+    };
+    let version = version.split(' ').next().unwrap_or_default();
+    Some(match (Version::from_magic(ffi::bytecode_magic()), unread) {
+        (None, _) => {
+            let minor = version.match_indices('.').nth(1).map_or(version, |(at, _)| &version[..at]);
+            format!("CPython {minor} is not known to this version: {less}")
+        }
+        (Some(_), Some(why)) => {
+            format!("CPython {version} is not as this version knows it ({why}): {less}")
+        }
+        (Some(_), None) => format!("CPython {version} is not as this version knows it: {less}"),
+    })
+}
+
 /// What may matter to who reads the recording. Asks only `sys`, and leaves no error behind.
-fn quirks(
-    py: Python<'_>,
-    asked_for: Mode,
-    mode: Mode,
-    unread: Option<String>,
-    midway: bool,
-) -> Vec<String> {
+fn quirks(py: Python<'_>, unknown: Option<String>, midway: bool) -> Vec<String> {
     let mut quirks = Vec::new();
-    quirks.extend(unread.map(|why| format!("no values are recorded: {why}")));
-    if mode != asked_for {
-        quirks.push(
-            "every event is recorded by a callback: there are no rules for this interpreter's bytecode \
-             or frames"
-                .to_owned(),
-        );
-    }
+    quirks.extend(unknown);
     // CPython knows the frames of threads alone.
     if midway && state::has_greenlets() {
         quirks.push(

@@ -9,7 +9,7 @@ use super::ffi::{CallableShape, HiddenTypes, Obj};
 
 /// Modules in C that change none of the program's objects, or only those that a call is handed itself, and
 /// classes of `builtins` whose methods do not. What they call back is code that is recorded.
-const HARMLESS: [&str; 118] = [
+const HARMLESS: [&str; 119] = [
     "BaseException",
     "NoneType",
     "_abc",
@@ -83,6 +83,7 @@ const HARMLESS: [&str; 118] = [
     "fcntl",
     "float",
     "frame",
+    "frozendict",
     "frozenset",
     "function",
     "functools",

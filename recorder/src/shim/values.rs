@@ -534,6 +534,8 @@ impl<'a> Look<'_, 'a> {
                 self.values.buffer.put_text(words::BYTES, bytes);
             }
             Plain::Bytes(_) | Plain::Other => self.refer(object, depth),
+            // Something else may be in its place any time.
+            Plain::LazyImport => self.constant(constant::UNREAD),
             Plain::Ellipsis => self.constant(constant::ELLIPSIS),
             Plain::NotImplemented => self.constant(constant::NOT_IMPLEMENTED),
         }

@@ -68,7 +68,7 @@ pub(super) struct Counter {
     /// (code, unit) of branches that jump over a single code unit. The instruction after a branch is
     /// one or two units on; at these two means that the branch was taken. Only 3.12 has such.
     short_branches: FxHashSet<(u32, u32)>,
-    /// In 3.14 the end of a loop is reported at a POP_ITER: (code, unit) of each → unit of the
+    /// From 3.14 on the end of a loop is reported at a POP_ITER: (code, unit) of each → unit of the
     /// FOR_ITER whose branch it is.
     loop_ends: FxHashMap<(u32, u32), u32>,
     edges: Vec<EdgeEvents>,
@@ -104,7 +104,7 @@ impl Counter {
                 (Version::V3_12, Op::PopJump) if unit.target == unit.start + 2 => {
                     self.short_branches.insert((number, unit.start));
                 }
-                (Version::V3_14, Op::ForIter) if unit.target != NO_UNIT => {
+                (_, Op::ForIter) if version >= Version::V3_14 && unit.target != NO_UNIT => {
                     self.loop_ends.insert((number, unit.target), unit.start);
                 }
                 _ => {}

@@ -66,8 +66,8 @@ pub struct Summary {
     pub displaced: Option<String>,
     /// Size of the whole file.
     pub database_bytes: u64,
-    /// Losses that matter: count, and in words.
-    pub losses: Vec<(u64, String)>,
+    /// Losses that matter: in words, and the count, unless the words are the whole of it.
+    pub losses: Vec<(Option<u64>, String)>,
     /// The interpreter loaded the shim.
     pub is_recorded: bool,
     /// Nothing failed on the way to the database.
@@ -287,7 +287,7 @@ impl Run {
         Ok(serde_json::Value::from(counts).to_string())
     }
 
-    fn losses(&self) -> rusqlite::Result<Vec<(u64, String)>> {
+    fn losses(&self) -> rusqlite::Result<Vec<(Option<u64>, String)>> {
         let db = &self.database.connection;
         let mut query = db.prepare("SELECT kind, count, detail FROM losses WHERE run_id = ?")?;
         let rows = query.query_map([self.run_id], |row| {
@@ -301,7 +301,8 @@ impl Run {
                 .any(|known| known.name() == kind && known.severity() == Severity::Info);
             // The shim says so when it happens.
             if !is_info && kind != LossKind::GaveUp.name() {
-                losses.push((count, detail));
+                let counts = kind != LossKind::InterpreterUnknown.name();
+                losses.push((counts.then_some(count), detail));
             }
         }
         Ok(losses)

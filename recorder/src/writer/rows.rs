@@ -436,7 +436,7 @@ pub(super) fn add_loss(
     loss: &LossDelta,
 ) -> Result<()> {
     let severity = loss.kind.severity();
-    let detail = format!("{} {}", loss.kind.sentence(), loss.detail);
+    let detail = loss.kind.detail(&loss.detail);
     let is_listed = loss.kind.lists_each() && !loss.detail.is_empty();
     let more = if is_listed { format!(", {}", loss.detail) } else { String::new() };
     let first_seq = (loss.first_seq > 0).then_some(loss.first_seq as i64);

@@ -128,14 +128,20 @@ impl Session {
     }
 
     fn losses(&self, run: Option<i64>) -> rusqlite::Result<Vec<String>> {
-        let sql = "SELECT run_id, kind, sum(count) FROM losses
+        let sql = "SELECT run_id, kind, sum(count), max(detail) FROM losses
                    WHERE severity <> 'info' AND (?1 IS NULL OR run_id = ?1)
                    GROUP BY run_id, kind ORDER BY run_id, kind";
         let mut statement = self.recording.connection().prepare(sql)?;
         let mut rows = statement.query([run])?;
         let mut lost: Vec<(i64, Vec<String>)> = Vec::new();
+        let mut unknown = Vec::new();
         while let Some(row) = rows.next()? {
             let (run, kind, count): (i64, String, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            if kind == LossKind::InterpreterUnknown.name() {
+                let detail: String = row.get(3)?;
+                unknown.push(format!("run {run}: {}", super::output::printable(&detail)));
+                continue;
+            }
             let unit = LossKind::ALL.iter().find(|loss| loss.name() == kind);
             let what = format!("{count} {}", unit.map_or(&*kind, |loss| loss.unit()));
             match lost.last_mut() {
@@ -148,6 +154,7 @@ impl Session {
             .map(|(run, kinds)| {
                 format!("run {run}: {} lost (see: select * from losses)", kinds.join(", "))
             })
+            .chain(unknown)
             .collect())
     }
 }

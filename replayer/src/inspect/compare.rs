@@ -399,6 +399,10 @@ impl Comparing<'_, '_> {
             Operand::Items(Items { class, .. }) if class != "frozenset" => {
                 Err(InspectError::Invalid(format!("unhashable type: '{class}'")))
             }
+            Operand::Pairs(pairs) if pairs.class == "frozendict" => {
+                let mut values = pairs.kept.iter().map(|(_, value)| value);
+                values.try_for_each(|value| self.hashable(value, shown, depth + 1))
+            }
             Operand::Pairs(Pairs { class, .. }) => {
                 Err(InspectError::Invalid(format!("unhashable type: '{class}'")))
             }

@@ -216,6 +216,7 @@ impl Snapshot<'_> {
             (Sort::Dict, name) => {
                 let class = match name {
                     "dict" => "dict",
+                    "frozendict" => "frozendict",
                     "collections.OrderedDict" => "collections.OrderedDict",
                     "collections.defaultdict" => "collections.defaultdict",
                     _ => return Ok(other()),

@@ -202,9 +202,16 @@ impl Writer<'_> {
                     _ => self.recorded(value, [("type", name.into())]),
                 };
             }
+            // The client's Python may be older than the class.
+            ("frozendict", [], []) => {
+                return self.part_of(value, name, self.dict(value, name, &[]));
+            }
+            ("frozendict", [Parsed { node: Node::Dict(pairs), .. }], []) => {
+                return self.part_of(value, name, self.dict(value, name, pairs));
+            }
             (
                 "bytearray" | "range" | "slice" | "set" | "frozenset" | "deque" | "OrderedDict"
-                | "Counter" | "array" | "defaultdict",
+                | "Counter" | "array" | "defaultdict" | "frozendict",
                 ..,
             ) => {
                 return self.recorded(value, [("type", name.into())]);
@@ -217,7 +224,7 @@ impl Writer<'_> {
         self.recorded(value, known)
     }
 
-    /// A `defaultdict`: its items, but nobody knows its factory.
+    /// A `defaultdict`, whose factory nobody knows, or a `frozendict`: its items.
     fn part_of(&self, value: &Parsed<'_>, class: &str, dict: Value) -> Value {
         let items = dict.get(class).or(dict.get("items")).cloned().unwrap_or_default();
         let all = items.as_array().map_or(0, Vec::len);

@@ -61,6 +61,8 @@ impl Unit {
 pub struct Code {
     pub version: Version,
     units: Box<[Unit]>,
+    /// The RESUME that reports PY_START.
+    first_resume: u32,
     pub control: Control,
 }
 
@@ -101,7 +103,8 @@ impl Code {
         let mut units = instructions(version, bytes, lines);
         mark(version, &mut units, exception_table);
         let control = Control::new(version, &units);
-        Code { version, units: units.into(), control }
+        let first_resume = units.iter().position(|unit| unit.op == Op::Resume).unwrap_or(0) as u32;
+        Code { version, units: units.into(), first_resume, control }
     }
 
     /// A code unit; `None` beyond the end.
@@ -112,6 +115,14 @@ impl Code {
     /// All code units.
     pub fn units(&self) -> &[Unit] {
         &self.units
+    }
+
+    /// Whether the instruction at a unit is executed before PY_START is reported, though an exception it raises
+    /// is: its frame begins with that RAISE.
+    pub fn may_begin_by_raising(&self, unit: u32) -> bool {
+        let Some(found) = self.unit(unit) else { return false };
+        // From 3.15 on, a generator expression asks for its iterator first.
+        found.op == Op::Resume || self.version >= Version::V3_15 && unit < self.first_resume
     }
 
     /// Of the two ways on from an implied branch, the one on which the next event may be at `wanted`, the
@@ -159,8 +170,11 @@ fn instructions(version: Version, bytes: &[[u8; 2]], lines: &LineTable) -> Vec<U
     let mut is_traceable = false;
     while let Some(&[opcode, argument]) = bytes.get(units.len()) {
         let at = units.len() as u32;
-        let op = version.op(opcode);
         let argument = u32::from(argument) | extended;
+        let op = match version.op(opcode) {
+            Op::Resume if version.is_silent_resume(argument) => Op::Other,
+            op => op,
+        };
         extended = if op == Op::ExtendedArg { argument << 8 } else { 0 };
         let len = 1 + version.caches(opcode);
         let next = at + u32::from(len);

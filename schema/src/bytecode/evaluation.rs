@@ -79,9 +79,7 @@ impl Evaluation {
     }
 
     fn flow(&mut self, units: &[Unit], exception_table: &[u8]) {
-        // Before the first RESUME, what is put is taken.
-        let first = units.iter().position(|unit| unit.op == Op::Resume).unwrap_or(0);
-        let mut queue = vec![(first as u32, 0)];
+        let mut queue = vec![(0, 0)];
         for (handler, depth) in handlers(exception_table) {
             if let Some(entry) = self.units.get_mut(handler as usize) {
                 entry.is_handler = true;
@@ -143,7 +141,7 @@ mod tests {
         for seed in 0..2000u32 {
             let bytes: Vec<u8> =
                 (0..40).map(|i| (seed.wrapping_mul(2_654_435_761 + i) >> 13) as u8).collect();
-            for version in [Version::V3_12, Version::V3_13, Version::V3_14] {
+            for version in Version::ALL {
                 let code = Evaluation::new(version, &bytes, &bytes[..9]);
                 assert!((0..25).filter_map(|unit| code.instruction(unit)).count() <= 20);
             }

@@ -8,3 +8,4 @@ pub mod lines;
 pub mod opcodes;
 pub mod spans;
 pub mod stores;
+pub mod tables;

@@ -1,7 +1,10 @@
-//! The instruction sets of CPython, as far as control flow and monitoring go.
+//! The instruction sets of CPython, as far as control flow, monitoring and stores go.
 //!
-//! Numbers and cache sizes are those of `opcode.opmap` and `opcode._inline_cache_entries`, which a
-//! test compares with the running interpreters.
+//! Which instructions a version has, their numbers and caches are made from the interpreters
+//! ([`tables`](super::tables)); what an instruction means follows from its name.
+
+use super::effects::Does;
+use super::tables::{self, Name, Published};
 
 /// An instruction set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -9,6 +12,7 @@ pub enum Version {
     V3_12,
     V3_13,
     V3_14,
+    V3_15,
 }
 
 /// What an instruction does to the flow of control, or how monitoring treats it.
@@ -74,245 +78,167 @@ pub enum StoreOp {
     BinarySubscr,
 }
 
-use Op::*;
-
-type Table = ([Op; 256], [u8; 256]);
-
-const fn table(ops: &[(u8, Op)], caches: &[(u8, &[u8])]) -> Table {
-    let mut table = ([Other; 256], [0; 256]);
-    let mut i = 0;
-    while i < ops.len() {
-        table.0[ops[i].0 as usize] = ops[i].1;
-        i += 1;
-    }
-    i = 0;
-    while i < caches.len() {
-        let (size, with) = caches[i];
-        let mut j = 0;
-        while j < with.len() {
-            table.1[with[j] as usize] = size;
-            j += 1;
+impl Op {
+    const fn of(name: Name) -> Op {
+        match name {
+            Name::Cache => Op::Cache,
+            Name::Resume => Op::Resume,
+            Name::ExtendedArg => Op::ExtendedArg,
+            Name::ForIter => Op::ForIter,
+            Name::Send => Op::Send,
+            Name::YieldValue => Op::YieldValue,
+            Name::PopJumpIfFalse
+            | Name::PopJumpIfTrue
+            | Name::PopJumpIfNone
+            | Name::PopJumpIfNotNone => Op::PopJump,
+            Name::JumpForward => Op::JumpForward,
+            Name::JumpBackward => Op::JumpBackward,
+            Name::JumpBackwardNoInterrupt => Op::JumpBackwardNoInterrupt,
+            Name::ReturnValue | Name::ReturnConst => Op::Return,
+            Name::RaiseVarargs => Op::RaiseVarargs,
+            Name::Reraise => Op::Reraise,
+            Name::Call => Op::Call,
+            Name::CallKw => Op::CallKw,
+            Name::CallFunctionEx => Op::CallFunctionEx,
+            Name::LoadSuperAttr => Op::LoadSuperAttr,
+            Name::PopIter => Op::PopIter,
+            Name::EndFor => Op::EndFor,
+            Name::EndSend => Op::EndSend,
+            Name::EndAsyncFor => Op::EndAsyncFor,
+            Name::NotTaken => Op::NotTaken,
+            _ => Op::Other,
         }
-        i += 1;
     }
-    table
 }
 
-static V3_12: Table = table(
-    &[
-        (0, Cache),
-        (151, Resume),
-        (144, ExtendedArg),
-        (93, ForIter),
-        (123, Send),
-        (150, YieldValue),
-        (114, PopJump),
-        (115, PopJump),
-        (128, PopJump),
-        (129, PopJump),
-        (110, JumpForward),
-        (140, JumpBackward),
-        (134, JumpBackwardNoInterrupt),
-        (83, Return),
-        (121, Return),
-        (130, RaiseVarargs),
-        (119, Reraise),
-        (171, Call),
-        (142, CallFunctionEx),
-        (141, LoadSuperAttr),
-        (4, EndFor),
-        (5, EndSend),
-        (54, EndAsyncFor),
-    ],
-    &[(1, &[25, 60, 92, 93, 107, 122, 123, 141]), (3, &[171]), (4, &[95, 116]), (9, &[106])],
-);
-
-static V3_13: Table = table(
-    &[
-        (0, Cache),
-        (149, Resume),
-        (71, ExtendedArg),
-        (72, ForIter),
-        (104, Send),
-        (118, YieldValue),
-        (97, PopJump),
-        (98, PopJump),
-        (99, PopJump),
-        (100, PopJump),
-        (79, JumpForward),
-        (77, JumpBackward),
-        (78, JumpBackwardNoInterrupt),
-        (36, Return),
-        (103, Return),
-        (101, RaiseVarargs),
-        (102, Reraise),
-        (53, Call),
-        (57, CallKw),
-        (54, CallFunctionEx),
-        (93, LoadSuperAttr),
-        (11, EndFor),
-        (12, EndSend),
-        (10, EndAsyncFor),
-    ],
-    &[
-        (1, &[5, 39, 45, 58, 59, 72, 77, 93, 97, 98, 99, 100, 104, 117]),
-        (3, &[40, 53]),
-        (4, &[91, 108]),
-        (9, &[82]),
-    ],
-);
-
-static V3_14: Table = table(
-    &[
-        (0, Cache),
-        (128, Resume),
-        (69, ExtendedArg),
-        (70, ForIter),
-        (106, Send),
-        (120, YieldValue),
-        (100, PopJump),
-        (101, PopJump),
-        (102, PopJump),
-        (103, PopJump),
-        (77, JumpForward),
-        (75, JumpBackward),
-        (76, JumpBackwardNoInterrupt),
-        (35, Return),
-        (104, RaiseVarargs),
-        (105, Reraise),
-        (52, Call),
-        (55, CallKw),
-        (4, CallFunctionEx),
-        (96, LoadSuperAttr),
-        (30, PopIter),
-        (9, EndFor),
-        (10, EndSend),
-        (68, EndAsyncFor),
-        (28, NotTaken),
-    ],
-    &[
-        (1, &[38, 56, 57, 70, 75, 96, 100, 101, 102, 103, 106, 119]),
-        (3, &[39, 52, 55]),
-        (4, &[92, 110]),
-        (5, &[44]),
-        (9, &[80]),
-    ],
-);
-
-const fn store_table(ops: &[(u8, StoreOp)]) -> [StoreOp; 256] {
-    let mut table = [StoreOp::Nothing; 256];
-    let mut i = 0;
-    while i < ops.len() {
-        table[ops[i].0 as usize] = ops[i].1;
-        i += 1;
+impl StoreOp {
+    const fn of(name: Name) -> StoreOp {
+        match name {
+            Name::StoreFast => StoreOp::Fast,
+            Name::StoreFastLoadFast => StoreOp::FastLoadFast,
+            Name::StoreFastStoreFast => StoreOp::FastStoreFast,
+            Name::LoadFastAndClear => StoreOp::FastAndClear,
+            Name::DeleteFast => StoreOp::DeleteFast,
+            Name::StoreDeref => StoreOp::Deref,
+            Name::DeleteDeref => StoreOp::DeleteDeref,
+            Name::StoreName => StoreOp::Name,
+            Name::DeleteName => StoreOp::DeleteName,
+            Name::StoreGlobal => StoreOp::Global,
+            Name::DeleteGlobal => StoreOp::DeleteGlobal,
+            Name::SetupAnnotations => StoreOp::SetupAnnotations,
+            Name::MakeCell => StoreOp::MakeCell,
+            Name::CopyFreeVars => StoreOp::CopyFreeVars,
+            Name::StoreAttr => StoreOp::Attr,
+            Name::DeleteAttr => StoreOp::DeleteAttr,
+            Name::StoreSubscr => StoreOp::Subscr,
+            Name::DeleteSubscr => StoreOp::DeleteSubscr,
+            Name::StoreSlice => StoreOp::Slice,
+            Name::BinaryOp => StoreOp::BinaryOp,
+            Name::BinarySubscr => StoreOp::BinarySubscr,
+            _ => StoreOp::Nothing,
+        }
     }
-    table
 }
 
-static STORES_3_12: [StoreOp; 256] = store_table(&[
-    (125, StoreOp::Fast),
-    (143, StoreOp::FastAndClear),
-    (126, StoreOp::DeleteFast),
-    (138, StoreOp::Deref),
-    (139, StoreOp::DeleteDeref),
-    (90, StoreOp::Name),
-    (91, StoreOp::DeleteName),
-    (97, StoreOp::Global),
-    (98, StoreOp::DeleteGlobal),
-    (85, StoreOp::SetupAnnotations),
-    (135, StoreOp::MakeCell),
-    (149, StoreOp::CopyFreeVars),
-    (95, StoreOp::Attr),
-    (96, StoreOp::DeleteAttr),
-    (60, StoreOp::Subscr),
-    (61, StoreOp::DeleteSubscr),
-    (27, StoreOp::Slice),
-    (122, StoreOp::BinaryOp),
-    (25, StoreOp::BinarySubscr),
-]);
+/// What is known of an instruction.
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    op: Op,
+    store: StoreOp,
+    does: Does,
+    caches: u8,
+}
 
-static STORES_3_13: [StoreOp; 256] = store_table(&[
-    (110, StoreOp::Fast),
-    (111, StoreOp::FastLoadFast),
-    (112, StoreOp::FastStoreFast),
-    (86, StoreOp::FastAndClear),
-    (65, StoreOp::DeleteFast),
-    (109, StoreOp::Deref),
-    (64, StoreOp::DeleteDeref),
-    (114, StoreOp::Name),
-    (67, StoreOp::DeleteName),
-    (113, StoreOp::Global),
-    (66, StoreOp::DeleteGlobal),
-    (37, StoreOp::SetupAnnotations),
-    (94, StoreOp::MakeCell),
-    (62, StoreOp::CopyFreeVars),
-    (108, StoreOp::Attr),
-    (63, StoreOp::DeleteAttr),
-    (39, StoreOp::Subscr),
-    (9, StoreOp::DeleteSubscr),
-    (38, StoreOp::Slice),
-    (45, StoreOp::BinaryOp),
-    (5, StoreOp::BinarySubscr),
-]);
+/// A version's instruction set.
+struct Set {
+    published: Published,
+    by_number: [Entry; 256],
+}
 
-static STORES_3_14: [StoreOp; 256] = store_table(&[
-    (112, StoreOp::Fast),
-    (113, StoreOp::FastLoadFast),
-    (114, StoreOp::FastStoreFast),
-    (85, StoreOp::FastAndClear),
-    (63, StoreOp::DeleteFast),
-    (111, StoreOp::Deref),
-    (62, StoreOp::DeleteDeref),
-    (116, StoreOp::Name),
-    (65, StoreOp::DeleteName),
-    (115, StoreOp::Global),
-    (64, StoreOp::DeleteGlobal),
-    (36, StoreOp::SetupAnnotations),
-    (97, StoreOp::MakeCell),
-    (60, StoreOp::CopyFreeVars),
-    (110, StoreOp::Attr),
-    (61, StoreOp::DeleteAttr),
-    (38, StoreOp::Subscr),
-    (8, StoreOp::DeleteSubscr),
-    (37, StoreOp::Slice),
-    (44, StoreOp::BinaryOp),
-]);
+impl Set {
+    const fn new(published: Published) -> Set {
+        let unknown =
+            Entry { op: Op::Other, store: StoreOp::Nothing, does: Does::Nothing, caches: 0 };
+        let mut by_number = [unknown; 256];
+        let mut i = 0;
+        while i < published.instructions.len() {
+            let (number, name, caches) = published.instructions[i];
+            by_number[number as usize] =
+                Entry { op: Op::of(name), store: StoreOp::of(name), does: Does::of(name), caches };
+            i += 1;
+        }
+        Set { published, by_number }
+    }
+}
 
-/// Operands of `BINARY_OP` from here on are in-place operators: the same in all three versions.
-const FIRST_IN_PLACE: u32 = 13;
-/// In 3.14, the operand of `BINARY_OP` that is a subscript.
-const SUBSCRIPT: u32 = 26;
+static V3_12: Set = Set::new(tables::V3_12);
+static V3_13: Set = Set::new(tables::V3_13);
+static V3_14: Set = Set::new(tables::V3_14);
+static V3_15: Set = Set::new(tables::V3_15);
 
 impl Version {
-    /// What an instruction stores.
-    pub fn store(self, opcode: u8) -> StoreOp {
-        let table = match self {
-            Version::V3_12 => &STORES_3_12,
-            Version::V3_13 => &STORES_3_13,
-            Version::V3_14 => &STORES_3_14,
-        };
-        table[usize::from(opcode)]
-    }
+    /// Every version there are rules for.
+    pub const ALL: [Version; 4] = [Version::V3_12, Version::V3_13, Version::V3_14, Version::V3_15];
 
-    /// Whether a `BINARY_OP` with this operand is an in-place operator.
-    pub const fn is_in_place(self, operand: u32) -> bool {
-        operand >= FIRST_IN_PLACE && operand < SUBSCRIPT
-    }
-
-    /// Whether a `BINARY_OP` with this operand is a subscript.
-    pub const fn is_subscript(self, operand: u32) -> bool {
-        matches!(self, Version::V3_14) && operand == SUBSCRIPT
+    fn set(self) -> &'static Set {
+        match self {
+            Version::V3_12 => &V3_12,
+            Version::V3_13 => &V3_13,
+            Version::V3_14 => &V3_14,
+            Version::V3_15 => &V3_15,
+        }
     }
 
     /// The instruction set of bytecode files with this magic number (their first two bytes);
     /// `None` if its rules are not known here.
-    pub const fn from_magic(magic: u16) -> Option<Version> {
-        match magic {
-            3531 => Some(Version::V3_12),
-            3571 => Some(Version::V3_13),
-            3627 => Some(Version::V3_14),
-            _ => None,
+    pub fn from_magic(magic: u16) -> Option<Version> {
+        Version::ALL.into_iter().find(|version| version.set().published.magic == magic)
+    }
+
+    /// What an opcode does.
+    pub fn op(self, opcode: u8) -> Op {
+        self.set().by_number[usize::from(opcode)].op
+    }
+
+    /// Code units of inline cache that follow the instruction.
+    pub fn caches(self, opcode: u8) -> u8 {
+        self.set().by_number[usize::from(opcode)].caches
+    }
+
+    /// What an instruction stores.
+    pub fn store(self, opcode: u8) -> StoreOp {
+        self.set().by_number[usize::from(opcode)].store
+    }
+
+    /// What an opcode does with the evaluation stack.
+    pub fn does(self, opcode: u8) -> Does {
+        self.set().by_number[usize::from(opcode)].does
+    }
+
+    /// Whether a RESUME with this operand reports nothing: from 3.15 on, the one a generator expression has before
+    /// the one that reports PY_START (`RESUME_AT_GEN_EXPR_START`).
+    pub fn is_silent_resume(self, operand: u32) -> bool {
+        self >= Version::V3_15 && operand & 7 == 4
+    }
+
+    /// How many places on the evaluation stack an iterator takes: from 3.15 on, the index of the next item
+    /// is on top of it or, if the iterator keeps that itself, nothing.
+    pub const fn iterator_places(self) -> u32 {
+        match self {
+            Version::V3_12 | Version::V3_13 | Version::V3_14 => 1,
+            Version::V3_15 => 2,
         }
+    }
+
+    /// Whether a `BINARY_OP` with this operand is an in-place operator.
+    pub fn is_in_place(self, operand: u32) -> bool {
+        let (first, end) = self.set().published.in_place;
+        operand >= first && operand < end
+    }
+
+    /// Whether a `BINARY_OP` with this operand is a subscript.
+    pub fn is_subscript(self, operand: u32) -> bool {
+        self.set().published.subscript == Some(operand)
     }
 
     /// Where this version reports events in a way of its own, as sentences.
@@ -326,28 +252,10 @@ impl Version {
             Version::V3_13 => {
                 &["RAISE is reported at the last unit of an instruction, or before it after a call"]
             }
-            Version::V3_14 => &[
+            Version::V3_14 | Version::V3_15 => &[
                 "RAISE is reported at the last unit of an instruction, or before it after a call",
                 "branches not taken and the ends of loops are reported by instructions of their own",
             ],
         }
-    }
-
-    fn table(self) -> &'static Table {
-        match self {
-            Version::V3_12 => &V3_12,
-            Version::V3_13 => &V3_13,
-            Version::V3_14 => &V3_14,
-        }
-    }
-
-    /// What an opcode does.
-    pub fn op(self, opcode: u8) -> Op {
-        self.table().0[usize::from(opcode)]
-    }
-
-    /// Code units of inline cache that follow the instruction.
-    pub fn caches(self, opcode: u8) -> u8 {
-        self.table().1[usize::from(opcode)]
     }
 }

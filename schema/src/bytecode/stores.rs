@@ -451,7 +451,7 @@ mod tests {
         for seed in 0..2000u32 {
             let bytes: Vec<u8> =
                 (0..40).map(|i| (seed.wrapping_mul(2_654_435_761 + i) >> 13) as u8).collect();
-            for version in [Version::V3_12, Version::V3_13, Version::V3_14] {
+            for version in Version::ALL {
                 let branches = Control::of(version, &bytes).branches;
                 let stores =
                     Stores::new(version, &bytes, &bytes[..9], seed % 5, &NO_NAMES, &branches);

@@ -7,7 +7,7 @@
 use super::walk::{Desync, Effect, Walker, recovered};
 use super::{Activation, Derived, Step};
 use crate::bytecode::code::{Code, NO_UNIT};
-use crate::bytecode::opcodes::{Op, Version};
+use crate::bytecode::opcodes::Version;
 use crate::chunk::STRETCH_MAX;
 use crate::event::EventKind;
 use rustc_hash::FxHashMap;
@@ -387,17 +387,17 @@ fn enters(step: &Step) -> bool {
     EventKind::from_number(step.kind).is_some_and(EventKind::enters)
 }
 
-/// Whether this RAISE is of a new frame: an error at its RESUME, before PY_START could be reported.
+/// Whether this RAISE is of a new frame: an error at its RESUME or before it, and no PY_START was reported.
 /// 3.12 reports PY_START first and looks for signals afterwards.
 fn begins_by_raising(code: Option<&Code>, top: &Activation, step: &Step) -> bool {
     if step.kind != EventKind::RAISE.number() {
         return false;
     }
     let Some(code) = code else { return false };
-    let is_at_resume = code.unit(step.place).is_some_and(|unit| unit.op == Op::Resume);
+    let may_begin = code.may_begin_by_raising(step.place);
     let is_top = top.code == step.code
         && top.in_progress
         && top.at == step.place
         && (top.thrown || code.version == Version::V3_12);
-    is_at_resume && !is_top
+    may_begin && !is_top
 }

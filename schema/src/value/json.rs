@@ -8,7 +8,7 @@
 //! | `None`, `True`, `1`, `1.5`, `'a'` | `null`, `true`, `1`, `1.5`, `"a"` |
 //! | `nan`, `inf`, `1j`, `b'a'`, `Ellipsis` | the text as a string |
 //! | list, tuple, set, frozenset, deque, array | array |
-//! | dict, defaultdict, OrderedDict, Counter | object; keys that are no strs by their text |
+//! | dict, defaultdict, OrderedDict, Counter, frozendict | object; keys that are no strs by their text |
 //! | `a=1, b='x'` | `{"a":1,"b":"x"}` |
 //! | `<app.Point object #17 x=1>` | `{"type":"app.Point","object_id":17,"x":1}`, and as `"value"` what it holds besides attributes |
 //! | `ValueError('bad')` | `{"type":"ValueError","args":["bad"]}` |
@@ -95,12 +95,12 @@ fn fields(named: &Named<'_>, own: &[&str]) -> Vec<(String, String)> {
 fn call(name: &str, args: &[String], named: &Named<'_>) -> String {
     let held = match (name, args) {
         ("set" | "frozenset" | "deque", []) => Some("[]"),
-        ("OrderedDict" | "Counter", []) => Some("{}"),
+        ("OrderedDict" | "Counter" | "frozendict", []) => Some("{}"),
         ("array", [_]) => Some("[]"),
         ("set" | "frozenset", [args]) if args.starts_with("\"… ") => {
             return format!("[{args}]");
         }
-        ("set" | "frozenset" | "deque" | "OrderedDict" | "Counter", [held])
+        ("set" | "frozenset" | "deque" | "OrderedDict" | "Counter" | "frozendict", [held])
             if is_container(held) =>
         {
             Some(&**held)

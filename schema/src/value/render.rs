@@ -101,13 +101,14 @@ pub(super) fn is_variable(name: &str) -> bool {
 }
 
 /// What is written before `(` for containers.
-const CONTAINERS: [&str; 10] = [
+const CONTAINERS: [&str; 11] = [
     "Counter",
     "OrderedDict",
     "array",
     "bytearray",
     "defaultdict",
     "deque",
+    "frozendict",
     "frozenset",
     "range",
     "set",
@@ -158,6 +159,9 @@ fn items(object: &Object) -> Option<Items<'_>> {
 }
 
 /// The part of a class's name that Python writes for classes of `collections`.
+/// The builtin class, from 3.15 on, of a dict that does not change.
+const FROZENDICT: &str = "frozendict";
+
 fn collection(class: &Class) -> Option<&str> {
     class.name.strip_prefix("collections.")
 }
@@ -280,6 +284,7 @@ impl<'a, O: Objects> Writer<'a, O> {
             }
             Sort::Dict if is_counter(class) => self.push("Counter({...})"),
             Sort::Dict if class.is_exact => match collection(class) {
+                None if class.name == FROZENDICT => self.push("frozendict({...})"),
                 Some("OrderedDict") => self.push("..."),
                 Some("defaultdict") => {
                     self.push("defaultdict(");
@@ -504,6 +509,14 @@ impl<'a, O: Objects> Writer<'a, O> {
                 self.dict(items, false);
                 self.push(")");
             }
+            None if class.is_exact && class.name == FROZENDICT => match is_empty {
+                true => self.push("frozendict()"),
+                false => {
+                    self.push("frozendict(");
+                    self.dict(items, false);
+                    self.push(")");
+                }
+            },
             _ => self.dict(items, false),
         }
     }

@@ -382,7 +382,10 @@ fn report(summary: &Summary, how: &str) {
     }
     say(&format!("run {run}: {events} events in {database} ({size}), {how}"));
     for (count, detail) in &summary.losses {
-        say(&format!("run {run} is not whole: {detail} ({})", grouped(*count)));
+        match count {
+            Some(count) => say(&format!("run {run} is not whole: {detail} ({})", grouped(*count))),
+            None => say(detail),
+        }
     }
 }
 

@@ -69,8 +69,11 @@ pub(crate) fn serve(options: &Serve) -> Result<i32> {
             say(displaced);
             reason = reason.or_else(|| (!summary.is_stored).then(|| displaced.clone()));
         }
-        for (_, detail) in summary.losses.iter().filter(|_| reason.is_none()) {
-            say(&format!("run {run_id} is not whole: {detail}"));
+        for (count, detail) in summary.losses.iter().filter(|_| reason.is_none()) {
+            match count {
+                Some(_) => say(&format!("run {run_id} is not whole: {detail}")),
+                None => say(detail),
+            }
         }
     }
     let is_stored = summary.is_some_and(|summary| summary.is_stored);

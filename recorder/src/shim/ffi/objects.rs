@@ -20,7 +20,7 @@ use super::*;
 use dashcam_schema::value::Sort;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 
-// The same in 3.12, 3.13 and 3.14; `verify_contents` compares them with samples.
+// The same in all versions known here; `verify_contents` compares them with samples.
 const SIZE: usize = 16;
 const FLOAT_VALUE: usize = 16;
 const STR_HASH: usize = 24;
@@ -50,7 +50,6 @@ const OBJECT_SIZE: usize = 16;
 const TYPE_MEMBERS: usize = 240;
 const TYPE_BASE: usize = 256;
 const TYPE_DICT_OFFSET: usize = 288;
-const HEAPTYPE_CACHED_KEYS: usize = 880;
 const TYPE_SET_ATTRIBUTE: usize = 152;
 const TYPE_MRO: usize = 344;
 const TYPE_AS_MAPPING: usize = 112;
@@ -97,14 +96,24 @@ const FLAG_CLASS: usize = 1 << 31;
 
 /// Where a tuple's items begin: 3.14 put a hash before them.
 static TUPLE_ITEMS: AtomicUsize = AtomicUsize::new(24);
+/// Where a class made at run time has the names that its instances share, right behind its qualified name:
+/// 3.15 put a method before it. 0 if it is not known.
+static HEAPTYPE_CACHED_KEYS: AtomicUsize = AtomicUsize::new(0);
+const CACHED_KEYS: [usize; 2] = [880, 888];
 /// Instances of classes written in Python were seen to lie as they are read here.
 static INSTANCES_FIT: AtomicBool = AtomicBool::new(false);
-/// Classes that no header exports: names, sizes of their objects, and what they are. The sizes are the
-/// same in 3.12, 3.13 and 3.14.
-const UNEXPORTED: [(&CStr, usize, Sort, Detail); 3] = [
+/// The class of lazy imports; 0 before 3.15.
+static LAZY_IMPORT: AtomicUsize = AtomicUsize::new(0);
+/// Classes that no header exports, or not that of every version: names, sizes of their objects, and what they are. The sizes are the
+/// same in all versions known here.
+const UNEXPORTED: [(&CStr, usize, Sort, Detail); 5] = [
     (c"collections.deque", 216, Sort::Deque, Detail::Nothing),
     (c"collections.defaultdict", 56, Sort::Dict, Detail::Factory),
     (c"array.array", 64, Sort::Array, Detail::Nothing),
+    // Of 3.15: a dict and, behind it, its hash.
+    (c"frozendict", 56, Sort::Dict, Detail::Frozen),
+    // Of 3.15: its name, and the module that made it.
+    (c"sentinel", 40, Sort::Instance, Detail::Named),
 ];
 
 unsafe extern "C" {
@@ -150,6 +159,10 @@ enum Detail {
     Factory,
     /// Pairs are in the order of a list of their own.
     Ordered,
+    /// A dict that does not change.
+    Frozen,
+    /// Its fields in C, which do not change, say what it is.
+    Named,
     /// `types.SimpleNamespace`, which has its attributes in a dict.
     Namespace,
     /// `f_locals` of a function's frame, whose items are its variables (3.13+).
@@ -198,6 +211,11 @@ impl Layout {
         let may_have_attributes = !matches!(sort, Sort::Class | Sort::Module | Sort::Function);
         let is_namespace = detail == Detail::Namespace;
         let has_attributes = (is_heap || is_namespace) && fits && may_have_attributes;
+        let slots = match detail {
+            Detail::Named => own_slots(class, class),
+            _ if has_attributes => slots(class),
+            _ => Box::default(),
+        };
         Layout {
             class: class.address(),
             version: class.class_version().unwrap_or(usize::MAX),
@@ -205,7 +223,7 @@ impl Layout {
             is_exact,
             detail,
             dict: if has_attributes { dict_at(class, flags) } else { DictAt::Nowhere },
-            slots: if has_attributes { slots(class) } else { Box::default() },
+            slots,
             is_foreign: has_attributes && is_foreign(class),
         }
     }
@@ -514,7 +532,11 @@ unsafe fn dict_or_none<'a>(pointer: usize) -> Attributes<'a> {
 unsafe fn shared<'a>(class: usize, values: *const usize, capacity: Option<u8>) -> Attributes<'a> {
     // SAFETY: a heap type has this field; keys are never freed while instances use them.
     unsafe {
-        let keys = (class as *const u8).add(HEAPTYPE_CACHED_KEYS).cast::<*const u8>().read();
+        let at = HEAPTYPE_CACHED_KEYS.load(Ordering::Relaxed);
+        if at == 0 {
+            return Attributes::None;
+        }
+        let keys = (class as *const u8).add(at).cast::<*const u8>().read();
         if keys.is_null() || keys.add(KEYS_KIND).read() != KEYS_SPLIT {
             return Attributes::None;
         }
@@ -742,11 +764,21 @@ fn has_word(class: Obj<'_>, offset: usize) -> bool {
 fn slots(class: Obj<'_>) -> Box<[(usize, String)]> {
     let mut slots = Vec::new();
     each_heap_base(class, |base| {
-        each_member(base, |name, offset| {
-            if slots.len() < 256 && has_word(class, offset) {
-                slots.push((offset, name.to_string_lossy().into()));
-            }
-        });
+        if slots.len() < 256 {
+            slots.extend(own_slots(class, base));
+        }
+    });
+    slots.truncate(256);
+    slots.into()
+}
+
+/// The same of those of a base alone.
+fn own_slots(class: Obj<'_>, base: Obj<'_>) -> Box<[(usize, String)]> {
+    let mut slots = Vec::new();
+    each_member(base, |name, offset| {
+        if slots.len() < 256 && has_word(class, offset) {
+            slots.push((offset, name.to_string_lossy().into()));
+        }
     });
     slots.into()
 }
@@ -819,6 +851,9 @@ pub(in crate::shim) enum Plain<'a> {
     Float(f64),
     Str,
     Bytes(&'a [u8]),
+    /// A lazy import (3.15+): it stands in a namespace until what it names is asked for, and CPython puts
+    /// that in its place without an event.
+    LazyImport,
     /// Anything else.
     Other,
 }
@@ -854,6 +889,9 @@ impl<'a> Obj<'a> {
             if self.0 == Py_NotImplemented() {
                 return Plain::NotImplemented;
             }
+        }
+        if class as usize == LAZY_IMPORT.load(Ordering::Relaxed) {
+            return Plain::LazyImport;
         }
         Plain::Other
     }
@@ -1476,6 +1514,8 @@ pub(in crate::shim) fn verify_contents() -> Result<(), &'static str> {
             return Err("str or bytes objects");
         }
         INSTANCES_FIT.store(instances_fit(), Ordering::Relaxed);
+        let lazy_import = libc::dlsym(libc::RTLD_DEFAULT, c"PyLazyImport_Type".as_ptr());
+        LAZY_IMPORT.store(lazy_import as usize, Ordering::Relaxed);
         clear_error();
         Ok(())
     }
@@ -1540,10 +1580,12 @@ unsafe fn instances_fit() -> bool {
         if !plain.is_null() && !slotted.is_null() && !marker.is_null() {
             // Qualified name lies right before the shared keys.
             let qualname = PyType_GetQualName(plain.cast());
-            let keys_fit = Obj::borrowed(plain).word(HEAPTYPE_CACHED_KEYS - 8) == qualname as usize;
+            let is_behind = |at: &usize| Obj::borrowed(plain).word(at - 8) == qualname as usize;
+            let keys = CACHED_KEYS.into_iter().find(is_behind);
+            HEAPTYPE_CACHED_KEYS.store(keys.unwrap_or(0), Ordering::Relaxed);
             Py_XDECREF(qualname);
             let (one, two) = (PyObject_CallNoArgs(plain), PyObject_CallNoArgs(slotted));
-            if keys_fit && !one.is_null() && !two.is_null() {
+            if keys.is_some() && !one.is_null() && !two.is_null() {
                 PyObject_SetAttrString(one, c"first".as_ptr(), marker);
                 PyObject_SetAttrString(one, c"second".as_ptr(), Py_None());
                 PyObject_SetAttrString(two, c"slot".as_ptr(), marker);

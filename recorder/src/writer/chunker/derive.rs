@@ -205,7 +205,7 @@ impl Derivation {
                     let unit = known.and_then(|code| code.unit(at));
                     step.place = unit.map_or(place, |unit| unit.start);
                     let op = known.and_then(|code| code.unit(step.place)).map(|unit| unit.op);
-                    may_enter = op == Some(Op::Resume);
+                    may_enter = known.is_some_and(|code| code.may_begin_by_raising(step.place));
                     let standing = self.automaton.activation(top);
                     let is_thrown = standing.thrown && standing.at == step.place;
                     if op != Some(Op::Other) || is_thrown {

@@ -336,14 +336,20 @@ impl<'a> Tracer<'a> {
                 Ok(Next::End(Box::new(link), Stop::Other))
             }
             Does::Send | Does::Next => {
-                let from_top = if instruction.does == Does::Send { 2 } else { 1 };
-                match self.made(&by, self.below(&by, from_top)?, &callee)? {
+                let above = u32::from(instruction.does == Does::Send);
+                let iterator = self.below(&by, above + self.iterator_places(&by))?;
+                match self.made(&by, iterator, &callee)? {
                     Some(made) => self.given(&callee, &made, None, target, name, seen),
                     None => lost(format!("where {} was called is not known", callee.qualname)),
                 }
             }
             _ => self.operand(&by, seen),
         }
+    }
+
+    /// How many places on the stack what is gone over takes; it is in the first.
+    pub(super) fn iterator_places(&self, by: &Executed) -> u32 {
+        self.evaluated(by).map_or(1, |code| code.evaluation.version.iterator_places())
     }
 
     /// The call that made the generator in a slot, if it is of this function.
@@ -355,7 +361,9 @@ impl<'a> Tracer<'a> {
     ) -> Result<Option<Executed>, Lost> {
         let goal = match self.producer(by, slot)? {
             // What it goes over is the generator itself.
-            Producer::Put(iterate, _) if self.instruction(&iterate)?.0.does == Does::Iterate => {
+            Producer::Put(iterate, _)
+                if matches!(self.instruction(&iterate)?.0.does, Does::Iterate | Does::Await) =>
+            {
                 Goal::Slot { of: iterate, slot: self.below(&iterate, 1)? }
             }
             _ => Goal::Slot { of: *by, slot },
@@ -400,7 +408,8 @@ impl<'a> Tracer<'a> {
     fn operand(&mut self, by: &Executed, seen: &Seen) -> Result<Next, Lost> {
         let (instruction, depth) = self.instruction(by)?;
         let takes = match (self.evaluated(by), instruction.does) {
-            (_, Does::Next) | (None, _) => 1,
+            (_, Does::Next) => self.iterator_places(by),
+            (None, _) => 1,
             (Some(code), _) => code.evaluation.effect(&instruction).takes,
         };
         let mut found = None;
@@ -434,7 +443,7 @@ impl<'a> Tracer<'a> {
         };
         if instruction.does == Does::CallEx {
             let (tuple, dict) = match version {
-                Some(Version::V3_14) => (under(depth, 2)?, Some(under(depth, 1)?)),
+                Some(Version::V3_14 | Version::V3_15) => (under(depth, 2)?, Some(under(depth, 1)?)),
                 _ if count & 1 == 1 => (under(depth, 2)?, Some(under(depth, 1)?)),
                 _ => (under(depth, 1)?, None),
             };

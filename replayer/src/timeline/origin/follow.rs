@@ -271,7 +271,7 @@ impl<'a> Tracer<'a> {
             Does::Null | Does::Generator | Does::Locals | Does::DictOrDeref => {
                 lost("how it is looked up is not followed")
             }
-            Does::Iterate => lost("it is the iterator, made in C"),
+            Does::Iterate | Does::Await => lost("it is the iterator, made in C"),
             Does::SuperAttribute => self.computed_by_code(by, seen, "found by super()"),
             Does::Special | Does::Enter | Does::Handle | Does::Match(..) => {
                 lost("how the interpreter makes it is not followed")

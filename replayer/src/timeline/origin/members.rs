@@ -388,12 +388,12 @@ impl Tracer<'_> {
             }
             return self.step(at, LinkKind::Yielded, name, found, Goal::Left { call: *call, at });
         }
-        let iterator = self.below(by, 1)?;
+        let iterator = self.below(by, self.iterator_places(by))?;
         let Producer::Put(iterate, _) = self.producer(by, iterator)? else {
             return lost("what is gone over is not known");
         };
         let (instruction, _) = self.instruction(&iterate)?;
-        if instruction.does != Does::Iterate {
+        if !matches!(instruction.does, Does::Iterate | Does::Await) {
             return lost("what is gone over was made elsewhere");
         }
         let slot = self.below(&iterate, 1)?;
