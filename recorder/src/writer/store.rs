@@ -110,6 +110,9 @@ const PAGE_BYTES: u32 = 8192;
 /// Pages the write-ahead log gathers before they are moved: some 32 MB. Moving waits for the disk.
 const CHECKPOINT_PAGES: u32 = 4096;
 
+/// A file and its log that are no larger are a small recording.
+const SMALL_BYTES: u64 = 4 << 20;
+
 /// An open database that recordings may be written to.
 #[derive(Debug)]
 pub struct Database {
@@ -294,7 +297,21 @@ impl Database {
     /// whoever closes the file last does that.
     pub(super) fn tidy(&self) {
         let _ = self.connection.busy_timeout(BUSY_AT_END);
+        if self.is_small_and_alone() {
+            let _ = self.connection.pragma_update(None, "synchronous", "off");
+        }
         let _ = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+    }
+
+    /// Whether all there is to lose if the machine stops right now is one small run that was just made:
+    /// that is not worth a program's waiting for the disk.
+    fn is_small_and_alone(&self) -> bool {
+        let bytes =
+            |end| std::fs::metadata(with_end(&self.path, end)).map_or(u64::MAX, |of| of.len());
+        let is_small = bytes("").saturating_add(bytes("-wal")) <= SMALL_BYTES;
+        let sql = "SELECT count(*) = 1 FROM runs";
+        let is_alone = || self.connection.query_row(sql, [], |row| row.get(0)).unwrap_or(false);
+        self.is_ours && is_small && is_alone()
     }
 
     /// What has become of the file.
