@@ -136,6 +136,16 @@ pub fn run_with_input(command: &mut Command, input: &[u8]) -> Output {
 
 /// Starts a command in a process group of its own, its standard streams piped.
 pub fn spawn(command: &mut Command) -> Child {
+    let heed = || {
+        for signal in [libc::SIGINT, libc::SIGQUIT] {
+            // SAFETY: takes no pointer; may be called between fork and exec.
+            unsafe { libc::signal(signal, libc::SIG_DFL) };
+        }
+        Ok(())
+    };
+    // A shell ignores these for what it starts in the background, as it may have started the tests.
+    // SAFETY: only sets how two signals are taken.
+    unsafe { command.pre_exec(heed) };
     command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
