@@ -47,6 +47,9 @@ class Stacks:
     def at(self, event):
         """The stack at the next event."""
         stack = self.of_thread.get(event.thread)
+        # What raises before it begins: from 3.15 on, a generator expression over what cannot be gone over.
+        if event.kind == "RAISE" and event.seq == event.call:
+            stack = Stack(event.call, stack)
         if event.kind in BEGINS:
             if self.links and event.kind == "PY_THROW" and event.exception != "GeneratorExit":
                 stack = self.link(event.call, stack)

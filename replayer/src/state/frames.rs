@@ -355,7 +355,11 @@ impl Building {
         let is_leaving =
             matches!(kind, EventKind::PY_RETURN | EventKind::PY_YIELD | EventKind::PY_UNWIND);
         self.track.leaving.push(is_leaving);
-        if kind.enters() {
+        // A signal at its entry, or from 3.15 on what a generator expression cannot go over, has a function
+        // raise before it begins: the calls have it begin there.
+        let begins_by_raising =
+            kind == EventKind::RAISE && !self.stack.iter().any(|open| open.code == code);
+        if kind.enters() || begins_by_raising {
             let caller = self
                 .stack
                 .last_mut()
@@ -378,7 +382,7 @@ impl Building {
             });
             self.track.frame.push(Some(number));
             let before = match kind {
-                EventKind::PY_START => Link::Entered,
+                EventKind::PY_START | EventKind::RAISE => Link::Entered,
                 _ => self.suspended.remove(&call_id).unwrap_or(Link::Earlier),
             };
             self.track.before.push(before);
