@@ -241,6 +241,11 @@ fn variables_and_mutations_are_the_same_however_they_are_asked_for() {
                 &format!("select seq from {table} order by seq desc"),
                 &format!("select seq from {alone} order by seq desc"),
             );
+            // Of one run, only the position decides.
+            same(
+                &format!("select seq from {table} order by run_id desc, seq"),
+                &format!("select seq from {alone} order by seq"),
+            );
             same(
                 &format!("select {columns} from {table} order by run_id, seq"),
                 &format!("select {columns} from {alone}"),

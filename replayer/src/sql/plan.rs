@@ -93,7 +93,8 @@ impl Flags {
     /// Rows grouped by code object.
     pub(super) const BY_CODE: Flags = Flags(8);
     /// Rows grouped by whatever it is.
-    pub(super) const GROUPED: Flags = Flags(2 | 4 | 8);
+    pub(super) const GROUPED: Flags =
+        Flags(Flags::BY_KIND.0 | Flags::BY_THREAD.0 | Flags::BY_CODE.0);
 
     pub(super) fn has(self, flag: Flags) -> bool {
         self.0 & flag.0 != 0

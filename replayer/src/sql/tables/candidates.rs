@@ -1,7 +1,7 @@
 //! Which chunks a scan has to look at, from their headers.
 
 use crate::sql::filter::{IntSet, TextSet};
-use crate::sql::plan::{Op, Plan, Value};
+use crate::sql::plan::{Flags, Op, Plan, Request, Value};
 use crate::store::directory::CodeIndex;
 use crate::store::texts::TextId;
 use crate::store::{ChunkHeader, Code, Error, Process, Store};
@@ -31,6 +31,34 @@ impl Scope {
 
     pub(super) fn has(&self, header: &ChunkHeader) -> bool {
         self.processes.contains(header.process_id)
+    }
+}
+
+/// Takes over an order by run and position, in which rows come by themselves, or all the other way round.
+/// `is_unique`: a run has one row at a position, so what is sorted by after it does not matter.
+pub(super) fn take_order(
+    store: &Store,
+    request: &mut Request,
+    [run_id, seq]: [usize; 2],
+    is_unique: bool,
+) {
+    let is_one_run =
+        store.directory().runs.len() == 1 || store.bound_to().is_some() || request.is_fixed(run_id);
+    let mut wanted = request.order_by.clone();
+    if is_one_run {
+        wanted.retain(|(column, _)| *column != run_id);
+    }
+    if is_unique && let Some(at) = wanted.iter().position(|(column, _)| *column == seq) {
+        wanted.truncate(at + 1);
+    }
+    let columns: Vec<usize> = wanted.iter().map(|(column, _)| *column).collect();
+    let natural: &[&[usize]] =
+        if is_one_run { &[&[], &[seq]] } else { &[&[run_id], &[run_id, seq]] };
+    let is_descending = wanted.first().is_some_and(|(_, descending)| *descending);
+    let is_one_way = wanted.iter().all(|(_, descending)| *descending == is_descending);
+    if is_one_way && natural.contains(&&*columns) && !request.order_by.is_empty() {
+        request.flags = if is_descending { Flags::DESCENDING } else { Flags::default() };
+        request.order_consumed = true;
     }
 }
 

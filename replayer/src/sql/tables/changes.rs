@@ -1,6 +1,6 @@
 //! What `variables` and `mutations` have in common: a row is made of an event, chunk by chunk.
 
-use super::candidates::Scope;
+use super::candidates::{self, Scope};
 use super::{int, rowid};
 use crate::sql::batch::{Batch, NULL, ROWS};
 use crate::sql::filter::IntSet;
@@ -89,26 +89,7 @@ pub(super) fn plan<T: Rows>(store: &Store, request: &mut Request) {
         request.take(name, Type::Text, 0.01, 1.0);
     }
     request.cost = request.rows * 10.0 + scanned * 0.1;
-    if is_in_order(store, request) {
-        let is_descending = request.order_by.first().is_some_and(|(_, descending)| *descending);
-        request.flags = if is_descending { Flags::DESCENDING } else { Flags::default() };
-        request.order_consumed = true;
-    }
-}
-
-/// Whether rows are wanted by position, as they come, or all the other way round.
-fn is_in_order(store: &Store, request: &Request) -> bool {
-    let is_one_run =
-        store.directory().runs.len() == 1 || store.bound_to().is_some() || request.is_fixed(RUN_ID);
-    let mut wanted = request.order_by.clone();
-    if is_one_run {
-        wanted.retain(|(column, _)| *column != RUN_ID);
-    }
-    match wanted[..] {
-        [(SEQ, _)] => is_one_run,
-        [(RUN_ID, one), (SEQ, other)] => one == other,
-        _ => false,
-    }
+    candidates::take_order(store, request, [RUN_ID, SEQ], false);
 }
 
 /// A call that is wanted.

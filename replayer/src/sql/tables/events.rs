@@ -4,7 +4,7 @@ mod columns;
 mod groups;
 mod select;
 
-use super::candidates::Scope;
+use super::candidates::{self, Scope};
 use super::rowid;
 use crate::sql::batch::{Batch, ROWS};
 use crate::sql::filter::IntSet;
@@ -65,34 +65,15 @@ impl Table for Events {
 const GROUPS: [(usize, Flags); 3] =
     [(KIND, Flags::BY_KIND), (THREAD_ID, Flags::BY_THREAD), (CODE_ID, Flags::BY_CODE)];
 
-/// Rows come by run and position, or all the other way round.
+/// Takes over orders by position, and by what rows can be grouped by.
 fn order(store: &Store, request: &mut Request) {
-    let one_run = store.directory().runs.len() == 1 || request.is_fixed(RUN_ID);
-    let mut wanted = request.order_by.clone();
-    if one_run {
-        wanted.retain(|(column, _)| *column != RUN_ID);
-    }
-    // `seq` is unique in a run: what is sorted by after it does not matter.
-    if let Some(at) = wanted.iter().position(|(column, _)| *column == SEQ) {
-        wanted.truncate(at + 1);
-    }
-    let columns: Vec<usize> = wanted.iter().map(|(column, _)| *column).collect();
-    let natural: &[&[usize]] = if one_run { &[&[], &[SEQ]] } else { &[&[RUN_ID], &[RUN_ID, SEQ]] };
-    let descending = wanted.first().is_some_and(|(_, descending)| *descending);
-    if wanted.iter().any(|(_, d)| *d != descending) || request.order_by.is_empty() {
-        return;
-    }
-    let flag = if descending { Flags::DESCENDING } else { Flags::default() };
-    if natural.contains(&&*columns) {
-        request.flags = flag;
-        request.order_consumed = true;
-    } else if let ([(column, _)], [wanted]) = (&request.order_by[..], &columns[..])
-        && column == wanted
-        && let Some((_, group)) = GROUPS.iter().find(|(of, _)| of == column)
+    candidates::take_order(store, request, [RUN_ID, SEQ], true);
+    if let [(column, descending)] = request.order_by[..]
+        && let Some((_, group)) = GROUPS.iter().find(|(of, _)| *of == column)
         && request.used & !(1 << RUN_ID | 1 << PROCESS_ID | 1 << column) == 0
     {
         // Counting is enough to produce the rows, and SQLite is spared a sort of them all.
-        request.flags = Flags(group.0 | flag.0);
+        request.flags = Flags(group.0 | if descending { Flags::DESCENDING.0 } else { 0 });
         request.order_consumed = true;
     }
 }

@@ -4,7 +4,7 @@
 
 use super::columns::Reader;
 use super::select::Selection;
-use super::{CODE_ID, KIND, PROCESS_ID, RUN_ID, Rows, THREAD_ID};
+use super::{CODE_ID, GROUPS, KIND, PROCESS_ID, RUN_ID, Rows};
 use crate::sql::batch::{Batch, Column, NULL};
 use crate::sql::plan::Flags;
 use crate::store::Error;
@@ -39,11 +39,8 @@ impl Grouped {
     }
 
     fn column(&self) -> usize {
-        match self.rows.plan.flags {
-            flags if flags.has(Flags::BY_THREAD) => THREAD_ID,
-            flags if flags.has(Flags::BY_CODE) => CODE_ID,
-            _ => KIND,
-        }
+        let is_it = |(_, group): &&(usize, Flags)| self.rows.plan.flags.has(*group);
+        GROUPS.iter().find(is_it).map_or(KIND, |(column, _)| *column)
     }
 
     fn count(&mut self) -> Result<Vec<Group>, Error> {
