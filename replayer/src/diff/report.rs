@@ -5,7 +5,7 @@ use super::compare::{Found, Gap, Name, Own, Two, What};
 use super::items::leaves;
 use super::reader::{Reader, View, counts};
 use super::text::differ;
-use crate::state::{Detail, State, Wanted};
+use crate::state::{State, Wanted};
 use crate::store::Error;
 use dashcam_schema::event::EventKind;
 use std::collections::{BTreeMap, BTreeSet};
@@ -279,14 +279,11 @@ impl Teller<'_, '_> {
             let Some((chunk, thread, range)) = self.since(side, seqs[side])? else {
                 return Ok(None);
             };
-            let wanted = Wanted {
-                event: &|_, of| of == thread,
-                name: &|known| known == name,
-                calls: None,
-                detail: Detail::Texts,
-                skips_unknown: false,
-            };
-            let bound = self.states[side].bindings(chunk, range, &wanted)?;
+            let bound = self.states[side].bindings(
+                chunk,
+                range,
+                &Wanted::all(&|_, of| of == thread, &|known| known == name),
+            )?;
             rows[side] = bound.into_iter().map(|bound| (bound.at.seq, bound.value)).collect();
         }
         Ok(first_other(&rows))
@@ -299,14 +296,11 @@ impl Teller<'_, '_> {
             let Some((chunk, thread, range)) = self.since(side, seqs[side])? else {
                 return Ok(None);
             };
-            let wanted = Wanted {
-                event: &|_, of| of == thread,
-                name: &|_| true,
-                calls: None,
-                detail: Detail::Texts,
-                skips_unknown: false,
-            };
-            let changed = self.states[side].mutations(chunk, range, &wanted)?;
+            let changed = self.states[side].mutations(
+                chunk,
+                range,
+                &Wanted::all(&|_, of| of == thread, &|_| true),
+            )?;
             rows[side] = changed.into_iter().map(|change| (change.at.seq, change.value)).collect();
         }
         Ok(first_other(&rows))

@@ -27,6 +27,13 @@ pub struct Wanted<'a> {
     pub skips_unknown: bool,
 }
 
+impl<'a> Wanted<'a> {
+    /// Everything about these events and variables; what was not stored is an error.
+    pub fn all(event: &'a dyn Fn(i64, u32) -> bool, name: &'a dyn Fn(&str) -> bool) -> Wanted<'a> {
+        Wanted { event, name, calls: None, detail: Detail::Texts, skips_unknown: false }
+    }
+}
+
 /// What rows say. Each costs more than the one before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Detail {
@@ -115,14 +122,7 @@ impl State<'_> {
                 let Some(name) = variables.name(slot).filter(|name| (wanted.name)(name)) else {
                     continue;
                 };
-                let mut binding = Binding {
-                    at: self.whereabouts(position)?,
-                    scope: variables.scope(slot),
-                    name: name.into(),
-                    value: None,
-                    content: None,
-                    object_id: None,
-                };
+                let mut binding = self.binding(position, variables, slot, name)?;
                 if wanted.detail == Detail::Places {
                     found.push(binding);
                     continue;
@@ -166,6 +166,24 @@ impl State<'_> {
             Ok(())
         })?;
         Ok(found)
+    }
+
+    /// A binding, as far as its place goes.
+    fn binding(
+        &self,
+        position: &Position,
+        variables: &Variables,
+        slot: Slot,
+        name: &str,
+    ) -> Result<Binding, Error> {
+        Ok(Binding {
+            at: self.whereabouts(position)?,
+            scope: variables.scope(slot),
+            name: name.into(),
+            value: None,
+            content: None,
+            object_id: None,
+        })
     }
 
     /// What a variable is told to hold with the next event of the frame itself, once what it has entered
@@ -219,14 +237,8 @@ impl State<'_> {
             let held = held.filter(|held| held.value != Value::Unbound);
             let name = variables.name(slot).filter(|name| (wanted.name)(name));
             let (Some(held), Some(name)) = (held, name) else { continue };
-            let mut binding = Binding {
-                at: self.whereabouts(position)?,
-                scope: variables.scope(slot),
-                name: name.into(),
-                value: None,
-                content: None,
-                object_id: id_of(held.value),
-            };
+            let mut binding = self.binding(position, variables, slot, name)?;
+            binding.object_id = id_of(held.value);
             match &sight {
                 Some(sight) if wanted.detail == Detail::Texts => {
                     binding.value = self.text(sight, held, None)?;

@@ -45,6 +45,14 @@ pub(super) struct Frame {
     is_plain: bool,
 }
 
+/// The part of a call that is in a chunk.
+pub(crate) struct CallIn {
+    /// Indexes of the events from the first to the last while it is on the stack, others among them.
+    pub(crate) events: Range<usize>,
+    /// It returns or is unwound: no later event is of it.
+    pub(crate) is_over: bool,
+}
+
 /// One thread's part of a chunk.
 #[derive(Debug, Default)]
 pub(super) struct Track {
@@ -117,10 +125,9 @@ impl Track {
         frame.is_some_and(|frame| self.frames[frame as usize].call_id == call)
     }
 
-    /// Where a call is on the stack: the indexes of the events from the first to the last, exclusive, and
-    /// whether it is left for good by the last of them. `None` if it is not.
-    fn extent(&self, call: CallId, kinds: &[u8]) -> Option<(Range<usize>, bool)> {
-        let mut extent: Option<(Range<usize>, bool)> = None;
+    /// The part of a call that is here; `None` if there is none.
+    fn extent(&self, call: CallId, kinds: &[u8]) -> Option<CallIn> {
+        let mut extent: Option<CallIn> = None;
         for (number, frame) in self.frames.iter().enumerate().filter(|(_, f)| f.call_id == call) {
             let first = frame.entered.unwrap_or(0) as usize;
             let start = frame.entered.map_or(0, |event| self.events[event as usize] as usize);
@@ -136,10 +143,11 @@ impl Track {
                 None => (kinds.len(), false),
             };
             extent = Some(match extent {
-                None => (start..end, is_over),
-                Some((known, was_over)) => {
-                    (known.start.min(start)..known.end.max(end), was_over || is_over)
-                }
+                None => CallIn { events: start..end, is_over },
+                Some(CallIn { events, is_over: was_over }) => CallIn {
+                    events: events.start.min(start)..events.end.max(end),
+                    is_over: was_over || is_over,
+                },
             });
         }
         extent
@@ -177,11 +185,8 @@ pub(super) struct Frames {
     ordinals: Vec<u32>,
 }
 
-/// So few threads are quicker to ask one by one than the events since the last entry of
-/// [`Frames::ordinals`].
-const TRACKS_COUNTED: usize = 8;
 /// Events between two entries of [`Frames::ordinals`].
-const STRIDE: usize = 1 << 10;
+const STRIDE: usize = 1 << 6;
 
 impl Frames {
     /// Reads all columns that are needed, so that what is asked later does not fail.
@@ -256,20 +261,16 @@ impl Frames {
     /// # Errors
     /// If the chunk is damaged.
     pub(super) fn ordinal(&self, index: usize) -> Result<u32, Error> {
-        if self.tracks.len() <= TRACKS_COUNTED {
-            let before = self.tracks.values().map(|track| track.before(index) as u32);
-            return Ok(before.sum());
-        }
         let from = index / STRIDE * STRIDE;
         let before = self.ordinals.get(index / STRIDE).copied().unwrap_or(0);
         Ok(before + self.chunk.count_ordinals(from..index)?)
     }
 
-    /// Where a call is on a stack: indexes of events, and whether it is left for good. `None` if it is not.
+    /// The part of a call that is in the chunk; `None` if there is none.
     ///
     /// # Errors
     /// If the chunk is damaged.
-    pub(super) fn extent(&self, call: CallId) -> Result<Option<(Range<usize>, bool)>, Error> {
+    pub(super) fn extent(&self, call: CallId) -> Result<Option<CallIn>, Error> {
         let kinds = self.chunk.kinds()?;
         Ok(self.tracks.values().find_map(|track| track.extent(call, kinds)))
     }

@@ -1,7 +1,7 @@
 //! When one object was changed.
 
 use super::caches::State;
-use super::changes::{Detail, Mutation, Wanted};
+use super::changes::{Mutation, Wanted};
 use super::groups::Groups;
 use super::within::Direction;
 use crate::store::Error;
@@ -112,14 +112,7 @@ impl State<'_> {
         let near = self.events_near(process_id, ordinal.cast_signed(), thread)?;
         for (chunk, range, thread) in near {
             let is_of_thread = |_: i64, of: u32| thread == of;
-            let wanted = Wanted {
-                event: &is_of_thread,
-                name: &|_| true,
-                calls: None,
-                detail: Detail::Texts,
-                skips_unknown: false,
-            };
-            let found = self.mutations(chunk, range, &wanted)?;
+            let found = self.mutations(chunk, range, &Wanted::all(&is_of_thread, &|_| true))?;
             changes.extend(found.into_iter().filter(|change| change.object_id == object_id));
         }
         changes.dedup_by(|one, two| (one.at.seq, &one.key) == (two.at.seq, &two.key));

@@ -2,7 +2,7 @@
 
 use super::bindings::Held;
 use super::caches::State;
-use super::changes::{Detail, Wanted};
+use super::changes::Wanted;
 use super::id_of;
 use crate::store::Error;
 use dashcam_schema::value::{GroupKind, ObjectId, Sort, Value};
@@ -106,14 +106,8 @@ impl State<'_> {
     /// If the file cannot be read, or reading was interrupted.
     pub fn seen_bound(&self, run_id: i64, seq: i64, name: &str) -> Result<Option<Seen>, Error> {
         let Some((chunk, index)) = self.store.locate(run_id, seq) else { return Ok(None) };
-        let wanted = Wanted {
-            event: &|_, _| true,
-            name: &|of| of == name,
-            calls: None,
-            detail: Detail::Texts,
-            skips_unknown: false,
-        };
-        let found = self.bindings(chunk, index..index + 1, &wanted)?;
+        let found =
+            self.bindings(chunk, index..index + 1, &Wanted::all(&|_, _| true, &|of| of == name))?;
         Ok(found.into_iter().last().map(|b| Seen { text: b.value, object_id: b.object_id }))
     }
 

@@ -47,11 +47,10 @@ use bindings::Held;
 use dashcam_schema::bytecode::stores::Slot;
 use dashcam_schema::calls::{CallId, Site};
 use dashcam_schema::value::{ObjectId, Sort, Value, render};
-use frames::{Frames, Link, Track};
+use frames::{CallIn, Frames, Link, Track};
 use groups::Instant;
 use objects::{Copied, Sight};
 use rustc_hash::FxHashMap;
-use std::ops::Range;
 use std::rc::Rc;
 use window::Window;
 
@@ -87,14 +86,6 @@ pub struct ObjectText {
     pub r#type: Box<str>,
     /// As `repr()` writes it.
     pub value: Box<str>,
-}
-
-/// The part of a call that is in a chunk.
-pub(crate) struct CallIn {
-    /// Indexes of the events from the first to the last while it is on the stack, others among them.
-    pub(crate) events: Range<usize>,
-    /// It returns or is unwound: no later event is of it.
-    pub(crate) is_over: bool,
 }
 
 /// An event, seen from its thread.
@@ -205,8 +196,7 @@ impl State<'_> {
     /// If the file cannot be read, or reading was interrupted.
     pub(crate) fn call_in(&self, chunk: usize, call: CallId) -> Result<Option<CallIn>, Error> {
         let Some(frames) = self.frames(chunk)? else { return Ok(None) };
-        let extent = frames.extent(call)?;
-        Ok(extent.map(|(events, is_over)| CallIn { events, is_over }))
+        frames.extent(call)
     }
 
     fn site(&self, frames: &Frames, index: usize) -> Result<Site, Error> {

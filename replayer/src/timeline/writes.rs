@@ -2,7 +2,7 @@
 
 use super::step::{Own, Wanted, Way};
 use super::{Direction, Position, Timeline};
-use crate::state::{Detail, Wanted as Wants, Within};
+use crate::state::{Wanted as Wants, Within};
 use crate::store::{Error, Process, Search, Sought, Variables};
 use dashcam_schema::bytecode::stores::{Place, Slot};
 use dashcam_schema::calls::CallId;
@@ -165,14 +165,11 @@ impl Timeline {
         let Some((chunk, index)) = self.store.locate(self.run_id, write.at.seq()) else {
             return Ok(None);
         };
-        let wanted = Wants {
-            event: &|_, _| true,
-            name: &|of| of == name,
-            calls: None,
-            detail: Detail::Texts,
-            skips_unknown: false,
-        };
-        let found = self.state().bindings(chunk, index..index + 1, &wanted)?;
+        let found = self.state().bindings(
+            chunk,
+            index..index + 1,
+            &Wants::all(&|_, _| true, &|of| of == name),
+        )?;
         Ok(found.into_iter().last().map(|binding| binding.value.map(String::from)))
     }
 

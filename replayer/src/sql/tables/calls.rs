@@ -108,8 +108,6 @@ pub(in crate::sql) struct CallScan {
     done: usize,
     /// By process.
     pending: BTreeMap<i64, Pending>,
-    /// The rows that come first were found.
-    is_sorted: bool,
     /// Rows found and not yet given, from `given` on.
     rows: Vec<Row>,
     given: usize,
@@ -122,12 +120,10 @@ impl Scan for CallScan {
         while self.given == self.rows.len() {
             self.rows.clear();
             self.given = 0;
-            let is_all = match self.plan.top {
-                Some(top) => !self.sort(top)?,
-                None => !self.more()?,
-            };
-            if is_all {
-                return Ok(());
+            match self.plan.top.take() {
+                Some(top) => self.sort(top)?,
+                None if self.more()? => {}
+                None => return Ok(()),
             }
         }
         let end = self.rows.len().min(self.given + ROWS);
@@ -160,18 +156,14 @@ impl CallScan {
             filter,
             done: 0,
             pending: BTreeMap::new(),
-            is_sorted: false,
             rows: Vec::new(),
             given: 0,
             batch: 0,
         })
     }
 
-    /// Reads all calls and leaves those in `rows` that come first, in order. False if that was done.
-    fn sort(&mut self, top: Top) -> Result<bool, Error> {
-        if std::mem::replace(&mut self.is_sorted, true) {
-            return Ok(false);
-        }
+    /// Reads all calls and leaves those in `rows` that come first, in order.
+    fn sort(&mut self, top: Top) -> Result<(), Error> {
         let is_descending = self.plan.flags.has(Flags::DESCENDING);
         let keep = usize::try_from(top.rows).unwrap_or(usize::MAX);
         let mut first: Vec<Row> = std::mem::take(&mut self.rows);
@@ -191,7 +183,7 @@ impl CallScan {
         }
         settle(&mut first);
         self.rows = first;
-        Ok(true)
+        Ok(())
     }
 
     /// Looks one chunk further, or at what is left open after the last, and adds to `rows`. False
