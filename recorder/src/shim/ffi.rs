@@ -1217,6 +1217,7 @@ const fn stands(published: &Published) -> [Stand; 256] {
 
 impl FrameLayout {
     fn of(version: Version) -> FrameLayout {
+        let stands = &STANDS[version as usize];
         match version {
             Version::V3_12 => FrameLayout {
                 owner: 70,
@@ -1224,7 +1225,7 @@ impl FrameLayout {
                 has_stack_pointer: false,
                 first_traceable: 176,
                 bytecode: 192,
-                stands: &STANDS[version as usize],
+                stands,
             },
             Version::V3_13 => FrameLayout {
                 owner: 70,
@@ -1232,7 +1233,7 @@ impl FrameLayout {
                 has_stack_pointer: false,
                 first_traceable: 184,
                 bytecode: 200,
-                stands: &STANDS[version as usize],
+                stands,
             },
             Version::V3_14 | Version::V3_15 => FrameLayout {
                 owner: 74,
@@ -1240,7 +1241,7 @@ impl FrameLayout {
                 has_stack_pointer: true,
                 first_traceable: 192,
                 bytecode: 208,
-                stands: &STANDS[version as usize],
+                stands,
             },
         }
     }

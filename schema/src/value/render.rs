@@ -158,10 +158,10 @@ fn items(object: &Object) -> Option<Items<'_>> {
     object.items.as_ref().map(|part| (&part.kept[..], part.length))
 }
 
-/// The part of a class's name that Python writes for classes of `collections`.
 /// The builtin class, from 3.15 on, of a dict that does not change.
 const FROZENDICT: &str = "frozendict";
 
+/// The part of a class's name that Python writes for classes of `collections`.
 fn collection(class: &Class) -> Option<&str> {
     class.name.strip_prefix("collections.")
 }
