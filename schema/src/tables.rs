@@ -264,7 +264,7 @@ tables! {
         exit_code Integer "" "Its exit status."
         exit_signal Integer "" "Number of the signal that ended it."
         magic Integer "" "Number of the bytecode's version: the first two bytes of importlib.util.MAGIC_NUMBER."
-        covers_to Integer "" "Values of all events with ordinals below this one are stored; NULL if none are."
+        covers_to Integer "" "Values of all events with ordinals below this one are stored, and of the instructions before it; NULL if none are. Of a run that ended, one more than there are."
         value_chunk_count Integer "" "Chunks of values of the process; NULL if there are none."
         row_xxh3 Integer "" "Hash of the columns before it."
     } : "" "" ["CREATE INDEX processes_of_run ON processes (run_id)"]

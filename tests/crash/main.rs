@@ -399,51 +399,73 @@ fn the_recorder_killed_leaves_the_program_unharmed() {
     }
 }
 
+/// How `counts_up.py` counts, and what is one less than how often its marked line has begun.
+const COUNTS: &[(&str, &str)] = &[
+    ("calls", "i"),
+    ("variables", "i"),
+    ("attributes", "box.n"),
+    ("items", "box['n']"),
+    ("lists", "box[0]"),
+    ("generators", "box.n"),
+];
+
 /// Events and values are committed apart: what the last events' values were may not be there.
 #[test]
 fn after_both_are_killed_the_last_value_is_true_or_refused() {
     let python = Python::all().pop().unwrap();
+    for (how, expression) in COUNTS {
+        let known: u32 = [30, 300, 1500].map(|wait| counted(&python, how, expression, wait)).iter().sum();
+        println!("{python}, {how}: {known} values known");
+        assert!(known > 0, "{how}: nothing at all was known");
+    }
+}
+
+/// Kills recorder and program after so many milliseconds; asks for a value of a known count at events near the
+/// last, and long before it. How many are known.
+fn counted(python: &Python, how: &str, expression: &str, wait: u64) -> u32 {
+    let script = program("crash/counts_up.py");
+    let source = std::fs::read_to_string(&script).unwrap();
+    let line = 1 + source.lines().position(|line| line.ends_with(&format!("# {how}"))).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let db = folder.path().join("dashcam.db");
+    let mut command = python.record(&db);
+    command.args(["--no-stdlib", "--capture", "state"]);
+    let mut child = spawn(command.arg(&script).arg(how));
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut said = String::new();
+    stdout.read_line(&mut said).unwrap();
+    let pid: i32 = said.trim().parse().unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(wait));
+    // SAFETY: as above; the program is the child's, which has not waited for it.
+    unsafe {
+        libc::kill(child.id() as i32, libc::SIGKILL);
+        libc::kill(pid, libc::SIGKILL);
+    }
+    let output = finish(child);
+    let recording = Recording { python: python.clone(), db, output, folder };
+    let lines = format!("from events where kind = 'LINE' and line = {line}");
+    let count = recording.number(&format!("select count(*) {lines}"));
     let mut known = 0;
-    for enough in [1_000, 30_000, 270_000, 1_200_000, 6_000_000] {
-        let folder = tempfile::tempdir().unwrap();
-        let db = folder.path().join("dashcam.db");
-        let mut command = python.record(&db);
-        command.args(["--no-stdlib", "--capture", "state"]);
-        let mut child = spawn(command.arg(program("crash/counts_up.py")).arg(enough.to_string()));
-        let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        let mut line = String::new();
-        stdout.read_line(&mut line).unwrap();
-        let pid: i32 = line.trim().parse().unwrap();
-        // SAFETY: as above; the program is the child's, which has not waited for it.
-        unsafe {
-            libc::kill(child.id() as i32, libc::SIGKILL);
-            libc::kill(pid, libc::SIGKILL);
+    for nth in [count, count - 1, count - 500, count * 9 / 10, count / 2, count / 8, 2] {
+        if nth < 2 {
+            continue;
         }
-        let output = finish(child);
-        let recording = Recording { python: python.clone(), db, output, folder };
-        // How often `step` had returned by then is what `i` held.
-        let events =
-            "select e.seq, (select count(*) from events r join code_objects using (code_id)
-                          where r.kind = 'PY_RETURN' and name = 'step' and r.seq < e.seq)
-                      from events e join code_objects using (code_id)
-                      where e.kind = 'LINE' and name = 'main' and line = 14
-                      order by e.seq desc limit 1";
-        let Some(row) = recording.rows(events).pop() else { continue };
-        let (seq, returned) = (dashcam_tests::plain(&row[0]), dashcam_tests::plain(&row[1]));
+        let seq = recording.number(&format!("select seq {lines} order by seq limit 1 offset {}", nth - 1));
+        let sql = format!("select value_at(1, {seq}, 0, \"{expression}\") as value");
         let mut query = python.dashcam();
-        let sql = format!("select value from locals_at(1, {seq}) where name = 'i'");
         let answer = run(query.arg("query").arg(&recording.db).args([&sql, "--format", "csv"]));
         let said = text(&answer.stderr);
         match shell_status(&answer) {
-            0 => assert_eq!(text(&answer.stdout), format!("value\n{returned}\n"), "{said}"),
-            _ => assert!(said.contains("is not known here"), "{said}"),
+            0 => {
+                let is = format!("value\n{}\n", nth - 1);
+                assert_eq!(text(&answer.stdout), is, "{how}, {wait} ms, {nth} of {count}: {said}");
+                known += 1;
+            }
+            _ => {
+                let is_refused = said.contains("is not known here") || said.contains("not recorded");
+                assert!(is_refused, "{how}, {nth} of {count}: {said}");
+            }
         }
-        // What came long before is known.
-        let sql = "select value from locals_at(1, (select min(seq) from events
-                       join code_objects using (code_id)
-                       where events.kind = 'LINE' and name = 'main' and line = 14)) where name = 'i'";
-        let first = run(python.dashcam().arg("query").arg(&recording.db).arg(sql));
-        known += i32::from(shell_status(&first) == 0);
     }
-    assert!(known > 0, "nothing at all was known");
+    known
 }

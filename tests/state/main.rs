@@ -5,5 +5,6 @@ mod changes;
 mod claims;
 mod compare;
 mod instance;
+mod paths;
 mod samples;
 mod truth;

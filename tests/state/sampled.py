@@ -4,9 +4,10 @@
     python sampled.py check DASHCAM x.db SAMPLES
 
 The first runs MODULE as `python -m` does, beside the recorder: at every EVERYth LINE event of code whose path
-contains PART, none of which may have run before, the variables of its frame are written to SAMPLES as `repr` gives them, if they are of builtin types
-and within the recorder's limits. The event is known again by code object, line, and how often that line was begun.
-The second prints how many are equal, unknown and wrong in the recording, and fails if any is wrong.
+contains PART, none of which may have run before, the variables of its frame are written to SAMPLES as `repr` gives
+them, if they are of builtin types and within the recorder's limits, and so are attributes of instances among them.
+The event is known again by code object, line, and how often that line was begun. The second prints how many are
+equal, unknown and wrong in the recording, and fails if any is wrong.
 """
 
 import json
@@ -14,6 +15,8 @@ import os
 import sys
 
 STRING, ITEMS, DEPTH, OBJECTS = 200, 50, 3, 16
+# Attributes of one instance that are looked at.
+ATTRIBUTES = 6
 SCALARS = (int, float, complex, bool, type(None))
 
 
@@ -49,13 +52,36 @@ def text(value, left, depth=0):
     return f"[{', '.join(items)}]"
 
 
+def namespace(value):
+    """An instance's own attributes, no code of its class run to have them."""
+    classes = type.__dict__["__mro__"].__get__(type(value))
+    own = [type.__dict__["__dict__"].__get__(c) for c in classes]
+    if type(value) in (type, type(sys)) or issubclass(type(value), (type, BaseException)):
+        return {}
+    for names in own:
+        if "__dict__" in names and type(names["__dict__"]) is not type(type.__dict__["__dict__"]):
+            return {}
+    try:
+        attributes = object.__getattribute__(value, "__dict__")
+    except AttributeError:
+        return {}
+    # What a property or slot of the class hides is no attribute by that name.
+    hidden = {name for names in own for name, what in names.items() if hasattr(type(what), "__set__")}
+    return {k: v for k, v in attributes.items() if type(k) is str and k.isidentifier() and k not in hidden}
+
+
 def held(variables):
     found = {}
     for name, value in variables.items():
-        try:
-            found[name] = [type(value) is set, text(value, [OBJECTS])]
-        except Beyond:
-            pass
+        parts = {name: value}
+        if name.isidentifier() and type(value).__flags__ & 1 << 9:
+            attributes = list(namespace(value).items())[:ATTRIBUTES]
+            parts = {f"{name}.{attribute}": value for attribute, value in attributes}
+        for path, value in parts.items():
+            try:
+                found[path] = [type(value) is set, text(value, [OBJECTS])]
+            except Beyond:
+                pass
     return found
 
 
@@ -87,60 +113,77 @@ def run(samples, every, part, module, arguments):
         out.close()
 
 
-def query(dashcam, database, sql):
+def query(program, database, sql):
     import csv
     import subprocess
 
     csv.field_size_limit(1 << 30)
-    command = [dashcam, "query", database, sql, "--format", "csv"]
+    command = [program, "query", database, sql, "--format", "csv"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, errors="surrogateescape") as process:
         yield from csv.DictReader(process.stdout)
     if process.returncode:
         raise SystemExit(f"dashcam query ended with {process.returncode}")
 
 
-def check(dashcam, database, samples):
+def check(program, database, samples):
+    import dashcam
+
     wanted = {}
     with open(samples) as lines:
         for line in lines:
             path, qualname, number, count, variables = json.loads(line)
             wanted[path, qualname, number, count] = variables
     codes = {}
-    for row in query(dashcam, database, "select code_id, path, qualname from code_objects"):
+    for row in query(program, database, "select code_id, path, qualname from code_objects"):
         codes[row["code_id"]] = (row["path"], row["qualname"])
     places = {key[:3] for key in wanted}
     needed = [code for code, place in codes.items() if any(key[:2] == place for key in places)]
     sql = f"select seq, code_id, line from events where kind = 'LINE' and code_id in ({','.join(needed)}) order by seq"
     counts, found = {}, []
-    for row in query(dashcam, database, sql):
+    for row in query(program, database, sql):
         place = (*codes[row["code_id"]], int(row["line"]))
         if place in places:
             counts[place] = count = counts.get(place, 0) + 1
             if (*place, count) in wanted:
                 found.append((int(row["seq"]), wanted[*place, count], place))
-    equal = unknown = 0
-    wrong = []
+    equal = attributes = 0
+    unknown, wrong = [], []
+    run = dashcam.open(database).runs[-1]
     for begin in range(0, len(found), 400):
         part = {seq: (variables, place) for seq, variables, place in found[begin : begin + 400]}
         seqs = ",".join(map(str, part))
         rows = {}
         sql = f"select e.seq, l.name, l.value from events e, locals_at(e.run_id, e.seq, 0) l where e.seq in ({seqs})"
-        for row in query(dashcam, database, sql):
+        for row in query(program, database, sql):
             rows.setdefault(int(row["seq"]), {})[row["name"]] = row["value"]
         for seq, (variables, place) in part.items():
             for name, (is_set, expected) in variables.items():
+                here = f"{place}, event {seq}: {name} was {expected}, and is said to be"
+                if "." in name:
+                    try:
+                        shown = text(run.at(seq).frame.evaluate(name), [OBJECTS + 1])
+                    except (dashcam.DashcamError, Beyond) as error:
+                        unknown.append(f"{here} {error!r}")
+                    else:
+                        attributes += shown == expected
+                        if shown != expected:
+                            wrong.append(f"{here} {shown}")
+                    continue
                 shown = rows.get(seq, {}).get(name)
                 is_known = shown is not None and not shown.startswith("<") and "<unread>" not in shown
                 if not is_known or any(cut in shown for cut in ("[...]", "{...}", "(...)")):
-                    unknown += 1
+                    unknown.append(f"{here} {shown}")
                 elif shown == expected or is_set and sorted(shown) == sorted(expected):
                     equal += 1
                 else:
-                    wrong.append(f"{place}, event {seq}: {name} was {expected}, and is said to be {shown}")
+                    wrong.append(f"{here} {shown}")
     # Whether another object of the same class is at an address is not known for certain before 3.13.
     most = 0 if sys.version_info >= (3, 13) else 1 + equal // 1000
-    print(f"{len(found)} of {len(wanted)} lines found: {equal} values equal, {unknown} unknown, {len(wrong)} wrong")
-    print(*wrong[:20], sep="\n")
+    print(
+        f"{len(found)} of {len(wanted)} lines found: {equal} variables and {attributes} attributes equal, "
+        f"{len(unknown)} unknown, {len(wrong)} wrong"
+    )
+    print(*wrong[:20], *unknown[:20], sep="\n")
     return 1 if len(wrong) > most or len(found) < len(wanted) or not equal else 0
 
 

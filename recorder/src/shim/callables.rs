@@ -65,10 +65,16 @@ impl Callables {
         self.follows_changes = true;
     }
 
-    /// Whether an object is a method in C that changes a container when it is called.
+    /// Whether an object is a method or function in C that changes something when it is called.
     #[inline(always)]
     pub(super) fn changes_when_called(&self, object: Obj<'_>) -> bool {
         reach::changes_when_called(object, &self.hidden)
+    }
+
+    /// Classes of callables.
+    #[inline(always)]
+    pub(super) fn hidden(&self) -> HiddenTypes {
+        self.hidden
     }
 
     /// Whether the callable asked for last is a function or method written in Python.
@@ -119,10 +125,12 @@ impl Callables {
             None => {
                 // Of no use without values, and then not even the layouts have been verified.
                 if self.follows_changes {
+                    let reaches = reach::reaches(callable, shape, &name);
                     self.behaviours.push(Behaviour {
                         effect: effect(&name, shape),
                         does: Does::of(&name),
-                        reaches: reach::reaches(callable, shape, &name),
+                        reaches,
+                        calls: reach::calls(reaches, &name),
                         may_call: reach::may_call(callable, shape, &name),
                     });
                 }
@@ -158,13 +166,20 @@ pub(super) struct Behaviour {
     pub(super) does: Does,
     /// They may change objects in a way that nothing tells of.
     pub(super) reaches: bool,
-    /// They may call what they are handed.
+    /// They may call what they are handed before they return.
+    pub(super) calls: bool,
+    /// They may do so at any time.
     pub(super) may_call: bool,
 }
 
 impl Behaviour {
-    const UNKNOWN: Behaviour =
-        Behaviour { effect: Effect::Any, does: Does::Other, reaches: true, may_call: true };
+    const UNKNOWN: Behaviour = Behaviour {
+        effect: Effect::Any,
+        does: Does::Other,
+        reaches: true,
+        calls: true,
+        may_call: true,
+    };
 }
 
 /// What a call of C code may do to objects it is handed.
@@ -377,7 +392,7 @@ impl Effect {
         if is_method && let Some(doing) = Doing::of_method(owner, method) {
             return Effect::Does(doing);
         }
-        if method == "__setattr__" || method == "__delattr__" {
+        if ["__setattr__", "__delattr__", "__set__", "__delete__"].contains(&method) {
             return Effect::SetsAttributes;
         }
         if UNCHANGING.contains(&owner) {

@@ -223,12 +223,19 @@ pub(super) fn reaches(callable: Obj<'_>, shape: &CallableShape<'_>, name: &str) 
     HARMLESS.binary_search(&module).is_err()
 }
 
+/// Methods and functions in C of harmless modules that call at once what they are handed.
+const CALLING_NOW: [&str; 2] = ["Context.run", "functools.reduce"];
+
+/// Whether calls of a callable with this name may call what they are handed before they return.
+pub(super) fn calls(reaches: bool, name: &str) -> bool {
+    reaches || CALLING_NOW.iter().any(|calling| name.ends_with(calling))
+}
+
 /// Whether a callable may keep what it is handed, or call it, where nothing tells of that.
 pub(super) fn may_call(callable: Obj<'_>, shape: &CallableShape<'_>, name: &str) -> bool {
     match shape {
         CallableShape::Function { .. } => false,
-        // Its code in Python is recorded; to call a `partial` is a call of C code that may change anything.
-        CallableShape::Class if name == "functools.partial" => false,
+        // Its code in Python is recorded.
         CallableShape::Class if callable.has_python_method(c"__init__") => false,
         CallableShape::Builtin { owner: Some(owner), .. } if !owner.is_module() => {
             !owner.class().is_builtin_container()
@@ -239,8 +246,9 @@ pub(super) fn may_call(callable: Obj<'_>, shape: &CallableShape<'_>, name: &str)
 }
 
 /// Special methods that change the object they are called on.
-const CHANGING: [&str; 13] = [
+const CHANGING: [&str; 14] = [
     "__delattr__",
+    "__delete__",
     "__delitem__",
     "__iadd__",
     "__iand__",

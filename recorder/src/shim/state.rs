@@ -696,6 +696,7 @@ impl State {
         };
         is_handed
             || values.has_reached()
+            || values.has_unsure()
             || values.wants_variables((self.ordinal, self.last_number), kind, unit)
     }
 
@@ -722,6 +723,9 @@ impl State {
             && self.entered_from.as_ref().is_some_and(|caller| !self.is_called(caller));
         let Some(values) = self.values_with_room() else { return };
         values.tell_variables(at, thread, kind, code, unit);
+        if values.has_unsure() {
+            values.tell_unsure(at);
+        }
         if values.has_reached()
             && kind.leaves()
             && let Some(caller) = values.reached(code)
@@ -740,14 +744,20 @@ impl State {
             values.tell_callers_variables(at, caller, number.number());
         }
         if let Some((number, callable, first)) = handed {
-            let Behaviour { effect, does, reaches, may_call } = self.callables.behaviour(number);
+            let Behaviour { effect, does, reaches, calls, may_call } =
+                self.callables.behaviour(number);
             let is_suspicious = may_call && self.callables.changes_when_called(first);
             // A method that was bound before has its object at hand.
             let owner = self.callables.bound_to(callable);
+            let changed = if is_suspicious { self.callables.bound_to(first) } else { None };
+            let hidden = self.callables.hidden();
             if let Some(values) = self.values_with_room() {
                 let list = owner.unwrap_or(first);
                 if is_suspicious {
-                    values.suspect_method(code, at.1, first);
+                    values.suspect_method(at, code, unit, first, changed);
+                }
+                if calls && kind != EventKind::CALL {
+                    values.tell_called_back(at, code, unit, &hidden);
                 }
                 if reaches {
                     values.note_reaching((code, at.1), unit, owner, first, kind == EventKind::CALL);

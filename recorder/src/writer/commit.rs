@@ -151,7 +151,8 @@ impl Store {
                 };
         }
         if self.covers_all {
-            self.pending.covered = self.pending.covered.max(Some(self.ordinals));
+            // And of what was executed after the last event that has one.
+            self.pending.covered = self.pending.covered.max(Some(self.ordinals + 1));
         }
         self.commit();
         while self.locked.is_some() {

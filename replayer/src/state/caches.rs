@@ -173,6 +173,19 @@ impl<'a> State<'a> {
         if upper < i64::MAX {
             self.store.known(process_id, lower.saturating_add(1).min(upper), upper)?;
         }
+        self.stored_between(process_id, lower, upper)
+    }
+
+    /// The same, as far as they were stored.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or reading was interrupted. Damage is noted.
+    pub(super) fn stored_between(
+        &self,
+        process_id: i64,
+        lower: i64,
+        upper: i64,
+    ) -> Result<Vec<Rc<Groups>>, Error> {
         let chunks = self.store.value_chunks();
         let after = chunks.partition_point(|chunk| {
             (chunk.process_id, chunk.first_ordinal) <= (process_id, upper)

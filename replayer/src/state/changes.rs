@@ -262,8 +262,9 @@ impl State<'_> {
         let Some(frames) = self.frames(chunk)? else { return Ok(false) };
         let header = &self.store.chunks()[chunk];
         let count = i64::from(frames.ordinal(frames.chunk.kinds()?.len())?);
-        let last = header.first_ordinal + count - 1;
-        Ok(count == 0 || self.store.is_known(header.process_id, header.first_ordinal, last))
+        // What its last instructions did comes with the event after it.
+        let next = header.first_ordinal + count;
+        Ok(self.store.is_known(header.process_id, header.first_ordinal, next))
     }
 
     /// A value as `repr()` writes it; `None` if it is not known.
@@ -286,7 +287,7 @@ impl State<'_> {
     ) -> Result<Vec<Mutation>, Error> {
         let mut found = Vec::new();
         self.visit(
-            (chunk, range),
+            (chunk, range.clone()),
             1 << INSTRUCTION | CALLED,
             wanted,
             |position, kind, unit, variables| {
@@ -308,7 +309,65 @@ impl State<'_> {
                 Ok(())
             },
         )?;
+        if self.seen_elsewhere(chunk, range, wanted, &mut found)? {
+            found.sort_by_key(|change| change.at.seq);
+        }
         Ok(found)
+    }
+
+    /// Changes that looking showed at events which are no return of code in C: what that was handed is
+    /// called when it likes. True if there are such.
+    fn seen_elsewhere(
+        &self,
+        chunk: usize,
+        range: Range<usize>,
+        wanted: &Wanted<'_>,
+        found: &mut Vec<Mutation>,
+    ) -> Result<bool, Error> {
+        let Some(frames) = self.frames(chunk)? else { return Ok(false) };
+        let end = range.end.min(frames.chunk.kinds()?.len());
+        if range.start >= end {
+            return Ok(false);
+        }
+        let process_id = self.process(chunk).process_id;
+        let first = self.store.chunks()[chunk].first_ordinal;
+        let [from, to] = [range.start, end].map(|index| frames.ordinal(index).map(i64::from));
+        let (from, to) = (first + from?, first + to?);
+        let before = found.len();
+        for groups in self.stored_between(process_id, from - 1, to - 1)? {
+            for group in groups.seen_between(from, to) {
+                let (group, ordinal) = *group;
+                let ordinals = frames.chunk.ordinals()?;
+                let within = ordinal - first;
+                let index = ordinals.partition_point(|before| i64::from(*before) <= within);
+                let Some(index) = index.checked_sub(1).filter(|at| range.contains(at)) else {
+                    continue;
+                };
+                let kind = frames.chunk.kinds()?[index];
+                if CALLED >> kind & 1 == 1 || !frames.chunk.has_ordinal(index)? {
+                    continue;
+                }
+                let position = self.position_in(&frames, chunk, index)?;
+                let code = frames.context(index)?.code;
+                let is_wanted = (wanted.event)(position.seq, position.thread)
+                    && wanted.calls.is_none_or(|(is_call, is_code)| {
+                        is_code(code) && position.call_id().is_some_and(is_call)
+                    });
+                if !is_wanted {
+                    continue;
+                }
+                let ids = groups.values.group_at(group).into_iter().flat_map(|g| g.values);
+                for id in ids.filter_map(|value| id_of(*value)) {
+                    // A list is empty while it is sorted, which the functions see that sorting calls.
+                    let enters = EventKind::from_number(kind).is_some_and(EventKind::enters);
+                    if !enters || !groups.is_emptied(group, id) {
+                        let rows = self.seen(&position, &groups, group, id, "changed", wanted)?;
+                        found.extend(rows);
+                    }
+                }
+            }
+        }
+        Ok(found.len() > before)
     }
 
     /// The row of a group that stands before an instruction and changes an object.
@@ -384,8 +443,9 @@ impl State<'_> {
                     continue;
                 }
                 let ids = groups.values.group_at(group).into_iter().flat_map(|g| g.values);
+                let callable = self.callable(position)?;
                 for id in ids.filter_map(|value| id_of(*value)) {
-                    found.extend(self.seen(position, &groups, group, id, wanted)?);
+                    found.extend(self.seen(position, &groups, group, id, &callable, wanted)?);
                 }
             }
         }
@@ -399,6 +459,7 @@ impl State<'_> {
         groups: &Rc<Groups>,
         group: usize,
         id: ObjectId,
+        operation: &str,
         wanted: &Wanted<'_>,
     ) -> Result<Vec<Mutation>, Error> {
         let process = self.process(position.chunk);
@@ -415,8 +476,7 @@ impl State<'_> {
             return Ok(Vec::new());
         }
         let Some(sight) = self.sight_of(position, None)? else { return Ok(Vec::new()) };
-        let callable = self.callable(position)?;
-        self.rows(position, id, &sight, (Some(before), &after), &callable, wanted)
+        self.rows(position, id, &sight, (Some(before), &after), operation, wanted)
     }
 
     /// The row of a group that says how a function in C has changed an object.

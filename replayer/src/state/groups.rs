@@ -26,11 +26,14 @@ pub(super) struct Groups {
     sites: OnceCell<FxHashMap<i64, Vec<u32>>>,
     /// Those that say that an instruction is over.
     ends: OnceCell<Vec<u32>>,
+    /// Those that say that an object was looked at again, with their ordinals; ascending.
+    seen: OnceCell<Vec<(usize, i64)>>,
 }
 
 impl Groups {
     pub(super) fn new(index: usize, values: Rc<Values>) -> Groups {
-        Groups { index, values, sites: OnceCell::new(), ends: OnceCell::new() }
+        let (sites, ends, seen) = Default::default();
+        Groups { index, values, sites, ends, seen }
     }
 
     /// The thread of a group that stands between events.
@@ -96,6 +99,25 @@ impl Groups {
         let all = self.of(ordinal);
         let is_of_site = |group: &usize| self.kind(*group).is_some_and(GroupKind::is_of_site);
         all.clone().rfind(is_of_site).map_or(all.start, |last| last + 1)..all.end
+    }
+
+    /// The groups that say that an object was looked at again, of ordinals from one to another, exclusive.
+    pub(super) fn seen_between(&self, from: i64, to: i64) -> &[(usize, i64)] {
+        let seen = self.seen.get_or_init(|| {
+            let all = 0..self.values.groups().len();
+            let seen = all.filter(|group| self.kind(*group) == Some(GroupKind::Seen));
+            let with_ordinal =
+                |group| Some((group, self.values.group_at(group)?.ordinal.cast_signed()));
+            seen.filter_map(with_ordinal).collect()
+        });
+        let [from, to] = [from, to].map(|ordinal| seen.partition_point(|(_, of)| *of < ordinal));
+        &seen[from..to.max(from)]
+    }
+
+    /// Whether an object holds no items any more, as is told by looking with a group.
+    pub(super) fn is_emptied(&self, group: usize, id: ObjectId) -> bool {
+        let object = self.values.object(id, self.looked(group).at);
+        object.and_then(|object| object.items).is_some_and(|items| items.length == 0)
     }
 
     pub(super) fn kind(&self, group: usize) -> Option<GroupKind> {

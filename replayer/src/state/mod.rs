@@ -52,7 +52,7 @@ use groups::Instant;
 use objects::{Copied, Sight};
 use rustc_hash::FxHashMap;
 use std::rc::Rc;
-use window::Window;
+use window::{SiteGroup, Window};
 
 /// A frame of a stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -304,6 +304,9 @@ impl State<'_> {
     }
 
     /// How objects are seen from a position, after so many instructions of its window.
+    ///
+    /// # Errors
+    /// If values of what was executed until then were not stored.
     fn sight_of(
         &self,
         position: &Position,
@@ -315,6 +318,15 @@ impl State<'_> {
         let Some(mut instant) = self.instant_after(process_id, last)? else { return Ok(None) };
         let mut sight = Sight { process_id, instant, until: None, changed: None };
         if let Some((window, executed)) = window {
+            // Without an event at the end nothing has said yet whether all groups are there.
+            let stored = window.stored_before();
+            if window.upper.is_none() && executed > stored {
+                self.store.known(process_id, next, next).map_err(|error| {
+                    let Error::Unknown { path, last } = error else { return error };
+                    let before = stored.checked_sub(1).and_then(|at| window.executed.get(at));
+                    Error::Unknown { path, last: before.map(|before| before.seq).or(last) }
+                })?;
+            }
             instant = window.consumed(executed).map_or(instant, |consumed| consumed.max(instant));
             sight.instant = instant;
             let until = window.upper.map(|upper| self.instant_after(process_id, upper));
@@ -478,10 +490,24 @@ fn slots(
     // it went on, and are what they are when they are told of next.
     for (at, slot) in all.iter().enumerate().filter(|(_, slot)| **slot >= variables.stores.fast()) {
         let stores = |unit| variables.stores.stored(unit).any(|(stored, _)| stored == *slot);
+        // By way of the namespace they may be bound later: then what they are until then is not known.
+        let is_due = |name| window.changes_under(name, false).any(|site| site.by >= executed);
         if !window.executed.iter().any(|executed| stores(executed.unit))
             && let Some((held, told)) = window.told_next(*slot, variables)
         {
-            slots[at] = Some((held, Some(told)));
+            let is_known = !variables.name(*slot).is_some_and(is_due);
+            slots[at] = is_known.then_some((held, Some(told)));
+        }
+    }
+    for (at, slot) in all.iter().enumerate().take_while(|(_, s)| **s < variables.stores.fast()) {
+        let Some(name) = variables.name(*slot) else { continue };
+        let is_later = |site: &&SiteGroup| {
+            site.by < executed && stored.get(slot).is_none_or(|(by, _)| *by < site.by)
+        };
+        // By way of the frame's `f_locals`.
+        if let Some(site) = window.changes_under(name, true).rev().find(is_later) {
+            stored.remove(slot);
+            slots[at] = site.value().map(|held| (held, Some(site.told())));
         }
     }
     for (slot, (by, binds)) in stored {

@@ -7,7 +7,7 @@ use super::groups::{Flush, Groups, Instant};
 use crate::store::{Error, Variables};
 use dashcam_schema::bytecode::stores::Slot;
 use dashcam_schema::event::EventKind;
-use dashcam_schema::value::{GroupKind, ObjectId, Value};
+use dashcam_schema::value::{Class, GroupKind, ObjectId, Sort, Value};
 use rustc_hash::FxHashMap;
 use std::cell::OnceCell;
 use std::rc::Rc;
@@ -29,6 +29,28 @@ pub(super) struct SiteGroup {
 }
 
 impl SiteGroup {
+    /// The class of the object that is changed.
+    fn class(&self) -> Option<&Class> {
+        let values = &self.groups.values;
+        let (Value::Object(id) | Value::Shallow(id)) = values.group_at(self.group)?.values.get(2)?
+        else {
+            return None;
+        };
+        let object = values.object(*id, self.groups.looked(self.group).at)?;
+        values.classes().get(object.class as usize)
+    }
+
+    /// What is put there.
+    pub(super) fn value(&self) -> Option<Held> {
+        let value = *self.groups.values.group_at(self.group)?.values.get(4)?;
+        Some(Held { value, chunk: self.groups.index })
+    }
+
+    /// When it is told of.
+    pub(super) fn told(&self) -> Instant {
+        self.groups.looked(self.group)
+    }
+
     /// As what says what variables hold, if it does.
     fn overwrite(&self) -> Option<Flush> {
         let Self { groups, group, kind, .. } = self;
@@ -45,6 +67,7 @@ pub(super) struct Window {
     pub(super) sites: Vec<SiteGroup>,
     pub(super) changes: Rc<Changes>,
     overwrites: OnceCell<Overwrites>,
+    by_key: OnceCell<FxHashMap<Box<[u8]>, Vec<u32>>>,
     /// What the event at the end tells of the frame's variables.
     flushes: Vec<Flush>,
     /// When it was told what an instruction has changed that began before the window and is over in it.
@@ -130,6 +153,40 @@ impl Window {
         overwritten.or_else(|| self.flushes.iter().find_map(held_by))
     }
 
+    /// The groups of the window that change something under a name which may be a variable's: entries of a
+    /// module or dict, or, if `is_local`, of a frame's variables by `f_locals`.
+    pub(super) fn changes_under(
+        &self,
+        name: &str,
+        is_local: bool,
+    ) -> impl DoubleEndedIterator<Item = &SiteGroup> {
+        let by_key = self.by_key.get_or_init(|| self.index_keys());
+        let found = by_key.get(name.as_bytes()).map_or(&[][..], Vec::as_slice);
+        let sites = found.iter().map(|site| &self.sites[*site as usize]);
+        sites.filter(move |site| {
+            let class = site.class();
+            class.is_some_and(|class| match is_local {
+                true => &*class.name == "FrameLocalsProxy",
+                false => matches!(class.sort, Sort::Module | Sort::Dict),
+            })
+        })
+    }
+
+    fn index_keys(&self) -> FxHashMap<Box<[u8]>, Vec<u32>> {
+        let mut by_key: FxHashMap<Box<[u8]>, Vec<u32>> = FxHashMap::default();
+        for (site, at) in self.sites.iter().zip(0..) {
+            if matches!(site.kind, GroupKind::Overwrite | GroupKind::Done) {
+                continue;
+            }
+            let values = &site.groups.values;
+            let group = values.group_at(site.group);
+            if let Some(Value::Str(text)) = group.and_then(|group| group.values.get(3)) {
+                by_key.entry(values.text(*text).into()).or_default().push(at);
+            }
+        }
+        by_key
+    }
+
     fn index_overwrites(&self, variables: &Variables) -> Overwrites {
         let mut by_slot: FxHashMap<Slot, Vec<u32>> = FxHashMap::default();
         for (site, at) in self.sites.iter().zip(0..) {
@@ -146,6 +203,13 @@ impl Window {
         let from = self.sites.partition_point(|site| site.by < by);
         let to = self.sites.partition_point(|site| site.by <= by);
         &self.sites[from..to]
+    }
+
+    /// How many of the instructions come before the last that a group says something of: what these have
+    /// changed is stored, whatever else is not.
+    pub(super) fn stored_before(&self) -> usize {
+        let is_over = |last: &SiteGroup| usize::from(rank(last.kind) > rank(GroupKind::Change));
+        self.sites.last().map_or(0, |last| last.by + is_over(last))
     }
 
     /// When the groups of the first so many instructions have come, those of one that began before
@@ -270,12 +334,6 @@ impl Window {
             }
             return;
         }
-        let rank = |kind| match kind {
-            GroupKind::Overwrite => 0,
-            GroupKind::Change => 1,
-            GroupKind::Done => 3,
-            _ => 2,
-        };
         let from = self.sites.last().map_or(0, |last| {
             let is_more = rank(kind) > rank(last.kind);
             last.by + usize::from(!is_more)
@@ -284,5 +342,15 @@ impl Window {
         if let Some(at) = rest.iter().position(|executed| i64::from(executed.unit) == *unit) {
             self.sites.push(SiteGroup { by: from + at, groups: groups.clone(), group, kind });
         }
+    }
+}
+
+/// The order of what is told of one instruction.
+fn rank(kind: GroupKind) -> u8 {
+    match kind {
+        GroupKind::Overwrite => 0,
+        GroupKind::Change => 1,
+        GroupKind::Done => 3,
+        _ => 2,
     }
 }

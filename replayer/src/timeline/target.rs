@@ -86,8 +86,12 @@ impl Timeline {
                 let is_it = |change: &Mutation| {
                     change.is_attribute == *is_attribute && change.key.as_deref() == Some(&**key)
                 };
-                let is_meant =
-                    |change: &Mutation| change.key.is_none() || is_it(change) || moves(change, key);
+                let replaces = |change: &Mutation| {
+                    *is_attribute && change.is_attribute && change.key.as_deref() == Some("__dict__")
+                };
+                let is_meant = |change: &Mutation| {
+                    change.key.is_none() || is_it(change) || replaces(change) || moves(change, key)
+                };
                 let found = self.state().change_of(
                     self.run_id,
                     *object_id,
@@ -97,6 +101,7 @@ impl Timeline {
                 )?;
                 let Some(change) = found else { return Ok(None) };
                 let what = match (&change.key, &change.value) {
+                    (Some(_), Some(value)) if replaces(&change) => format!("__dict__ = {value}"),
                     (Some(at), _) if !is_it(&change) || takes_away(&change) => {
                         format!("{} at {at} moves the items behind", change.operation)
                     }
@@ -115,7 +120,10 @@ impl Timeline {
 fn moves(change: &Mutation, key: &str) -> bool {
     let comes = || {
         let method = change.operation.rsplit('.').next().unwrap_or_default();
-        matches!(method, "insert" | "appendleft" | "extendleft")
+        matches!(
+            method,
+            "insert" | "insort_left" | "insort_right" | "appendleft" | "extendleft"
+        )
     };
     let index = |text: &str| text.parse::<u64>().ok();
     let at = change.key.as_deref().and_then(index);

@@ -195,6 +195,11 @@ impl Version {
         Version::ALL.into_iter().find(|version| version.set().published.magic == magic)
     }
 
+    /// Whether an opcode makes a generator of the frame that runs.
+    pub fn makes_generator(self, opcode: u8) -> bool {
+        matches!(self.set().by_number[usize::from(opcode)].does, Does::Generator)
+    }
+
     /// What an opcode does.
     pub fn op(self, opcode: u8) -> Op {
         self.set().by_number[usize::from(opcode)].op

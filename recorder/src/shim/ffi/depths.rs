@@ -68,6 +68,8 @@ pub(in crate::shim) fn depths(
                 // Past END_FOR. 3.14 leaves the iterator to POP_ITER.
                 go(unit.target, if version >= Version::V3_14 { 0 } else { -1 });
             }
+            // What it is sent first lies there when it goes on. In 3.12 it is not reckoned.
+            _ if version.makes_generator(bytes[at as usize][0]) => go(next, 1),
             Op::Send => {
                 go(next, 0);
                 go(unit.target, 0);

@@ -4,7 +4,6 @@
 //! and the value. The object is looked at all the same, for the call may have changed more than that.
 
 use super::state::{At, Variables, index, may_change};
-use super::told::Known;
 use super::{Given, Values};
 use crate::shim::callables::Doing;
 use crate::shim::ffi::depths::NO_DEPTH;
@@ -67,12 +66,7 @@ impl Values {
         self.follow_epoch(at.0);
         let found = handed.and_then(|handed| self.key_and_value(&handed, object, doing));
         // An instance's dict may also be known by itself.
-        let has_own = owner.is_some()
-            && match self.told.of(object) {
-                Known::Told { print, .. } => print != 0,
-                Known::Earlier => true,
-                Known::Nothing { .. } => false,
-            };
+        let has_own = owner.is_some() && self.told.has_contents(object);
         let also: &[Obj<'_>] = if has_own { &[object] } else { &[] };
         let Some((key, value)) = found else {
             self.see(at, &[target]);

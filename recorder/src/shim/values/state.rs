@@ -10,8 +10,8 @@ use super::{Given, Values, withholds};
 use crate::shim::callables::{Effect, is_same};
 use crate::shim::ffi::depths::{NO_DEPTH, depths};
 use crate::shim::ffi::objects::{AttributeSet, Characters, Int, Lookup, Plain};
-use crate::shim::ffi::{Frame, Obj};
-use crate::shim::reach::Does;
+use crate::shim::ffi::{Frame, HiddenTypes, Obj};
+use crate::shim::reach::{Does, changes_when_called};
 use crate::shim::state::CALL_UNITS;
 use dashcam_schema::EventKind;
 use dashcam_schema::bytecode::branches::Branches;
@@ -106,6 +106,9 @@ pub(super) struct Variables {
     withheld: Vec<(Slot, Withheld)>,
     /// Code units of instructions that call, and what lies on the stack above the arguments.
     pub(super) calls: Vec<(u32, u32)>,
+    /// Those of instructions that call with `*` or `**`, and how far below the top of the stack the tuple of
+    /// arguments lies.
+    unpacking_calls: Vec<(u32, u32)>,
     /// The code knows that instances have dicts.
     pub(super) reaches_dicts: bool,
     /// Some are kept in a namespace.
@@ -221,6 +224,7 @@ impl Values {
             depths: depths(state.version, bytecode, table, &stores),
             names: code.code_names_tuple(),
             calls: calls(state.version, bytecode),
+            unpacking_calls: unpacking_calls(state.version, bytecode, &stores),
             reaches_dicts,
             stores,
         }));
@@ -397,6 +401,20 @@ impl Values {
         let head = head.iter().map(|number| Given::Int(*number));
         let count = head.len() + slots.len();
         self.tell_given(at, kind, count, head.chain(given));
+        // A namespace may be known as an object too: one that `exec` was handed, what `globals` gave.
+        for (namespace, place) in namespaces.into_iter().zip([0, 1]) {
+            let is_in = |slot: &Slot| match variables.stores.place(*slot) {
+                Place::Fast(_) => false,
+                Place::Name(_) => place == usize::from(namespaces[0].is_none()),
+                Place::Global(_) => place == 1,
+            };
+            if let Some(namespace) = namespace
+                && stored.iter().any(is_in)
+                && self.told.has_contents(namespace)
+            {
+                self.see(at, &[namespace]);
+            }
+        }
     }
 
     /// An instruction is about to be executed. False if there is nothing to tell of this one, ever.
@@ -652,6 +670,13 @@ impl Values {
             },
             Sort::Opaque if self.classes.known(class).layout.is_frame_locals() => {
                 self.note_reached(object);
+                // Its own, it will not tell of before the next event.
+                let is_own = object.frame_of_locals() == Some(here.frame.address);
+                if let Some(value) = value.filter(|_| is_own && key.is_str()) {
+                    let value = self.given(key, value);
+                    let rest = [Some(Given::Value(Some(key))), Some(value), None];
+                    self.store(here, GroupKind::SetItem, object, rest, 0);
+                }
             }
             _ => self.change(here, object),
         }
@@ -932,7 +957,7 @@ impl Values {
         let unit = variables.stores.start(unit);
         let depth = variables.depths.get(unit as usize).copied().unwrap_or(NO_DEPTH);
         let Ok(at) = variables.calls.binary_search_by_key(&unit, |call| call.0) else {
-            return handed;
+            return self.unpacked(frame, variables, unit);
         };
         let count = variables.stores.operand(unit);
         let below = count + 1 + variables.calls[at].1;
@@ -945,6 +970,24 @@ impl Values {
             // SAFETY: the arguments stay on the stack until the call is over.
             handed.extend(unsafe { self.frames.slot(frame, base + i) });
         }
+        handed
+    }
+
+    /// The same of a call with `*` or `**`: its first arguments, which are in a tuple.
+    fn unpacked<'a>(&self, frame: Frame, variables: &Variables, unit: u32) -> Handed<'a> {
+        let mut handed = Handed::new();
+        let depth = variables.depths.get(unit as usize).copied().unwrap_or(NO_DEPTH);
+        let found = variables.unpacking_calls.binary_search_by_key(&unit, |call| call.0);
+        let Ok(at) = found else { return handed };
+        let Some(place) = u32::from(depth).checked_sub(variables.unpacking_calls[at].1) else {
+            return handed;
+        };
+        if depth == NO_DEPTH {
+            return handed;
+        }
+        // SAFETY: the arguments stay on the stack until the call is over.
+        let tuple = unsafe { self.frames.slot(frame, variables.stores.fast() + place) };
+        handed.extend((0..HANDED_MAX).map_while(|at| tuple?.tuple_item(at)));
         handed
     }
 
@@ -966,15 +1009,102 @@ impl Values {
         }
     }
 
-    /// Code in C was handed a method that changes a container when it is called, which may be any time.
-    pub(in crate::shim) fn suspect_method(&mut self, code: Obj<'_>, number: u32, method: Obj<'_>) {
-        let container = method.builtin_owner();
+    /// Code in C was handed a method or function that changes something when it is called, which may be any
+    /// time: the object it is bound to, or else one that is handed along with it.
+    pub(in crate::shim) fn suspect_method(
+        &mut self,
+        at: At,
+        code: Obj<'_>,
+        unit: u32,
+        method: Obj<'_>,
+        container: Option<Obj<'_>>,
+    ) {
+        let container = container.filter(|container| !container.is_module());
+        if self.told.traces() {
+            match container {
+                Some(container) => self.suspect_alone(at, container),
+                None if self.suspect_handed(at, code, unit, method) => {}
+                None => self.told.suspect(),
+            }
+            return;
+        }
         // With the method's own, that is a variable's, through which it is looked at: nothing else leads to
         // it. Such is `map(kwds.pop, names)` in a namedtuple's `_replace`.
         let alone = container.filter(|container| container.references() <= 2);
-        match alone.filter(|container| self.is_variable(code, number, *container)) {
+        match alone.filter(|container| self.is_variable(code, at.1, *container)) {
             Some(container) => self.told.suspect_alone(container),
             None => self.told.suspect(),
+        }
+    }
+
+    /// An object may be changed any time. What is told of it is known from then on to be of it.
+    fn suspect_alone(&mut self, at: At, object: Obj<'_>) {
+        self.see(at, &[object]);
+        self.told.suspect_alone(object);
+    }
+
+    /// What code in C was handed along with a function that changes it. False if there was nothing.
+    fn suspect_handed(&mut self, at: At, code: Obj<'_>, unit: u32, method: Obj<'_>) -> bool {
+        let Some(state) = &self.state else { return false };
+        let Some(variables) = state.codes.get(at.1 as usize).map(Rc::clone) else { return false };
+        let Some(frame) = self.frames.running_of(code) else { return false };
+        let mut is_any = false;
+        for object in self.handed(frame, &variables, unit) {
+            let class = self.classes.find(object.class(), &self.names);
+            let sort = self.classes.known(class).layout.sort;
+            // What such a function is called with may be what these hold.
+            if object != method && sort == Sort::Instance {
+                is_any = true;
+                self.suspect_alone(at, object);
+            }
+        }
+        is_any
+    }
+
+    /// Whether there are objects that code in C may change any time.
+    #[inline(always)]
+    pub(in crate::shim) fn has_unsure(&self) -> bool {
+        self.told.has_unsure()
+    }
+
+    /// Looks at the objects that code in C may change any time.
+    pub(in crate::shim) fn tell_unsure(&mut self, at: At) {
+        for address in self.told.unsure() {
+            // SAFETY: CPython says when objects are destroyed, and has not said so of this one. Nothing
+            // runs meanwhile that could destroy it.
+            let object = unsafe { Obj::borrowed(address as *mut _) };
+            self.see(at, &[object]);
+        }
+    }
+
+    /// Code in C returns that calls what it is handed. What methods and functions in C among that have
+    /// changed shows by looking.
+    pub(in crate::shim) fn tell_called_back(
+        &mut self,
+        at: At,
+        code: Obj<'_>,
+        unit: u32,
+        hidden: &HiddenTypes,
+    ) {
+        let Some(state) = &self.state else { return };
+        let Some(variables) = state.codes.get(at.1 as usize).map(Rc::clone) else { return };
+        let Some(frame) = self.frames.running_of(code) else { return };
+        let handed = self.handed(frame, &variables, unit);
+        if !handed.iter().any(|object| changes_when_called(*object, hidden)) {
+            return;
+        }
+        self.doubt();
+        let mut objects = handed.clone();
+        for object in handed {
+            let owner = object.builtin_owner().or_else(|| object.wrapped_owner(hidden));
+            objects.extend(owner.filter(|_| !objects.is_full()));
+        }
+        for object in objects {
+            let class = self.classes.find(object.class(), &self.names);
+            let sort = self.classes.known(class).layout.sort;
+            if may_change(sort) || sort == Sort::Instance {
+                self.see(at, &[object]);
+            }
         }
     }
 
@@ -1141,6 +1271,17 @@ fn calls(version: Version, bytecode: &[u8]) -> Vec<(u32, u32)> {
         _ => None,
     };
     units.filter_map(call).collect()
+}
+
+fn unpacking_calls(version: Version, bytecode: &[u8], stores: &Stores) -> Vec<(u32, u32)> {
+    let units = bytecode.as_chunks::<2>().0.iter().zip(0..);
+    let unpacks = |([opcode, _], _): &(&[u8; 2], u32)| version.op(*opcode) == Op::CallFunctionEx;
+    // From 3.14 on there is a place for the arguments with names even if there are none.
+    let above = |unit: u32| match version >= Version::V3_14 {
+        true => 1,
+        false => stores.operand(unit) & 1,
+    };
+    units.filter(unpacks).map(|(_, unit)| (unit, 1 + above(unit))).collect()
 }
 
 /// Whether any of these slots is in a namespace that its code does not run in.

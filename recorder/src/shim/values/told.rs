@@ -208,6 +208,25 @@ impl Tellings {
         }
     }
 
+    /// Whether there are objects that alone may be changed any time.
+    #[inline(always)]
+    pub(super) fn has_unsure(&self) -> bool {
+        self.traces && !self.unsure.is_empty()
+    }
+
+    /// The addresses of those that were told of and are still there, as CPython says.
+    pub(super) fn unsure(&mut self) -> ArrayVec<usize, UNSURE_MAX> {
+        if !self.traces || !tracer::is_set(renewed) {
+            return ArrayVec::new();
+        }
+        let places = &self.places;
+        let place = |address: usize| places.find(address).map(Cell::get);
+        // What was told of it may have given way to another's by now: then it is told anew when it is met.
+        self.unsure.retain(|address| place(*address).is_some_and(|told| !told.is_gone));
+        let is_told = |address: &usize| place(*address).is_some_and(|told| told.print != 0);
+        self.unsure.iter().copied().filter(is_told).collect()
+    }
+
     /// Whether an object holds what was told of it since the last epoch, as far as changes are told.
     #[inline(always)]
     pub(super) fn is_certain(&self, object: Obj<'_>) -> bool {
@@ -225,6 +244,15 @@ impl Tellings {
         let told = self.places.find(object.address())?.get();
         let is_it = told.class == object.class().address() && told.epoch == self.epoch;
         (is_it && !told.is_gone && told.print != 0).then_some(told)
+    }
+
+    /// Whether it was told what an object holds.
+    pub(super) fn has_contents(&self, object: Obj<'_>) -> bool {
+        match self.of(object) {
+            Known::Told { print, .. } => print != 0,
+            Known::Earlier => true,
+            Known::Nothing { .. } => false,
+        }
     }
 
     /// Whether it has another number of items than it was told to have.

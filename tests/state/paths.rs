@@ -1,0 +1,43 @@
+//! Everything that can be reached from variables, at every line, and the write of what has changed
+//! (`paths.py`).
+
+use dashcam_tests::{Python, program, run, tests_path, text};
+
+/// Programs in `paths/`.
+const PROGRAMS: [&str; 10] = [
+    "aliases",
+    "attributes",
+    "c_code",
+    "concurrency",
+    "generators",
+    "handed_to_c",
+    "large_containers",
+    "modules",
+    "namespaces",
+    "stores_run_python",
+];
+
+#[test]
+fn what_is_reached_is_as_recorded() {
+    let script = tests_path("state/paths.py");
+    for python in Python::all() {
+        for name in PROGRAMS {
+            if name == "handed_to_c" && python.version < (3, 13) {
+                println!("{python}, {name}: not before 3.13");
+                continue;
+            }
+            let program = program(&format!("state/paths/{name}.py"));
+            let folder = tempfile::tempdir().unwrap();
+            let (db, samples) = (folder.path().join("x.db"), folder.path().join("samples"));
+            let mut record = python.record(&db);
+            record.args(["--capture", "state", "--no-default-redact"]).arg(&script);
+            let output = run(record.arg(&samples).arg(&program));
+            assert!(output.status.success(), "{python}, {name}: {}", text(&output.stderr));
+            let mut check = python.bare();
+            check.arg(&script).arg("check").arg(&db).arg(&samples).arg(&program);
+            let check = run(&mut check);
+            println!("{python}, {name}: {}", text(&check.stdout));
+            assert!(check.status.success(), "{python}, {name}: {}", text(&check.stderr));
+        }
+    }
+}
