@@ -27,6 +27,9 @@ t = 0
 for i in range(60_000):
     t += f(i)
 print(t, flush=True)
+# From here on the interpreter takes its handlers down.
+for number in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP, signal.SIGTERM, signal.SIGINT, signal.SIGALRM):
+    signal.signal(number, signal.SIG_IGN)
 """
 HARMLESS = [signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP, signal.SIGTERM, signal.SIGINT, signal.SIGALRM]
 random.seed(SEED)

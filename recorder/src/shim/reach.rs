@@ -235,6 +235,8 @@ pub(super) fn calls(reaches: bool, name: &str) -> bool {
 pub(super) fn may_call(callable: Obj<'_>, shape: &CallableShape<'_>, name: &str) -> bool {
     match shape {
         CallableShape::Function { .. } => false,
+        // Binds, and calls nothing.
+        _ if name.ends_with(".__get__") => false,
         // Its code in Python is recorded.
         CallableShape::Class if callable.has_python_method(c"__init__") => false,
         CallableShape::Builtin { owner: Some(owner), .. } if !owner.is_module() => {
@@ -295,8 +297,10 @@ pub(super) fn changes_when_called(object: Obj<'_>, hidden: &HiddenTypes) -> bool
         return FUNCTIONS.contains(&&*name);
     } else if object.class().address() == hidden.method_descriptor {
         object.descriptor_method()
-    } else if let CallableShape::Wrapper { name, .. } = object.callable_shape(hidden) {
-        return name.ascii().is_none_or(|name| CHANGING.contains(&name));
+    } else if let CallableShape::Wrapper { owner, name, .. } = object.callable_shape(hidden) {
+        // `object.__init__` does nothing.
+        let is_idle = |name: &str| name == "__init__" && owner.class_name() == "object";
+        return name.ascii().is_none_or(|name| CHANGING.contains(&name) && !is_idle(name));
     } else {
         return false;
     };

@@ -724,7 +724,7 @@ impl State {
         let Some(values) = self.values_with_room() else { return };
         values.tell_variables(at, thread, kind, code, unit);
         if values.has_unsure() {
-            values.tell_unsure(at);
+            values.tell_unsure(at, code);
         }
         if values.has_reached()
             && kind.leaves()

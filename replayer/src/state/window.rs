@@ -32,7 +32,8 @@ impl SiteGroup {
     /// The class of the object that is changed.
     fn class(&self) -> Option<&Class> {
         let values = &self.groups.values;
-        let (Value::Object(id) | Value::Shallow(id)) = values.group_at(self.group)?.values.get(2)?
+        let (Value::Object(id) | Value::Shallow(id)) =
+            values.group_at(self.group)?.values.get(2)?
         else {
             return None;
         };

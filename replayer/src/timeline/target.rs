@@ -87,7 +87,9 @@ impl Timeline {
                     change.is_attribute == *is_attribute && change.key.as_deref() == Some(&**key)
                 };
                 let replaces = |change: &Mutation| {
-                    *is_attribute && change.is_attribute && change.key.as_deref() == Some("__dict__")
+                    *is_attribute
+                        && change.is_attribute
+                        && change.key.as_deref() == Some("__dict__")
                 };
                 let is_meant = |change: &Mutation| {
                     change.key.is_none() || is_it(change) || replaces(change) || moves(change, key)
@@ -120,10 +122,7 @@ impl Timeline {
 fn moves(change: &Mutation, key: &str) -> bool {
     let comes = || {
         let method = change.operation.rsplit('.').next().unwrap_or_default();
-        matches!(
-            method,
-            "insert" | "insort_left" | "insort_right" | "appendleft" | "extendleft"
-        )
+        matches!(method, "insert" | "insort_left" | "insort_right" | "appendleft" | "extendleft")
     };
     let index = |text: &str| text.parse::<u64>().ok();
     let at = change.key.as_deref().and_then(index);

@@ -200,6 +200,18 @@ impl Version {
         matches!(self.set().by_number[usize::from(opcode)].does, Does::Generator)
     }
 
+    /// Whether an instruction makes a tuple of the list of arguments that `*` was part of.
+    pub fn makes_arguments(self, [opcode, operand]: [u8; 2]) -> bool {
+        const LIST_TO_TUPLE: u8 = 6;
+        let does = &self.set().by_number[usize::from(opcode)].does;
+        matches!(does, Does::Intrinsic) && operand == LIST_TO_TUPLE
+    }
+
+    /// Whether an opcode pushes no object.
+    pub fn pushes_null(self, opcode: u8) -> bool {
+        matches!(self.set().by_number[usize::from(opcode)].does, Does::Null)
+    }
+
     /// What an opcode does.
     pub fn op(self, opcode: u8) -> Op {
         self.set().by_number[usize::from(opcode)].op

@@ -1362,12 +1362,6 @@ impl<'a> Obj<'a> {
         if is_there { self.field(TUPLE_ITEMS.load(Ordering::Relaxed) + 8 * index) } else { None }
     }
 
-    /// How many references there are to the object.
-    pub(in crate::shim) fn references(self) -> u32 {
-        // From 3.12 on the count is in the lower half of the word.
-        self.word(0) as u32
-    }
-
     /// Whether it is a function in C, or a method of that kind.
     #[inline(always)]
     pub(in crate::shim) fn is_builtin_function(self) -> bool {

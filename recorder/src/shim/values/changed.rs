@@ -48,7 +48,7 @@ pub(super) struct Changed {
 
 /// What keeps an object alive as long as it stays as it is.
 #[derive(Clone, Copy)]
-enum Holder {
+pub(super) enum Holder {
     Variable(Slot),
     /// What a variable holds leads to it.
     Within(Slot),
@@ -110,7 +110,7 @@ impl Values {
         self.find_holder(here.frame, here.variables, object.address())
     }
 
-    fn find_holder(
+    pub(super) fn find_holder(
         &mut self,
         frame: Frame,
         variables: &Variables,

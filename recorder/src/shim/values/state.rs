@@ -106,8 +106,8 @@ pub(super) struct Variables {
     withheld: Vec<(Slot, Withheld)>,
     /// Code units of instructions that call, and what lies on the stack above the arguments.
     pub(super) calls: Vec<(u32, u32)>,
-    /// Those of instructions that call with `*` or `**`, and how far below the top of the stack the tuple of
-    /// arguments lies.
+    /// Those of instructions that call with `*`, and how far below the top of the stack the tuple of arguments
+    /// lies.
     unpacking_calls: Vec<(u32, u32)>,
     /// The code knows that instances have dicts.
     pub(super) reaches_dicts: bool,
@@ -224,7 +224,7 @@ impl Values {
             depths: depths(state.version, bytecode, table, &stores),
             names: code.code_names_tuple(),
             calls: calls(state.version, bytecode),
-            unpacking_calls: unpacking_calls(state.version, bytecode, &stores),
+            unpacking_calls: unpacking_calls(state.version, bytecode),
             reaches_dicts,
             stores,
         }));
@@ -401,19 +401,22 @@ impl Values {
         let head = head.iter().map(|number| Given::Int(*number));
         let count = head.len() + slots.len();
         self.tell_given(at, kind, count, head.chain(given));
+        if !variables.has_names {
+            return;
+        }
         // A namespace may be known as an object too: one that `exec` was handed, what `globals` gave.
-        for (namespace, place) in namespaces.into_iter().zip([0, 1]) {
-            let is_in = |slot: &Slot| match variables.stores.place(*slot) {
-                Place::Fast(_) => false,
-                Place::Name(_) => place == usize::from(namespaces[0].is_none()),
-                Place::Global(_) => place == 1,
-            };
-            if let Some(namespace) = namespace
-                && stored.iter().any(is_in)
-                && self.told.has_contents(namespace)
-            {
-                self.see(at, &[namespace]);
-            }
+        // That of a class body is the class's before anybody has it.
+        let is_module = namespaces[0].is_none() || namespaces[0] == namespaces[1];
+        let is_in = |slot: &Slot| match variables.stores.place(*slot) {
+            Place::Fast(_) => false,
+            Place::Name(_) => is_module,
+            Place::Global(_) => true,
+        };
+        if let Some(globals) = namespaces[1]
+            && stored.iter().any(is_in)
+            && self.told.has_contents(globals)
+        {
+            self.see(at, &[globals]);
         }
     }
 
@@ -973,7 +976,7 @@ impl Values {
         handed
     }
 
-    /// The same of a call with `*` or `**`: its first arguments, which are in a tuple.
+    /// The same of a call with `*`: its first arguments, which are in a tuple.
     fn unpacked<'a>(&self, frame: Frame, variables: &Variables, unit: u32) -> Handed<'a> {
         let mut handed = Handed::new();
         let depth = variables.depths.get(unit as usize).copied().unwrap_or(NO_DEPTH);
@@ -1019,24 +1022,12 @@ impl Values {
         method: Obj<'_>,
         container: Option<Obj<'_>>,
     ) {
-        let container = container.filter(|container| !container.is_module());
-        if self.told.traces() {
-            match container {
-                Some(container) => self.suspect_alone(at, container),
-                None if self.suspect_handed(at, code, unit, method) => {}
-                None => self.told.suspect(),
-            }
-            return;
-        }
-        // With the method's own, that is a variable's, through which it is looked at: nothing else leads to
-        // it. Such is `map(kwds.pop, names)` in a namedtuple's `_replace`.
-        let alone = container.filter(|container| container.references() <= 2);
-        match alone.filter(|container| self.is_variable(code, at.1, *container)) {
-            Some(container) => self.told.suspect_alone(container),
+        match container.filter(|container| !container.is_module()) {
+            Some(container) => self.suspect_alone(at, container),
+            None if self.suspect_handed(at, code, unit, method) => {}
             None => self.told.suspect(),
         }
     }
-
     /// An object may be changed any time. What is told of it is known from then on to be of it.
     fn suspect_alone(&mut self, at: At, object: Obj<'_>) {
         self.see(at, &[object]);
@@ -1067,11 +1058,18 @@ impl Values {
         self.told.has_unsure()
     }
 
-    /// Looks at the objects that code in C may change any time.
-    pub(in crate::shim) fn tell_unsure(&mut self, at: At) {
+    /// Looks at the objects that code in C may change any time, as far as what the running frame holds leads to
+    /// them: all that is kept of them is their address.
+    pub(in crate::shim) fn tell_unsure(&mut self, at: At, code: Obj<'_>) {
+        let Some(state) = &self.state else { return };
+        let Some(variables) = state.codes.get(at.1 as usize).map(Rc::clone) else { return };
+        let Some(frame) = self.frames.running_of(code) else { return };
         for address in self.told.unsure() {
-            // SAFETY: CPython says when objects are destroyed, and has not said so of this one. Nothing
-            // runs meanwhile that could destroy it.
+            if self.find_holder(frame, &variables, address).is_none() {
+                self.told.note_unreached(address);
+                continue;
+            }
+            // SAFETY: something that the frame holds leads to it.
             let object = unsafe { Obj::borrowed(address as *mut _) };
             self.see(at, &[object]);
         }
@@ -1106,16 +1104,6 @@ impl Values {
                 self.see(at, &[object]);
             }
         }
-    }
-
-    /// Whether a variable of the running frame holds the object.
-    fn is_variable(&self, code: Obj<'_>, number: u32, object: Obj<'_>) -> bool {
-        let Some(state) = &self.state else { return false };
-        let Some(variables) = state.codes.get(number as usize) else { return false };
-        let Some(frame) = self.frames.running_of(code) else { return false };
-        // SAFETY: variables of the frame, which is of this code object.
-        (0..variables.stores.fast())
-            .any(|slot| unsafe { self.frames.slot(frame, slot) } == Some(object))
     }
 
     /// Code in C is about to be called that may change what nothing tells of, or has been.
@@ -1273,15 +1261,23 @@ fn calls(version: Version, bytecode: &[u8]) -> Vec<(u32, u32)> {
     units.filter_map(call).collect()
 }
 
-fn unpacking_calls(version: Version, bytecode: &[u8], stores: &Stores) -> Vec<(u32, u32)> {
-    let units = bytecode.as_chunks::<2>().0.iter().zip(0..);
-    let unpacks = |([opcode, _], _): &(&[u8; 2], u32)| version.op(*opcode) == Op::CallFunctionEx;
-    // From 3.14 on there is a place for the arguments with names even if there are none.
-    let above = |unit: u32| match version >= Version::V3_14 {
-        true => 1,
-        false => stores.operand(unit) & 1,
+/// Only where the instruction before has made the tuple: of anything else the call makes one itself, and leaves
+/// on the stack what may be gone by then.
+fn unpacking_calls(version: Version, bytecode: &[u8]) -> Vec<(u32, u32)> {
+    let units = bytecode.as_chunks::<2>().0;
+    let at = |unit: usize| units.get(unit).copied();
+    let makes = |unit: usize| at(unit).is_some_and(|unit| version.makes_arguments(unit));
+    let call = |(unit, [opcode, _]): (usize, &[u8; 2])| {
+        if version.op(*opcode) != Op::CallFunctionEx {
+            return None;
+        }
+        let before = unit.checked_sub(1)?;
+        // From 3.14 on there is a place for arguments by name even if there are none.
+        let is_above = at(before).is_some_and(|[opcode, _]| version.pushes_null(opcode));
+        let above = u32::from(is_above && version >= Version::V3_14);
+        makes(before.checked_sub(above as usize)?).then_some((unit as u32, 1 + above))
     };
-    units.filter(unpacks).map(|(_, unit)| (unit, 1 + above(unit))).collect()
+    units.iter().enumerate().filter_map(call).collect()
 }
 
 /// Whether any of these slots is in a namespace that its code does not run in.

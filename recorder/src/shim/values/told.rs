@@ -111,10 +111,15 @@ pub(super) struct Tellings {
     is_suspicious: bool,
     /// Addresses of objects that alone may be changed any time; some may be of other objects by now.
     unsure: ArrayVec<usize, UNSURE_MAX>,
+    /// How often nothing has led to one of them.
+    unreached: u32,
 }
 
 /// With more, all may be changed any time.
 const UNSURE_MAX: usize = 64;
+/// So many where CPython does not say when objects are destroyed: the last.
+const UNSURE_UNTRACED_MAX: usize = 4;
+const UNREACHED_MAX: u32 = 1 << 8;
 
 #[inline(always)]
 fn set(address: usize) -> usize {
@@ -132,6 +137,7 @@ impl Tellings {
             doubts: 0,
             is_suspicious: false,
             unsure: ArrayVec::new(),
+            unreached: 0,
         };
         if wants_traces {
             let data = (&raw const *tellings.places).cast_mut().cast();
@@ -203,6 +209,9 @@ impl Tellings {
     /// The same of this object alone.
     pub(super) fn suspect_alone(&mut self, object: Obj<'_>) {
         let address = object.address();
+        if !self.traces && self.unsure.len() == UNSURE_UNTRACED_MAX {
+            self.unsure.remove(0);
+        }
         if !self.unsure.contains(&address) && self.unsure.try_push(address).is_err() {
             self.suspect();
         }
@@ -211,20 +220,31 @@ impl Tellings {
     /// Whether there are objects that alone may be changed any time.
     #[inline(always)]
     pub(super) fn has_unsure(&self) -> bool {
-        self.traces && !self.unsure.is_empty()
+        !self.unsure.is_empty()
     }
 
-    /// The addresses of those that were told of and are still there, as CPython says.
+    /// The addresses of those that may still be there. Whether one is, has to be found out: an object is
+    /// destroyed for good after its finalizer, which nothing says.
     pub(super) fn unsure(&mut self) -> ArrayVec<usize, UNSURE_MAX> {
-        if !self.traces || !tracer::is_set(renewed) {
-            return ArrayVec::new();
+        if self.traces {
+            // What was told of it may have given way to another's by now: it is told anew when it is met.
+            let places = &self.places;
+            let is_there = |address| places.find(address).is_some_and(|told| !told.get().is_gone);
+            self.unsure.retain(|address| is_there(*address));
         }
-        let places = &self.places;
-        let place = |address: usize| places.find(address).map(Cell::get);
-        // What was told of it may have given way to another's by now: then it is told anew when it is met.
-        self.unsure.retain(|address| place(*address).is_some_and(|told| !told.is_gone));
-        let is_told = |address: &usize| place(*address).is_some_and(|told| told.print != 0);
-        self.unsure.iter().copied().filter(is_told).collect()
+        self.unsure.clone()
+    }
+
+    /// Nothing leads to the object at this address from where the program is. Where CPython does not say
+    /// when objects are destroyed, it is forgotten after a while.
+    pub(super) fn note_unreached(&mut self, address: usize) {
+        if !self.traces {
+            self.unreached += 1;
+            if self.unreached >= UNREACHED_MAX {
+                self.unreached = 0;
+                self.unsure.retain(|unsure| *unsure != address);
+            }
+        }
     }
 
     /// Whether an object holds what was told of it since the last epoch, as far as changes are told.
