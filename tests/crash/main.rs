@@ -415,7 +415,7 @@ fn after_both_are_killed_the_last_value_is_true_or_refused() {
     let python = Python::all().pop().unwrap();
     for (how, expression) in COUNTS {
         let known: u32 =
-            [30, 300, 1500].map(|wait| counted(&python, how, expression, wait)).iter().sum();
+            [200, 700].map(|wait| counted(&python, how, expression, wait)).iter().sum();
         println!("{python}, {how}: {known} values known");
         assert!(known > 0, "{how}: nothing at all was known");
     }
@@ -451,7 +451,7 @@ fn counted(python: &Python, how: &str, expression: &str, wait: u64) -> u32 {
     let answer = run(query.arg("query").arg(&recording.db).args([&count, "--format", "csv"]));
     let count: i64 = text(&answer.stdout).trim().rsplit('\n').next().unwrap().parse().unwrap_or(0);
     let mut known = 0;
-    for nth in [count, count - 1, count - 500, count * 9 / 10, count / 2, count / 8, 2] {
+    for nth in [count, count - 1, count - 500, count / 2, 2] {
         if nth < 2 || nth > count {
             continue;
         }
