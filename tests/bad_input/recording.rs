@@ -1,6 +1,8 @@
 //! `dashcam record` that cannot, or can no longer.
 
-use dashcam_tests::{Python, Recording, finish, program, run, shell_status, spawn, text};
+use dashcam_tests::{
+    Python, Recording, finish, program, run, shell_status, spawn, tests_path, text,
+};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -264,4 +266,37 @@ fn someone_else_holds_the_database() {
     let output = run(holder.arg(program("arguments.py")));
     assert_eq!(text(&output.stdout), "0\n", "{}", text(&output.stderr));
     recording.check("select status, lost_count from runs", "complete 0\ncomplete 0");
+}
+
+/// A free-threaded build is known before it runs anything, whatever it is called. None is here, so a program
+/// says of itself what one says; `tests/tools/builds.sh free-threaded` has a real one.
+#[test]
+fn a_free_threaded_python_is_refused_by_name() {
+    let python = Python::any();
+    let folder = tempfile::tempdir().unwrap();
+    let db = folder.path().join("x.db");
+    for (free_threaded, folder) in
+        [("1", folder.path().join("t")), ("0", folder.path().join("gil"))]
+    {
+        std::fs::create_dir(&folder).unwrap();
+        let fake = folder.join("python3.14");
+        let mut compiler = Command::new("cc");
+        compiler.arg(format!("-DFREE_THREADED={free_threaded}")).args(["-w", "-rdynamic", "-o"]);
+        compiler.arg(&fake).arg(tests_path("bad_input/fake_python.c"));
+        let Ok(output) = compiler.output() else {
+            println!("SKIPPED: no C compiler (cc) is here, so nothing can stand for such a Python");
+            return;
+        };
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let mut command = python.record(&db);
+        command.arg("--python").arg(&fake).args(["-c", "print(1)"]);
+        if free_threaded == "1" {
+            refuses(&mut command, 1, &["free-threaded", "CPython 3.14", "--python"]);
+            assert!(!db.exists(), "a run that never was");
+        } else {
+            // The same program, but for that word: it is started, and was no Python in the end.
+            let output = run(&mut command);
+            assert_eq!(text(&output.stdout), "it runs\n", "{}", text(&output.stderr));
+        }
+    }
 }
