@@ -268,6 +268,20 @@ fn someone_else_holds_the_database() {
     recording.check("select status, lost_count from runs", "complete 0\ncomplete 0");
 }
 
+/// Compiles a program that says of itself what a CPython says; `None`, and a word about it, without a compiler.
+fn fake_python(folder: &Path, options: &[&str]) -> Option<std::path::PathBuf> {
+    std::fs::create_dir(folder).unwrap();
+    let fake = folder.join("python3.14");
+    let mut compiler = Command::new("cc");
+    compiler.args(options).args(["-w", "-o"]).arg(&fake);
+    let Ok(output) = compiler.arg(tests_path("bad_input/fake_python.c")).output() else {
+        println!("SKIPPED: no C compiler (cc) is here, so nothing can stand for such a Python");
+        return None;
+    };
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    Some(fake)
+}
+
 /// A free-threaded build is known before it runs anything, whatever it is called. None is here, so a program
 /// says of itself what one says; `tests/tools/builds.sh free-threaded` has a real one.
 #[test]
@@ -275,28 +289,31 @@ fn a_free_threaded_python_is_refused_by_name() {
     let python = Python::any();
     let folder = tempfile::tempdir().unwrap();
     let db = folder.path().join("x.db");
-    for (free_threaded, folder) in
-        [("1", folder.path().join("t")), ("0", folder.path().join("gil"))]
-    {
-        std::fs::create_dir(&folder).unwrap();
-        let fake = folder.join("python3.14");
-        let mut compiler = Command::new("cc");
-        compiler.arg(format!("-DFREE_THREADED={free_threaded}")).args(["-w", "-rdynamic", "-o"]);
-        compiler.arg(&fake).arg(tests_path("bad_input/fake_python.c"));
-        let Ok(output) = compiler.output() else {
-            println!("SKIPPED: no C compiler (cc) is here, so nothing can stand for such a Python");
-            return;
-        };
-        assert!(output.status.success(), "{}", text(&output.stderr));
+    let fake =
+        |name: &str, option: &str| fake_python(&folder.path().join(name), &["-rdynamic", option]);
+    let Some(free_threaded) = fake("t", "-DFREE_THREADED=1") else { return };
+    let mut command = python.record(&db);
+    command.arg("--python").arg(&free_threaded).args(["-c", "print(1)"]);
+    refuses(&mut command, 1, &["free-threaded", "CPython 3.14", "--python"]);
+    assert!(!db.exists(), "a run that never was");
+    // The same program, but for that word: it is started, and was no Python in the end.
+    let Some(with_gil) = fake("gil", "-DFREE_THREADED=0") else { return };
+    let output = run(python.record(&db).arg("--python").arg(&with_gil).args(["-c", "print(1)"]));
+    assert_eq!(text(&output.stdout), "it runs\n", "{}", text(&output.stderr));
+}
+
+/// Nothing can be loaded into such a program, as the Pythons for containers are that bring their libc along.
+#[test]
+fn a_python_without_a_dynamic_linker_is_refused() {
+    let python = Python::any();
+    let folder = tempfile::tempdir().unwrap();
+    let db = folder.path().join("x.db");
+    for option in ["-static", "-static-pie"] {
+        let options = [option, "-DFREE_THREADED=0"];
+        let Some(fake) = fake_python(&folder.path().join(option), &options) else { return };
         let mut command = python.record(&db);
         command.arg("--python").arg(&fake).args(["-c", "print(1)"]);
-        if free_threaded == "1" {
-            refuses(&mut command, 1, &["free-threaded", "CPython 3.14", "--python"]);
-            assert!(!db.exists(), "a run that never was");
-        } else {
-            // The same program, but for that word: it is started, and was no Python in the end.
-            let output = run(&mut command);
-            assert_eq!(text(&output.stdout), "it runs\n", "{}", text(&output.stderr));
-        }
+        refuses(&mut command, 1, &[fake.to_str().unwrap(), "statically", "--python"]);
+        assert!(!db.exists(), "a run that never was");
     }
 }

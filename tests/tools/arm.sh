@@ -45,13 +45,15 @@ echo "== unpacking $suite's compilers, qemu, and Python $python for arm64"
 unpack amd64 "$host" base-files bash coreutils dash rustc cargo gcc libc6-dev gcc-aarch64-linux-gnu \
     libc6-dev-arm64-cross qemu-user
 unpack arm64 "$target" base-files "python$python" libstd-rust-dev
+# Usually made by a package's scripts, which do not run here.
+ln -sf gcc "$host/usr/bin/cc"
 # The compiler looks for another machine's standard library beside its own.
 mkdir -p "$host/usr/lib/rustlib"
 [ -e "$host/usr/lib/rustlib/aarch64-unknown-linux-gnu" ] ||
     cp -a "$target/usr/lib/rustlib/aarch64-unknown-linux-gnu" "$host/usr/lib/rustlib/"
 
 echo "== taking the crates along"
-mkdir -p "$folder"/{vendor,build,out} "$host"/{src,vendor,build,out,target,root/.cargo}
+mkdir -p "$folder"/{vendor,build,out} "$host"/{src,vendor,build,out,target,root/.cargo,usr/local/bin}
 (cd "$here" && cargo vendor --quiet --locked --versioned-dirs "$folder/vendor" > /dev/null)
 cat > "$host/root/.cargo/config.toml" <<'END'
 [source.crates-io]
