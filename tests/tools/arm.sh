@@ -63,6 +63,9 @@ directory = "/vendor"
 [target.aarch64-unknown-linux-gnu]
 linker = "aarch64-linux-gnu-gcc"
 runner = ["qemu-aarch64", "-L", "/target"]
+# To optimise the crates takes longer than it saves: little runs of them.
+[profile.dev.package."*"]
+opt-level = 0
 END
 # What `dashcam record` starts. The system can run a script, but no program for ARM.
 cat > "$host/usr/local/bin/python-arm" <<END
