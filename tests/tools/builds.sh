@@ -61,7 +61,7 @@ build() {
         source=$(source_of) || { echo "the sources of Python $py cannot be had (see $root/source-$py.log)" >&2; return 1; }
         mkdir -p "$folder/objects"
         (cd "$folder/objects" && "$source/configure" --prefix="$folder" --without-ensurepip "$@" &&
-            make -j2 && make install COMPILEALL_OPTS=-x.) > "$folder/log" 2>&1 ||
+            make -j2 && make install) > "$folder/log" 2>&1 ||
             { echo "the build failed: $folder/log" >&2; return 1; }
         touch "$folder/done"
     fi
