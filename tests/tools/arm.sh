@@ -42,7 +42,7 @@ unpack() {
 }
 echo "== unpacking $suite's compilers, qemu, and Python $python for arm64"
 # base-files has the links of a merged /usr, which everything else is unpacked through.
-unpack amd64 "$host" base-files bash coreutils dash rustc cargo gcc libc6-dev gcc-aarch64-linux-gnu \
+unpack amd64 "$host" base-files bash coreutils dash grep sed diffutils rustc cargo gcc libc6-dev gcc-aarch64-linux-gnu \
     libc6-dev-arm64-cross qemu-user
 unpack arm64 "$target" base-files "python$python" libstd-rust-dev
 # Usually made by a package's scripts, which do not run here.
