@@ -37,6 +37,9 @@ pub const TOKEN: u8 = b'T';
 /// Sent through the control socket by the shim: recording cannot start, and the program runs without;
 /// what follows, up to a line feed, is the reason.
 pub const REFUSED: u8 = b'E';
+/// Sent through the control socket in its place where the process is the interpreter that was to be recorded
+/// ([`Boot::is_direct`]) and never could be: it ends before the program starts.
+pub const UNSTARTED: u8 = b'X';
 /// Sent through the control socket by the shim: the program that is about to run is recorded.
 pub const BOOTED: u8 = b'B';
 /// Sent through the control socket by a Python that found no [`TOKEN`]: another one is recorded.

@@ -1,6 +1,8 @@
 //! `dashcam record` that cannot, or can no longer.
 
-use dashcam_tests::{Python, Recording, finish, program, run, shell_status, spawn, text};
+use dashcam_tests::{
+    Python, Recording, finish, program, run, shell_status, spawn, tests_path, text,
+};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -264,4 +266,54 @@ fn someone_else_holds_the_database() {
     let output = run(holder.arg(program("arguments.py")));
     assert_eq!(text(&output.stdout), "0\n", "{}", text(&output.stderr));
     recording.check("select status, lost_count from runs", "complete 0\ncomplete 0");
+}
+
+/// Compiles a program that says of itself what a CPython says; `None`, and a word about it, without a compiler.
+fn fake_python(folder: &Path, options: &[&str]) -> Option<std::path::PathBuf> {
+    std::fs::create_dir(folder).unwrap();
+    let fake = folder.join("python3.14");
+    let mut compiler = Command::new("cc");
+    compiler.args(options).args(["-w", "-o"]).arg(&fake);
+    let Ok(output) = compiler.arg(tests_path("bad_input/fake_python.c")).output() else {
+        println!("SKIPPED: no C compiler (cc) is here, so nothing can stand for such a Python");
+        return None;
+    };
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    Some(fake)
+}
+
+/// A free-threaded build is known before it runs anything, whatever it is called. None is here, so a program
+/// says of itself what one says; `tests/tools/builds.sh free-threaded` has a real one.
+#[test]
+fn a_free_threaded_python_is_refused_by_name() {
+    let python = Python::any();
+    let folder = tempfile::tempdir().unwrap();
+    let db = folder.path().join("x.db");
+    let fake =
+        |name: &str, option: &str| fake_python(&folder.path().join(name), &["-rdynamic", option]);
+    let Some(free_threaded) = fake("t", "-DFREE_THREADED=1") else { return };
+    let mut command = python.record(&db);
+    command.arg("--python").arg(&free_threaded).args(["-c", "print(1)"]);
+    refuses(&mut command, 1, &["free-threaded", "CPython 3.14", "--python"]);
+    assert!(!db.exists(), "a run that never was");
+    // The same program, but for that word: it is started, and was no Python in the end.
+    let Some(with_gil) = fake("gil", "-DFREE_THREADED=0") else { return };
+    let output = run(python.record(&db).arg("--python").arg(&with_gil).args(["-c", "print(1)"]));
+    assert_eq!(text(&output.stdout), "it runs\n", "{}", text(&output.stderr));
+}
+
+/// Nothing can be loaded into such a program, as the Pythons for containers are that bring their libc along.
+#[test]
+fn a_python_without_a_dynamic_linker_is_refused() {
+    let python = Python::any();
+    let folder = tempfile::tempdir().unwrap();
+    let db = folder.path().join("x.db");
+    for option in ["-static", "-static-pie"] {
+        let options = [option, "-DFREE_THREADED=0"];
+        let Some(fake) = fake_python(&folder.path().join(option), &options) else { return };
+        let mut command = python.record(&db);
+        command.arg("--python").arg(&fake).args(["-c", "print(1)"]);
+        refuses(&mut command, 1, &[fake.to_str().unwrap(), "statically", "--python"]);
+        assert!(!db.exists(), "a run that never was");
+    }
 }

@@ -39,9 +39,14 @@ pub struct Python {
 }
 
 impl Python {
-    /// Every one that `make test` set up, oldest first.
+    /// The folder of their environments: those that `make test` set up, or `builds.sh`.
+    fn environments() -> PathBuf {
+        std::env::var_os("DASHCAM_VENVS").map_or_else(|| tests_path("../.venv"), PathBuf::from)
+    }
+
+    /// Every one that is there, oldest first.
     pub fn all() -> Vec<Python> {
-        let root = tests_path("../.venv");
+        let root = Python::environments();
         let mut found: Vec<Python> = std::fs::read_dir(&root)
             .into_iter()
             .flatten()
@@ -64,7 +69,7 @@ impl Python {
 
     /// One of them, for claims that do not depend on the interpreter.
     pub fn any() -> Python {
-        let default = tests_path("../.venv/default").canonicalize().ok();
+        let default = Python::environments().join("default").canonicalize().ok();
         let all = Python::all();
         all.iter().find(|p| Some(&p.venv) == default.as_ref()).unwrap_or(&all[0]).clone()
     }
@@ -114,6 +119,10 @@ pub fn command(program: impl AsRef<OsStr>) -> Command {
         }
     }
     command.env("PYTHONHASHSEED", "0").env("PYTHONDONTWRITEBYTECODE", "1");
+    // How `builds.sh` has every test run with the JIT compiler.
+    if let Some(jit) = std::env::var_os("DASHCAM_JIT") {
+        command.env("PYTHON_JIT", jit);
+    }
     command
 }
 

@@ -1,6 +1,6 @@
 //! A program cannot tell that it is being recorded: everything it can see of how it was started is
 //! as it is without dashcam.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod children;
 mod cpython;
@@ -175,6 +175,116 @@ raise RuntimeError('of its own')
             lines.map(words).collect()
         };
         assert_eq!(said(&bare), said(&recorded), "{python}");
+    }
+}
+
+/// CPython 3.15 with its JIT compiler on aborts under the events that values need, so it is kept off; the
+/// variable stays what it was. The program has loops that get compiled.
+#[test]
+fn the_jit_compiler_does_no_harm() {
+    const PROGRAM: &str = "\
+import os, re, sys
+def step(total, i):
+    for j in (1, 2, 3): total ^= j
+    return total + i if i % 3 else total
+def work(n):
+    total, seen = 0, {}
+    for i in range(n):
+        total = step(total, i)
+        seen[i % 7] = total
+    return total, seen
+for _ in range(5): print(work(3000))
+print(len(re.compile('|'.join('(?P<a%d>x{1,%d}[a-f]+)' % (i, i + 1) for i in range(60))).groupindex))
+print(os.environ['PYTHON_JIT'])
+sys.stdout.flush()
+os.system('echo $PYTHON_JIT')
+";
+    for python in Python::all() {
+        let has_jit = "getattr(sys, '_jit', None) and sys._jit.is_available()";
+        if python.eval(&format!("bool({has_jit})")) != "True" {
+            println!("SKIPPED: {python} has no JIT compiler built in");
+            continue;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let db = folder.path().join("x.db");
+        let go = |mut command: Command| run(command.args(["-c", PROGRAM]).env("PYTHON_JIT", "1"));
+        let (bare, recorded) = (go(python.bare()), go(python.record(&db)));
+        assert_eq!(shell_status(&recorded), 0, "{python}: {}", text(&recorded.stderr));
+        assert_eq!(text(&bare.stdout), text(&recorded.stdout), "{python}");
+        let output = run(&mut python.bare());
+        let recording = Recording { python: python.clone(), db, output, folder };
+        recording.check("select kind from losses where severity != 'info'", "");
+        recording.check("select distinct capture from runs", "state");
+    }
+}
+
+/// Where the environment does not switch it off, in a recording that begins within the program, one line says so.
+#[test]
+fn the_jit_compiler_is_refused_where_it_is_on() {
+    const PROGRAM: &str = "\
+import dashcam, sys
+for capture in ('calls', 'state'):
+    try:
+        with dashcam.record(sys.argv[1], capture=capture):
+            pass
+        print(capture)
+    except dashcam.DashcamError as error:
+        print('JIT' in str(error) and 'PYTHON_JIT=0' in str(error))
+";
+    for python in Python::all().into_iter().filter(|python| python.version >= (3, 15)) {
+        if python.eval("bool(sys._jit.is_available())") != "True" {
+            println!("SKIPPED: {python} has no JIT compiler built in");
+            continue;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        for (jit, expected) in [("0", "calls\nstate\n"), ("1", "calls\nTrue\n")] {
+            let mut command = python.bare();
+            command.args(["-c", PROGRAM]).arg(folder.path().join(format!("{jit}.db")));
+            let output = run(command.env("PYTHON_JIT", jit));
+            assert_eq!(text(&output.stdout), expected, "{python}: {}", text(&output.stderr));
+        }
+    }
+}
+
+/// Layouts that installers make: a virtual environment behind a link, an interpreter at the end of a chain of
+/// links, and one whose folder was moved.
+#[test]
+fn interpreters_in_other_places() {
+    use std::os::unix::fs::symlink;
+    for python in Python::all() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let venv = python.executable().ancestors().nth(2).unwrap().canonicalize().unwrap();
+        symlink(&venv, at("linked")).unwrap();
+        symlink(at("linked/bin/python"), at("first")).unwrap();
+        symlink("first", at("python")).unwrap();
+        // What was made in one place, and is used in another.
+        let made = run(python.bare().args(["-m", "venv", "--without-pip"]).arg(at("made")));
+        assert!(made.status.success(), "{python}: {}", text(&made.stderr));
+        std::fs::rename(at("made"), at("moved")).unwrap();
+        let code = "import sys\ndef f(a): b = [a]; return b\nprint(f(7), sys.prefix, sys.base_prefix, sys.executable)";
+        for (name, options) in ["linked/bin/python", "first", "python", "moved/bin/python"]
+            .into_iter()
+            .flat_map(|name| {
+                [&[][..], &["-I"], &["-S"], &["-I", "-S"]]
+                    .into_iter()
+                    .map(move |options| (name, options))
+            })
+        {
+            let db = at("x.db");
+            let _ = std::fs::remove_file(&db);
+            let mut recorded = python.record(&db);
+            recorded.arg("--python").arg(at(name)).arg("--").args(options).args(["-c", code]);
+            let mut bare = dashcam_tests::command(at(name));
+            let (bare, output) = (run(bare.args(options).args(["-c", code])), run(&mut recorded));
+            let what = format!("{python}: {name} {options:?}: {}", text(&output.stderr));
+            assert!(bare.status.success(), "{what}");
+            assert_eq!(text(&bare.stdout), text(&output.stdout), "{what}");
+            let folder = tempfile::tempdir().unwrap();
+            let recording = Recording { python: python.clone(), db, output, folder };
+            recording
+                .check("select value from variables where name = 'b' and value <> 'None'", "[7]");
+        }
     }
 }
 

@@ -99,16 +99,20 @@ fn nothing_before_an_object_is_read() {
 fn the_guard_guards() {
     let folder = tempfile::tempdir().unwrap();
     let Some(guard) = guard(folder.path()) else { return };
+    let python = Python::any();
+    // The first that is a library, and not part of the interpreter, as it is in some builds.
+    let module = python.eval(
+        "next(name for name in ('_struct', '_bz2', '_lsprof') if name not in sys.builtin_module_names)",
+    );
     let reads = |offset: &str| {
         let code = format!(
-            "import ctypes; ctypes.CDLL(None); import _struct
+            "import ctypes; ctypes.CDLL(None); import {module}
 objects = [object() for _ in range(100)]
 print(ctypes.string_at(id(objects[50]) + {offset}, 1) is None)"
         );
-        let python = Python::any();
         let mut command = python.bare();
         command.args(["-c", &code]).env("LD_PRELOAD", &guard).env("PYTHONMALLOC", "malloc");
-        shell_status(&run(command.env("GUARD_FROM", "_struct")))
+        shell_status(&run(command.env("GUARD_FROM", &module)))
     };
     assert_eq!((reads("15"), reads("16")), (0, 139));
 }
@@ -135,6 +139,12 @@ fn a_program_out_of_memory_goes_on() {
         false => vec![2000, 9000],
     };
     for python in Python::all() {
+        if python.eval("hasattr(sys, 'gettotalrefcount')") == "True" {
+            println!(
+                "SKIPPED: {python} is a debug build, which has asserts that fail without memory"
+            );
+            continue;
+        }
         for capture in ["flow", "calls", "state"] {
             for kib in &headrooms {
                 let recording = recovers(&python, *kib, capture);

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Lists the usable Pythons, one a line: "3.13 /path/to/python". Usable: runs, is CPython 3.12 or newer,
-# and can make virtual environments. Each is tried by running it, because a name on PATH may be a
+# Lists the usable Pythons, one a line: "3.13 /path/to/python". Usable: runs, is CPython 3.12 or newer
+# with the GIL, and can make virtual environments. Each is tried by running it, because a name on PATH may be a
 # launcher for a version that is not there. Of two of one version the first found counts:
 # $PYTHON, then what is on PATH, then pyenv's, then .cache/ (where `make test` puts a fetched one).
 set -u
@@ -18,7 +18,7 @@ candidates() {
 probe='
 import sys, venv
 assert sys.implementation.name == "cpython" and sys.version_info >= (3, 12)
-assert getattr(sys, "_is_gil_enabled", lambda: True)()
+assert "t" not in sys.abiflags
 print("%d.%d %s" % (*sys.version_info[:2], sys.executable))'
 candidates 2>/dev/null | while read -r python; do
     "$python" -c "$probe" </dev/null 2>/dev/null

@@ -11,6 +11,9 @@
 //! `site`. There the hook claims the recording, which only one process can, and loads the shim. Then
 //! the hook takes itself out of CPython's list: no later event pays for it.
 //!
+//! An interpreter that cannot be recorded, whatever it runs, ends here, before it has begun, if it is the one
+//! that the user named.
+//!
 //! This library links to no Python, because it is also loaded into whatever starts one (`env`, a
 //! shell). It writes nothing and fails silently: the recorder reports what was not recorded.
 
@@ -25,6 +28,7 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 const VARIABLE: &CStr = c"DASHCAM_BOOT";
 const REFUSED: u8 = b'E';
 const OTHER: u8 = b'O';
+const UNSTARTED: u8 = b'X';
 const SHIM: &str = "_shim.abi3.so";
 const ENTRY: &CStr = c"dashcam_boot";
 
@@ -32,6 +36,12 @@ const PRELOAD: &CStr = c"LD_PRELOAD";
 /// How `LD_PRELOAD` spells a library whose path it could not: a descriptor.
 const BY_DESCRIPTOR: &[u8] = b"/proc/self/fd/";
 const OLDEST: u64 = 0x030c_0000;
+/// From here on, CPython's own `_Py_DebugOffsets` say whether it is a free-threaded build.
+const SAYS_HOW_BUILT: u64 = 0x030d_0000;
+/// From here on, CPython aborts ("Executing a cache") when its JIT compiler meets code with INSTRUCTION
+/// events at some of its instructions, whichever tool asked for them. 3.13 and 3.14 have another JIT.
+const JIT_UNSAFE: u64 = 0x030f_0000;
+const JIT_VARIABLE: &CStr = c"PYTHON_JIT";
 /// The list of audit hooks lies within this many bytes of CPython's runtime state.
 const SEARCHED_BYTES: usize = 1 << 16;
 
@@ -49,6 +59,9 @@ struct Waiting {
     shim: CString,
     /// The recorder has started this process, and not another one that did.
     is_first: bool,
+    /// Why this interpreter cannot be recorded.
+    unfit: Option<String>,
+    jit: Jit,
     /// Where CPython keeps its first audit hook; null if that was not found.
     hooks: *mut *mut Hook,
 }
@@ -62,6 +75,17 @@ struct Hook {
 }
 
 type Function = unsafe extern "C" fn(*const c_char, *mut c_void, *mut c_void) -> c_int;
+
+/// The JIT compiler, kept from being switched on. CPython asks the environment after it has imported `site`;
+/// what the program sees of the environment it has copied before that.
+enum Jit {
+    /// Nothing to do, or done.
+    Left,
+    /// To be switched off.
+    On,
+    /// Switched off; what the variable was.
+    Off(CString),
+}
 
 /// The socket to the recorder.
 #[derive(Clone, Copy)]
@@ -94,19 +118,31 @@ impl Control {
         // SAFETY: the buffer is as long as we say.
         unsafe { libc::send(self.fd, message.as_ptr().cast(), message.len(), flags) };
     }
+
+    /// `how` is [`REFUSED`] or [`UNSTARTED`].
+    fn refuse(self, how: u8, why: &[u8]) {
+        self.send(&[&[how], why, b"\n"].concat());
+    }
 }
 
 extern "C" fn at_load() {
     let Some(value) = variable(VARIABLE) else { return };
-    let Some(add_hook) = python() else { return };
+    let Some((version, add_hook)) = python() else { return };
     restore_preload();
     // SAFETY: nothing else runs before `main`; the name is a C string.
     unsafe { libc::unsetenv(VARIABLE.as_ptr()) };
-    let Some((control, shim, is_first)) = open(&value) else { return };
-    let waiting = Waiting { value, control, shim, is_first, hooks: ptr::null_mut() };
+    let Some(Meant { control, shim, is_first, is_direct }) = open(&value) else { return };
+    let Some(runtime) = Runtime::find() else { return };
+    let unfit = runtime.unfit(version);
+    if let Some(why) = unfit.as_ref().filter(|_| is_direct) {
+        control.refuse(UNSTARTED, why.as_bytes());
+        // SAFETY: nothing has run yet that would have to be ended in order.
+        unsafe { libc::_exit(1) };
+    }
+    let jit = if version >= JIT_UNSAFE && wants_jit() { Jit::On } else { Jit::Left };
+    let waiting = Waiting { value, control, shim, is_first, unfit, jit, hooks: ptr::null_mut() };
     let waiting = Box::into_raw(Box::new(waiting));
     WAITING.store(waiting, Ordering::Relaxed);
-    let Some(runtime) = Runtime::find() else { return };
     let before = runtime.words();
     // SAFETY: CPython allows this call before it is initialised.
     if unsafe { add_hook(on_event, ptr::null_mut()) } == 0 {
@@ -123,8 +159,10 @@ fn variable(name: &CStr) -> Option<CString> {
     (!value.is_null()).then(|| unsafe { CStr::from_ptr(value) }.to_owned())
 }
 
-/// `PySys_AddAuditHook`, if this process is a `python` that can be recorded.
-fn python() -> Option<unsafe extern "C" fn(Function, *mut c_void) -> c_int> {
+type AddHook = unsafe extern "C" fn(Function, *mut c_void) -> c_int;
+
+/// CPython's version and `PySys_AddAuditHook`, if this process is a `python` that is new enough.
+fn python() -> Option<(u64, AddHook)> {
     // Some other programs have a Python in them (gdb, vim), and may start the one that is meant.
     let executable = std::fs::read_link("/proc/self/exe").ok()?;
     let name = executable.file_name()?.as_bytes().to_ascii_lowercase();
@@ -133,11 +171,13 @@ fn python() -> Option<unsafe extern "C" fn(Function, *mut c_void) -> c_int> {
     }
     let version = symbol(c"Py_Version")?.cast::<libc::c_ulong>();
     // SAFETY: CPython's number of its version: a constant.
-    if unsafe { *version } < OLDEST {
+    let version = unsafe { *version };
+    if version < OLDEST {
         return None;
     }
     // SAFETY: a function of CPython's stable interface, with this signature in every version.
-    Some(unsafe { std::mem::transmute::<*mut c_void, _>(symbol(c"PySys_AddAuditHook")?) })
+    let add_hook = unsafe { std::mem::transmute::<*mut c_void, _>(symbol(c"PySys_AddAuditHook")?) };
+    Some((version, add_hook))
 }
 
 fn symbol(name: &CStr) -> Option<*mut c_void> {
@@ -171,10 +211,19 @@ fn restore_preload() {
     }
 }
 
+/// What the variable says.
+struct Meant {
+    control: Control,
+    shim: CString,
+    is_first: bool,
+    /// This process is the interpreter that was to be recorded, and nobody else is.
+    is_direct: bool,
+}
+
 /// What the variable says, if it is meant for this process:
 /// `CONTROL:INODE:RECORDER:RING:VALUES:…:PACKAGE`. RECORDER is a process, negative if not only its
 /// child is meant. The descriptors are not inherited any further.
-fn open(value: &CStr) -> Option<(Control, CString, bool)> {
+fn open(value: &CStr) -> Option<Meant> {
     let mut fields = value.to_bytes().splitn(7, |byte| *byte == b':');
     let mut next = || fields.next();
     let control = Control { fd: number(next()?)?, inode: number(next()?)? };
@@ -191,7 +240,8 @@ fn open(value: &CStr) -> Option<(Control, CString, bool)> {
         unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
     }
     let shim = CString::new(package.join(SHIM).into_os_string().as_bytes()).ok()?;
-    (is_first || recorder < 0).then_some((control, shim, is_first))
+    let is_direct = is_first && recorder > 0;
+    (is_first || recorder < 0).then_some(Meant { control, shim, is_first, is_direct })
 }
 
 fn number<N: std::str::FromStr>(text: &[u8]) -> Option<N> {
@@ -209,10 +259,29 @@ impl Runtime {
         let start = symbol(c"_PyRuntime")?.cast::<*mut Hook>();
         // SAFETY: plain data that dladdr fills.
         let mut about: libc::Dl_info = unsafe { std::mem::zeroed() };
-        // 3.12 to 3.14 need at least 280 kB for it, so what is searched lies within.
+        // 3.12 to 3.15 need at least 280 kB for it, so what is searched lies within.
         // SAFETY: the address is of a loaded object.
         let is_known = unsafe { libc::dladdr(start.cast(), &mut about) } != 0;
         is_known.then_some(Runtime { start, count: SEARCHED_BYTES / size_of::<usize>() })
+    }
+
+    /// Why an interpreter of this version cannot be recorded.
+    fn unfit(&self, version: u64) -> Option<String> {
+        /// What CPython puts before its offsets for debuggers; their version follows, and a word that is
+        /// not 0 in a free-threaded build.
+        const COOKIE: u64 = u64::from_ne_bytes(*b"xdebugpy");
+        if version < SAYS_HOW_BUILT {
+            return None;
+        }
+        // SAFETY: the first words of CPython's global state, filled when it was compiled.
+        let [cookie, _, free_threaded] = unsafe { self.start.cast::<[u64; 3]>().read() };
+        (cookie == COOKIE && free_threaded != 0).then(|| {
+            let minor = version >> 16 & 0xff;
+            format!(
+                "a free-threaded build of CPython 3.{minor}, which cannot be recorded yet; name a build \
+                 with the GIL, as with --python python3.{minor}"
+            )
+        })
     }
 
     fn words(&self) -> Vec<*mut Hook> {
@@ -238,9 +307,21 @@ impl Runtime {
 }
 
 /// CPython's audit hook. Called with the GIL held; ours is the first in the list.
-unsafe extern "C" fn on_event(event: *const c_char, _: *mut c_void, _: *mut c_void) -> c_int {
+unsafe extern "C" fn on_event(
+    event: *const c_char,
+    arguments: *mut c_void,
+    _: *mut c_void,
+) -> c_int {
     // SAFETY: the name of an event is a C string.
     let event = unsafe { CStr::from_ptr(event) }.to_bytes();
+    // SAFETY: `at_load` made it; whoever takes it out does so in this thread.
+    if event == b"import"
+        && let Some(waiting) = unsafe { WAITING.load(Ordering::Relaxed).as_mut() }
+        && matches!(waiting.jit, Jit::On)
+        && imports(arguments, c"encodings")
+    {
+        waiting.jit.switch_off();
+    }
     let runs = event.starts_with(b"cpython.run_");
     // What is in the list at the very end CPython frees; it is not its to free.
     if !runs && event != b"cpython._PySys_ClearAuditHooks" {
@@ -250,11 +331,53 @@ unsafe extern "C" fn on_event(event: *const c_char, _: *mut c_void, _: *mut c_vo
     // SAFETY: `at_load` made it, and whoever takes it out has it alone.
     if let Some(waiting) = unsafe { waiting.as_mut() } {
         waiting.remove_hook();
+        waiting.jit.restore();
         if runs && !(event == b"cpython.run_command" && waiting.is_question()) {
             waiting.start();
         }
     }
     0
+}
+
+/// Whether an event `import` with these arguments is about this module.
+fn imports(arguments: *mut c_void, module: &CStr) -> bool {
+    type Item = unsafe extern "C" fn(*mut c_void, isize) -> *mut c_void;
+    type Compare = unsafe extern "C" fn(*mut c_void, *const c_char) -> c_int;
+    let item = symbol(c"PyTuple_GetItem");
+    let compare = symbol(c"PyUnicode_CompareWithASCIIString");
+    let (Some(item), Some(compare)) = (item, compare) else { return false };
+    // SAFETY: functions of CPython's stable interface, with these signatures in every version; the first
+    // argument of this event is a str, and CPython calls us with the GIL held.
+    unsafe {
+        let item = std::mem::transmute::<*mut c_void, Item>(item);
+        let compare = std::mem::transmute::<*mut c_void, Compare>(compare);
+        compare(item(arguments, 0), module.as_ptr()) == 0
+    }
+}
+
+/// Whether the environment switches the JIT compiler on. A build that has it on without asking is the shim's
+/// to refuse: what starts before the program would see the variable.
+fn wants_jit() -> bool {
+    variable(JIT_VARIABLE)
+        .is_some_and(|value| !matches!(value.to_bytes().first(), None | Some(b'0')))
+}
+
+impl Jit {
+    /// To be called when CPython has copied the environment for the program (`posix.environ`), which it
+    /// does before it imports `encodings`, the first module that is not built in.
+    fn switch_off(&mut self) {
+        let Some(before) = variable(JIT_VARIABLE) else { return };
+        *self = Jit::Off(before);
+        // SAFETY: no Python code has run that could have started a thread; the arguments are C strings.
+        unsafe { libc::setenv(JIT_VARIABLE.as_ptr(), c"0".as_ptr(), 1) };
+    }
+
+    /// For what the program starts.
+    fn restore(&mut self) {
+        let Jit::Off(before) = std::mem::replace(self, Jit::Left) else { return };
+        // SAFETY: the GIL is held, under which CPython changes the environment; the arguments are C strings.
+        unsafe { libc::setenv(JIT_VARIABLE.as_ptr(), before.as_ptr(), 1) };
+    }
 }
 
 impl Waiting {
@@ -289,6 +412,10 @@ impl Waiting {
             self.control.send(&[OTHER]);
             return;
         }
+        if let Some(why) = &self.unfit {
+            self.control.refuse(REFUSED, why.as_bytes());
+            return;
+        }
         // SAFETY: C strings; the shim's entry takes the variable's value, which is never freed.
         unsafe {
             let shim = libc::dlopen(self.shim.as_ptr(), libc::RTLD_NOW);
@@ -296,7 +423,7 @@ impl Waiting {
             if entry.is_null() {
                 let why = libc::dlerror();
                 let why = if why.is_null() { &[][..] } else { CStr::from_ptr(why).to_bytes() };
-                self.control.send(&[&[REFUSED], why, b"\n"].concat());
+                self.control.refuse(REFUSED, why);
                 return;
             }
             let entry: unsafe extern "C" fn(*const c_char) = std::mem::transmute(entry);

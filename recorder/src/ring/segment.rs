@@ -142,8 +142,10 @@ impl Ready {
 }
 
 fn populate(words: &[AtomicU32]) {
-    const PAGE: usize = 4096;
-    let start = words.as_ptr() as usize & !(PAGE - 1);
+    // 64 kB on some machines. The ring's mapping begins a page, so this stays within it.
+    // SAFETY: plain question to the system, which always knows the answer.
+    let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as usize;
+    let start = words.as_ptr() as usize & !(page - 1);
     let end = words.as_ptr_range().end as usize;
     // SAFETY: advice about memory of ours. Where the system does not know it (before Linux 5.14), pages
     // come when they are touched.

@@ -1669,6 +1669,12 @@ pub(super) fn is_version(version: u64) -> bool {
     u64::from(unsafe { Py_Version } as u32 >> 16) == version
 }
 
+/// Whether this is CPython of that version or a later one.
+pub(super) fn is_at_least(version: u64) -> bool {
+    // SAFETY: a constant of the interpreter.
+    u64::from(unsafe { Py_Version } as u32 >> 16) >= version
+}
+
 /// A callable object whose call is one C function, with nothing of CPython's in between.
 #[repr(C)]
 struct Callback {

@@ -23,3 +23,6 @@ mod sources;
 mod state;
 mod threads;
 mod values;
+
+#[cfg(not(all(target_endian = "little", target_pointer_width = "64")))]
+compile_error!("the shim reads objects as CPython lays them out on 64-bit little-endian machines");

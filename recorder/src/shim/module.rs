@@ -6,6 +6,7 @@ use super::values::Values;
 use super::{audit, fork, memory, monitoring, neighbours};
 use crate::boot::{
     BOOTED, Boot, DEFAULT_CAPTURE, DEFAULT_MAX_WAIT, Filter, HIGH_FDS, LIMITS_MAX, REFUSED,
+    UNSTARTED,
 };
 use crate::filter::Judge;
 use crate::ring;
@@ -107,6 +108,7 @@ mod _shim {
         if is_recording() {
             return Err(PyRuntimeError::new_err("already recording"));
         }
+        refuse_jit(py, boot.capture, boot.mode)?;
         monitoring::take_tool(py)?;
         begin(py, &boot, boot.mode, &descriptors, true).inspect_err(|_| take_back(py))
     }
@@ -205,6 +207,15 @@ fn prepare(py: Python<'_>, mut boot: Boot) {
     if let Err(error) = prepared {
         return refuse(py, &Descriptors::of(&boot), &error);
     }
+    if let Err(error) = refuse_jit(py, boot.capture, boot.mode) {
+        let _ = monitoring::release_tool(py);
+        if boot.is_direct {
+            tell(&Descriptors::of(&boot), UNSTARTED, py, &error);
+            // SAFETY: the program has not begun, so there is nothing that would have to be ended in order.
+            unsafe { libc::_exit(1) };
+        }
+        return refuse(py, &Descriptors::of(&boot), &error);
+    }
     send(boot.control_fd, &[BOOTED]);
     if let Ok(mut prepared) = PREPARED.lock() {
         *prepared = Some((boot, asked_for));
@@ -230,7 +241,11 @@ fn has_rules(py: Python<'_>, mode: Mode) -> PyResult<bool> {
 
 /// Tells the recorder why the program runs unrecorded.
 fn refuse(py: Python<'_>, descriptors: &Descriptors, error: &PyErr) {
-    let mut message = vec![REFUSED];
+    tell(descriptors, REFUSED, py, error);
+}
+
+fn tell(descriptors: &Descriptors, how: u8, py: Python<'_>, error: &PyErr) {
+    let mut message = vec![how];
     message.extend_from_slice(error.value(py).to_string().as_bytes());
     message.push(b'\n');
     send(descriptors.control.as_raw_fd(), &message);
@@ -444,11 +459,33 @@ fn quirks(py: Python<'_>, unknown: Option<String>, midway: bool) -> Vec<String> 
     if is_traced(py) {
         quirks.push("a trace or profile function was set when recording began".to_owned());
     }
-    let jit = sys.getattr("_jit").and_then(|jit| jit.call_method0("is_enabled"));
-    if jit.and_then(|is_on| is_on.extract()).unwrap_or(false) {
+    if has_jit(&sys) {
         quirks.push("the JIT compiler was on".to_owned());
+    } else if ffi::is_at_least(0x030F) && std::env::var_os("PYTHON_JIT").is_some_and(|on| on != "0")
+    {
+        quirks.push("the JIT compiler was kept off".to_owned());
     }
     quirks
+}
+
+/// Whether the JIT compiler is on.
+fn has_jit(sys: &Bound<'_, PyModule>) -> bool {
+    let jit = sys.getattr("_jit").and_then(|jit| jit.call_method0("is_enabled"));
+    jit.and_then(|is_on| is_on.extract()).unwrap_or(false)
+}
+
+/// CPython 3.15 aborts when its JIT compiler meets code with INSTRUCTION events at some of its instructions
+/// only. `recorder/inject` keeps it off where CPython heeds its environment; elsewhere nothing may be recorded
+/// that needs such events.
+fn refuse_jit(py: Python<'_>, capture: Capture, mode: Mode) -> PyResult<()> {
+    let has_instructions = capture == Capture::State || mode != Mode::Derived;
+    if has_instructions && ffi::is_at_least(0x030F) && has_jit(&py.import("sys")?) {
+        return Err(PyRuntimeError::new_err(
+            "the JIT compiler is on, with which CPython 3.15 can abort while values are recorded; set \
+             PYTHON_JIT=0 (which -E and -I ignore), or record with capture 'calls' or 'flow'",
+        ));
+    }
+    Ok(())
 }
 
 /// Whether a trace or profile function is set.

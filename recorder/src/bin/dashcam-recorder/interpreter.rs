@@ -4,6 +4,7 @@ use crate::program::Launch;
 use anyhow::{Context, Result, bail};
 use dashcam_recorder::writer::sys::{self, Signals};
 use std::ffi::OsStr;
+use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -76,6 +77,12 @@ impl Inquiry {
             Launch::Command { .. } if package.is_some() => PathBuf::new(),
             Launch::Command { .. } => find(None)?,
         };
+        if is_static(path) {
+            let shown = path.display();
+            bail!(
+                "{shown} is linked statically, so nothing can be loaded into it; name another with --python"
+            );
+        }
         let is_known = path.as_os_str().is_empty() || is_new_enough_by_name(path);
         let asked = if package.is_some() && is_known {
             None
@@ -127,11 +134,33 @@ fn is_new_enough_by_name(path: &Path) -> bool {
     let minor = name.strip_prefix("python3.").and_then(|minor| minor.parse::<u32>().ok());
     let is_elf = || {
         let mut magic = [0; 4];
-        let read = std::fs::File::open(&path)
-            .and_then(|mut file| std::io::Read::read_exact(&mut file, &mut magic));
+        let read = std::fs::File::open(&path).and_then(|mut file| file.read_exact(&mut magic));
         read.is_ok() && magic == *b"\x7fELF"
     };
     minor.is_some_and(|minor| minor >= 12) && is_elf()
+}
+
+/// Whether it is a program that the system starts without a dynamic linker: it has no segment that names one.
+/// What cannot be read, and what is none of this system's 64-bit programs, is left to the system.
+fn is_static(path: &Path) -> bool {
+    const INTERPRETER: u32 = 3;
+    let Ok(mut file) = std::fs::File::open(path) else { return false };
+    let mut header = [0; 64];
+    if file.read_exact(&mut header).is_err() || header[..6] != *b"\x7fELF\x02\x01" {
+        return false;
+    }
+    let number = |at: usize| usize::from(u16::from_le_bytes([header[at], header[at + 1]]));
+    let (size, count) = (number(54), number(56));
+    // Invariant: eight bytes of 64.
+    let start = u64::from_le_bytes(header[32..40].try_into().unwrap_or_default());
+    let mut table = vec![0; size * count];
+    if size < 56
+        || file.seek(SeekFrom::Start(start)).is_err()
+        || file.read_exact(&mut table).is_err()
+    {
+        return false;
+    }
+    table.chunks(size).all(|segment| segment[..4] != INTERPRETER.to_le_bytes())
 }
 
 fn is_package(folder: &Path) -> bool {

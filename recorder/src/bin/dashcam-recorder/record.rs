@@ -11,7 +11,7 @@ use crate::program::Launch;
 use crate::{Status, say};
 use anyhow::{Context, Result, bail};
 use dashcam_recorder::boot::{
-    BOOTED, Boot, Filter, OTHER, REFUSED, STOPPED, STORED, TOKEN, VARIABLE, redacted,
+    BOOTED, Boot, Filter, OTHER, REFUSED, STOPPED, STORED, TOKEN, UNSTARTED, VARIABLE, redacted,
 };
 use dashcam_recorder::ring::{self, Consumer, Ring};
 use dashcam_recorder::writer::sys::{self, Fate, Signals, Witness};
@@ -130,7 +130,12 @@ pub(crate) fn record(options: &Options) -> Result<Status> {
     // Whoever reads the program's output shall see its end when the program ends.
     sys::leave_standard_streams();
 
-    let Attended { fate, refusal, others } = attend(pid, control, &recording, run_id, woken_by)?;
+    let Attended { fate, refusal, is_unstarted, others } =
+        attend(pid, control, &recording, run_id, woken_by)?;
+    if let Some(why) = refusal.as_ref().filter(|_| is_unstarted) {
+        recording.abandon();
+        bail!("{}: {why}", launch.shown());
+    }
     let status = status_of(fate);
     let (end, how) = match fate {
         Fate::Killed(signal) => (
@@ -280,6 +285,8 @@ struct Attended {
     fate: Fate,
     /// Why it was not recorded.
     refusal: Option<String>,
+    /// It ended for that reason, before it ran anything.
+    is_unstarted: bool,
     /// Pythons that found another one recorded.
     others: u64,
 }
@@ -319,7 +326,7 @@ fn attend(
     })?;
     let (mut is_booted, mut others) = (false, 0);
     let mut refusal: Option<Vec<u8>> = None;
-    let mut is_reason = false;
+    let (mut is_reason, mut is_unstarted) = (false, false);
     let mut is_open = true;
     loop {
         let fds = [ended.as_fd(), control.as_fd()];
@@ -343,9 +350,10 @@ fn attend(
                     match (&mut refusal, *byte) {
                         (Some(_), b'\n') if is_reason => is_reason = false,
                         (Some(reason), byte) if is_reason => reason.push(byte),
-                        (None, REFUSED) => {
+                        (None, REFUSED | UNSTARTED) => {
                             refusal = Some(Vec::new());
                             is_reason = true;
+                            is_unstarted = *byte == UNSTARTED;
                         }
                         (_, BOOTED) => is_booted = true,
                         (_, OTHER) => others += 1,
@@ -370,7 +378,8 @@ fn attend(
         Some(reason) => Some(String::from_utf8_lossy(&reason).into_owned()),
         None => (!is_booted).then(nobody),
     };
-    Ok(Attended { fate: fate.context("waiting for the program failed")?, refusal, others })
+    let fate = fate.context("waiting for the program failed")?;
+    Ok(Attended { fate, refusal, is_unstarted, others })
 }
 
 fn report(summary: &Summary, how: &str) {
