@@ -22,10 +22,6 @@ fn what_is_reached_is_as_recorded() {
     let script = tests_path("state/paths.py");
     for python in Python::all() {
         for name in PROGRAMS {
-            if name == "handed_to_c" && python.version < (3, 13) {
-                println!("{python}, {name}: not before 3.13");
-                continue;
-            }
             let program = program(&format!("state/paths/{name}.py"));
             let folder = tempfile::tempdir().unwrap();
             let (db, samples) = (folder.path().join("x.db"), folder.path().join("samples"));

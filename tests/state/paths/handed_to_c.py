@@ -1,7 +1,4 @@
-"""Methods in C that change an object are handed to code in C, which calls them when it likes.
-
-Only from 3.13 on CPython says when objects are destroyed; before, an address may be another's by then.
-"""
+"""Methods in C that change an object are handed to code in C, which calls them when it likes."""
 
 import collections
 import contextvars
