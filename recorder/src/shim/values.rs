@@ -102,6 +102,8 @@ pub(super) struct Values {
     state: Option<Box<state::Capturing>>,
     /// The instruction that is about to be executed may change objects in a way that nothing tells of.
     doubts_next: bool,
+    /// Steps that may be made to find objects that code in C may change any time.
+    steps: u32,
     /// Words that may be put of items that are not shown, and the ordinal it was made out at.
     credit: u32,
     credited: u64,
@@ -212,6 +214,7 @@ impl Values {
             yields: Yields::default(),
             state: state.map(|version| Box::new(state::Capturing::new(version))),
             doubts_next: false,
+            steps: state::STEPS_SAVED_MAX,
             credit: CREDIT_MAX,
             credited: 0,
             ordinal: 0,

@@ -20,7 +20,7 @@ use std::rc::Rc;
 /// Instructions within each other that are remembered; the outermost are forgotten first.
 const CHANGING_MAX: usize = 32;
 /// So many objects are passed to find out what leads to one, and so many deep.
-const STEPS_MAX: u32 = 256;
+pub(super) const STEPS_MAX: u32 = 256;
 const DEPTH_MAX: u32 = 3;
 /// Items of one container that are passed.
 const ITEMS_MAX: usize = 64;
@@ -107,14 +107,17 @@ impl Values {
 
     /// What keeps an object alive that is on the frame's stack now.
     fn holder(&mut self, here: &Here<'_>, object: Obj<'_>) -> Option<Holder> {
-        self.find_holder(here.frame, here.variables, object.address())
+        self.find_holder(here.frame, here.variables, object.address(), &mut { STEPS_MAX })
     }
 
+    /// What of a frame leads to the object at an address, found in so many steps. Without any, only what holds
+    /// the object itself.
     pub(super) fn find_holder(
         &mut self,
         frame: Frame,
         variables: &Variables,
         address: usize,
+        steps: &mut u32,
     ) -> Option<Holder> {
         let stores = &variables.stores;
         let of_name = |slot: &Slot| match stores.place(*slot) {
@@ -125,15 +128,13 @@ impl Values {
         let names: ArrayVec<u32, 64> = stores.all().iter().filter_map(of_name).take(64).collect();
         let near = slots.clone().map(Holder::Variable);
         let mut near = near.chain(names.iter().copied().map(Holder::Name));
-        let mut steps = STEPS_MAX;
-        if let Some(found) =
-            near.find(|holder| self.holds(frame, variables, *holder, address, &mut steps))
-        {
-            return Some(found);
+        let found = near.find(|holder| self.holds(frame, variables, *holder, address, steps));
+        if found.is_some() || *steps == 0 {
+            return found;
         }
         let far = slots.map(Holder::Within);
         let mut far = far.chain(names.iter().copied().map(Holder::WithinName));
-        far.find(|holder| self.holds(frame, variables, *holder, address, &mut steps))
+        far.find(|holder| self.holds(frame, variables, *holder, address, steps))
     }
 
     /// Whether something keeps the object at this address alive.
@@ -233,7 +234,7 @@ impl Values {
         let is_there = changed.holder.is_some_and(|holder| {
             self.holds(frame, &variables, holder, changed.address, &mut steps)
         }) || changed.holder.is_some()
-            && self.find_holder(frame, &variables, changed.address).is_some();
+            && self.find_holder(frame, &variables, changed.address, &mut { STEPS_MAX }).is_some();
         // SAFETY: it is alive, as was just found.
         let object = is_there.then(|| unsafe { Obj::borrowed(changed.address as *mut _) });
         let object = object.filter(|object| object.class().address() == changed.class);

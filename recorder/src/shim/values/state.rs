@@ -4,7 +4,7 @@
 //! events of their own. Which those are, and what is told where, says
 //! [`stores`](dashcam_schema::bytecode::stores).
 
-use super::changed::Changing;
+use super::changed::{Changing, STEPS_MAX};
 use super::told::Known;
 use super::{Given, Values, withholds};
 use crate::shim::callables::{Effect, is_same};
@@ -33,6 +33,10 @@ const HANDED_MAX: usize = 4;
 const SORTING_MAX: usize = 16;
 /// The same of calls that may change what nothing tells of.
 const REACHING_MAX: usize = 64;
+/// So many steps an event may make on the average to find objects that C code may change any time; what is not
+/// made is kept for later, up to a limit.
+const STEPS_EACH: u32 = 16;
+pub(super) const STEPS_SAVED_MAX: u32 = 1 << 16;
 /// A frame without stores is looked at once in so many events, for its first in an epoch.
 const FRAMES_LOOKED_AT: u64 = 64;
 /// A frame that goes on has all its variables told again if the last time was so many events before, so
@@ -1064,9 +1068,16 @@ impl Values {
         let Some(state) = &self.state else { return };
         let Some(variables) = state.codes.get(at.1 as usize).map(Rc::clone) else { return };
         let Some(frame) = self.frames.running_of(code) else { return };
+        self.steps = STEPS_SAVED_MAX.min(self.steps + STEPS_EACH);
         for address in self.told.unsure() {
-            if self.find_holder(frame, &variables, address).is_none() {
-                self.told.note_unreached(address);
+            let given = if self.steps < STEPS_MAX { 0 } else { STEPS_MAX };
+            let mut left = given;
+            let holder = self.find_holder(frame, &variables, address, &mut left);
+            self.steps -= given - left;
+            if holder.is_none() {
+                if given > 0 {
+                    self.told.note_unreached(address);
+                }
                 continue;
             }
             // SAFETY: something that the frame holds leads to it.
