@@ -334,37 +334,25 @@ impl State<'_> {
         let [from, to] = [range.start, end].map(|index| frames.ordinal(index).map(i64::from));
         let (from, to) = (first + from?, first + to?);
         let before = found.len();
+        let mask = kinds_that(EventKind::has_ordinal) & !CALLED;
         for groups in self.stored_between(process_id, from - 1, to - 1)? {
-            for group in groups.seen_between(from, to) {
-                let (group, ordinal) = *group;
+            for (group, ordinal) in groups.seen_between(from, to) {
+                // The last of those with as many before it has the ordinal.
                 let ordinals = frames.chunk.ordinals()?;
-                let within = ordinal - first;
-                let index = ordinals.partition_point(|before| i64::from(*before) <= within);
-                let Some(index) = index.checked_sub(1).filter(|at| range.contains(at)) else {
-                    continue;
-                };
-                let kind = frames.chunk.kinds()?[index];
-                if CALLED >> kind & 1 == 1 || !frames.chunk.has_ordinal(index)? {
-                    continue;
-                }
-                let position = self.position_in(&frames, chunk, index)?;
-                let code = frames.context(index)?.code;
-                let is_wanted = (wanted.event)(position.seq, position.thread)
-                    && wanted.calls.is_none_or(|(is_call, is_code)| {
-                        is_code(code) && position.call_id().is_some_and(is_call)
-                    });
-                if !is_wanted {
-                    continue;
-                }
-                let ids = groups.values.group_at(group).into_iter().flat_map(|g| g.values);
-                for id in ids.filter_map(|value| id_of(*value)) {
+                let end = ordinals.partition_point(|it| i64::from(*it) <= ordinal - first);
+                let event = end.saturating_sub(1)..end;
+                self.visit((chunk, event), mask, wanted, |position, kind, _, _| {
                     // A list is empty while it is sorted, which the functions see that sorting calls.
                     let enters = EventKind::from_number(kind).is_some_and(EventKind::enters);
-                    if !enters || !groups.is_emptied(group, id) {
-                        let rows = self.seen(&position, &groups, group, id, "changed", wanted)?;
-                        found.extend(rows);
+                    for id in groups.ids(*group).filter(|_| position.has_ordinal) {
+                        if !enters || !groups.is_emptied(*group, id) {
+                            let rows =
+                                self.seen(position, &groups, *group, id, "changed", wanted)?;
+                            found.extend(rows);
+                        }
                     }
-                }
+                    Ok(())
+                })?;
             }
         }
         Ok(found.len() > before)
@@ -442,9 +430,8 @@ impl State<'_> {
                 if groups.kind(group) != Some(GroupKind::Seen) {
                     continue;
                 }
-                let ids = groups.values.group_at(group).into_iter().flat_map(|g| g.values);
                 let callable = self.callable(position)?;
-                for id in ids.filter_map(|value| id_of(*value)) {
+                for id in groups.ids(group) {
                     found.extend(self.seen(position, &groups, group, id, &callable, wanted)?);
                 }
             }

@@ -114,6 +114,12 @@ impl Groups {
         &seen[from..to.max(from)]
     }
 
+    /// The objects that a group refers to.
+    pub(super) fn ids(&self, group: usize) -> impl Iterator<Item = ObjectId> {
+        let values = self.values.group_at(group).map_or(&[][..], |group| group.values);
+        values.iter().filter_map(|value| super::id_of(*value))
+    }
+
     /// Whether an object holds no items any more, as is told by looking with a group.
     pub(super) fn is_emptied(&self, group: usize, id: ObjectId) -> bool {
         let object = self.values.object(id, self.looked(group).at);
