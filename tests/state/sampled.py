@@ -157,11 +157,13 @@ def check(program, database, samples):
         for row in query(program, database, sql):
             rows.setdefault(int(row["seq"]), {})[row["name"]] = row["value"]
         for seq, (variables, place) in part.items():
+            moment = None
             for name, (is_set, expected) in variables.items():
                 here = f"{place}, event {seq}: {name} was {expected}, and is said to be"
                 if "." in name:
                     try:
-                        shown = text(run.at(seq).frame.evaluate(name), [OBJECTS + 1])
+                        moment = moment or run.at(seq)
+                        shown = text(moment.evaluate(name), [OBJECTS + 1])
                     except (dashcam.DashcamError, Beyond) as error:
                         unknown.append(f"{here} {error!r}")
                     else:
