@@ -165,6 +165,15 @@ struct Told {
     changes: usize,
 }
 
+/// How many items there are after one was put where none was known: `beyond` says it where they are many.
+fn length_after(length: u64, beyond: &[Value], is_new: bool) -> u64 {
+    match beyond {
+        [Value::Int(all)] => all.cast_unsigned(),
+        _ if is_new => length + 1,
+        _ => length,
+    }
+}
+
 impl Told {
     fn may_change(&self) -> bool {
         self.changes < changes_max(self.count)
@@ -390,6 +399,32 @@ impl Builder {
                 shown = Some(length);
             }
         }
+        // Of many items some are kept; what becomes of the others changes how many there are.
+        let length_alone = match (kind, rest) {
+            (GroupKind::SetItem, [_, beyond @ ..]) if at.is_none() && !is_append => {
+                Some(length_after(length, beyond, is_dict))
+            }
+            (GroupKind::DeleteItem, [])
+                if !is_whole && self.item(index, is_dict, key).is_none() =>
+            {
+                Some(length.saturating_sub(1))
+            }
+            _ => None,
+        };
+        if let Some(length) = length_alone.filter(|_| told.items.is_some() && told.may_change()) {
+            return self.resized(index, length, told);
+        }
+        // The last item is taken away: none of the others has another place.
+        if kind == GroupKind::DeleteItem
+            && rest.is_empty()
+            && !is_dict
+            && kept > 0
+            && told.count == kept
+            && told.may_change()
+            && *key == Value::Int(kept as i64 - 1)
+        {
+            return self.shortened(index, told);
+        }
         let before = &self.told_values[told.values..told.values + told.count];
         let (mut items, mut attributes) = (before[..kept].to_vec(), before[kept..].to_vec());
         let (mut length, mut shape) = (length, told.shape);
@@ -421,11 +456,7 @@ impl Builder {
                         items.extend(is_dict.then_some(*key));
                         items.push(*value);
                     }
-                    length = match beyond {
-                        [Value::Int(all)] => all.cast_unsigned(),
-                        _ if is_dict || is_append => length + 1,
-                        _ => length,
-                    };
+                    length = length_after(length, beyond, is_dict || is_append);
                 }
             },
             (GroupKind::DeleteItem, []) => {
@@ -491,6 +522,33 @@ impl Builder {
         let at = item(is_dict, items, key)?;
         self.recent_items.set(recent, at as u32);
         Some(at)
+    }
+
+    /// Appends that there are more or fewer of the items that are not kept.
+    fn resized(&mut self, index: usize, length: u64, told: Told) {
+        let (kept, before) = told.items.unwrap_or_default();
+        self.put_lengths(index, 0, length.wrapping_sub(before).cast_signed());
+        let (items, changes) = (Some((kept, length)), told.changes + 1);
+        self.told[index] = Some(Told { items, changes, ..told });
+    }
+
+    /// Appends that an object, which has no attributes, has lost the last item that is kept.
+    fn shortened(&mut self, index: usize, told: Told) {
+        let (kept, length) = told.items.unwrap_or_default();
+        self.put_lengths(index, -1, -1);
+        let items = Some((kept - 1, length.saturating_sub(1)));
+        let (count, changes) = (told.count - 1, told.changes + 1);
+        self.told[index] = Some(Told { items, count, changes, ..told });
+    }
+
+    /// Appends that an object has so many items more, of which so many more are kept, and no others.
+    fn put_lengths(&mut self, index: usize, kept: i64, length: i64) {
+        self.begin(CHANGED);
+        put_varint(zigzag(kept), &mut self.form);
+        put_varint(zigzag(length), &mut self.form);
+        put_varint(0, &mut self.form);
+        self.slots.push(index as u64);
+        self.push();
     }
 
     /// Appends that an object, which has no attributes, holds more items.
@@ -719,7 +777,8 @@ impl Builder {
             let slots = Form::decode(&self.form).map(|form| form.slots()).unwrap_or_default();
             let rows = self.spare.remove(&self.form[..]).unwrap_or_default();
             self.tables.push(Table { slots: slots.into(), rows });
-            self.bytes += self.form.len();
+            // As much as a value each, for a chunk holds no more of them than values.
+            self.bytes += 3 * self.form.len();
         }
         number
     }
