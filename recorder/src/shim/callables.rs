@@ -118,6 +118,10 @@ impl Callables {
             CallableShape::Builtin { module, .. } => module.iter().for_each(|module| module.keep()),
             _ => {}
         }
+        let key = key.or_else(|| {
+            versioned(callable, shape).assign_class_version();
+            self::key(callable, shape)
+        });
         let name = name(callable, shape);
         let next = self.numbers.len() as u32;
         let (number, new) = match self.numbers.get(&name) {
@@ -463,6 +467,17 @@ pub(super) struct Special {
     pub(super) name: Option<String>,
     /// It is one of [`WATCHED`].
     pub(super) is_watched: bool,
+}
+
+/// The class whose version is part of the key of this callable.
+fn versioned<'a>(callable: Obj<'a>, shape: &CallableShape<'a>) -> Obj<'a> {
+    match shape {
+        CallableShape::Builtin { owner: Some(owner), .. } if owner.is_class() => *owner,
+        CallableShape::Builtin { owner: Some(owner), .. } => owner.class(),
+        CallableShape::Descriptor { owner, .. } | CallableShape::Wrapper { owner, .. } => *owner,
+        CallableShape::Class => callable,
+        _ => callable.class(),
+    }
 }
 
 #[inline(always)]

@@ -16,6 +16,7 @@ pub(super) use interpreter::{Interpreter, bytecode_magic};
 use pyo3::ffi::*;
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::marker::PhantomData;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// `PyCodeEvent` of a code object's end.
@@ -44,6 +45,8 @@ unsafe extern "C" {
 
 // Layouts that are the same in all versions known here (default builds). `verify_layout` compares each
 // with what the public interface says before recording starts.
+/// Classes are given versions so often at the most.
+const ASSIGNED_MAX: u32 = 1 << 16;
 const LONG_TAG: usize = 16;
 const LONG_DIGIT: usize = 24;
 const FUNCTION_QUALNAME: usize = 40;
@@ -455,6 +458,29 @@ impl<'a> Obj<'a> {
         }
         let version = self.word(TYPE_VERSION) as u32 as usize;
         (version != 0).then_some(version)
+    }
+
+    /// For a class: has CPython give it a version, as the first method looked up in it would. Not so
+    /// often that a class which changes all the time would use up its versions.
+    pub(super) fn assign_class_version(self) {
+        type Assign = unsafe extern "C" fn(*mut PyTypeObject) -> c_int;
+        /// Times that this was done for any class.
+        static ASSIGNED: AtomicU32 = AtomicU32::new(0);
+        static ASSIGN: OnceLock<Option<Assign>> = OnceLock::new();
+        // SAFETY: looks a name up among what is loaded; the function has this signature in every version
+        // that has it.
+        let assign = ASSIGN.get_or_init(|| unsafe {
+            let found =
+                libc::dlsym(libc::RTLD_DEFAULT, c"PyUnstable_Type_AssignVersionTag".as_ptr());
+            (!found.is_null()).then(|| std::mem::transmute::<*mut c_void, Assign>(found))
+        });
+        if let Some(assign) = assign
+            && self.class_version().is_none()
+            && ASSIGNED.fetch_add(1, Ordering::Relaxed) < ASSIGNED_MAX
+        {
+            // SAFETY: this is a class, and the GIL is held; no code of the program runs.
+            unsafe { assign(self.0.cast()) };
+        }
     }
 
     /// For a class: its name as tracebacks print it, `module.qualname`, without the module if it
