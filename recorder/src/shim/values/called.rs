@@ -74,12 +74,40 @@ impl Values {
             return true;
         };
         let numbers = [thread, unit].map(|number| Given::Int(number.into()));
+        if sort == Sort::Dict
+            && owner.is_none()
+            && let Some(kind) = self.single_change(object, doing)
+        {
+            let length = Given::Int(self.length_of(object));
+            let is_large =
+                kind == GroupKind::SetItem && self.length_of(object) > i64::from(self.limits.items);
+            let rest = [Some(key), value, is_large.then_some(length)];
+            let count = 3 + rest.iter().flatten().count();
+            let changed = Given::Changed(object);
+            let given = numbers.into_iter().chain([changed]).chain(rest.into_iter().flatten());
+            self.tell_given(at, kind, count, given);
+            self.told.note_change(object, 0);
+            return true;
+        }
         let flag = Given::Int(is_attribute.into());
         let count = 5 + usize::from(value.is_some());
         let given = numbers.into_iter().chain([Given::Written(target), flag, key]).chain(value);
         self.tell_given(at, GroupKind::Called, count, given);
         self.see(at, also);
         true
+    }
+
+    /// If all of a dict is as it was told but for the one item that the call has put there or taken away: how
+    /// that is told, without another look at all of it.
+    fn single_change(&mut self, dict: Obj<'_>, doing: Doing) -> Option<GroupKind> {
+        let (kind, more) = match doing {
+            Doing::Pop | Doing::DeleteItem => (GroupKind::DeleteItem, -1),
+            Doing::SetDefault => (GroupKind::SetItem, 1),
+            _ => return None,
+        };
+        let is_certain = self.is_certain_but_for(dict, more)
+            && (more > 0 || self.told.note_taken(dict, self.limits.items));
+        is_certain.then_some(kind)
     }
 
     /// Under which key the call has changed the object, and the value if it put one there. `None` if

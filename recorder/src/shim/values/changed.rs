@@ -7,7 +7,7 @@
 //! An object's address is all that is kept of it. It is read again only where something that the frame
 //! holds leads to it.
 
-use super::state::{At, Here, Variables, named};
+use super::state::{At, Capturing, Here, Variables, named};
 use super::{Given, Values};
 use crate::shim::ffi::objects::Attributes;
 use crate::shim::ffi::{Frame, Obj};
@@ -63,6 +63,16 @@ impl Values {
     pub(in crate::shim) fn is_changing(&self, number: u32) -> bool {
         let Some(state) = &self.state else { return false };
         state.changing.iter().any(|changed| changed.number == number)
+    }
+
+    /// Whether it is certain what an object holds, but for so many items more, and no instruction that is not
+    /// over is changing it: whatever that does is found out by looking at the object before and after.
+    pub(super) fn is_certain_but_for(&self, object: Obj<'_>, more: i32) -> bool {
+        let is_changing = |state: &Capturing| {
+            state.changing.iter().any(|changed| changed.address == object.address())
+        };
+        self.told.is_certain_but_for(object, more)
+            && !self.state.as_deref().is_some_and(is_changing)
     }
 
     /// The instruction changes an object: under this key, if it is known, and to this value.

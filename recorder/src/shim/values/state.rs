@@ -819,7 +819,7 @@ impl Values {
     ) -> bool {
         self.follow_epoch(at.0);
         // All is as it was told, but for one item more.
-        if self.state.is_none() || !self.told.is_certain_but_for(list, 1) {
+        if self.state.is_none() || !self.is_certain_but_for(list, 1) {
             return false;
         }
         self.tell_last(at, thread, unit, list, list.last_of_list())
@@ -869,7 +869,7 @@ impl Values {
             Does::TakesFirst | Does::TakesLast => -1,
             Does::Resizes => 0,
         };
-        if !self.told.is_certain_but_for(object, more) {
+        if !self.is_certain_but_for(object, more) {
             return false;
         }
         let index = match does {
