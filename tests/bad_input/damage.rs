@@ -220,7 +220,8 @@ fn edits() {
     let (mut tally, mut random) = (Tally::default(), Random(13));
     let tables: Vec<_> =
         dashcam_schema::tables::TABLES.iter().filter(|table| !table.is_virtual).collect();
-    for _ in 0..if is_long() { 2000 } else { 60 } {
+    let cases = if is_long() { 2000 } else { 60 };
+    while tally.cases < cases {
         let path = write(folder.path(), &SAMPLE.bytes);
         let db = Connection::open(&path).unwrap();
         let table = tables[random.below(tables.len())];
