@@ -2,6 +2,7 @@
 objects hold, and with `--events direct`; empty native callbacks for all but LINE, JUMP and INSTRUCTION, and for all; VizTracer.
 
     make bench                          all workloads, five rounds
+    make bench BENCH_PYTHON=3.14        the same on another Python
     make bench BENCH_ARGS=--quick       a tenth of the work, one round: shows that it runs, measures little
 
 Every round runs each contender once on each workload, so that a slow minute of the machine meets all of
@@ -32,7 +33,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-VENV = ROOT / ".venv" / "bench"
+VENV = ROOT / ".venv" / f"bench-{sys.version_info.major}.{sys.version_info.minor}"
 PYTHON = VENV / "bin" / "python"
 # Exact versions: another release is another measurement.
 PEERS = {
