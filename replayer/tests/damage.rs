@@ -51,10 +51,10 @@ fn each_refusal_has_its_sentence() {
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
     assert_eq!(
         refusal(&path),
-        "x.db: written in format 99, but this dashcam reads up to 7; update dashcam"
+        "x.db: written in format 99, but this dashcam reads up to 8; update dashcam"
     );
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 0).unwrap();
-    assert_eq!(refusal(&path), "x.db: written in format 0, but this dashcam reads only from 7 on");
+    assert_eq!(refusal(&path), "x.db: written in format 0, but this dashcam reads only from 8 on");
 }
 
 #[test]
@@ -193,7 +193,7 @@ fn rows_of_chunks_that_make_no_sense_are_told() {
 fn hash(db: &Connection, chunk: i64) -> i64 {
     let sql =
         "SELECT run_id, process_id, first_seq, event_count, first_ns, last_ns, kinds, threads,
-                   codes, first_ordinal, header_xxh3 FROM chunks WHERE chunk_id = ?";
+                   codes, first_ordinal, header_xxh3, first_wall_ns, last_wall_ns FROM chunks WHERE chunk_id = ?";
     db.query_row(sql, [chunk], |row| {
         let (threads, codes): (Vec<u8>, Vec<u8>) = (row.get(7)?, row.get(8)?);
         let statistics = Statistics {
@@ -203,6 +203,8 @@ fn hash(db: &Connection, chunk: i64) -> i64 {
             event_count: row.get(3)?,
             first_ns: row.get(4)?,
             last_ns: row.get(5)?,
+            first_wall_ns: row.get(11)?,
+            last_wall_ns: row.get(12)?,
             kinds: row.get(6)?,
             first_ordinal: row.get(9)?,
             header_xxh3: row.get(10)?,

@@ -654,6 +654,8 @@ pub struct Statistics<'a> {
     pub event_count: i64,
     pub first_ns: i64,
     pub last_ns: i64,
+    pub first_wall_ns: i64,
+    pub last_wall_ns: i64,
     pub kinds: i64,
     pub first_ordinal: i64,
     /// See [`header_xxh3`].
@@ -675,6 +677,8 @@ impl Statistics<'_> {
             self.event_count,
             self.first_ns,
             self.last_ns,
+            self.first_wall_ns,
+            self.last_wall_ns,
             self.kinds,
             self.first_ordinal,
             self.header_xxh3,

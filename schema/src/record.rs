@@ -54,6 +54,14 @@ pub const TAG_CALLER: u8 = 39;
 /// Before RAISE, RERAISE and PY_THROW: the code unit, caches included, that the frame the event is
 /// of stands at.
 pub const TAG_AT: u8 = 40;
+/// One word: so many ticks the callbacks since the event before the last took, that of the last event
+/// included. The payload is how many callbacks without an event were among them. One stretch in a few
+/// hundred is measured; the others took about as long.
+pub const TAG_COST: u8 = 41;
+/// Two words: so many ticks recording took before the event that follows, waiting for the recorder or
+/// describing what was new (low word first). All of them are told of, and none is part of a
+/// [`TAG_COST`].
+pub const TAG_SPENT: u8 = 42;
 
 /// Bits of a word that hold the payload.
 pub const PAYLOAD_BITS: u32 = 26;
@@ -64,7 +72,7 @@ pub const PAYLOAD_MAX: u32 = (1 << PAYLOAD_BITS) - 1;
 pub const SAYS_NONE: u32 = 1 << (PAYLOAD_BITS - 1);
 /// An event record, with everything that may have to stand before it except definitions, fits
 /// in this many words.
-pub const EVENT_WORDS_MAX: usize = 16 + 2 * CALLERS_MAX;
+pub const EVENT_WORDS_MAX: usize = 24 + 2 * CALLERS_MAX;
 /// At most so many [`TAG_CALLER`] before one event.
 pub const CALLERS_MAX: usize = 8;
 /// The longest definition the consumer accepts, in bytes.

@@ -11,7 +11,8 @@
 //!    variables. Never released.
 //! 7. Chunks of values say which ordinals they cover, and `processes` how far they go; rows are tied to their
 //!    data by `header_xxh3`, and ordinary tables have a hash in every row. Objects may have more items kept
-//!    than are written with them, and be told of by what changed more often in a row (dashcam 0.1).
+//!    than are written with them, and be told of by what changed more often in a row. Never released.
+//! 8. Times are the program's own, without what recording takes; chunks say what the clock had (dashcam 0.1).
 
 use crate::error::FormatError;
 
@@ -19,10 +20,10 @@ use crate::error::FormatError;
 pub const APPLICATION_ID: i32 = 0x6473_6863;
 
 /// `PRAGMA user_version` this build writes.
-pub const FORMAT_VERSION: i32 = 7;
+pub const FORMAT_VERSION: i32 = 8;
 
 /// The oldest `user_version` this build reads.
-pub const OLDEST_READABLE: i32 = 7;
+pub const OLDEST_READABLE: i32 = 8;
 
 /// Whether a database with these two pragmas is one this build reads.
 pub fn check(application_id: i32, user_version: i32) -> Result<(), FormatError> {

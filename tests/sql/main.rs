@@ -5,3 +5,4 @@
 mod command_line;
 mod outcomes;
 mod tables;
+mod times;

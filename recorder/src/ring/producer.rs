@@ -21,6 +21,8 @@ pub struct Producer {
     at: u64,
     /// `at` may go up to here without asking for `tail` again.
     limit: u64,
+    /// From here on there is no room until [`Producer::wait`] is asked.
+    stop: u64,
     ready: Ready,
 }
 
@@ -51,7 +53,7 @@ impl Producer {
         ring.header.producer.clock.store(clock as u32, Ordering::Relaxed);
         let at = ring.header.producer.head.load(Ordering::Relaxed);
         let ready = Ready::new(&ring, at);
-        Producer { ring, mask: ring.words.len() as u64 - 1, at, limit: at, ready }
+        Producer { ring, mask: ring.words.len() as u64 - 1, at, limit: at, stop: u64::MAX, ready }
     }
 
     /// Whether an event's words ([`EVENT_WORDS_MAX`]) may be written now. If not, [`Self::wait`].
@@ -64,6 +66,18 @@ impl Producer {
     #[inline(always)]
     pub fn room_for(&self, words: usize) -> bool {
         self.at + words as u64 <= self.limit
+    }
+
+    /// Has [`Self::has_room`] say no once so many words have been written, though there be room: its caller
+    /// wants to do something then that it need not ask for all the time.
+    pub fn stop_after(&mut self, words: u64) {
+        self.stop = self.at + words;
+        self.limit = self.limit.min(self.stop);
+    }
+
+    /// Whether those words have been written.
+    pub fn has_stopped(&self) -> bool {
+        self.at + EVENT_WORDS_MAX as u64 > self.stop
     }
 
     /// How many epochs the consumer has asked for; a record is to say so when this changes.
@@ -153,8 +167,10 @@ impl Producer {
             let tail = self.ring.header.consumer.tail.load(Ordering::Acquire);
             let free = tail + self.capacity() as u64;
             let ready = self.ready.extend(&self.ring, self.at + words as u64);
-            self.limit = free.min(ready).min(self.at + (words + STRETCH_WORDS) as u64);
-            if self.at + words as u64 <= self.limit {
+            let least = self.at + words as u64;
+            let stop = self.stop.max(least).min(least + STRETCH_WORDS as u64);
+            self.limit = free.min(ready).min(stop);
+            if least <= self.limit {
                 return Ok(());
             }
             if !waited {

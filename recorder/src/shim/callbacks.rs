@@ -2,7 +2,7 @@
 
 use super::ffi::{Interpreter, Obj, Vectorcall};
 use super::state::{self, Enter, State};
-use super::{monitoring, neighbours};
+use super::{cost, monitoring, neighbours};
 use dashcam_schema::EventKind;
 use dashcam_schema::record::{
     self, PAYLOAD_MAX, TAG_START_SUSPENDABLE, TAG_WIDE_PLACE, event_words,
@@ -99,6 +99,7 @@ unsafe extern "C" fn event<const NUMBER: u8>(
     if kind.number() == EventKind::INSTRUCTION.number() {
         let has_site = state.has_state() && fenced(state, |s| s.tell_site(code, place));
         if state.leaves_out() {
+            state.leave_callback();
             return answer(kind, !has_site);
         }
     }
@@ -202,6 +203,7 @@ unsafe extern "C" fn event<const NUMBER: u8>(
         words.put(frame as u32);
         words.put((frame as u64 >> 32) as u32);
     }
+    state.leave_event(&mut words);
     state.end_event(words);
     if kind.has_ordinal() {
         state.count_event();
@@ -223,6 +225,17 @@ unsafe fn arguments<'a>(args: *const *mut PyObject) -> [Obj<'a>; 4] {
 #[cold]
 #[inline(never)]
 fn enter(kind: EventKind, code: Obj<'_>) -> Enter {
+    // SAFETY: the GIL is held.
+    let clock = unsafe { state::current() }.clock();
+    let began = cost::begin(clock);
+    let entered = enter_unmeasured(kind, code);
+    cost::end(clock, began);
+    // SAFETY: the GIL is held; there is no other reference any more.
+    unsafe { state::current() }.enter_callback();
+    entered
+}
+
+fn enter_unmeasured(kind: EventKind, code: Obj<'_>) -> Enter {
     loop {
         // SAFETY: the GIL is held; this is the only reference until it is asked for again.
         let state = unsafe { state::current() };

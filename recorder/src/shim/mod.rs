@@ -10,6 +10,7 @@ mod callables;
 mod callbacks;
 mod clock;
 mod code;
+mod cost;
 mod exceptions;
 mod ffi;
 mod fork;

@@ -4,6 +4,7 @@ use super::audit;
 use super::callables::{Behaviour, Callables, Doing, Effect, Special};
 use super::clock::{self, monotonic_ns};
 use super::code::{self, CodeRef, Codes, Watcher};
+use super::cost::{self, Cost, Measured};
 use super::exceptions::{Exceptions, Stood};
 use super::ffi::{
     self, Frame, FrameFinder, Frames, HiddenTypes, Interpreter, Obj, RunningFrame, Stand, variable,
@@ -84,7 +85,7 @@ pub(super) struct State {
     entered_from: Option<Frame>,
     producer: Producer,
     clock: Clock,
-    last_ticks: u64,
+    cost: Cost,
     finder: Option<FrameFinder>,
     /// For modes whose records say where frames stand.
     frames: Option<Frames>,
@@ -204,7 +205,7 @@ impl State {
             entered_from: None,
             producer: Producer::new(ring, clock),
             clock,
-            last_ticks: 0,
+            cost: Cost::new(clock),
             finder,
             frames: None,
             told_traced: false,
@@ -262,6 +263,7 @@ impl State {
         self.began_midway = began_midway;
         let recorder = (self.control_fd, self.recorder_pid);
         self.define(&interpreter);
+        self.producer.stop_after(0);
         threads::forget_last();
         if has_greenlets() {
             self.threads.follow_greenlets();
@@ -350,13 +352,16 @@ impl State {
         if !self.make_room(EVENT_WORDS_MAX) || found == CodeRef::EXCLUDED {
             return if launcher.is_some() { Enter::Pass } else { Enter::Skip };
         }
-        if !threads::is_last() {
+        let is_last = threads::is_last();
+        if !is_last {
             self.enter_thread(kind);
             if !self.make_room(EVENT_WORDS_MAX) {
                 return Enter::Skip;
             }
         }
-        self.switch_to(code.address(), found);
+        if !is_last || code.address() != self.last_code {
+            self.switch_to(code.address(), found);
+        }
         if launcher.is_some() {
             // It comes here every time.
             self.codes.forget_cached(code.address());
@@ -849,7 +854,10 @@ impl State {
         let Some(values) = &mut self.values else { return };
         let mut left_ns = self.max_wait_ns;
         let pause = pause(self.control_fd, self.recorder_pid, &mut left_ns);
-        if values.producer().wait(EVENT_VALUES_WORDS_MAX, pause).is_err() {
+        let began = cost::begin(self.clock);
+        let waited = values.producer().wait(EVENT_VALUES_WORDS_MAX, pause);
+        cost::end(self.clock, began);
+        if waited.is_err() {
             // The recorder takes no more of them.
             if let Some(mut values) = self.values.take() {
                 // SAFETY: the producer was the mapping's only user in this process.
@@ -931,13 +939,57 @@ impl State {
         }
     }
 
+    /// The clock of the records.
+    pub(super) fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// A callback begins that there was no room for at once: it may be time to measure one.
+    pub(super) fn enter_callback(&mut self) {
+        if self.recording && (self.cost.is_measuring() || self.producer.has_stopped()) {
+            self.cost.enter();
+        }
+    }
+
+    /// A callback ends that had no event.
+    #[inline(always)]
+    pub(super) fn leave_callback(&mut self) {
+        if self.cost.is_measuring() {
+            self.cost.leave();
+            // The next one is measured too.
+            self.producer.stop_after(0);
+        }
+    }
+
+    /// A callback ends whose event was put.
+    #[inline(always)]
+    pub(super) fn leave_event(&mut self, words: &mut Words) {
+        if self.cost.is_measuring() {
+            let Measured { ticks, others } = self.end_stretch();
+            words.put(record::word(record::TAG_COST, others.min(PAYLOAD_MAX)));
+            words.put(ticks);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn end_stretch(&mut self) -> Measured {
+        self.producer.stop_after(self.cost.distance());
+        self.cost.leave_event()
+    }
+
     /// Reads the clock for the event to come; the result is its delta.
     #[inline(always)]
     pub(super) fn tick(&mut self, words: &mut Words) -> u32 {
         let now = clock::ticks(self.clock);
-        let delta = now.wrapping_sub(self.last_ticks);
-        self.last_ticks = now;
+        let delta = cost::ticks_since_last(now);
         if delta > u64::from(u32::MAX) {
+            let spent = cost::take_pending();
+            if spent != 0 {
+                words.put(record::word(record::TAG_SPENT, 0));
+                words.put(spent as u32);
+                words.put((spent >> 32) as u32);
+            }
             words.put(record::word(record::TAG_CLOCK, 0));
             words.put(now as u32);
             words.put((now >> 32) as u32);
@@ -1078,7 +1130,9 @@ impl State {
     fn wait_for_room(&mut self, words: usize) -> bool {
         let mut left_ns = self.max_wait_ns;
         let pause = pause(self.control_fd, self.recorder_pid, &mut left_ns);
+        let began = cost::begin(self.clock);
         let room = self.producer.wait(words, pause).is_ok();
+        cost::end(self.clock, began);
         self.asked = self.asked.wrapping_add(1);
         if !room || self.asked.is_multiple_of(ASKED_PER_CHECK) {
             self.check_recorder(if room { self.max_wait_ns.max(1) } else { left_ns });
@@ -1125,7 +1179,7 @@ const GAVE_UP: &str =
     "the recorder was held up for longer than --max-wait; the program goes on unrecorded";
 /// Whether the recorder still lives is asked once in so many times that room was: the system is
 /// called for that.
-const ASKED_PER_CHECK: u32 = 64;
+const ASKED_PER_CHECK: u32 = 1 << 12;
 /// A pause that took longer was not the recorder's fault: this process was stopped, or had no core.
 const PAUSE_NS: u64 = 20_000_000;
 

@@ -18,6 +18,7 @@ mod told;
 use super::ffi::objects::{Attributes, Characters, Int, Layout, Number, Plain, verify_contents};
 use super::ffi::{Frame, Frames, HiddenTypes, Obj};
 use super::memory;
+use super::{clock, cost};
 use crate::boot::OBJECTS_MAX;
 use crate::ring::{Clock, Producer, Ring};
 use arrayvec::ArrayVec;
@@ -62,6 +63,9 @@ const CLASS_WORDS: usize = 4;
 const BEYOND_MAX: usize = 1 << 10;
 /// Words kept free for the end of what has begun, and for definitions.
 const RESERVE: usize = 1 << 12;
+/// How long it takes to look at so many objects, or at a container of more items, is measured each time.
+const MANY_OBJECTS: usize = 8;
+const MANY_ITEMS: usize = 64;
 
 /// Depths nothing has: of what only the class is of interest, and of what was changed nobody knows
 /// how.
@@ -109,6 +113,8 @@ pub(super) struct Values {
     credited: u64,
     /// Of the event that is being told of.
     ordinal: u64,
+    /// Of the events' records.
+    clock: Clock,
     /// Addresses of such items that have to be told of; those of one event.
     beyond: Vec<usize>,
 }
@@ -218,6 +224,7 @@ impl Values {
             credit: CREDIT_MAX,
             credited: 0,
             ordinal: 0,
+            clock: clock::choose(),
             beyond: Vec::with_capacity(BEYOND_MAX),
         })
     }
@@ -651,16 +658,34 @@ impl<'a> Look<'_, 'a> {
     fn follow(&mut self) {
         self.values.beyond.clear();
         let mut at = 0;
+        while let Some(due) = self.due.get(at).copied() {
+            at += 1;
+            self.look(due);
+            if at == MANY_OBJECTS {
+                return self.follow_many(at);
+            }
+        }
+        if !self.values.beyond.is_empty() {
+            self.follow_many(at);
+        }
+    }
+
+    /// The rest of [`Self::follow`], from that number on, which may take long.
+    #[cold]
+    #[inline(never)]
+    fn follow_many(&mut self, mut at: usize) {
+        let began = cost::begin(self.values.clock);
         loop {
             while let Some(due) = self.due.get(at).copied() {
                 at += 1;
                 self.look(due);
             }
             if self.values.beyond.is_empty() {
-                return;
+                break;
             }
             self.follow_beyond();
         }
+        cost::end(self.values.clock, began);
     }
 
     /// Tells what an object holds, unless it was told.
@@ -804,6 +829,26 @@ impl<'a> Look<'_, 'a> {
     }
 
     fn put_items(&mut self, object: Obj<'a>, class: usize, layout: &Layout, depth: u32) -> u32 {
+        let length = layout.length(object);
+        let may_be_large = matches!(layout.sort, Sort::Dict | Sort::Set | Sort::FrozenSet);
+        if !length.map_or(may_be_large, |length| length > MANY_ITEMS) {
+            return self.put_all_items(object, class, layout, depth, length);
+        }
+        let began = cost::begin(self.values.clock);
+        let parts = self.put_all_items(object, class, layout, depth, length);
+        cost::end(self.values.clock, began);
+        parts
+    }
+
+    #[inline(never)]
+    fn put_all_items(
+        &mut self,
+        object: Obj<'a>,
+        class: usize,
+        layout: &Layout,
+        depth: u32,
+        length: Option<usize>,
+    ) -> u32 {
         let is_dict = layout.sort == Sort::Dict;
         let shown = match layout.sort {
             Sort::Exception => (self.values.limits.items as usize).min(10),
@@ -815,7 +860,7 @@ impl<'a> Look<'_, 'a> {
             Sort::Tuple => self.values.classes.known(class).items.clone(),
             _ => None,
         };
-        let credit = self.credit(shown, layout.length(object)) as usize;
+        let credit = self.credit(shown, length) as usize;
         let (max, mut parts) = (shown.saturating_add(credit), 1);
         if credit > 0 {
             self.values.buffer.put(words::word(words::SHOWN, shown as u32));

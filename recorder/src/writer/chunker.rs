@@ -11,6 +11,7 @@ mod others;
 mod patterns;
 
 use super::clock::Clock;
+use super::costs::Costs;
 use super::exceptions::Exceptions;
 use super::outlet::{Batch, LossDelta, Outlet, RawChunk};
 use super::suspended::Suspended;
@@ -26,6 +27,9 @@ use rustc_hash::{FxHashMap, FxHashSet};
 /// Definitions of more bytes than this do not wait for their chunk to fill.
 const DEFINITION_BYTES_MAX: usize = 8 << 20;
 const NONE: u32 = u32::MAX;
+/// The program's own clock stands still for so much of its time at the most because events are taken to
+/// cost more than they did.
+const OVERCHARGED_NS_MAX: u64 = 10_000_000;
 
 /// A record that cannot be right, and why.
 pub(super) type Bad = &'static str;
@@ -54,14 +58,19 @@ pub(super) struct Chunker {
 
     clock: Clock,
     ticks: u64,
+    costs: Costs,
+    /// Time of the last event on the program's own clock, which stands still while it is recorded.
     last_ns: u64,
+    /// What the system's clock had then.
+    last_wall_ns: u64,
 
     /// What events follow from others, if they are not all recorded.
     derivation: Option<Box<Derivation>>,
     /// Times are rounded down to this power of two of nanoseconds.
     time_shift: u32,
-    /// Time of the chunk's first event.
+    /// Times of the chunk's first event.
     first_event_ns: u64,
+    first_wall_ns: u64,
 
     calls: Calls,
     watch: Watch,
@@ -138,10 +147,13 @@ impl Chunker {
             context_indexes: FxHashMap::default(),
             clock,
             ticks: 0,
+            costs: Costs::new(),
             last_ns: 0,
+            last_wall_ns: 0,
             derivation: None,
             time_shift: 0,
             first_event_ns: 0,
+            first_wall_ns: 0,
             calls: Calls::default(),
             watch: Watch::default(),
             exceptions: Exceptions::default(),
@@ -184,7 +196,7 @@ impl Chunker {
         self.context_indexes.clear();
         let columns = &mut self.columns;
         columns.first_ns = self.last_ns;
-        self.first_event_ns = self.last_ns;
+        (self.first_event_ns, self.first_wall_ns) = (self.last_ns, self.last_wall_ns);
         columns.state.stacks.clear();
         columns.state.stacks.extend(self.calls.stacks());
         for stack in &columns.state.stacks {
@@ -209,6 +221,8 @@ impl Chunker {
                 event_count: self.len as u64,
                 first_ns: self.first_event_ns,
                 last_ns: self.last_ns,
+                first_wall_ns: self.first_wall_ns,
+                last_wall_ns: self.last_wall_ns,
                 form,
             }
         });
@@ -323,9 +337,9 @@ impl Chunker {
         self.clock.set_source(source);
         self.ticks = ticks;
         if self.len == 0 {
-            self.last_ns = self.last_ns.max(self.rounded_ns());
+            self.read_clock();
             self.columns.first_ns = self.last_ns;
-            self.first_event_ns = self.last_ns;
+            (self.first_event_ns, self.first_wall_ns) = (self.last_ns, self.last_wall_ns);
             if let Some(derivation) = &mut self.derivation {
                 derivation.control.first_ns = self.last_ns;
             }
@@ -336,19 +350,37 @@ impl Chunker {
         self.clock.recalibrate(self.ticks);
     }
 
-    #[inline(always)]
-    fn advance(&mut self, ticks: u32) {
-        self.ticks += u64::from(ticks);
-        let ns = self.rounded_ns().max(self.last_ns);
-        self.columns.times.push((ns - self.last_ns) >> self.time_shift);
-        if self.len == 0 {
-            self.first_event_ns = ns;
-        }
-        self.last_ns = ns;
+    /// Recording took so many ticks before the event to come.
+    pub(super) fn spent(&mut self, ticks: u64) {
+        self.costs.charge_ns(self.clock.span_ns(ticks));
+    }
+
+    /// Recording the last event took so many ticks, with callbacks before it that had no event.
+    pub(super) fn measured(&mut self, ticks: u32, others: u32) {
+        self.costs.measured(self.clock.span_ns(ticks.into()), others);
     }
 
     #[inline(always)]
-    fn rounded_ns(&self) -> u64 {
-        self.clock.ns(self.ticks) >> self.time_shift << self.time_shift
+    fn advance(&mut self, ticks: u32) {
+        self.ticks += u64::from(ticks);
+        let before = self.last_ns;
+        self.read_clock();
+        self.columns.times.push((self.last_ns - before) >> self.time_shift);
+        if self.len == 0 {
+            (self.first_event_ns, self.first_wall_ns) = (self.last_ns, self.last_wall_ns);
+        }
+    }
+
+    /// Brings the times up to the ticks. What was charged beyond the time that has passed stays
+    /// charged, for it is in what follows: costs are means.
+    #[inline(always)]
+    fn read_clock(&mut self) {
+        self.last_wall_ns = self.clock.ns(self.ticks).max(self.last_wall_ns);
+        let own_ns = self.last_wall_ns.saturating_sub(self.costs.charged_ns());
+        if own_ns >= self.last_ns {
+            self.last_ns = own_ns >> self.time_shift << self.time_shift;
+        } else if self.last_ns - own_ns > OVERCHARGED_NS_MAX {
+            self.costs.refund_ns(self.last_ns - own_ns - OVERCHARGED_NS_MAX);
+        }
     }
 }

@@ -110,6 +110,11 @@ impl Clock {
         self.base_ns + ((u128::from(since) * u128::from(self.slope)) >> 32) as u64
     }
 
+    /// Nanoseconds that so many ticks take.
+    pub fn span_ns(&self, ticks: u64) -> u64 {
+        ((u128::from(ticks) * u128::from(self.slope)) >> 32) as u64
+    }
+
     /// Measures the slope anew if it is time. `reached` are the last ticks converted.
     pub fn recalibrate(&mut self, reached: u64) {
         if self.source != Some(ring::Clock::Tsc) || sys::monotonic_ns() < self.next_ns {

@@ -5,9 +5,9 @@ use super::chunker::{Bad, Chunker};
 use crate::ring;
 use dashcam_schema::EventKind;
 use dashcam_schema::record::{
-    DEFINITION_BYTES_MAX, Definition, SAYS_NONE, TAG_AT, TAG_CALLER, TAG_CLOCK, TAG_CODE,
-    TAG_DEFINE, TAG_RUNNING, TAG_START_SUSPENDABLE, TAG_THREAD, TAG_WIDE_PLACE, event_words,
-    payload, tag,
+    DEFINITION_BYTES_MAX, Definition, SAYS_NONE, TAG_AT, TAG_CALLER, TAG_CLOCK, TAG_CODE, TAG_COST,
+    TAG_DEFINE, TAG_RUNNING, TAG_SPENT, TAG_START_SUSPENDABLE, TAG_THREAD, TAG_WIDE_PLACE,
+    event_words, payload, tag,
 };
 
 /// Takes in all whole records `words` begin with and says how many words they were. What is left
@@ -174,6 +174,16 @@ fn other(
         TAG_CLOCK => {
             let [_, low, high, ..] = *words else { return Ok(0) };
             chunker.set_ticks(address(low, high), clock);
+            Ok(3)
+        }
+        TAG_COST => {
+            let [_, ticks, ..] = *words else { return Ok(0) };
+            chunker.measured(ticks, payload);
+            Ok(2)
+        }
+        TAG_SPENT => {
+            let [_, low, high, ..] = *words else { return Ok(0) };
+            chunker.spent(address(low, high));
             Ok(3)
         }
         TAG_WIDE_PLACE => {

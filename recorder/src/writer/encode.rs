@@ -35,6 +35,8 @@ pub(super) struct StoredChunk {
     pub(super) event_count: u64,
     pub(super) first_ns: u64,
     pub(super) last_ns: u64,
+    pub(super) first_wall_ns: u64,
+    pub(super) last_wall_ns: u64,
     pub(super) kinds: u32,
     pub(super) first_ordinal: u64,
     /// The ordinal of the first event after it that has one.
@@ -102,7 +104,7 @@ impl Encoder {
     }
 
     fn chunk(&mut self, raw: RawChunk) -> Result<StoredChunk, dashcam_schema::FormatError> {
-        let RawChunk { first_seq, event_count, first_ns, last_ns, form } = raw;
+        let RawChunk { first_seq, event_count, form, .. } = raw;
         let first_ordinal = self.ordinal;
         // Counted first: should sealing fail, this chunk is lost, and later ones are numbered right.
         let (data, counts, threads, codes, columns) = match form {
@@ -131,8 +133,10 @@ impl Encoder {
         let chunk = StoredChunk {
             first_seq,
             event_count,
-            first_ns,
-            last_ns,
+            first_ns: raw.first_ns,
+            last_ns: raw.last_ns,
+            first_wall_ns: raw.first_wall_ns,
+            last_wall_ns: raw.last_wall_ns,
             kinds,
             first_ordinal,
             next_ordinal: self.ordinal,

@@ -14,6 +14,7 @@
 mod chunker;
 mod clock;
 mod commit;
+mod costs;
 mod counts;
 mod decode;
 mod drain;

@@ -28,6 +28,9 @@ pub(super) struct RawChunk {
     /// Times of its first and last event.
     pub(super) first_ns: u64,
     pub(super) last_ns: u64,
+    /// The same by the system's clock.
+    pub(super) first_wall_ns: u64,
+    pub(super) last_wall_ns: u64,
     pub(super) form: Form,
 }
 

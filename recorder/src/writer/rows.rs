@@ -249,6 +249,8 @@ impl Rows {
             event_count: chunk.event_count as i64,
             first_ns: chunk.first_ns as i64,
             last_ns: chunk.last_ns as i64,
+            first_wall_ns: chunk.first_wall_ns as i64,
+            last_wall_ns: chunk.last_wall_ns as i64,
             kinds: chunk.kinds.into(),
             first_ordinal: chunk.first_ordinal as i64,
             header_xxh3: header_xxh3(&chunk.data),
@@ -257,8 +259,9 @@ impl Rows {
         };
         tx.prepare_cached(
             "INSERT INTO chunks (run_id, process_id, first_seq, event_count, first_ns, last_ns,
-                 kinds, first_ordinal, threads, codes, header_xxh3, row_xxh3, data)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                 first_wall_ns, last_wall_ns, kinds, first_ordinal, threads, codes, header_xxh3,
+                 row_xxh3, data)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?
         .execute((
             row.run_id,
@@ -267,6 +270,8 @@ impl Rows {
             row.event_count,
             row.first_ns,
             row.last_ns,
+            row.first_wall_ns,
+            row.last_wall_ns,
             row.kinds,
             row.first_ordinal,
             row.threads,

@@ -16,6 +16,9 @@ pub struct ChunkHeader {
     pub events: usize,
     pub first_ns: i64,
     pub last_ns: i64,
+    /// What the clock had then: the program's own time, and what recording took before.
+    pub first_wall_ns: i64,
+    pub last_wall_ns: i64,
     /// Bit per event kind that occurs.
     pub kinds: u32,
     /// Events of its process before it that have an ordinal.
@@ -41,7 +44,8 @@ impl Headers {
         directory: &Directory,
     ) -> rusqlite::Result<Headers> {
         let sql = "SELECT chunk_id, run_id, process_id, first_seq, event_count, first_ns, last_ns,
-                          kinds, first_ordinal, threads, codes, row_xxh3, header_xxh3
+                          kinds, first_ordinal, threads, codes, row_xxh3, header_xxh3,
+                          first_wall_ns, last_wall_ns
                    FROM chunks ORDER BY run_id, first_seq";
         let mut statement = connection.prepare(sql)?;
         let mut rows = statement.query([])?;
@@ -100,6 +104,8 @@ fn header(row: &Row<'_>) -> Result<ChunkHeader, String> {
         events: events as usize,
         first_ns: integer(5, "first_ns", i64::MAX)?,
         last_ns: integer(6, "last_ns", i64::MAX)?,
+        first_wall_ns: integer(13, "first_wall_ns", i64::MAX)?,
+        last_wall_ns: integer(14, "last_wall_ns", i64::MAX)?,
         kinds: integer(7, "kinds", u32::MAX.into())? as u32,
         first_ordinal: integer(8, "first_ordinal", i64::MAX)?,
         header_xxh3: row.get(12).map_err(|_| "header_xxh3 is not a number".to_owned())?,
@@ -122,6 +128,8 @@ fn check(row: &Row<'_>) -> Result<(), String> {
             event_count: integer(4)?,
             first_ns: integer(5)?,
             last_ns: integer(6)?,
+            first_wall_ns: integer(13)?,
+            last_wall_ns: integer(14)?,
             kinds: integer(7)?,
             first_ordinal: integer(8)?,
             header_xxh3: integer(12)?,
@@ -134,6 +142,17 @@ fn check(row: &Row<'_>) -> Result<(), String> {
 }
 
 impl ChunkHeader {
+    /// What the clock had at its event number `index`, from 0, whose own time is `time_ns`. What recording
+    /// took is spread evenly over the events.
+    pub fn wall_ns(&self, index: usize, time_ns: i64) -> i64 {
+        let took_before = self.first_wall_ns.saturating_sub(self.first_ns);
+        let took_within =
+            self.last_wall_ns.saturating_sub(self.last_ns).saturating_sub(took_before);
+        let last = self.events.saturating_sub(1).max(1) as i128;
+        let share = i128::from(took_within) * index as i128 / last;
+        time_ns.saturating_add(took_before).saturating_add(share as i64)
+    }
+
     /// Whether any of these numbers, ascending, is among its code objects.
     pub fn has_code(&self, numbers: impl IntoIterator<Item = u32>) -> bool {
         numbers.into_iter().any(|number| self.codes.binary_search(&number).is_ok())

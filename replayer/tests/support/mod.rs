@@ -374,6 +374,8 @@ impl Maker {
             event_count: events.len() as i64,
             first_ns: first_ns.unwrap_or(0) as i64,
             last_ns: process.clock as i64,
+            first_wall_ns: first_ns.unwrap_or(0) as i64,
+            last_wall_ns: process.clock as i64,
             kinds: i64::from(kinds),
             first_ordinal: process.ordinal as i64,
             header_xxh3: header_xxh3(&data),
@@ -381,8 +383,9 @@ impl Maker {
             codes: &codes,
         };
         let sql = "INSERT INTO chunks (run_id, process_id, first_seq, event_count, first_ns,
-                       last_ns, kinds, first_ordinal, threads, codes, header_xxh3, row_xxh3, data)
-                   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+                       last_ns, first_wall_ns, last_wall_ns, kinds, first_ordinal, threads,
+                       codes, header_xxh3, row_xxh3, data)
+                   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
         let row = params![
             row.run_id,
             row.process_id,
@@ -390,6 +393,8 @@ impl Maker {
             row.event_count,
             row.first_ns,
             row.last_ns,
+            row.first_wall_ns,
+            row.last_wall_ns,
             row.kinds,
             row.first_ordinal,
             row.threads,

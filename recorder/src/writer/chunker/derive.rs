@@ -236,6 +236,7 @@ impl Chunker {
     /// for this kind. Says the place the event is to have, and the edge it went over.
     #[inline(always)]
     pub(super) fn step(&mut self, kind: EventKind, place: u32, with: u32) -> (u32, EdgeId) {
+        self.costs.charge(self.code, kind);
         match &self.derivation {
             None => (place, 0),
             Some(_) => self.derive(kind, place, with),

@@ -25,6 +25,9 @@ impl Chunker {
             *place = payload(*word);
             count += 1;
         }
+        for word in &words[..count] {
+            self.charge(tag(*word));
+        }
         if self.derivation.is_some() {
             self.check_plain(words, count);
         }
@@ -37,6 +40,14 @@ impl Chunker {
     fn check_plain(&mut self, words: &[u32], count: usize) {
         for word in &words[..count] {
             self.should_follow(tag(*word), payload(*word), NO_UNIT);
+        }
+    }
+
+    /// The program is not charged for one more event, of the current code object.
+    #[inline(always)]
+    fn charge(&mut self, kind: u8) {
+        if let Some(kind) = EventKind::from_number(kind) {
+            self.costs.charge(self.code, kind);
         }
     }
 
@@ -55,6 +66,7 @@ impl Chunker {
     /// An event that carries nothing but its place.
     #[inline(always)]
     pub(in crate::writer) fn bare(&mut self, kind: u8, place: u32) {
+        self.charge(kind);
         if self.derivation.is_some() {
             self.should_follow(kind, place, NO_UNIT);
         }

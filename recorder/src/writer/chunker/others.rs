@@ -77,6 +77,7 @@ impl Chunker {
             }
             Definition::Code(code) => {
                 self.code_flags.push(code.flags);
+                self.costs.define_code();
                 if let Some(derivation) = &mut self.derivation {
                     derivation.define(code);
                 }

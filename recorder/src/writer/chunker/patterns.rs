@@ -169,6 +169,7 @@ impl Chunker {
     fn take_in(&mut self, id: EdgeId, tag: u8, place: u32, words: &[u32; WORDS], len: usize) {
         let word = |from_end| from_end_of(words, len, from_end);
         let Some(kind) = EventKind::from_number(tag) else { return };
+        self.costs.charge(self.code, kind);
         match kind {
             EventKind::CALL | EventKind::C_RETURN | EventKind::C_RAISE => {
                 self.advance(word(2));
@@ -218,6 +219,7 @@ impl Chunker {
             return 0;
         }
         let place = self.go(id);
+        self.costs.charge(self.code, kind.unwrap_or(EventKind::PY_START));
         match kind {
             None => {
                 let frame = address(word(2), word(1));

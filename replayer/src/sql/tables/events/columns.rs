@@ -2,7 +2,7 @@
 
 use super::{
     CALLABLE, CODE_ID, EXCEPTION, KIND, LINE, OFFSET, PROCESS_ID, RUN_ID, SEQ, TARGET_LINE,
-    TARGET_OFFSET, THREAD_ID, TIME_NS, VALUE,
+    TARGET_OFFSET, THREAD_ID, TIME_NS, VALUE, WALL_NS,
 };
 use crate::sql::batch::{Batch, Column, NULL};
 use crate::sql::plan::Plan;
@@ -69,7 +69,7 @@ impl Reader {
         if uses(&[OFFSET, LINE]) {
             chunk.places()?;
         }
-        if uses(&[TIME_NS]) {
+        if uses(&[TIME_NS, WALL_NS]) {
             chunk.times()?;
         }
         if uses(&[TARGET_OFFSET, TARGET_LINE]) {
@@ -140,6 +140,10 @@ impl Reader {
                 Some(range) => batch.ints(TIME_NS, times[range].iter().map(|time| int(*time))),
                 None => batch.ints(TIME_NS, events().map(|i| int(times[i]))),
             }
+        }
+        if plan.uses(WALL_NS) {
+            let times = chunk.times()?;
+            batch.ints(WALL_NS, events().map(|i| header.wall_ns(i, int(times[i]))));
         }
         if plan.uses(KIND) {
             let kinds = chunk.kinds()?;
