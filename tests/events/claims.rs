@@ -1,6 +1,6 @@
 //! Single events in words: for what the oracle cannot see, and for what a reader should know.
 
-use dashcam_tests::{Python, Recording, check, program};
+use dashcam_tests::{Python, Recording, check, program, tests_path};
 
 #[test]
 fn closing_a_generator_throws_into_it() {
@@ -103,5 +103,23 @@ fn time_never_runs_backwards() {
         let recording = Recording::new(&python, [program("threads.py")]);
         let backwards = "select count(*) from (select time_ns < lag(time_ns) over (order by seq) as back from events) where back";
         assert_eq!(recording.number(backwards), 0, "{python}");
+    }
+}
+
+/// The recorder reads the ring while the program writes, so it sees the beginning of a record now and then. Such
+/// a record is taken in later, and must leave nothing behind for another one.
+#[test]
+fn a_record_that_is_not_all_there_yet_changes_no_other() {
+    for python in Python::all() {
+        let program = tests_path("events/raising.py");
+        let options = ["--capture".as_ref(), "calls".as_ref(), program.as_os_str()];
+        let recording = Recording::new(&python, options);
+        recording.check("select count(*) from losses where severity = 'loss'", "0");
+        recording.check(
+            "select e.line, count(*) from events e join code_objects using (code_id)
+             where qualname = 'find' and e.kind = 'RAISE' group by 1 order by 1",
+            "11 30000
+             14 30000",
+        );
     }
 }

@@ -101,12 +101,18 @@ fn record(words: &[u32], chunker: &mut Chunker, clock: ring::Clock) -> Result<us
             Ok(2)
         }
         0..=TAG_START_SUSPENDABLE => {
-            let may_say_none = EventKind::from_number(tag).is_some_and(EventKind::may_say_none);
-            if may_say_none && place & SAYS_NONE != 0 {
-                chunker.says_none()?;
-                return event(words, place & !SAYS_NONE, chunker);
+            let may_say_none = EventKind::may_say_none;
+            match EventKind::from_number(tag).filter(|kind| may_say_none(*kind)) {
+                Some(kind) if place & SAYS_NONE != 0 => {
+                    // Not before all of it is there: the rest may be taken in another way.
+                    if words.len() <= event_words(kind) {
+                        return Ok(0);
+                    }
+                    chunker.says_none()?;
+                    event(words, place & !SAYS_NONE, chunker)
+                }
+                _ => event(words, place, chunker),
             }
-            event(words, place, chunker)
         }
         _ => other(words, tag, place, chunker, clock),
     }
