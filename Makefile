@@ -24,8 +24,8 @@ demo: .venv/installed-one ## record a real program and ask what happened
 test: .venv/installed-all ## build and run every test, on each Python from 3.12 to 3.15 there is
 	@bash tests/tools/test.sh
 
-bench: .venv/installed-all ## measure the slowdown and the size (BENCH_ARGS=--quick for a short one, BENCH_PYTHON=3.14)
-	@.venv/$(BENCH_PYTHON)/bin/python tests/bench/bench.py $(BENCH_ARGS)
+bench: .venv/installed-$(if $(BENCH_PYTHON),all,one) ## measure slowdown and size (BENCH_ARGS=--quick for a short one, BENCH_PYTHON=3.14 for another Python)
+	@.venv/$(or $(BENCH_PYTHON),default)/bin/python tests/bench/bench.py $(BENCH_ARGS)
 
 bench-large: build/large.db ## measure how fast one moves in a recording of 114 million events with state
 	CARGO_TARGET_DIR=target cargo bench --quiet --package dashcam-replayer --bench travel -- $(CURDIR)/$<

@@ -4,7 +4,7 @@
 use dashcam_tests::{Python, program, run, tests_path, text};
 
 /// Programs in `paths/`.
-const PROGRAMS: [&str; 10] = [
+const PROGRAMS: [&str; 11] = [
     "aliases",
     "attributes",
     "c_code",
@@ -15,6 +15,7 @@ const PROGRAMS: [&str; 10] = [
     "modules",
     "namespaces",
     "stores_run_python",
+    "very_large",
 ];
 
 #[test]

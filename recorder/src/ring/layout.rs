@@ -7,7 +7,7 @@ use super::sync::{AtomicU32, AtomicU64};
 /// "dcrg", little endian.
 pub(super) const MAGIC: u32 = 0x6772_6364;
 /// Both sides come from one wheel, but a recorder may meet the shim of another installation.
-pub(super) const VERSION: u32 = 5;
+pub(super) const VERSION: u32 = 6;
 /// Bytes before the words.
 #[cfg_attr(loom, allow(dead_code))]
 pub(super) const HEADER_BYTES: usize = 4096;
