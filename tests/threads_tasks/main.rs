@@ -1,5 +1,5 @@
 //! Call trees when calls do not simply nest: threads, tasks, generators left open.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use dashcam_tests::{Python, Recording, command, program, run, tests_path, text};
 use std::path::PathBuf;

@@ -14,14 +14,17 @@ use dashcam_schema::value::{GroupKind, ObjectId, Sort, Value, render};
 use std::ops::Range;
 use std::rc::Rc;
 
+/// Whether a call is wanted, and before that whether any call of the code object with this number is.
+pub type WantedCalls<'a> = (&'a dyn Fn(CallId) -> bool, &'a dyn Fn(u32) -> bool);
+
 /// Which events are of interest. Rows of others are not made.
 pub struct Wanted<'a> {
     /// By position and number of the thread.
     pub event: &'a dyn Fn(i64, u32) -> bool,
     /// By name of the variable.
     pub name: &'a dyn Fn(&str) -> bool,
-    /// By call, and before that by number of its code object, if only some calls are wanted.
-    pub calls: Option<(&'a dyn Fn(CallId) -> bool, &'a dyn Fn(u32) -> bool)>,
+    /// If only some calls are wanted.
+    pub calls: Option<WantedCalls<'a>>,
     pub detail: Detail,
     /// Events whose values were not stored are left out, which is noted; else they are an error.
     pub skips_unknown: bool,

@@ -204,7 +204,7 @@ impl Values {
 
 /// How this process was asked to be.
 pub(crate) enum Mode {
-    Record(Options),
+    Record(Box<Options>),
     Serve(Serve),
 }
 
@@ -284,7 +284,7 @@ pub(crate) fn parse(words: Vec<OsString>) -> Mode {
             let text = format!("a value is missing after {flag}");
             command.error(ErrorKind::InvalidValue, text).exit()
         }
-        Some(_) => Mode::Record(options),
+        Some(_) => Mode::Record(Box::new(options)),
     }
 }
 

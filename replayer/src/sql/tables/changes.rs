@@ -6,7 +6,7 @@ use crate::sql::batch::{Batch, NULL, ROWS};
 use crate::sql::filter::IntSet;
 use crate::sql::plan::{Flags, Op, Plan, Request, Value};
 use crate::sql::vtab::Scan;
-use crate::state::{Detail, State, Wanted, Where};
+use crate::state::{Detail, State, Wanted, WantedCalls, Where};
 use crate::store::{Error, Process, Store};
 use dashcam_schema::calls::CallId;
 use dashcam_schema::chunk::DERIVED_EVENTS_MAX;
@@ -245,7 +245,7 @@ impl<T: Rows> ChangeScan<T> {
             let followed = self.followed.as_ref();
             followed.is_none_or(|(_, calls)| calls.iter().any(|of| of.code == code))
         };
-        let calls: Option<(&dyn Fn(CallId) -> bool, &dyn Fn(u32) -> bool)> =
+        let calls: Option<WantedCalls<'_>> =
             if self.calls.is_all() { None } else { Some((&is_call, &is_code)) };
         let wanted = Wanted { event: &event, name: &name, calls, detail, skips_unknown: true };
         let mut rows = T::of_chunk(&state, self.chunk, range, &wanted)?;

@@ -47,7 +47,8 @@ impl Grouped {
         let store = self.rows.store.clone();
         let column = self.column();
         // Sorted as SQLite sorts: names bytewise, NULL first.
-        let mut counts: BTreeMap<(Option<&str>, i64, i64, i64), (Key, usize)> = BTreeMap::new();
+        type Place<'a> = (Option<&'a str>, i64, i64, i64);
+        let mut counts: BTreeMap<Place<'_>, (Key, usize)> = BTreeMap::new();
         while let Some((mut reader, selection)) = self.rows.advance()? {
             let found = match column {
                 KIND => kinds(&mut reader, &selection),
