@@ -74,6 +74,7 @@ losses! {
     BadValue "bad_value" Loss "records" "A record of values in the ring made no sense; events went on, values after it are missing."
     ObjectsForgotten "objects_forgotten" Info "objects" "More objects than can be told apart; those forgotten have another number from then on."
     NotLookedAt "not_looked_at" Info "objects" "Objects that frequent functions were handed go by type and identity alone; at capture level state none do, but on Python 3.12 and where code is left out (--include, --exclude, --no-stdlib)."
+    ValueUnread "value_unread" Info "values" "Variables whose value could not be read, and reads <unread>: what CPython changes without an event (lazy imports, from 3.15 on), and fields that an extension's class keeps for itself."
     StoreFailed "store_failed" Error "chunks" "Chunks could not be written to the database."
     Desync "desync" Loss "calls" "The call stack did not fit an event; calls were closed to resynchronise."
     Underived "underived" Loss "events" "The rules by which events follow from others did not cover an event; events before it may be missing."

@@ -1,6 +1,6 @@
 //! Whatever becomes of the program, what it did before is in the recording, and who started it
 //! sees what they would have seen without dashcam.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod finalizing;
 

@@ -1,6 +1,6 @@
 //! Single claims about variables and objects.
 
-use dashcam_tests::{Python, Recording};
+use dashcam_tests::{Python, Recording, tests_path};
 
 fn record(python: &Python, source: &str) -> Recording {
     Recording::new(python, ["--capture", "state", "-c", source])
@@ -149,5 +149,25 @@ points = [moved(row, Point(0, 1)) for row in rows]
              and arguments like '%n=5999>%' and result like '%(5999, 1)>'",
             "1",
         );
+    }
+}
+
+/// CPython puts the module in the place of a lazy import without an event, so what the name is bound to is not known
+/// until it is bound again, and that is counted.
+#[test]
+fn what_a_lazy_import_binds_is_unread_and_counted() {
+    for python in Python::all().into_iter().filter(|python| python.version >= (3, 15)) {
+        let recording = Recording::new(&python, [tests_path("state/lazy_import.py")]);
+        let value = |name: &str| {
+            recording.text(&format!(
+                "select group_concat(distinct value) from variables v join calls c using (run_id, call_id)
+                 join code_objects k using (code_id)
+                 where v.name = '{name}' and k.path like '%/lazy_import.py'"
+            ))
+        };
+        assert_eq!(value("json"), "<unread>", "{python}");
+        assert_eq!(value("text"), "'[1]'", "{python}");
+        assert!(value("found").starts_with("<module 'json'"), "{python}: {}", value("found"));
+        recording.check("select count > 0 from losses where kind = 'value_unread'", "1");
     }
 }

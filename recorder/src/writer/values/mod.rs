@@ -72,6 +72,8 @@ struct Chunk {
     groups: u64,
     /// Groups and objects.
     records: u64,
+    /// Values of groups that could not be read, since they were counted as a loss.
+    unread: u64,
 }
 
 impl Records for Chunk {
@@ -97,6 +99,7 @@ impl Records for Chunk {
         self.last_ordinal = ordinal;
         self.groups += 1;
         self.records += 1;
+        self.unread += values.iter().filter(|value| matches!(value, Value::Unread)).count() as u64;
         self.builder.group(ordinal, kind, values);
     }
 
@@ -308,7 +311,7 @@ impl Values {
         self.reader.complete(&mut self.chunk);
         self.reader.sealed();
         self.sealed = Instant::now();
-        let Chunk { builder, first_ordinal, last_ordinal, groups, records } = &mut self.chunk;
+        let Chunk { builder, first_ordinal, last_ordinal, groups, records, .. } = &mut self.chunk;
         let group_count = std::mem::take(groups);
         *records = 0;
         if group_count == 0 {
@@ -347,8 +350,13 @@ impl Values {
         }
     }
 
-    /// Counts the objects that were not looked at since it was done last.
+    /// Counts the objects that were not looked at, and the values that could not be read, since it was done
+    /// last.
     fn count_skipped(&mut self) {
+        let unread = std::mem::take(&mut self.chunk.unread);
+        if unread > 0 {
+            self.lose(LossKind::ValueUnread, unread, String::new());
+        }
         let skipped = self.consumer.skipped();
         let more = skipped.wrapping_sub(std::mem::replace(&mut self.skipped, skipped));
         if more > 0 {
