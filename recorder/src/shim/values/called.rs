@@ -31,9 +31,7 @@ impl Values {
         (callable, owner, first): (Obj<'_>, Option<Obj<'_>>, Obj<'_>),
         doing: Doing,
     ) -> bool {
-        let Some(state) = &self.state else { return true };
-        let Some(variables) = state.codes.get(at.1 as usize).map(Rc::clone) else { return true };
-        let Some(frame) = self.frames.running_of(code) else { return true };
+        let Some((frame, variables)) = self.running(at, code) else { return true };
         let handed = self.arguments_of(frame, &variables, unit, callable, owner, first);
         // Which argument is which may not be known, but the first is.
         let object = match &handed {
@@ -51,8 +49,7 @@ impl Values {
             false => None,
         };
         let target = owner.unwrap_or(object);
-        let class = self.classes.find(target.class(), &self.names);
-        let sort = self.classes.known(class).layout.sort;
+        let sort = self.sort_of(target);
         let is_attribute = owner.is_some() || doing.is_attribute();
         if sort == Sort::Module
             && let Some(state) = &mut self.state

@@ -739,10 +739,21 @@ impl Values {
         self.change_known(here, object, Some(Given::Value(Some(key))), value);
     }
 
+    /// The running frame, of this code object, and its variables; `None` if it has none that are recorded.
+    pub(super) fn running(&self, at: At, code: Obj<'_>) -> Option<(Frame, Rc<Variables>)> {
+        let variables = self.state.as_ref()?.codes.get(at.1 as usize).map(Rc::clone)?;
+        Some((self.frames.running_of(code)?, variables))
+    }
+
+    /// What an object is, as far as its contents go.
+    pub(super) fn sort_of(&mut self, object: Obj<'_>) -> Sort {
+        let class = self.classes.find(object.class(), &self.names);
+        self.classes.known(class).layout.sort
+    }
+
     /// How many items a sequence has.
     pub(super) fn length_of(&mut self, object: Obj<'_>) -> i64 {
-        let class = self.classes.find(object.class(), &self.names);
-        match self.classes.known(class).layout.sort {
+        match self.sort_of(object) {
             // The fields of these begin alike.
             Sort::List | Sort::Deque | Sort::Array | Sort::ByteArray => object.size() as i64,
             _ => 0,
@@ -783,8 +794,7 @@ impl Values {
 
     /// The instruction changes an object in a way that shows afterwards.
     fn change(&mut self, here: &Here<'_>, object: Obj<'_>) {
-        let class = self.classes.find(object.class(), &self.names);
-        let sort = self.classes.known(class).layout.sort;
+        let sort = self.sort_of(object);
         if may_change(sort) || matches!(sort, Sort::Exception | Sort::Cell) {
             self.change_known(here, object, None, None);
         }
@@ -909,17 +919,16 @@ impl Values {
         first: Obj<'_>,
         effect: Effect,
     ) {
-        let Some(state) = &self.state else { return };
+        if self.state.is_none() {
+            return;
+        }
         // An iterator in C may call anything.
-        let is_hidden = !matches!(first.plain(), Plain::Other) || {
-            let class = self.classes.find(first.class(), &self.names);
-            self.classes.known(class).layout.sort != Sort::Opaque
-        };
+        let is_hidden =
+            !matches!(first.plain(), Plain::Other) || self.sort_of(first) != Sort::Opaque;
         if effect == Effect::None && is_hidden {
             return;
         }
-        let Some(variables) = state.codes.get(at.1 as usize).map(Rc::clone) else { return };
-        let Some(frame) = self.frames.running_of(code) else { return };
+        let Some((frame, variables)) = self.running(at, code) else { return };
         if !is_hidden {
             self.tell_resized(at, frame, &variables);
         }
@@ -951,8 +960,7 @@ impl Values {
             }
         }
         objects.retain(|object| {
-            let class = self.classes.find(object.class(), &self.names);
-            let sort = self.classes.known(class).layout.sort;
+            let sort = self.sort_of(*object);
             may_change(sort) || effect == Effect::SetsAttributes && sort == Sort::Instance
         });
         self.see(at, &objects);
@@ -1040,13 +1048,10 @@ impl Values {
 
     /// What code in C was handed along with a function that changes it. False if there was nothing.
     fn suspect_handed(&mut self, at: At, code: Obj<'_>, unit: u32, method: Obj<'_>) -> bool {
-        let Some(state) = &self.state else { return false };
-        let Some(variables) = state.codes.get(at.1 as usize).map(Rc::clone) else { return false };
-        let Some(frame) = self.frames.running_of(code) else { return false };
+        let Some((frame, variables)) = self.running(at, code) else { return false };
         let mut is_any = false;
         for object in self.handed(frame, &variables, unit) {
-            let class = self.classes.find(object.class(), &self.names);
-            let sort = self.classes.known(class).layout.sort;
+            let sort = self.sort_of(object);
             // What such a function is called with may be what these hold.
             if object != method && sort == Sort::Instance {
                 is_any = true;
@@ -1065,9 +1070,7 @@ impl Values {
     /// Looks at the objects that code in C may change any time, as far as what the running frame holds leads to
     /// them: all that is kept of them is their address.
     pub(in crate::shim) fn tell_unsure(&mut self, at: At, code: Obj<'_>) {
-        let Some(state) = &self.state else { return };
-        let Some(variables) = state.codes.get(at.1 as usize).map(Rc::clone) else { return };
-        let Some(frame) = self.frames.running_of(code) else { return };
+        let Some((frame, variables)) = self.running(at, code) else { return };
         self.steps = STEPS_SAVED_MAX.min(self.steps + STEPS_EACH);
         for address in self.told.unsure() {
             let given = if self.steps < STEPS_MAX { 0 } else { STEPS_MAX };
@@ -1095,9 +1098,7 @@ impl Values {
         unit: u32,
         hidden: &HiddenTypes,
     ) {
-        let Some(state) = &self.state else { return };
-        let Some(variables) = state.codes.get(at.1 as usize).map(Rc::clone) else { return };
-        let Some(frame) = self.frames.running_of(code) else { return };
+        let Some((frame, variables)) = self.running(at, code) else { return };
         let handed = self.handed(frame, &variables, unit);
         if !handed.iter().any(|object| changes_when_called(*object, hidden)) {
             return;
@@ -1109,8 +1110,7 @@ impl Values {
             objects.extend(owner.filter(|_| !objects.is_full()));
         }
         for object in objects {
-            let class = self.classes.find(object.class(), &self.names);
-            let sort = self.classes.known(class).layout.sort;
+            let sort = self.sort_of(object);
             if may_change(sort) || sort == Sort::Instance {
                 self.see(at, &[object]);
             }

@@ -99,7 +99,11 @@ impl Records for Chunk {
         self.last_ordinal = ordinal;
         self.groups += 1;
         self.records += 1;
-        self.unread += values.iter().filter(|value| matches!(value, Value::Unread)).count() as u64;
+        // That an object which was being changed is no more is no value that could not be read.
+        if kind != GroupKind::Done {
+            let unread = values.iter().filter(|value| matches!(value, Value::Unread));
+            self.unread += unread.count() as u64;
+        }
         self.builder.group(ordinal, kind, values);
     }
 
