@@ -60,17 +60,17 @@ fn every_column_of_events() {
             recording.connection(),
             "SELECT * FROM events",
             "
-            1  1 1 1 100 PY_START    1 0 1 - - -   -          -
-            1  2 1 1 100 LINE        1 - 2 - - -   -          -
-            1  3 1 1 100 INSTRUCTION 1 4 2 - - -   -          -
-            1  4 1 1 100 INSTRUCTION 1 6 - - - -   -          -
-            1  5 1 1 105 CALL        1 8 3 - - len -          -
-            1  6 1 1 111 C_RETURN    1 8 3 - - len -          -
-            1  7 1 1 111 BRANCH      1 10 4 14 6 - -          -
-            1  8 1 2 112 PY_START    2 0 10 - - -  -          -
-            1  9 1 2 112 RAISE       2 2 11 - - -  ValueError -
-            1 10 1 2 112 PY_UNWIND   2 4 -  - - -  ValueError -
-            1 11 1 1 112 WARP        1 2 1  - - -  -          -",
+            1  1 1 1 100 PY_START    1 0 1 - - -   -          - 100
+            1  2 1 1 100 LINE        1 - 2 - - -   -          - 100
+            1  3 1 1 100 INSTRUCTION 1 4 2 - - -   -          - 100
+            1  4 1 1 100 INSTRUCTION 1 6 - - - -   -          - 100
+            1  5 1 1 105 CALL        1 8 3 - - len -          - 105
+            1  6 1 1 111 C_RETURN    1 8 3 - - len -          - 111
+            1  7 1 1 111 BRANCH      1 10 4 14 6 - -          - 111
+            1  8 1 2 112 PY_START    2 0 10 - - -  -          - 112
+            1  9 1 2 112 RAISE       2 2 11 - - -  ValueError - 112
+            1 10 1 2 112 PY_UNWIND   2 4 -  - - -  ValueError - 112
+            1 11 1 1 112 WARP        1 2 1  - - -  -          - 112",
         );
     }
 }

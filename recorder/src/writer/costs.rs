@@ -76,13 +76,14 @@ impl Costs {
         let kind_index = usize::from(kind.number()) % KINDS;
         let mean = self.means.get(code as usize).map_or(Mean::default(), |m| m[kind_index]);
         let cost = if mean.measured > 0 { mean.cost } else { self.by_kind[kind_index].cost };
-        self.charged += u64::from(cost);
+        self.charged = self.charged.saturating_add(u64::from(cost));
         self.last = (code, kind);
     }
 
     /// Charges what was measured exactly.
     pub(super) fn charge_ns(&mut self, ns: u64) {
-        self.charged += ns << FRACTION;
+        // The ring is not trusted.
+        self.charged = self.charged.saturating_add(ns.saturating_mul(1 << FRACTION));
     }
 
     /// The event charged last took so long, with `others` callbacks before it that had no event.
@@ -90,12 +91,11 @@ impl Costs {
         let (code, kind) = self.last;
         let Some(means) = self.means.get_mut(code as usize) else { return };
         let index = usize::from(kind.number()) % KINDS;
-        let others_ns = others * around_ns(EventKind::INSTRUCTION);
-        let around = u64::from(around_ns(kind) + others_ns);
+        let others_ns = u64::from(others) * u64::from(around_ns(EventKind::INSTRUCTION));
+        let around = u64::from(around_ns(kind)) + others_ns;
         let mean = self.by_kind[index].cost >> FRACTION;
         if ns > HELD_UP_NS && ns > u64::from(mean) * HELD_UP_TIMES {
-            self.charged += ns << FRACTION;
-            return;
+            return self.charge_ns(ns);
         }
         let cost = ((ns + around) << FRACTION).min(u64::from(u32::MAX)) as u32;
         means[index].add(cost);
@@ -110,7 +110,7 @@ impl Costs {
 
     /// Takes back what was charged too much.
     pub(super) fn refund_ns(&mut self, ns: u64) {
-        self.charged = self.charged.saturating_sub(ns << FRACTION);
+        self.charged = self.charged.saturating_sub(ns.saturating_mul(1 << FRACTION));
     }
 }
 

@@ -158,3 +158,31 @@ impl ChunkHeader {
         numbers.into_iter().any(|number| self.codes.binary_search(&number).is_ok())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_recording_took_is_spread_over_a_chunk() {
+        let header = ChunkHeader {
+            chunk_id: 1,
+            run_id: 1,
+            process_id: 1,
+            first_seq: 1,
+            last_seq: 11,
+            events: 11,
+            first_ns: 1000,
+            last_ns: 2000,
+            first_wall_ns: 1500,
+            last_wall_ns: 7500,
+            kinds: 0,
+            first_ordinal: 0,
+            header_xxh3: 0,
+            threads: [0].into(),
+            codes: [0].into(),
+        };
+        let walls = [(0, 1000), (5, 1100), (10, 2000)].map(|(at, ns)| header.wall_ns(at, ns));
+        assert_eq!(walls, [1500, 1100 + 500 + 2500, 7500]);
+    }
+}
