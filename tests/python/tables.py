@@ -120,7 +120,7 @@ def rows(db):
         values = run.query("select 1, 1.5, 'a', x'00ff', null, 9e999, -9e999, 1e300, '\U0001f600', 9223372036854775807")[0]
         assert values == (1, 1.5, "a", b"\0\xff", None, float("inf"), -float("inf"), 1e300, "\U0001f600", 2**63 - 1)
         assert list(map(type, values[:4])) == [int, float, str, bytes]
-        assert len(recording.query("select * from events").columns) == 14
+        assert len(recording.query("select * from events").columns) == 15
 
 
 def parameters(db):
