@@ -1053,7 +1053,7 @@ impl Values {
         for object in self.handed(frame, &variables, unit) {
             let sort = self.sort_of(object);
             // What such a function is called with may be what these hold.
-            if object != method && sort == Sort::Instance {
+            if object != method && (sort == Sort::Instance || may_change(sort)) {
                 is_any = true;
                 self.suspect_alone(at, object);
             }
