@@ -7,6 +7,16 @@
 
 use super::ffi::{CallableShape, HiddenTypes, Obj};
 
+/// What only asks about what it is handed, and never calls that: beginnings of names.
+const ASKING: [&str; 6] = [
+    "object.",
+    "type.__getattribute__",
+    "type.__instancecheck__",
+    "type.__subclasscheck__",
+    "_abc.",
+    "_typing.",
+];
+
 /// Modules in C that change none of the program's objects, or only those that a call is handed itself, and
 /// classes of `builtins` whose methods do not. What they call back is code that is recorded.
 const HARMLESS: [&str; 119] = [
@@ -237,6 +247,7 @@ pub(super) fn may_call(callable: Obj<'_>, shape: &CallableShape<'_>, name: &str)
         CallableShape::Function { .. } => false,
         // Binds, and calls nothing.
         _ if name.ends_with(".__get__") => false,
+        _ if ASKING.iter().any(|asking| name.starts_with(asking)) => false,
         // Its code in Python is recorded.
         CallableShape::Class if callable.has_python_method(c"__init__") => false,
         CallableShape::Builtin { owner: Some(owner), .. } if !owner.is_module() => {
