@@ -176,7 +176,8 @@ fn python() -> Option<(u64, AddHook)> {
         return None;
     }
     // SAFETY: a function of CPython's stable interface, with this signature in every version.
-    let add_hook = unsafe { std::mem::transmute::<*mut c_void, _>(symbol(c"PySys_AddAuditHook")?) };
+    let add_hook =
+        unsafe { std::mem::transmute::<*mut c_void, AddHook>(symbol(c"PySys_AddAuditHook")?) };
     Some((version, add_hook))
 }
 
@@ -314,8 +315,8 @@ unsafe extern "C" fn on_event(
 ) -> c_int {
     // SAFETY: the name of an event is a C string.
     let event = unsafe { CStr::from_ptr(event) }.to_bytes();
-    // SAFETY: `at_load` made it; whoever takes it out does so in this thread.
     if event == b"import"
+        // SAFETY: `at_load` made it; whoever takes it out does so in this thread.
         && let Some(waiting) = unsafe { WAITING.load(Ordering::Relaxed).as_mut() }
         && matches!(waiting.jit, Jit::On)
         && imports(arguments, c"encodings")
