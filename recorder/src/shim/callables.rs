@@ -469,11 +469,16 @@ pub(super) struct Special {
     pub(super) is_watched: bool,
 }
 
+/// The class that a method in C is named by: the owner, or that of the owner.
+#[inline(always)]
+fn class_of(owner: Obj<'_>) -> Obj<'_> {
+    if owner.is_class() { owner } else { owner.class() }
+}
+
 /// The class whose version is part of the key of this callable.
 fn versioned<'a>(callable: Obj<'a>, shape: &CallableShape<'a>) -> Obj<'a> {
     match shape {
-        CallableShape::Builtin { owner: Some(owner), .. } if owner.is_class() => *owner,
-        CallableShape::Builtin { owner: Some(owner), .. } => owner.class(),
+        CallableShape::Builtin { owner: Some(owner), .. } => class_of(*owner),
         CallableShape::Descriptor { owner, .. } | CallableShape::Wrapper { owner, .. } => *owner,
         CallableShape::Class => callable,
         _ => callable.class(),
@@ -492,7 +497,7 @@ fn key(callable: Obj<'_>, shape: &CallableShape<'_>) -> Option<Key> {
             if owner.is_module() {
                 [*method, 1, address(*module)]
             } else {
-                let class = if owner.is_class() { *owner } else { owner.class() };
+                let class = class_of(*owner);
                 // Odd, so that it differs from a name in a module.
                 [*method, class.address() | 1, class.class_version()?]
             }

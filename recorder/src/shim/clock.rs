@@ -1,16 +1,20 @@
 //! The clock the records carry.
 
 use crate::ring::Clock;
+use std::sync::OnceLock;
 
 /// The cheapest clock this machine can be trusted with: the time stamp counter where the kernel
 /// itself keeps time by it (then it runs at a constant rate and agrees between cores).
 pub(super) fn choose() -> Clock {
-    let by_tsc = cfg!(target_arch = "x86_64")
-        && std::fs::read_to_string(
-            "/sys/devices/system/clocksource/clocksource0/current_clocksource",
-        )
-        .is_ok_and(|source| source.trim() == "tsc");
-    if by_tsc { Clock::Tsc } else { Clock::Monotonic }
+    static CHOSEN: OnceLock<Clock> = OnceLock::new();
+    *CHOSEN.get_or_init(|| {
+        let by_tsc = cfg!(target_arch = "x86_64")
+            && std::fs::read_to_string(
+                "/sys/devices/system/clocksource/clocksource0/current_clocksource",
+            )
+            .is_ok_and(|source| source.trim() == "tsc");
+        if by_tsc { Clock::Tsc } else { Clock::Monotonic }
+    })
 }
 
 /// A reading of it.

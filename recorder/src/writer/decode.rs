@@ -101,8 +101,7 @@ fn record(words: &[u32], chunker: &mut Chunker, clock: ring::Clock) -> Result<us
             Ok(2)
         }
         0..=TAG_START_SUSPENDABLE => {
-            let may_say_none = EventKind::may_say_none;
-            match EventKind::from_number(tag).filter(|kind| may_say_none(*kind)) {
+            match EventKind::from_number(tag).filter(|kind| kind.may_say_none()) {
                 Some(kind) if place & SAYS_NONE != 0 => {
                     // Not before all of it is there: the rest may be taken in another way.
                     if words.len() <= event_words(kind) {

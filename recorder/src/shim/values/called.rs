@@ -75,10 +75,9 @@ impl Values {
             && owner.is_none()
             && let Some(kind) = self.single_change(object, doing)
         {
-            let length = Given::Int(self.length_of(object));
-            let is_large =
-                kind == GroupKind::SetItem && self.length_of(object) > i64::from(self.limits.items);
-            let rest = [Some(key), value, is_large.then_some(length)];
+            let length = self.length_of(object);
+            let is_large = kind == GroupKind::SetItem && length > i64::from(self.limits.items);
+            let rest = [Some(key), value, is_large.then_some(Given::Int(length))];
             let count = 3 + rest.iter().flatten().count();
             let changed = Given::Changed(object);
             let given = numbers.into_iter().chain([changed]).chain(rest.into_iter().flatten());

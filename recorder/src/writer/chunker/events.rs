@@ -43,7 +43,7 @@ impl Chunker {
         }
     }
 
-    /// The program is not charged for one more event, of the current code object.
+    /// Charges one more event, of the current code object.
     #[inline(always)]
     fn charge(&mut self, kind: u8) {
         if let Some(kind) = EventKind::from_number(kind) {
