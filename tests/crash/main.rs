@@ -11,6 +11,7 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{ChildStdout, Command, Output};
+use std::time::{Duration, Instant};
 
 /// How a run of `ends.py` should look from outside.
 struct End {
@@ -205,12 +206,37 @@ impl Counting {
     /// Waits until what the shell started has stopped or goes on; which signal stopped it.
     fn wait(&self) -> Option<i32> {
         let mut status = 0;
-        let flags = libc::WUNTRACED | libc::WCONTINUED;
+        let flags = libc::WUNTRACED | libc::WCONTINUED | libc::WNOHANG;
         // SAFETY: the pointer is to an int of ours.
-        let waited = unsafe { libc::waitpid(self.outer(), &mut status, flags) };
-        assert_eq!(waited, self.outer());
+        let mut waited = || unsafe { libc::waitpid(self.outer(), &mut status, flags) };
+        let begin = Instant::now();
+        let mut pid = 0;
+        while pid == 0 {
+            assert!(begin.elapsed() < Duration::from_secs(60), "neither stopped nor continued");
+            std::thread::sleep(Duration::from_millis(1));
+            pid = waited();
+        }
+        assert_eq!(pid, self.outer());
         assert!(libc::WIFSTOPPED(status) || libc::WIFCONTINUED(status), "ended: {status:#x}");
         libc::WIFSTOPPED(status).then(|| libc::WSTOPSIG(status))
+    }
+
+    /// Waits until a recorder that was continued has blocked SIGTSTP again in the thread that stopped
+    /// it by that. One sent to it alone before that stops the recorder, and not the program.
+    fn settle(&self) {
+        let outer = self.outer();
+        let is_open = |task: std::fs::DirEntry| {
+            let status = std::fs::read_to_string(task.path().join("status")).unwrap();
+            let set = status.lines().find_map(|line| line.strip_prefix("SigBlk:")).unwrap();
+            let set = u64::from_str_radix(set.trim(), 16).unwrap();
+            let is_blocked = |signal: i32| set >> (signal - 1) & 1 == 1;
+            // The thread that waits for signals has them all open meanwhile.
+            !is_blocked(libc::SIGTSTP) && is_blocked(libc::SIGUSR1)
+        };
+        let tasks = || std::fs::read_dir(format!("/proc/{outer}/task")).unwrap();
+        while outer != self.program && tasks().any(|task| is_open(task.unwrap())) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 }
 
@@ -274,6 +300,7 @@ fn stopped_and_continued_alone_or_with_the_group() {
                 kill(go_on, libc::SIGCONT);
                 assert_eq!(counting.wait(), None, "{what}");
                 assert_eq!(counting.line(), "SIGCONT", "{what}");
+                counting.settle();
             }
             kill(outer, libc::SIGTERM);
             // Of two that follow each other closely, one to the group may be passed on as well.

@@ -42,9 +42,12 @@ def records(db):
         run = recording.run()
         calls = list(run.calls())
         assert [call.row.asdict() for call in calls] == asked(db, "select * from calls")
-        named = [call.call_id for call in run.calls("__init__", "duration_ns > ?", [0])]
-        assert named == [c.call_id for c in calls if c.qualname.split(".")[-1] == "__init__"
-                         and c.duration_ns is not None and c.duration_ns > 0] != []
+        inits = [call for call in calls if call.qualname.split(".")[-1] == "__init__"]
+        longest = max(call.duration_ns for call in inits)
+        named = [call.call_id for call in run.calls("__init__", "duration_ns >= ?", [longest])]
+        assert named == [call.call_id for call in inits if call.duration_ns == longest]
+        assert [call.call_id for call in run.calls("__init__")] == [call.call_id for call in inits]
+        assert not list(run.calls("__init__", "duration_ns > ?", [longest]))
         by_name = run.calls("parse", "exit = :exit", {"exit": "unwind"})
         [call] = by_name
         assert call.arguments["text"] == "" and call.parent.qualname == "main"

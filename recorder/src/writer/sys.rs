@@ -144,8 +144,8 @@ pub struct Arrived {
     /// Sent by the kernel, such as for a key of the terminal: the whole foreground process group
     /// has it, not only this process.
     pub by_kernel: bool,
-    /// Who sent it, if it was a process.
-    pub sender: u32,
+    /// Sent by our own helper, because the program is no longer stopped.
+    pub by_watcher: bool,
     /// If it was sent by `sigqueue`: all of it.
     queued: Option<libc::siginfo_t>,
 }
@@ -184,11 +184,12 @@ impl Signals {
         unsafe {
             let mut info: libc::siginfo_t = std::mem::zeroed();
             let signal = libc::sigwaitinfo(&self.0, &mut info);
+            let is_queued = info.si_code == libc::SI_QUEUE;
             (signal > 0).then(|| Arrived {
                 signal,
                 by_kernel: info.si_code == SI_KERNEL,
-                sender: info.si_pid() as u32,
-                queued: (info.si_code == libc::SI_QUEUE).then_some(info),
+                by_watcher: is_queued && info.si_value().sival_ptr.addr() == BY_WATCHER,
+                queued: is_queued.then_some(info),
             })
         }
     }
@@ -196,18 +197,21 @@ impl Signals {
     /// Which of these have been sent to this process already, and neither were handled nor are
     /// ignored.
     pub fn pending(&self) -> impl Iterator<Item = i32> {
-        // SAFETY: an empty set is a set; sigpending fills it.
-        let pending = unsafe {
-            let mut set = std::mem::zeroed();
-            libc::sigpending(&mut set);
-            set
-        };
         let own = self.0;
-        // SAFETY: both sets are initialised.
-        let is_in = |set, signal| unsafe { libc::sigismember(set, signal) == 1 };
-        (1..=libc::SIGRTMAX()).filter(move |signal| {
-            is_in(&pending, *signal) && is_in(&own, *signal) && !is_ignored(*signal)
-        })
+        // SAFETY: the set is initialised.
+        let is_own = move |signal| unsafe { libc::sigismember(&own, signal) == 1 };
+        (1..=libc::SIGRTMAX())
+            .filter(move |signal| is_own(*signal) && is_pending(*signal) && !is_ignored(*signal))
+    }
+}
+
+/// Whether a signal that is blocked has been sent to this process.
+fn is_pending(signal: i32) -> bool {
+    // SAFETY: an empty set is a set; sigpending fills it.
+    unsafe {
+        let mut set = std::mem::zeroed();
+        libc::sigpending(&mut set);
+        libc::sigismember(&set, signal) == 1
     }
 }
 
@@ -221,6 +225,8 @@ fn is_ignored(signal: i32) -> bool {
 }
 
 const SI_KERNEL: i32 = 0x80;
+/// Sent along with the signal by which [`watch_stopped`] continues the recorder.
+const BY_WATCHER: usize = 0x6473_6863;
 
 /// The signals a user may send to the recorder and mean the program by. Not those that only the
 /// kernel sends for a fault, and not SIGKILL and SIGSTOP.
@@ -264,8 +270,6 @@ pub fn send_signal(pid: u32, process: Option<&OwnedFd>, arrived: &Arrived) {
     }
 }
 
-/// Sent to what has been stopped.
-pub const CONTINUE: i32 = libc::SIGCONT;
 /// Sent when the terminal is gone.
 pub const HANG_UP: i32 = libc::SIGHUP;
 
@@ -298,7 +302,7 @@ pub fn die_of(signal: i32) {
 
 /// Stops this process as a signal stopped the program, until either is continued. Whoever started us
 /// sees us stop. May be called by one thread at a time, with the signal blocked in all.
-pub fn stop_with(signal: i32, program: u32, woken_by: &AtomicU32) {
+pub fn stop_with(signal: i32, program: u32) {
     if !is_stopped(program) {
         return;
     }
@@ -309,7 +313,10 @@ pub fn stop_with(signal: i32, program: u32, woken_by: &AtomicU32) {
     if watcher == 0 {
         watch_stopped(program, own);
     }
-    woken_by.store(watcher.max(0) as u32, Ordering::Relaxed);
+    // A signal to the group may have stopped this process too until just now.
+    if !is_stopped(program) {
+        return end_helper(watcher);
+    }
     // SAFETY: the default action is no code of ours; this thread alone has the signal unblocked.
     unsafe {
         if signal == libc::SIGSTOP {
@@ -327,17 +334,23 @@ pub fn stop_with(signal: i32, program: u32, woken_by: &AtomicU32) {
     end_helper(watcher);
 }
 
-/// In a process of its own: continues the recorder once the program is no longer stopped.
+/// In a process of its own: continues the recorder when it is stopped and the program no longer is. The
+/// recorder ends this one when it goes on. A running one is sent nothing: that would take back a
+/// signal to stop that it has not handled yet.
 fn watch_stopped(program: u32, recorder: u32) -> ! {
     // SAFETY: plain system calls. A group of its own is not stopped with ours.
     unsafe {
         libc::setpgid(0, 0);
-        while is_stopped(program) {
+        loop {
+            // Asked again: a signal to the group stops the program first.
+            if !is_stopped(program) && is_stopped(recorder) && !is_stopped(program) {
+                let sival_ptr = std::ptr::without_provenance_mut(BY_WATCHER);
+                let value = libc::sigval { sival_ptr };
+                libc::sigqueue(recorder as libc::pid_t, libc::SIGCONT, value);
+            }
             let nap = libc::timespec { tv_sec: 0, tv_nsec: 10_000_000 };
             libc::nanosleep(&nap, std::ptr::null_mut());
         }
-        libc::kill(recorder as libc::pid_t, libc::SIGCONT);
-        libc::_exit(0);
     }
 }
 
@@ -410,38 +423,70 @@ fn end_helper(pid: libc::pid_t) {
 
 /// A process in our group that does nothing but exist. What is sent to the whole group is pending
 /// there too, so the program has it already; what is not was sent to us alone.
-pub struct Witness(libc::pid_t);
+pub struct Witness {
+    pid: libc::pid_t,
+    /// Signals that were pending in a witness before this one, and have not been asked for yet.
+    seen: u64,
+}
 
 impl Witness {
     /// Must be called by the thread that asks it, and which lives as long as the process.
     #[allow(clippy::new_without_default, reason = "it starts a process")]
     pub fn new() -> Witness {
         // SAFETY: the child makes only system calls, and never goes on.
-        let child = unsafe { fork_helper() };
-        if child == 0 {
+        let pid = unsafe { fork_helper() };
+        if pid == 0 {
             loop {
                 // SAFETY: plain system call.
                 unsafe { libc::pause() };
             }
         }
-        Witness(child)
+        Witness { pid, seen: 0 }
     }
 
-    /// Whether the signal was sent to the group. Then it is forgotten, for the next time.
+    /// Whether a signal that this process got was sent to the group. Then it is forgotten, for the
+    /// next time.
     pub fn has_seen(&mut self, signal: i32) -> bool {
+        let bit = |signal: i32| 1u64 << (signal - 1);
+        // The system takes one to stop back when one to continue is sent, and the other way round.
+        let opposite = match signal {
+            libc::SIGTSTP => libc::SIGCONT,
+            libc::SIGCONT => libc::SIGTSTP,
+            _ => 0,
+        };
+        let new = self.pending();
+        let mut seen = self.seen | new;
+        for (one, other) in [(libc::SIGTSTP, libc::SIGCONT), (libc::SIGCONT, libc::SIGTSTP)] {
+            if new & bit(one) != 0 {
+                seen &= !bit(other);
+            }
+        }
+        let mut forgotten = bit(signal);
+        if opposite != 0 && seen & bit(opposite) != 0 {
+            if is_pending(opposite) {
+                // Sent to the group after this one, which was taken back there.
+                return true;
+            }
+            // Taken back here alone, by this one.
+            forgotten |= bit(opposite);
+        }
+        if seen & forgotten != 0 {
+            end_helper(self.pid);
+            *self = Witness { seen: seen & !forgotten, ..Witness::new() };
+        }
+        seen & bit(signal) != 0
+    }
+
+    /// The signals that are pending there: bit n stands for signal n + 1.
+    fn pending(&self) -> u64 {
         let mut text = [0; 4096];
-        let text = read_about(self.0.max(0) as u32, "status", &mut text);
-        let has_seen = std::str::from_utf8(text)
+        let text = read_about(self.pid.max(0) as u32, "status", &mut text);
+        std::str::from_utf8(text)
             .unwrap_or_default()
             .lines()
             .filter_map(|line| line.strip_prefix("ShdPnd:"))
-            .filter_map(|set| u64::from_str_radix(set.trim(), 16).ok())
-            .any(|set| set >> (signal - 1) & 1 != 0);
-        if has_seen {
-            end_helper(self.0);
-            *self = Witness::new();
-        }
-        has_seen
+            .find_map(|set| u64::from_str_radix(set.trim(), 16).ok())
+            .unwrap_or(0)
     }
 }
 

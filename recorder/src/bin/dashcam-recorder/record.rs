@@ -26,8 +26,6 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
 /// The recorder process needs no more address space than this, besides the rings.
@@ -113,8 +111,6 @@ pub(crate) fn record(options: &Options) -> Result<Status> {
     };
     run.set_pid(pid);
     let run_id = run.run_id;
-    let woken_by = Arc::new(AtomicU32::new(0));
-    let by = Arc::clone(&woken_by);
     let process = sys::watch_process(pid);
     let recording = match Recording::start(run, &about, ring, values, clock) {
         Ok(recording) => recording,
@@ -122,16 +118,16 @@ pub(crate) fn record(options: &Options) -> Result<Status> {
             say(&format!("no recorder: {error}; the program runs unrecorded"));
             // The program is not to wait for us.
             [Some(ring), values].into_iter().flatten().for_each(|ring| Consumer::new(ring).close());
-            thread::spawn(move || forward(forwarded, pid, process.as_ref(), &by));
-            return Ok(status_of(wait(pid, &woken_by)?));
+            thread::spawn(move || forward(forwarded, pid, process.as_ref()));
+            return Ok(status_of(wait(pid)?));
         }
     };
-    thread::spawn(move || forward(forwarded, pid, process.as_ref(), &by));
+    thread::spawn(move || forward(forwarded, pid, process.as_ref()));
     // Whoever reads the program's output shall see its end when the program ends.
     sys::leave_standard_streams();
 
     let Attended { fate, refusal, is_unstarted, others } =
-        attend(pid, control, &recording, run_id, woken_by)?;
+        attend(pid, control, &recording, run_id)?;
     if let Some(why) = refusal.as_ref().filter(|_| is_unstarted) {
         recording.abandon();
         bail!("{}: {why}", launch.shown());
@@ -260,21 +256,19 @@ fn preload(package: &Path) -> Result<(OsString, Option<OwnedFd>)> {
 }
 
 /// Passes on what is sent to this process alone.
-fn forward(signals: Signals, pid: u32, process: Option<&OwnedFd>, woken_by: &AtomicU32) {
+fn forward(signals: Signals, pid: u32, process: Option<&OwnedFd>) {
     let mut witness = Witness::new();
     // A hang-up is told to the leader of the session, and by it to the others.
     let leads_session = sys::leads_session();
     loop {
         let Some(arrived) = signals.wait() else { continue };
-        let is_woken =
-            arrived.signal == sys::CONTINUE && arrived.sender == woken_by.load(Ordering::Relaxed);
-        let is_ours = if arrived.by_kernel {
+        let is_for_program = if arrived.by_kernel {
             leads_session && arrived.signal == sys::HANG_UP
         } else {
-            !is_woken
+            !arrived.by_watcher
         };
         // Asked in any case, so that it forgets.
-        if !witness.has_seen(arrived.signal) && is_ours {
+        if !witness.has_seen(arrived.signal) && is_for_program {
             sys::send_signal(pid, process, &arrived);
         }
     }
@@ -293,10 +287,10 @@ struct Attended {
 
 /// Waits for the program's end. When it is stopped so is its recorder, and with it what the shell
 /// knows as its job.
-fn wait(pid: u32, woken_by: &AtomicU32) -> std::io::Result<Fate> {
+fn wait(pid: u32) -> std::io::Result<Fate> {
     loop {
         match sys::wait_child(pid) {
-            Ok(Fate::Stopped(signal)) => sys::stop_with(signal, pid, woken_by),
+            Ok(Fate::Stopped(signal)) => sys::stop_with(signal, pid),
             result => return result,
         }
     }
@@ -316,13 +310,12 @@ fn attend(
     mut control: UnixStream,
     recording: &Recording,
     run_id: i64,
-    woken_by: Arc<AtomicU32>,
 ) -> Result<Attended> {
     let (ended, at_end) = UnixStream::pair()?;
     let waiter = spawn(move || {
         // Closed with this thread, which wakes the other one.
         let _at_end = at_end;
-        wait(pid, &woken_by)
+        wait(pid)
     })?;
     let (mut is_booted, mut others) = (false, 0);
     let mut refusal: Option<Vec<u8>> = None;
