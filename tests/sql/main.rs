@@ -4,5 +4,6 @@
 
 mod command_line;
 mod outcomes;
+mod pushdown;
 mod tables;
 mod times;

@@ -14,9 +14,6 @@ use dashcam_schema::value::{GroupKind, ObjectId, Sort, Value, render};
 use std::ops::Range;
 use std::rc::Rc;
 
-/// Whether a call is wanted, and before that whether any call of the code object with this number is.
-pub type WantedCalls<'a> = (&'a dyn Fn(CallId) -> bool, &'a dyn Fn(u32) -> bool);
-
 /// Which events are of interest. Rows of others are not made.
 pub struct Wanted<'a> {
     /// By position and number of the thread.
@@ -24,7 +21,11 @@ pub struct Wanted<'a> {
     /// By name of the variable.
     pub name: &'a dyn Fn(&str) -> bool,
     /// If only some calls are wanted.
-    pub calls: Option<WantedCalls<'a>>,
+    pub calls: Option<&'a dyn Fn(CallId) -> bool>,
+    /// If only some code objects are, by number.
+    pub codes: Option<&'a dyn Fn(u32) -> bool>,
+    /// If only some lines are.
+    pub lines: Option<&'a dyn Fn(i64) -> bool>,
     pub detail: Detail,
     /// Events whose values were not stored are left out, which is noted; else they are an error.
     pub skips_unknown: bool,
@@ -33,7 +34,15 @@ pub struct Wanted<'a> {
 impl<'a> Wanted<'a> {
     /// Everything about these events and variables; what was not stored is an error.
     pub fn all(event: &'a dyn Fn(i64, u32) -> bool, name: &'a dyn Fn(&str) -> bool) -> Wanted<'a> {
-        Wanted { event, name, calls: None, detail: Detail::Texts, skips_unknown: false }
+        Wanted {
+            event,
+            name,
+            calls: None,
+            codes: None,
+            lines: None,
+            detail: Detail::Texts,
+            skips_unknown: false,
+        }
     }
 }
 
@@ -60,6 +69,8 @@ pub struct Content {
 #[derive(Debug, Clone)]
 pub struct Binding {
     pub at: Where,
+    /// Which it is of those that the event may bind, wanted or not.
+    pub number: u32,
     /// `local`, `global` or `cell`.
     pub scope: &'static str,
     pub name: Box<str>,
@@ -121,11 +132,12 @@ impl State<'_> {
                 return self.arguments(position, variables, wanted, &mut found);
             }
             let mut window = None;
-            for (slot, binds) in variables.stores.stored(unit) {
+            for (number, (slot, binds)) in variables.stores.stored(unit).enumerate() {
                 let Some(name) = variables.name(slot).filter(|name| (wanted.name)(name)) else {
                     continue;
                 };
                 let mut binding = self.binding(position, variables, slot, name)?;
+                binding.number = number as u32;
                 if wanted.detail == Detail::Places {
                     found.push(binding);
                     continue;
@@ -181,6 +193,7 @@ impl State<'_> {
     ) -> Result<Binding, Error> {
         Ok(Binding {
             at: self.whereabouts(position)?,
+            number: slot,
             scope: variables.scope(slot),
             name: name.into(),
             value: None,
@@ -545,7 +558,7 @@ impl State<'_> {
                 continue;
             }
             let context = runs.contexts[run.context as usize];
-            if wanted.calls.is_some_and(|(_, is_code)| !is_code(context.code)) {
+            if wanted.codes.is_some_and(|is_code| !is_code(context.code)) {
                 continue;
             }
             let Some(variables) = self.store.variables(process, context.code) else { continue };
@@ -560,6 +573,12 @@ impl State<'_> {
                     && stores.stored(unit).next().is_none();
                 if is_idle || !(wanted.event)(first_seq + index as i64, context.thread) {
                     continue;
+                }
+                if let Some(is_line) = wanted.lines {
+                    let site = self.site(&frames, index)?;
+                    if !self.store.line(process, site).is_some_and(is_line) {
+                        continue;
+                    }
                 }
                 if connection.is_interrupted() {
                     return Err(Error::Interrupted);
@@ -577,7 +596,7 @@ impl State<'_> {
                     events,
                     has_ordinal: kind != INSTRUCTION && frames.chunk.has_ordinal(index)?,
                 };
-                if let Some((is_call, _)) = wanted.calls
+                if let Some(is_call) = wanted.calls
                     && !position.call_id().is_some_and(is_call)
                 {
                     continue;

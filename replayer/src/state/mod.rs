@@ -35,7 +35,7 @@ mod window;
 mod within;
 
 pub use caches::State;
-pub use changes::{Binding, Content, Detail, Mutation, Wanted, WantedCalls, Where};
+pub use changes::{Binding, Content, Detail, Mutation, Wanted, Where};
 pub use graph::{Contents, Graph, Handle, LastBinding, Look, Named, Unbound};
 pub use members::{Key, Members, Seen};
 pub(crate) use own::{Did, Own};

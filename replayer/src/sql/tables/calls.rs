@@ -117,13 +117,15 @@ pub(in crate::sql) struct CallScan {
 
 impl Scan for CallScan {
     fn fill(&mut self, batch: &mut Batch) -> Result<(), Error> {
+        // What was looked up is not in that order either.
+        if let Some(top) = self.plan.top.take() {
+            self.sort(top)?;
+        }
         while self.given == self.rows.len() {
             self.rows.clear();
             self.given = 0;
-            match self.plan.top.take() {
-                Some(top) => self.sort(top)?,
-                None if self.more()? => {}
-                None => return Ok(()),
+            if !self.more()? {
+                return Ok(());
             }
         }
         let end = self.rows.len().min(self.given + ROWS);

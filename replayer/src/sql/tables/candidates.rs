@@ -5,6 +5,7 @@ use crate::sql::plan::{Flags, Op, Plan, Request, Value};
 use crate::store::directory::CodeIndex;
 use crate::store::texts::TextId;
 use crate::store::{ChunkHeader, Code, Error, Process, Store};
+use dashcam_schema::bytecode::lines::LineTable;
 use rustc_hash::FxHashMap;
 use std::cell::RefCell;
 use std::ops::Range;
@@ -62,14 +63,14 @@ pub(super) fn take_order(
     }
 }
 
-/// What constraints on names of code objects leave over: on `code_id` itself, on texts it decides,
-/// and on patterns for those, which SQLite is asked about.
+/// What constraints on names of code objects leave over: on `code_id` itself, on texts it decides, and on
+/// patterns for those, which SQLite is asked about. A test, if any are left out.
 pub(super) fn codes(
     store: &Store,
     plan: &Plan,
     code_id: usize,
     texts: &[CodeText],
-) -> Result<CodeFilter<CodeTest>, Error> {
+) -> Result<Option<CodeTest>, Error> {
     let mut ids = IntSet::of(plan, code_id);
     let mut sets = Vec::new();
     for (column, name, text) in texts {
@@ -93,17 +94,31 @@ pub(super) fn codes(
     }
     ids.settle();
     let is_all = ids.is_all() && sets.is_empty();
-    let test: Option<CodeTest> = (!is_all).then(|| {
+    Ok((!is_all).then(|| {
         Box::new(move |_: &Store, code: &Code| {
             ids.contains(code.code_id) && sets.iter().all(|(set, text)| set.contains(text(code)))
         }) as CodeTest
-    });
-    Ok(CodeFilter::new(test, false))
+    }))
 }
 
 /// A column that shows a text of a code object: its number, the name it has in `code_objects`,
 /// and the text.
 pub(super) type CodeText = (usize, &'static str, fn(&Code) -> TextId);
+
+/// The same, and which code objects have any of these lines.
+pub(super) fn with_lines(test: Option<CodeTest>, lines: &IntSet) -> Option<CodeTest> {
+    if lines.is_all() {
+        return test;
+    }
+    let lines = lines.clone();
+    let has_any = move |table: &LineTable| {
+        let mut units = 0..table.by_unit().len() as u32;
+        units.any(|unit| table.line(unit).is_some_and(|line| lines.contains(line.into())))
+    };
+    Some(Box::new(move |store: &Store, code: &Code| {
+        test.as_ref().is_none_or(|test| test(store, code)) && store.lines(code).is_none_or(&has_any)
+    }))
+}
 
 pub(super) type CodeTest = Box<dyn Fn(&Store, &Code) -> bool>;
 
@@ -131,5 +146,11 @@ impl<F: Fn(&Store, &Code) -> bool> CodeFilter<F> {
         let Some(index) = process.codes.get(&number) else { return self.unknown_passes };
         let mut known = self.known.borrow_mut();
         *known.entry(*index).or_insert_with(|| test(store, &store.directory().codes[*index]))
+    }
+
+    /// Whether any of a chunk's code objects passes.
+    pub(super) fn passes_any(&self, store: &Store, header: &ChunkHeader) -> bool {
+        let process = store.process(header);
+        self.is_all() || header.codes.iter().any(|number| self.passes(store, process, *number))
     }
 }

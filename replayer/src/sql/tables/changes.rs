@@ -1,12 +1,12 @@
 //! What `variables` and `mutations` have in common: a row is made of an event, chunk by chunk.
 
-use super::candidates::{self, Scope};
+use super::candidates::{self, CodeFilter, CodeTest, Scope};
 use super::{int, rowid};
 use crate::sql::batch::{Batch, NULL, ROWS};
 use crate::sql::filter::IntSet;
 use crate::sql::plan::{Flags, Op, Plan, Request, Value};
 use crate::sql::vtab::Scan;
-use crate::state::{Detail, State, Wanted, WantedCalls, Where};
+use crate::state::{Detail, State, Wanted, Where};
 use crate::store::{Error, Process, Store};
 use dashcam_schema::calls::CallId;
 use dashcam_schema::chunk::DERIVED_EVENTS_MAX;
@@ -34,8 +34,9 @@ const CALLS_FOLLOWED: usize = 64;
 
 /// One of the tables.
 pub(in crate::sql) trait Rows {
-    /// Column of the line.
+    /// Columns of the line and the object.
     const LINE: usize;
+    const OBJECT_ID: usize;
     /// Column with the name of the variable.
     const NAME: Option<usize>;
     /// Kinds of the events that make rows, a bit each.
@@ -55,8 +56,13 @@ pub(in crate::sql) trait Rows {
 
     fn at(row: &Self::Row) -> Where;
 
+    fn object_id(row: &Self::Row) -> Option<i64>;
+
+    /// Which it is of its event's rows, if those that are left out are of no account. They count from 0.
+    fn number(row: &Self::Row) -> Option<u32>;
+
     /// Puts the columns of its own into the batch.
-    fn put(store: &Store, rows: &[Self::Row], batch: &mut Batch);
+    fn put(store: &Store, rows: &[(u32, Self::Row)], batch: &mut Batch);
 
     /// A row's text in a column that is made when it is asked for.
     fn text<'r>(
@@ -85,6 +91,8 @@ pub(super) fn plan<T: Rows>(store: &Store, request: &mut Request) {
     request.take(PROCESS_ID, Type::Integer, one_of(directory.processes.len()), 0.5);
     request.take(THREAD_ID, Type::Integer, one_of(directory.threads.len()), 0.5);
     request.take(CALL_ID, Type::Integer, ROWS_OF_CALL / total.max(ROWS_OF_CALL), 0.25);
+    request.take(T::LINE, Type::Integer, 0.001, 0.25);
+    request.take(T::OBJECT_ID, Type::Integer, 0.001, 0.25);
     if let Some(name) = T::NAME {
         request.take(name, Type::Text, 0.01, 1.0);
     }
@@ -107,6 +115,9 @@ pub(in crate::sql) struct ChangeScan<T: Rows> {
     seqs: IntSet,
     threads: IntSet,
     calls: IntSet,
+    lines: IntSet,
+    objects: IntSet,
+    codes: CodeFilter<CodeTest>,
     /// If only a few calls are wanted: those of the run that is read.
     followed: Option<(i64, Vec<Followed>)>,
     detail: Detail,
@@ -117,7 +128,7 @@ pub(in crate::sql) struct ChangeScan<T: Rows> {
     /// The chunk `rows` are of, and which of its events are still to be looked at.
     chunk: usize,
     left: Range<usize>,
-    rows: Vec<T::Row>,
+    rows: Vec<(u32, T::Row)>,
     given: usize,
     /// Where the last batch begins.
     batch: usize,
@@ -125,6 +136,9 @@ pub(in crate::sql) struct ChangeScan<T: Rows> {
 
 impl<T: Rows> ChangeScan<T> {
     pub(super) fn new(store: Rc<Store>, plan: Plan) -> ChangeScan<T> {
+        let lines = IntSet::of(&plan, T::LINE);
+        // Those that cannot be looked up may have any line.
+        let codes = CodeFilter::new(candidates::with_lines(None, &lines), true);
         let scope =
             Scope { runs: IntSet::of(&plan, RUN_ID), processes: IntSet::of(&plan, PROCESS_ID) };
         let seqs = IntSet::of(&plan, SEQ);
@@ -139,6 +153,9 @@ impl<T: Rows> ChangeScan<T> {
             detail: T::detail(&plan),
             threads: IntSet::of(&plan, THREAD_ID),
             calls: IntSet::of(&plan, CALL_ID),
+            objects: IntSet::of(&plan, T::OBJECT_ID),
+            lines,
+            codes,
             names: T::NAME.and_then(|column| texts(&plan, column)),
             store,
             plan,
@@ -162,6 +179,7 @@ impl<T: Rows> ChangeScan<T> {
             && self.seqs.overlaps(header.first_seq, header.last_seq)
             // A call is never after what happens in it.
             && header.last_seq >= self.calls.lo
+            && self.codes.passes_any(store, header)
             && state.is_there(header.run_id)?;
         if !may_pass {
             return Ok(());
@@ -243,12 +261,30 @@ impl<T: Rows> ChangeScan<T> {
         let is_call = |call: CallId| call != 0 && self.calls.contains(int(call));
         let is_code = |code: u32| {
             let followed = self.followed.as_ref();
-            followed.is_none_or(|(_, calls)| calls.iter().any(|of| of.code == code))
+            self.codes.passes(store, process, code)
+                && followed.is_none_or(|(_, calls)| calls.iter().any(|of| of.code == code))
         };
-        let calls: Option<WantedCalls<'_>> =
-            if self.calls.is_all() { None } else { Some((&is_call, &is_code)) };
-        let wanted = Wanted { event: &event, name: &name, calls, detail, skips_unknown: true };
-        let mut rows = T::of_chunk(&state, self.chunk, range, &wanted)?;
+        let is_line = |line: i64| self.lines.contains(line);
+        let wanted = Wanted {
+            event: &event,
+            name: &name,
+            calls: if self.calls.is_all() { None } else { Some(&is_call) },
+            codes: Some(&is_code),
+            lines: if self.lines.is_all() { None } else { Some(&is_line) },
+            detail,
+            skips_unknown: true,
+        };
+        let rows = T::of_chunk(&state, self.chunk, range, &wanted)?;
+        let (mut seq, mut before) = (0, 0);
+        let numbered = rows.into_iter().map(|row| {
+            before = if T::at(&row).seq == seq { before + 1 } else { 0 };
+            seq = T::at(&row).seq;
+            (T::number(&row).unwrap_or(before), row)
+        });
+        let is_object =
+            |row: &T::Row| T::object_id(row).is_some_and(|id| self.objects.contains(id));
+        let mut rows: Vec<_> =
+            numbered.filter(|(_, row)| self.objects.is_all() || is_object(row)).collect();
         if is_descending {
             rows.reverse();
         }
@@ -275,7 +311,7 @@ impl<T: Rows> Scan for ChangeScan<T> {
         let rows = &self.rows[self.given..end];
         let process = self.store.process(&self.store.chunks()[self.chunk]);
         batch.rows = rows.len();
-        let wheres = || rows.iter().map(T::at);
+        let wheres = || rows.iter().map(|(_, row)| T::at(row));
         batch.ints(RUN_ID, wheres().map(|_| process.run_id));
         batch.ints(SEQ, wheres().map(|at| at.seq));
         batch.ints(PROCESS_ID, wheres().map(|_| process.process_id));
@@ -283,6 +319,7 @@ impl<T: Rows> Scan for ChangeScan<T> {
         let call_id = |at: Where| if at.call_id == 0 { NULL } else { int(at.call_id) };
         batch.ints(CALL_ID, wheres().map(call_id));
         batch.ints(T::LINE, wheres().map(|at| at.line.unwrap_or(NULL)));
+        batch.ints(T::OBJECT_ID, rows.iter().map(|(_, row)| T::object_id(row).unwrap_or(NULL)));
         T::put(&self.store, rows, batch);
         self.batch = self.given;
         self.given = end;
@@ -291,16 +328,13 @@ impl<T: Rows> Scan for ChangeScan<T> {
 
     /// By the event and the number among its rows: it may have several.
     fn rowid(&self, row: usize) -> i64 {
-        let at = self.batch + row;
-        let seq = T::at(&self.rows[at]).seq;
-        let first = self.rows[..at].iter().rposition(|row| T::at(row).seq != seq);
-        let within = at - first.map_or(0, |first| first + 1);
+        let (number, row) = &self.rows[self.batch + row];
         let run_id = self.store.chunks()[self.chunk].run_id;
-        rowid(run_id, seq).wrapping_shl(12) ^ within as i64
+        rowid(run_id, T::at(row).seq).wrapping_shl(12) ^ i64::from(*number)
     }
 
     fn text(&self, row: usize, column: usize) -> Result<Option<Cow<'_, str>>, Error> {
-        let Some(row) = self.rows.get(self.batch + row) else { return Ok(None) };
+        let Some((_, row)) = self.rows.get(self.batch + row) else { return Ok(None) };
         T::text(&State::of(&self.store), row, column)
     }
 }

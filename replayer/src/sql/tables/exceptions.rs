@@ -102,6 +102,7 @@ impl Filter {
     fn new(store: &Store, plan: &Plan) -> Result<Filter, Error> {
         let texts = &store.directory().texts;
         let codes = candidates::codes(store, plan, CODE_ID, &[(PATH, "path", |code| code.path)])?;
+        let codes = CodeFilter::new(codes, false);
         Ok(Filter {
             scope: Scope {
                 runs: IntSet::of(plan, RUN_ID),
@@ -117,12 +118,10 @@ impl Filter {
 
     /// Whether an exception that passes can be raised in this chunk.
     fn may_pass(&self, store: &Store, header: &ChunkHeader) -> bool {
-        let process = store.process(header);
         header.kinds & RAISING != 0
             && self.seqs.overlaps(header.first_seq, header.last_seq)
             && header.last_seq >= self.calls.lo
-            && (self.codes.is_all()
-                || header.codes.iter().any(|number| self.codes.passes(store, process, *number)))
+            && self.codes.passes_any(store, header)
     }
 
     fn passes(&self, store: &Store, process: &Process, exception: &OpenException) -> bool {

@@ -33,6 +33,7 @@ impl Table for Mutations {
 
 impl Rows for Mutations {
     const LINE: usize = LINE;
+    const OBJECT_ID: usize = OBJECT_ID;
     const NAME: Option<usize> = None;
     const KINDS: u32 = 1 << EventKind::INSTRUCTION.number()
         | 1 << EventKind::C_RETURN.number()
@@ -62,8 +63,15 @@ impl Rows for Mutations {
         row.at
     }
 
-    fn put(_: &Store, rows: &[Mutation], batch: &mut Batch) {
-        batch.ints(OBJECT_ID, rows.iter().map(|row| int(row.object_id)));
+    fn object_id(row: &Mutation) -> Option<i64> {
+        Some(int(row.object_id))
+    }
+
+    fn number(_: &Mutation) -> Option<u32> {
+        None
+    }
+
+    fn put(_: &Store, _: &[(u32, Mutation)], batch: &mut Batch) {
         for column in [TYPE, OPERATION, KEY, VALUE] {
             batch.columns[column] = Column::Lazy;
         }

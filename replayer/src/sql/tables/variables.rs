@@ -2,7 +2,7 @@
 
 use super::changes::{self, ChangeScan, Rows};
 use super::int;
-use crate::sql::batch::{Batch, Column, NULL};
+use crate::sql::batch::{Batch, Column};
 use crate::sql::plan::{Plan, Request};
 use crate::sql::vtab::Table;
 use crate::state::{Binding, Detail, State, Wanted, Where};
@@ -34,6 +34,7 @@ impl Table for Variables {
 
 impl Rows for Variables {
     const LINE: usize = LINE;
+    const OBJECT_ID: usize = OBJECT_ID;
     const NAME: Option<usize> = Some(NAME);
     const KINDS: u32 = 1 << EventKind::INSTRUCTION.number() | 1 << EventKind::PY_START.number();
     type Row = Binding;
@@ -56,12 +57,19 @@ impl Rows for Variables {
         row.at
     }
 
-    fn put(store: &Store, rows: &[Binding], batch: &mut Batch) {
+    fn object_id(row: &Binding) -> Option<i64> {
+        row.object_id.map(int)
+    }
+
+    fn number(row: &Binding) -> Option<u32> {
+        Some(row.number)
+    }
+
+    fn put(store: &Store, rows: &[(u32, Binding)], batch: &mut Batch) {
         let scope = |row: &Binding| store.directory().texts.find(row.scope);
-        batch.texts(SCOPE, rows.iter().map(|row| scope(row).unwrap_or(TextId::NONE)));
+        batch.texts(SCOPE, rows.iter().map(|(_, row)| scope(row).unwrap_or(TextId::NONE)));
         batch.columns[NAME] = Column::Lazy;
         batch.columns[VALUE] = Column::Lazy;
-        batch.ints(OBJECT_ID, rows.iter().map(|row| row.object_id.map_or(NULL, int)));
     }
 
     fn text<'r>(

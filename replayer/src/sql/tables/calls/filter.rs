@@ -31,6 +31,7 @@ impl Filter {
         let texts: [CodeText; 2] =
             [(QUALNAME, "qualname", |code| code.qualname), (PATH, "path", |code| code.path)];
         let codes = candidates::codes(store, plan, CODE_ID, &texts)?;
+        let codes = CodeFilter::new(codes, false);
         let mut starts = super::starts(plan);
         let parents = IntSet::of(plan, PARENT_CALL_ID);
         if !parents.is_all() {
@@ -71,11 +72,8 @@ impl Filter {
             return false;
         }
         let desynced = self.desynced.contains(&header.run_id);
-        if !self.codes.is_all() && !desynced {
-            let process = store.process(header);
-            if !header.codes.iter().any(|number| self.codes.passes(store, process, *number)) {
-                return false;
-            }
+        if !desynced && !self.codes.passes_any(store, header) {
+            return false;
         }
         if header.last_seq < self.starts.lo || header.last_ns < self.start_times.lo {
             return false;

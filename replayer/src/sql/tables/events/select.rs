@@ -5,7 +5,7 @@ use super::columns::Reader;
 use super::{CALLABLE, CODE_ID, EXCEPTION, KIND, LINE, SEQ, THREAD_ID, TIME_NS};
 use crate::sql::filter::{IntSet, TextSet};
 use crate::sql::plan::Plan;
-use crate::sql::tables::candidates::{CodeFilter, CodeTest, Scope};
+use crate::sql::tables::candidates::{self, CodeFilter, CodeTest, Scope};
 use crate::sql::tables::int;
 use crate::store::{Chunk, ChunkHeader, Code, Error, Process, Store};
 use dashcam_schema::bytecode::lines::LineTable;
@@ -83,14 +83,10 @@ impl Filter {
         let texts = &store.directory().texts;
         let (codes, lines) = (IntSet::of(plan, CODE_ID), IntSet::of(plan, LINE));
         let any_code = codes.is_all();
-        let test: Option<CodeTest> = (!codes.is_all() || !lines.is_all()).then(|| {
-            let lines = lines.clone();
-            Box::new(move |store: &Store, code: &Code| {
-                codes.contains(code.code_id)
-                    && (lines.is_all()
-                        || store.lines(code).is_none_or(|table| has_any(table, &lines)))
-            }) as CodeTest
+        let test: Option<CodeTest> = (!any_code).then(|| {
+            Box::new(move |_: &Store, code: &Code| codes.contains(code.code_id)) as CodeTest
         });
+        let test = candidates::with_lines(test, &lines);
         Filter {
             scope: super::scope(plan),
             seqs: IntSet::of(plan, SEQ),
@@ -131,8 +127,7 @@ impl Filter {
             && self.times.overlaps(header.first_ns, header.last_ns)
             && header.kinds & self.kinds(process) != 0
             && header.threads.iter().any(|number| self.thread_passes(process, *number))
-            && (self.codes.is_all()
-                || header.codes.iter().any(|number| self.codes.passes(store, process, *number)))
+            && self.codes.passes_any(store, header)
     }
 
     /// The events that pass.
@@ -304,10 +299,4 @@ impl Events<'_> {
         }
         Ok(())
     }
-}
-
-/// Whether any unit is on one of these lines.
-fn has_any(table: &LineTable, lines: &IntSet) -> bool {
-    (0..table.by_unit().len() as u32)
-        .any(|unit| table.line(unit).is_some_and(|line| lines.contains(line.into())))
 }
