@@ -4,7 +4,7 @@
 use dashcam_tests::{Python, program, run, tests_path, text};
 
 /// Programs in `paths/`.
-const PROGRAMS: [&str; 11] = [
+const PROGRAMS: [&str; 12] = [
     "aliases",
     "attributes",
     "c_code",
@@ -13,6 +13,7 @@ const PROGRAMS: [&str; 11] = [
     "handed_to_c",
     "large_containers",
     "modules",
+    "more_than_a_record",
     "namespaces",
     "stores_run_python",
     "very_large",
@@ -30,6 +31,14 @@ fn what_is_reached_is_as_recorded() {
             record.args(["--capture", "state", "--no-default-redact"]).arg(&script);
             let output = run(record.arg(&samples).arg(&program));
             assert!(output.status.success(), "{python}, {name}: {}", text(&output.stderr));
+            // With such a loss, values after it are missing, and so unknown instead of wrong.
+            let mut bad = python.dashcam();
+            bad.arg("query").arg(&db).args([
+                "select * from losses where severity <> 'info'",
+                "--format",
+                "csv",
+            ]);
+            assert_eq!(text(&run(&mut bad).stdout).lines().count(), 1, "{python}, {name}");
             let mut check = python.bare();
             check.arg(&script).arg("check").arg(&db).arg(&samples).arg(&program);
             let check = run(&mut check);

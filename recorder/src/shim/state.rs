@@ -14,7 +14,7 @@ use super::messages::Fate;
 use super::reach::Does;
 use super::sources::{Registered, Sources};
 use super::threads::{self, Threads};
-use super::values::{EVENT_VALUES_WORDS_MAX, Values};
+use super::values::Values;
 use super::{monitoring, neighbours};
 use crate::boot::DEFAULT_MAX_WAIT;
 use crate::filter::{Judge, Verdict};
@@ -253,6 +253,10 @@ impl State {
         values: Option<Box<Values>>,
     ) {
         self.values = values;
+        let patience = self.patience();
+        if let Some(values) = &mut self.values {
+            values.set_patience(patience);
+        }
         if self.has_state() {
             self.callables.follow_changes();
         }
@@ -852,12 +856,7 @@ impl State {
     #[cold]
     fn make_room_for_values(&mut self) {
         let Some(values) = &mut self.values else { return };
-        let mut left_ns = self.max_wait_ns;
-        let pause = pause(self.control_fd, self.recorder_pid, &mut left_ns);
-        let began = cost::begin(self.clock);
-        let waited = values.producer().wait(EVENT_VALUES_WORDS_MAX, pause);
-        cost::end(self.clock, began);
-        if waited.is_err() {
+        if let Err(left_ns) = values.make_room() {
             // The recorder takes no more of them.
             if let Some(mut values) = self.values.take() {
                 // SAFETY: the producer was the mapping's only user in this process.
@@ -1127,15 +1126,19 @@ impl State {
         warn("the program ran out of memory; it goes on unrecorded");
     }
 
+    fn patience(&self) -> Patience {
+        let (fd, pid) = (self.control_fd, self.recorder_pid);
+        Patience { fd, pid, left_ns: self.max_wait_ns }
+    }
+
     fn wait_for_room(&mut self, words: usize) -> bool {
-        let mut left_ns = self.max_wait_ns;
-        let pause = pause(self.control_fd, self.recorder_pid, &mut left_ns);
+        let mut patience = self.patience();
         let began = cost::begin(self.clock);
-        let room = self.producer.wait(words, pause).is_ok();
+        let room = self.producer.wait(words, patience.pause()).is_ok();
         cost::end(self.clock, began);
         self.asked = self.asked.wrapping_add(1);
         if !room || self.asked.is_multiple_of(ASKED_PER_CHECK) {
-            self.check_recorder(if room { self.max_wait_ns.max(1) } else { left_ns });
+            self.check_recorder(if room { self.max_wait_ns.max(1) } else { patience.left_ns });
         }
         if !room {
             // If nothing is wrong with the recorder, it has said itself why it takes no more.
@@ -1183,19 +1186,36 @@ const ASKED_PER_CHECK: u32 = 1 << 12;
 /// A pause that took longer was not the recorder's fault: this process was stopped, or had no core.
 const PAUSE_NS: u64 = 20_000_000;
 
-/// Lets some time pass for the recorder to make room, and says how much it was. Nobody is left to
-/// wait for once `left_ns` has come down to 0. The GIL stays taken: other threads would put their
-/// events into the middle of this one.
-fn pause(fd: RawFd, pid: u32, left_ns: &mut u64) -> impl FnMut() -> Result<u64, Gone> + '_ {
-    move || {
-        let start = monotonic_ns();
-        if *left_ns == 0 || recorder_is_gone(fd, pid) {
-            return Err(Gone);
+/// The recorder that room in a ring is waited for.
+#[derive(Clone, Copy)]
+pub(super) struct Patience {
+    /// The control socket and the process id.
+    fd: RawFd,
+    pid: u32,
+    /// Nobody is left to wait for once this has come down to 0.
+    pub(super) left_ns: u64,
+}
+
+impl Default for Patience {
+    fn default() -> Patience {
+        Patience { fd: -1, pid: 0, left_ns: 0 }
+    }
+}
+
+impl Patience {
+    /// Lets some time pass for the recorder to make room, and says how much it was. The GIL stays taken:
+    /// other threads would put their events into the middle of this one.
+    pub(super) fn pause(&mut self) -> impl FnMut() -> Result<u64, Gone> + '_ {
+        move || {
+            let start = monotonic_ns();
+            if self.left_ns == 0 || recorder_is_gone(self.fd, self.pid) {
+                return Err(Gone);
+            }
+            std::thread::sleep(std::time::Duration::from_micros(50));
+            let ns = monotonic_ns() - start;
+            self.left_ns = self.left_ns.saturating_sub(ns.min(PAUSE_NS));
+            Ok(ns)
         }
-        std::thread::sleep(std::time::Duration::from_micros(50));
-        let ns = monotonic_ns() - start;
-        *left_ns = left_ns.saturating_sub(ns.min(PAUSE_NS));
-        Ok(ns)
     }
 }
 

@@ -18,12 +18,13 @@ mod told;
 use super::ffi::objects::{Attributes, Characters, Int, Layout, Number, Plain, verify_contents};
 use super::ffi::{Frame, Frames, HiddenTypes, Obj};
 use super::memory;
+use super::state::Patience;
 use super::{clock, cost};
 use crate::boot::OBJECTS_MAX;
-use crate::ring::{Clock, Producer, Ring};
+use crate::ring::{Clock, Gone, Producer, Ring};
 use arrayvec::ArrayVec;
-use buffer::Buffer;
-use classes::{Classes, Name, Names};
+use buffer::{Buffer, RESERVE};
+use classes::{Classes, DEFINITION_WORDS, Name, Names};
 use dashcam_schema::bytecode::opcodes::Version;
 use dashcam_schema::value::names::{self, Withheld};
 use dashcam_schema::value::words::{self, GROUP_WORDS_MAX, INLINE_BYTES, constant};
@@ -32,10 +33,12 @@ use rustc_hash::FxHashMap;
 use std::rc::Rc;
 use told::{Known, Rest, Sized, Tellings};
 
-/// What is told of one event, definitions included, fits in this many words.
-pub(super) const EVENT_VALUES_WORDS_MAX: usize = 4 * GROUP_WORDS_MAX;
+/// A group with its objects, definitions included, fits in this many words. An event may have several.
+const GROUP_AND_FRESH_MAX: usize = 3 * GROUP_WORDS_MAX;
 /// Definitions of more words than this have to wait for another event.
-const FRESH_WORDS_MAX: usize = GROUP_WORDS_MAX / 2;
+const FRESH_WORDS_MAX: usize = GROUP_WORDS_MAX / 4;
+/// Groups of more values are not told. A module has so many variables.
+const VALUES_MAX: usize = GROUP_WORDS_MAX / 2;
 /// At most so many attributes are told of one instance, whatever the limits.
 const ATTRIBUTES_MAX: usize = 200;
 /// The same for arguments of a call.
@@ -61,8 +64,13 @@ const CREDIT_LOW: u32 = CREDIT_MAX / 2;
 const CLASS_WORDS: usize = 4;
 /// So many of those items may be objects that have to be looked at for it.
 const BEYOND_MAX: usize = 1 << 10;
-/// Words kept free for the end of what has begun, and for definitions.
-const RESERVE: usize = 1 << 12;
+/// Attributes of one object that take most, the classes of those that are due, and digits.
+const _: () = assert!(RESERVE > 8 * ATTRIBUTES_MAX + CLASS_WORDS * OBJECTS_MAX + 512);
+/// Definitions up to where they have to wait, a shape, and classes of all that is due or beyond.
+const _: () = assert!(
+    GROUP_AND_FRESH_MAX - GROUP_WORDS_MAX
+        > FRESH_WORDS_MAX + (ATTRIBUTES_MAX + OBJECTS_MAX + BEYOND_MAX) * DEFINITION_WORDS
+);
 /// How long it takes to look at so many objects, or at a container of more items, is measured each time.
 const MANY_OBJECTS: usize = 8;
 const MANY_ITEMS: usize = 64;
@@ -83,6 +91,9 @@ struct Due<'a> {
 /// Tells of values.
 pub(super) struct Values {
     producer: Producer,
+    /// There was no room for something that was to be told: no more can be.
+    is_over: bool,
+    patience: Patience,
     frames: Frames,
     limits: Limits,
     /// Longer strs and bytes are objects.
@@ -204,6 +215,8 @@ impl Values {
         verify_contents()?;
         Ok(Values {
             producer: Producer::new(ring, Clock::Monotonic),
+            is_over: false,
+            patience: Patience::default(),
             frames,
             limits,
             inline: INLINE_BYTES.min(limits.string as usize),
@@ -233,6 +246,28 @@ impl Values {
         &mut self.producer
     }
 
+    /// Says for whom room is waited, and how long.
+    pub(super) fn set_patience(&mut self, patience: Patience) {
+        self.patience = patience;
+    }
+
+    /// Waits until [`Values::has_room`].
+    ///
+    /// # Errors
+    /// If nothing can be told any more: the nanoseconds it could still have waited.
+    #[cold]
+    pub(super) fn make_room(&mut self) -> Result<(), u64> {
+        if self.is_over {
+            return Err(0);
+        }
+        let mut patience = self.patience;
+        let began = cost::begin(self.clock);
+        let waited = self.producer.wait(GROUP_AND_FRESH_MAX, patience.pause());
+        cost::end(self.clock, began);
+        self.is_over = waited.is_err();
+        waited.map_err(|Gone| patience.left_ns)
+    }
+
     /// Learns of a code object, in the order of their numbers.
     pub(super) fn define_code(&mut self, arguments: &[String], cells: &[String]) {
         let first = self.treatments.len() as u32;
@@ -254,7 +289,7 @@ impl Values {
     /// Whether [`Values::tell`] may be called: there is room.
     #[inline(always)]
     pub(super) fn has_room(&self) -> bool {
-        self.producer.room_for(EVENT_VALUES_WORDS_MAX)
+        self.producer.room_for(GROUP_AND_FRESH_MAX) && !self.is_over
     }
 
     /// How many objects may still be looked at for a code object in this epoch.
@@ -349,7 +384,14 @@ impl Values {
         count: usize,
         values: impl Iterator<Item = Given<'a>>,
     ) {
+        // An event may have many groups.
+        if !self.has_room() && self.make_room().is_err() {
+            return;
+        }
         self.follow_epoch(ordinal);
+        if count > VALUES_MAX {
+            return self.producer.count_skipped();
+        }
         self.ordinal = ordinal;
         self.buffer.clear();
         self.buffer.put(words::word(words::GROUP, kind as u32));
@@ -370,8 +412,13 @@ impl Values {
             written: 0,
             is_change: kind == GroupKind::Seen,
         };
+        let mut values_left = count;
         for value in values {
+            values_left = values_left.saturating_sub(1);
             match value {
+                Given::Value(Some(_)) if !look.has_room_for_value(values_left) => {
+                    look.constant(constant::UNREAD);
+                }
                 Given::Value(Some(object)) => look.put(object, 0),
                 Given::Value(None) => look.constant(constant::UNBOUND),
                 Given::Redacted => look.constant(constant::REDACTED),
@@ -561,9 +608,7 @@ impl<'a> Look<'_, 'a> {
         if self.values.told.is_certain_at(object, depth) {
             return self.values.buffer.put_address(words::REFERENCE, object.address());
         }
-        let is_full = self.due.is_full()
-            || self.values.buffer.len() > GROUP_WORDS_MAX - RESERVE
-            || self.values.fresh_words() > FRESH_WORDS_MAX;
+        let is_full = self.due.is_full() || self.is_enough();
         let due = if self.is_left_out(object, depth) { CLASS_ALONE } else { depth };
         let tag = if due == CLASS_ALONE || is_full { words::SHALLOW } else { words::REFERENCE };
         if tag == words::SHALLOW {
@@ -654,6 +699,25 @@ impl<'a> Look<'_, 'a> {
         is_one_too_many
     }
 
+    /// Whether there is room for one more of a frame's variables, and then for the rest of them.
+    #[inline(always)]
+    fn has_room_for_value(&self, left: usize) -> bool {
+        self.values.buffer.len() + left < GROUP_WORDS_MAX - 2 * RESERVE
+    }
+
+    /// Whether of objects that are still to be told of there is room for the classes only.
+    #[inline(always)]
+    fn is_full(&self) -> bool {
+        let due = CLASS_WORDS * self.values.beyond.len();
+        self.values.buffer.len() + due > GROUP_WORDS_MAX - RESERVE
+    }
+
+    /// The same, or that there are many definitions already.
+    #[inline(always)]
+    fn is_enough(&self) -> bool {
+        self.is_full() || self.values.fresh_words() > FRESH_WORDS_MAX
+    }
+
     /// Looks at what is due, and at what becomes due by that.
     fn follow(&mut self) {
         self.values.beyond.clear();
@@ -690,7 +754,11 @@ impl<'a> Look<'_, 'a> {
 
     /// Tells what an object holds, unless it was told.
     fn look(&mut self, due: Due<'a>) {
-        let Due { object, depth } = due;
+        let Due { object, mut depth } = due;
+        if depth < LOST && self.is_enough() {
+            self.values.producer.count_skipped();
+            depth = LOST;
+        }
         let address = object.address();
         let told = self.values.told.of(object);
         // What was told of it earlier still holds, or its class alone was told.
@@ -787,14 +855,19 @@ impl<'a> Look<'_, 'a> {
                 let (code, length, numbers) = object.array(limits.items as usize);
                 self.values.buffer.put_long_text(&[code], 1);
                 self.begin_items();
+                let mut kept = 0;
                 for number in &numbers {
+                    if self.is_full() {
+                        break;
+                    }
                     match *number {
                         Number::Int(value) => self.values.buffer.put_int(value),
                         Number::Float(value) => self.values.buffer.put_float(value),
                         Number::Character(value) => self.values.buffer.put_character(value),
                     }
+                    kept += 1;
                 }
-                self.end_items(numbers.len(), length);
+                self.end_items(kept, length);
                 parts = 2;
             }
             Sort::List
@@ -877,8 +950,7 @@ impl<'a> Look<'_, 'a> {
             let is_enough = kept >= beyond
                 && (self.values.buffer.len() - beyond_at >= credit || !self.has_room_beyond());
             // A key has its value.
-            let is_full = self.values.buffer.len() > GROUP_WORDS_MAX - RESERVE;
-            if is_full || is_enough && (!is_dict || is_key) {
+            if self.is_full() || is_enough && (!is_dict || is_key) {
                 return;
             }
             if let Some(of_item) = of_items.as_ref().and_then(|items| items.get(kept)) {

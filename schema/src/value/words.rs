@@ -84,7 +84,7 @@ pub mod constant {
 }
 
 /// Records of one event, definitions included, fit in this many words.
-pub const GROUP_WORDS_MAX: usize = 1 << 15;
+pub const GROUP_WORDS_MAX: usize = 1 << 16;
 /// Strs and bytes of at most this many bytes are values; longer ones are objects.
 pub const INLINE_BYTES: usize = 24;
 /// The smallest int that is not a [`SMALL_INT`].

@@ -3,6 +3,10 @@
 use crate::shim::ffi::objects::{Characters, Int};
 use dashcam_schema::value::words::{self, GROUP_WORDS_MAX, SMALL_INT_LIMIT};
 
+/// Words kept free for the end of what has begun: the rest of one object, and of those that are due by then
+/// the classes.
+pub(super) const RESERVE: usize = 1 << 12;
+
 const MASK: usize = GROUP_WORDS_MAX - 1;
 const _: () = assert!(GROUP_WORDS_MAX.is_power_of_two());
 
@@ -120,7 +124,7 @@ impl Buffer {
 
     /// A part that is a text, of which `kept` is kept.
     pub(super) fn put_long_text(&mut self, kept: &[u8], length: u64) {
-        let room = 4 * (GROUP_WORDS_MAX - 64).saturating_sub(self.len);
+        let room = 4 * (GROUP_WORDS_MAX - RESERVE).saturating_sub(self.len);
         let kept = &kept[..kept.len().min(room)];
         self.put(words::word(words::TEXT, kept.len() as u32));
         self.put(length as u32);

@@ -134,6 +134,8 @@ impl Classes {
 
 /// Longer names are cut.
 const NAME_BYTES: usize = 252;
+/// A class, or a name of a shape, takes at most so many words to define.
+pub(super) const DEFINITION_WORDS: usize = 3 + NAME_BYTES.div_ceil(4);
 
 fn put_name(words: &mut Vec<u32>, name: &str) {
     let end = (0..=name.len().min(NAME_BYTES)).rev().find(|end| name.is_char_boundary(*end));
