@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod command_line;
+mod functions;
 mod outcomes;
 mod pushdown;
 mod tables;

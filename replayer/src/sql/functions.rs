@@ -1,11 +1,12 @@
-//! SQL functions: values, calls and writes at a position.
+//! SQL functions: values, calls and writes at a position, and what SQLite lacks for texts and numbers.
 
 use crate::inspect::{Expression, Snapshot};
 use crate::state::State;
 use crate::store::Store;
 use crate::timeline::{Direction, Timeline};
 use dashcam_schema::value::json;
-use rusqlite::functions::{Context, FunctionFlags};
+use regex::Regex;
+use rusqlite::functions::{Aggregate, Context, FunctionFlags};
 use rusqlite::types::ValueRef;
 use send_wrapper::SendWrapper;
 use std::rc::{Rc, Weak};
@@ -61,7 +62,98 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         returns: "INTEGER",
         sentence: "The same, of the first event after this one.",
     },
+    Function {
+        name: "regexp",
+        arguments: "pattern, text",
+        returns: "INTEGER",
+        sentence: "1 if a regular expression matches somewhere in a text, else 0: what text REGEXP pattern asks for. Syntax as of the Rust crate regex: like Python's re, without look-around and back-references.",
+    },
+    Function {
+        name: "median",
+        arguments: "x",
+        returns: "REAL",
+        sentence: "Aggregate: the median of the numbers that are not NULL; NULL if there are none.",
+    },
+    Function {
+        name: "percentile",
+        arguments: "x, p",
+        returns: "REAL",
+        sentence: "Aggregate: the number below which p percent of them lie, interpolated between two neighbours; p is from 0 to 100 and the same in every row.",
+    },
 ];
+
+/// Numbers of a group, and which part of them is asked for.
+struct Numbers {
+    values: Vec<f64>,
+    percent: Option<f64>,
+}
+
+/// `median`, which has one argument, and `percentile`, which has two.
+struct Percentile(&'static str);
+
+impl Aggregate<Numbers, Option<f64>> for Percentile {
+    fn init(&self, _: &mut Context<'_>) -> rusqlite::Result<Numbers> {
+        Ok(Numbers { values: Vec::new(), percent: None })
+    }
+
+    fn step(&self, context: &mut Context<'_>, numbers: &mut Numbers) -> rusqlite::Result<()> {
+        let name = self.0;
+        let percent = match context.len() {
+            1 => 50.0,
+            _ => number(context, 1)
+                .filter(|percent| (0.0..=100.0).contains(percent))
+                .ok_or_else(|| failed(format!("{name}: p is to be a number from 0 to 100")))?,
+        };
+        if numbers.percent.replace(percent).is_some_and(|before| before != percent) {
+            return Err(failed(format!("{name}: p differs from row to row")));
+        }
+        match number(context, 0) {
+            Some(value) => numbers.values.push(value),
+            None if context.get_raw(0) == ValueRef::Null => {}
+            None => return Err(failed(format!("{name}: numbers are needed"))),
+        }
+        Ok(())
+    }
+
+    fn finalize(
+        &self,
+        _: &mut Context<'_>,
+        numbers: Option<Numbers>,
+    ) -> rusqlite::Result<Option<f64>> {
+        let Some(Numbers { mut values, percent: Some(percent) }) = numbers else { return Ok(None) };
+        let Some(last) = values.len().checked_sub(1) else { return Ok(None) };
+        values.sort_unstable_by(f64::total_cmp);
+        let at = percent / 100.0 * last as f64;
+        let (below, above) = (values[at.floor() as usize], values[at.ceil() as usize]);
+        Ok(Some(below + (above - below) * at.fract()))
+    }
+}
+
+fn number(context: &Context<'_>, at: usize) -> Option<f64> {
+    match context.get_raw(at) {
+        ValueRef::Integer(value) => Some(value as f64),
+        ValueRef::Real(value) => Some(value),
+        _ => None,
+    }
+}
+
+fn regexp(context: &Context<'_>) -> rusqlite::Result<Option<bool>> {
+    let (ValueRef::Text(_), ValueRef::Text(text)) = (context.get_raw(0), context.get_raw(1)) else {
+        return Ok(None);
+    };
+    // Compiled once for a statement in which it is a constant.
+    let pattern = context.get_or_create_aux(
+        0,
+        |value| -> Result<Regex, Box<dyn std::error::Error + Send + Sync>> {
+            Regex::new(value.as_str()?).map_err(|error| {
+                let why = error.to_string();
+                let why = why.lines().last().unwrap_or_default().trim_start_matches("error: ");
+                format!("not a regular expression: {why}").into()
+            })
+        },
+    )?;
+    Ok(Some(pattern.is_match(&String::from_utf8_lossy(text))))
+}
 
 pub(super) fn register(store: &Rc<Store>) -> rusqlite::Result<()> {
     let flags = FunctionFlags::SQLITE_UTF8
@@ -69,6 +161,9 @@ pub(super) fn register(store: &Rc<Store>) -> rusqlite::Result<()> {
         | FunctionFlags::SQLITE_INNOCUOUS;
     let connection = store.connection();
     connection.create_scalar_function("value_json", 1, flags, value_json)?;
+    connection.create_scalar_function("regexp", 2, flags, regexp)?;
+    connection.create_aggregate_function("median", 1, flags, Percentile("median"))?;
+    connection.create_aggregate_function("percentile", 2, flags, Percentile("percentile"))?;
     // Weak, for the store owns the connection that owns the function. Neither leaves this thread, which
     // the compiler cannot see.
     let weak = || SendWrapper::new(Rc::downgrade(store));
