@@ -38,7 +38,7 @@ const GROUP_AND_FRESH_MAX: usize = 3 * GROUP_WORDS_MAX;
 /// Definitions of more words than this have to wait for another event.
 const FRESH_WORDS_MAX: usize = GROUP_WORDS_MAX / 4;
 /// Groups of more values are not told. A module has so many variables.
-const VALUES_MAX: usize = GROUP_WORDS_MAX / 2;
+const VALUES_MAX: usize = GROUP_WORDS_MAX - 3 * RESERVE;
 /// At most so many attributes are told of one instance, whatever the limits.
 const ATTRIBUTES_MAX: usize = 200;
 /// The same for arguments of a call.
@@ -390,7 +390,7 @@ impl Values {
         }
         self.follow_epoch(ordinal);
         if count > VALUES_MAX {
-            return self.producer.count_skipped();
+            return (0..count).for_each(|_| self.producer.count_skipped());
         }
         self.ordinal = ordinal;
         self.buffer.clear();
