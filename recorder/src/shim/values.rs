@@ -37,6 +37,10 @@ use told::{Known, Rest, Sized, Tellings};
 const GROUP_AND_FRESH_MAX: usize = 3 * GROUP_WORDS_MAX;
 /// Definitions of more words than this have to wait for another event.
 const FRESH_WORDS_MAX: usize = GROUP_WORDS_MAX / 4;
+/// So many values have room, whatever they are.
+const VALUES_FEW: usize = (GROUP_WORDS_MAX - 2 * RESERVE) / VALUE_WORDS;
+/// A value takes at most so many words.
+const VALUE_WORDS: usize = 1 + INLINE_BYTES.div_ceil(4);
 /// Groups of more values are not told. A module has so many variables.
 const VALUES_MAX: usize = GROUP_WORDS_MAX - 3 * RESERVE;
 /// At most so many attributes are told of one instance, whatever the limits.
@@ -264,7 +268,11 @@ impl Values {
         let began = cost::begin(self.clock);
         let waited = self.producer.wait(GROUP_AND_FRESH_MAX, patience.pause());
         cost::end(self.clock, began);
-        self.is_over = waited.is_err();
+        if waited.is_err() {
+            // Nor is there room any more, should some be made.
+            self.is_over = true;
+            self.producer.stop_after(0);
+        }
         waited.map_err(|Gone| patience.left_ns)
     }
 
@@ -289,7 +297,7 @@ impl Values {
     /// Whether [`Values::tell`] may be called: there is room.
     #[inline(always)]
     pub(super) fn has_room(&self) -> bool {
-        self.producer.room_for(GROUP_AND_FRESH_MAX) && !self.is_over
+        self.producer.room_for(GROUP_AND_FRESH_MAX)
     }
 
     /// How many objects may still be looked at for a code object in this epoch.
@@ -412,11 +420,11 @@ impl Values {
             written: 0,
             is_change: kind == GroupKind::Seen,
         };
-        let mut values_left = count;
+        let (is_long, mut values_left) = (count > VALUES_FEW, count);
         for value in values {
-            values_left = values_left.saturating_sub(1);
+            values_left = values_left.wrapping_sub(1);
             match value {
-                Given::Value(Some(_)) if !look.has_room_for_value(values_left) => {
+                Given::Value(Some(_)) if is_long && !look.has_room_for_value(values_left) => {
                     look.constant(constant::UNREAD);
                 }
                 Given::Value(Some(object)) => look.put(object, 0),
@@ -708,8 +716,9 @@ impl<'a> Look<'_, 'a> {
     /// Whether of objects that are still to be told of there is room for the classes only.
     #[inline(always)]
     fn is_full(&self) -> bool {
-        let due = CLASS_WORDS * self.values.beyond.len();
-        self.values.buffer.len() + due > GROUP_WORDS_MAX - RESERVE
+        let (used, due) = (self.values.buffer.len(), CLASS_WORDS * self.values.beyond.len());
+        // Which is not counted in most cases.
+        used > GROUP_WORDS_MAX / 2 && used + due > GROUP_WORDS_MAX - RESERVE
     }
 
     /// The same, or that there are many definitions already.
