@@ -11,8 +11,8 @@ use dashcam_schema::event::EventKind as K;
 use dashcam_schema::tables;
 use proptest::prelude::*;
 use rusqlite::Connection;
-use rusqlite::types::Value;
 use std::sync::OnceLock;
+use support::copied::copy;
 use support::{Ev, Maker, ev, rows};
 
 /// Two runs, three processes, generators, exceptions, several threads; chunks of seven.
@@ -119,24 +119,7 @@ fn random(
     event.thread(thread as u32).after(some(9, 20))
 }
 
-/// A database with the virtual tables' rows in ordinary tables.
-fn copy(recording: &Recording) -> Connection {
-    let copy = Connection::open_in_memory().unwrap();
-    copy.execute_batch("CREATE TABLE numbers (n INTEGER, t TEXT, x)").unwrap();
-    for name in ["events", "calls", "exceptions"] {
-        let table = tables::find(name).unwrap();
-        copy.execute_batch(&table.ddl()).unwrap();
-        let marks = vec!["?"; table.columns.len()].join(", ");
-        let mut insert = copy.prepare(&format!("INSERT INTO {name} VALUES ({marks})")).unwrap();
-        let mut all = recording.connection().prepare(&format!("SELECT * FROM {name}")).unwrap();
-        let mut rows = all.query([]).unwrap();
-        while let Some(row) = rows.next().unwrap() {
-            let values = (0..table.columns.len()).map(|i| row.get::<_, Value>(i).unwrap());
-            insert.execute(rusqlite::params_from_iter(values)).unwrap();
-        }
-    }
-    copy
-}
+const TABLES: [&str; 3] = ["events", "calls", "exceptions"];
 
 fn literal() -> impl Strategy<Value = String> {
     prop_oneof![
@@ -235,7 +218,7 @@ proptest! {
         thread_local! {
             static BOTH: (Recording, Connection) = {
                 let recording = Recording::open(recording()).unwrap();
-                let copy = copy(&recording);
+                let copy = copy(&recording, &TABLES);
                 (recording, copy)
             };
         }
@@ -254,7 +237,7 @@ proptest! {
 #[test]
 fn joins_convert_as_sqlite_does() {
     let recording = Recording::open(recording()).unwrap();
-    let copy = copy(&recording);
+    let copy = copy(&recording, &TABLES);
     let values = "(SELECT 1 AS i, '1' AS t UNION ALL SELECT 2, 'LINE' UNION ALL SELECT 5, '5'
                    UNION ALL SELECT 30, 'len' UNION ALL SELECT NULL, NULL
                    UNION ALL SELECT 2.5, 'RAISE' UNION ALL SELECT x'31', x'35')";
@@ -327,7 +310,7 @@ fn chunks_of_any_size_give_the_same_rows() {
 #[test]
 fn groups_by_kind_are_sqlites() {
     let recording = Recording::open(recording()).unwrap();
-    let copy = copy(&recording);
+    let copy = copy(&recording, &TABLES);
     for sql in [
         "SELECT kind, count(*) FROM events GROUP BY kind",
         "SELECT DISTINCT kind FROM events ORDER BY kind",

@@ -5,9 +5,13 @@
 use dashcam_replayer::Recording as Opened;
 use dashcam_schema::tables;
 use dashcam_tests::{Python, Recording, tests_path};
+use rusqlite::Connection;
 use rusqlite::types::Value;
-use rusqlite::{Connection, params_from_iter};
 use std::collections::HashMap;
+
+// Both crates' tests copy tables; neither can depend on the other's.
+#[path = "../../replayer/tests/support/copied.rs"]
+mod copied;
 
 const TABLES: [&str; 5] = ["events", "calls", "exceptions", "variables", "mutations"];
 const QUESTIONS: usize = 3000;
@@ -27,27 +31,6 @@ impl Random {
     fn of<'a, T>(&mut self, choices: &'a [T]) -> &'a T {
         &choices[self.below(choices.len())]
     }
-}
-
-/// A database with the virtual tables' rows in ordinary tables.
-fn copy(recording: &Opened) -> Connection {
-    let copy = Connection::open_in_memory().unwrap();
-    for name in TABLES {
-        let table = tables::find(name).unwrap();
-        copy.execute_batch(&table.ddl()).unwrap();
-        let marks = vec!["?"; table.columns.len()].join(", ");
-        let mut insert = copy.prepare(&format!("INSERT INTO {name} VALUES ({marks})")).unwrap();
-        let mut all = recording.connection().prepare(&format!("SELECT * FROM {name}")).unwrap();
-        let mut rows = all.query([]).unwrap();
-        let mut count = 0;
-        while let Some(row) = rows.next().unwrap() {
-            let values = (0..table.columns.len()).map(|i| row.get::<_, Value>(i).unwrap());
-            insert.execute(params_from_iter(values)).unwrap();
-            count += 1;
-        }
-        assert!(count > 5, "{name}: {count} rows");
-    }
-    copy
 }
 
 fn rows(db: &Connection, sql: &str) -> Vec<String> {
@@ -100,7 +83,12 @@ fn questions_about_a_real_recording() {
     let program = tests_path("python/shop.py");
     let recording = Recording::new(&Python::any(), [program.as_path()]);
     let opened = Opened::open(&recording.db).unwrap();
-    let copy = copy(&opened);
+    let copy = copied::copy(&opened, &TABLES);
+    for name in TABLES {
+        let count: i64 =
+            copy.query_row(&format!("SELECT count(*) FROM {name}"), [], |row| row.get(0)).unwrap();
+        assert!(count > 5, "{name}: {count} rows");
+    }
     let columns = |table| tables::find(table).unwrap().columns.iter().map(|column| column.name);
     let samples: HashMap<&str, HashMap<&str, Vec<String>>> = TABLES
         .into_iter()

@@ -1,6 +1,8 @@
 //! Makes recordings without a recorder: events in, a file out.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
+pub mod copied;
+
 use dashcam_schema::calls::{Calls, Event, Exit, OpenCall, OpenException, Sink, Site};
 use dashcam_schema::chunk::{
     Columns, Context, ExceptionEntry, Run, Sealer, Statistics, ValueStatistics, code_xxh3,
