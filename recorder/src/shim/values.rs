@@ -268,11 +268,7 @@ impl Values {
         let began = cost::begin(self.clock);
         let waited = self.producer.wait(GROUP_AND_FRESH_MAX, patience.pause());
         cost::end(self.clock, began);
-        if waited.is_err() {
-            // Nor is there room any more, should some be made.
-            self.is_over = true;
-            self.producer.stop_after(0);
-        }
+        self.is_over = waited.is_err();
         waited.map_err(|Gone| patience.left_ns)
     }
 

@@ -449,20 +449,18 @@ impl Witness {
     pub fn has_seen(&mut self, signal: i32) -> bool {
         let bit = |signal: i32| 1u64 << (signal - 1);
         // The system takes one to stop back when one to continue is sent, and the other way round.
-        let opposite = match signal {
-            libc::SIGTSTP => libc::SIGCONT,
-            libc::SIGCONT => libc::SIGTSTP,
-            _ => 0,
+        let taken_back = |by: i32| match by {
+            libc::SIGTSTP => Some(libc::SIGCONT),
+            libc::SIGCONT => Some(libc::SIGTSTP),
+            _ => None,
         };
         let new = self.pending();
         let mut seen = self.seen | new;
-        for (one, other) in [(libc::SIGTSTP, libc::SIGCONT), (libc::SIGCONT, libc::SIGTSTP)] {
-            if new & bit(one) != 0 {
-                seen &= !bit(other);
-            }
+        for by in [libc::SIGTSTP, libc::SIGCONT].into_iter().filter(|by| new & bit(*by) != 0) {
+            seen &= !taken_back(by).map_or(0, bit);
         }
         let mut forgotten = bit(signal);
-        if opposite != 0 && seen & bit(opposite) != 0 {
+        if let Some(opposite) = taken_back(signal).filter(|opposite| seen & bit(*opposite) != 0) {
             if is_pending(opposite) {
                 // Sent to the group after this one, which was taken back there.
                 return true;
