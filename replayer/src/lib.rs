@@ -2,8 +2,8 @@
 //!
 //! - [`store`]: here is a file, give me runs, threads, code objects and the events of a chunk.
 //!   The only module that opens a file. Useful for everything; not useful for questions.
-//! - [`sql`]: the virtual tables, `events` and others, decoded from chunks as SQLite
-//!   asks, and a connection on which nothing but reading is possible.
+//! - [`tables`]: the rows of `events`, `calls` and others, decoded from chunks, as batches of columns.
+//! - [`sql`]: these as SQLite's virtual tables, and a connection on which nothing but reading is possible.
 //! - [`state`]: here is a position, what did variables and objects hold?
 //! - [`inspect`]: what an expression was at a position: paths, conditions, values to be taken apart.
 //! - [`timeline`]: here is a position, where do steps and breakpoints lead from there?
@@ -31,6 +31,7 @@ pub mod sql;
 pub mod state;
 pub mod store;
 mod suggest;
+pub mod tables;
 pub mod timeline;
 
 pub use sql::Recording;

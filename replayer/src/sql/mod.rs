@@ -1,18 +1,12 @@
 //! SQL over a recording: the ordinary tables of the file, and others such as `events`, `calls` and
 //! `locals_at`, decoded from its chunks as they are asked for.
 //!
-//! `vtab` is the only module that speaks SQLite's C interface. A table says in `plan` which
-//! constraints it will take over and in `scan` how to produce the rows that pass them, in batches
-//! of columns; see `tables/events.rs` for the pattern.
+//! The rows come from [`crate::tables`]; `vtab` is the only module that speaks SQLite's C interface.
 
-mod batch;
 mod explain;
-mod filter;
 mod functions;
 mod guard;
-mod plan;
 mod scope;
-mod tables;
 mod vtab;
 
 pub use explain::{explain, explain_any};
@@ -20,6 +14,7 @@ pub(crate) use functions::{FUNCTIONS, Function};
 pub(crate) use scope::rows_of_run;
 
 use crate::store::{Error, Store};
+use crate::tables;
 use rusqlite::Connection;
 use std::path::Path;
 use std::rc::Rc;

@@ -1,10 +1,11 @@
 //! The fence: what a table does wrong is the statement's error, not the process's end.
 
-use super::batch::Batch;
-use super::plan::{Op, Plan, Request, Top, decode};
-use super::vtab::{self, Scan, Table};
+use super::vtab;
 use crate::Recording;
 use crate::store::{Error, Store};
+use crate::tables::batch::Batch;
+use crate::tables::plan::{Op, Plan, Request, Top, decode};
+use crate::tables::{Scan, Table};
 use dashcam_schema::{tables, version};
 use rusqlite::Connection;
 use std::rc::Rc;

@@ -7,45 +7,16 @@
 //! not unwind into C. This is the only module of the replayer with `unsafe` in it.
 #![allow(unsafe_code)]
 
-use super::batch::{Batch, Column, NULL};
-use super::plan::{self, Constraint, Flags, Op, Plan, Request, Value};
 use crate::store::{Error, Store};
+use crate::tables::batch::{Batch, Column, NULL};
+use crate::tables::plan::{self, Constraint, Flags, Op, Plan, Request, Value};
+use crate::tables::{Scan, Table};
 use dashcam_schema::tables::{self, Type};
 use rusqlite::ffi;
-use std::borrow::Cow;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::{Rc, Weak};
-
-/// A virtual table. Its columns are those [`tables::TABLES`] declares.
-pub(super) trait Table: 'static {
-    const NAME: &'static str;
-    type Scan: Scan;
-
-    /// Takes over the constraints it can test, and says what a scan will cost. Must not use the
-    /// connection: it is busy preparing the statement.
-    fn plan(store: &Store, request: &mut Request);
-
-    /// Begins a scan.
-    fn scan(store: Rc<Store>, plan: Plan) -> Result<Self::Scan, Error>;
-}
-
-/// A scan in progress.
-pub(super) trait Scan {
-    /// Puts the next rows into `batch`, which was reset; none means the end.
-    fn fill(&mut self, batch: &mut Batch) -> Result<(), Error>;
-
-    /// Identifies a row of the last batch. The same row has to have the same in every scan:
-    /// SQLite tells by it what the two sides of an OR have in common.
-    fn rowid(&self, row: usize) -> i64;
-
-    /// A row of the last batch, in a column that is [`Column::Lazy`] there.
-    fn text(&self, row: usize, column: usize) -> Result<Option<Cow<'_, str>>, Error> {
-        let _ = (row, column);
-        Ok(None)
-    }
-}
 
 /// Makes a table known to the store's connection.
 pub(super) fn register<T: Table>(store: &Rc<Store>) -> rusqlite::Result<()> {

@@ -3,11 +3,11 @@
 
 use super::columns::Reader;
 use super::{CALLABLE, CODE_ID, EXCEPTION, KIND, LINE, SEQ, THREAD_ID, TIME_NS};
-use crate::sql::filter::{IntSet, TextSet};
-use crate::sql::plan::Plan;
-use crate::sql::tables::candidates::{self, CodeFilter, CodeTest, Scope};
-use crate::sql::tables::int;
 use crate::store::{Chunk, ChunkHeader, Code, Error, Process, Store};
+use crate::tables::candidates::{self, CodeFilter, CodeTest, Scope};
+use crate::tables::filter::{IntSet, TextSet};
+use crate::tables::int;
+use crate::tables::plan::Plan;
 use dashcam_schema::bytecode::lines::LineTable;
 use dashcam_schema::chunk::Context;
 use dashcam_schema::event::EventKind;

@@ -2,12 +2,12 @@
 
 use super::changes::{self, ChangeScan, Rows};
 use super::int;
-use crate::sql::batch::{Batch, Column};
-use crate::sql::plan::{Plan, Request};
-use crate::sql::vtab::Table;
 use crate::state::{Binding, Detail, State, Wanted, Where};
 use crate::store::texts::TextId;
 use crate::store::{Error, Store};
+use crate::tables::Table;
+use crate::tables::batch::{Batch, Column};
+use crate::tables::plan::{Plan, Request};
 use dashcam_schema::event::EventKind;
 use std::borrow::Cow;
 use std::ops::Range;
@@ -17,7 +17,7 @@ columns! {
     RUN_ID SEQ PROCESS_ID THREAD_ID CALL_ID SCOPE NAME LINE VALUE OBJECT_ID
 }
 
-pub(in crate::sql) struct Variables;
+pub(crate) struct Variables;
 
 impl Table for Variables {
     const NAME: &'static str = "variables";

@@ -1,18 +1,18 @@
 //! `object_at`: what an object held at a position.
 
 use super::at::{self, Answer, AtScan};
-use crate::sql::batch::{Batch, Column};
-use crate::sql::plan::{Plan, Request};
-use crate::sql::vtab::Table;
 use crate::state::{ObjectText, State};
 use crate::store::{Error, Store};
+use crate::tables::Table;
+use crate::tables::batch::{Batch, Column};
+use crate::tables::plan::{Plan, Request};
 use std::rc::Rc;
 
 columns! {
     OBJECT_ID TYPE VALUE RUN_ID OBJECT SEQ
 }
 
-pub(in crate::sql) struct ObjectAt;
+pub(crate) struct ObjectAt;
 
 impl Table for ObjectAt {
     const NAME: &'static str = "object_at";

@@ -6,11 +6,11 @@ mod select;
 
 use super::candidates::{self, Scope};
 use super::rowid;
-use crate::sql::batch::{Batch, ROWS};
-use crate::sql::filter::IntSet;
-use crate::sql::plan::{Flags, Plan, Request};
-use crate::sql::vtab::{Scan, Table};
 use crate::store::{Error, Store};
+use crate::tables::batch::{Batch, ROWS};
+use crate::tables::filter::IntSet;
+use crate::tables::plan::{Flags, Plan, Request};
+use crate::tables::{Scan, Table};
 use columns::Reader;
 use dashcam_schema::chunk::DERIVED_EVENTS_MAX;
 use dashcam_schema::tables::Type;
@@ -24,7 +24,7 @@ columns! {
     CALLABLE EXCEPTION VALUE WALL_NS
 }
 
-pub(in crate::sql) struct Events;
+pub(crate) struct Events;
 
 impl Table for Events {
     const NAME: &'static str = "events";
@@ -78,7 +78,7 @@ fn order(store: &Store, request: &mut Request) {
     }
 }
 
-pub(in crate::sql) enum EventScan {
+pub(crate) enum EventScan {
     Rows(Rows),
     Grouped(Grouped),
 }
@@ -101,7 +101,7 @@ impl Scan for EventScan {
 }
 
 /// Chunk by chunk, and in each by the events its filter selects.
-pub(in crate::sql) struct Rows {
+pub(crate) struct Rows {
     store: Rc<Store>,
     plan: Plan,
     filter: Filter,

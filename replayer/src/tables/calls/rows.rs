@@ -5,11 +5,11 @@ use super::{
     PARENT_CALL_ID, PATH, PROCESS_ID, QUALNAME, RESULT, RUN_ID, SELF_NS, START_NS, START_SEQ,
     THREAD_ID,
 };
-use crate::sql::batch::{Batch, Column, NULL};
-use crate::sql::plan::Plan;
-use crate::sql::tables::int;
 use crate::store::texts::TextId;
 use crate::store::{Code, Error, Process, Store};
+use crate::tables::batch::{Batch, Column, NULL};
+use crate::tables::int;
+use crate::tables::plan::Plan;
 use dashcam_schema::calls::{CallId, OpenCall, Site};
 use std::borrow::Cow;
 

@@ -4,11 +4,11 @@
 //! arguments. Without them there is no row to begin with.
 
 use super::rowid;
-use crate::sql::batch::{Batch, Column};
-use crate::sql::filter::IntSet;
-use crate::sql::plan::{Op, Plan, Request};
-use crate::sql::vtab::Scan;
 use crate::store::{Error, Store};
+use crate::tables::Scan;
+use crate::tables::batch::{Batch, Column};
+use crate::tables::filter::IntSet;
+use crate::tables::plan::{Op, Plan, Request};
 use dashcam_schema::tables::Type;
 use std::rc::Rc;
 
@@ -29,7 +29,7 @@ pub(super) fn plan(request: &mut Request, arguments: &[usize], rows: f64) {
 }
 
 /// The rows of one question.
-pub(in crate::sql) trait Answer {
+pub(crate) trait Answer {
     const NAME: &'static str;
     /// The columns of the arguments, in order.
     const ARGUMENTS: &'static [usize];
@@ -45,7 +45,7 @@ pub(in crate::sql) trait Answer {
     fn put(store: &Store, rows: &[Self::Row], batch: &mut Batch);
 }
 
-pub(in crate::sql) struct AtScan<A: Answer> {
+pub(crate) struct AtScan<A: Answer> {
     store: Rc<Store>,
     answer: A,
     /// One set of arguments per question, the last first.

@@ -2,11 +2,11 @@
 
 use super::changes::{self, ChangeScan, Rows};
 use super::int;
-use crate::sql::batch::{Batch, Column};
-use crate::sql::plan::{Plan, Request};
-use crate::sql::vtab::Table;
 use crate::state::{Detail, Mutation, State, Wanted, Where};
 use crate::store::{Error, Store};
+use crate::tables::Table;
+use crate::tables::batch::{Batch, Column};
+use crate::tables::plan::{Plan, Request};
 use dashcam_schema::event::EventKind;
 use std::borrow::Cow;
 use std::ops::Range;
@@ -16,7 +16,7 @@ columns! {
     RUN_ID SEQ PROCESS_ID THREAD_ID CALL_ID LINE OBJECT_ID TYPE OPERATION KEY VALUE
 }
 
-pub(in crate::sql) struct Mutations;
+pub(crate) struct Mutations;
 
 impl Table for Mutations {
     const NAME: &'static str = "mutations";

@@ -1,10 +1,10 @@
 //! Which chunks a scan has to look at, from their headers.
 
-use crate::sql::filter::{IntSet, TextSet};
-use crate::sql::plan::{Flags, Op, Plan, Request, Value};
 use crate::store::directory::CodeIndex;
 use crate::store::texts::TextId;
 use crate::store::{ChunkHeader, Code, Error, Process, Store};
+use crate::tables::filter::{IntSet, TextSet};
+use crate::tables::plan::{Flags, Op, Plan, Request, Value};
 use dashcam_schema::bytecode::lines::LineTable;
 use rustc_hash::FxHashMap;
 use std::cell::RefCell;

@@ -5,7 +5,7 @@ use dashcam_schema::tables::Type;
 
 /// How a column is compared.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Op {
+pub enum Op {
     Eq,
     /// One of several values, all handed over at once.
     In,
@@ -30,7 +30,7 @@ const OPS: [(u8, Op); 8] = [
 
 /// A value to compare with.
 #[derive(Clone, PartialEq, Debug)]
-pub(super) enum Value {
+pub enum Value {
     Null,
     Integer(i64),
     Real(f64),
@@ -40,63 +40,62 @@ pub(super) enum Value {
 
 /// A constraint SQLite offers.
 #[derive(Debug)]
-pub(super) struct Constraint {
-    pub(super) column: usize,
-    pub(super) op: Op,
+pub struct Constraint {
+    pub column: usize,
+    pub op: Op,
     /// The right side is a text for certain. A text column is compared as text only then:
     /// compared with a numeric column it is SQLite's to convert.
-    pub(super) is_text: bool,
+    pub is_text: bool,
     /// Texts compare bytewise, as tables here do.
-    pub(super) is_binary: bool,
+    pub is_binary: bool,
     /// The table will test it. Set by [`Request::take`].
-    pub(super) taken: bool,
+    pub taken: bool,
     /// SQLite need not test it again.
-    pub(super) omit: bool,
+    pub omit: bool,
 }
 
 /// What SQLite asks in `xBestIndex`, and the answer.
-pub(super) struct Request {
-    pub(super) constraints: Vec<Constraint>,
+pub struct Request {
+    pub constraints: Vec<Constraint>,
     /// Columns and whether descending.
-    pub(super) order_by: Vec<(usize, bool)>,
+    pub order_by: Vec<(usize, bool)>,
     /// Bit per column that is read.
-    pub(super) used: u64,
+    pub used: u64,
     /// Rows that are wanted of those that pass, in the order wanted, if that is known.
-    pub(super) limit: Option<u64>,
+    pub limit: Option<u64>,
 
-    pub(super) flags: Flags,
+    pub flags: Flags,
     /// The scan gives the rows that come first by a column only: as many of them, by which column.
-    pub(super) top: Option<Top>,
-    pub(super) order_consumed: bool,
-    pub(super) cost: f64,
-    pub(super) rows: f64,
+    pub top: Option<Top>,
+    pub order_consumed: bool,
+    pub cost: f64,
+    pub rows: f64,
 }
 
 /// The rows that come first by a column; last, with [`Flags::DESCENDING`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Top {
-    pub(super) rows: u64,
-    pub(super) column: usize,
+pub struct Top {
+    pub rows: u64,
+    pub column: usize,
 }
 
 /// Bits a plan passes to its scan.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub(super) struct Flags(pub(super) i32);
+pub struct Flags(pub i32);
 
 impl Flags {
     /// Rows in descending order.
-    pub(super) const DESCENDING: Flags = Flags(1);
+    pub const DESCENDING: Flags = Flags(1);
     /// Rows grouped by kind.
-    pub(super) const BY_KIND: Flags = Flags(2);
+    pub const BY_KIND: Flags = Flags(2);
     /// Rows grouped by thread.
-    pub(super) const BY_THREAD: Flags = Flags(4);
+    pub const BY_THREAD: Flags = Flags(4);
     /// Rows grouped by code object.
-    pub(super) const BY_CODE: Flags = Flags(8);
+    pub const BY_CODE: Flags = Flags(8);
     /// Rows grouped by whatever it is.
-    pub(super) const GROUPED: Flags =
-        Flags(Flags::BY_KIND.0 | Flags::BY_THREAD.0 | Flags::BY_CODE.0);
+    pub const GROUPED: Flags = Flags(Flags::BY_KIND.0 | Flags::BY_THREAD.0 | Flags::BY_CODE.0);
 
-    pub(super) fn has(self, flag: Flags) -> bool {
+    pub fn has(self, flag: Flags) -> bool {
         self.0 & flag.0 != 0
     }
 }
@@ -107,7 +106,7 @@ impl Request {
     ///
     /// Integers are compared exactly as SQLite would, whatever the type of the other side, so it
     /// need not do it again. Texts are, if the other side is a text and the collation is bytewise.
-    pub(super) fn take(&mut self, column: usize, r#type: Type, equal: f64, range: f64) {
+    pub fn take(&mut self, column: usize, r#type: Type, equal: f64, range: f64) {
         let compares = |c: &&mut Constraint| !matches!(c.op, Op::Like | Op::Glob);
         let constraints = self.constraints.iter_mut().filter(|c| c.column == column);
         for constraint in constraints.filter(compares) {
@@ -128,7 +127,7 @@ impl Request {
     }
 
     /// Takes note of patterns that `column` has to match. SQLite tests them again.
-    pub(super) fn take_patterns(&mut self, column: usize) {
+    pub fn take_patterns(&mut self, column: usize) {
         let is_pattern = |c: &&mut Constraint| matches!(c.op, Op::Like | Op::Glob);
         let constraints = self.constraints.iter_mut().filter(|c| c.column == column);
         for constraint in constraints.filter(is_pattern) {
@@ -138,12 +137,12 @@ impl Request {
     }
 
     /// Whether a taken constraint fixes this column to one value.
-    pub(super) fn is_fixed(&self, column: usize) -> bool {
+    pub fn is_fixed(&self, column: usize) -> bool {
         self.constraints.iter().any(|c| c.column == column && c.op == Op::Eq && c.taken)
     }
 
     /// Takes over the order by a column of a few rows that come first, if nothing else decides on them.
-    pub(super) fn take_top(&mut self, columns: &[usize], rows_max: u64) {
+    pub fn take_top(&mut self, columns: &[usize], rows_max: u64) {
         let [(column, descending)] = self.order_by[..] else { return };
         let is_all = self.constraints.iter().all(|constraint| constraint.omit);
         if let Some(rows) = self.limit.filter(|rows| *rows <= rows_max)
@@ -158,7 +157,7 @@ impl Request {
 
     /// For `idxStr`: the columns used, how many rows that come first by which column, then two bytes for
     /// each taken constraint.
-    pub(super) fn encode(&self) -> String {
+    pub fn encode(&self) -> String {
         let Top { rows, column } = self.top.unwrap_or(Top { rows: 0, column: 0 });
         let mut text = format!("{:016x}{rows:016x}{column:02x}", self.used);
         for constraint in self.constraints.iter().filter(|c| c.taken) {
@@ -172,32 +171,32 @@ impl Request {
 
 /// What a scan is to do.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Plan {
-    pub(super) used: u64,
-    pub(super) flags: Flags,
-    pub(super) top: Option<Top>,
+pub struct Plan {
+    pub used: u64,
+    pub flags: Flags,
+    pub top: Option<Top>,
     /// Column, operator, and what to compare with: one value, or for [`Op::In`] any number.
-    pub(super) constraints: Vec<(usize, Op, Vec<Value>)>,
+    pub constraints: Vec<(usize, Op, Vec<Value>)>,
 }
 
 impl Plan {
     /// Whether a column is read.
-    pub(super) fn uses(&self, column: usize) -> bool {
+    pub fn uses(&self, column: usize) -> bool {
         self.used >> column & 1 == 1
     }
 }
 
 /// What [`Request::encode`] has written.
 #[derive(Debug, PartialEq)]
-pub(super) struct Encoded {
-    pub(super) used: u64,
-    pub(super) top: Option<Top>,
+pub struct Encoded {
+    pub used: u64,
+    pub top: Option<Top>,
     /// Column and operator per argument.
-    pub(super) arguments: Vec<(usize, Op)>,
+    pub arguments: Vec<(usize, Op)>,
 }
 
 /// The inverse of [`Request::encode`].
-pub(super) fn decode(text: &str) -> Option<Encoded> {
+pub fn decode(text: &str) -> Option<Encoded> {
     let (used, rest) = text.split_at_checked(16)?;
     let (rows, rest) = rest.split_at_checked(16)?;
     let (column, rest) = rest.split_at_checked(2)?;

@@ -2,19 +2,19 @@
 
 use super::at::{self, Answer, AtScan};
 use super::int;
-use crate::sql::batch::{Batch, NULL};
-use crate::sql::plan::{Plan, Request};
-use crate::sql::vtab::Table;
 use crate::state::{StackFrame, State};
 use crate::store::texts::TextId;
 use crate::store::{Code, Error, Store};
+use crate::tables::Table;
+use crate::tables::batch::{Batch, NULL};
+use crate::tables::plan::{Plan, Request};
 use std::rc::Rc;
 
 columns! {
     DEPTH CALL_ID CODE_ID QUALNAME PATH LINE RUN_ID SEQ
 }
 
-pub(in crate::sql) struct StackAt;
+pub(crate) struct StackAt;
 
 impl Table for StackAt {
     const NAME: &'static str = "stack_at";

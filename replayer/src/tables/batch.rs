@@ -4,14 +4,14 @@ use crate::store::texts::TextId;
 
 /// Rows handed over at once: enough to make the cost per batch vanish, few enough for the
 /// vectors to stay in the nearest caches.
-pub(super) const ROWS: usize = 2048;
+pub const ROWS: usize = 2048;
 
 /// In [`Column::Ints`], NULL. No column of ours holds this number otherwise.
-pub(super) const NULL: i64 = i64::MIN;
+pub const NULL: i64 = i64::MIN;
 
 /// One column's values in a batch.
 #[derive(Default)]
-pub(super) enum Column {
+pub enum Column {
     /// NULL in every row; also what nobody asked for.
     #[default]
     Null,
@@ -21,7 +21,7 @@ pub(super) enum Column {
     /// The same in every row.
     Text(TextId),
     Texts(Vec<TextId>),
-    /// Texts that are made when they are asked for, by [`Scan::text`](super::vtab::Scan::text).
+    /// Texts that are made when they are asked for, by [`Scan::text`](super::Scan::text).
     Lazy,
     /// Texts the directory does not have.
     Owned(Vec<Option<Box<str>>>),
@@ -29,20 +29,20 @@ pub(super) enum Column {
 
 /// Some rows.
 #[derive(Default)]
-pub(super) struct Batch {
-    pub(super) rows: usize,
-    pub(super) columns: Vec<Column>,
+pub struct Batch {
+    pub rows: usize,
+    pub columns: Vec<Column>,
 }
 
 impl Batch {
     /// Forgets the rows and makes room for this many columns, keeping vectors for reuse.
-    pub(super) fn reset(&mut self, columns: usize) {
+    pub fn reset(&mut self, columns: usize) {
         self.rows = 0;
         self.columns.resize_with(columns, Column::default);
     }
 
     /// Makes a column of integers.
-    pub(super) fn ints(&mut self, column: usize, values: impl Iterator<Item = i64>) {
+    pub fn ints(&mut self, column: usize, values: impl Iterator<Item = i64>) {
         match &mut self.columns[column] {
             Column::Ints(ints) => {
                 ints.clear();
@@ -53,7 +53,7 @@ impl Batch {
     }
 
     /// Makes a column of texts.
-    pub(super) fn texts(&mut self, column: usize, values: impl Iterator<Item = TextId>) {
+    pub fn texts(&mut self, column: usize, values: impl Iterator<Item = TextId>) {
         match &mut self.columns[column] {
             Column::Texts(texts) => {
                 texts.clear();

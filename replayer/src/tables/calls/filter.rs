@@ -3,11 +3,11 @@
 use super::rows::Row;
 use super::{CODE_ID, DEPTH, END_NS, END_SEQ, PARENT_CALL_ID, PATH, PROCESS_ID, QUALNAME, RUN_ID};
 use super::{START_NS, THREAD_ID};
-use crate::sql::filter::IntSet;
-use crate::sql::plan::Plan;
-use crate::sql::tables::candidates::{self, CodeFilter, CodeTest, CodeText, Scope};
-use crate::sql::tables::int;
 use crate::store::{ChunkHeader, Error, Process, Store};
+use crate::tables::candidates::{self, CodeFilter, CodeTest, CodeText, Scope};
+use crate::tables::filter::IntSet;
+use crate::tables::int;
+use crate::tables::plan::Plan;
 use dashcam_schema::calls::{CallId, OpenCall};
 use rustc_hash::FxHashSet;
 

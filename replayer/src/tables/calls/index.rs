@@ -7,9 +7,9 @@
 use super::CallScan;
 use super::filter::Filter;
 use super::rows::Row;
-use crate::sql::filter::IntSet;
-use crate::sql::plan::Plan;
 use crate::store::{Error, Store};
+use crate::tables::filter::IntSet;
+use crate::tables::plan::Plan;
 use dashcam_schema::EventKind;
 use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
@@ -21,7 +21,7 @@ pub(super) const CALLS_MAX: i64 = 2_000_000;
 
 /// Kept by the store from one question to the next.
 #[derive(Default)]
-pub(in crate::sql) struct Lookups {
+pub(crate) struct Lookups {
     asked: Cell<u32>,
     /// `None` if there are too many.
     index: OnceCell<Option<Index>>,

@@ -13,13 +13,13 @@ use self::outcome::Outcome;
 use super::candidates::{self, CodeFilter, CodeTest, Scope};
 use super::replay::{Listener, replay};
 use super::{int, rowid};
-use crate::sql::batch::{Batch, Column, NULL, ROWS};
-use crate::sql::filter::{IntSet, TextSet};
-use crate::sql::plan::{Plan, Request};
-use crate::sql::vtab::{Scan, Table};
 use crate::store::texts::TextId;
 use crate::store::values::Raised;
 use crate::store::{Chunk, ChunkHeader, Code, Error, Process, Store};
+use crate::tables::batch::{Batch, Column, NULL, ROWS};
+use crate::tables::filter::{IntSet, TextSet};
+use crate::tables::plan::{Plan, Request};
+use crate::tables::{Scan, Table};
 use dashcam_schema::calls::{Calls, Event, Exit, OpenCall, OpenException, Sink, Site};
 use dashcam_schema::chunk::DERIVED_EVENTS_MAX;
 use dashcam_schema::event::EventKind;
@@ -44,7 +44,7 @@ const CHANGING: u32 =
 /// the program runs; then it is not known what of it swallowed an exception.
 const PATIENCE: usize = 8;
 
-pub(in crate::sql) struct Exceptions;
+pub(crate) struct Exceptions;
 
 impl Table for Exceptions {
     const NAME: &'static str = "exceptions";
@@ -160,7 +160,7 @@ impl Pending {
     }
 }
 
-pub(in crate::sql) struct ExceptionScan {
+pub(crate) struct ExceptionScan {
     store: Rc<Store>,
     plan: Plan,
     filter: Filter,

@@ -5,10 +5,10 @@
 use super::columns::Reader;
 use super::select::Selection;
 use super::{CODE_ID, GROUPS, KIND, PROCESS_ID, RUN_ID, Rows};
-use crate::sql::batch::{Batch, Column, NULL};
-use crate::sql::plan::Flags;
 use crate::store::Error;
 use crate::store::texts::TextId;
+use crate::tables::batch::{Batch, Column, NULL};
+use crate::tables::plan::Flags;
 use dashcam_schema::event::EventKind;
 use std::collections::BTreeMap;
 
@@ -27,7 +27,7 @@ struct Group {
     events: usize,
 }
 
-pub(in crate::sql) struct Grouped {
+pub(crate) struct Grouped {
     rows: Rows,
     /// `None` before the first batch; afterwards what is left, the next group at the end.
     groups: Option<Vec<Group>>,

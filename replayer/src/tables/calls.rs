@@ -9,14 +9,14 @@ mod filter;
 mod index;
 mod rows;
 
-use crate::sql::batch::{Batch, ROWS};
-use crate::sql::filter::IntSet;
-use crate::sql::plan::{Constraint, Flags, Op, Plan, Request, Top};
-use crate::sql::tables::replay::{Deaf, Listener, replay};
-use crate::sql::tables::{int, rowid};
-use crate::sql::vtab::{Scan, Table};
 use crate::store::texts::TextId;
 use crate::store::{Chunk, Error, Process, Store};
+use crate::tables::batch::{Batch, ROWS};
+use crate::tables::filter::IntSet;
+use crate::tables::plan::{Constraint, Flags, Op, Plan, Request, Top};
+use crate::tables::replay::{Deaf, Listener, replay};
+use crate::tables::{Scan, Table};
+use crate::tables::{int, rowid};
 use dashcam_schema::calls::{self, CallId, Exit, OpenCall, OpenException, Sink};
 use dashcam_schema::chunk::DERIVED_EVENTS_MAX;
 use dashcam_schema::tables::Type;
@@ -35,7 +35,7 @@ columns! {
 /// Most rows that are sorted here, when only those are wanted that come first.
 const TOP_MAX: u64 = 100_000;
 
-pub(in crate::sql) struct Calls;
+pub(crate) struct Calls;
 
 impl Table for Calls {
     const NAME: &'static str = "calls";
@@ -99,7 +99,7 @@ struct Pending {
     chunk: usize,
 }
 
-pub(in crate::sql) struct CallScan {
+pub(crate) struct CallScan {
     store: Rc<Store>,
     plan: Plan,
     filter: Filter,

@@ -2,13 +2,13 @@
 
 use super::at::{self, Answer, AtScan};
 use super::int;
-use crate::sql::batch::{Batch, Column, NULL};
-use crate::sql::filter::IntSet;
-use crate::sql::plan::{Plan, Request};
-use crate::sql::vtab::Table;
 use crate::state::{State, Variable};
 use crate::store::texts::TextId;
 use crate::store::{Error, Store};
+use crate::tables::Table;
+use crate::tables::batch::{Batch, Column, NULL};
+use crate::tables::filter::IntSet;
+use crate::tables::plan::{Plan, Request};
 use dashcam_schema::tables::Type;
 use std::rc::Rc;
 
@@ -16,7 +16,7 @@ columns! {
     DEPTH SCOPE NAME VALUE OBJECT_ID RUN_ID SEQ FRAME
 }
 
-pub(in crate::sql) struct LocalsAt {
+pub(crate) struct LocalsAt {
     depths: IntSet,
 }
 

@@ -4,12 +4,12 @@ use super::{
     CALLABLE, CODE_ID, EXCEPTION, KIND, LINE, OFFSET, PROCESS_ID, RUN_ID, SEQ, TARGET_LINE,
     TARGET_OFFSET, THREAD_ID, TIME_NS, VALUE, WALL_NS,
 };
-use crate::sql::batch::{Batch, Column, NULL};
-use crate::sql::plan::Plan;
-use crate::sql::tables::int;
 use crate::store::chunk::NONE;
 use crate::store::texts::TextId;
 use crate::store::{Chunk, ChunkHeader, Error, Store};
+use crate::tables::batch::{Batch, Column, NULL};
+use crate::tables::int;
+use crate::tables::plan::Plan;
 use dashcam_schema::bytecode::lines::LineTable;
 use dashcam_schema::event::EventKind;
 use std::rc::Rc;

@@ -2,12 +2,12 @@
 
 use super::candidates::{self, CodeFilter, CodeTest, Scope};
 use super::{int, rowid};
-use crate::sql::batch::{Batch, NULL, ROWS};
-use crate::sql::filter::IntSet;
-use crate::sql::plan::{Flags, Op, Plan, Request, Value};
-use crate::sql::vtab::Scan;
 use crate::state::{Detail, State, Wanted, Where};
 use crate::store::{Error, Process, Store};
+use crate::tables::Scan;
+use crate::tables::batch::{Batch, NULL, ROWS};
+use crate::tables::filter::IntSet;
+use crate::tables::plan::{Flags, Op, Plan, Request, Value};
 use dashcam_schema::calls::CallId;
 use dashcam_schema::chunk::DERIVED_EVENTS_MAX;
 use dashcam_schema::tables::Type;
@@ -33,7 +33,7 @@ const EVENTS_OF_CALL: f64 = 1000.0;
 const CALLS_FOLLOWED: usize = 64;
 
 /// One of the tables.
-pub(in crate::sql) trait Rows {
+pub(crate) trait Rows {
     /// Columns of the line and the object.
     const LINE: usize;
     const OBJECT_ID: usize;
@@ -108,7 +108,7 @@ struct Followed {
     is_over: bool,
 }
 
-pub(in crate::sql) struct ChangeScan<T: Rows> {
+pub(crate) struct ChangeScan<T: Rows> {
     store: Rc<Store>,
     plan: Plan,
     scope: Scope,

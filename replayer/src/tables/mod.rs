@@ -1,0 +1,113 @@
+//! Rows of a recording as batches of columns.
+//!
+//! A [`Table`] says in `plan` which constraints it will take over and in `scan` how to produce the
+//! rows that pass them, as [`Batch`](batch::Batch)es. SQLite's virtual tables ([`crate::sql`]) are
+//! made of these. A table's columns are those that `dashcam_schema::tables` declares.
+
+/// Numbers the columns of a table in the order given, which must be that of the declaration.
+macro_rules! columns {
+    ($($name:ident)*) => {
+        columns!(@number 0; $($name)*);
+        #[cfg(test)]
+        pub(crate) const COLUMNS: &[&str] = &[$(stringify!($name)),*];
+    };
+    (@number $n:expr; $name:ident $($rest:ident)*) => {
+        // Columns that are always NULL are never mentioned.
+        #[allow(dead_code)]
+        const $name: usize = $n;
+        columns!(@number $n + 1; $($rest)*);
+    };
+    (@number $n:expr;) => {};
+}
+
+mod at;
+pub mod batch;
+mod calls;
+mod candidates;
+mod changes;
+mod events;
+mod exceptions;
+mod filter;
+mod locals_at;
+mod mutations;
+mod object_at;
+pub mod plan;
+mod replay;
+mod stack_at;
+mod variables;
+
+pub(crate) use calls::Calls;
+pub(crate) use events::Events;
+pub(crate) use exceptions::Exceptions;
+pub(crate) use locals_at::LocalsAt;
+pub(crate) use mutations::Mutations;
+pub(crate) use object_at::ObjectAt;
+pub(crate) use stack_at::StackAt;
+pub(crate) use variables::Variables;
+
+use crate::store::{Error, Store};
+use batch::Batch;
+use plan::{Plan, Request};
+use std::borrow::Cow;
+use std::rc::Rc;
+
+/// A virtual table. Its columns are those [`dashcam_schema::tables::TABLES`] declares.
+pub trait Table: 'static {
+    const NAME: &'static str;
+    type Scan: Scan;
+
+    /// Takes over the constraints it can test, and says what a scan will cost. Must not use the
+    /// connection: it is busy preparing the statement.
+    fn plan(store: &Store, request: &mut Request);
+
+    /// Begins a scan.
+    fn scan(store: Rc<Store>, plan: Plan) -> Result<Self::Scan, Error>;
+}
+
+/// A scan in progress.
+pub trait Scan {
+    /// Puts the next rows into `batch`, which was reset; none means the end.
+    fn fill(&mut self, batch: &mut Batch) -> Result<(), Error>;
+
+    /// Identifies a row of the last batch. The same row has to have the same in every scan:
+    /// SQLite tells by it what the two sides of an OR have in common.
+    fn rowid(&self, row: usize) -> i64;
+
+    /// A row of the last batch, in a column that is [`Column::Lazy`] there.
+    fn text(&self, row: usize, column: usize) -> Result<Option<Cow<'_, str>>, Error> {
+        let _ = (row, column);
+        Ok(None)
+    }
+}
+
+/// A row's identity, of its run and its number there.
+fn rowid(run_id: i64, seq: i64) -> i64 {
+    run_id.wrapping_shl(44) ^ seq
+}
+
+/// For columns of SQL, which has no larger integers.
+fn int(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    /// The numbers used in the code are the positions in the declaration.
+    #[test]
+    fn columns_are_in_the_order_of_the_declaration() {
+        for (table, columns) in [
+            ("events", super::events::COLUMNS),
+            ("calls", super::calls::COLUMNS),
+            ("exceptions", super::exceptions::COLUMNS),
+            ("variables", super::variables::COLUMNS),
+            ("mutations", super::mutations::COLUMNS),
+            ("stack_at", super::stack_at::COLUMNS),
+            ("locals_at", super::locals_at::COLUMNS),
+            ("object_at", super::object_at::COLUMNS),
+        ] {
+            let declared = dashcam_schema::tables::find(table).expect(table).columns;
+            let declared: Vec<_> = declared.iter().map(|c| c.name.to_uppercase()).collect();
+            assert_eq!(columns, declared, "{table}");
+        }
+    }
+}
