@@ -36,7 +36,7 @@ struct Told<'t> {
 fn object(builder: &mut Builder, id: u64, told: &Told<'_>) {
     let sort = told.sort.unwrap_or(Sort::Instance);
     let is_exact = sort != Sort::Instance && !told.is_derived;
-    let class = builder.class(Class { name: told.class.to_owned(), sort, is_exact });
+    let class = builder.class(Class::plain(told.class, sort, is_exact));
     let text = told.text.map(|(text, length)| Part { kept: builder.text(text), length });
     let values: Vec<V> = told.attributes.iter().map(|(_, value)| *value).collect();
     let names = told.attributes.iter().map(|(name, _)| (*name).to_owned()).collect();

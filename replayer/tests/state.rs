@@ -52,7 +52,7 @@ fn tell(maker: &mut Maker, process: &Process, told: &[Tell]) {
         let mut object = |id, name: &str, sort, items: &[V], attributes: Option<&[V]>| {
             // Numbers differ from chunk to chunk.
             let is_exact = sort != Sort::Instance;
-            let class = builder.class(Class { name: name.to_owned(), sort, is_exact });
+            let class = builder.class(Class::plain(name, sort, is_exact));
             let shape = builder.shape(Shape { names: vec!["x".to_owned()] });
             let length = items.len() as u64;
             let items = (sort != Sort::Instance).then_some(Part { kept: items, length });

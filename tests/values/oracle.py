@@ -16,6 +16,53 @@ out, scope, script = sys.argv[1:4]
 log = []
 
 
+# Of the standard library, and small: as `repr` writes them wherever they are. By their names: a module that is
+# imported here is not imported by the program any more.
+SMALL = {
+    *("datetime.date", "datetime.datetime", "datetime.time", "datetime.timedelta", "datetime.timezone"),
+    *("zoneinfo.ZoneInfo", "decimal.Decimal", "fractions.Fraction", "uuid.UUID", "re.Pattern", "re.Match"),
+    *("pathlib.PosixPath", "pathlib.PurePosixPath", "pathlib._local.PosixPath", "pathlib._local.PurePosixPath"),
+    *("ipaddress.IPv4Address", "ipaddress.IPv6Address"),
+}
+VIEWS = {
+    *(type({}.keys()), type({}.values()), type({}.items()), type(type.__dict__)),
+    *(type(collections.OrderedDict().keys()), type(collections.OrderedDict().values())),
+    type(collections.OrderedDict().items()),
+}
+HELD = {"collections.UserDict", "collections.UserList", "collections.UserString"}
+
+
+def origin(function):
+    return f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', '')}"
+
+
+def is_standard(value, depth, around):
+    kind, inside = type(value), (*around, value)
+    name, code = origin(kind), getattr(kind.__repr__, "__code__", None)
+    if name in SMALL:
+        return True
+    if origin(kind.__repr__) in ("enum.Enum.__repr__", "enum.Flag.__repr__"):
+        return is_plain(value._value_, depth + 1, inside)
+    if name == "time.struct_time" or code and code.co_qualname == "namedtuple.<locals>.__repr__":
+        return depth < DEPTH and all(is_plain(item, depth + 1, inside) for item in value)
+    # Objects that lie within others go by their class.
+    if depth > 0 and kind not in VIEWS:
+        return False
+    if kind in VIEWS:
+        pairs = value.items() if hasattr(value, "items") else value
+        return all(is_plain(item, depth + 2, inside) for item in pairs)
+    wrapped = getattr(kind.__repr__, "__wrapped__", None)
+    if getattr(wrapped, "__qualname__", "") == "__create_fn__.<locals>.__repr__":
+        fields = [name for name, field in kind.__dataclass_fields__.items() if field.repr]
+        fields = [name for name in fields if kind.__dataclass_fields__[name]._field_type.name == "_FIELD"]
+        return all(is_plain(getattr(value, name), depth + 1, inside) for name in fields)
+    if name == "types.SimpleNamespace":
+        return all(is_plain(item, depth + 1, inside) for item in vars(value).values())
+    if name in HELD:
+        return is_plain(value.data, depth + 1, inside)
+    return name == "collections.ChainMap" and is_plain(value.maps, depth + 1, inside)
+
+
 def is_plain(value, depth=0, around=()):
     kind = type(value)
     if kind is int:
@@ -37,13 +84,19 @@ def is_plain(value, depth=0, around=()):
         return len(value) <= ITEMS and all(
             is_plain(key, depth + 1, inside) and is_plain(item, depth + 1, inside) for key, item in value.items()
         )
-    return False
+    try:
+        return is_standard(value, depth, around)
+    except AttributeError:  # It is not all made yet.
+        return False
 
 
 def text(value):
     if isinstance(value, BaseException) and type(value).__module__ == "builtins":
         return repr(value) if all(is_plain(arg, 1) for arg in value.args) else "?"
-    found = repr(value) if is_plain(value) else "?"
+    try:
+        found = repr(value) if is_plain(value) else "?"
+    except AttributeError:  # It is not all made yet.
+        return "?"
     # Recordings of all versions have it as it was before 3.15: every ' is escaped.
     is_new = sys.version_info >= (3, 15) and found.startswith('bytearray(b"')
     return found.replace("'", "\\'") if is_new else found

@@ -34,6 +34,21 @@ fn libraries() {
     }
 }
 
+/// As `repr` writes them; and every one of them was compared.
+#[test]
+fn standard() {
+    let script = program("values/standard.py");
+    for python in Python::all() {
+        let script = script.to_string_lossy();
+        let shown = |rows: Rows| -> Rows {
+            let is_shown = |row: &Vec<String>| row[0] == "PY_RETURN" && row[1] == "show";
+            rows.into_iter().filter(is_shown).collect()
+        };
+        let compared = compare(&python, &script, &script, shown);
+        assert!(compared >= 96, "{python}: {compared}");
+    }
+}
+
 fn own_code(name: &str) {
     let script = program(&format!("{name}.py"));
     for python in Python::all() {
@@ -43,7 +58,7 @@ fn own_code(name: &str) {
 }
 
 /// Compares what code does whose path begins with `scope`, as far as `part` leaves it.
-fn compare(python: &Python, script: &str, scope: &str, part: impl Fn(Rows) -> Rows) {
+fn compare(python: &Python, script: &str, scope: &str, part: impl Fn(Rows) -> Rows) -> usize {
     let expected = part(oracle(python, script, scope));
     let recording = Recording::new(python, ["--capture", "calls", script]);
     let rows = recording.rows(&format!(
@@ -63,6 +78,7 @@ fn compare(python: &Python, script: &str, scope: &str, part: impl Fn(Rows) -> Ro
     }
     println!("{python}, {script}: {compared} of {} values compared", found.len());
     assert!(compared > 0, "{python}, {script}: nothing to compare");
+    compared
 }
 
 fn oracle(python: &Python, script: &str, scope: &str) -> Rows {

@@ -7,6 +7,9 @@ What is of a builtin class and was recorded whole is made again; of anything els
 import ast
 import builtins
 import collections
+import datetime
+import importlib
+import os
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, final
 
@@ -18,6 +21,19 @@ _DICTS: dict[str, Any] = {
     "dict": dict,
     "OrderedDict": collections.OrderedDict,
     "Counter": collections.Counter,
+}
+# Modules and names of classes that a value is made again of, by what stands before `(`.
+_STANDARD: dict[str, tuple[str, str]] = {
+    "Decimal": ("decimal", "Decimal"),
+    "Fraction": ("fractions", "Fraction"),
+    "IPv4Address": ("ipaddress", "IPv4Address"),
+    "IPv6Address": ("ipaddress", "IPv6Address"),
+    # A path of the system the program ran on, which may not be this one.
+    "PosixPath": ("pathlib", "PosixPath" if os.name == "posix" else "PurePosixPath"),
+    "PurePosixPath": ("pathlib", "PurePosixPath"),
+    "UUID": ("uuid", "UUID"),
+    "mappingproxy": ("types", "MappingProxyType"),
+    "namespace": ("types", "SimpleNamespace"),
 }
 # Python 3.15 and newer.
 _FROZENDICT: Any = getattr(builtins, "frozendict", None)
@@ -161,6 +177,8 @@ def _value(tagged: Any, text: str) -> Any:
         return tagged
     if "recorded" in tagged:
         return _recorded(tagged, text)
+    if "standard" in tagged:
+        return _standard(tagged, text)
     if "deque" in tagged:
         items = [_value(item, text) for item in tagged["deque"]]
         return collections.deque(items, tagged.get("maxlen"))
@@ -184,6 +202,18 @@ def _value(tagged: Any, text: str) -> Any:
     if kind == "constant":
         return _CONSTANTS[held]
     return ast.literal_eval(held)
+
+
+def _standard(tagged: dict[str, Any], text: str) -> Any:
+    """An object of a class of the standard library's."""
+    name = tagged["standard"]
+    module, _, path = name.rpartition(".")
+    module, path = _STANDARD.get(name, (module, path))
+    if name == "datetime.timezone.utc":
+        return datetime.timezone.utc
+    made = getattr(importlib.import_module(module), path)
+    args = [_value(held, text) for held in tagged["args"]]
+    return made(*args, **{key: _value(held, text) for key, held in tagged["named"]})
 
 
 def _whole(made: Any, of: list[Any]) -> Any:

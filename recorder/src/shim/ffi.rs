@@ -7,6 +7,7 @@
 pub(super) mod depths;
 pub(super) mod interpreter;
 pub(super) mod objects;
+pub(super) mod standard;
 pub(super) mod tracer;
 
 use super::memory;
@@ -817,6 +818,7 @@ impl<'a> Obj<'a> {
             self.is_exactly(&raw const PySet_Type)
                 || self.is_exactly(&raw const PyFrozenSet_Type)
                 || self.is_exactly(&raw const PyByteArray_Type)
+                || standard::may_hold_texts(self)
         }
     }
 

@@ -16,6 +16,7 @@ mod state;
 mod told;
 
 use super::ffi::objects::{Attributes, Characters, Int, Layout, Number, Plain, verify_contents};
+use super::ffi::standard::{Field, Matched};
 use super::ffi::{Frame, Frames, HiddenTypes, Obj};
 use super::memory;
 use super::state::Patience;
@@ -24,7 +25,7 @@ use crate::boot::OBJECTS_MAX;
 use crate::ring::{Clock, Gone, Producer, Ring};
 use arrayvec::ArrayVec;
 use buffer::{Buffer, RESERVE};
-use classes::{Classes, DEFINITION_WORDS, Name, Names};
+use classes::{Classes, DEFINITION_WORDS, FORM_WORDS, FORMS_BEGIN_MAX, Name, Names};
 use dashcam_schema::bytecode::opcodes::Version;
 use dashcam_schema::value::names::{self, Withheld};
 use dashcam_schema::value::words::{self, GROUP_WORDS_MAX, INLINE_BYTES, constant};
@@ -73,8 +74,11 @@ const _: () = assert!(RESERVE > 8 * ATTRIBUTES_MAX + CLASS_WORDS * OBJECTS_MAX +
 /// Definitions up to where they have to wait, a shape, and classes of all that is due or beyond.
 const _: () = assert!(
     GROUP_AND_FRESH_MAX - GROUP_WORDS_MAX
-        > FRESH_WORDS_MAX + (ATTRIBUTES_MAX + OBJECTS_MAX + BEYOND_MAX) * DEFINITION_WORDS
+        > FRESH_WORDS_MAX
+            + FORM_WORDS
+            + (ATTRIBUTES_MAX + OBJECTS_MAX + BEYOND_MAX) * DEFINITION_WORDS
 );
+const _: () = assert!(FORMS_BEGIN_MAX <= FRESH_WORDS_MAX);
 /// How long it takes to look at so many objects, or at a container of more items, is measured each time.
 const MANY_OBJECTS: usize = 8;
 const MANY_ITEMS: usize = 64;
@@ -677,10 +681,11 @@ impl<'a> Look<'_, 'a> {
     #[inline]
     fn is_left_out(&mut self, object: Obj<'a>, depth: u32) -> bool {
         let class = self.values.classes.find(object.class(), &self.values.names);
-        let sort = self.values.classes.known(class).layout.sort;
+        let known = self.values.classes.known(class);
+        let sort = known.layout.sort;
         let is_too_deep = match sort {
             // But there may be many in a container.
-            sort if is_always_looked_at(sort) => {
+            sort if known.is_small || is_always_looked_at(sort) => {
                 return depth > 0 && self.due.len() >= 2 * self.objects;
             }
             Sort::Opaque => return true,
@@ -893,9 +898,46 @@ impl<'a> Look<'_, 'a> {
                 }
                 None => parts = 0,
             },
+            Sort::Fields => parts = self.put_fields(object, layout, depth),
             Sort::Opaque => parts = 0,
         }
         parts + self.put_attributes(object, class, layout, depth)
+    }
+
+    /// Puts what a class in C keeps in fields of its own; says how many parts that is.
+    fn put_fields(&mut self, object: Obj<'a>, layout: &Layout, depth: u32) -> u32 {
+        let max = self.values.limits.string as usize;
+        let mut parts = 0;
+        if let Some(number) = layout.decimal(object) {
+            let kept = &number.as_bytes()[..number.len().min(max)];
+            self.values.buffer.put_long_text(kept, number.len() as u64);
+            return 1;
+        }
+        if let Some(Matched { string, begin, end }) = layout.matched(object) {
+            if string.is_str() {
+                self.values.buffer.put_characters(&string.characters().part(begin, end), max);
+            } else {
+                let bytes = &string.bytes()[begin..end];
+                let kept = &bytes[..bytes.len().min(max)];
+                self.values.buffer.put_long_text(kept, bytes.len() as u64);
+            }
+            parts += 1;
+        }
+        let fields = layout.fields(object);
+        self.begin_items();
+        fields.iter().for_each(|field| self.put_field(*field, depth + 1));
+        self.end_items(fields.len(), fields.len() as u64);
+        parts + 1
+    }
+
+    fn put_field(&mut self, field: Field<'a>, depth: u32) {
+        match field {
+            Field::Object(Some(value)) => self.put(value, depth),
+            Field::Object(None) => self.constant(constant::UNBOUND),
+            Field::Int(value) => self.values.buffer.put_int(value),
+            Field::Bool(true) => self.constant(constant::TRUE),
+            Field::Bool(false) => self.constant(constant::FALSE),
+        }
     }
 
     fn begin_items(&mut self) {
@@ -1091,26 +1133,26 @@ impl<'a> Look<'_, 'a> {
         self.values.buffer.put(words::word(words::ATTRIBUTES, shape.count));
         self.values.buffer.put(shape.number);
         let mut at = 0;
-        let mut put = |value: Attribute<'a>| {
+        let mut put = |value: Field<'a>| {
             match value {
-                Attribute::Value(None) => self.constant(constant::UNBOUND),
-                Attribute::Value(Some(value))
+                Field::Object(Some(value))
                     if withholds(self.values.names.hides(shape, at), value) =>
                 {
                     self.constant(constant::REDACTED);
                 }
-                Attribute::Int(_) if self.values.names.hides(shape, at) == Withheld::All => {
+                Field::Int(_) | Field::Bool(_)
+                    if self.values.names.hides(shape, at) == Withheld::All =>
+                {
                     self.constant(constant::REDACTED);
                 }
-                Attribute::Value(Some(value)) => self.put(value, depth + 1),
-                Attribute::Int(value) => self.values.buffer.put_int(value),
+                value => self.put_field(value, depth + 1),
             }
             at += 1;
         };
         if let (true, Attributes::Shared { keys, values }) = (is_regular, &own) {
             // By far the most frequent.
             let all = layout.slot_values(object).chain(keys.values(*values)).take(max);
-            all.for_each(|value| put(Attribute::Value(value)));
+            all.for_each(|value| put(Field::Object(value)));
         } else {
             each_attribute(object, layout, &own, max, &mut |_, value| put(value));
         }
@@ -1131,12 +1173,16 @@ const fn is_always_looked_at(sort: Sort) -> bool {
             | Sort::Module
             | Sort::Generator
             | Sort::Cell
+            | Sort::Fields
     )
 }
 
 /// Whether objects of a sort hold the same as long as they live.
 const fn is_immutable(sort: Sort) -> bool {
-    matches!(sort, Sort::Str | Sort::Bytes | Sort::Int | Sort::Tuple | Sort::FrozenSet)
+    matches!(
+        sort,
+        Sort::Str | Sort::Bytes | Sort::Int | Sort::Tuple | Sort::FrozenSet | Sort::Fields
+    )
 }
 
 /// How long what was told of an object of a class holds.
@@ -1156,19 +1202,13 @@ fn rest(layout: &Layout) -> Rest {
     }
 }
 
-#[derive(Clone, Copy)]
-enum Attribute<'a> {
-    Value(Option<Obj<'a>>),
-    Int(i64),
-}
-
 /// Hands up to `max` attributes of an object to `each`, always in the same order.
 fn each_attribute<'a>(
     object: Obj<'a>,
     layout: &Layout,
     own: &Attributes<'a>,
     max: usize,
-    each: &mut dyn FnMut(Name<'_, 'a>, Attribute<'a>),
+    each: &mut dyn FnMut(Name<'_, 'a>, Field<'a>),
 ) {
     let mut left = max;
     let mut one = |name: Name<'_, 'a>, value| {
@@ -1177,25 +1217,22 @@ fn each_attribute<'a>(
             each(name, value);
         }
     };
-    for (name, value) in layout.extra(object).into_iter().flatten() {
-        one(Name::Text(name), Attribute::Value(Some(value)));
-    }
-    if let Some(maxlen) = layout.maxlen(object) {
-        one(Name::Text("maxlen"), Attribute::Int(maxlen));
+    if layout.has_extra() {
+        layout.extra(object, &mut |name, value| one(Name::Text(name), value));
     }
     for (name, value) in layout.slot_names().zip(layout.slot_values(object)) {
-        one(Name::Text(name), Attribute::Value(value));
+        one(Name::Text(name), Field::Object(value));
     }
     match own {
         Attributes::None => {}
         Attributes::Shared { keys, values } => {
             for (name, value) in keys.names().zip(keys.values(*values)) {
-                one(Name::Object(name), Attribute::Value(value));
+                one(Name::Object(name), Field::Object(value));
             }
         }
         Attributes::Dict(dict) => {
             dict.each_pair(max, |name, value| {
-                one(Name::Object(Some(name)), Attribute::Value(Some(value)));
+                one(Name::Object(Some(name)), Field::Object(Some(value)));
             });
         }
     }

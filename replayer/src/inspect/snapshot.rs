@@ -167,6 +167,6 @@ fn written(value: Value, text: &[u8]) -> String {
             None
         }
     }
-    let int = Class { name: "int".to_owned(), sort: Sort::Int, is_exact: true };
+    let int = Class::plain("int", Sort::Int, true);
     render::repr(&One(text, int), &value, 0)
 }

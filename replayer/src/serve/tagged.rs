@@ -10,6 +10,7 @@
 //! | `{"dict": [[k, v], …]}`; so `OrderedDict`, `Counter` | that, of these |
 //! | `{"bytearray": {"bytes": …}}` | that |
 //! | `{"deque": […], "maxlen": n}` | that; without `maxlen` there is none |
+//! | `{"standard": "datetime.date", "args": […], "named": [[k, v], …]}` | what that class of the standard library's makes of these |
 //! | `{"recorded": [begin, end], …}` | anything else: the part of the text that it is, in characters |
 //!
 //! What is recorded only has, where that is known, `type`, `object_id`, `attributes` (pairs), `args`
@@ -35,6 +36,34 @@ pub(super) fn arguments(text: &str) -> Value {
     };
     let (names, more) = Writer { whole: text }.named(&named);
     json!({"names": names, "more": more})
+}
+
+/// Classes of the standard library of which Python can make the same value again.
+const STANDARD: [&str; 15] = [
+    "Decimal",
+    "Fraction",
+    "IPv4Address",
+    "IPv6Address",
+    "PosixPath",
+    "PurePosixPath",
+    "UUID",
+    "datetime.date",
+    "datetime.datetime",
+    "datetime.time",
+    "datetime.timedelta",
+    "datetime.timezone",
+    "mappingproxy",
+    "namespace",
+    "zoneinfo.ZoneInfo",
+];
+
+/// Whether nothing is missing of a value.
+fn is_whole(value: &Value) -> bool {
+    match value {
+        Value::Object(object) => !object.contains_key("recorded") && object.values().all(is_whole),
+        Value::Array(items) => items.iter().all(is_whole),
+        _ => true,
+    }
 }
 
 struct Writer<'a> {
@@ -92,6 +121,10 @@ impl Writer<'_> {
                 known.extend((more > 0).then(|| ("more", json!(more))));
                 self.recorded(value, known)
             }
+            Node::Mark if text == "datetime.timezone.utc" => {
+                json!({"standard": text, "args": [], "named": []})
+            }
+            Node::Member { class, .. } => self.recorded(value, [("type", (*class).into())]),
             Node::Mark | Node::More(_) => self.recorded(value, mark(text)),
         }
     }
@@ -219,7 +252,18 @@ impl Writer<'_> {
             _ => {}
         }
         let (args, more) = self.items(args);
-        let mut known = vec![("type", name.into()), ("args", args.into())];
+        let (named, more_named) = self.named(named);
+        let is_whole = more == 0
+            && more_named == 0
+            && args.iter().chain(named.iter().map(|pair| &pair[1])).all(is_whole);
+        if is_whole && STANDARD.contains(&name) {
+            return json!({"standard": name, "args": args, "named": named});
+        }
+        let mut known = vec![("type", name.into())];
+        if !args.is_empty() || named.is_empty() {
+            known.push(("args", args.into()));
+        }
+        known.extend((!named.is_empty()).then(|| ("attributes", json!(named))));
         known.extend((more > 0).then(|| ("more", json!(more))));
         self.recorded(value, known)
     }

@@ -19,6 +19,7 @@
 mod build;
 mod columns;
 mod decode;
+mod definitions;
 mod read;
 mod told;
 

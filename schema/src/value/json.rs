@@ -12,6 +12,11 @@
 //! | `a=1, b='x'` | `{"a":1,"b":"x"}` |
 //! | `<app.Point object #17 x=1>` | `{"type":"app.Point","object_id":17,"x":1}`, and as `"value"` what it holds besides attributes |
 //! | `ValueError('bad')` | `{"type":"ValueError","args":["bad"]}` |
+//! | `Point(x=1, y=2)`: named tuples, dataclasses | `{"type":"Point","x":1,"y":2}` |
+//! | `<Color.RED: 1>` | `{"type":"Color","name":"RED","value":1}` |
+//! | `datetime.datetime(2024, 1, 2, 3, 4)`, so dates and times | `"2024-01-02T03:04:00"`; `+00:00` behind it with a fixed offset |
+//! | `Decimal('1.50')` | `1.50`; a string where JSON has no such number |
+//! | `UUID('…')`, `PosixPath('/a')`, `IPv4Address('…')`, `IPv6Address('…')` | the text within as a string |
 //! | `<function f>`, `[...]` | the text as a string |
 //! | `'abc'… (9 characters)` | `"abc…"` |
 //! | `[1, … 9 more]`, `{'a': 1, … 9 more}` | `[1,"… 9 more"]`, `{"a":1,"…":9}` |
@@ -59,7 +64,15 @@ fn json(value: &Parsed<'_>) -> String {
                 .collect();
             object(&pairs)
         }
-        Node::Call { name, args, named } => call(name, &all(args), named),
+        Node::Call { name, args, named } => match standard(name, args, named) {
+            Some(json) => json,
+            None => call(name, &all(args), named),
+        },
+        Node::Member { class, name, value } => object(&[
+            ("type".to_owned(), string(class)),
+            ("name".to_owned(), name.map_or_else(|| "null".to_owned(), string)),
+            ("value".to_owned(), json(value)),
+        ]),
         Node::Instance { class, id, held, attributes } => {
             let mut pairs =
                 vec![("type".to_owned(), string(class)), ("object_id".to_owned(), id.to_string())];
@@ -115,9 +128,108 @@ fn call(name: &str, args: &[String], named: &Named<'_>) -> String {
     if let Some(held) = held {
         return held.to_owned();
     }
-    let mut pairs = vec![("type".to_owned(), string(name)), ("args".to_owned(), array(args))];
+    let mut pairs = vec![("type".to_owned(), string(name))];
+    if !args.is_empty() || named.is_empty() {
+        pairs.push(("args".to_owned(), array(args)));
+    }
     pairs.extend(fields(named, &["type", "args"]));
     object(&pairs)
+}
+
+/// The JSON of what JSON has a usual way for; nothing for anything else.
+fn standard(name: &str, args: &[Parsed<'_>], named: &Named<'_>) -> Option<String> {
+    let text = match (args, named.is_empty()) {
+        ([Parsed { node: Node::Str { kept, length: None, .. }, .. }], true) => Some(kept),
+        _ => None,
+    };
+    match name {
+        "UUID" | "PosixPath" | "PurePosixPath" | "IPv4Address" | "IPv6Address" => {
+            text.map(|text| string(text))
+        }
+        // Exponents have a sign, which JSON allows.
+        "Decimal" => text.map(|text| match parse::is_number(&text.replace('E', "e")) {
+            true => text.clone(),
+            false => string(text),
+        }),
+        "datetime.date" | "datetime.datetime" | "datetime.time" => moment(name, args, named),
+        _ => None,
+    }
+}
+
+/// A date or time as ISO 8601 writes it.
+fn moment(name: &str, args: &[Parsed<'_>], named: &Named<'_>) -> Option<String> {
+    let numbers: Option<Vec<u32>> = args.iter().map(number).collect();
+    let numbers = numbers?;
+    let mut offset = String::new();
+    for (key, value) in named {
+        match key.as_str() {
+            "fold" => {}
+            "tzinfo" => offset = utc_offset(value)?,
+            _ => return None,
+        }
+    }
+    let date = |parts: &[u32]| match parts {
+        [year, month, day] => Some(format!("{year:04}-{month:02}-{day:02}")),
+        _ => None,
+    };
+    let clock = |parts: &[u32]| match parts {
+        [hour, minute] => Some(format!("{hour:02}:{minute:02}:00")),
+        [hour, minute, second] => Some(format!("{hour:02}:{minute:02}:{second:02}")),
+        [hour, minute, second, micros] => {
+            Some(format!("{hour:02}:{minute:02}:{second:02}.{micros:06}"))
+        }
+        _ => None,
+    };
+    let text = match name {
+        "datetime.date" => date(&numbers)?,
+        "datetime.time" => clock(&numbers)?,
+        _ => {
+            let (day, time) = numbers.split_at_checked(3)?;
+            format!("{}T{}", date(day)?, clock(time)?)
+        }
+    };
+    Some(string(&format!("{text}{offset}")))
+}
+
+fn number(value: &Parsed<'_>) -> Option<u32> {
+    match &value.node {
+        Node::Int { kept, length: None } => kept.parse().ok(),
+        _ => None,
+    }
+}
+
+/// `+01:00`, of a fixed offset; nothing where only a place is known.
+fn utc_offset(zone: &Parsed<'_>) -> Option<String> {
+    match &zone.node {
+        Node::None => Some(String::new()),
+        Node::Mark if zone.text == "datetime.timezone.utc" => Some("+00:00".to_owned()),
+        Node::Call { name: "datetime.timezone", args, .. } => {
+            let Node::Call { name: "datetime.timedelta", args: none, named } = &args.first()?.node
+            else {
+                return None;
+            };
+            let part = |wanted: &str| -> Option<i64> {
+                match named.iter().find(|(name, _)| name == wanted) {
+                    Some((_, Parsed { node: Node::Int { kept, length: None }, .. })) => {
+                        kept.parse().ok()
+                    }
+                    Some(_) => None,
+                    None => Some(0),
+                }
+            };
+            let seconds = match none.is_empty() {
+                true => part("days")?.checked_mul(86_400)?.checked_add(part("seconds")?)?,
+                false => 0,
+            };
+            if part("microseconds")? != 0 || seconds % 60 != 0 {
+                return None;
+            }
+            let (sign, minutes) =
+                (if seconds < 0 { '-' } else { '+' }, seconds.unsigned_abs() / 60);
+            Some(format!("{sign}{:02}:{:02}", minutes / 60, minutes % 60))
+        }
+        _ => None,
+    }
 }
 
 /// Appends a JSON string.

@@ -144,11 +144,14 @@ pub enum Sort {
     Array,
     /// What functions share a variable by. Items: what it holds, none if that is nothing.
     Cell,
+    /// What a class in C keeps in fields of its own, as arguments of a call: items, before them perhaps a
+    /// text, after them attributes. The class's [`Form`] has the name of what is called.
+    Fields,
 }
 
 impl Sort {
     /// All, by number.
-    pub const ALL: [Sort; 22] = [
+    pub const ALL: [Sort; 23] = [
         Sort::Opaque,
         Sort::Str,
         Sort::Bytes,
@@ -171,6 +174,7 @@ impl Sort {
         Sort::Generator,
         Sort::Array,
         Sort::Cell,
+        Sort::Fields,
     ];
 
     /// The sort with this number.
@@ -180,7 +184,7 @@ impl Sort {
 }
 
 /// A class of objects.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, bincode::Encode, bincode::Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Class {
     /// As tracebacks print it: `module.qualname`, without the module if it is `builtins` or
     /// `__main__`.
@@ -189,6 +193,100 @@ pub struct Class {
     /// It is that builtin class itself, not one derived from it: objects are written as Python
     /// writes them.
     pub is_exact: bool,
+    pub form: Form,
+}
+
+/// How `repr` writes objects of a class, where it is the standard library's own: of a dataclass,
+/// `Point(x=1, y=2)`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, bincode::Encode, bincode::Decode)]
+pub struct Form {
+    pub style: Style,
+    /// What is written before `(`.
+    pub name: String,
+    /// Names of attributes, or of items.
+    pub fields: Vec<String>,
+}
+
+/// What is done with a form's name and fields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, bincode::Encode, bincode::Decode)]
+#[repr(u8)]
+pub enum Style {
+    /// `<app.Point object #17 x=1 y=2>`, or as the builtin class writes it.
+    #[default]
+    Plain,
+    /// Attributes with their names: dataclasses.
+    Attributes,
+    /// Attributes without their names: `Fraction(1, 3)`.
+    Arguments,
+    /// Items with their names: named tuples.
+    Items,
+    /// All attributes with their names: `SimpleNamespace`.
+    AllAttributes,
+    /// The one attribute as it is: `UserDict`.
+    Held,
+    /// The items of the one attribute: `ChainMap`.
+    Spread,
+    /// `<Color.RED: 1>`, of the two attributes: members of enumerations.
+    Member,
+    /// The one attribute as a UUID.
+    Uuid,
+    /// The first attribute as the text of a path, or if there is none the second, its parts.
+    Path,
+    /// The one attribute, an int, as an IPv4 address.
+    IPv4,
+    /// The same as an IPv6 address, and its scope.
+    IPv6,
+    /// The text and the items of a [`Sort::Fields`] object, then its attributes with their names.
+    Call,
+    /// A function, a tuple of its arguments, a dict of those with names: `functools.partial`.
+    Partial,
+    /// Keys of the one item, a dict, as a list.
+    Keys,
+    /// Values of it.
+    Values,
+    /// Pairs of it.
+    Pairs,
+    /// Begin, end, whether it is bytes; the text that matched.
+    Match,
+    /// The item, a str or bytes, and an int of flags: `re.compile('a+', re.IGNORECASE)`.
+    Pattern,
+}
+
+impl Style {
+    /// All, by number.
+    pub const ALL: [Style; 19] = [
+        Style::Plain,
+        Style::Attributes,
+        Style::Arguments,
+        Style::Items,
+        Style::AllAttributes,
+        Style::Held,
+        Style::Spread,
+        Style::Member,
+        Style::Uuid,
+        Style::Path,
+        Style::IPv4,
+        Style::IPv6,
+        Style::Call,
+        Style::Partial,
+        Style::Keys,
+        Style::Values,
+        Style::Pairs,
+        Style::Match,
+        Style::Pattern,
+    ];
+
+    /// The style with this number.
+    pub fn from_number(number: u8) -> Option<Style> {
+        Style::ALL.get(usize::from(number)).copied()
+    }
+}
+
+impl Class {
+    /// A class whose objects are written as its sort says.
+    pub fn plain(name: &str, sort: Sort, is_exact: bool) -> Class {
+        Class { name: name.to_owned(), sort, is_exact, form: Form::default() }
+    }
 }
 
 /// The names of an instance's attributes, in order.

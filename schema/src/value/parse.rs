@@ -66,7 +66,13 @@ pub enum Node<'a> {
         held: Option<Box<Parsed<'a>>>,
         attributes: Named<'a>,
     },
-    /// What has a name or a mark only: `<function f>`, `[...]`, `…`
+    /// A member of an enumeration, `<Color.RED: 1>`; without a name, flags of which none is set.
+    Member {
+        class: &'a str,
+        name: Option<&'a str>,
+        value: Box<Parsed<'a>>,
+    },
+    /// What has a name or a mark only: `<function f>`, `[...]`, `…`, `datetime.timezone.utc`
     Mark,
     /// `… 9 more`, among what is there.
     More(u64),
@@ -91,7 +97,7 @@ pub fn is_arguments(text: &str) -> bool {
 }
 
 /// Whether it is the JSON of a number, of which Python's are a part.
-fn is_number(text: &str) -> bool {
+pub(super) fn is_number(text: &str) -> bool {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let text = text.strip_prefix('-').unwrap_or(text);
     let (text, exponent) = match text.split_once('e') {
@@ -125,6 +131,15 @@ fn is_complex(text: &str) -> bool {
 fn is_hexadecimal(text: &str) -> bool {
     let digits = text.strip_prefix('-').unwrap_or(text).strip_prefix("0x");
     digits.is_some_and(|d| !d.is_empty() && d.bytes().all(|digit| digit.is_ascii_hexdigit()))
+}
+
+/// Whether it is the name of a module's constant: `datetime.timezone.utc`.
+fn is_constant(word: &str) -> bool {
+    word.contains('.') && word.split('.').all(is_variable)
+}
+
+fn is_constant_or_hex(word: &str) -> bool {
+    is_constant(word) || is_hexadecimal(word)
 }
 
 /// What stands between braces.
@@ -236,8 +251,31 @@ impl<'a> Parser<'a> {
             "NotImplemented" => Some(Node::NotImplemented),
             "nan" | "inf" => Some(Node::Float),
             "nanj" | "infj" => Some(Node::Complex),
-            _ => None,
+            _ => {
+                // `re.IGNORECASE|re.DOTALL`
+                let mut is_constant = is_constant(word);
+                while is_constant && self.eat("|") {
+                    let next = self.take_while(|c| c == '_' || c == '.' || c.is_alphanumeric());
+                    is_constant = is_constant_or_hex(next);
+                }
+                is_constant.then_some(Node::Mark)
+            }
         }
+    }
+
+    /// `<Color.RED: 1>`
+    fn member(&mut self) -> Option<Node<'a>> {
+        self.expect("<")?;
+        let head =
+            self.take_while(|c| !matches!(c, ':' | '<' | '>' | '\'' | '"' | '=' | ';' | '('));
+        self.expect(": ")?;
+        let value = Box::new(self.value()?);
+        self.expect(">")?;
+        let (class, name) = match head.split_once('.') {
+            Some((class, name)) => (class, Some(name)),
+            None => (head, None),
+        };
+        is_variable(class).then_some(Node::Member { class, name, value })
     }
 
     fn number(&mut self) -> Option<Node<'a>> {
@@ -348,6 +386,10 @@ impl<'a> Parser<'a> {
         let begin = self.at;
         if let Some((name, id)) = self.head() {
             return self.instance(name, id);
+        }
+        self.at = begin;
+        if let Some(member) = self.member() {
+            return Some(member);
         }
         self.at = begin;
         let mut depth = 0;

@@ -9,13 +9,14 @@
 //!
 //! Objects may come from a damaged recording: text and work are bounded whatever they hold.
 
+mod forms;
 mod literal;
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
 
 use super::chunk::Moment;
-use super::{Class, Object, Shape, Sort, Value};
+use super::{Class, Object, Shape, Sort, Style, Value};
 use super::{ClassNumber, ObjectId, Part, ShapeNumber, TextNumber};
 
 /// What a value's numbers stand for.
@@ -120,10 +121,17 @@ const CONTAINERS: [&str; 11] = [
 fn is_callable(name: &str) -> bool {
     let mut parts = name.split('.');
     !CONTAINERS.contains(&name)
+        && name.len() <= NAME_MAX
         && parts.next().is_some_and(is_variable)
         && parts.all(|part| {
             is_variable(part.strip_prefix('<').and_then(|p| p.strip_suffix('>')).unwrap_or(part))
         })
+}
+
+/// Whether an exception would be taken for an object of the standard library's.
+fn is_standard(class: &Class) -> bool {
+    let name = class.name.as_str();
+    forms::STANDARD.contains(&name) || name.starts_with("datetime.")
 }
 
 /// Whether a name can stand between `<` and `>` as it is.
@@ -238,15 +246,21 @@ impl<'a, O: Objects> Writer<'a, O> {
     }
 
     fn contents(&mut self, id: ObjectId, object: &Object, class: &'a Class) {
+        let is_derived = class.sort == Sort::Fields && !class.is_exact;
+        if !is_derived && self.formed(object, class) {
+            return;
+        }
         match class.sort {
             Sort::Function | Sort::Class | Sort::Module | Sort::Generator => {
                 self.by_name(id, object, class);
             }
             Sort::Exception => match items(object) {
-                Some(args) if is_callable(&class.name) => self.exception(class, args),
+                Some(args) if is_callable(&class.name) && !is_standard(class) => {
+                    self.exception(class, args);
+                }
                 _ => self.instance(id, object, class),
             },
-            Sort::Opaque | Sort::Instance => self.instance(id, object, class),
+            Sort::Opaque | Sort::Instance | Sort::Fields => self.instance(id, object, class),
             _ if !has_body(object, class.sort) => match class.is_exact {
                 true => self.shallow(id),
                 false => self.instance(id, object, class),
@@ -263,6 +277,9 @@ impl<'a, O: Objects> Writer<'a, O> {
         };
         let object = &*object;
         match class.sort {
+            _ if class.form.style == Style::Attributes && self.open.contains(&id) => {
+                self.push("...");
+            }
             // A name is no content: it does not change.
             Sort::Function | Sort::Class | Sort::Module | Sort::Generator => {
                 self.by_name(id, object, class);
@@ -278,6 +295,7 @@ impl<'a, O: Objects> Writer<'a, O> {
     /// Writes an object within itself.
     fn cycle(&mut self, id: ObjectId, object: &Object, class: &Class) {
         match class.sort {
+            _ if class.form.style == Style::Attributes => self.push("..."),
             Sort::Exception if is_callable(&class.name) => {
                 self.call(class);
                 self.push("(...)");
@@ -369,17 +387,23 @@ impl<'a, O: Objects> Writer<'a, O> {
 
     fn instance(&mut self, id: ObjectId, object: &Object, class: &'a Class) {
         self.head(id, class, "");
-        if has_body(object, class.sort) {
+        if class.sort == Sort::Fields {
+            let begin = self.out.len();
+            self.push(" ");
+            if !self.formed(object, class) {
+                self.out.truncate(begin);
+            }
+        } else if has_body(object, class.sort) {
             self.push(" ");
             self.body(object, class);
         }
         if class.sort != Sort::Exception {
-            self.attributes(object, class.sort);
+            self.attributes(object, class);
         }
         self.push(">");
     }
 
-    fn attributes(&mut self, object: &Object, sort: Sort) {
+    fn attributes(&mut self, object: &Object, class: &Class) {
         let Some((number, values)) = &object.attributes else { return };
         let Some(shape) = self.objects.shape(*number) else { return };
         let mut pairs = shape.names.iter().zip(values);
@@ -388,8 +412,13 @@ impl<'a, O: Objects> Writer<'a, O> {
                 return self.push(&format!(" … {} more", pairs.len() + 1));
             }
             self.steps += 1;
-            // A deque's is written with its items.
-            if *value == Value::Unbound || (sort == Sort::Deque && name == "maxlen") {
+            // These are written with what it holds.
+            let is_held = match class.sort {
+                Sort::Deque => name == "maxlen",
+                Sort::Fields => class.form.fields.contains(name),
+                _ => false,
+            };
+            if *value == Value::Unbound || is_held {
                 continue;
             }
             self.push(" ");
@@ -690,7 +719,12 @@ fn has_body(object: &Object, sort: Sort) -> bool {
             matches!(items, Some(Part { kept, .. }) if matches!(kept[..], [Value::Float(_), Value::Float(_)]))
         }
         Sort::Array => text && items.is_some(),
-        Sort::Opaque | Sort::Function | Sort::Class | Sort::Module | Sort::Generator => false,
+        Sort::Opaque
+        | Sort::Function
+        | Sort::Class
+        | Sort::Module
+        | Sort::Generator
+        | Sort::Fields => false,
         _ => items.is_some(),
     }
 }

@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | [`GROUP`] | [`GroupKind`](super::GroupKind) | low 32 bits of the ordinal; number of values; the values |
 //! | [`OBJECT`] | address | address; number of the class, with [`NEW`] or [`SAME`] added if it is certain that it is not, or is, the object that was told of before at this address; number of parts; the parts |
-//! | [`CLASS`] | number | [`Sort`](super::Sort), with [`EXACT`] added if it is that class itself; bytes of the name; the name |
+//! | [`CLASS`] | number | [`Sort`](super::Sort), with [`EXACT`] added if it is that class itself, and the [`Style`](super::Style) shifted by [`STYLE_SHIFT`]; bytes of the name; the name; if the style is not `Plain`, the form's name alike, the number of its fields, and each of them alike |
 //! | [`SHAPE`] | number | number of names; each name: its bytes, and the name |
 //! | [`EPOCH`] | 0 | low 32 bits of the next group's ordinal; high 32 bits |
 //!
@@ -65,6 +65,9 @@ pub const SHOWN: u8 = 36;
 
 /// Added to the sort of a class that is that builtin class itself.
 pub const EXACT: u32 = 1 << 8;
+
+/// Where the style of a class's form stands.
+pub const STYLE_SHIFT: u32 = 16;
 
 /// Added to the number of an object's class: what was at this address is no more.
 pub const NEW: u32 = 1 << 31;

@@ -16,6 +16,7 @@
 //! - A pointer may be null wherever an object may be half made or half cleared.
 //! - Any other object is told of by class and identity.
 
+use super::standard::{self, Field, Native};
 use super::*;
 use dashcam_schema::value::Sort;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
@@ -51,7 +52,7 @@ const TYPE_MEMBERS: usize = 240;
 const TYPE_BASE: usize = 256;
 const TYPE_DICT_OFFSET: usize = 288;
 const TYPE_SET_ATTRIBUTE: usize = 152;
-const TYPE_MRO: usize = 344;
+pub(super) const TYPE_MRO: usize = 344;
 const TYPE_AS_MAPPING: usize = 112;
 const TYPE_SET: usize = 280;
 /// `mp_ass_subscript` of a type's mapping methods.
@@ -151,8 +152,10 @@ pub(in crate::shim) struct Layout {
 
 /// What is to be read besides what the sort says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Detail {
+pub(super) enum Detail {
     Nothing,
+    /// Fields in C: a [`Sort::Fields`] object.
+    Native(Native),
     /// A float's number.
     Float,
     /// `default_factory`
@@ -210,10 +213,13 @@ impl Layout {
         let fits = INSTANCES_FIT.load(Ordering::Relaxed);
         let may_have_attributes = !matches!(sort, Sort::Class | Sort::Module | Sort::Function);
         let is_namespace = detail == Detail::Namespace;
-        let has_attributes = (is_heap || is_namespace) && fits && may_have_attributes;
+        let is_native = matches!(detail, Detail::Native(_));
+        // What a class of the standard library's has is in its fields.
+        let has_attributes =
+            (is_heap && !(is_native && is_exact) || is_namespace) && fits && may_have_attributes;
         let slots = match detail {
             Detail::Named => own_slots(class, class),
-            _ if has_attributes => slots(class),
+            _ if has_attributes => slots(class, is_native),
             _ => Box::default(),
         };
         Layout {
@@ -224,7 +230,7 @@ impl Layout {
             detail,
             dict: if has_attributes { dict_at(class, flags) } else { DictAt::Nowhere },
             slots,
-            is_foreign: has_attributes && is_foreign(class),
+            is_foreign: has_attributes && !is_native && is_foreign(class),
         }
     }
 
@@ -248,6 +254,15 @@ impl Layout {
     /// Whether subscripts of objects may make new items.
     pub(in crate::shim) fn has_factory(&self) -> bool {
         self.detail == Detail::Factory
+    }
+
+    pub(super) fn detail(&self) -> Detail {
+        self.detail
+    }
+
+    /// Whether it is `types.SimpleNamespace`.
+    pub(super) fn is_namespace(&self) -> bool {
+        self.detail == Detail::Namespace
     }
 
     /// Whether items of objects are the variables of a frame.
@@ -327,25 +342,39 @@ impl Layout {
         }
     }
 
-    /// What stands before an instance's own attributes: name and value.
+    /// Hands what stands before an instance's own attributes to `each`: names and values.
     pub(in crate::shim) fn extra<'a>(
         &self,
         object: Obj<'a>,
-    ) -> [Option<(&'static str, Obj<'a>)>; 2] {
-        let named = |name, offset| object.field(offset).map(|value| (name, value));
+        each: &mut dyn FnMut(&'static str, Field<'a>),
+    ) {
+        let mut field = |name, offset| {
+            if let Some(value) = object.field(offset) {
+                each(name, Field::Object(Some(value)));
+            }
+        };
         match (self.sort, self.detail) {
             (Sort::Exception, _) => {
-                [named("__cause__", EXCEPTION_CAUSE), named("__context__", EXCEPTION_CONTEXT)]
+                field("__cause__", EXCEPTION_CAUSE);
+                field("__context__", EXCEPTION_CONTEXT);
             }
-            (_, Detail::Factory) => [named("default_factory", DEFAULTDICT_FACTORY), None],
-            _ => [None, None],
+            (Sort::Deque, _) => {
+                let length = object.word(DEQUE_MAXLEN) as isize;
+                if length >= 0 {
+                    each("maxlen", Field::Int(length as i64));
+                }
+            }
+            (_, Detail::Factory) => field("default_factory", DEFAULTDICT_FACTORY),
+            (_, Detail::Native(_)) => self.named_fields(object, each),
+            _ => {}
         }
     }
 
-    /// Whether [`Layout::extra`] or [`Layout::maxlen`] may say something.
+    /// Whether [`Layout::extra`] may say something.
     #[inline(always)]
     pub(in crate::shim) fn has_extra(&self) -> bool {
-        matches!(self.sort, Sort::Exception | Sort::Deque) || self.detail == Detail::Factory
+        matches!(self.sort, Sort::Exception | Sort::Deque | Sort::Fields)
+            || self.detail == Detail::Factory
     }
 
     /// For objects that keep a hash of their contents, or go by a name that does: that, and what
@@ -387,15 +416,6 @@ impl Layout {
             }
             _ => None,
         }
-    }
-
-    /// For a deque: `maxlen`.
-    pub(in crate::shim) fn maxlen(&self, object: Obj<'_>) -> Option<i64> {
-        if self.sort != Sort::Deque {
-            return None;
-        }
-        let length = object.word(DEQUE_MAXLEN) as isize;
-        (length >= 0).then_some(length as i64)
     }
 
     /// How many items there are, or pairs, of what may have many and tells them one by one in no time.
@@ -717,7 +737,7 @@ fn is_exception(class: Obj<'_>, flags: usize) -> bool {
     flags & FLAG_EXCEPTION != 0 && derives(class, base)
 }
 
-/// Whether a class is one of those, or derived from it.
+/// Whether a class is one of those that no header exports, or derived from it.
 fn unexported(class: Obj<'_>) -> Option<(Sort, Detail, bool)> {
     let mut base = Some(class);
     while let Some(found) = base {
@@ -725,15 +745,50 @@ fn unexported(class: Obj<'_>) -> Option<(Sort, Detail, bool)> {
         if found.word(TYPE_FLAGS) & FLAG_IMMUTABLE_TYPE != 0 {
             let name = type_name(found);
             let size = found.word(TYPE_BASIC_SIZE);
-            let has_room = class.word(TYPE_BASIC_SIZE) >= size;
-            return UNEXPORTED
+            if class.word(TYPE_BASIC_SIZE) < size {
+                return None;
+            }
+            let containers = UNEXPORTED.iter().copied();
+            let natives = standard::CLASSES
                 .iter()
-                .find(|known| known.0 == name && known.1 == size && has_room)
-                .map(|(_, _, sort, detail)| (*sort, *detail, found == class));
+                .map(|(name, size, native)| (*name, *size, Sort::Fields, Detail::Native(*native)));
+            return containers
+                .chain(natives)
+                .find(|known| known.0 == name && known.1 == size)
+                .map(|(_, _, sort, detail)| (sort, detail, found == class));
         }
         base = found.field(TYPE_BASE);
     }
     None
+}
+
+/// What a class has under a name, wherever it has it from.
+///
+/// # Safety
+/// `name` is a str.
+pub(super) unsafe fn type_lookup<'a>(class: Obj<'a>, name: Obj<'_>) -> Option<Obj<'a>> {
+    // SAFETY: a class and a str; looks through dicts whose keys are strs. A result is borrowed.
+    let found = unsafe { _PyType_Lookup(class.0.cast(), name.0) };
+    if found.is_null() {
+        clear_error();
+        return None;
+    }
+    Some(Obj(found, PhantomData))
+}
+
+/// The `__dict__` of an object of a class in C, where it is an exact dict.
+pub(super) fn dict_of(object: Obj<'_>) -> Option<Obj<'_>> {
+    // SAFETY: gives the place of a pointer to a dict, or null.
+    unsafe {
+        let pointer = _PyObject_GetDictPtr(object.0);
+        if pointer.is_null() {
+            return None;
+        }
+        match dict_or_none(*pointer as usize) {
+            Attributes::Dict(dict) => Some(dict),
+            _ => None,
+        }
+    }
 }
 
 fn dict_at(class: Obj<'_>, flags: usize) -> DictAt {
@@ -760,11 +815,11 @@ fn has_word(class: Obj<'_>, offset: usize) -> bool {
 }
 
 /// Offsets and names of what a class and those it is derived from declare in `__slots__`, or as fields of
-/// objects in C.
-fn slots(class: Obj<'_>) -> Box<[(usize, String)]> {
+/// objects in C; where the latter are known otherwise, not those.
+fn slots(class: Obj<'_>, is_native: bool) -> Box<[(usize, String)]> {
     let mut slots = Vec::new();
     each_heap_base(class, |base| {
-        if slots.len() < 256 {
+        if slots.len() < 256 && !(is_native && base.is_immutable()) {
             slots.extend(own_slots(class, base));
         }
     });
@@ -812,6 +867,35 @@ fn each_member(class: Obj<'_>, mut each: impl FnMut(&CStr, usize)) {
     }
 }
 
+/// Names of the items of a class made in C as a sequence of fields, such as `time.struct_time`; nothing for
+/// any other.
+pub(super) fn sequence_names(class: Obj<'_>) -> Option<Vec<String>> {
+    let is_direct = class
+        .field(TYPE_BASE)
+        .is_some_and(|base| base.address() == &raw const PyTuple_Type as usize);
+    if !is_direct {
+        return None;
+    }
+    let (mut names, start) = (Vec::new(), TUPLE_ITEMS.load(Ordering::Relaxed));
+    let mut member = class.word(TYPE_MEMBERS) as *const u8;
+    // SAFETY: `tp_members` is null or an array that ends with one without a name.
+    unsafe {
+        while !member.is_null() && names.len() < standard::FIELD_NAMES_MAX {
+            let name = member.cast::<*const c_char>().read();
+            if name.is_null() {
+                break;
+            }
+            // Python code cannot make a class whose fields are the items of a tuple.
+            if names.is_empty() && member.add(16).cast::<usize>().read() != start {
+                return None;
+            }
+            names.push(CStr::from_ptr(name).to_string_lossy().into_owned());
+            member = member.add(MEMBER_SIZE);
+        }
+    }
+    (!names.is_empty()).then_some(names)
+}
+
 /// Whether a class or one it is derived from has fields that no `__slots__` declares.
 fn is_foreign(class: Obj<'_>) -> bool {
     let mut is_foreign = false;
@@ -828,6 +912,18 @@ pub(in crate::shim) enum Characters<'a> {
     Latin1(&'a [u8]),
     Two(&'a [u16]),
     Four(&'a [u32]),
+}
+
+impl<'a> Characters<'a> {
+    /// Some of them, which are there.
+    pub(in crate::shim) fn part(&self, begin: usize, end: usize) -> Characters<'a> {
+        match self {
+            Characters::Ascii(text) => Characters::Ascii(&text[begin..end]),
+            Characters::Latin1(text) => Characters::Latin1(&text[begin..end]),
+            Characters::Two(text) => Characters::Two(&text[begin..end]),
+            Characters::Four(text) => Characters::Four(&text[begin..end]),
+        }
+    }
 }
 
 /// The value of an int.
@@ -964,6 +1060,11 @@ impl<'a> Obj<'a> {
     #[inline(always)]
     pub(in crate::shim) fn is_str(self) -> bool {
         self.is_exactly(&raw const PyUnicode_Type)
+    }
+
+    /// Whether it is exactly a bytes.
+    pub(in crate::shim) fn is_bytes(self) -> bool {
+        self.is_exactly(&raw const PyBytes_Type)
     }
 
     /// Hands up to `max` pairs of an exact dict to `each`, which must run no Python code.
@@ -1611,7 +1712,7 @@ unsafe fn instances_fit() -> bool {
 /// The layout of a class before it is known whether instances fit.
 fn with_attributes(class: Obj<'_>) -> Layout {
     let flags = class.word(TYPE_FLAGS);
-    Layout { dict: dict_at(class, flags), slots: slots(class), ..Layout::of(class) }
+    Layout { dict: dict_at(class, flags), slots: slots(class, false), ..Layout::of(class) }
 }
 
 fn reads_shared(object: Obj<'_>, marker: usize) -> bool {

@@ -2,10 +2,11 @@
 
 use crate::shim::callables::name_of;
 use crate::shim::ffi::objects::{Layout, Plain, SharedKeys};
+use crate::shim::ffi::standard::{FIELD_NAMES_MAX as FIELDS_MAX, form};
 use crate::shim::ffi::{HiddenTypes, Obj};
-use dashcam_schema::value::Sort;
 use dashcam_schema::value::names::{Secrets, Withheld};
 use dashcam_schema::value::words;
+use dashcam_schema::value::{Form, Sort, Style};
 use rustc_hash::FxHashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::rc::Rc;
@@ -29,6 +30,9 @@ pub(super) struct Known {
     /// [`UNTOLD`] since the last epoch.
     pub(super) number: u32,
     name: String,
+    form: Form,
+    /// Objects hold so little that they are described wherever they are met.
+    pub(super) is_small: bool,
     /// Shape of the instances that have these shared keys (none if their class has no dict).
     shape: Option<(Option<SharedKeys>, ShapeRef)>,
     /// For named tuples: what is withheld of each item, if anything is.
@@ -88,9 +92,12 @@ impl Classes {
             Some(place) => *place as usize,
             None => {
                 let layout = Layout::of(class);
+                let form = form(class, &layout);
                 self.known.push(Known {
                     number: UNTOLD,
                     name: class.class_name(),
+                    is_small: is_small(form.style),
+                    form,
                     shape: None,
                     items: names.withheld_items(class, &layout),
                     layout: Rc::new(layout),
@@ -103,8 +110,10 @@ impl Classes {
         if !known.layout.fits(class) {
             // Another class at the same address, or this one was changed; or it has no version.
             let (layout, name) = (Layout::of(class), class.class_name());
-            if !known.layout.is_like(&layout) || known.name != name {
+            let form = form(class, &layout);
+            if !known.layout.is_like(&layout) || known.name != name || known.form != form {
                 (known.number, known.name, known.shape) = (UNTOLD, name, None);
+                (known.is_small, known.form) = (is_small(form.style), form);
             }
             known.items = names.withheld_items(class, &layout);
             known.layout = Rc::new(layout);
@@ -113,9 +122,17 @@ impl Classes {
             known.number = self.told;
             self.told += 1;
             let exact = if known.layout.is_exact { words::EXACT } else { 0 };
+            // A form may be large, and there is always room for a class without.
+            let has_form = known.form.style != Style::Plain && self.fresh.len() < FORMS_BEGIN_MAX;
+            let style = if has_form { known.form.style as u32 } else { 0 };
             self.fresh.push(words::word(words::CLASS, known.number));
-            self.fresh.push(known.layout.sort as u32 | exact);
+            self.fresh.push(known.layout.sort as u32 | exact | style << words::STYLE_SHIFT);
             put_name(&mut self.fresh, &known.name);
+            if has_form {
+                put_name(&mut self.fresh, &known.form.name);
+                self.fresh.push(known.form.fields.len() as u32);
+                known.form.fields.iter().for_each(|field| put_name(&mut self.fresh, field));
+            }
         }
         self.cache[slot(class.address())] = place as u32;
         place
@@ -132,6 +149,18 @@ impl Classes {
     }
 }
 
+/// Whether objects of classes that are written in a style hold no more than a text or two.
+const fn is_small(style: Style) -> bool {
+    matches!(
+        style,
+        Style::Member | Style::Arguments | Style::Uuid | Style::Path | Style::IPv4 | Style::IPv6
+    )
+}
+
+/// No form is begun after so many words of definitions.
+pub(super) const FORMS_BEGIN_MAX: usize = 1 << 13;
+/// A form takes at most so many words: names of its fields and its own.
+pub(super) const FORM_WORDS: usize = (FIELDS_MAX + 2) * DEFINITION_WORDS;
 /// Longer names are cut.
 const NAME_BYTES: usize = 252;
 /// A class, or a name of a shape, takes at most so many words to define.

@@ -142,7 +142,7 @@ mod tests {
     use super::*;
 
     fn kind(name: &str, sort: Sort) -> Kind {
-        Kind::of(&Class { name: name.to_owned(), sort, is_exact: true })
+        Kind::of(&Class::plain(name, sort, true))
     }
 
     #[test]

@@ -13,10 +13,11 @@ use super::identity::{Identities, Identity, Kind};
 use dashcam_schema::value::words::{
     ATTRIBUTES, BYTES, CLASS, CONSTANT, DIGITS, EPOCH, EXACT, FLOAT, GROUP, GROUP_WORDS_MAX,
     INLINE_BYTES, INT, ITEMS, NEW, OBJECT, REFERENCE, SAME, SHALLOW, SHAPE, SHOWN, SMALL_INT, STR,
-    TEXT, payload, tag,
+    STYLE_SHIFT, TEXT, payload, tag,
 };
 use dashcam_schema::value::{
-    Class, ClassNumber, GroupKind, Object, Part, Shape, ShapeNumber, Sort, TextNumber, Value,
+    Class, ClassNumber, Form, GroupKind, Object, Part, Shape, ShapeNumber, Sort, Style, TextNumber,
+    Value,
 };
 use rustc_hash::FxHasher;
 use std::hash::Hasher;
@@ -376,10 +377,19 @@ impl Reader {
                 }
                 let sort = cursor.word()?;
                 let is_exact = sort & EXACT != 0;
-                let sort = u8::try_from(sort & !EXACT).ok().and_then(Sort::from_number);
+                let style = u8::try_from(sort >> STYLE_SHIFT).ok().and_then(Style::from_number);
+                let style = style.ok_or("a class of unknown style")?;
+                let sort = sort & !EXACT & ((1 << STYLE_SHIFT) - 1);
+                let sort = u8::try_from(sort).ok().and_then(Sort::from_number);
                 let sort = sort.ok_or("a class of unknown sort")?;
                 let name = cursor.name()?;
-                let class = Class { name, sort, is_exact };
+                let mut form = Form { style, ..Form::default() };
+                if style != Style::Plain {
+                    form.name = cursor.name()?;
+                    let count = cursor.count()?;
+                    form.fields = (0..count).map(|_| cursor.name()).collect::<Read<_>>()?;
+                }
+                let class = Class { name, sort, is_exact, form };
                 let kind = Kind::of(&class);
                 self.classes.push((Defined { it: class, number: None }, kind));
             }
@@ -444,7 +454,8 @@ impl Reader {
         let Some((Defined { it: Class { sort, .. }, .. }, _)) = self.classes.get(class) else {
             return Err("an object of an undefined class".into());
         };
-        let (is_str, is_dict) = (*sort == Sort::Str, *sort == Sort::Dict);
+        let is_str = matches!(sort, Sort::Str | Sort::Fields);
+        let is_dict = *sort == Sort::Dict;
         let pending = &mut self.pending;
         let first_part = pending.parts.len();
         let mut hasher = FxHasher::default();

@@ -1,11 +1,12 @@
 //! The recorder's side.
 
+use super::definitions;
 use super::{
     CHANGED, COLUMN_BYTES_MAX, COLUMNS, Column, FULL, Form, HAS_ATTRIBUTES, HAS_ITEMS, HAS_SHOWN,
     HAS_TEXT, Header, RECORDS_MAX, Slot, Tag, ToldIds, VALUES_MAX, changes_max, characters,
     put_varint, zigzag,
 };
-use crate::chunk::{ColumnHeader, Sealer, VALUES_MAGIC, bounded};
+use crate::chunk::{ColumnHeader, Sealer, VALUES_MAGIC};
 use crate::error::FormatError;
 use crate::value::{
     Class, ClassNumber, GroupKind, Object, ObjectId, Part, Shape, ShapeNumber, Sort, TextNumber,
@@ -873,9 +874,8 @@ impl Builder {
 
     /// Compresses all columns, in the order of [`Column`].
     fn put(&self, slots: &Slots, sealer: &mut Sealer) -> Result<Vec<ColumnHeader>, FormatError> {
-        let definitions =
-            bincode::encode_to_vec((&self.classes, &self.shapes), bounded::<COLUMN_BYTES_MAX>())
-                .map_err(|error| FormatError::invalid(Column::Definitions.name(), 0, error))?;
+        let definitions = definitions::encode(&self.classes, &self.shapes)
+            .map_err(|error| FormatError::invalid(Column::Definitions.name(), 0, error))?;
         let before = std::iter::once(&0).chain(&self.names.ids);
         let ids = self.names.ids.iter().zip(before);
         let ids =

@@ -5,12 +5,9 @@
 //! asks for them.
 
 use super::columns::Columns;
+use super::definitions;
 use super::read::{Moment, Slots, Table, Telling, Values};
-use super::{
-    COLUMN_BYTES_MAX, Column, Form, RECORDS_MAX, Slot, VALUES_MAX, changes_max, characters,
-    unzigzag,
-};
-use crate::chunk::bounded;
+use super::{Column, Form, RECORDS_MAX, Slot, VALUES_MAX, changes_max, characters, unzigzag};
 use crate::error::FormatError;
 use crate::value::TextNumber;
 
@@ -65,9 +62,8 @@ impl<'a> Decoder<'a> {
             return Err(columns.invalid(Column::TextLengths, "do not fit the texts"));
         }
         let definitions = columns.raw(Column::Definitions)?;
-        let ((classes, shapes), _) =
-            bincode::decode_from_slice(&definitions, bounded::<COLUMN_BYTES_MAX>())
-                .map_err(|error| columns.invalid(Column::Definitions, error))?;
+        let (classes, shapes) = definitions::decode(&definitions)
+            .map_err(|error| columns.invalid(Column::Definitions, error))?;
         let slots = Slots {
             references: columns.ints(Column::References)?,
             ints: columns.wide(Column::IntsLow, Column::IntsHigh)?,

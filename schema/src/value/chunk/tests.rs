@@ -78,7 +78,7 @@ fn builder() -> Builder {
         builder.text(text.as_bytes());
     }
     for (name, sort) in [("list", Sort::List), ("app.Point", Sort::Instance)] {
-        builder.class(Class { name: name.into(), sort, is_exact: true });
+        builder.class(Class::plain(name, sort, true));
     }
     builder.shape(Shape { names: vec![] });
     builder.shape(Shape { names: ["x", "y", "z"].map(str::to_owned).to_vec() });
@@ -244,7 +244,7 @@ fn equal_texts_are_one() {
 #[test]
 fn a_call_takes_few_bytes() {
     let mut builder = Builder::default();
-    let class = Class { name: "Task".into(), sort: Sort::Instance, is_exact: false };
+    let class = Class::plain("Task", Sort::Instance, false);
     let class = builder.class(class);
     let names = ["link", "ident", "priority", "count"].map(str::to_owned).to_vec();
     let shape = builder.shape(Shape { names });

@@ -3,6 +3,7 @@ use std::collections::HashMap;
 use proptest::prelude::*;
 
 use super::super::json::value_json;
+use super::super::{Form, Style};
 use super::*;
 
 /// Objects to write.
@@ -46,7 +47,7 @@ impl Graph {
     /// Objects are numbered from 1.
     fn add(&mut self, sort: Sort, name: &str) -> &mut Object {
         let is_exact = !name.starts_with("app.") && name != "collections.Counter";
-        self.classes.push(Class { name: name.to_owned(), sort, is_exact });
+        self.classes.push(Class::plain(name, sort, is_exact));
         let id = self.objects.len() as ObjectId + 1;
         let class = self.classes.len() as ClassNumber - 1;
         self.objects.entry(id).or_insert(Object { id, class, ..Object::default() })
@@ -671,12 +672,120 @@ fn any_name() -> impl Strategy<Value = String> {
     ]
 }
 
+impl Graph {
+    /// The last object's class is written in this style.
+    fn form(&mut self, style: Style, name: &str, fields: &[&str]) {
+        let fields = fields.iter().map(|field| (*field).to_owned()).collect();
+        self.classes.last_mut().expect("a class").form =
+            Form { style, name: name.to_owned(), fields };
+    }
+
+    /// An instance with attributes.
+    fn instance(&mut self, name: &str, attributes: &[(&str, Value)]) -> Value {
+        let names = attributes.iter().map(|(name, _)| (*name).to_owned()).collect();
+        self.shapes.push(Shape { names });
+        let shape = self.shapes.len() as ShapeNumber - 1;
+        let values = attributes.iter().map(|(_, value)| *value).collect();
+        let object = self.add(Sort::Instance, name);
+        object.attributes = Some((shape, values));
+        Value::Object(object.id)
+    }
+}
+
+#[test]
+fn values_of_the_standard_library_are_written_as_python_does() {
+    let mut graph = Graph::default();
+    let int = Value::Int;
+    let expect = |graph: &Graph, value: Value, text: &str, json: &str| {
+        assert_eq!(repr(graph, &value, 0), text);
+        assert_eq!(value_json(text).as_deref(), Some(json), "{text}");
+    };
+
+    let date = graph.holds(Sort::Fields, "datetime.date", &[int(2024), int(1), int(2)], 0);
+    graph.form(Style::Call, "datetime.date", &[]);
+    expect(&graph, date, "datetime.date(2024, 1, 2)", r#""2024-01-02""#);
+
+    let utc = graph.holds(Sort::Fields, "datetime.timezone", &[], 0);
+    graph.form(Style::Call, "datetime.timezone", &[]);
+    expect(&graph, utc, "datetime.timezone.utc", r#""datetime.timezone.utc""#);
+
+    let parts = [int(2024), int(1), int(2), int(3), int(4)];
+    let moment = graph.holds(Sort::Fields, "datetime.datetime", &parts, 0);
+    graph.form(Style::Call, "datetime.datetime", &["fold", "tzinfo"]);
+    graph.shapes.push(Shape { names: vec!["tzinfo".to_owned()] });
+    let (Value::Object(id), shape) = (moment, graph.shapes.len() as u32 - 1) else { panic!() };
+    graph.objects.get_mut(&id).expect("it").attributes = Some((shape, vec![utc]));
+    let text = "datetime.datetime(2024, 1, 2, 3, 4, tzinfo=datetime.timezone.utc)";
+    expect(&graph, moment, text, r#""2024-01-02T03:04:00+00:00""#);
+
+    let id = graph.instance("uuid.UUID", &[("int", int(5))]);
+    graph.form(Style::Uuid, "UUID", &["int"]);
+    let text = "UUID('00000000-0000-0000-0000-000000000005')";
+    expect(&graph, id, text, r#""00000000-0000-0000-0000-000000000005""#);
+
+    let name = graph.str("RED");
+    let red = graph.instance("app.Color", &[("_name_", name), ("_value_", int(1))]);
+    graph.form(Style::Member, "Color", &["_name_", "_value_"]);
+    expect(&graph, red, "<Color.RED: 1>", r#"{"type":"Color","name":"RED","value":1}"#);
+
+    let point = graph.instance("app.Point", &[("x", int(1)), ("c", red), ("more", int(3))]);
+    graph.form(Style::Attributes, "Point", &["x", "c"]);
+    let json = r#"{"type":"Point","x":1,"c":{"type":"Color","name":"RED","value":1}}"#;
+    expect(&graph, point, "Point(x=1, c=<Color.RED: 1>)", json);
+
+    let named = graph.holds(Sort::Tuple, "app.NT", &[int(1), date], 0);
+    graph.form(Style::Items, "NT", &["a", "b"]);
+    let json = r#"{"type":"NT","a":1,"b":"2024-01-02"}"#;
+    expect(&graph, named, "NT(a=1, b=datetime.date(2024, 1, 2))", json);
+
+    let parts = ["a", "/b/", "./c", ".."].map(|part| graph.str(part));
+    let parts = graph.holds(Sort::List, "list", &parts, 0);
+    let path = graph.instance("pathlib.PosixPath", &[("_str", Value::Unbound), ("_raw", parts)]);
+    graph.form(Style::Path, "PosixPath", &["_str", "_raw"]);
+    expect(&graph, path, "PosixPath('/b/c/..')", r#""/b/c/..""#);
+
+    let pattern = graph.str("a+");
+    let pattern = graph.holds(Sort::Fields, "re.Pattern", &[pattern, int(32 | 2 | 16)], 0);
+    graph.form(Style::Pattern, "re.compile", &[]);
+    let json = r#"{"type":"re.compile","args":["a+","re.IGNORECASE|re.DOTALL"]}"#;
+    expect(&graph, pattern, "re.compile('a+', re.IGNORECASE|re.DOTALL)", json);
+}
+
+/// Nothing is made up where a part is missing, and a name that would be taken for another class's is not used.
+#[test]
+fn what_is_not_whole_is_written_as_an_instance() {
+    let mut graph = Graph::default();
+    let point = graph.instance("app.Point", &[("x", Value::Int(1))]);
+    graph.form(Style::Attributes, "Point", &["x", "y"]);
+    assert_eq!(repr(&graph, &point, 0), "<app.Point object #1 x=1>");
+
+    let fraction = graph.instance("app.Fraction", &[("x", Value::Int(1))]);
+    graph.form(Style::Attributes, "Fraction", &["x"]);
+    assert_eq!(repr(&graph, &fraction, 0), "<app.Fraction object #2 x=1>");
+
+    let raised = graph.holds(Sort::Exception, "Fraction", &[Value::Int(1), Value::Int(3)], 0);
+    assert_eq!(repr(&graph, &raised, 0), "<Fraction object #3 (1, 3)>");
+
+    let date = graph.holds(Sort::Fields, "app.Day", &[Value::Int(2024)], 0);
+    graph.form(Style::Call, "datetime.date", &[]);
+    assert_eq!(repr(&graph, &date, 0), "<app.Day object #4 datetime.date(2024)>");
+}
+
 fn any_graph() -> impl Strategy<Value = Graph> {
-    let class = (any_name(), 0..21u8, any::<bool>()).prop_map(|(name, sort, is_exact)| Class {
-        name,
-        sort: Sort::from_number(sort).expect("a sort"),
-        is_exact,
+    let form_name =
+        prop_oneof![any_name(), "datetime.(date|datetime|time|timezone)", "Decimal|UUID|P"];
+    let fields = proptest::collection::vec(prop_oneof![any_name(), "[a-c]"], 0..4);
+    let form = (0..Style::ALL.len() as u8, form_name, fields).prop_map(|(style, name, fields)| {
+        Form { style: Style::from_number(style).expect("a style"), name, fields }
     });
+    let sorts = 0..Sort::ALL.len() as u8;
+    let class =
+        (any_name(), sorts, any::<bool>(), form).prop_map(|(name, sort, is_exact, form)| Class {
+            name,
+            sort: Sort::from_number(sort).expect("a sort"),
+            is_exact,
+            form,
+        });
     let text = prop_oneof![
         any_name().prop_map(String::into_bytes),
         proptest::collection::vec(any::<u8>(), 0..9),
