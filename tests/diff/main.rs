@@ -339,10 +339,10 @@ fn text_names_both_runs_the_stack_and_the_source() {
 fn what_was_not_recorded_is_not_told_to_be_equal() {
     for python in Python::all() {
         let folder = tempfile::tempdir().unwrap();
-        for price in ["1.50\n", "9.50\n"] {
+        for order in ["1.50\n", "9.50\n"] {
             let mut record = python.record(&folder.path().join("dashcam.db"));
-            record.arg(program("diff/decimals.py"));
-            let output = run_with_input(&mut record, price.as_bytes());
+            record.arg(program("diff/streams.py"));
+            let output = run_with_input(&mut record, order.as_bytes());
             assert_eq!(shell_status(&output), 0, "{}", text(&output.stderr));
         }
         // The text it was made from does differ; without it only what is not known is left.
@@ -355,7 +355,7 @@ fn what_was_not_recorded_is_not_told_to_be_equal() {
         let said = text(&output.stdout);
         assert_eq!(shell_status(&output), 0, "{python}: {said}");
         assert!(
-            said.contains("equal as far as recorded") && said.contains("first at decimals.py:"),
+            said.contains("equal as far as recorded") && said.contains("first at streams.py:"),
             "{python}: {said}"
         );
     }

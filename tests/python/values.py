@@ -73,6 +73,10 @@ def apart(db):
         assert found["error"].type == "set" and found["error"].args is None, found["error"].text
         assert found["function"].type == "function" and found["kind"].type == "type"
         assert found["default"].type == "defaultdict" and found["default"].items == [["a", 1]]
+        assert found["third"].type == "Fraction" and found["third"].object_id > 0
+        assert (found["red"].type, found["red"].text) == ("Color", "<Color.RED: 1>")
+        place = found["place"].attributes
+        assert found["place"].type == "Point" and place["x"] == 1 and place["y"].length == 5000
         assert found["token"].text == "<redacted>"
         cycle = found["cycle"]
         assert cycle[0] == 1 and cycle[1].text == "[...]" and len(cycle) == 2

@@ -2,6 +2,17 @@
 
 import builtins
 import collections
+import dataclasses
+import datetime
+import decimal
+import enum
+import fractions
+import ipaddress
+import pathlib
+import types
+import uuid
+import zoneinfo
+from datetime import timedelta, timezone
 
 
 def whole():
@@ -19,6 +30,12 @@ def whole():
     deques = [collections.deque(), collections.deque([1, 2], 5)]
     ordered = [collections.OrderedDict(b=1, a=2), collections.OrderedDict()]
     counter = [collections.Counter("abca"), collections.Counter()]
+    west = timezone(timedelta(hours=-5, minutes=30), "X")
+    days = [datetime.date(2024, 1, 2), datetime.datetime(2024, 1, 2, 3, 4, tzinfo=west, fold=1), datetime.time(1, 2)]
+    zones = [timezone.utc, west, zoneinfo.ZoneInfo("UTC"), timedelta(days=-1, microseconds=5), timedelta()]
+    numbers = [decimal.Decimal("-1.50"), decimal.Decimal("1E+5"), fractions.Fraction(1, -3), uuid.UUID(int=5)]
+    places = (pathlib.Path("/a/../b"), pathlib.PurePosixPath("c"), *map(ipaddress.ip_address, ["::1", "10.0.0.1"]))
+    wrapped = [types.MappingProxyType({"a": datetime.date(2024, 1, 2)}), types.MappingProxyType({})]
     return dict(locals())
 
 
@@ -28,6 +45,20 @@ class Own(list):
 
 class set(Exception):  # A name that is taken.
     pass
+
+
+class Fraction(Exception):  # Another one.
+    pass
+
+
+class Color(enum.Enum):
+    RED = 1
+
+
+@dataclasses.dataclass
+class Point:
+    x: int
+    y: str
 
 
 class P:
@@ -52,6 +83,9 @@ def apart():
     cycle = [1]
     cycle.append(cycle)
     deep = [[[[[[1]]]]]]
+    third = Fraction(1, 3)
+    red = Color.RED
+    place = Point(1, "z" * 5000)
     return "apart"
 
 

@@ -146,9 +146,57 @@ points = [moved(row, Point(0, 1)) for row in rows]
         recording.check("select count(*) from losses where kind = 'not_looked_at'", "0");
         recording.check(
             "select count(*) from calls where qualname = 'moved'
-             and arguments like '%n=5999>%' and result like '%(5999, 1)>'",
+             and arguments like '%n=5999>%' and result like '%(x=5999, y=1)'",
             "1",
         );
+    }
+}
+
+/// Where no variable of the frame is the instance whose dict is changed, the instance is described anew with a
+/// later event that leads to it.
+#[test]
+fn attributes_set_by_way_of_a_dict_alone_are_seen_with_the_next_event() {
+    let source = r#"
+class Box:
+    pass
+
+class Many:
+    def __init__(self):
+        for n in range(40):
+            setattr(self, f"a{n}", n)
+
+def put(names, value):
+    names["p"] = value
+
+def update(names, value):
+    names.update(q=value)
+
+def show(value):
+    return value
+
+box, many = Box(), Many()
+for n in range(6000, 6003):
+    put(box.__dict__, n)
+    update(many.__dict__, n)
+    show(box)
+    show(many)
+box.__dict__["p"] = 7000
+show(box)
+"#;
+    for python in Python::all() {
+        let recording = record(&python, source);
+        let shown = |n: u32, like: &str| {
+            let sql = "select count(*) from calls where qualname = 'show' and result like";
+            recording.check(&format!("{sql} '{like}'"), &n.to_string());
+        };
+        for n in 6000..6003 {
+            shown(1, &format!("<Box object #% p={n}>"));
+            // Not all attributes are kept of so many.
+            shown(1, &format!("<Many object #%a39=39 q={n}>"));
+        }
+        shown(1, "<Box object #% p=7000>");
+        let object = "object_id = (select max(object_id) from mutations where type = 'Box')";
+        recording.check(&format!("select count(*) > 2 from mutations where {object}"), "1");
     }
 }
 

@@ -27,6 +27,68 @@ fn no_code_of_the_program_runs_for_a_value() {
     }
 }
 
+/// What looks like an object of the standard library's is written as what it holds.
+#[test]
+fn imitations_of_the_standard_library_are_seen_through() {
+    let script = program("values/imitations.py");
+    let levels = ["calls", "state"];
+    for (python, level) in Python::all().into_iter().flat_map(|p| levels.map(|l| (p.clone(), l))) {
+        let what = ["--capture", level, &script.to_string_lossy()].map(str::to_owned);
+        let recording = Recording::new(&python, what);
+        assert_eq!(text(&recording.output.stdout), "ok\n", "{python}: {}", recording.said());
+        recording.check("select count(*) from losses where kind = 'bad_value'", "0");
+        let shown = "select count(*) from calls where qualname = 'show' and result";
+        for (like, count) in [
+            ("<Fake object #% \\_name\\_=%>", "1"),
+            ("<Fake.A: 1>", "1"),
+            ("<Fake2 object #%>", "1"),
+            ("Fake2(<Fake2 object #%>, <Fake2 object #%>)", "1"),
+            ("<Fake3 object #% int=%>", "3"),
+            ("Fake4('a/b')", "1"),
+            ("<DT object #% datetime.datetime(2024, 1, 2, 0, 0) extra=1>", "1"),
+            ("<Dec object #% Decimal('1.5') z=4>", "1"),
+            ("mappingproxy(<Mapping object #%>)", "1"),
+            ("<re.Match object #%>", "3"),
+            ("<F.A|B: 3>", "1"),
+        ] {
+            recording
+                .check(&format!("{shown} like '{}' escape '\\'", like.replace('\'', "''")), count);
+        }
+        recording.check(
+            "select count(*) from events where value is not null and value_json(value) is null",
+            "0",
+        );
+    }
+}
+
+/// Tuples that are made one after the other at one address, and what is in them.
+#[test]
+fn an_object_within_another_at_a_used_address_has_its_own_class() {
+    let source = "
+class A: pass
+class B:
+    def __init__(self): self.x = 1
+def show(v): return v
+def round(n):
+    show((n, {'k': n}))
+    show((n, A()))
+    show((n, [n]))
+    show((n, B()))
+for n in range(50): round(n)
+";
+    for python in Python::all() {
+        for level in ["calls", "state"] {
+            let recording = record(&python, source, &["--capture", level]);
+            for (like, count) in
+                [("<A object #%>", 50), ("<B object #%>", 50), ("[%]", 50), ("{%}", 50)]
+            {
+                let sql = "select count(*) from calls where qualname = 'show' and result like";
+                recording.check(&format!("{sql} '(%, {like})'"), &count.to_string());
+            }
+        }
+    }
+}
+
 fn first_id(recording: &Recording) -> String {
     let found = recording.text(
         "select arguments from calls where qualname = 'take' and arguments like 'value=<Hostilelist%' limit 1",
@@ -50,21 +112,32 @@ def login(user, Password, pin, **more):
 def cell(secret):
     return lambda: secret
 a = Account("me", "topsecret-1")
-login("me", "topsecret-2", 1234, access_token="topsecret-5")
+login("me", "topsecret-2", 31415926, access_token="topsecret-5")
 cell("topsecret-6")
 def take(x): pass
 take(Slotted())
 take(a)
+import functools, re, types, uuid
+def held(secret_call, secret_words, secret_found, secret_view, secret_id, secret_day):
+    pass
+texts = {"x": "topsecret-7"}
+held(functools.partial(take, "topsecret-8"), re.compile(".*"), re.compile(".*").match("topsecret-10"),
+     texts.values(), uuid.UUID(int=0x746f707365637265742d3131), types.MappingProxyType(texts))
 "#;
     for python in Python::all() {
         let recording = record(&python, source, &["--redact", "pin"]);
+        recording.check(
+            "select distinct arguments from calls where qualname = 'held'",
+            "secret_call=<redacted>, secret_words=<redacted>, secret_found=<redacted>, \
+             secret_view=<redacted>, secret_id=<redacted>, secret_day=<redacted>",
+        );
         let bytes = std::fs::read(&recording.db).unwrap();
         let text = String::from_utf8_lossy(&bytes);
         // The source text itself has them.
         assert!(!text.is_empty());
         let dump = recording.text("select value from events where value is not null")
             + &recording.text("select arguments, result from calls");
-        assert!(!dump.contains("topsecret") && !dump.contains("1234"), "{python}: {dump}");
+        assert!(!dump.contains("topsecret") && !dump.contains("31415926"), "{python}: {dump}");
         recording.check(
             "select arguments from calls where qualname = 'login'",
             "user='me', Password=<redacted>, pin=<redacted>, more={'access_token': <redacted>}",

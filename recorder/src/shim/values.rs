@@ -83,6 +83,9 @@ const _: () = assert!(FORMS_BEGIN_MAX <= FRESH_WORDS_MAX);
 const MANY_OBJECTS: usize = 8;
 const MANY_ITEMS: usize = 64;
 
+/// Of so many instances it is remembered.
+const INSTANCE_DICTS: usize = 1 << 12;
+
 /// Depths nothing has: of what only the class is of interest, and of what was changed nobody knows
 /// how.
 const CLASS_ALONE: u32 = u32::MAX;
@@ -125,6 +128,9 @@ pub(super) struct Values {
     state: Option<Box<state::Capturing>>,
     /// The instruction that is about to be executed may change objects in a way that nothing tells of.
     doubts_next: bool,
+    /// Where instances were seen to have their attributes, the address of a dict or of values, and their own
+    /// addresses, each in its place. Some may be of other objects by now.
+    instance_dicts: Box<[(usize, usize)]>,
     /// Steps that may be made to find objects that code in C may change any time.
     steps: u32,
     /// Words that may be put of items that are not shown, and the ordinal it was made out at.
@@ -241,6 +247,7 @@ impl Values {
             yields: Yields::default(),
             state: state.map(|version| Box::new(state::Capturing::new(version))),
             doubts_next: false,
+            instance_dicts: vec![(0, 0); INSTANCE_DICTS].into(),
             steps: state::STEPS_SAVED_MAX,
             credit: CREDIT_MAX,
             credited: 0,
@@ -466,6 +473,33 @@ impl Values {
             return;
         }
         self.push();
+    }
+
+    fn note_attributes(&mut self, object: Obj<'_>, attributes: &Attributes<'_>) {
+        let at = match attributes {
+            Attributes::None => return,
+            Attributes::Dict(dict) => dict.address(),
+            Attributes::Shared { values, .. } => *values as usize,
+        };
+        if self.state.is_some() {
+            self.instance_dicts[place_of_attributes(at)] = (at, object.address());
+        }
+    }
+
+    /// A dict is changed that may hold the attributes of an instance nothing else is known of here.
+    fn note_hidden_owner(&mut self, dict: Obj<'_>) {
+        let owner_of = |at: usize| {
+            let (known, owner) = self.instance_dicts[place_of_attributes(at)];
+            (known == at).then_some(owner)
+        };
+        let values = dict.split_values();
+        // From 3.13 on, their sizes stand before the values.
+        let by_values = || values.and_then(|at| owner_of(at).or_else(|| owner_of(at + 8)));
+        match owner_of(dict.address()).or_else(by_values) {
+            Some(owner) => self.told.suspect_hidden(owner),
+            None if values.is_some() => self.told.doubt(),
+            None => {}
+        }
     }
 
     /// Whether an object may be another than the one that was told of at its address, and that matters:
@@ -774,8 +808,10 @@ impl<'a> Look<'_, 'a> {
         // What was told of it earlier still holds, or its class alone was told.
         let is_known = match told {
             Known::Nothing { .. } => false,
+            // When everything is told anew, what was written of it just now is gone.
+            Known::Told { print: 0, .. } => !self.is_again,
             // Another object may be there by now, and must not be taken for the one before.
-            Known::Told { print, .. } => print == 0 || !self.values.may_be_another(),
+            Known::Told { .. } => !self.values.may_be_another(),
             Known::Earlier => true,
         };
         // Within what it holds, it may come again.
@@ -1112,6 +1148,7 @@ impl<'a> Look<'_, 'a> {
             Attributes::Shared { keys, .. } => Some(*keys),
             _ => None,
         };
+        self.values.note_attributes(object, &own);
         let is_regular = !matches!(own, Attributes::Dict(_)) && !layout.has_extra();
         let known = is_regular.then(|| self.values.classes.shape(class, keys)).flatten();
         let shape = match known {
@@ -1158,6 +1195,10 @@ impl<'a> Look<'_, 'a> {
         }
         1
     }
+}
+
+fn place_of_attributes(at: usize) -> usize {
+    (at >> 4 ^ at >> 16) % INSTANCE_DICTS
 }
 
 /// Texts, long ints and what goes by a name: looking costs little.

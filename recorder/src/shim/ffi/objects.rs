@@ -1056,6 +1056,12 @@ impl<'a> Obj<'a> {
         }
     }
 
+    /// Of a dict that has its values apart from its keys, as only those of instances do: where they are.
+    pub(in crate::shim) fn split_values(self) -> Option<usize> {
+        let values = self.is_exactly(&raw const PyDict_Type).then(|| self.word(DICT_VALUES));
+        values.filter(|values| *values != 0)
+    }
+
     /// Whether it is exactly a str.
     #[inline(always)]
     pub(in crate::shim) fn is_str(self) -> bool {

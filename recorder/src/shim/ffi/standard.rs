@@ -431,6 +431,9 @@ fn found_repr(class: Obj<'_>) -> Option<(Obj<'_>, Obj<'_>)> {
 /// The attributes that the `__repr__` made for a dataclass writes; nothing if it is another one.
 fn dataclass_fields(owner: Obj<'_>, function: Obj<'_>) -> Option<Vec<String>> {
     let fields = owner.own(c"__dataclass_fields__")?;
+    if !fields.is_exactly(&raw const PyDict_Type) {
+        return None;
+    }
     owner.own(c"__dataclass_params__")?;
     // It is wrapped, so that a circle ends.
     let wrapped = function.function_dict()?.dict_get(c"__wrapped__")?;

@@ -48,6 +48,9 @@ impl Values {
             true => self.owner_of(frame, &variables, object),
             false => None,
         };
+        if owner.is_none() {
+            self.note_hidden_owner(object);
+        }
         let target = owner.unwrap_or(object);
         let sort = self.sort_of(target);
         let is_attribute = owner.is_some() || doing.is_attribute();

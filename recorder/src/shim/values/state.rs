@@ -597,6 +597,7 @@ impl Values {
             // It is seldom seen by itself.
             return self.told.distrust(object);
         }
+        self.note_hidden_owner(object);
         let class = self.classes.find(object.class(), &self.names);
         let sort = self.classes.known(class).layout.sort;
         let is_exact = self.classes.known(class).layout.is_exact;
@@ -952,11 +953,11 @@ impl Values {
         {
             state.change_namespaces();
         }
-        if variables.reaches_dicts {
-            for object in objects.clone() {
-                if let Some(owner) = self.owner_of(frame, &variables, object) {
-                    self.see(at, &[owner]);
-                }
+        for object in objects.clone() {
+            let is_reached = variables.reaches_dicts;
+            match is_reached.then(|| self.owner_of(frame, &variables, object)).flatten() {
+                Some(owner) => self.see(at, &[owner]),
+                None => self.note_hidden_owner(object),
             }
         }
         objects.retain(|object| {

@@ -217,6 +217,17 @@ impl Tellings {
         }
     }
 
+    /// The object at this address, of which nothing else is known, is changed. One too many is told anew like
+    /// all others.
+    pub(super) fn suspect_hidden(&mut self, address: usize) {
+        if !self.traces && self.unsure.len() == UNSURE_UNTRACED_MAX {
+            self.unsure.remove(0);
+        }
+        if !self.unsure.contains(&address) && self.unsure.try_push(address).is_err() {
+            self.doubt();
+        }
+    }
+
     /// Whether there are objects that alone may be changed any time.
     #[inline(always)]
     pub(super) fn has_unsure(&self) -> bool {

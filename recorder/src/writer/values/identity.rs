@@ -133,8 +133,8 @@ impl Identities {
 
 /// Whether objects of this sort hold the same as long as they live.
 fn is_immutable(sort: Sort) -> bool {
-    use Sort::{Bytes, Complex, FrozenSet, Int, Range, Slice, Str, Tuple};
-    matches!(sort, Str | Bytes | Int | Complex | Tuple | FrozenSet | Range | Slice)
+    use Sort::{Bytes, Complex, Fields, FrozenSet, Int, Range, Slice, Str, Tuple};
+    matches!(sort, Str | Bytes | Int | Complex | Tuple | FrozenSet | Range | Slice | Fields)
 }
 
 #[cfg(test)]
