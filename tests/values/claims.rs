@@ -78,7 +78,7 @@ for n in range(50): round(n)
 ";
     for python in Python::all() {
         for level in ["calls", "state"] {
-            let recording = record(&python, source, &["--capture", level]);
+            let recording = Recording::new(&python, ["--capture", level, "-c", source]);
             for (like, count) in
                 [("<A object #%>", 50), ("<B object #%>", 50), ("[%]", 50), ("{%}", 50)]
             {
