@@ -235,7 +235,8 @@ impl Bar {
             return;
         }
         let bar = self.bar.get_or_insert_with(|| {
-            let style = ProgressStyle::with_template("{bar:30} {pos}/{len} chunks {eta}");
+            let style =
+                ProgressStyle::with_template("{bar:30} {percent}% of the run read, {eta} left");
             let bar = ProgressBar::new(0);
             style.map_or(bar.clone(), |style| bar.with_style(style))
         });

@@ -5,9 +5,14 @@
 //! that was read is *pending*: it may end in a later one, and what never does is given last, as
 //! `open`.
 
+pub(super) mod edges;
 mod filter;
 mod index;
 mod rows;
+pub(super) mod tree;
+
+pub(crate) use edges::{CalleesOf, CallersOf};
+pub(crate) use tree::CallTree;
 
 use crate::store::texts::TextId;
 use crate::store::{Error, Process, Recorded, Store};
