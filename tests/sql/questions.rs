@@ -292,11 +292,12 @@ fn a_question_by_name_is_about_the_run_that_is_shown() {
     let recording = Recording::new(&python, [program("loops.py")]);
     let again = run(python.record(&recording.db).arg(program("loops.py")));
     assert!(again.status.success(), "{}", text(&again.stderr));
-    let runs = "select group_concat(distinct run_id) from";
     for table in
         ["lines('loops.py')", "timeline(3)", "executable_lines", "slowest", "values_of('k')"]
     {
-        let sql = format!("{runs} {table}");
+        let sql = format!(
+            "select group_concat(run_id) from (select distinct run_id from {table} order by 1)"
+        );
         for (choice, expected) in [("1", "1"), ("2", "2"), ("all", "1,2")] {
             let mut query = python.dashcam();
             query

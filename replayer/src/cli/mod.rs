@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 fine, 1 the thing asked for was not found or failed, 2 usage, 130 interrupted.
 
+mod bar;
 mod check;
 mod diff;
 mod doctor;

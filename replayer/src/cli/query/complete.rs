@@ -202,8 +202,12 @@ fn columns_of(name: &str, text: &str) -> Vec<String> {
             table.filter(|_| found[2].eq_ignore_ascii_case(name))
         })
     });
-    let columns = table.map_or(&[][..], |table| table.columns);
-    columns.iter().map(|column| column.name.to_owned()).collect()
+    // What a name stands for may be said only later.
+    let columns: BTreeSet<&str> = match table {
+        Some(table) => table.columns.iter().map(|column| column.name).collect(),
+        None => users().flat_map(|table| table.columns).map(|column| column.name).collect(),
+    };
+    columns.into_iter().map(str::to_owned).collect()
 }
 
 /// Whether a text ends within quotes or a comment.
@@ -235,6 +239,7 @@ mod tests {
         let (before, found) = complete("select c.dura from calls c where c.dura");
         assert_eq!(before, "select c.dura from calls c where c.");
         assert_eq!(found, ["duration_ns"]);
+        assert_eq!(complete("select c.dura").1, ["duration_ns"]);
         assert_eq!(complete("select * from variables where val").1[0], "value");
         assert_eq!(complete("select 'cal").1, Vec::<String>::new());
     }
