@@ -217,13 +217,12 @@ const fn view(kind: &str, query: &'static str) -> Option<&'static str> {
 }
 
 macro_rules! tables {
-    ($(
+    ($all:ident $(
         $kind:ident $name:ident $sentence:literal {
             $($column:ident $type:ident $constraint:literal $text:literal)*
         } $(: $constraint_of_table:literal $options:literal [$($index:literal)*])?
     )*) => {
-        /// All tables, users' first.
-        pub static TABLES: &[Table] = &[$(Table {
+        pub(super) const $all: &[Table] = &[$(Table {
             name: stringify!($name),
             sentence: $sentence,
             columns: &[$(Column {
@@ -242,7 +241,24 @@ macro_rules! tables {
     };
 }
 
+mod questions;
+
+/// All tables.
+pub static TABLES: &[Table] = &ALL;
+
+const ALL: [Table; DECLARED.len() + questions::QUESTIONS.len()] = {
+    let (declared, questions) = (DECLARED, questions::QUESTIONS);
+    let mut all = [declared[0]; DECLARED.len() + questions::QUESTIONS.len()];
+    let mut at = 0;
+    while at < all.len() {
+        all[at] = if at < declared.len() { declared[at] } else { questions[at - declared.len()] };
+        at += 1;
+    }
+    all
+};
+
 tables! {
+    DECLARED
     table runs "One row per recorded run of a program." {
         run_id Integer "PRIMARY KEY" "Number of the run in this file, from 1."
         started_at Text "NOT NULL" "When the recording began, ISO 8601 in UTC."
@@ -428,160 +444,6 @@ tables! {
         object Integer "HIDDEN" "Second argument: object_id."
         seq Integer "HIDDEN" "Third argument: event."
     }
-    virtual_table call_tree "A call and all calls made in it, each after the one it was made from: SELECT * FROM call_tree(run_id, call_id). With ORDER BY call_id the order is certain." {
-        level Integer "" "0 for the call itself, 1 for those it made, and so on."
-        call_id Integer "" "Call."
-        parent_call_id Integer "" "Call it was made from."
-        thread_id Integer "" "Thread it began in."
-        qualname Text "" "Function called."
-        path Text "" "Its file."
-        call_line Integer "" "Line of the caller."
-        start_seq Integer "" "Event that began it."
-        end_seq Integer "" "Event that ended it; NULL if open."
-        start_ns Integer "" "When it began, in nanoseconds since the run began."
-        duration_ns Integer "" "How long it took, in nanoseconds; NULL if open."
-        self_ns Integer "" "Nanoseconds it was the innermost call of its thread."
-        exit Text "" "return, unwind (by an exception), or open (no end recorded)."
-        arguments Text "" "Its arguments, as repr() writes them; NULL at capture level flow."
-        result Text "" "What it returned, as repr() writes it; NULL if it did not return, and at capture level flow."
-        exception Text "" "Type of the exception that unwound it."
-        tree Text "" "Its qualified name, indented by two spaces for each level."
-        run_id Integer "HIDDEN" "First argument: run."
-        call Integer "HIDDEN" "Second argument: call_id."
-    }
-    virtual_table callers_of "Who calls a function, and from which lines; the longest time first: SELECT * FROM callers_of('Order.total')." {
-        run_id Integer "" "Run."
-        caller_id Integer "" "Code object of the caller; NULL for a thread's outermost call."
-        caller Text "" "Its qualified name."
-        caller_path Text "" "Its file."
-        line Integer "" "Line the calls are made from."
-        callee_id Integer "" "Code object called."
-        callee Text "" "Its qualified name."
-        callee_path Text "" "Its file."
-        calls Integer "" "Calls, open ones included."
-        failed Integer "" "Calls that an exception ended."
-        total_ns Integer "" "Nanoseconds from start to end of all these calls, of one within another each; open ones count as 0."
-        self_ns Integer "" "Nanoseconds they were the innermost call of their thread."
-        function Text "HIDDEN" "Argument: a qualified name, the end of one (total for Order.total), or a code_id."
-    }
-    virtual_table callees_of "Which Python functions a function calls, and from which lines; the longest time first: SELECT * FROM callees_of('Order.total')." {
-        run_id Integer "" "Run."
-        caller_id Integer "" "Code object of the caller."
-        caller Text "" "Its qualified name."
-        caller_path Text "" "Its file."
-        line Integer "" "Line the calls are made from."
-        callee_id Integer "" "Code object called."
-        callee Text "" "Its qualified name."
-        callee_path Text "" "Its file."
-        calls Integer "" "Calls, open ones included."
-        failed Integer "" "Calls that an exception ended."
-        total_ns Integer "" "Nanoseconds from start to end of all these calls, of one within another each; open ones count as 0."
-        self_ns Integer "" "Nanoseconds they were the innermost call of their thread."
-        function Text "HIDDEN" "Argument: a qualified name, the end of one (total for Order.total), or a code_id."
-    }
-    virtual_table lines "A source file, line by line: SELECT * FROM lines('app.py')." {
-        run_id Integer "" "Run."
-        path Text "" "File."
-        line Integer "" "Line."
-        hits Integer "" "How often it ran, as line_counts has it; 0 if it could have run and did not; NULL where there is no code that ran (nor any function that was never called)."
-        time_ns Integer "" "Nanoseconds spent on it, without the Python functions it called. The clock is read at calls and returns; the time between two readings is divided equally among the lines that began in between."
-        source Text "" "The line's text; NULL if the source was not kept."
-        file Text "HIDDEN" "Argument: a path, or the end of one (app.py)."
-    }
-    virtual_table executable_lines "Lines of the code objects that ran, those that never ran included. The inside of a function that was never called is not among them: only code that ran is recorded." {
-        run_id Integer "" "Run."
-        path Text "" "File."
-        line Integer "" "Line."
-        code_id Integer "" "Code object it is a line of."
-        qualname Text "" "Its qualified name."
-        count Integer "" "LINE events on the line, in all code objects that have it; 0 if it never ran."
-    }
-    virtual_table values_of "What a variable held over time, at capture level state: SELECT * FROM values_of('total')." {
-        run_id Integer "" "Run."
-        seq Integer "" "Event that binds or unbinds it."
-        time_ns Integer "" "When, in nanoseconds since the run began: the last reading of the clock."
-        thread_id Integer "" "Thread."
-        call_id Integer "" "Call whose variable it is, or that binds a global."
-        qualname Text "" "Function that binds it."
-        path Text "" "Its file."
-        scope Text "" "local, global, or cell (shared by functions)."
-        line Integer "" "Line of the instruction."
-        value Text "" "What it holds from then on, as repr() writes it; NULL if it was unbound."
-        object_id Integer "" "The object it holds; NULL for None, small values such as numbers and short texts, and where it was unbound."
-        name Text "HIDDEN" "Argument: the name of the variable."
-    }
-    virtual_table events_between "Events from one position to another, with names and source: SELECT * FROM events_between(run_id, first_seq, last_seq)." {
-        seq Integer "" "Position."
-        time_ns Integer "" "Nanoseconds since the run began, as in events."
-        thread_id Integer "" "Thread."
-        kind Text "" "Name of the event in sys.monitoring, such as LINE."
-        code_id Integer "" "Code object it happened in."
-        qualname Text "" "Its qualified name."
-        path Text "" "Its file."
-        line Integer "" "Line of the source; NULL where the instruction has none."
-        source Text "" "Text of that line, without the spaces around it; NULL if the source was not kept."
-        callable Text "" "What CALL and C_* call."
-        exception Text "" "Type of the exception the event carries."
-        value Text "" "What comes with the event, as in events."
-        run_id Integer "HIDDEN" "First argument: run."
-        first_seq Integer "HIDDEN" "Second argument: first position."
-        last_seq Integer "HIDDEN" "Third argument: last position."
-    }
-    virtual_table exception_chain "An exception and what led to it, as a traceback prints them: the cause given with from, else what was being handled: SELECT * FROM exception_chain(run_id, seq). At capture level flow only the exception itself." {
-        level Integer "" "0 for the exception itself, 1 for what led to it, and so on."
-        relation Text "" "raised for the exception itself, cause (given with from), or context (it was being handled)."
-        type Text "" "Its class, with the module unless built in or of __main__."
-        message Text "" "What str() gives, where that needs no user code."
-        seq Integer "" "Event that raised it; NULL if it was never raised in recorded code."
-        thread_id Integer "" "Thread."
-        call_id Integer "" "Call it was raised in."
-        qualname Text "" "Function it was raised in."
-        path Text "" "Its file."
-        line Integer "" "Line it was raised on."
-        arguments Text "" "Its args, as repr() writes them."
-        run_id Integer "HIDDEN" "First argument: run."
-        raised_seq Integer "HIDDEN" "Second argument: event that raised it, such as exceptions.seq."
-    }
-    virtual_table timeline "What happened when: a run in so many parts of equal length: SELECT * FROM timeline(20)." {
-        run_id Integer "" "Run."
-        bucket Integer "" "Number of the part, from 0."
-        start_ns Integer "" "Its beginning, in nanoseconds since the run began."
-        end_ns Integer "" "Its end, exclusive."
-        events Integer "" "Events in it, by their time_ns."
-        calls Integer "" "PY_START events in it: calls that began."
-        exceptions Integer "" "RAISE events in it: one for each frame an exception goes through."
-        threads Integer "" "Threads that had events in it."
-        buckets Integer "HIDDEN" "Argument: number of parts, from 1 to 1,000,000."
-    }
-    view slowest "Calls that ended, the slowest first: SELECT * FROM slowest LIMIT 10." {
-        run_id Integer "" "Run."
-        call_id Integer "" "Call."
-        qualname Text "" "Function called."
-        path Text "" "Its file."
-        call_line Integer "" "Line of the caller."
-        thread_id Integer "" "Thread."
-        start_seq Integer "" "Event that began it."
-        end_seq Integer "" "Event that ended it."
-        duration_ns Integer "" "Nanoseconds it took, with what it called and suspensions."
-        self_ns Integer "" "Nanoseconds it was the innermost call of its thread."
-        exit Text "" "return, or unwind (by an exception)."
-        arguments Text "" "Its arguments, as repr() writes them; NULL at capture level flow."
-        result Text "" "What it returned, as repr() writes it; NULL if it did not return, and at capture level flow."
-        exception Text "" "Type of the exception that unwound it."
-    } : "SELECT run_id, call_id, qualname, path, call_line, thread_id, start_seq, end_seq, duration_ns, self_ns, exit, arguments, result, exception FROM calls WHERE end_seq > 0 ORDER BY duration_ns DESC" "" []
-    view failed_calls "Calls that an exception ended, in the order they began." {
-        run_id Integer "" "Run."
-        call_id Integer "" "Call."
-        qualname Text "" "Function called."
-        path Text "" "Its file."
-        call_line Integer "" "Line of the caller."
-        thread_id Integer "" "Thread."
-        start_seq Integer "" "Event that began it."
-        end_seq Integer "" "Event that ended it."
-        duration_ns Integer "" "Nanoseconds it took, with what it called and suspensions."
-        exception Text "" "Type of the exception that ended it."
-        arguments Text "" "Its arguments, as repr() writes them; NULL at capture level flow."
-    } : "SELECT run_id, call_id, qualname, path, call_line, thread_id, start_seq, end_seq, duration_ns, exception, arguments FROM calls WHERE exit = 'unwind' ORDER BY run_id, call_id" "" []
     table event_counts "How many events there are, without decoding any." {
         run_id Integer "NOT NULL REFERENCES runs" "Run."
         process_id Integer "NOT NULL REFERENCES processes" "Process."

@@ -47,9 +47,13 @@ impl Question for Lines {
         let mut rows = Answer::new();
         for (path, code) in files {
             let hits = hits(store, run_id, path)?;
-            let executable: BTreeSet<i64> = codes_of(store, run_id)
-                .filter(|other| other.path == code.path)
-                .flat_map(|code| executable(store, run_id, code))
+            let executable: BTreeSet<i64> = processes(store, run_id)
+                .flat_map(|process| {
+                    let codes = process.codes.values();
+                    let codes = codes.map(|index| &store.directory().codes[*index]);
+                    let of_file = codes.filter(|other| other.path == code.path);
+                    of_file.flat_map(|code| store.executable_lines(process, code))
+                })
                 .collect();
             let source = store.source_of(code.code_id)?;
             let length = source.as_ref().map_or(0, |source| source.len() as i64);
@@ -86,14 +90,6 @@ fn hits(store: &Store, run_id: i64, path: &str) -> Result<BTreeMap<i64, i64>, Er
         statement.query_map((run_id, path), |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
     });
     read.map_err(|error| Error::from_sqlite(store.path(), &error))
-}
-
-/// The lines of a code object that have LINE events when they run.
-fn executable(store: &Store, run_id: i64, code: &Code) -> BTreeSet<i64> {
-    let process = processes(store, run_id).find(|process| {
-        process.codes.values().any(|index| store.directory().codes[*index].code_id == code.code_id)
-    });
-    process.map_or_else(BTreeSet::new, |process| store.executable_lines(process, code))
 }
 
 /// The table of all of them.
@@ -135,7 +131,11 @@ impl Table for ExecutableLines {
         };
         let mut codes = Vec::new();
         for run in directory.runs.iter().filter(|run| runs.contains(**run)) {
-            codes.extend(codes_of(&store, *run).filter(is_wanted).map(|code| (*run, code.code_id)));
+            for process in processes(&store, *run) {
+                let of_process = process.codes.values().map(|index| &directory.codes[*index]);
+                let wanted = of_process.filter(is_wanted);
+                codes.extend(wanted.map(|code| (*run, code.code_id, process.process_id)));
+            }
         }
         codes.sort_unstable_by(|one, other| other.cmp(one));
         let lines = IntSet::of(&plan, line);
@@ -146,8 +146,8 @@ impl Table for ExecutableLines {
 pub(crate) struct ExecutableScan {
     store: Rc<Store>,
     lines: IntSet,
-    /// Runs and code objects that are left, the last first.
-    codes: Vec<(i64, i64)>,
+    /// Runs, code objects and processes that are left, the last first.
+    codes: Vec<(i64, i64, i64)>,
     /// By run and path.
     counts: FxHashMap<(i64, TextId), Rc<BTreeMap<i64, i64>>>,
     /// Of the last batch: code object and line.
@@ -160,16 +160,22 @@ impl Scan for ExecutableScan {
         let store = self.store.clone();
         let (mut runs, mut paths, mut names, mut counts) = (vec![], vec![], vec![], vec![]);
         while self.rows.len() < ROWS
-            && let Some((run_id, code_id)) = self.codes.pop()
+            && let Some((run_id, code_id, process_id)) = self.codes.pop()
         {
-            let Some(code) = store.directory().code(code_id) else { continue };
+            let directory = store.directory();
+            let process = directory.processes.get(&process_id);
+            let Some((code, process)) = directory.code(code_id).zip(process) else { continue };
             let key = (run_id, code.path);
-            if !self.counts.contains_key(&key) {
-                let path = store.directory().texts.get(code.path).unwrap_or_default();
-                self.counts.insert(key, Rc::new(hits(&store, run_id, path)?));
-            }
-            let of_file = self.counts[&key].clone();
-            for line in executable(&store, run_id, code) {
+            let of_file = match self.counts.get(&key) {
+                Some(known) => known.clone(),
+                None => {
+                    let path = store.directory().texts.get(code.path).unwrap_or_default();
+                    let found = Rc::new(hits(&store, run_id, path)?);
+                    self.counts.insert(key, found.clone());
+                    found
+                }
+            };
+            for line in store.executable_lines(process, code) {
                 if self.lines.contains(line) {
                     self.rows.push((code_id, line));
                     runs.push(run_id);
