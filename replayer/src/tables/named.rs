@@ -28,8 +28,14 @@ pub(crate) trait Named: 'static {
     /// What the arguments mean for the other table.
     fn constraints(arguments: &[Value]) -> Vec<(usize, Op, Vec<Value>)>;
 
-    /// Adds the columns of its own; `rows` is the other table's.
-    fn put(store: &Store, run_id: i64, rows: &Batch, batch: &mut Batch) -> Result<(), Error>;
+    /// Adds the columns of its own, as far as the plan uses them; `rows` is the other table's.
+    fn put(
+        store: &Store,
+        plan: &Plan,
+        run_id: i64,
+        rows: &Batch,
+        batch: &mut Batch,
+    ) -> Result<(), Error>;
 }
 
 /// A [`Named`] as a [`Table`].
@@ -59,12 +65,13 @@ impl<N: Named> Table for NamedTable<N> {
         left.reverse();
         let inner = N::COLUMNS.iter().filter(|(outer, _)| plan.uses(*outer));
         let used = inner.fold(N::READ, |used, (_, inner)| used | 1 << inner);
-        Ok(NamedScan { store, used, left, current: None, rows: Batch::default() })
+        Ok(NamedScan { store, plan, used, left, current: None, rows: Batch::default() })
     }
 }
 
 pub(crate) struct NamedScan<N: Named> {
     store: Rc<Store>,
+    plan: Plan,
     /// Columns of the other table that are read.
     used: u64,
     /// The last first.
@@ -83,7 +90,7 @@ impl<N: Named> Scan for NamedScan<N> {
                 if self.rows.rows > 0 {
                     batch.rows = self.rows.rows;
                     put_asked(asked, N::RUN_ID, N::ARGUMENTS, batch);
-                    N::put(&self.store, asked.run_id, &self.rows, batch)?;
+                    N::put(&self.store, &self.plan, asked.run_id, &self.rows, batch)?;
                     for (outer, inner) in N::COLUMNS {
                         batch.columns[*outer] = std::mem::take(&mut self.rows.columns[*inner]);
                     }
@@ -155,8 +162,17 @@ impl Named for EventsBetween {
         vec![bound(Op::Ge, 0), bound(Op::Le, 1)]
     }
 
-    fn put(store: &Store, _: i64, rows: &Batch, batch: &mut Batch) -> Result<(), Error> {
+    fn put(
+        store: &Store,
+        plan: &Plan,
+        _: i64,
+        rows: &Batch,
+        batch: &mut Batch,
+    ) -> Result<(), Error> {
         let [_, qualname, path, source] = between::OWN;
+        if ![qualname, path, source].iter().any(|column| plan.uses(*column)) {
+            return Ok(());
+        }
         let ints = |column: usize, row: usize| match &rows.columns[column] {
             Column::Ints(ints) => ints.get(row).copied().unwrap_or(NULL),
             Column::Int(value) => *value,
@@ -167,6 +183,9 @@ impl Named for EventsBetween {
             (0..rows.rows).map(|row| directory.code(ints(super::events::CODE_ID, row))).collect();
         batch.texts(qualname, codes.iter().map(|code| code.map_or(TextId::NONE, |c| c.qualname)));
         batch.texts(path, codes.iter().map(|code| code.map_or(TextId::NONE, |c| c.path)));
+        if !plan.uses(source) {
+            return Ok(());
+        }
         let mut texts = Vec::with_capacity(rows.rows);
         for (row, code) in codes.iter().enumerate() {
             let file = code.map(|code| store.source_of(code.code_id)).transpose()?.flatten();
@@ -214,8 +233,17 @@ impl Named for ValuesOf {
         vec![(super::variables::NAME, Op::Eq, arguments.to_vec())]
     }
 
-    fn put(store: &Store, run_id: i64, rows: &Batch, batch: &mut Batch) -> Result<(), Error> {
+    fn put(
+        store: &Store,
+        plan: &Plan,
+        run_id: i64,
+        rows: &Batch,
+        batch: &mut Batch,
+    ) -> Result<(), Error> {
         let [_, time_ns, qualname, path] = values::OWN;
+        if ![time_ns, qualname, path].iter().any(|column| plan.uses(*column)) {
+            return Ok(());
+        }
         let Column::Ints(seqs) = &rows.columns[super::variables::SEQ] else { return Ok(()) };
         let (mut times, mut names, mut paths) = (Vec::new(), Vec::new(), Vec::new());
         for seq in seqs {

@@ -8,8 +8,6 @@ use crate::tables::int;
 use crate::tables::plan::{Op, Plan, Request, Value};
 use crate::tables::question::{asked, code, take_arguments};
 use crate::tables::{Scan, Table};
-use dashcam_schema::calls::CallId;
-use rustc_hash::FxHashMap;
 use std::borrow::Cow;
 use std::rc::Rc;
 
@@ -78,6 +76,7 @@ impl Table for CallTree {
             left,
             asked: (0, 0),
             rows: Vec::new(),
+            levels: Vec::new(),
             given: 0,
             batch: 0,
         })
@@ -91,8 +90,9 @@ pub(crate) struct TreeScan {
     /// Runs and calls, the last first.
     left: Vec<(i64, i64)>,
     asked: (i64, i64),
-    /// Calls with their levels, each after the one it was made from.
-    rows: Vec<(u32, Row)>,
+    /// Calls, each after the one it was made from, and their levels.
+    rows: Vec<Row>,
+    levels: Vec<u32>,
     given: usize,
     batch: usize,
 }
@@ -100,23 +100,21 @@ pub(crate) struct TreeScan {
 impl Scan for TreeScan {
     fn fill(&mut self, batch: &mut Batch) -> Result<(), Error> {
         while self.given == self.rows.len() {
-            (self.rows, self.given) = (Vec::new(), 0);
+            (self.rows, self.levels, self.given) = (Vec::new(), Vec::new(), 0);
             let Some(asked) = self.left.pop() else { return Ok(()) };
-            self.rows = tree(&self.store, asked)?;
+            (self.rows, self.levels) = tree(&self.store, asked)?;
             self.asked = asked;
         }
         let end = self.rows.len().min(self.given + ROWS);
-        let levels = || self.rows[self.given..end].iter().map(|(level, _)| *level);
-        let rows: Vec<Row> =
-            self.rows[self.given..end].iter().map(|(_, row)| row.clone()).collect();
+        let rows = &self.rows[self.given..end];
         let mut calls = Batch::default();
         calls.reset(super::EXCEPTION + 1);
-        rows::put(&self.store, &self.plan, &rows, &mut calls);
+        rows::put(&self.store, &self.plan, rows, &mut calls);
         for (outer, inner) in OF_CALLS {
             batch.columns[outer] = std::mem::take(&mut calls.columns[inner]);
         }
         batch.rows = rows.len();
-        batch.ints(LEVEL, levels().map(i64::from));
+        batch.ints(LEVEL, self.levels[self.given..end].iter().map(|level| i64::from(*level)));
         batch.columns[TREE] = Column::Lazy;
         batch.columns[RUN_ID] = Column::Int(self.asked.0);
         batch.columns[CALL] = Column::Int(self.asked.1);
@@ -127,12 +125,15 @@ impl Scan for TreeScan {
 
     fn rowid(&self, row: usize) -> i64 {
         let (run_id, call) = self.asked;
-        let inner = self.rows.get(self.batch + row).map_or(0, |(_, row)| int(row.call_id));
+        let inner = self.rows.get(self.batch + row).map_or(0, |row| int(row.call_id));
         super::rowid(run_id, call).wrapping_shl(20) ^ inner
     }
 
     fn text(&self, row: usize, column: usize) -> Result<Option<Cow<'_, str>>, Error> {
-        let Some((level, row)) = self.rows.get(self.batch + row) else { return Ok(None) };
+        let at = self.batch + row;
+        let Some((row, level)) = self.rows.get(at).zip(self.levels.get(at)) else {
+            return Ok(None);
+        };
         let of_calls = OF_CALLS.iter().find(|(outer, _)| *outer == column);
         match of_calls {
             Some((_, inner)) => rows::text(&self.store, row, *inner),
@@ -147,7 +148,7 @@ impl Scan for TreeScan {
     }
 }
 
-fn tree(store: &Rc<Store>, (run_id, call): (i64, i64)) -> Result<Vec<(u32, Row)>, Error> {
+fn tree(store: &Rc<Store>, (run_id, call): (i64, i64)) -> Result<(Vec<Row>, Vec<u32>), Error> {
     let not_there = |what: String| Error::NotThere { what };
     let of_run = (CALLS_RUN_ID, Op::Eq, vec![Value::Integer(run_id)]);
     let plan =
@@ -181,15 +182,24 @@ fn tree(store: &Rc<Store>, (run_id, call): (i64, i64)) -> Result<Vec<(u32, Row)>
     }
     // A call has a larger number than the one it was made from.
     rows.sort_unstable_by_key(|row| row.call_id);
-    let mut levels: FxHashMap<CallId, u32> = FxHashMap::default();
     let root = rows[0].call_id;
-    let level = |row: Row| {
-        let level = match row.call_id == root {
-            true => 0,
-            false => levels.get(&row.parent)? + 1,
+    let mut kept = 0;
+    let mut levels: Vec<u32> = Vec::with_capacity(rows.len());
+    for at in 0..rows.len() {
+        let level = match rows[at].call_id == root {
+            true => Some(0),
+            // Those before it that are in the tree are in order.
+            false => {
+                let caller = rows[..kept].binary_search_by_key(&rows[at].parent, |row| row.call_id);
+                caller.ok().map(|caller| levels[caller] + 1)
+            }
         };
-        levels.insert(row.call_id, level);
-        Some((level, row))
-    };
-    Ok(rows.into_iter().filter_map(level).collect())
+        if let Some(level) = level {
+            levels.push(level);
+            rows.swap(kept, at);
+            kept += 1;
+        }
+    }
+    rows.truncate(kept);
+    Ok((rows, levels))
 }
