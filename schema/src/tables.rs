@@ -43,8 +43,10 @@ pub struct Table {
     pub constraint: &'static str,
     pub options: &'static str,
     pub indexes: &'static [&'static str],
-    /// Decoded from chunks by the replayer; not in the file.
+    /// Made by the replayer, of chunks or other tables; not in the file.
     pub is_virtual: bool,
+    /// The query it stands for, if it is a view.
+    pub view: Option<&'static str>,
     /// For the recorder and the replayer, not for users.
     pub is_internal: bool,
 }
@@ -198,6 +200,9 @@ macro_rules! is {
     (virtual_table virtual_table) => {
         true
     };
+    (virtual_table view) => {
+        true
+    };
     (internal internal) => {
         true
     };
@@ -206,14 +211,18 @@ macro_rules! is {
     };
 }
 
+/// The query of a view, which stands where tables have their constraints.
+const fn view(kind: &str, query: &'static str) -> Option<&'static str> {
+    if matches!(kind.as_bytes(), b"view") { Some(query) } else { None }
+}
+
 macro_rules! tables {
-    ($(
+    ($all:ident $(
         $kind:ident $name:ident $sentence:literal {
             $($column:ident $type:ident $constraint:literal $text:literal)*
         } $(: $constraint_of_table:literal $options:literal [$($index:literal)*])?
     )*) => {
-        /// All tables, users' first.
-        pub static TABLES: &[Table] = &[$(Table {
+        pub(super) const $all: &[Table] = &[$(Table {
             name: stringify!($name),
             sentence: $sentence,
             columns: &[$(Column {
@@ -225,13 +234,31 @@ macro_rules! tables {
             constraint: concat!($($constraint_of_table)?),
             options: concat!($($options)?),
             indexes: &[$($($index),*)?],
-            is_virtual: is!($kind virtual_table),
-            is_internal: is!($kind internal),
+            is_virtual: is!(virtual_table $kind),
+            view: view(stringify!($kind), concat!($($constraint_of_table)?)),
+            is_internal: is!(internal $kind),
         }),*];
     };
 }
 
+mod questions;
+
+/// All tables.
+pub static TABLES: &[Table] = &ALL;
+
+const ALL: [Table; DECLARED.len() + questions::QUESTIONS.len()] = {
+    let (declared, questions) = (DECLARED, questions::QUESTIONS);
+    let mut all = [declared[0]; DECLARED.len() + questions::QUESTIONS.len()];
+    let mut at = 0;
+    while at < all.len() {
+        all[at] = if at < declared.len() { declared[at] } else { questions[at - declared.len()] };
+        at += 1;
+    }
+    all
+};
+
 tables! {
+    DECLARED
     table runs "One row per recorded run of a program." {
         run_id Integer "PRIMARY KEY" "Number of the run in this file, from 1."
         started_at Text "NOT NULL" "When the recording began, ISO 8601 in UTC."
@@ -418,34 +445,34 @@ tables! {
         seq Integer "HIDDEN" "Third argument: event."
     }
     table event_counts "How many events there are, without decoding any." {
-        run_id Integer "NOT NULL" "Run."
-        process_id Integer "NOT NULL" "Process."
-        thread_id Integer "NOT NULL" "Thread."
+        run_id Integer "NOT NULL REFERENCES runs" "Run."
+        process_id Integer "NOT NULL REFERENCES processes" "Process."
+        thread_id Integer "NOT NULL REFERENCES threads" "Thread."
         kind Text "NOT NULL" "Event kind."
-        code_id Integer "NOT NULL" "Code object."
+        code_id Integer "NOT NULL REFERENCES code_objects" "Code object."
         count Integer "NOT NULL" "Events."
         row_xxh3 Integer "" "Hash of the columns before it."
     } : "PRIMARY KEY (run_id, process_id, thread_id, code_id, kind)" "WITHOUT ROWID" []
     table line_counts "How often each line ran." {
-        run_id Integer "NOT NULL" "Run."
+        run_id Integer "NOT NULL REFERENCES runs" "Run."
         path Text "NOT NULL" "File."
         line Integer "NOT NULL" "Line."
         count Integer "NOT NULL" "LINE events on it."
         row_xxh3 Integer "" "Hash of the columns before it."
     } : "PRIMARY KEY (run_id, path, line)" "WITHOUT ROWID" []
     table branch_counts "How often each branch was taken." {
-        run_id Integer "NOT NULL" "Run."
+        run_id Integer "NOT NULL REFERENCES runs" "Run."
         path Text "NOT NULL" "File."
         line Integer "NOT NULL" "Line of the branch; 0 where the instruction has none."
-        code_id Integer "NOT NULL" "Code object."
+        code_id Integer "NOT NULL REFERENCES code_objects" "Code object."
         offset Integer "NOT NULL" "Offset of the branch instruction, in bytes."
         taken Integer "NOT NULL" "Times control went to the jump's target."
         not_taken Integer "NOT NULL" "Times control went on with the next instruction."
         row_xxh3 Integer "" "Hash of the columns before it."
     } : "PRIMARY KEY (run_id, path, line, code_id, offset)" "WITHOUT ROWID" []
     table function_totals "Calls and time per function." {
-        run_id Integer "NOT NULL" "Run."
-        code_id Integer "NOT NULL" "Code object."
+        run_id Integer "NOT NULL REFERENCES runs" "Run."
+        code_id Integer "NOT NULL REFERENCES code_objects" "Code object."
         path Text "NOT NULL" "File."
         qualname Text "NOT NULL" "Qualified name."
         calls Integer "NOT NULL" "Calls that ended."
@@ -455,8 +482,8 @@ tables! {
         row_xxh3 Integer "" "Hash of the columns before it."
     } : "PRIMARY KEY (run_id, code_id)" "WITHOUT ROWID" []
     table losses "Every way something was not recorded, and what it cost to record." {
-        run_id Integer "NOT NULL" "Run."
-        process_id Integer "" "Process."
+        run_id Integer "NOT NULL REFERENCES runs" "Run."
+        process_id Integer "REFERENCES processes" "Process."
         kind Text "NOT NULL" "What happened."
         severity Text "NOT NULL" "info (nothing is missing), loss or error."
         count Integer "NOT NULL" "How much, in the kind's unit."

@@ -4,6 +4,8 @@
 //! never does.
 #![allow(clippy::unwrap_used)]
 
+mod shell;
+
 use dashcam_tests::{Python, Recording, program};
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 use std::io::{Read, Write};
@@ -36,13 +38,24 @@ impl Terminal {
     /// `dashcam replay` of a recording, with these arguments and variables of the environment.
     fn replay(
         recording: &Recording,
+        size: (u16, u16),
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Terminal {
+        Terminal::start("replay", recording, size, arguments, environment)
+    }
+
+    /// The same of another verb.
+    fn start(
+        verb: &str,
+        recording: &Recording,
         (cols, rows): (u16, u16),
         arguments: &[&str],
         environment: &[(&str, &str)],
     ) -> Terminal {
         let dashcam = recording.python.dashcam();
         let mut command = CommandBuilder::new(dashcam.get_program());
-        command.arg("replay");
+        command.arg(verb);
         command.arg(&recording.db);
         command.args(arguments);
         command.env("TERM", "xterm-256color");

@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used)]
 
 mod command_line;
+mod cookbook;
 mod functions;
 mod outcomes;
 mod pushdown;
+mod questions;
 mod tables;
 mod times;

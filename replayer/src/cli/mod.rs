@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 fine, 1 the thing asked for was not found or failed, 2 usage, 130 interrupted.
 
+mod bar;
 mod check;
 mod diff;
 mod doctor;
@@ -168,15 +169,18 @@ fn is_program(word: &std::ffi::OsStr) -> bool {
     path.is_file() || path.extension().is_some_and(|extension| extension == "py")
 }
 
-/// Says in one line what went wrong; gives the exit code.
-fn report(error: &anyhow::Error) -> u8 {
-    let is_broken_pipe = |cause: &(dyn std::error::Error + 'static)| {
+/// Whether who reads our output has seen enough.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
         cause
             .downcast_ref::<std::io::Error>()
             .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
-    };
-    // Who reads us has seen enough.
-    if error.chain().any(is_broken_pipe) {
+    })
+}
+
+/// Says in one line what went wrong; gives the exit code.
+fn report(error: &anyhow::Error) -> u8 {
+    if is_broken_pipe(error) {
         return 0;
     }
     if matches!(error.downcast_ref::<Error>(), Some(Error::Interrupted)) {

@@ -26,9 +26,21 @@ pub(super) fn stdout() -> BufWriter<Stdout> {
     BufWriter::with_capacity(1 << 16, io::stdout())
 }
 
+/// Where rows go.
+pub(super) trait Sink: Write {
+    /// All rows were written.
+    fn finish(self) -> io::Result<()>;
+}
+
+impl Sink for BufWriter<Stdout> {
+    fn finish(mut self) -> io::Result<()> {
+        self.flush()
+    }
+}
+
 /// Writes rows in a format.
-pub(super) struct Rows {
-    out: BufWriter<Stdout>,
+pub(super) struct Rows<W = BufWriter<Stdout>> {
+    out: W,
     format: Format,
     columns: Vec<String>,
     /// Cells, and whether they are numbers.
@@ -40,9 +52,16 @@ pub(super) struct Rows {
 }
 
 impl Rows {
+    /// On standard output.
     pub(super) fn new(format: Format, columns: Vec<String>) -> Rows {
+        Rows::to(stdout(), format, columns)
+    }
+}
+
+impl<W: Sink> Rows<W> {
+    pub(super) fn to(out: W, format: Format, columns: Vec<String>) -> Rows<W> {
         let (page, widths) = (Vec::new(), Vec::new());
-        Rows { out: stdout(), format, columns, page, widths, has_cut: false, rows: 0 }
+        Rows { out, format, columns, page, widths, has_cut: false, rows: 0 }
     }
 
     pub(super) fn push(&mut self, row: &[ValueRef<'_>]) -> io::Result<()> {
@@ -85,7 +104,7 @@ impl Rows {
             Format::Csv if self.rows == 0 => self.put_header()?,
             _ => {}
         }
-        self.out.flush()?;
+        self.out.finish()?;
         if self.has_cut {
             eprintln!(
                 "dashcam: what ends in … did not fit the screen; --format json shows it whole"

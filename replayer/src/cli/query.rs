@@ -1,26 +1,34 @@
-//! `dashcam query`: one SQL statement.
+//! `dashcam query`: one SQL statement, or many at a terminal.
+
+mod complete;
+mod pager;
+mod shell;
+mod statement;
 
 use super::output::{Format, Rows};
 use super::session::Session;
 use crate::sql;
 use anyhow::{anyhow, bail};
+use pager::Paged;
 use rusqlite::types::ValueRef;
+use std::io::{self, IsTerminal as _};
 use std::path::Path;
 
 #[derive(clap::Args)]
 #[command(
-    override_usage = "dashcam query [DB] SQL|- [--run N|all] [--format FORMAT]",
+    override_usage = "dashcam query [DB] [SQL|-] [--run N|all] [--format FORMAT]",
     after_help = "\
 Example: the ten functions that took longest
   dashcam query \"SELECT qualname, count(*), sum(self_ns) / 1e6 AS self_ms
                  FROM calls GROUP BY code_id ORDER BY self_ms DESC LIMIT 10\"
 
 `dashcam schema` describes the tables. All of them but `runs` show the last run only, or the one that
---run names, or with --run all every run. `-` reads the statement from standard input."
+--run names, or with --run all every run. Without a statement it asks for some at a terminal (.help lists
+what else there is), and reads one from standard input elsewhere, as it does with `-`."
 )]
 pub(super) struct Args {
     /// The recording (./dashcam.db if left out), and the statement
-    #[arg(num_args = 1..=2, required = true, value_names = ["DB", "SQL"])]
+    #[arg(num_args = 0..=2, value_names = ["DB", "SQL"])]
     arguments: Vec<String>,
     #[command(flatten)]
     run: super::RunChoice,
@@ -29,49 +37,77 @@ pub(super) struct Args {
     /// How to print the rows
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
+    /// Print long results as they are; else they go through $PAGER at a terminal
+    #[arg(long)]
+    no_pager: bool,
+}
+
+/// How rows are shown.
+struct Output {
+    format: Format,
+    /// Long results go through a pager, if there is a terminal.
+    pages: bool,
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
+    let is_file = |name: &str| name != "-" && Path::new(name).is_file();
     let (database, sql) = match &*args.arguments {
-        [file] if file != "-" && Path::new(file).is_file() => {
-            eprintln!("dashcam: a recording but no statement; see: dashcam query --help");
-            return Ok(2);
-        }
-        [sql] => (super::DEFAULT, sql),
-        [database, sql] => (&**database, sql),
+        [] => (super::DEFAULT, None),
+        [file] if is_file(file) => (&**file, None),
+        [sql] => (super::DEFAULT, Some(&**sql)),
+        [database, sql] => (&**database, Some(&**sql)),
         _ => bail!("no statement"),
     };
-    let typed;
-    let sql = match &**sql {
-        "-" => {
-            typed = std::io::read_to_string(std::io::stdin())?;
-            &typed
+    let is_typed = sql.is_none() && io::stdin().is_terminal() && io::stdout().is_terminal();
+    let read;
+    let sql = match sql {
+        None if is_typed => None,
+        None | Some("-") => {
+            read = io::read_to_string(io::stdin())?;
+            if sql.is_none() && statement::end(&read) == statement::End::Empty {
+                eprintln!("dashcam: no statement was given; see: dashcam query --help");
+                return Ok(2);
+            }
+            Some(&*read)
         }
-        _ => sql,
+        some => some,
     };
     let session = Session::open(Path::new(database))?;
     let run = args.run.of(session.recording.store())?;
     args.mine.say(session.recording.store());
     session.recording.bind(run)?;
-    let explain = |error| explain(&session, &error);
+    let output = Output { format: args.format, pages: !args.no_pager };
+    match sql {
+        None => return shell::run(&session, run, output),
+        // A pager is left by its own keys, and Ctrl-C ends the statement only.
+        Some(sql) if output.pages && io::stdout().is_terminal() => {
+            session.command(|| execute(&session, sql, &output))?;
+        }
+        Some(sql) => execute(&session, sql, &output)?,
+    }
+    session.finish(run)
+}
+
+/// Runs a statement and prints its rows.
+fn execute(session: &Session, sql: &str, output: &Output) -> anyhow::Result<()> {
+    let explain = |error| explain(session, &error);
     let mut statement = session.recording.connection().prepare(sql).map_err(explain)?;
     if statement.column_count() == 0 {
         bail!("no statement that gives rows");
     }
     let columns = statement.column_names().into_iter().map(str::to_owned);
-    let mut out = Rows::new(args.format, columns.collect());
+    let paged = Paged::new(output.pages, || session.clear());
+    let mut out = Rows::to(paged, output.format, columns.collect());
     let width = statement.column_count();
     let mut rows = statement.query([]).map_err(explain)?;
     while let Some(row) = rows.next().map_err(explain)? {
         let values: Vec<ValueRef<'_>> =
             (0..width).map(|i| row.get_ref(i)).collect::<Result<_, _>>().map_err(explain)?;
-        session.clear();
         out.push(&values)?;
     }
     drop(rows);
-    session.clear();
     out.end()?;
-    session.finish(run)
+    Ok(())
 }
 
 /// What SQLite's complaint means, and what may have been meant.

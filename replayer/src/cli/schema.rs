@@ -23,24 +23,10 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
-    let tables: Vec<&Table> = match &args.table {
-        None => TABLES.iter().filter(|table| args.all || !table.is_internal).collect(),
-        Some(name) => vec![find(name)?],
-    };
+    let tables = chosen(args.table.as_deref(), args.all)?;
     if args.format == Format::Table {
         let mut out = stdout();
-        for (i, table) in tables.iter().enumerate() {
-            if i > 0 {
-                writeln!(out)?;
-            }
-            describe(&mut out, table)?;
-        }
-        if args.table.is_none() {
-            writeln!(out, "\nFunctions")?;
-            for Function { name, arguments, returns, sentence } in FUNCTIONS {
-                writeln!(out, "  {name}({arguments}) → {returns}  {sentence}")?;
-            }
-        }
+        write(&mut out, &tables, args.table.is_none())?;
         out.flush()?;
         return Ok(0);
     }
@@ -60,6 +46,36 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
     }
     out.end()?;
     Ok(0)
+}
+
+/// The description of a table, or of all there are for users.
+pub(super) fn text(table: Option<&str>) -> anyhow::Result<String> {
+    let mut text = Vec::new();
+    write(&mut text, &chosen(table, false)?, table.is_none())?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
+fn chosen(table: Option<&str>, all: bool) -> anyhow::Result<Vec<&'static Table>> {
+    match table {
+        None => Ok(TABLES.iter().filter(|table| all || !table.is_internal).collect()),
+        Some(name) => Ok(vec![find(name)?]),
+    }
+}
+
+fn write(out: &mut impl Write, tables: &[&Table], functions: bool) -> std::io::Result<()> {
+    for (i, table) in tables.iter().enumerate() {
+        if i > 0 {
+            writeln!(out)?;
+        }
+        describe(out, table)?;
+    }
+    if functions {
+        writeln!(out, "\nFunctions")?;
+        for Function { name, arguments, returns, sentence } in FUNCTIONS {
+            writeln!(out, "  {name}({arguments}) → {returns}  {sentence}")?;
+        }
+    }
+    Ok(())
 }
 
 fn find(name: &str) -> anyhow::Result<&'static Table> {

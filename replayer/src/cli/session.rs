@@ -1,11 +1,11 @@
 //! An open recording with a person in front of it: interruption, progress, and what has to be
 //! said at the end.
 
+use super::bar::Bar;
 use crate::Recording;
 use crate::store::Error;
 use anyhow::anyhow;
 use dashcam_schema::loss::LossKind;
-use indicatif::{ProgressBar, ProgressStyle};
 use signal_hook::consts::SIGINT;
 use std::cell::RefCell;
 use std::io::IsTerminal as _;
@@ -13,10 +13,6 @@ use std::path::Path;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
-
-/// Work shorter than this shows no progress.
-const PATIENCE: Duration = Duration::from_millis(500);
 
 pub(super) struct Session {
     pub(super) recording: Rc<Recording>,
@@ -216,37 +212,4 @@ fn listen(interrupts: Interrupts) -> std::io::Result<()> {
         }
     });
     Ok(())
-}
-
-/// A progress bar on standard error that appears only if it is worth it.
-struct Bar {
-    begun: Instant,
-    bar: Option<ProgressBar>,
-    ended: bool,
-}
-
-impl Bar {
-    fn new() -> Bar {
-        Bar { begun: Instant::now(), bar: None, ended: false }
-    }
-
-    fn set(&mut self, done: usize, of: usize) {
-        if self.ended || self.begun.elapsed() < PATIENCE {
-            return;
-        }
-        let bar = self.bar.get_or_insert_with(|| {
-            let style = ProgressStyle::with_template("{bar:30} {pos}/{len} chunks {eta}");
-            let bar = ProgressBar::new(0);
-            style.map_or(bar.clone(), |style| bar.with_style(style))
-        });
-        bar.set_length(of as u64);
-        bar.set_position(done as u64);
-    }
-
-    fn end(&mut self) {
-        self.ended = true;
-        if let Some(bar) = self.bar.take() {
-            bar.finish_and_clear();
-        }
-    }
 }

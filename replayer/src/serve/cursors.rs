@@ -29,9 +29,16 @@ type Cursor<'a> = Pin<Box<dyn Future<Output = Result<(), Failure>> + 'a>>;
 
 pub(super) struct Cursors<'a> {
     recording: &'a Recording,
-    open: BTreeMap<i64, (Cursor<'a>, Rc<RefCell<Batch>>)>,
+    open: BTreeMap<i64, Open<'a>>,
     /// Numbers are not given twice.
     made: i64,
+}
+
+struct Open<'a> {
+    cursor: Cursor<'a>,
+    batch: Rc<RefCell<Batch>>,
+    /// The run it is about, if it is one.
+    run_id: Option<i64>,
 }
 
 /// What a cursor and who asks it share.
@@ -57,29 +64,27 @@ impl<'a> Cursors<'a> {
 
     pub(super) fn query(&mut self, request: &Request) -> Answer {
         let sql = request.text("sql")?;
-        let sql = match request.get("run")? {
-            None => sql.to_owned(),
-            Some(_) => {
-                let run_id = self.recording.store().run(Some(request.integer("run")?))?;
-                scope::of_run(sql, run_id)
-            }
+        let run_id = match request.get("run")? {
+            None => None,
+            Some(_) => Some(self.recording.store().run(Some(request.integer("run")?))?),
         };
+        let sql = run_id.map_or_else(|| sql.to_owned(), |run_id| scope::of_run(sql, run_id));
         let parameters = request.get("parameters")?.cloned().unwrap_or_default();
         let batch =
             Rc::new(RefCell::new(Batch { wanted: wanted(request, 1)?, ..Batch::default() }));
         let cursor = Box::pin(rows(self.recording, sql, parameters, batch.clone()));
         self.made += 1;
-        self.go_on(self.made, cursor, batch, true)
+        self.go_on(self.made, Open { cursor, batch, run_id }, true)
     }
 
     pub(super) fn fetch(&mut self, request: &Request) -> Answer {
         let number = request.integer("cursor")?;
-        let Some((cursor, batch)) = self.open.remove(&number) else {
+        let Some(open) = self.open.remove(&number) else {
             return Err(Failure::Refused(format!("no cursor {number}: it was closed")));
         };
-        let twice = batch.borrow().wanted.saturating_mul(2).min(ROWS);
-        batch.borrow_mut().wanted = wanted(request, twice)?;
-        self.go_on(number, cursor, batch, false)
+        let twice = open.batch.borrow().wanted.saturating_mul(2).min(ROWS);
+        open.batch.borrow_mut().wanted = wanted(request, twice)?;
+        self.go_on(number, open, false)
     }
 
     pub(super) fn close(&mut self, request: &Request) -> Answer {
@@ -87,19 +92,17 @@ impl<'a> Cursors<'a> {
         Ok("null".to_owned())
     }
 
-    fn go_on(
-        &mut self,
-        number: i64,
-        mut cursor: Cursor<'a>,
-        batch: Rc<RefCell<Batch>>,
-        is_first: bool,
-    ) -> Answer {
-        let poll = cursor.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    fn go_on(&mut self, number: i64, mut open: Open<'a>, is_first: bool) -> Answer {
+        // Table-valued functions are not named as tables, so that `scope` cannot stand before them.
+        let store = self.recording.store();
+        let before = store.bind(open.run_id);
+        let poll = open.cursor.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        store.bind(before);
         let is_open = poll.is_pending();
         if let Poll::Ready(done) = poll {
             done?;
         }
-        let mut taken = batch.borrow_mut();
+        let mut taken = open.batch.borrow_mut();
         let json = std::mem::take(&mut taken.json);
         (taken.rows, taken.begun) = (0, None);
         let json = String::from_utf8_lossy(&json);
@@ -111,7 +114,7 @@ impl<'a> Cursors<'a> {
         let answer = format!("{{{columns}\"rows\":[{json}],\"cursor\":{rest}}}");
         drop(taken);
         if is_open {
-            self.open.insert(number, (cursor, batch));
+            self.open.insert(number, open);
         }
         Ok(answer)
     }

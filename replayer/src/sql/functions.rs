@@ -39,6 +39,12 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         sentence: "1 if the code of a file is yours: outside the standard library, installed packages and frozen modules, or as --mine says; else 0. With dashcam query, code_objects, files, function_totals, line_counts and branch_counts have it as a last column is_mine.",
     },
     Function {
+        name: "basename",
+        arguments: "path",
+        returns: "TEXT",
+        sentence: "The last part of a path: shop.py for /app/shop.py.",
+    },
+    Function {
         name: "call_at",
         arguments: "run_id, seq, depth",
         returns: "INTEGER",
@@ -162,6 +168,15 @@ pub(super) fn register(store: &Rc<Store>) -> rusqlite::Result<()> {
     let connection = store.connection();
     connection.create_scalar_function("value_json", 1, flags, value_json)?;
     connection.create_scalar_function("regexp", 2, flags, regexp)?;
+    connection.create_scalar_function("basename", 1, flags, |context| {
+        Ok(match context.get_raw(0) {
+            ValueRef::Text(path) => {
+                let path = String::from_utf8_lossy(path);
+                path.rsplit('/').next().map(str::to_owned)
+            }
+            _ => None,
+        })
+    })?;
     connection.create_aggregate_function("median", 1, flags, Percentile("median"))?;
     connection.create_aggregate_function("percentile", 2, flags, Percentile("percentile"))?;
     // Weak, for the store owns the connection that owns the function. Neither leaves this thread, which

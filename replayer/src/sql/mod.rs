@@ -43,7 +43,17 @@ impl Recording {
         vtab::register::<tables::StackAt>(&store).map_err(explain)?;
         vtab::register::<tables::LocalsAt>(&store).map_err(explain)?;
         vtab::register::<tables::ObjectAt>(&store).map_err(explain)?;
+        vtab::register::<tables::CallTree>(&store).map_err(explain)?;
+        vtab::register::<tables::Questions<tables::CallersOf>>(&store).map_err(explain)?;
+        vtab::register::<tables::Questions<tables::CalleesOf>>(&store).map_err(explain)?;
+        vtab::register::<tables::Questions<tables::Lines>>(&store).map_err(explain)?;
+        vtab::register::<tables::Questions<tables::Timeline>>(&store).map_err(explain)?;
+        vtab::register::<tables::Questions<tables::ExceptionChain>>(&store).map_err(explain)?;
+        vtab::register::<tables::ExecutableLines>(&store).map_err(explain)?;
+        vtab::register::<tables::NamedTable<tables::ValuesOf>>(&store).map_err(explain)?;
+        vtab::register::<tables::NamedTable<tables::EventsBetween>>(&store).map_err(explain)?;
         functions::register(&store).map_err(explain)?;
+        scope::make_views(&store).map_err(explain)?;
         guard::install(store.connection()).map_err(explain)?;
         Ok(Recording { store })
     }

@@ -14,6 +14,7 @@ pub(super) fn bind(store: &Store, run_id: Option<i64>) -> rusqlite::Result<()> {
     guard::lift(connection)?;
     for table in TABLES.iter().filter(|table| !table.is_virtual && !table.is_internal) {
         let name = table.name;
+        connection.execute_batch(&format!("DROP VIEW IF EXISTS temp.{name}"))?;
         let rows = run_id.filter(|_| name != "runs").and_then(|run| rows_of_run(table, run));
         let has_path = table.columns.iter().any(|column| column.name == "path");
         if rows.is_none() && !has_path {
@@ -25,18 +26,31 @@ pub(super) fn bind(store: &Store, run_id: Option<i64>) -> rusqlite::Result<()> {
         connection.execute_batch(&sql)?;
     }
     guard::install(connection)?;
-    if let Some(run_id) = run_id {
-        store.bind(run_id);
+    store.bind(run_id);
+    Ok(())
+}
+
+/// Makes the views that are declared beside the tables. To be followed by [`guard::install`].
+pub(super) fn make_views(store: &Store) -> rusqlite::Result<()> {
+    let connection = store.connection();
+    guard::lift(connection)?;
+    for table in TABLES {
+        if let Some(sql) = table.view {
+            connection.execute_batch(&format!("CREATE TEMP VIEW {} AS {sql}", table.name))?;
+        }
     }
     Ok(())
 }
 
 /// Which rows of a table are a run's. None if it is no table of several runs.
 pub(crate) fn rows_of_run(table: &Table, run_id: i64) -> Option<String> {
+    // A table with arguments is asked for as a function, which nothing else can stand for.
+    if table.columns.iter().any(|column| column.constraint == "HIDDEN") {
+        return None;
+    }
     let column = |name| table.columns.iter().find(|column| column.name == name);
-    if let Some(column) = column("run_id") {
-        // A hidden one is an argument.
-        return (column.constraint != "HIDDEN").then(|| format!("run_id = {run_id}"));
+    if column("run_id").is_some() {
+        return Some(format!("run_id = {run_id}"));
     }
     let (key, of) = match table.name {
         "files" => ("file_id", "code_objects"),

@@ -1,12 +1,13 @@
 //! The bytecode that a derived recording's events follow from, read when first needed.
 
-use super::{Directory, Process};
+use super::{Directory, Process, Store, directory};
 use dashcam_schema::bytecode::code::Code;
-use dashcam_schema::bytecode::lines::LineTable;
+use dashcam_schema::bytecode::lines::{LineTable, NO_LINE};
 use dashcam_schema::bytecode::opcodes::Version;
 use dashcam_schema::chunk::code_xxh3;
 use dashcam_schema::derive::automaton::Codes;
 use rusqlite::{Connection, OptionalExtension as _};
+use std::collections::BTreeSet;
 
 /// The code objects of one process.
 pub(super) struct Bytecode<'a> {
@@ -22,6 +23,22 @@ impl Codes for Bytecode<'_> {
         let version = Version::from_magic(self.process.magic?)?;
         let read = || read(self.connection, code.code_id, version).ok().flatten();
         code.bytecode.get_or_init(read).as_ref()
+    }
+}
+
+impl Store {
+    /// The lines of a code object that have a LINE event when they run.
+    pub fn executable_lines(&self, process: &Process, code: &directory::Code) -> BTreeSet<i64> {
+        let version = process.magic.and_then(Version::from_magic);
+        let read = || read(&self.connection, code.code_id, version?).ok().flatten();
+        let Some(bytecode) = code.bytecode.get_or_init(read) else {
+            // Of an interpreter whose bytecode is not known: every line an instruction has.
+            let lines = self.lines(code).map_or(&[][..], |table| table.by_unit());
+            let lines = lines.iter().filter(|line| ![0, NO_LINE].contains(*line));
+            return lines.map(|line| i64::from(*line)).collect();
+        };
+        let units = bytecode.units().iter().filter(|unit| unit.has_line_event);
+        units.map(|unit| i64::from(unit.line)).collect()
     }
 }
 

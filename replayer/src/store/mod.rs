@@ -13,6 +13,7 @@ mod error;
 mod evaluated;
 pub mod mine;
 mod open;
+mod recorded;
 pub(crate) mod rows;
 mod sources;
 pub mod texts;
@@ -26,7 +27,9 @@ pub use directory::{Code, Directory, Process};
 pub use error::{Error, message};
 pub use evaluated::Evaluated;
 pub use open::wal_bytes;
+pub use recorded::{Recorded, Step};
 pub use sources::SourceText;
+pub use values::Raised;
 pub use variables::Variables;
 pub use went::{Search, Sought};
 
@@ -184,9 +187,9 @@ impl Store {
         self.mine.borrow().has(path)
     }
 
-    /// Has tables show the rows of one run only.
-    pub fn bind(&self, run_id: i64) {
-        self.bound_to.set(Some(run_id));
+    /// Has tables show the rows of one run only, or of all. Gives back which it was before.
+    pub fn bind(&self, run_id: Option<i64>) -> Option<i64> {
+        self.bound_to.replace(run_id)
     }
 
     /// The only run that tables show; `None` if they show all.

@@ -9,7 +9,7 @@ use dashcam_schema::FormatError;
 use dashcam_schema::chunk::{ValueStatistics, header_xxh3};
 use dashcam_schema::event::EventKind;
 use dashcam_schema::value::chunk::{Moment, ToldIds, Values};
-use dashcam_schema::value::{Group, GroupKind, Value, render};
+use dashcam_schema::value::{Group, GroupKind, ObjectId, Value, render};
 use rusqlite::{Connection, Row};
 use rustc_hash::FxHashMap;
 use std::ops::Range;
@@ -195,19 +195,22 @@ impl Found {
     }
 }
 
-/// What is known of an exception beside its type, as text.
-#[derive(Debug, Default)]
+/// What is known of an exception beside its type, as text; of itself and those it names, which object it is.
+#[derive(Debug, Default, Clone)]
 pub struct Raised {
+    pub object_id: Option<ObjectId>,
     pub arguments: Option<String>,
     pub cause: Option<String>,
+    pub cause_id: Option<ObjectId>,
     pub context: Option<String>,
+    pub context_id: Option<ObjectId>,
 }
 
 impl Found {
     /// The parts of the exception that is the only value.
     fn raised(&self) -> Option<Raised> {
-        let [Value::Object(id)] = self.group()?.values else { return None };
-        let object = self.values.object(*id, self.moment())?;
+        let [Value::Object(object_id)] = self.group()?.values else { return None };
+        let object = self.values.object(*object_id, self.moment())?;
         let repr = |value: &Value| render::repr(&*self.values, value, self.moment());
         let names = object.attributes.iter().flat_map(|(shape, values)| {
             let names = self.values.shapes().get(*shape as usize).map(|shape| &shape.names[..]);
@@ -215,15 +218,23 @@ impl Found {
         });
         let named = |wanted: &str| {
             let mut values = names.clone();
-            values.find(|(name, _)| *name == wanted).map(|(_, value)| repr(value))
+            values.find(|(name, _)| *name == wanted).map(|(_, value)| value)
+        };
+        let (cause, context) = (named("__cause__"), named("__context__"));
+        let id = |value: &Value| match value {
+            Value::Object(id) => Some(*id),
+            _ => None,
         };
         Some(Raised {
+            object_id: Some(*object_id),
             arguments: object
                 .items
                 .as_ref()
                 .map(|items| render::tuple(&*self.values, items, self.moment())),
-            cause: named("__cause__"),
-            context: named("__context__"),
+            cause: cause.map(repr),
+            cause_id: cause.and_then(id),
+            context: context.map(repr),
+            context_id: context.and_then(id),
         })
     }
 }

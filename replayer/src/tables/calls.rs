@@ -5,16 +5,21 @@
 //! that was read is *pending*: it may end in a later one, and what never does is given last, as
 //! `open`.
 
+pub(super) mod edges;
 mod filter;
 mod index;
 mod rows;
+pub(super) mod tree;
+
+pub(crate) use edges::{CalleesOf, CallersOf};
+pub(crate) use tree::CallTree;
 
 use crate::store::texts::TextId;
-use crate::store::{Chunk, Error, Process, Store};
+use crate::store::{Error, Process, Recorded, Store};
 use crate::tables::batch::{Batch, ROWS};
 use crate::tables::filter::IntSet;
 use crate::tables::plan::{Constraint, Flags, Op, Plan, Request, Top};
-use crate::tables::replay::{Deaf, Listener, replay};
+use crate::tables::replay::{Deaf, replay_recorded};
 use crate::tables::{Scan, Table};
 use crate::tables::{int, rowid};
 use dashcam_schema::calls::{self, CallId, Exit, OpenCall, OpenException, Sink};
@@ -169,18 +174,25 @@ impl CallScan {
         let is_descending = self.plan.flags.has(Flags::DESCENDING);
         let keep = usize::try_from(top.rows).unwrap_or(usize::MAX);
         let mut first: Vec<Row> = std::mem::take(&mut self.rows);
+        let compare = |one: &Row, other: &Row| {
+            let order = one.number(top.column).cmp(&other.number(top.column));
+            if is_descending { order.reverse() } else { order }
+        };
         // What is equal stays as it came.
         let settle = |rows: &mut Vec<Row>| {
-            rows.sort_by(|one, other| {
-                let order = one.number(top.column).cmp(&other.number(top.column));
-                if is_descending { order.reverse() } else { order }
-            });
+            rows.sort_by(compare);
             rows.truncate(keep);
         };
+        // The last of those that come first so far: what comes after it need not be sorted.
+        let mut worst: Option<Row> = None;
         while self.more()? {
+            if let Some(worst) = &worst {
+                self.rows.retain(|row| compare(row, worst).is_lt());
+            }
             first.append(&mut self.rows);
             if first.len() / 2 > keep.max(ROWS) {
                 settle(&mut first);
+                worst = first.last().cloned();
             }
         }
         settle(&mut first);
@@ -216,17 +228,17 @@ impl CallScan {
         }
         let pending = self.pending.entry(header.process_id).or_default();
         let mut rows = std::mem::take(&mut self.rows);
-        let read = store.chunk(index).and_then(|chunk| {
+        let read = store.recorded(index).and_then(|recorded| {
             let mut collect = Collect {
                 store: &store,
                 process,
-                chunk: &chunk,
+                recorded: &recorded,
                 filter: &self.filter,
                 words: &self.words,
                 pending: &mut *pending,
                 rows: &mut rows,
             };
-            let calls = replay(header, &chunk, &mut collect)?;
+            let calls = replay_recorded(header, &recorded, &mut collect)?;
             collect.keep(&calls);
             Ok(())
         });
@@ -255,7 +267,10 @@ impl CallScan {
         let Some(last) = last else { return Ok(()) };
         let header = &store.chunks()[last];
         if last != pending.chunk {
-            match store.chunk(last).and_then(|chunk| replay(header, &chunk, &mut Deaf)) {
+            let read = store
+                .recorded(last)
+                .and_then(|recorded| replay_recorded(header, &recorded, &mut Deaf));
+            match read {
                 Ok(calls) => {
                     for call in calls.stacks().flat_map(|stack| stack.calls) {
                         if let Some(known) = pending.calls.get_mut(&call.call_id) {
@@ -278,7 +293,7 @@ impl CallScan {
 struct Collect<'a> {
     store: &'a Store,
     process: &'a Process,
-    chunk: &'a Chunk,
+    recorded: &'a Recorded<'a>,
     filter: &'a Filter,
     words: &'a Words,
     pending: &'a mut Pending,
@@ -300,13 +315,11 @@ impl Collect<'_> {
     }
 
     fn exception_type(&self, number: u32) -> TextId {
-        let entry = self.chunk.exception(number).ok().flatten();
+        let entry = self.recorded.exception(number).ok().flatten();
         let name = entry.and_then(|e| self.process.exception_types.get(&e.exception_type));
         name.copied().unwrap_or(TextId::NONE)
     }
 }
-
-impl Listener for Collect<'_> {}
 
 impl Sink for Collect<'_> {
     fn call(&mut self, call: &OpenCall, end_seq: u64, end_ns: u64, exit: Exit) {

@@ -14,7 +14,7 @@ macro_rules! columns {
     (@number $n:expr; $name:ident $($rest:ident)*) => {
         // Columns that are always NULL are never mentioned.
         #[allow(dead_code)]
-        const $name: usize = $n;
+        pub(super) const $name: usize = $n;
         columns!(@number $n + 1; $($rest)*);
     };
     (@number $n:expr;) => {};
@@ -26,23 +26,33 @@ mod calls;
 mod candidates;
 mod changes;
 mod events;
+mod exception_chain;
 mod exceptions;
 mod filter;
+mod lines;
 mod locals_at;
 mod mutations;
+mod named;
 mod object_at;
 pub mod plan;
+mod question;
 mod replay;
 mod stack_at;
+mod timeline;
 mod variables;
 
-pub(crate) use calls::Calls;
+pub(crate) use calls::{CallTree, CalleesOf, CallersOf, Calls};
 pub(crate) use events::Events;
+pub(crate) use exception_chain::ExceptionChain;
 pub(crate) use exceptions::Exceptions;
+pub(crate) use lines::{ExecutableLines, Lines};
 pub(crate) use locals_at::LocalsAt;
 pub(crate) use mutations::Mutations;
+pub(crate) use named::{EventsBetween, NamedTable, ValuesOf};
 pub(crate) use object_at::ObjectAt;
+pub(crate) use question::Questions;
 pub(crate) use stack_at::StackAt;
+pub(crate) use timeline::Timeline;
 pub(crate) use variables::Variables;
 
 use crate::store::{Error, Store};
@@ -104,6 +114,15 @@ mod tests {
             ("stack_at", super::stack_at::COLUMNS),
             ("locals_at", super::locals_at::COLUMNS),
             ("object_at", super::object_at::COLUMNS),
+            ("call_tree", super::calls::tree::COLUMNS),
+            ("callers_of", super::calls::edges::COLUMNS),
+            ("callees_of", super::calls::edges::COLUMNS),
+            ("lines", super::lines::COLUMNS),
+            ("executable_lines", super::lines::executable_columns::COLUMNS),
+            ("values_of", super::named::values::COLUMNS),
+            ("events_between", super::named::between::COLUMNS),
+            ("exception_chain", super::exception_chain::COLUMNS),
+            ("timeline", super::timeline::COLUMNS),
         ] {
             let declared = dashcam_schema::tables::find(table).expect(table).columns;
             let declared: Vec<_> = declared.iter().map(|c| c.name.to_uppercase()).collect();

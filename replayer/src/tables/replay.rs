@@ -1,6 +1,6 @@
 //! Runs the call stack machine over a chunk.
 
-use crate::store::{Chunk, ChunkHeader, Error};
+use crate::store::{Chunk, ChunkHeader, Error, Recorded};
 use dashcam_schema::calls::{Calls, Event, Exit, OpenCall, OpenException, Sink, Site};
 use dashcam_schema::event::EventKind;
 use dashcam_schema::event::kinds_that;
@@ -80,10 +80,42 @@ pub(super) fn replay(
     Ok(calls)
 }
 
+/// The same of a chunk's recorded events, for who need not hear of the others.
+pub(super) fn replay_recorded(
+    header: &ChunkHeader,
+    recorded: &Recorded<'_>,
+    sink: &mut impl Sink,
+) -> Result<Calls, Error> {
+    let state = recorded.state()?;
+    let mut calls = Calls::resume_from(state.stacks.clone(), state.suspended.clone());
+    let touches = kinds_that(EventKind::touches_stack);
+    recorded.each(|step| {
+        calls.set_thread(step.thread);
+        if let Some(before) = step.before() {
+            calls.at(before);
+        }
+        let Some(kind) = EventKind::from_number(step.site.kind) else { return };
+        if touches >> step.site.kind & 1 == 0 {
+            calls.at(step.site);
+            return;
+        }
+        let event = Event {
+            seq: (header.first_seq + step.index as i64) as u64,
+            time_ns: step.time_ns,
+            kind,
+            place: step.site.place,
+            code: step.site.code,
+            exception: step.exception,
+            resumed: step.resumed,
+            frame: 0,
+        };
+        calls.apply(&event, sink);
+    })?;
+    Ok(calls)
+}
+
 /// Hears nothing.
 pub(super) struct Deaf;
-
-impl Listener for Deaf {}
 
 impl Sink for Deaf {
     fn call(&mut self, _: &OpenCall, _: u64, _: u64, _: Exit) {}

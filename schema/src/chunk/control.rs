@@ -19,6 +19,10 @@
 //! The step's code object is 0 for the one the activation on top is of, else its number + 1; for
 //! numbers that may be missing, 0 stands for [`NO_UNIT`](crate::bytecode::code::NO_UNIT) and the others are one more.
 
+mod recorded;
+
+pub use recorded::Recorded;
+
 use super::{
     CONTROL, CONTROL_MAGIC, Column, Columns, Context, EVENTS_MAX, Header, OpenChunk, Run, Sealer,
     State, encoded,

@@ -13,20 +13,20 @@ const BYTES_MAX: u64 = 1 << 20;
 /// The lines, the last at the end. That they cannot be read or written is no reason to stop: they
 /// are then forgotten with the session.
 #[derive(Default)]
-pub(super) struct History {
+pub(in crate::cli) struct History {
     path: Option<PathBuf>,
     lines: Vec<String>,
 }
 
 impl History {
-    /// Those of the person whose environment this is.
-    pub(super) fn open() -> History {
+    /// Those of the person whose environment this is, in a file of this name.
+    pub(in crate::cli) fn open(name: &str) -> History {
         let absolute = |name: &str| {
             std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute())
         };
         let state = absolute("XDG_STATE_HOME")
             .or_else(|| absolute("HOME").map(|home| home.join(".local/state")));
-        state.map_or_else(History::default, |state| History::at(state.join("dashcam/history")))
+        state.map_or_else(History::default, |state| History::at(state.join("dashcam").join(name)))
     }
 
     fn at(path: PathBuf) -> History {
@@ -46,12 +46,12 @@ impl History {
     }
 
     /// The lines, the last at the end.
-    pub(super) fn lines(&self) -> &[String] {
+    pub(in crate::cli) fn lines(&self) -> &[String] {
         &self.lines
     }
 
     /// One more, unless it is the last again.
-    pub(super) fn add(&mut self, line: &str) {
+    pub(in crate::cli) fn add(&mut self, line: &str) {
         let line = line.trim();
         let is_odd = line.is_empty() || line.chars().any(char::is_control);
         if is_odd || self.lines.last().is_some_and(|last| last == line) {

@@ -67,7 +67,7 @@ pub(super) fn edited(session: &Session, debugger: Debugger) -> anyhow::Result<()
     let config = Config::builder().completion_type(CompletionType::List).build();
     let memory = MemHistory::with_config(&config);
     let mut editor: Editor<Completing, MemHistory> = Editor::with_history(config, memory)?;
-    let mut history = History::open();
+    let mut history = History::open("history");
     for line in history.lines() {
         editor.add_history_entry(line)?;
     }

@@ -9,6 +9,8 @@ mod history;
 mod lines;
 mod screen;
 
+pub(super) use history::History;
+
 use super::session::Session;
 use crate::debugger::command::Target;
 use crate::debugger::{Command, Debugger};

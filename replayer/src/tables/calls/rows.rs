@@ -36,12 +36,12 @@ pub(super) struct Row {
     pub(super) thread: u32,
     pub(super) depth: u32,
     pub(super) code: u32,
-    called_from: Option<Site>,
+    pub(super) called_from: Option<Site>,
     pub(super) start_ns: u64,
-    self_ns: u64,
+    pub(super) self_ns: u64,
     /// `seq` and time.
     pub(super) end: Option<(u64, u64)>,
-    exit: TextId,
+    pub(super) exit: TextId,
     exception: TextId,
 }
 

@@ -99,7 +99,7 @@ enum Next {
 
 /// Shows a run until one has seen enough, or a signal ends the program.
 pub(super) fn run(session: &Session, debugger: Debugger) -> anyhow::Result<Option<i32>> {
-    let (words, history) = (Words::of(&debugger), History::open());
+    let (words, history) = (Words::of(&debugger), History::open("history"));
     let model = Model::new(Run::of(&debugger));
     let (tell, told) = channel();
     let (taken, terminal) = Taken::take()?;

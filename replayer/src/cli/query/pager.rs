@@ -1,0 +1,124 @@
+//! Long results on a terminal go through a pager.
+
+use crate::cli::output::Sink;
+use std::io::{self, IsTerminal as _, Write};
+use std::process::{Child, Command, Stdio};
+
+/// What shows a text a page at a time, if `$PAGER` does not say it. It ends by itself where the text
+/// fits the screen, and leaves it there.
+const LESS: [&str; 2] = ["less", "-FRX"];
+
+/// Lines of a terminal that does not know its height.
+const LINES: usize = 24;
+
+/// Output that is held back until it is known whether it fits the screen.
+pub(super) struct Paged<'a> {
+    held: Vec<u8>,
+    lines: usize,
+    /// What fits the screen; `None` if there is no pager, and nothing has to be held back.
+    room: Option<usize>,
+    to: To,
+    /// Makes way for output.
+    before: Box<dyn FnMut() + 'a>,
+}
+
+enum To {
+    Undecided,
+    Screen,
+    Pager(Child),
+}
+
+impl<'a> Paged<'a> {
+    /// `before` is called before the first line is shown.
+    pub(super) fn new(pages: bool, before: impl FnMut() + 'a) -> Paged<'a> {
+        let height = crossterm::terminal::size().map_or(LINES, |(_, rows)| usize::from(rows));
+        let room = (pages && io::stdout().is_terminal() && !is_off()).then_some(height.max(2) - 1);
+        Paged { held: Vec::new(), lines: 0, room, to: To::Undecided, before: Box::new(before) }
+    }
+
+    /// Shows what was held back.
+    fn open(&mut self, is_long: bool) -> io::Result<()> {
+        (self.before)();
+        self.to = match is_long.then(spawn).flatten() {
+            Some(pager) => To::Pager(pager),
+            None => To::Screen,
+        };
+        let held = std::mem::take(&mut self.held);
+        self.put(&held)
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match &mut self.to {
+            To::Undecided => self.held.extend_from_slice(bytes),
+            To::Screen => io::stdout().write_all(bytes)?,
+            To::Pager(pager) => match &mut pager.stdin {
+                Some(input) => input.write_all(bytes)?,
+                None => return Err(io::ErrorKind::BrokenPipe.into()),
+            },
+        }
+        Ok(())
+    }
+}
+
+impl Write for Paged<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.put(bytes)?;
+        if matches!(self.to, To::Undecided) {
+            self.lines += bytes.iter().filter(|byte| **byte == b'\n').count();
+            match self.room {
+                Some(room) if self.lines > room => self.open(true)?,
+                // Where nothing is held back, a buffer spares the system some calls.
+                None if self.held.len() >= 1 << 16 => self.open(false)?,
+                _ => {}
+            }
+        }
+        Ok(bytes.len())
+    }
+
+    /// What is held back stays so.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Sink for Paged<'_> {
+    fn finish(mut self) -> io::Result<()> {
+        if matches!(self.to, To::Undecided) {
+            self.open(false)?;
+        }
+        io::stdout().flush()
+    }
+}
+
+impl Drop for Paged<'_> {
+    /// Waits until the pager is left.
+    fn drop(&mut self) {
+        if let To::Pager(pager) = &mut self.to {
+            drop(pager.stdin.take());
+            let _ = pager.wait();
+        }
+    }
+}
+
+/// Whether the person wants no pager.
+fn is_off() -> bool {
+    std::env::var("PAGER").is_ok_and(|pager| ["", "cat"].contains(&pager.trim()))
+}
+
+/// Starts the pager; `None` if there is none.
+fn spawn() -> Option<Child> {
+    let mut command = match std::env::var_os("PAGER") {
+        // It may have arguments, as a shell knows them.
+        Some(pager) => {
+            let mut command = Command::new("sh");
+            command.arg("-c").arg(pager);
+            command
+        }
+        None => {
+            let mut command = Command::new(LESS[0]);
+            command.args(&LESS[1..]);
+            command
+        }
+    };
+    command.stdin(Stdio::piped()).spawn().ok()
+}
