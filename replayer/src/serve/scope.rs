@@ -30,17 +30,17 @@ pub(super) fn of_run(sql: &str, run_id: i64) -> String {
     }
 }
 
-/// `events AS NOT MATERIALIZED (SELECT * FROM main.events WHERE run_id = 1), …`
+/// `events AS NOT MATERIALIZED (SELECT * FROM temp.events WHERE run_id = 1), …`
 fn tables(run_id: i64) -> String {
     let mut out = String::new();
     for table in TABLES {
         let Some(filter) = rows_of_run(table, run_id) else { continue };
         let comma = if out.is_empty() { "" } else { ", " };
-        let name = table.name;
+        let (name, schema) = (table.name, if table.is_virtual { "temp" } else { "main" });
         // Writing to a string does not fail.
         let _ = write!(
             out,
-            "{comma}{name} AS NOT MATERIALIZED (SELECT * FROM main.{name} WHERE {filter})"
+            "{comma}{name} AS NOT MATERIALIZED (SELECT * FROM {schema}.{name} WHERE {filter})"
         );
     }
     out

@@ -27,7 +27,7 @@ impl Codes for Bytecode<'_> {
 
 fn read(db: &Connection, code_id: i64, version: Version) -> rusqlite::Result<Option<Code>> {
     let sql = "SELECT first_line, line_table, bytecode, exception_table, code_xxh3
-               FROM code_objects WHERE code_id = ?";
+               FROM main.code_objects WHERE code_id = ?";
     let read = db.prepare_cached(sql)?.query_row([code_id], |row| {
         let blob = |column: usize| Ok::<_, rusqlite::Error>(row.get_ref(column)?.as_blob()?);
         let (first_line, lines) = (row.get(0)?, blob(1)?);

@@ -94,7 +94,7 @@ impl Directory {
             directory.texts.intern(word);
         }
 
-        each(connection, "SELECT run_id FROM runs ORDER BY run_id", |row| {
+        each(connection, "SELECT run_id FROM main.runs ORDER BY run_id", |row| {
             directory.runs.push(row.get(0)?);
             Ok(())
         })?;
@@ -108,7 +108,7 @@ impl Directory {
                           coalesce(p.exit_code, iif(parent_process_id IS NULL, r.exit_code, NULL)),
                           coalesce(p.exit_signal, iif(parent_process_id IS NULL, r.exit_signal, NULL)),
                           capture, covers_to, value_chunk_count
-                   FROM processes p LEFT JOIN runs r USING (run_id)";
+                   FROM main.processes p LEFT JOIN main.runs r USING (run_id)";
         each(connection, sql, |row| {
             let process = Process {
                 process_id: row.get(0)?,
@@ -135,7 +135,7 @@ impl Directory {
             Ok(())
         })?;
         let sql = "SELECT process_id, number, thread_id, name, native_id = pid
-                   FROM threads LEFT JOIN processes USING (process_id)";
+                   FROM main.threads LEFT JOIN main.processes USING (process_id)";
         each(connection, sql, |row| {
             let thread_id = row.get(2)?;
             let is_main = row.get::<_, Option<bool>>(4).unwrap_or_default().unwrap_or_default();
@@ -151,7 +151,7 @@ impl Directory {
             Ok(())
         })?;
         let sql = "SELECT process_id, number, code_id, path, qualname, first_line, kind
-                   FROM code_objects ORDER BY code_id";
+                   FROM main.code_objects ORDER BY code_id";
         each(connection, sql, |row| {
             let index = directory.codes.len();
             let code = Code {
@@ -174,19 +174,19 @@ impl Directory {
                 process.codes.insert(number, index);
             })
         })?;
-        each(connection, "SELECT process_id, number, name FROM callables", |row| {
+        each(connection, "SELECT process_id, number, name FROM main.callables", |row| {
             let name = text(row, 2)?;
             directory.named(row, |process, number, texts| {
                 process.callables.insert(number, texts.intern(&name));
             })
         })?;
-        each(connection, "SELECT process_id, number, name FROM exception_types", |row| {
+        each(connection, "SELECT process_id, number, name FROM main.exception_types", |row| {
             let name = text(row, 2)?;
             directory.named(row, |process, number, texts| {
                 process.exception_types.insert(number, texts.intern(&name));
             })
         })?;
-        each(connection, "SELECT process_id, number, name FROM event_kinds", |row| {
+        each(connection, "SELECT process_id, number, name FROM main.event_kinds", |row| {
             let name = text(row, 2)?;
             directory.named(row, |process, number, texts| {
                 // The first numbers are fixed; a recording cannot rename them.
@@ -235,7 +235,7 @@ impl Code {
     /// Names of the arguments, in order; none if they cannot be read.
     pub(super) fn argument_names(&self, connection: &Connection) -> &[Box<str>] {
         self.argument_names.get_or_init(|| {
-            let sql = "SELECT argument_names FROM code_objects WHERE code_id = ?";
+            let sql = "SELECT argument_names FROM main.code_objects WHERE code_id = ?";
             let names = connection.query_row(sql, [self.code_id], |row| row.get::<_, String>(0));
             let names =
                 names.ok().and_then(|names| serde_json::from_str::<Vec<Box<str>>>(&names).ok());
@@ -245,7 +245,7 @@ impl Code {
 
     /// Reads and decodes the line table.
     pub(super) fn read_lines(&self, connection: &Connection) -> rusqlite::Result<&LineTable> {
-        let sql = "SELECT line_table FROM code_objects WHERE code_id = ?";
+        let sql = "SELECT line_table FROM main.code_objects WHERE code_id = ?";
         let table = connection.query_row(sql, [self.code_id], |row| {
             Ok(row.get_ref(0)?.as_bytes().map(<[u8]>::to_vec).unwrap_or_default())
         })?;

@@ -56,7 +56,7 @@ impl Store {
 fn read(db: &Connection, code: &Code, version: Version) -> rusqlite::Result<Option<Evaluated>> {
     let sql = "SELECT first_line, line_table, bytecode, exception_table, code_xxh3,
                       names, name, kind, flags
-               FROM code_objects WHERE code_id = ?";
+               FROM main.code_objects WHERE code_id = ?";
     let read = db.prepare_cached(sql)?.query_row([code.code_id], |row| {
         let blob = |column: usize| Ok::<_, rusqlite::Error>(row.get_ref(column)?.as_blob()?);
         let (lines, bytecode, exceptions) = (blob(1)?, blob(2)?, blob(3)?);

@@ -62,6 +62,7 @@ impl Store {
                 let line =
                     format!("{path}: code object {}: its variables are unknown", code.code_id);
                 self.damage.borrow_mut().entry(-code.code_id).or_insert(line);
+                self.noted.set(self.noted.get() + 1);
             }
             variables
         });
@@ -77,7 +78,7 @@ fn read(
 ) -> rusqlite::Result<Option<Variables>> {
     let sql = "SELECT first_line, line_table, bytecode, exception_table, code_xxh3,
                       argument_names, variable_names, names, kind
-               FROM code_objects WHERE code_id = ?";
+               FROM main.code_objects WHERE code_id = ?";
     let read = db.prepare_cached(sql)?.query_row([code.code_id], |row| {
         let blob = |column: usize| Ok::<_, rusqlite::Error>(row.get_ref(column)?.as_blob()?);
         let (bytecode, exceptions) = (blob(2)?, blob(3)?);
