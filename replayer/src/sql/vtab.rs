@@ -438,9 +438,13 @@ impl<T: Table> Adapter<T> {
 }
 
 impl<S: Scan> Cursor<S> {
-    /// An error if this scan met damage, in a connection of another program: it would not notice that
-    /// rows and values are left out. Of a connection of its own, dashcam reports it beside the rows.
+    /// An error if something could not be read, and if this scan met damage in a connection of another
+    /// program: it would not notice that rows and values are left out. Of a connection of its own,
+    /// dashcam reports damage beside the rows.
     fn whole(&self) -> Result<(), Error> {
+        if let Some(error) = self.store.take_unread() {
+            return Err(error);
+        }
         if self.is_own || self.store.damage_met() == self.damage_before {
             return Ok(());
         }

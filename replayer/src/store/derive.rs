@@ -20,8 +20,8 @@ impl Codes for Bytecode<'_> {
     fn code(&self, number: u32) -> Option<&Code> {
         let code = &self.directory.codes[*self.process.codes.get(&number)?];
         let version = Version::from_magic(self.process.magic?)?;
-        let read = || read(self.connection, code.code_id, version).ok().flatten();
-        code.bytecode.get_or_init(read).as_ref()
+        let read = || read(self.connection, code.code_id, version);
+        self.directory.once(&code.bytecode, read)
     }
 }
 

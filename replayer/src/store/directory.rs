@@ -4,6 +4,7 @@
 //! when the file is opened and does not change afterwards, except line tables, which are decoded
 //! when first asked for.
 
+use super::error::is_passing;
 use super::texts::{TextId, Texts};
 use super::{Evaluated, Variables, rows};
 use dashcam_schema::bytecode::{self, lines::LineTable};
@@ -79,6 +80,8 @@ pub struct Directory {
     pub texts: Texts,
     /// A line for each row that is not as it was written.
     pub damage: Vec<String>,
+    /// Why something could not be read that is there; taken by who passes it on.
+    pub(super) unread: Cell<Option<rusqlite::ErrorCode>>,
     code_by_id: FxHashMap<i64, CodeIndex>,
 }
 
@@ -215,6 +218,25 @@ impl Directory {
         Ok(())
     }
 
+    /// What is read once, when it is first needed. If it cannot be read now, it is not decided whether it is there,
+    /// and `unread` says why.
+    pub(super) fn once<'c, T>(
+        &self,
+        cell: &'c OnceCell<Option<T>>,
+        read: impl FnOnce() -> rusqlite::Result<Option<T>>,
+    ) -> Option<&'c T> {
+        if let Some(known) = cell.get() {
+            return known.as_ref();
+        }
+        match read() {
+            Err(error) if is_passing(&error) => {
+                self.unread.set(error.sqlite_error_code());
+                None
+            }
+            read => cell.get_or_init(|| read.ok().flatten()).as_ref(),
+        }
+    }
+
     /// The run a process belongs to.
     pub fn run_of(&self, process_id: i64) -> Option<i64> {
         self.processes.get(&process_id).map(|process| process.run_id)
@@ -233,14 +255,19 @@ impl Code {
     }
 
     /// Names of the arguments, in order; none if they cannot be read.
-    pub(super) fn argument_names(&self, connection: &Connection) -> &[Box<str>] {
-        self.argument_names.get_or_init(|| {
-            let sql = "SELECT argument_names FROM main.code_objects WHERE code_id = ?";
-            let names = connection.query_row(sql, [self.code_id], |row| row.get::<_, String>(0));
-            let names =
-                names.ok().and_then(|names| serde_json::from_str::<Vec<Box<str>>>(&names).ok());
-            names.unwrap_or_default().into()
-        })
+    pub(super) fn argument_names(&self, connection: &Connection) -> rusqlite::Result<&[Box<str>]> {
+        if let Some(names) = self.argument_names.get() {
+            return Ok(names);
+        }
+        let sql = "SELECT argument_names FROM main.code_objects WHERE code_id = ?";
+        let names = connection.query_row(sql, [self.code_id], |row| row.get::<_, String>(0));
+        let names = match names {
+            Err(error) if is_passing(&error) => return Err(error),
+            names => {
+                names.ok().and_then(|names| serde_json::from_str::<Vec<Box<str>>>(&names).ok())
+            }
+        };
+        Ok(self.argument_names.get_or_init(|| names.unwrap_or_default().into()))
     }
 
     /// Reads and decodes the line table.

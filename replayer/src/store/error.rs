@@ -61,6 +61,21 @@ impl Error {
     }
 }
 
+/// Whether an error says nothing about the file: another time it can be read.
+pub(super) fn is_passing(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode as Code;
+    matches!(
+        error.sqlite_error_code(),
+        Some(
+            Code::DatabaseBusy
+                | Code::DatabaseLocked
+                | Code::OperationInterrupted
+                | Code::OutOfMemory
+                | Code::AuthorizationForStatementDenied
+        )
+    )
+}
+
 fn unknown(last: Option<i64>) -> String {
     match last {
         Some(last) => format!(

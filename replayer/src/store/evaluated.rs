@@ -45,11 +45,8 @@ impl Store {
     /// How a process's code object is evaluated; `None` if there is no such, or it cannot be read.
     pub fn evaluated(&self, process: &Process, code: u32) -> Option<&Evaluated> {
         let code = &self.directory.codes[*process.codes.get(&code)?];
-        let evaluated = code.evaluated.get_or_init(|| {
-            let version = Version::from_magic(process.magic?)?;
-            read(&self.connection, code, version).ok().flatten()
-        });
-        evaluated.as_ref()
+        let version = Version::from_magic(process.magic?)?;
+        self.directory.once(&code.evaluated, || read(&self.connection, code, version))
     }
 }
 

@@ -212,7 +212,10 @@ impl Store {
 
     /// Names of a code object's arguments, in order; none if they cannot be read.
     pub fn argument_names<'a>(&self, code: &'a Code) -> &'a [Box<str>] {
-        code.argument_names(&self.connection)
+        code.argument_names(&self.connection).unwrap_or_else(|error| {
+            self.directory.unread.set(error.sqlite_error_code());
+            &[]
+        })
     }
 
     /// Says which code is one's own.
@@ -297,7 +300,16 @@ impl Store {
         let header = &self.chunks[index];
         let bytes = self.bytes(index)?;
         self.decoded.set(self.decoded.get() + 1);
-        let source = self.source(header, bytes).map_err(|source| self.of_chunk(index, source))?;
+        let source = self.source(header, bytes).map_err(|source| {
+            // What it follows from was not all there. What was worked out by then may be wrong, too.
+            self.take_unread().map_or_else(
+                || self.of_chunk(index, source),
+                |error| {
+                    self.expanders.borrow_mut().remove(&header.process_id);
+                    error
+                },
+            )
+        })?;
         Ok(Rc::new(Chunk::new(self.path.clone(), header, source)?))
     }
 
@@ -329,17 +341,21 @@ impl Store {
 
     /// What it means that a chunk could not be read: `damaged`, unless another time it can.
     fn not_read(&self, error: &rusqlite::Error, damaged: impl FnOnce(String) -> Error) -> Error {
-        use rusqlite::ErrorCode as Code;
-        match error.sqlite_error_code() {
-            Some(
-                Code::DatabaseBusy
-                | Code::DatabaseLocked
-                | Code::OperationInterrupted
-                | Code::OutOfMemory
-                | Code::AuthorizationForStatementDenied,
-            ) => Error::from_sqlite(&self.path, error),
-            _ => damaged(message(error)),
+        match error::is_passing(error) {
+            true => Error::from_sqlite(&self.path, error),
+            false => damaged(message(error)),
         }
+    }
+
+    /// Why something was left out since this was asked last that could not be read then, but is there.
+    pub fn take_unread(&self) -> Option<Error> {
+        self.directory.unread.take().map(|code| match code {
+            rusqlite::ErrorCode::OperationInterrupted => Error::Interrupted,
+            code => {
+                let message = format!("it could not be read just now ({code:?}); ask again");
+                Error::Sqlite { path: self.path.to_path_buf(), message }
+            }
+        })
     }
 
     /// How many chunks were read from the file so far.
@@ -352,6 +368,9 @@ impl Store {
         code.lines().or_else(|| {
             code.read_lines(&self.connection)
                 .inspect_err(|error| {
+                    if error::is_passing(error) {
+                        return self.directory.unread.set(error.sqlite_error_code());
+                    }
                     let (path, message) = (self.path.display(), message(error));
                     let line = format!("{path}: code object {}: {message}", code.code_id);
                     // Code objects and chunks are told apart by sign.

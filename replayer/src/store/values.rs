@@ -464,6 +464,6 @@ impl Store {
         let number = runs.contexts[chunk.contexts()?[index] as usize].code;
         let code = self.process(header).codes.get(&number);
         let Some(code) = code.map(|index| &self.directory.codes[*index]) else { return Ok(None) };
-        Ok(found.arguments(code.argument_names(&self.connection)))
+        Ok(found.arguments(self.argument_names(code)))
     }
 }
