@@ -415,6 +415,12 @@ def in_memory(extension, db):
     source.backup(late)
     load(late, extension)
     assert one(late, EVENTS) == expected
+    # Another one in its place.
+    source.execute("DELETE FROM chunks WHERE run_id = 1")
+    source.commit()
+    late.deserialize(source.serialize())
+    load(late, extension)
+    assert one(late, EVENTS + " WHERE run_id = 1") == 0
 
 
 def attached(extension, db):

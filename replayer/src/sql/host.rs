@@ -97,6 +97,8 @@ fn choose_run(host: &Host, context: &Context<'_>) -> rusqlite::Result<Option<i64
     if wanted.is_none() && !is_recording(host)? {
         return Ok(None);
     }
+    // Another database may have been put in the place of one in memory; SQLite gives no sign of it.
+    host.forget();
     let store = host.refresh().map_err(failed)?;
     if wanted.is_some() {
         store.run(wanted).map_err(failed)?;

@@ -97,6 +97,11 @@ impl Host {
         self.planned_by.borrow().bind(run_id);
     }
 
+    /// Has the recording read anew.
+    pub(super) fn forget(&self) {
+        self.stamp.set(None);
+    }
+
     fn current(&self) -> Result<Rc<Store>, Error> {
         self.store.borrow().clone().map_err(|message| Error::NotThere { what: message })
     }
