@@ -21,7 +21,7 @@ FETCHED := .cache/python3.14 .cache/python3.15
 demo: .venv/installed-one ## record a real program and ask what happened
 	@bash tests/demo/demo.sh
 
-test: .venv/installed-all ## build and run every test, on each Python from 3.12 to 3.15 there is
+test: .venv/installed-all .venv/clients/ready ## build and run every test, on each Python from 3.12 to 3.15 there is
 	@bash tests/tools/test.sh
 
 bench: .venv/installed-$(if $(BENCH_PYTHON),all,one) ## measure slowdown and size (BENCH_ARGS=--quick for a short one, BENCH_PYTHON=3.14 for another Python)
@@ -39,6 +39,8 @@ loom: ## check the ring under every interleaving of its two parties
 lint: ## formatting and clippy
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
+	cargo fmt --all --check --manifest-path replayer/sqlite/Cargo.toml
+	cargo clippy --manifest-path replayer/sqlite/Cargo.toml --target-dir target -- -D warnings
 
 clean: ## remove everything that was built or set up
 	rm -rf target build .venv .cache recorder/python/*.egg-info
@@ -74,6 +76,11 @@ build/wheel/ready: $(SOURCES) .venv/build/ready
 .venv/installed-all: build/wheel/ready $(FETCHED)
 	@sh tests/tools/environments.sh build/wheel/*.whl all
 	@touch $@ .venv/installed-one
+
+# Clients that load the extension, on the newest Python there is. The tests say what is missing.
+.venv/clients/ready: tests/sqlite/clients.sh .venv/installed-all
+	@sh tests/sqlite/clients.sh
+	@touch $@
 
 # Nothing to do where there is one already; an optional helper beside the checkout can bring it.
 $(FETCHED): .cache/python%: | .venv/build/ready

@@ -21,10 +21,12 @@
 //! ```
 #![deny(unsafe_code)]
 
+#[cfg(feature = "cli")]
 pub mod cli;
 pub mod debugger;
 pub mod diff;
 pub mod inspect;
+#[cfg(feature = "cli")]
 mod printable;
 pub mod serve;
 pub mod sql;

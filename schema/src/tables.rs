@@ -90,7 +90,18 @@ pub fn create() -> String {
             sql.push_str(";\n");
         }
     }
+    sql.push_str(&create_views());
     sql
+}
+
+/// Statements that make a view for each virtual table that is queried by name alone. Clients that have
+/// not loaded dashcam's SQLite extension find the view instead of the table, and reading it fails with
+/// a sentence that says what to do.
+pub fn create_views() -> String {
+    let is_plain = |table: &&Table| {
+        table.is_virtual && table.columns.iter().all(|column| column.constraint != "HIDDEN")
+    };
+    TABLES.iter().filter(is_plain).map(Table::explaining_view).collect()
 }
 
 /// The column of an ordinary table that has the [`RowHash`] of those before it.
@@ -159,6 +170,23 @@ impl Table {
             Some((last, columns)) if last.name == ROW_HASH => columns,
             _ => &[],
         }
+    }
+
+    /// The view that stands in the file for a virtual table. It has the table's columns, so that clients
+    /// that list columns go on to work. Whatever is selected from it, SQLite calls `json_each` first, which
+    /// refuses its second argument, for that is no JSON path, and repeats it in its message. All columns
+    /// come from `json_each`: a condition on a constant would be decided before the call. `+` keeps SQLite
+    /// from concluding anything from two of them being the same.
+    fn explaining_view(&self) -> String {
+        let name = self.name;
+        let columns: Vec<String> =
+            self.columns.iter().map(|column| format!("+value AS {}", column.name)).collect();
+        format!(
+            "CREATE VIEW IF NOT EXISTS {name} AS SELECT {} FROM json_each('[]', '{name} is decoded by \
+             dashcam and no table of the file: ask dashcam query, or load the SQLite extension whose \
+             path dashcam sqlite-extension prints');\n",
+            columns.join(", "),
+        )
     }
 
     /// Columns that tell a row from all others.

@@ -238,7 +238,14 @@ impl Database {
         if user_version < FORMAT_VERSION {
             // What is added to it is of this version.
             self.enter_wal(BUSY_SWITCH).map_err(Err)?;
-            db.pragma_update(None, "user_version", FORMAT_VERSION).map_err(Err)?;
+            let sql = format!(
+                "BEGIN IMMEDIATE; PRAGMA user_version = {FORMAT_VERSION};\n{}COMMIT",
+                tables::create_views()
+            );
+            if let Err(error) = db.execute_batch(&sql) {
+                let _ = db.execute_batch("ROLLBACK");
+                return Err(Err(error));
+            }
         }
         Ok(())
     }

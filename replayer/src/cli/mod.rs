@@ -15,6 +15,7 @@ mod runs;
 mod schema;
 mod serve;
 mod session;
+mod sqlite_extension;
 
 use crate::store::mine::Mine;
 use crate::store::{Error, Store, wal_bytes};
@@ -51,6 +52,8 @@ enum Verb {
     Schema(schema::Args),
     /// Answer another program's questions, as lines of JSON
     Serve(serve::Args),
+    /// Print where the extension is with which other SQLite clients read recordings
+    SqliteExtension(sqlite_extension::Args),
     /// Try what works with an interpreter, and whether derived events are the real ones
     Doctor(doctor::Args),
 }
@@ -142,6 +145,7 @@ pub fn main() -> ExitCode {
             Verb::Check(args) => noting_log(&args.database.path, check::run(&args)),
             Verb::Schema(args) => schema::run(&args),
             Verb::Serve(args) => serve::run(&args),
+            Verb::SqliteExtension(args) => sqlite_extension::run(&args),
             Verb::Doctor(args) => doctor::run(&args),
         }
     };

@@ -128,7 +128,7 @@ impl Snapshot<'_> {
     }
 
     fn code(&self, process_id: i64, number: u32) -> Result<Option<Code>, InspectError> {
-        let sql = "SELECT path, kind FROM code_objects WHERE process_id = ? AND number = ?";
+        let sql = "SELECT path, kind FROM main.code_objects WHERE process_id = ? AND number = ?";
         let read = || {
             let mut statement = self.store.connection().prepare_cached(sql)?;
             let row = statement.query_row([process_id, number.into()], |row| {
@@ -146,7 +146,7 @@ impl Snapshot<'_> {
         if let Some(found) = known.0.borrow().get(&key) {
             return Ok(found.clone());
         }
-        let sql = "SELECT number, kind FROM code_objects
+        let sql = "SELECT number, kind FROM main.code_objects
                    WHERE process_id = ? AND path = ? AND names <> '[]' ORDER BY number";
         let read = || -> rusqlite::Result<Vec<(u32, String)>> {
             let mut statement = self.store.connection().prepare_cached(sql)?;
@@ -178,7 +178,7 @@ impl Snapshot<'_> {
 
     /// Whether a code object was entered once.
     fn ran_once(&self, process_id: i64, number: u32) -> Result<bool, InspectError> {
-        let sql = "SELECT sum(count) FROM event_counts JOIN code_objects USING (code_id)
+        let sql = "SELECT sum(count) FROM main.event_counts JOIN main.code_objects USING (code_id)
                    WHERE event_counts.process_id = ? AND number = ?
                      AND event_counts.kind = 'PY_START'";
         let read = || -> rusqlite::Result<Option<i64>> {
@@ -196,8 +196,8 @@ impl Snapshot<'_> {
         if let Some(found) = known.0.borrow().get(&key) {
             return Ok(found.clone());
         }
-        let sql = "SELECT path, source FROM files WHERE file_id IN
-                       (SELECT file_id FROM code_objects WHERE run_id = ?)
+        let sql = "SELECT path, source FROM main.files WHERE file_id IN
+                       (SELECT file_id FROM main.code_objects WHERE run_id = ?)
                      AND instr(source, ?) > 0 ORDER BY file_id";
         let read = || -> rusqlite::Result<Option<String>> {
             let mut statement = self.store.connection().prepare_cached(sql)?;

@@ -30,14 +30,13 @@ pub(super) fn of_run(sql: &str, run_id: i64) -> String {
     }
 }
 
-/// `events AS NOT MATERIALIZED (SELECT * FROM main.events WHERE run_id = 1), …`
+/// `events AS NOT MATERIALIZED (SELECT * FROM temp.events WHERE run_id = 1), …`
 fn tables(run_id: i64) -> String {
     let mut out = String::new();
     for table in TABLES {
         let Some(filter) = rows_of_run(table, run_id) else { continue };
         let comma = if out.is_empty() { "" } else { ", " };
-        let name = table.name;
-        let schema = if table.view.is_some() { "temp" } else { "main" };
+        let (name, schema) = (table.name, if table.is_virtual { "temp" } else { "main" });
         // Writing to a string does not fail.
         let _ = write!(
             out,

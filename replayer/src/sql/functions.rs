@@ -1,25 +1,27 @@
 //! SQL functions: values, calls and writes at a position, and what SQLite lacks for texts and numbers.
 
+use super::source::Source;
+use super::vtab::OfConnection;
 use crate::inspect::{Expression, Snapshot};
 use crate::state::State;
 use crate::store::Store;
 use crate::timeline::{Direction, Timeline};
 use dashcam_schema::value::json;
 use regex::Regex;
+use rusqlite::Connection;
 use rusqlite::functions::{Aggregate, Context, FunctionFlags};
 use rusqlite::types::ValueRef;
-use send_wrapper::SendWrapper;
-use std::rc::{Rc, Weak};
 
 /// A function, for `dashcam schema`.
-pub(crate) struct Function {
-    pub(crate) name: &'static str,
-    pub(crate) arguments: &'static str,
-    pub(crate) returns: &'static str,
-    pub(crate) sentence: &'static str,
+pub struct Function {
+    pub name: &'static str,
+    pub arguments: &'static str,
+    pub returns: &'static str,
+    pub sentence: &'static str,
 }
 
-pub(crate) const FUNCTIONS: &[Function] = &[
+/// All functions.
+pub const FUNCTIONS: &[Function] = &[
     Function {
         name: "value_json",
         arguments: "value",
@@ -161,27 +163,38 @@ fn regexp(context: &Context<'_>) -> rusqlite::Result<Option<bool>> {
     Ok(Some(pattern.is_match(&String::from_utf8_lossy(text))))
 }
 
-pub(super) fn register(store: &Rc<Store>) -> rusqlite::Result<()> {
+/// Makes the functions known to a connection. Those that other programs have under the same name, for they
+/// have nothing to do with recordings, only where there is none.
+pub(super) fn register(connection: &Connection, source: &Source) -> rusqlite::Result<()> {
     let flags = FunctionFlags::SQLITE_UTF8
         | FunctionFlags::SQLITE_DETERMINISTIC
         | FunctionFlags::SQLITE_INNOCUOUS;
-    let connection = store.connection();
     connection.create_scalar_function("value_json", 1, flags, value_json)?;
-    connection.create_scalar_function("regexp", 2, flags, regexp)?;
-    connection.create_scalar_function("basename", 1, flags, |context| {
-        Ok(match context.get_raw(0) {
-            ValueRef::Text(path) => {
-                let path = String::from_utf8_lossy(path);
-                path.rsplit('/').next().map(str::to_owned)
-            }
-            _ => None,
-        })
-    })?;
-    connection.create_aggregate_function("median", 1, flags, Percentile("median"))?;
-    connection.create_aggregate_function("percentile", 2, flags, Percentile("percentile"))?;
-    // Weak, for the store owns the connection that owns the function. Neither leaves this thread, which
-    // the compiler cannot see.
-    let weak = || SendWrapper::new(Rc::downgrade(store));
+    let is_free = |name: &str| -> rusqlite::Result<bool> {
+        let sql = "SELECT count(*) = 0 FROM pragma_function_list WHERE name = ?";
+        Ok(source.is_own() || connection.query_row(sql, [name], |row| row.get(0))?)
+    };
+    if is_free("regexp")? {
+        connection.create_scalar_function("regexp", 2, flags, regexp)?;
+    }
+    if is_free("basename")? {
+        connection.create_scalar_function("basename", 1, flags, |context| {
+            Ok(match context.get_raw(0) {
+                ValueRef::Text(path) => {
+                    let path = String::from_utf8_lossy(path);
+                    path.rsplit('/').next().map(str::to_owned)
+                }
+                _ => None,
+            })
+        })?;
+    }
+    if is_free("median")? {
+        connection.create_aggregate_function("median", 1, flags, Percentile("median"))?;
+    }
+    if is_free("percentile")? {
+        connection.create_aggregate_function("percentile", 2, flags, Percentile("percentile"))?;
+    }
+    let weak = || OfConnection::new(source);
     let store = weak();
     connection
         .create_scalar_function("value_at", 4, flags, move |context| value_at(&store, context))?;
@@ -191,10 +204,9 @@ pub(super) fn register(store: &Rc<Store>) -> rusqlite::Result<()> {
     let store = weak();
     let innocuous = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_INNOCUOUS;
     connection.create_scalar_function("is_mine", 1, innocuous, move |context| {
-        Ok(match (store.upgrade(), context.get_raw(0)) {
-            (Some(store), ValueRef::Text(path)) => {
-                Some(store.is_my_path(&String::from_utf8_lossy(path)))
-            }
+        let store = store.current().map_err(failed)?;
+        Ok(match context.get_raw(0) {
+            ValueRef::Text(path) => Some(store.is_my_path(&String::from_utf8_lossy(path))),
             _ => None,
         })
     })?;
@@ -230,21 +242,21 @@ fn depth(context: &Context<'_>, at: usize) -> Option<usize> {
     integer(context, at).and_then(|depth| usize::try_from(depth).ok())
 }
 
-fn call_at(store: &Weak<Store>, context: &Context<'_>) -> rusqlite::Result<Option<i64>> {
-    let (Some(store), Some(run_id), Some(seq), Some(depth)) =
-        (store.upgrade(), integer(context, 0), integer(context, 1), depth(context, 2))
+fn call_at(source: &Source, context: &Context<'_>) -> rusqlite::Result<Option<i64>> {
+    let (Some(run_id), Some(seq), Some(depth)) =
+        (integer(context, 0), integer(context, 1), depth(context, 2))
     else {
         return Ok(None);
     };
+    let store = source.refresh().map_err(failed)?;
     frame_call(&store, run_id, seq, depth)
 }
 
-fn enclosing_call(store: &Weak<Store>, context: &Context<'_>) -> rusqlite::Result<Option<i64>> {
-    let (Some(store), Some(run_id), Some(call_id)) =
-        (store.upgrade(), integer(context, 0), integer(context, 1))
-    else {
+fn enclosing_call(source: &Source, context: &Context<'_>) -> rusqlite::Result<Option<i64>> {
+    let (Some(run_id), Some(call_id)) = (integer(context, 0), integer(context, 1)) else {
         return Ok(None);
     };
+    let store = source.refresh().map_err(failed)?;
     // A call is named by the event that begins it.
     match frame_call(&store, run_id, call_id, 0)? {
         Some(call) if call == call_id => frame_call(&store, run_id, call_id, 1),
@@ -258,16 +270,17 @@ fn frame_call(store: &Store, run_id: i64, seq: i64, depth: usize) -> rusqlite::R
 }
 
 fn write(
-    store: &Weak<Store>,
+    source: &Source,
     context: &Context<'_>,
     direction: Direction,
 ) -> rusqlite::Result<Option<i64>> {
-    let (Some(store), Some(run_id), Some(seq), Some(depth)) =
-        (store.upgrade(), integer(context, 0), integer(context, 1), depth(context, 2))
+    let (Some(run_id), Some(seq), Some(depth)) =
+        (integer(context, 0), integer(context, 1), depth(context, 2))
     else {
         return Ok(None);
     };
     let path = context.get_raw(3).as_str().map_err(|_| failed("a path is needed"))?;
+    let store = source.refresh().map_err(failed)?;
     if store.locate(run_id, seq).is_none() {
         return Ok(None);
     }
@@ -285,9 +298,9 @@ fn value_json(context: &Context<'_>) -> rusqlite::Result<Option<String>> {
     }
 }
 
-fn value_at(store: &Weak<Store>, context: &Context<'_>) -> rusqlite::Result<Option<String>> {
-    let (Some(store), Some(run_id), Some(seq), Some(depth)) =
-        (store.upgrade(), integer(context, 0), integer(context, 1), depth(context, 2))
+fn value_at(source: &Source, context: &Context<'_>) -> rusqlite::Result<Option<String>> {
+    let (Some(run_id), Some(seq), Some(depth)) =
+        (integer(context, 0), integer(context, 1), depth(context, 2))
     else {
         return Ok(None);
     };
@@ -302,6 +315,7 @@ fn value_at(store: &Weak<Store>, context: &Context<'_>) -> rusqlite::Result<Opti
             Ok(Expression::parse(text)?)
         },
     )?;
+    let store = source.refresh().map_err(failed)?;
     let snapshot = Snapshot::at(&store, run_id, seq, depth).map_err(failed)?;
     let Some(snapshot) = snapshot else { return Ok(None) };
     let value = snapshot.evaluate(&expression).map_err(failed)?;

@@ -6,16 +6,20 @@
 mod explain;
 mod functions;
 mod guard;
+mod host;
 mod scope;
+mod source;
 mod vtab;
 
 pub use explain::{explain, explain_any};
-pub(crate) use functions::{FUNCTIONS, Function};
+pub use functions::{FUNCTIONS, Function};
+pub use host::attach;
 pub(crate) use scope::rows_of_run;
 
 use crate::store::{Error, Store};
 use crate::tables;
 use rusqlite::Connection;
+use source::Source;
 use std::path::Path;
 use std::rc::Rc;
 
@@ -32,29 +36,11 @@ impl Recording {
     pub fn open(path: &Path) -> Result<Recording, Error> {
         let store = Rc::new(Store::open(path)?);
         let explain = |error| Error::from_sqlite(path, &error);
-        if let Some(name) = scope::clash(&store).map_err(explain)? {
-            return Err(Error::Clash { path: path.to_owned(), name });
-        }
-        vtab::register::<tables::Events>(&store).map_err(explain)?;
-        vtab::register::<tables::Calls>(&store).map_err(explain)?;
-        vtab::register::<tables::Exceptions>(&store).map_err(explain)?;
-        vtab::register::<tables::Variables>(&store).map_err(explain)?;
-        vtab::register::<tables::Mutations>(&store).map_err(explain)?;
-        vtab::register::<tables::StackAt>(&store).map_err(explain)?;
-        vtab::register::<tables::LocalsAt>(&store).map_err(explain)?;
-        vtab::register::<tables::ObjectAt>(&store).map_err(explain)?;
-        vtab::register::<tables::CallTree>(&store).map_err(explain)?;
-        vtab::register::<tables::Questions<tables::CallersOf>>(&store).map_err(explain)?;
-        vtab::register::<tables::Questions<tables::CalleesOf>>(&store).map_err(explain)?;
-        vtab::register::<tables::Questions<tables::Lines>>(&store).map_err(explain)?;
-        vtab::register::<tables::Questions<tables::Timeline>>(&store).map_err(explain)?;
-        vtab::register::<tables::Questions<tables::ExceptionChain>>(&store).map_err(explain)?;
-        vtab::register::<tables::ExecutableLines>(&store).map_err(explain)?;
-        vtab::register::<tables::NamedTable<tables::ValuesOf>>(&store).map_err(explain)?;
-        vtab::register::<tables::NamedTable<tables::EventsBetween>>(&store).map_err(explain)?;
-        functions::register(&store).map_err(explain)?;
-        scope::make_views(&store).map_err(explain)?;
-        guard::install(store.connection()).map_err(explain)?;
+        let (connection, source) = (store.connection(), Source::Own(Rc::downgrade(&store)));
+        register(connection, &source).map_err(explain)?;
+        guard::lift(connection).map_err(explain)?;
+        scope::create(connection).map_err(explain)?;
+        guard::install(connection).map_err(explain)?;
         Ok(Recording { store })
     }
 
@@ -76,6 +62,28 @@ impl Recording {
     pub fn connection(&self) -> &Connection {
         self.store.connection()
     }
+}
+
+/// Makes all virtual tables and functions known to a connection.
+fn register(connection: &Connection, source: &Source) -> rusqlite::Result<()> {
+    vtab::register::<tables::Events>(connection, source)?;
+    vtab::register::<tables::Calls>(connection, source)?;
+    vtab::register::<tables::Exceptions>(connection, source)?;
+    vtab::register::<tables::Variables>(connection, source)?;
+    vtab::register::<tables::Mutations>(connection, source)?;
+    vtab::register::<tables::StackAt>(connection, source)?;
+    vtab::register::<tables::LocalsAt>(connection, source)?;
+    vtab::register::<tables::ObjectAt>(connection, source)?;
+    vtab::register::<tables::CallTree>(connection, source)?;
+    vtab::register::<tables::Questions<tables::CallersOf>>(connection, source)?;
+    vtab::register::<tables::Questions<tables::CalleesOf>>(connection, source)?;
+    vtab::register::<tables::Questions<tables::Lines>>(connection, source)?;
+    vtab::register::<tables::Questions<tables::Timeline>>(connection, source)?;
+    vtab::register::<tables::Questions<tables::ExceptionChain>>(connection, source)?;
+    vtab::register::<tables::ExecutableLines>(connection, source)?;
+    vtab::register::<tables::NamedTable<tables::ValuesOf>>(connection, source)?;
+    vtab::register::<tables::NamedTable<tables::EventsBetween>>(connection, source)?;
+    functions::register(connection, source)
 }
 
 #[cfg(test)]

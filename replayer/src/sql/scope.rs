@@ -6,40 +6,37 @@
 use super::guard;
 use crate::store::Store;
 use dashcam_schema::tables::{TABLES, Table};
+use rusqlite::Connection;
 
 /// Has the tables show one run's rows, if one is named, and say of code whether it is one's own. `runs`
 /// goes on to list all.
 pub(super) fn bind(store: &Store, run_id: Option<i64>) -> rusqlite::Result<()> {
     let connection = store.connection();
     guard::lift(connection)?;
-    for table in TABLES.iter().filter(|table| !table.is_virtual && !table.is_internal) {
-        let name = table.name;
+    for (name, _) in views(Some(0)) {
         connection.execute_batch(&format!("DROP VIEW IF EXISTS temp.{name}"))?;
-        let rows = run_id.filter(|_| name != "runs").and_then(|run| rows_of_run(table, run));
-        let has_path = table.columns.iter().any(|column| column.name == "path");
-        if rows.is_none() && !has_path {
-            continue;
-        }
-        let more = if has_path { ", is_mine(path) AS is_mine" } else { "" };
-        let rows = rows.map_or(String::new(), |rows| format!(" WHERE {rows}"));
-        let sql = format!("CREATE TEMP VIEW {name} AS SELECT *{more} FROM main.{name}{rows}");
-        connection.execute_batch(&sql)?;
+    }
+    for (name, view) in views(run_id) {
+        connection.execute_batch(&format!("CREATE TEMP VIEW {name} AS {view}"))?;
     }
     guard::install(connection)?;
     store.bind(run_id);
     Ok(())
 }
 
-/// Makes the views that are declared beside the tables. To be followed by [`guard::install`].
-pub(super) fn make_views(store: &Store) -> rusqlite::Result<()> {
-    let connection = store.connection();
-    guard::lift(connection)?;
-    for table in TABLES {
-        if let Some(sql) = table.view {
-            connection.execute_batch(&format!("CREATE TEMP VIEW {} AS {sql}", table.name))?;
+/// Ordinary tables that are not shown as they are, and the statement whose rows are shown instead.
+pub(super) fn views(run_id: Option<i64>) -> impl Iterator<Item = (&'static str, String)> {
+    TABLES.iter().filter(|table| !table.is_virtual && !table.is_internal).filter_map(move |table| {
+        let name = table.name;
+        let rows = run_id.filter(|_| name != "runs").and_then(|run| rows_of_run(table, run));
+        let has_path = table.columns.iter().any(|column| column.name == "path");
+        if rows.is_none() && !has_path {
+            return None;
         }
-    }
-    Ok(())
+        let more = if has_path { ", is_mine(path) AS is_mine" } else { "" };
+        let rows = rows.map_or(String::new(), |rows| format!(" WHERE {rows}"));
+        Some((name, format!("SELECT *{more} FROM main.{name}{rows}")))
+    })
 }
 
 /// Which rows of a table are a run's. None if it is no table of several runs.
@@ -59,11 +56,23 @@ pub(crate) fn rows_of_run(table: &Table, run_id: i64) -> Option<String> {
     Some(format!("{key} IN (SELECT {key} FROM main.{of} WHERE run_id = {run_id})"))
 }
 
-/// A table of the file's own that has the name of one of ours, which it would stand for.
-pub(super) fn clash(store: &Store) -> rusqlite::Result<Option<String>> {
-    let ours =
-        |name: &str| TABLES.iter().any(|t| t.is_virtual && t.name.eq_ignore_ascii_case(name));
-    let mut names = store.connection().prepare("SELECT name FROM main.sqlite_schema")?;
-    let mut names = names.query_map([], |row| row.get::<_, String>(0))?;
-    names.find(|name| name.as_ref().map_or(true, |name| ours(name))).transpose()
+/// Makes the registered tables, and the views declared beside them, available by name, those that are not yet.
+/// They are temporary, so that they
+/// come before all of the file's own: the views that explain the same names to clients without them,
+/// and whatever else somebody has put there.
+pub(super) fn create(connection: &Connection) -> rusqlite::Result<()> {
+    let is_there = "SELECT count(*) FROM sqlite_temp_schema WHERE name = ?1 AND sql = ?2";
+    let mut is_there = connection.prepare(is_there)?;
+    for table in TABLES.iter().filter(|table| table.is_virtual) {
+        let name = table.name;
+        let (kind, rest) = match table.view {
+            Some(sql) => ("VIEW", format!("AS {sql}")),
+            None => ("VIRTUAL TABLE", format!("USING {name}")),
+        };
+        let ours = format!("CREATE {kind} {name} {rest}");
+        if is_there.query_row((name, ours), |row| row.get::<_, i64>(0))? == 0 {
+            connection.execute_batch(&format!("CREATE {kind} temp.{name} {rest}"))?;
+        }
+    }
+    Ok(())
 }

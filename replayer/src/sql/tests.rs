@@ -1,6 +1,7 @@
 //! The fence: what a table does wrong is the statement's error, not the process's end.
 
-use super::vtab;
+use super::source::Source;
+use super::{guard, scope, vtab};
 use crate::Recording;
 use crate::store::{Error, Store};
 use crate::tables::batch::Batch;
@@ -48,9 +49,14 @@ fn a_panic_is_an_error_of_the_statement() -> Result<(), Box<dyn std::error::Erro
     db.execute_batch(&tables::create())?;
     db.pragma_update(None, "application_id", version::APPLICATION_ID)?;
     db.pragma_update(None, "user_version", version::FORMAT_VERSION)?;
-    let says = |register: fn(&Rc<Store>) -> rusqlite::Result<()>| -> rusqlite::Result<String> {
+    type Register = fn(&Connection, &Source) -> rusqlite::Result<()>;
+    let says = |register: Register| -> rusqlite::Result<String> {
         let recording = Recording::open(&path).map_err(|_| rusqlite::Error::InvalidQuery)?;
-        register(&recording.store)?;
+        let connection = recording.connection();
+        guard::lift(connection)?;
+        connection.execute_batch("DROP TABLE temp.calls")?;
+        register(connection, &Source::Own(Rc::downgrade(&recording.store)))?;
+        scope::create(connection)?;
         let count =
             recording.connection().query_row("SELECT count(*) FROM calls", [], |row| row.get(0));
         let error =

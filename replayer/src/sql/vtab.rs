@@ -7,30 +7,33 @@
 //! not unwind into C. This is the only module of the replayer with `unsafe` in it.
 #![allow(unsafe_code)]
 
+mod values;
+
+use super::source::Source;
 use crate::store::{Error, Store};
 use crate::tables::batch::{Batch, Column, NULL};
-use crate::tables::plan::{self, Constraint, Flags, Op, Plan, Request, Value};
+use crate::tables::plan::{self, Constraint, Flags, Op, Plan, Request};
 use crate::tables::{Scan, Table};
 use dashcam_schema::tables::{self, Type};
-use rusqlite::ffi;
+use rusqlite::{Connection, ffi};
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 
-/// Makes a table known to the store's connection.
-pub(super) fn register<T: Table>(store: &Rc<Store>) -> rusqlite::Result<()> {
+/// Makes a table known to a connection; [`create`](super::scope::create) makes it available by its name.
+pub(super) fn register<T: Table>(connection: &Connection, source: &Source) -> rusqlite::Result<()> {
     let name = CString::new(T::NAME).map_err(rusqlite::Error::NulError)?;
-    let store_for_module = Box::into_raw(Box::new(Rc::downgrade(store)));
+    let source_for_module = Box::into_raw(Box::new(source.clone()));
     // SAFETY: the connection is open; SQLite copies the name, the module is static, and
-    // `drop_store` frees exactly what `Box::into_raw` gave, once, also if this call fails.
+    // `drop_source` frees exactly what `Box::into_raw` gave, once, also if this call fails.
     let code = unsafe {
         ffi::sqlite3_create_module_v2(
-            store.connection().handle(),
+            connection.handle(),
             name.as_ptr(),
             &raw const *Adapter::<T>::MODULE,
-            store_for_module.cast(),
-            Some(drop_store),
+            source_for_module.cast(),
+            Some(drop_source),
         )
     };
     if code == ffi::SQLITE_OK {
@@ -41,18 +44,41 @@ pub(super) fn register<T: Table>(store: &Rc<Store>) -> rusqlite::Result<()> {
 }
 
 /// # Safety
-/// `store` is what `register` passed to SQLite, and is passed here once.
-unsafe extern "C" fn drop_store(store: *mut c_void) {
+/// `source` is what `register` passed to SQLite, and is passed here once.
+unsafe extern "C" fn drop_source(source: *mut c_void) {
     // SAFETY: as the caller promises.
-    drop(unsafe { Box::from_raw(store.cast::<Weak<Store>>()) });
+    drop(unsafe { Box::from_raw(source.cast::<Source>()) });
+}
+
+/// A source in a closure that rusqlite wants to be `Send`.
+pub(super) struct OfConnection(Source);
+
+// SAFETY: SQLite calls and drops the functions of a connection only while its mutex is held, or, if it was
+// opened without one, from the thread that uses the connection just then: never from two at once, and what
+// one thread did is seen by the next. What a source leads to is reachable from its connection's functions
+// and tables only (`Source::Host`), or never leaves its thread, because a `Recording` cannot
+// (`Source::Own`).
+unsafe impl Send for OfConnection {}
+
+impl OfConnection {
+    pub(super) fn new(source: &Source) -> OfConnection {
+        OfConnection(source.clone())
+    }
+}
+
+impl std::ops::Deref for OfConnection {
+    type Target = Source;
+
+    fn deref(&self) -> &Source {
+        &self.0
+    }
 }
 
 #[repr(C)]
 struct VirtualTable {
     /// First, so that a pointer to it is a pointer to this.
     base: ffi::sqlite3_vtab,
-    /// Weak, for the store owns the connection that owns this.
-    store: Weak<Store>,
+    source: Source,
 }
 
 #[repr(C)]
@@ -61,6 +87,10 @@ struct Cursor<S> {
     base: ffi::sqlite3_vtab_cursor,
     /// Keeps alive what texts in `batch` refer to.
     store: Rc<Store>,
+    /// Whether `store` lives as long as the connection, so that SQLite need not copy its texts.
+    is_own: bool,
+    /// How often the store had met damage when the scan began.
+    damage_before: u64,
     scan: Option<S>,
     batch: Batch,
     /// Index of the current row in `batch`; from `batch.rows` on, the scan is over.
@@ -77,6 +107,19 @@ fn failed(message: impl ToString) -> Error {
 fn no_table() -> ffi::sqlite3_vtab {
     let (module, message) = (std::ptr::null(), std::ptr::null_mut());
     ffi::sqlite3_vtab { pModule: module, nRef: 0, zErrMsg: message }
+}
+
+/// A copy of a text that is SQLite's to free; null if there is no memory.
+fn copy(text: &CStr) -> *mut c_char {
+    let bytes = text.to_bytes_with_nul();
+    // SAFETY: what was allocated is as long as what is copied, and nobody else has it yet.
+    unsafe {
+        let place = ffi::sqlite3_malloc64(bytes.len() as u64).cast::<c_char>();
+        if !place.is_null() {
+            std::ptr::copy_nonoverlapping(bytes.as_ptr().cast(), place, bytes.len());
+        }
+        place
+    }
 }
 
 /// Runs a callback's body; gives SQLite its result code, and its message to `table`.
@@ -100,21 +143,22 @@ unsafe fn fence(table: *mut ffi::sqlite3_vtab, body: impl FnOnce() -> Result<(),
     unsafe {
         if let Some(table) = table.as_mut() {
             ffi::sqlite3_free(table.zErrMsg.cast());
-            table.zErrMsg = ffi::sqlite3_mprintf(c"%s".as_ptr(), error.as_ptr());
+            table.zErrMsg = copy(&error);
         }
     }
     ffi::SQLITE_ERROR
 }
 
 impl<T: Table> Adapter<T> {
-    /// Without `xCreate`: the table is there without `CREATE VIRTUAL TABLE`, and cannot be made.
+    /// `xCreate` is `xConnect`, so that SQLite also finds the table where it was not created; `connect`
+    /// then explains where it is.
     const MODULE: &'static ffi::sqlite3_module = &ffi::sqlite3_module {
         iVersion: 2,
-        xCreate: None,
+        xCreate: Some(Self::connect),
         xConnect: Some(Self::connect),
         xBestIndex: Some(Self::best_index),
         xDisconnect: Some(Self::disconnect),
-        xDestroy: None,
+        xDestroy: Some(Self::disconnect),
         xOpen: Some(Self::open),
         xClose: Some(Self::close),
         xFilter: Some(Self::filter),
@@ -142,15 +186,27 @@ impl<T: Table> Adapter<T> {
 
     unsafe extern "C" fn connect(
         db: *mut ffi::sqlite3,
-        store: *mut c_void,
-        _: c_int,
-        _: *const *const c_char,
+        source: *mut c_void,
+        count: c_int,
+        arguments: *const *const c_char,
         table: *mut *mut ffi::sqlite3_vtab,
         message: *mut *mut c_char,
     ) -> c_int {
         // Stands in for the table while there is none.
         let mut base = no_table();
         let body = || {
+            // SAFETY: `source` is what `register` passed and `drop_source` has not yet freed.
+            let source = unsafe { &*source.cast::<Source>() }.clone();
+            // SAFETY: SQLite passes at least the names of the module, the database and the table.
+            let is_created = count > 1 && unsafe { CStr::from_ptr(*arguments.add(1)) } == c"temp";
+            if !is_created {
+                // Also says what is wrong with the main database, if it is no recording.
+                source.current()?;
+                let name = T::NAME;
+                return Err(failed(format!(
+                    "{name}: ask for it by this name alone, without a database's"
+                )));
+            }
             let ddl = tables::find(T::NAME).map(tables::Table::ddl).unwrap_or_default();
             let ddl = CString::new(ddl).map_err(failed)?;
             // SAFETY: `db` is the connection that calls us, `ddl` lives through the call.
@@ -158,9 +214,13 @@ impl<T: Table> Adapter<T> {
             if code != ffi::SQLITE_OK {
                 return Err(failed(format!("{} cannot be declared", T::NAME)));
             }
-            // SAFETY: `store` is what `register` passed and `drop_store` has not yet freed.
-            let store = unsafe { &*store.cast::<Weak<Store>>() }.clone();
-            let made = Box::into_raw(Box::new(VirtualTable { base: no_table(), store }));
+            if !source.is_own() {
+                // Read transactions last as long as a statement: no chunk goes while it is running. SQLite
+                // before 3.41 does not know the option; there, a chunk that is gone is an error.
+                // SAFETY: within `xConnect` or `xCreate`, with the connection that calls.
+                unsafe { ffi::sqlite3_vtab_config(db, ffi::SQLITE_VTAB_USES_ALL_SCHEMAS) };
+            }
+            let made = Box::into_raw(Box::new(VirtualTable { base: no_table(), source }));
             // SAFETY: SQLite passes a place for the result.
             unsafe { *table = made.cast() };
             Ok(())
@@ -191,8 +251,7 @@ impl<T: Table> Adapter<T> {
     ) -> c_int {
         let body = || {
             // SAFETY: `table` was made by `connect`.
-            let store = unsafe { &*table.cast::<VirtualTable>() }.store.upgrade();
-            let store = store.ok_or_else(|| failed("the recording is closed"))?;
+            let store = unsafe { &*table.cast::<VirtualTable>() }.source.for_planning()?;
             // SAFETY: `info` is SQLite's for the length of this callback.
             unsafe { answer(&mut *info, |request| T::plan(&store, request)) }
         };
@@ -206,10 +265,12 @@ impl<T: Table> Adapter<T> {
     ) -> c_int {
         let body = || {
             // SAFETY: `table` was made by `connect`.
-            let store = unsafe { &*table.cast::<VirtualTable>() }.store.upgrade();
+            let source = &unsafe { &*table.cast::<VirtualTable>() }.source;
             let made = Box::new(Cursor::<T::Scan> {
                 base: ffi::sqlite3_vtab_cursor { pVtab: table },
-                store: store.ok_or_else(|| failed("the recording is closed"))?,
+                store: source.refresh()?,
+                is_own: source.is_own(),
+                damage_before: 0,
                 scan: None,
                 batch: Batch::default(),
                 row: 0,
@@ -263,7 +324,7 @@ impl<T: Table> Adapter<T> {
                 let numeric =
                     Self::columns().get(column).is_some_and(|c| c.r#type == Type::Integer);
                 // SAFETY: `value` is SQLite's, alive and ours to read in this callback.
-                (column, op, unsafe { read(*value, op, numeric) })
+                (column, op, unsafe { values::read(*value, op, numeric) })
             });
             let mut constraints: Vec<_> = constraints.collect();
             let is_run =
@@ -277,6 +338,7 @@ impl<T: Table> Adapter<T> {
             cursor.scan = None;
             cursor.row = 0;
             cursor.batch = Batch::default();
+            cursor.damage_before = cursor.store.damage_met();
             cursor.scan = Some(T::scan(cursor.store.clone(), plan)?);
             cursor.fill(Self::columns().len())
         };
@@ -313,6 +375,7 @@ impl<T: Table> Adapter<T> {
             let body = || {
                 let scan = cursor.scan.as_ref();
                 let text = scan.map(|scan| scan.text(row, column as usize)).transpose()?.flatten();
+                cursor.whole()?;
                 if let Some(text) = text {
                     // SAFETY: `context` is SQLite's for this callback; SQLite copies the text.
                     unsafe { result(context, &text, ffi::SQLITE_TRANSIENT()) };
@@ -351,9 +414,11 @@ impl<T: Table> Adapter<T> {
             Some(Column::Lazy | Column::Null) | None => None,
         };
         if let Some(text) = text {
-            // SAFETY: as above. The directory never changes or drops a text, and the store that
-            // owns it closes the connection, and with it all that could hold this pointer, first.
-            unsafe { result(context, text, ffi::SQLITE_STATIC()) };
+            let keeps = if cursor.is_own { ffi::SQLITE_STATIC() } else { ffi::SQLITE_TRANSIENT() };
+            // SAFETY: as above. The directory never changes or drops a text, and a store that owns its
+            // connection closes it, and with it all that could hold this pointer, first. Of a store
+            // that does not, SQLite copies the text.
+            unsafe { result(context, text, keeps) };
         }
         ffi::SQLITE_OK
     }
@@ -373,11 +438,26 @@ impl<T: Table> Adapter<T> {
 }
 
 impl<S: Scan> Cursor<S> {
+    /// An error if something could not be read, and if this scan met damage in a connection of another
+    /// program: it would not notice that rows and values are left out. Of a connection of its own,
+    /// dashcam reports damage beside the rows.
+    fn whole(&self) -> Result<(), Error> {
+        if let Some(error) = self.store.take_unread() {
+            return Err(error);
+        }
+        if self.is_own || self.store.damage_met() == self.damage_before {
+            return Ok(());
+        }
+        let damage = self.store.damage().into_iter().next().unwrap_or_default();
+        Err(failed(format!("{damage} (dashcam query gives the rows that can be read)")))
+    }
+
     fn fill(&mut self, columns: usize) -> Result<(), Error> {
         self.row = 0;
         self.batch.reset(columns);
         let Some(scan) = &mut self.scan else { return Ok(()) };
         let filled = scan.fill(&mut self.batch);
+        let filled = filled.and_then(|()| self.whole());
         if filled.is_err() {
             self.batch.rows = 0;
         }
@@ -433,7 +513,7 @@ unsafe fn answer(
             ffi::SQLITE_INDEX_CONSTRAINT_GLOB => Op::Glob,
             ffi::SQLITE_INDEX_CONSTRAINT_LIMIT | ffi::SQLITE_INDEX_CONSTRAINT_OFFSET => {
                 // SAFETY: `info` is SQLite's and `i` one of its constraints.
-                match unsafe { count(info, i as c_int) } {
+                match unsafe { values::count(info, i as c_int) } {
                     Some(count) => limit = Some(limit.unwrap_or(0_u64).saturating_add(count)),
                     None => others = true,
                 }
@@ -498,10 +578,7 @@ unsafe fn answer(
         }
     }
     let text = CString::new(request.encode()).map_err(failed)?;
-    // SAFETY: SQLite frees what it allocated, as told.
-    unsafe {
-        info.idxStr = ffi::sqlite3_mprintf(c"%s".as_ptr(), text.as_ptr());
-    }
+    info.idxStr = copy(&text);
     if info.idxStr.is_null() {
         return Err(failed("out of memory"));
     }
@@ -511,71 +588,4 @@ unsafe fn answer(
     info.estimatedCost = request.cost.max(1.0);
     info.estimatedRows = (request.rows as i64).max(1);
     Ok(())
-}
-
-/// The number of a LIMIT or OFFSET, if it is known and there is one.
-///
-/// # Safety
-/// Within `xBestIndex`, with its `info` and one of its constraints.
-unsafe fn count(info: &mut ffi::sqlite3_index_info, index: c_int) -> Option<u64> {
-    let mut value = std::ptr::null_mut();
-    // SAFETY: as the caller promises; the value lives until the callback returns.
-    unsafe {
-        let code = ffi::sqlite3_vtab_rhs_value(info, index, &raw mut value);
-        let is_known = code == ffi::SQLITE_OK && !value.is_null();
-        let is_integer = is_known && ffi::sqlite3_value_numeric_type(value) == ffi::SQLITE_INTEGER;
-        is_integer.then(|| ffi::sqlite3_value_int64(value)).and_then(|count| count.try_into().ok())
-    }
-}
-
-/// What a constraint compares with.
-///
-/// # Safety
-/// `value` was passed to `xFilter` for a constraint with this operator.
-unsafe fn read(value: *mut ffi::sqlite3_value, op: Op, numeric: bool) -> Vec<Value> {
-    if op != Op::In {
-        // SAFETY: as the caller promises.
-        return vec![unsafe { read_one(value, numeric) }];
-    }
-    let mut values = Vec::new();
-    let mut one = std::ptr::null_mut();
-    // SAFETY: `answer` asked for all values of this constraint at once.
-    unsafe {
-        let mut code = ffi::sqlite3_vtab_in_first(value, &raw mut one);
-        while code == ffi::SQLITE_OK && !one.is_null() {
-            values.push(read_one(one, numeric));
-            code = ffi::sqlite3_vtab_in_next(value, &raw mut one);
-        }
-    }
-    values
-}
-
-/// # Safety
-/// `value` is a live value of SQLite's.
-unsafe fn read_one(value: *mut ffi::sqlite3_value, numeric: bool) -> Value {
-    // SAFETY: as the caller promises; text and length are asked for in the order that keeps
-    // the pointer valid.
-    unsafe {
-        let r#type = if numeric {
-            ffi::sqlite3_value_numeric_type(value)
-        } else {
-            ffi::sqlite3_value_type(value)
-        };
-        match r#type {
-            ffi::SQLITE_NULL => Value::Null,
-            ffi::SQLITE_INTEGER => Value::Integer(ffi::sqlite3_value_int64(value)),
-            ffi::SQLITE_FLOAT => Value::Real(ffi::sqlite3_value_double(value)),
-            ffi::SQLITE_TEXT => {
-                let text = ffi::sqlite3_value_text(value);
-                let length = ffi::sqlite3_value_bytes(value).max(0) as usize;
-                if text.is_null() {
-                    return Value::Blob;
-                }
-                // Not UTF-8: as good as a blob, SQLite compares it itself.
-                str::from_utf8(std::slice::from_raw_parts(text, length))
-                    .map_or(Value::Blob, |text| Value::Text(text.to_owned()))
-            }
-            _ => Value::Blob,
-        }
-    }
 }

@@ -75,7 +75,7 @@ impl<'a> State<'a> {
             return Ok(runs.contains(&run_id));
         }
         let found = || -> rusqlite::Result<FxHashSet<i64>> {
-            let sql = "SELECT run_id FROM runs WHERE capture = ?";
+            let sql = "SELECT run_id FROM main.runs WHERE capture = ?";
             let mut statement = self.store.connection().prepare(sql)?;
             statement.query_map([Capture::State.name()], |row| row.get(0))?.collect()
         };

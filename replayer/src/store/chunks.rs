@@ -46,7 +46,7 @@ impl Headers {
         let sql = "SELECT chunk_id, run_id, process_id, first_seq, event_count, first_ns, last_ns,
                           kinds, first_ordinal, threads, codes, row_xxh3, header_xxh3,
                           first_wall_ns, last_wall_ns
-                   FROM chunks ORDER BY run_id, first_seq";
+                   FROM main.chunks ORDER BY run_id, first_seq";
         let mut statement = connection.prepare(sql)?;
         let mut rows = statement.query([])?;
         let mut headers = Headers::default();

@@ -21,8 +21,8 @@ impl Codes for Bytecode<'_> {
     fn code(&self, number: u32) -> Option<&Code> {
         let code = &self.directory.codes[*self.process.codes.get(&number)?];
         let version = Version::from_magic(self.process.magic?)?;
-        let read = || read(self.connection, code.code_id, version).ok().flatten();
-        code.bytecode.get_or_init(read).as_ref()
+        let read = || read(self.connection, code.code_id, version);
+        self.directory.once(&code.bytecode, read)
     }
 }
 
@@ -44,7 +44,7 @@ impl Store {
 
 fn read(db: &Connection, code_id: i64, version: Version) -> rusqlite::Result<Option<Code>> {
     let sql = "SELECT first_line, line_table, bytecode, exception_table, code_xxh3
-               FROM code_objects WHERE code_id = ?";
+               FROM main.code_objects WHERE code_id = ?";
     let read = db.prepare_cached(sql)?.query_row([code_id], |row| {
         let blob = |column: usize| Ok::<_, rusqlite::Error>(row.get_ref(column)?.as_blob()?);
         let (first_line, lines) = (row.get(0)?, blob(1)?);

@@ -4,6 +4,7 @@
 //! when the file is opened and does not change afterwards, except line tables, which are decoded
 //! when first asked for.
 
+use super::error::is_passing;
 use super::texts::{TextId, Texts};
 use super::{Evaluated, Variables, rows};
 use dashcam_schema::bytecode::{self, lines::LineTable};
@@ -79,6 +80,8 @@ pub struct Directory {
     pub texts: Texts,
     /// A line for each row that is not as it was written.
     pub damage: Vec<String>,
+    /// Why something could not be read that is there; taken by who passes it on.
+    pub(super) unread: Cell<Option<rusqlite::ErrorCode>>,
     code_by_id: FxHashMap<i64, CodeIndex>,
 }
 
@@ -94,7 +97,7 @@ impl Directory {
             directory.texts.intern(word);
         }
 
-        each(connection, "SELECT run_id FROM runs ORDER BY run_id", |row| {
+        each(connection, "SELECT run_id FROM main.runs ORDER BY run_id", |row| {
             directory.runs.push(row.get(0)?);
             Ok(())
         })?;
@@ -108,7 +111,7 @@ impl Directory {
                           coalesce(p.exit_code, iif(parent_process_id IS NULL, r.exit_code, NULL)),
                           coalesce(p.exit_signal, iif(parent_process_id IS NULL, r.exit_signal, NULL)),
                           capture, covers_to, value_chunk_count
-                   FROM processes p LEFT JOIN runs r USING (run_id)";
+                   FROM main.processes p LEFT JOIN main.runs r USING (run_id)";
         each(connection, sql, |row| {
             let process = Process {
                 process_id: row.get(0)?,
@@ -135,7 +138,7 @@ impl Directory {
             Ok(())
         })?;
         let sql = "SELECT process_id, number, thread_id, name, native_id = pid
-                   FROM threads LEFT JOIN processes USING (process_id)";
+                   FROM main.threads LEFT JOIN main.processes USING (process_id)";
         each(connection, sql, |row| {
             let thread_id = row.get(2)?;
             let is_main = row.get::<_, Option<bool>>(4).unwrap_or_default().unwrap_or_default();
@@ -151,7 +154,7 @@ impl Directory {
             Ok(())
         })?;
         let sql = "SELECT process_id, number, code_id, path, qualname, first_line, kind
-                   FROM code_objects ORDER BY code_id";
+                   FROM main.code_objects ORDER BY code_id";
         each(connection, sql, |row| {
             let index = directory.codes.len();
             let code = Code {
@@ -174,19 +177,19 @@ impl Directory {
                 process.codes.insert(number, index);
             })
         })?;
-        each(connection, "SELECT process_id, number, name FROM callables", |row| {
+        each(connection, "SELECT process_id, number, name FROM main.callables", |row| {
             let name = text(row, 2)?;
             directory.named(row, |process, number, texts| {
                 process.callables.insert(number, texts.intern(&name));
             })
         })?;
-        each(connection, "SELECT process_id, number, name FROM exception_types", |row| {
+        each(connection, "SELECT process_id, number, name FROM main.exception_types", |row| {
             let name = text(row, 2)?;
             directory.named(row, |process, number, texts| {
                 process.exception_types.insert(number, texts.intern(&name));
             })
         })?;
-        each(connection, "SELECT process_id, number, name FROM event_kinds", |row| {
+        each(connection, "SELECT process_id, number, name FROM main.event_kinds", |row| {
             let name = text(row, 2)?;
             directory.named(row, |process, number, texts| {
                 // The first numbers are fixed; a recording cannot rename them.
@@ -215,6 +218,25 @@ impl Directory {
         Ok(())
     }
 
+    /// What is read once, when it is first needed. If it cannot be read now, it is not decided whether it is there,
+    /// and `unread` says why.
+    pub(super) fn once<'c, T>(
+        &self,
+        cell: &'c OnceCell<Option<T>>,
+        read: impl FnOnce() -> rusqlite::Result<Option<T>>,
+    ) -> Option<&'c T> {
+        if let Some(known) = cell.get() {
+            return known.as_ref();
+        }
+        match read() {
+            Err(error) if is_passing(&error) => {
+                self.unread.set(error.sqlite_error_code());
+                None
+            }
+            read => cell.get_or_init(|| read.ok().flatten()).as_ref(),
+        }
+    }
+
     /// The run a process belongs to.
     pub fn run_of(&self, process_id: i64) -> Option<i64> {
         self.processes.get(&process_id).map(|process| process.run_id)
@@ -233,19 +255,24 @@ impl Code {
     }
 
     /// Names of the arguments, in order; none if they cannot be read.
-    pub(super) fn argument_names(&self, connection: &Connection) -> &[Box<str>] {
-        self.argument_names.get_or_init(|| {
-            let sql = "SELECT argument_names FROM code_objects WHERE code_id = ?";
-            let names = connection.query_row(sql, [self.code_id], |row| row.get::<_, String>(0));
-            let names =
-                names.ok().and_then(|names| serde_json::from_str::<Vec<Box<str>>>(&names).ok());
-            names.unwrap_or_default().into()
-        })
+    pub(super) fn argument_names(&self, connection: &Connection) -> rusqlite::Result<&[Box<str>]> {
+        if let Some(names) = self.argument_names.get() {
+            return Ok(names);
+        }
+        let sql = "SELECT argument_names FROM main.code_objects WHERE code_id = ?";
+        let names = connection.query_row(sql, [self.code_id], |row| row.get::<_, String>(0));
+        let names = match names {
+            Err(error) if is_passing(&error) => return Err(error),
+            names => {
+                names.ok().and_then(|names| serde_json::from_str::<Vec<Box<str>>>(&names).ok())
+            }
+        };
+        Ok(self.argument_names.get_or_init(|| names.unwrap_or_default().into()))
     }
 
     /// Reads and decodes the line table.
     pub(super) fn read_lines(&self, connection: &Connection) -> rusqlite::Result<&LineTable> {
-        let sql = "SELECT line_table FROM code_objects WHERE code_id = ?";
+        let sql = "SELECT line_table FROM main.code_objects WHERE code_id = ?";
         let table = connection.query_row(sql, [self.code_id], |row| {
             Ok(row.get_ref(0)?.as_bytes().map(<[u8]>::to_vec).unwrap_or_default())
         })?;

@@ -33,9 +33,6 @@ pub enum Error {
     Unknown { path: PathBuf, last: Option<i64> },
     #[error("{}: {}", path.display(), no_run(*wanted, *last))]
     NoRun { path: PathBuf, wanted: Option<i64>, last: Option<i64> },
-    /// SQLite would take it for one of ours.
-    #[error("{}: it has a table {name} of its own, which hides the recording's; rename or drop it", path.display())]
-    Clash { path: PathBuf, name: String },
     /// A question in SQL about what is not there; SQLite passes the sentence on, and who reads it knows of
     /// which file.
     #[error("{what}")]
@@ -62,6 +59,21 @@ impl Error {
             }
         }
     }
+}
+
+/// Whether an error says nothing about the file: another time it can be read.
+pub(super) fn is_passing(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode as Code;
+    matches!(
+        error.sqlite_error_code(),
+        Some(
+            Code::DatabaseBusy
+                | Code::DatabaseLocked
+                | Code::OperationInterrupted
+                | Code::OutOfMemory
+                | Code::AuthorizationForStatementDenied
+        )
+    )
 }
 
 fn unknown(last: Option<i64>) -> String {

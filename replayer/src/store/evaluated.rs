@@ -45,18 +45,15 @@ impl Store {
     /// How a process's code object is evaluated; `None` if there is no such, or it cannot be read.
     pub fn evaluated(&self, process: &Process, code: u32) -> Option<&Evaluated> {
         let code = &self.directory.codes[*process.codes.get(&code)?];
-        let evaluated = code.evaluated.get_or_init(|| {
-            let version = Version::from_magic(process.magic?)?;
-            read(&self.connection, code, version).ok().flatten()
-        });
-        evaluated.as_ref()
+        let version = Version::from_magic(process.magic?)?;
+        self.directory.once(&code.evaluated, || read(&self.connection, code, version))
     }
 }
 
 fn read(db: &Connection, code: &Code, version: Version) -> rusqlite::Result<Option<Evaluated>> {
     let sql = "SELECT first_line, line_table, bytecode, exception_table, code_xxh3,
                       names, name, kind, flags
-               FROM code_objects WHERE code_id = ?";
+               FROM main.code_objects WHERE code_id = ?";
     let read = db.prepare_cached(sql)?.query_row([code.code_id], |row| {
         let blob = |column: usize| Ok::<_, rusqlite::Error>(row.get_ref(column)?.as_blob()?);
         let (lines, bytecode, exceptions) = (blob(1)?, blob(2)?, blob(3)?);

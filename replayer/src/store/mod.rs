@@ -58,8 +58,9 @@ pub type Progress = Box<dyn Fn(usize, usize)>;
 /// An open recording, seen as it was when it was opened.
 pub struct Store {
     // First, so that it is closed first: its statements may point at texts of the directory.
-    connection: Connection,
-    _opened: Arc<open::Opened>,
+    connection: Rc<Connection>,
+    /// None where somebody else has opened the file.
+    opened: Option<Arc<open::Opened>>,
     path: Rc<PathBuf>,
     directory: Directory,
     chunks: Vec<ChunkHeader>,
@@ -77,6 +78,8 @@ pub struct Store {
     damage: RefCell<BTreeMap<i64, String>>,
     /// The same for chunks of values.
     value_damage: RefCell<BTreeMap<i64, String>>,
+    /// How often damage was met.
+    noted: Cell<u64>,
     /// Runs with a loss of kind desync.
     desynced: FxHashSet<i64>,
     progress: RefCell<Option<Progress>>,
@@ -86,6 +89,15 @@ pub struct Store {
     mine: RefCell<mine::Mine>,
 }
 
+/// What is read when a recording is opened.
+#[derive(Default)]
+struct Found {
+    directory: Directory,
+    headers: chunks::Headers,
+    values: values::ValueHeaders,
+    desynced: FxHashSet<i64>,
+}
+
 impl Store {
     /// Opens a recording for reading.
     ///
@@ -93,20 +105,55 @@ impl Store {
     /// One variant of [`Error`] for each thing that can be wrong with the file.
     pub fn open(path: &Path) -> Result<Store, Error> {
         let (connection, opened) = open::connect(path)?;
-        let explain = |error| open::explain(path, &error);
-        let directory = Directory::load(&connection).map_err(explain)?;
-        let headers = chunks::Headers::load(&connection, &directory).map_err(explain)?;
-        let value_headers = values::ValueHeaders::load(&connection, &directory).map_err(explain)?;
-        let sql = "SELECT DISTINCT run_id FROM losses WHERE kind = ?";
-        let desynced = connection
-            .prepare(sql)
-            .and_then(|mut rows| {
-                rows.query_map([LossKind::Desync.name()], |row| row.get(0))?.collect()
-            })
-            .map_err(explain)?;
+        Store::load(Rc::new(connection), Some(opened), path)
+            .map_err(|error| open::explain(path, &error))
+    }
+
+    /// Reads the recording that is the main database of somebody else's connection, which is left as it is.
+    /// Statements run on it one after the other, and none stays open; the recording is as they
+    /// find it, so a new store is needed when it has changed.
+    ///
+    /// # Errors
+    /// If it is no recording, is of a format that is not read, or cannot be read.
+    pub fn over(connection: Rc<Connection>) -> Result<Store, Error> {
+        // In memory it has no name, nor before its first page is written.
+        let path = connection.path().filter(|path| !path.is_empty()).unwrap_or(":memory:");
+        let path = PathBuf::from(path);
+        open::check(&connection, &path)?;
+        Store::load(connection, None, &path).map_err(|error| Error::from_sqlite(&path, &error))
+    }
+
+    fn load(
+        connection: Rc<Connection>,
+        opened: Option<Arc<open::Opened>>,
+        path: &Path,
+    ) -> rusqlite::Result<Store> {
+        let directory = Directory::load(&connection)?;
+        let headers = chunks::Headers::load(&connection, &directory)?;
+        let values = values::ValueHeaders::load(&connection, &directory)?;
+        let sql = "SELECT DISTINCT run_id FROM main.losses WHERE kind = ?";
+        let desynced = connection.prepare(sql).and_then(|mut rows| {
+            rows.query_map([LossKind::Desync.name()], |row| row.get(0))?.collect()
+        })?;
+        let found = Found { directory, headers, values, desynced };
+        Ok(Store::of(connection, opened, path, found))
+    }
+
+    /// A recording without runs.
+    pub(crate) fn empty(connection: Rc<Connection>) -> Store {
+        Store::of(connection, None, Path::new(""), Found::default())
+    }
+
+    fn of(
+        connection: Rc<Connection>,
+        opened: Option<Arc<open::Opened>>,
+        path: &Path,
+        found: Found,
+    ) -> Store {
+        let Found { directory, headers, values: value_headers, desynced } = found;
         let store = Store {
             connection,
-            _opened: opened,
+            opened,
             path: Rc::new(path.to_owned()),
             directory,
             chunks: headers.chunks,
@@ -120,6 +167,7 @@ impl Store {
             expanders: RefCell::default(),
             damage: RefCell::default(),
             value_damage: RefCell::default(),
+            noted: Cell::new(0),
             desynced,
             progress: RefCell::default(),
             kept: RefCell::default(),
@@ -146,7 +194,13 @@ impl Store {
             let line = format!("{}: {what}", store.path().display());
             store.damage.borrow_mut().insert(i64::MIN + number, line);
         }
-        Ok(store)
+        store
+    }
+
+    /// Whether there will never be more in it than there is now. Otherwise a statement that is planned by this
+    /// store may be run on a later one.
+    pub fn is_final(&self) -> bool {
+        self.opened.is_some()
     }
 
     /// The file.
@@ -161,7 +215,10 @@ impl Store {
 
     /// Names of a code object's arguments, in order; none if they cannot be read.
     pub fn argument_names<'a>(&self, code: &'a Code) -> &'a [Box<str>] {
-        code.argument_names(&self.connection)
+        code.argument_names(&self.connection).unwrap_or_else(|error| {
+            self.directory.unread.set(error.sqlite_error_code());
+            &[]
+        })
     }
 
     /// Says which code is one's own.
@@ -246,7 +303,16 @@ impl Store {
         let header = &self.chunks[index];
         let bytes = self.bytes(index)?;
         self.decoded.set(self.decoded.get() + 1);
-        let source = self.source(header, bytes).map_err(|source| self.of_chunk(index, source))?;
+        let source = self.source(header, bytes).map_err(|source| {
+            // What it follows from was not all there. What was worked out by then may be wrong, too.
+            self.take_unread().map_or_else(
+                || self.of_chunk(index, source),
+                |error| {
+                    self.expanders.borrow_mut().remove(&header.process_id);
+                    error
+                },
+            )
+        })?;
         Ok(Rc::new(Chunk::new(self.path.clone(), header, source)?))
     }
 
@@ -276,6 +342,25 @@ impl Store {
         Error::Chunk { path: self.path.to_path_buf(), chunk, source }
     }
 
+    /// What it means that a chunk could not be read: `damaged`, unless another time it can.
+    fn not_read(&self, error: &rusqlite::Error, damaged: impl FnOnce(String) -> Error) -> Error {
+        match error::is_passing(error) {
+            true => Error::from_sqlite(&self.path, error),
+            false => damaged(message(error)),
+        }
+    }
+
+    /// Why something was left out since this was asked last that could not be read then, but is there.
+    pub fn take_unread(&self) -> Option<Error> {
+        self.directory.unread.take().map(|code| match code {
+            rusqlite::ErrorCode::OperationInterrupted => Error::Interrupted,
+            code => {
+                let message = format!("it could not be read just now ({code:?}); ask again");
+                Error::Sqlite { path: self.path.to_path_buf(), message }
+            }
+        })
+    }
+
     /// How many chunks were read from the file so far.
     pub fn chunks_decoded(&self) -> u64 {
         self.decoded.get()
@@ -286,10 +371,14 @@ impl Store {
         code.lines().or_else(|| {
             code.read_lines(&self.connection)
                 .inspect_err(|error| {
+                    if error::is_passing(error) {
+                        return self.directory.unread.set(error.sqlite_error_code());
+                    }
                     let (path, message) = (self.path.display(), message(error));
                     let line = format!("{path}: code object {}: {message}", code.code_id);
                     // Code objects and chunks are told apart by sign.
                     self.damage.borrow_mut().insert(-code.code_id, line);
+                    self.noted.set(self.noted.get() + 1);
                 })
                 .ok()
         })
@@ -312,6 +401,7 @@ impl Store {
         let (first, last) = (header.first_seq, header.last_seq);
         let line = format!("{error}; events {first}..{last} unavailable, the rest is readable");
         self.damage.borrow_mut().entry(header.chunk_id).or_insert(line);
+        self.noted.set(self.noted.get() + 1);
         Ok(())
     }
 
@@ -324,6 +414,11 @@ impl Store {
     pub fn damage(&self) -> Vec<String> {
         let (events, values) = (self.damage.borrow(), self.value_damage.borrow());
         events.values().chain(values.values()).cloned().collect()
+    }
+
+    /// How often damage was met, the same again included.
+    pub fn damage_met(&self) -> u64 {
+        self.noted.get()
     }
 
     /// Something a table keeps from one scan to the next, for as long as the recording is open.

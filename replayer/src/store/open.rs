@@ -1,6 +1,7 @@
 //! Opens the file, or says what is wrong with it.
 
 use super::Error;
+use dashcam_schema::tables::TABLES;
 use dashcam_schema::version;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
@@ -49,15 +50,31 @@ pub(super) fn connect(path: &Path) -> Result<(Connection, Arc<Opened>), Error> {
         let (path, expected) = (path.to_owned(), now.expected());
         return Err(Error::Truncated { path, found: length, expected });
     }
-    let pragma = |name: &str| {
+    check(&connection, path)?;
+    fold_at_close(&connection, true).map_err(|error| explain(path, &error))?;
+    Ok((connection, opened))
+}
+
+/// That the main database is a recording of a format that is read, and its tables are tables: a view of
+/// that name could call whatever functions the connection has.
+pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), Error> {
+    let failed = |error| explain(path, &error);
+    let pragma = |name| {
         connection
-            .pragma_query_value(None, name, |row| row.get::<_, i32>(0))
-            .map_err(|error| explain(path, &error))
+            .pragma_query_value(Some("main"), name, |row| row.get::<_, i32>(0))
+            .map_err(failed)
     };
     version::check(pragma("application_id")?, pragma("user_version")?)
         .map_err(|source| Error::Format { path: path.to_owned(), source })?;
-    fold_at_close(&connection, true).map_err(|error| explain(path, &error))?;
-    Ok((connection, opened))
+    let sql = "SELECT count(*) FROM main.sqlite_schema WHERE type = 'table' AND name = ?";
+    let mut is_table = connection.prepare(sql).map_err(failed)?;
+    for table in TABLES.iter().filter(|table| !table.is_virtual) {
+        if is_table.query_row([table.name], |row| row.get::<_, i64>(0)).map_err(failed)? == 0 {
+            let message = format!("it has no table {}", table.name);
+            return Err(Error::Corrupt { path: path.to_owned(), message });
+        }
+    }
+    Ok(())
 }
 
 /// How a file is opened.

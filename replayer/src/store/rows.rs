@@ -14,7 +14,7 @@ pub(crate) fn damaged(connection: &Connection, table: &str) -> rusqlite::Result<
         return Ok(Vec::new());
     }
     let names: Vec<&str> = columns.iter().map(|column| column.name).collect();
-    let sql = format!("SELECT {}, {ROW_HASH} FROM {table}", names.join(", "));
+    let sql = format!("SELECT {}, {ROW_HASH} FROM main.{table}", names.join(", "));
     let mut statement = connection.prepare(&sql)?;
     let mut rows = statement.query([])?;
     let (mut lines, mut more) = (Vec::new(), 0);

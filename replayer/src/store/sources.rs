@@ -77,7 +77,7 @@ impl Store {
         let file = match known {
             Some(file) => file,
             None => {
-                let sql = "SELECT file_id FROM code_objects WHERE code_id = ?";
+                let sql = "SELECT file_id FROM main.code_objects WHERE code_id = ?";
                 let file: Option<Option<i64>> = self
                     .connection
                     .query_row(sql, [code_id], |row| row.get(0))
@@ -91,7 +91,7 @@ impl Store {
         if let Some(text) = self.sources.texts.borrow().get(&file) {
             return Ok(text.clone());
         }
-        let sql = "SELECT source FROM files WHERE file_id = ?";
+        let sql = "SELECT source FROM main.files WHERE file_id = ?";
         let text: Option<Option<String>> = self
             .connection
             .query_row(sql, [file], |row| {

@@ -4,7 +4,7 @@
 //! events that may carry any. Chunks of values can be read alone, so one look-up reads one.
 
 use super::chunks::ChunkHeader;
-use super::{Chunk, Directory, Error, Process, Store, message};
+use super::{Chunk, Directory, Error, Process, Store};
 use dashcam_schema::FormatError;
 use dashcam_schema::chunk::{ValueStatistics, header_xxh3};
 use dashcam_schema::event::EventKind;
@@ -71,7 +71,7 @@ impl ValueHeaders {
     ) -> rusqlite::Result<ValueHeaders> {
         let sql = "SELECT value_chunk_id, run_id, process_id, first_ordinal, last_ordinal,
                           group_count, row_xxh3, told, number, covers_from, covers_to, header_xxh3
-                   FROM value_chunks ORDER BY process_id, number, value_chunk_id";
+                   FROM main.value_chunks ORDER BY process_id, number, value_chunk_id";
         let mut statement = connection.prepare(sql)?;
         let mut rows = statement.query([])?;
         let mut headers = ValueHeaders::default();
@@ -282,14 +282,11 @@ impl Store {
         let id = header.value_chunk_id;
         let failed = |source| self.of_values(index, source);
         let invalid = |part, what| failed(FormatError::Invalid { part, offset: 0, what });
-        let sql = "SELECT data FROM value_chunks WHERE value_chunk_id = ?";
-        let bytes: Vec<u8> =
-            self.connection.query_row(sql, [id], |row| row.get(0)).map_err(|error| {
-                match Error::from_sqlite(&self.path, &error) {
-                    Error::Interrupted => Error::Interrupted,
-                    _ => invalid("data", message(&error)),
-                }
-            })?;
+        let sql = "SELECT data FROM main.value_chunks WHERE value_chunk_id = ?";
+        let bytes: Vec<u8> = self
+            .connection
+            .query_row(sql, [id], |row| row.get(0))
+            .map_err(|error| self.not_read(&error, |what| invalid("data", what)))?;
         let values = Rc::new(Values::open(&bytes).map_err(failed)?);
         if header_xxh3(&bytes) != header.header_xxh3 {
             return Err(invalid("data", "not that of this chunk".to_owned()));
@@ -398,6 +395,7 @@ impl Store {
         let header = &self.value_chunks[index];
         let line = format!("{error}; its values are unavailable, the rest is readable");
         self.value_damage.borrow_mut().entry(header.value_chunk_id).or_insert(line);
+        self.noted.set(self.noted.get() + 1);
         Ok(())
     }
 
@@ -477,6 +475,6 @@ impl Store {
         let number = runs.contexts[chunk.contexts()?[index] as usize].code;
         let code = self.process(header).codes.get(&number);
         let Some(code) = code.map(|index| &self.directory.codes[*index]) else { return Ok(None) };
-        Ok(found.arguments(code.argument_names(&self.connection)))
+        Ok(found.arguments(self.argument_names(code)))
     }
 }

@@ -53,19 +53,19 @@ impl Store {
     /// which is noted.
     pub fn variables(&self, process: &Process, code: u32) -> Option<&Variables> {
         let code = &self.directory.codes[*process.codes.get(&code)?];
-        let variables = code.variables.get_or_init(|| {
-            let version = Version::from_magic(process.magic?)?;
-            let read = read(&self.connection, code, version, process.mode);
-            let variables = read.ok().flatten();
-            if variables.is_none() {
-                let path = self.path.display();
-                let line =
-                    format!("{path}: code object {}: its variables are unknown", code.code_id);
-                self.damage.borrow_mut().entry(-code.code_id).or_insert(line);
-            }
-            variables
+        let variables = self.directory.once(&code.variables, || {
+            let Some(version) = process.magic.and_then(Version::from_magic) else {
+                return Ok(None);
+            };
+            read(&self.connection, code, version, process.mode)
         });
-        variables.as_ref()
+        if variables.is_none() && code.variables.get().is_some() {
+            let path = self.path.display();
+            let line = format!("{path}: code object {}: its variables are unknown", code.code_id);
+            self.damage.borrow_mut().entry(-code.code_id).or_insert(line);
+            self.noted.set(self.noted.get() + 1);
+        }
+        variables
     }
 }
 
@@ -77,7 +77,7 @@ fn read(
 ) -> rusqlite::Result<Option<Variables>> {
     let sql = "SELECT first_line, line_table, bytecode, exception_table, code_xxh3,
                       argument_names, variable_names, names, kind
-               FROM code_objects WHERE code_id = ?";
+               FROM main.code_objects WHERE code_id = ?";
     let read = db.prepare_cached(sql)?.query_row([code.code_id], |row| {
         let blob = |column: usize| Ok::<_, rusqlite::Error>(row.get_ref(column)?.as_blob()?);
         let (bytecode, exceptions) = (blob(2)?, blob(3)?);

@@ -81,15 +81,12 @@ impl Store {
             return Err(Error::Interrupted);
         }
         let super::ChunkHeader { chunk_id, header_xxh3, .. } = self.chunks[index];
-        let sql = "SELECT data FROM chunks WHERE chunk_id = ?";
+        let sql = "SELECT data FROM main.chunks WHERE chunk_id = ?";
         let bytes: Option<Vec<u8>> = self
             .connection
             .prepare_cached(sql)
             .and_then(|mut statement| statement.query_row([chunk_id], |row| row.get(0)).optional())
-            .map_err(|error| match Error::from_sqlite(&self.path, &error) {
-                Error::Interrupted => Error::Interrupted,
-                _ => self.unreadable(chunk_id, super::message(&error)),
-            })?;
+            .map_err(|error| self.not_read(&error, |what| self.unreadable(chunk_id, what)))?;
         let bytes = bytes.ok_or_else(|| self.unreadable(chunk_id, "no data".to_owned()))?;
         // Other damage is described better by who reads it.
         if dashcam_schema::chunk::header_xxh3(&bytes) != header_xxh3

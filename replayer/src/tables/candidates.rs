@@ -43,8 +43,9 @@ pub(super) fn take_order(
     [run_id, seq]: [usize; 2],
     is_unique: bool,
 ) {
-    let is_one_run =
-        store.directory().runs.len() == 1 || store.bound_to().is_some() || request.is_fixed(run_id);
+    let is_one_run = store.is_final() && store.directory().runs.len() == 1
+        || store.bound_to().is_some()
+        || request.is_fixed(run_id);
     let mut wanted = request.order_by.clone();
     if is_one_run {
         wanted.retain(|(column, _)| *column != run_id);

@@ -105,7 +105,7 @@ impl Timeline {
             Event::CallInC { name } => return self.called_in_c(name),
             _ => return Ok(event.clone()),
         };
-        let sql = "SELECT seq, type, code_id FROM exceptions
+        let sql = "SELECT seq, type, code_id FROM temp.exceptions
                    WHERE run_id = ?1 AND (NOT ?2 OR outcome IN ('thread', 'program'))
                      AND (NOT ?3 OR is_mine OR outcome IN ('thread', 'program')) ORDER BY seq";
         let codes = file.as_ref().map(|file| self.codes_of_path(file));
@@ -154,7 +154,8 @@ impl Timeline {
     }
 
     fn called_in_c(&self, name: &str) -> Result<Event, Error> {
-        let sql = "SELECT seq FROM events WHERE run_id = ?1 AND kind = 'CALL' AND callable = ?2";
+        let sql =
+            "SELECT seq FROM temp.events WHERE run_id = ?1 AND kind = 'CALL' AND callable = ?2";
         let read = || -> rusqlite::Result<Vec<Position>> {
             let mut found = Vec::new();
             let mut statement = self.store.connection().prepare_cached(sql)?;

@@ -41,12 +41,12 @@ impl Timeline {
     pub fn crash(&self) -> Result<Option<Position>, Error> {
         // asyncio raises the exception of a task again, in whoever waits for it.
         let sql = "SELECT coalesce((
-                SELECT min(task.seq) FROM exceptions task
+                SELECT min(task.seq) FROM temp.exceptions task
                 WHERE task.run_id = ?1 AND task.outcome = 'thread' AND task.seq < ended.seq
                   AND task.process_id = ended.process_id AND task.thread_id = ended.thread_id
                   AND task.type = ended.type AND task.message IS ended.message
                   AND ended.path LIKE '%/asyncio/%'), ended.seq)
-            FROM exceptions ended
+            FROM temp.exceptions ended
             WHERE ended.run_id = ?1 AND ended.outcome = 'program' ORDER BY ended.seq DESC LIMIT 1";
         let read = self.store.connection().prepare_cached(sql).and_then(|mut statement| {
             statement.query_row([self.run_id], |row| row.get(0)).optional()

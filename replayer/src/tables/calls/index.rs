@@ -75,7 +75,7 @@ fn only(set: &IntSet) -> Option<u64> {
 }
 
 fn build(store: &Rc<Store>) -> Result<Option<Index>, Error> {
-    let sql = "SELECT coalesce(sum(count), 0) FROM event_counts WHERE kind = ?";
+    let sql = "SELECT coalesce(sum(count), 0) FROM main.event_counts WHERE kind = ?";
     let starts: rusqlite::Result<i64> =
         store.connection().query_row(sql, [EventKind::PY_START.name()], |row| row.get(0));
     // Without the counts, better slow than out of memory.

@@ -1,0 +1,153 @@
+//! Which recording the tables and functions of a connection read.
+
+use crate::store::{Error, Store};
+use rusqlite::Connection;
+use std::cell::{Cell, RefCell};
+use std::path::PathBuf;
+use std::rc::{Rc, Weak};
+
+/// Where tables and functions get the recording from.
+#[derive(Clone)]
+pub(super) enum Source {
+    /// The store that owns the connection; weak, for the connection owns the tables.
+    Own(Weak<Store>),
+    /// Another program's connection: the recording in its main database, as it is by now.
+    Host(Rc<Host>),
+}
+
+impl Source {
+    /// The recording, read again if it has changed. Runs SQL on the connection.
+    pub(super) fn refresh(&self) -> Result<Rc<Store>, Error> {
+        match self {
+            Source::Own(_) => self.current(),
+            Source::Host(host) => host.refresh(),
+        }
+    }
+
+    /// A recording to plan a statement by: as it was when it could be read last, or without runs. Runs no SQL,
+    /// by which SQLite might notice that tables have changed which it is planning with.
+    pub(super) fn for_planning(&self) -> Result<Rc<Store>, Error> {
+        match self {
+            Source::Own(_) => self.current(),
+            Source::Host(host) => Ok(host.planned_by.borrow().clone()),
+        }
+    }
+
+    /// The recording as it was when it was last read. Runs no SQL.
+    pub(super) fn current(&self) -> Result<Rc<Store>, Error> {
+        match self {
+            Source::Own(store) => store.upgrade().ok_or_else(|| {
+                let message = "the recording is closed".to_owned();
+                Error::Sqlite { path: PathBuf::new(), message }
+            }),
+            Source::Host(host) => host.current(),
+        }
+    }
+
+    /// Whether a store, and with it the texts of its directory, lives as long as the connection.
+    pub(super) fn is_own(&self) -> bool {
+        matches!(self, Source::Own(_))
+    }
+}
+
+/// A connection of another program, and what its main database held when it was last looked at.
+pub(super) struct Host {
+    connection: Rc<Connection>,
+    store: RefCell<Result<Rc<Store>, String>>,
+    /// The store, or what it was before it could not be read.
+    planned_by: RefCell<Rc<Store>>,
+    /// What the connection said of its database when `store` was read.
+    stamp: Cell<Option<Stamp>>,
+    /// The only run that tables show.
+    run: Cell<Option<i64>>,
+    /// Names of the views that were made.
+    pub(super) views: RefCell<Vec<&'static str>>,
+}
+
+/// Two equal ones have the same database between them: changes by others, changes by the connection
+/// itself, and whether it is in a transaction, whose changes it may take back.
+type Stamp = (i64, u64, bool);
+
+impl Host {
+    pub(super) fn new(connection: Connection) -> Rc<Host> {
+        // A statement that is kept would keep the host from closing its connection.
+        connection.set_prepared_statement_cache_capacity(0);
+        let connection = Rc::new(connection);
+        Rc::new(Host {
+            store: RefCell::new(Err("the recording was not read yet".to_owned())),
+            planned_by: RefCell::new(Rc::new(Store::empty(connection.clone()))),
+            connection,
+            stamp: Cell::default(),
+            run: Cell::default(),
+            views: RefCell::default(),
+        })
+    }
+
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    pub(super) fn run(&self) -> Option<i64> {
+        self.run.get()
+    }
+
+    /// Has the tables show the rows of one run, or of all.
+    pub(super) fn set_run(&self, run_id: Option<i64>) {
+        self.run.set(run_id);
+        self.planned_by.borrow().bind(run_id);
+    }
+
+    /// Has the recording read anew.
+    pub(super) fn forget(&self) {
+        self.stamp.set(None);
+    }
+
+    fn current(&self) -> Result<Rc<Store>, Error> {
+        self.store.borrow().clone().map_err(|message| Error::NotThere { what: message })
+    }
+
+    pub(super) fn refresh(&self) -> Result<Rc<Store>, Error> {
+        let stamp = self.stamp().map_err(|error| Error::from_sqlite(&self.path(), &error))?;
+        if self.stamp.get() != Some(stamp) {
+            let store = self.read()?;
+            if let Ok(store) = &store {
+                store.bind(self.run.get());
+                *self.planned_by.borrow_mut() = store.clone();
+            }
+            *self.store.borrow_mut() = store;
+            self.stamp.set(Some(stamp));
+        }
+        self.current()
+    }
+
+    /// Reads the recording; an error of its own is what is wrong with it, the other that it could not be
+    /// read now.
+    fn read(&self) -> Result<Result<Rc<Store>, String>, Error> {
+        let failed = |error| Error::from_sqlite(&self.path(), &error);
+        // A statement that is under way keeps the database as it is for all that are run meanwhile.
+        let mut first =
+            self.connection.prepare("SELECT 1 FROM main.sqlite_schema").map_err(failed)?;
+        let mut first = first.query([]).map_err(failed)?;
+        first.next().map_err(failed)?;
+        match Store::over(self.connection.clone()) {
+            // Here is nobody to whom damage could be reported beside the rows of a statement.
+            Ok(store) => Ok(match store.damage().into_iter().next() {
+                Some(line) => Err(format!("{line}; see: dashcam check")),
+                None => Ok(Rc::new(store)),
+            }),
+            Err(error @ (Error::Interrupted | Error::Sqlite { .. })) => Err(error),
+            Err(error) => Ok(Err(error.to_string())),
+        }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.connection.path().unwrap_or_default().into()
+    }
+
+    fn stamp(&self) -> rusqlite::Result<Stamp> {
+        let connection = &self.connection;
+        let version =
+            connection.pragma_query_value(Some("main"), "data_version", |row| row.get(0))?;
+        Ok((version, connection.total_changes(), connection.is_autocommit()))
+    }
+}

@@ -1,0 +1,10 @@
+SELECT kind, count(*) FROM events GROUP BY kind ORDER BY kind;
+SELECT qualname, count(*), sum(exit = 'return'), min(arguments) FROM calls GROUP BY qualname ORDER BY qualname;
+SELECT run_id, seq, type, message, line, handled_line, outcome FROM exceptions ORDER BY run_id, seq;
+SELECT run_id, seq, scope, name, value FROM variables ORDER BY run_id, seq, name LIMIT 60;
+SELECT run_id, operation, key, value, type FROM mutations ORDER BY run_id, seq LIMIT 40;
+SELECT e.run_id, s.depth, s.qualname, s.line FROM exceptions e, stack_at(e.run_id, e.seq) s ORDER BY e.run_id, e.seq, s.depth;
+SELECT l.depth, l.scope, l.name, l.value FROM locals_at((SELECT max(run_id) FROM runs), (SELECT max(seq) FROM calls c JOIN events e USING (run_id, code_id) WHERE c.qualname = 'price' AND run_id = (SELECT max(run_id) FROM runs))) l ORDER BY 1, 2, 3;
+SELECT c.call_id, v.name, v.value FROM calls c JOIN variables v USING (run_id, call_id) WHERE c.qualname = 'parse' ORDER BY run_id, v.seq;
+SELECT path, is_mine, count(*) FROM code_objects GROUP BY path, is_mine ORDER BY path;
+SELECT v.seq, value_json(v.value), value_at(v.run_id, v.seq, 0, 'items'), last_write(v.run_id, v.seq, 0, 'rate'), call_at(v.run_id, v.seq, 1) FROM variables v WHERE v.name = 'total' ORDER BY v.run_id, v.seq;
