@@ -13,6 +13,7 @@
 //!    data by `header_xxh3`, and ordinary tables have a hash in every row. Objects may have more items kept
 //!    than are written with them, and be told of by what changed more often in a row. Never released.
 //! 8. Times are the program's own, without what recording takes; chunks say what the clock had (dashcam 0.1).
+//! 9. Runs have a UUID. A recorder that adds to a file of version 8 adds the column.
 
 use crate::error::FormatError;
 
@@ -20,7 +21,7 @@ use crate::error::FormatError;
 pub const APPLICATION_ID: i32 = 0x6473_6863;
 
 /// `PRAGMA user_version` this build writes.
-pub const FORMAT_VERSION: i32 = 8;
+pub const FORMAT_VERSION: i32 = 9;
 
 /// The oldest `user_version` this build reads.
 pub const OLDEST_READABLE: i32 = 8;

@@ -37,10 +37,12 @@ fn tables(run_id: i64) -> String {
         let Some(filter) = rows_of_run(table, run_id) else { continue };
         let comma = if out.is_empty() { "" } else { ", " };
         let name = table.name;
+        // In the file, a run may be without its UUID.
+        let schema = if name == "runs" { "temp" } else { "main" };
         // Writing to a string does not fail.
         let _ = write!(
             out,
-            "{comma}{name} AS NOT MATERIALIZED (SELECT * FROM main.{name} WHERE {filter})"
+            "{comma}{name} AS NOT MATERIALIZED (SELECT * FROM {schema}.{name} WHERE {filter})"
         );
     }
     out

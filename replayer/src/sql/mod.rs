@@ -7,6 +7,7 @@ mod explain;
 mod functions;
 mod guard;
 mod scope;
+mod uuid;
 mod vtab;
 
 pub use explain::{explain, explain_any};
@@ -44,6 +45,7 @@ impl Recording {
         vtab::register::<tables::LocalsAt>(&store).map_err(explain)?;
         vtab::register::<tables::ObjectAt>(&store).map_err(explain)?;
         functions::register(&store).map_err(explain)?;
+        uuid::show(store.connection()).map_err(explain)?;
         guard::install(store.connection()).map_err(explain)?;
         Ok(Recording { store })
     }
