@@ -2,6 +2,7 @@
 
 use super::inbox::Request;
 use super::{Answer, Failure, scope};
+use crate::export::{self, Sink};
 use crate::sql::{Recording, explain_any};
 use crate::store::Error;
 use rusqlite::types::{ToSqlOutput, Value as Sql, ValueRef};
@@ -56,14 +57,7 @@ impl<'a> Cursors<'a> {
     }
 
     pub(super) fn query(&mut self, request: &Request) -> Answer {
-        let sql = request.text("sql")?;
-        let sql = match request.get("run")? {
-            None => sql.to_owned(),
-            Some(_) => {
-                let run_id = self.recording.store().run(Some(request.integer("run")?))?;
-                scope::of_run(sql, run_id)
-            }
-        };
+        let sql = scoped(self.recording, request)?;
         let parameters = request.get("parameters")?.cloned().unwrap_or_default();
         let batch =
             Rc::new(RefCell::new(Batch { wanted: wanted(request, 1)?, ..Batch::default() }));
@@ -115,6 +109,36 @@ impl<'a> Cursors<'a> {
         }
         Ok(answer)
     }
+}
+
+/// The statement of a request, about the run it names.
+fn scoped(recording: &Recording, request: &Request) -> Result<String, Failure> {
+    let sql = request.text("sql")?;
+    Ok(match request.get("run")? {
+        None => sql.to_owned(),
+        Some(_) => {
+            let run_id = recording.store().run(Some(request.integer("run")?))?;
+            scope::of_run(sql, run_id)
+        }
+    })
+}
+
+/// The rows of a request `query` as Arrow columns instead of JSON.
+pub(super) fn columns(
+    recording: &Recording,
+    request: &Request,
+    sink: Sink<'_>,
+) -> Result<(), export::Error> {
+    let failed = |failure: Failure| match failure {
+        Failure::Recording(error) => error.into(),
+        failure => export::Error::Sql { message: failure.to_string() },
+    };
+    let sql = scoped(recording, request).map_err(failed)?;
+    let parameters = request.get("parameters").map_err(failed)?.cloned().unwrap_or_default();
+    let explain = |error| Failure::Sql(explain_any(recording.store().path(), &error));
+    let bind =
+        |statement: &mut Statement<'_>| bind(statement, &parameters, explain).map_err(failed);
+    export::read_statement(recording, &sql, bind, sink)
 }
 
 fn wanted(request: &Request, default: usize) -> Result<usize, Failure> {
@@ -171,6 +195,16 @@ fn prepared<'c>(
     if statement.column_count() == 0 {
         return Err(Failure::Sql("no statement that gives rows".to_owned()));
     }
+    bind(&mut statement, parameters, failed)?;
+    Ok(statement)
+}
+
+/// Gives a statement its parameters.
+fn bind(
+    statement: &mut Statement<'_>,
+    parameters: &Value,
+    failed: impl Fn(rusqlite::Error) -> Failure,
+) -> Result<(), Failure> {
     let count = statement.parameter_count();
     let wrong = |what: String| Err(Failure::Sql(what));
     match parameters {
@@ -194,7 +228,7 @@ fn prepared<'c>(
         }
         _ => return Err(Failure::Protocol("parameters has to be an array or object".to_owned())),
     }
-    Ok(statement)
+    Ok(())
 }
 
 /// A value as SQL has it.
