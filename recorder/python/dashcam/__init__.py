@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
     from ._replay import (
         Call,
+        Columns,
         DashcamWarning,
         ExceptionRecord,
         Frame,
