@@ -89,6 +89,7 @@ else:
 
 __all__ = [
     "Call",
+    "Columns",
     "DashcamError",
     "DashcamWarning",
     "ExceptionRecord",

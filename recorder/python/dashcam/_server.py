@@ -269,14 +269,15 @@ class Server:
 
 
 def _state(path: str) -> list[tuple[int, int] | None]:
-    """What changes when something is written to a recording."""
+    """What changes when something is written to a recording. Whoever opens it makes an empty log beside it."""
     states: list[tuple[int, int] | None] = []
     for name in (path, path + "-wal"):
         try:
             status = os.stat(name)
-            states.append((status.st_size, status.st_mtime_ns))
         except OSError:
             states.append(None)
+        else:
+            states.append((status.st_size, status.st_mtime_ns) if status.st_size else None)
     return states
 
 
