@@ -168,6 +168,14 @@ fn export(recording: &Path, folder: &Path) -> std::process::Output {
     run(FLEET.python.dashcam().args(["export", "parquet"]).arg(folder).arg(recording))
 }
 
+/// That an export was made, at most without the values that were not stored yet.
+fn as_far_as_recorded(output: &std::process::Output) {
+    let said = text(&output.stderr);
+    let is_late = said.contains("rows of later events are left out");
+    assert!(output.status.success() || is_late, "{said}");
+    assert!(text(&output.stdout).contains("rows in run="), "{said}");
+}
+
 /// A run is exported as far as it is recorded, and again when there is more of it.
 #[test]
 fn a_run_that_goes_on_and_one_that_was_killed() {
@@ -183,13 +191,13 @@ fn a_run_that_goes_on_and_one_that_was_killed() {
     // What it did so far is stored within a second.
     while !count().contains("recording") || count().contains("  0") {}
     let first = export(&db, &out);
-    assert!(first.status.success(), "{}", text(&first.stderr));
+    as_far_as_recorded(&first);
     let pid = child.id() as i32;
     // SAFETY: takes no pointers; the recorder's process group is its own and is not waited for yet.
     unsafe { libc::kill(-pid, libc::SIGKILL) };
     finish(child);
     let second = export(&db, &out);
-    assert!(second.status.success(), "{}", text(&second.stderr));
+    as_far_as_recorded(&second);
     let third = export(&db, &out);
     assert!(text(&third.stdout).contains("already in run="), "{}", text(&third.stdout));
     takes("round_trip_of", &[&db, &out]);
@@ -215,7 +223,7 @@ fn trouble_is_said_in_one_line() {
     let db = recording.to_str().unwrap();
     refused(arrow(&["evnts", db]), &["no table evnts; did you mean events?"]);
     refused(arrow(&["events", db, "--columns", "sek"]), &["no column sek"]);
-    refused(arrow(&["events", db, "--where", "seq +"]), &["incomplete input"]);
+    refused(arrow(&["events", db, "--where", "seq +"]), &["syntax error"]);
     refused(arrow(&["--sql", "select 1 as a union select 'x'", db]), &["cast(a as text)"]);
     // Who reads has seen enough.
     let mut shell = dashcam_tests::command("sh");
@@ -238,7 +246,7 @@ fn a_full_disk() {
     let mut shell = dashcam_tests::command("sh");
     let program = FLEET.python.eval("__import__('sysconfig').get_path('scripts')") + "/dashcam";
     // The system's limit on the size of files is refused like a full disk.
-    let script = "trap '' XFSZ; ulimit -f 4; exec \"$0\" export parquet \"$1\" \"$2\" --tables variables,events";
+    let script = "trap '' XFSZ; ulimit -f 100; exec \"$0\" export parquet \"$1\" \"$2\" --tables variables,events";
     shell.args(["-c", script, &program]).arg(&out).arg(&FLEET.recordings[0]);
     let output = run(&mut shell);
     let said = text(&output.stderr);

@@ -141,6 +141,10 @@ fn arrow(args: &Arrow) -> anyhow::Result<u8> {
         }
         (None, Some(table)) => {
             let mut query = Query::new(&session.recording, table)?;
+            // Otherwise `runs` would list all of them.
+            if let Some(run) = run {
+                query = query.run(run);
+            }
             if !args.columns.is_empty() {
                 query = query.columns(&args.columns)?;
             }
