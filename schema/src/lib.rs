@@ -10,6 +10,7 @@
 //! - [`bytecode`]: what follows from a code object alone, such as its lines;
 //! - [`derive`]: the events that follow from others and are not recorded;
 //! - [`value`]: what variables held, and how that is told, kept and written;
+//! - [`uuid`]: the names of runs that were made before there were any;
 //! - [`loss`]: every way something was not recorded;
 //! - [`version`] and [`error`]: what can be read, and what may be wrong with it.
 //!
@@ -25,6 +26,7 @@ pub mod event;
 pub mod loss;
 pub mod record;
 pub mod tables;
+pub mod uuid;
 pub mod value;
 pub mod version;
 

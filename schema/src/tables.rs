@@ -104,10 +104,12 @@ pub fn create_views() -> String {
     TABLES.iter().filter(is_plain).map(Table::explaining_view).collect()
 }
 
-/// The column of an ordinary table that has the [`RowHash`] of those before it.
+/// The column of an ordinary table that has the [`RowHash`] of those before it, and of [later
+/// columns](Table::later_columns).
 pub const ROW_HASH: &str = "row_xxh3";
 
-/// The hash of a row of an ordinary table, told the columns before [`ROW_HASH`] in order. `chunks` and
+/// The hash of a row of an ordinary table, given the columns before [`ROW_HASH`] in order, then the later ones
+/// up to the last that is not NULL. `chunks` and
 /// `value_chunks` have hashes of their own.
 #[derive(Default)]
 pub struct RowHash(Xxh3);
@@ -164,11 +166,23 @@ pub fn count_rows() -> impl Iterator<Item = (&'static str, String)> {
 }
 
 impl Table {
-    /// The columns that the [`RowHash`] in each row is of; none if rows have none, or one of another kind.
+    /// The columns that the [`RowHash`] in each row is always of; none if rows have none, or one of another
+    /// kind.
     pub fn hashed_columns(&self) -> &'static [Column] {
-        match self.columns.split_last() {
-            Some((last, columns)) if last.name == ROW_HASH => columns,
-            _ => &[],
+        self.around_hash().0
+    }
+
+    /// The columns that were added to the table by a later version of the format: files made before may not
+    /// have them, and rows written before have NULL there and a hash without it.
+    pub fn later_columns(&self) -> &'static [Column] {
+        self.around_hash().1
+    }
+
+    fn around_hash(&self) -> (&'static [Column], &'static [Column]) {
+        let is_other = matches!(self.name, "chunks" | "value_chunks");
+        match self.columns.iter().position(|column| column.name == ROW_HASH) {
+            Some(at) if !is_other => (&self.columns[..at], &self.columns[at + 1..]),
+            _ => (&[], &[]),
         }
     }
 
@@ -187,6 +201,17 @@ impl Table {
              path dashcam sqlite-extension prints');\n",
             columns.join(", "),
         )
+    }
+
+    /// Statements that add the columns a file's table does not have yet.
+    pub fn upgrade(&self, existing: &[String]) -> String {
+        let missing = self.later_columns().iter().filter(|c| !existing.iter().any(|e| e == c.name));
+        missing
+            .map(|c| {
+                let column = format!("{} {} {}", c.name, c.r#type.sql(), c.constraint);
+                format!("ALTER TABLE {} ADD COLUMN {};\n", self.name, column.trim_end())
+            })
+            .collect()
     }
 
     /// Columns that tell a row from all others.
@@ -209,14 +234,21 @@ pub fn hash_triggers() -> String {
             continue;
         }
         let name = table.name;
-        let new: Vec<String> = names.iter().map(|name| format!("NEW.{name}")).collect();
+        let later = table.later_columns().iter().map(|column| column.name);
+        let all: Vec<&str> = names.iter().copied().chain(later).collect();
+        let new: Vec<String> = all.iter().map(|name| format!("NEW.{name}")).collect();
+        let hash = |columns: usize| format!("{ROW_HASH}({})", new[..columns].join(", "));
+        // Rows of before there were the later columns keep the hash they had.
+        let hash_of_row =
+            (names.len() + 1..=all.len()).fold(hash(names.len()), |without, columns| {
+                format!("iif({} IS NULL, {without}, {})", new[columns - 1], hash(columns))
+            });
         let key: Vec<String> = table.key().iter().map(|k| format!("{k} = NEW.{k}")).collect();
-        for event in ["INSERT".to_owned(), format!("UPDATE OF {}", names.join(", "))] {
+        for event in ["INSERT".to_owned(), format!("UPDATE OF {}", all.join(", "))] {
             let kind = &event[..6];
             sql.push_str(&format!(
                 "CREATE TEMP TRIGGER {name}_{kind} AFTER {event} ON main.{name} BEGIN \
-                 UPDATE {name} SET {ROW_HASH} = {ROW_HASH}({}) WHERE {}; END;\n",
-                new.join(", "),
+                 UPDATE {name} SET {ROW_HASH} = {hash_of_row} WHERE {}; END;\n",
                 key.join(" AND "),
             ));
         }
@@ -306,7 +338,8 @@ tables! {
         exit_code Integer "" "The program's exit status; NULL if a signal ended it or it has not ended."
         exit_signal Integer "" "Number of the signal that ended the program."
         row_counts Text "" "Rows it had in other tables when it ended, as a JSON object by table; NULL while recording."
-        row_xxh3 Integer "" "Hash of the columns before it."
+        row_xxh3 Integer "" "Hash of the columns before it, and of those after it that are not NULL."
+        uuid Text "" "The run's name among all runs of all machines: a UUID of version 7. For a recording made before there were any, it is derived from the columns started_at, hostname, cwd, command and run_id."
     }
     table processes "One row per process of a run." {
         process_id Integer "PRIMARY KEY" "Number of the process in this file."

@@ -13,7 +13,9 @@
 //!    data by `header_xxh3`, and ordinary tables have a hash in every row. Objects may have more items kept
 //!    than are written with them, and be told of by what changed more often in a row. Never released.
 //! 8. Times are the program's own, without what recording takes; chunks say what the clock had (dashcam 0.1).
-//! 9. Views with the names of the virtual tables: their columns, and an error that says how to read them.
+//! 9. Runs have a UUID; a recorder that adds to a file of version 8 adds the column. Views with the names of the
+//!    virtual tables have their columns, and an error that says how to read them. Classes of the standard library
+//!    say how their objects are written.
 
 use crate::error::FormatError;
 

@@ -12,6 +12,7 @@ step() {
 }
 pythons=$(for venv in .venv/3.*/; do "$venv/bin/python" -c 'import sys; print(sys.version.split()[0], end=" ")'; done)
 echo "testing with Python $pythons"
+step "engines that read exports" sh tests/tools/engines.sh
 step "unit and integration tests" cargo test --workspace --no-fail-fast --quiet
 step "the ring, model-checked" make --no-print-directory loom
 step "the benchmark runs" .venv/default/bin/python tests/bench/bench.py --quick --only "empty control" \

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
     from ._replay import (
         Call,
+        Columns,
         DashcamWarning,
         ExceptionRecord,
         Frame,
@@ -88,6 +89,7 @@ else:
 
 __all__ = [
     "Call",
+    "Columns",
     "DashcamError",
     "DashcamWarning",
     "ExceptionRecord",

@@ -11,13 +11,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, NamedTuple, Self, final
 
-from . import DashcamError, _html, _values
+from . import DashcamError, _columns, _html, _values
+from ._columns import Columns
 from ._rows import Parameters, Row, Rows, Stream
 from ._server import DashcamWarning, Server, _Refused
 from ._values import Namespace, Recorded, Variable
 
 __all__ = [
     "Call",
+    "Columns",
     "DashcamWarning",
     "ExceptionRecord",
     "Frame",
@@ -107,6 +109,13 @@ class Recording(Mapping[int, "Run"]):
         """The same as they are read, and not kept."""
         return Stream(self._server, sql, parameters, None)
 
+    def arrow(
+        self, table: str, columns: Sequence[str] | None = None, where: str | None = None
+    ) -> Columns:
+        """The rows of a table, of all runs, as Arrow columns. See `Run.arrow`."""
+        self._server.refuse_if_closed()
+        return _columns.of_table(self.path, "all", table, columns, where)
+
     def __repr__(self) -> str:
         return f"<Recording {self.path!r}{' (closed)' if self.closed else ''}>"
 
@@ -164,6 +173,18 @@ class Run:
     def stream(self, sql: str, parameters: Parameters = ()) -> Stream:
         """The same as they are read, and not kept."""
         return Stream(self.recording._server, sql, parameters, self.run_id)
+
+    def arrow(
+        self, table: str, columns: Sequence[str] | None = None, where: str | None = None
+    ) -> Columns:
+        """The rows of a table as Arrow columns, for polars, pandas, pyarrow, DuckDB and others:
+        `polars.DataFrame(run.arrow("calls", ["qualname", "self_ns"], "depth < 3"))`.
+
+        `where` is a condition in SQL. One that compares columns with integers or texts, joined by `and`, is
+        several times as fast as others.
+        """
+        self.recording._server.refuse_if_closed()
+        return _columns.of_table(self.recording.path, str(self.run_id), table, columns, where)
 
     def calls(
         self, function: str | None = None, where: str | None = None, parameters: Parameters = ()

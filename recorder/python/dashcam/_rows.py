@@ -2,13 +2,15 @@
 
 import importlib
 import importlib.util
+import json
 import keyword
 import operator
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, SupportsIndex, cast, overload
 
 from . import DashcamError, _html
+from ._columns import Columns
 from ._server import Server
 
 type Sql = None | bool | int | float | str | bytes | bytearray | memoryview
@@ -84,7 +86,9 @@ class Stream(Iterator[Row]):
         self._given = 0
         # Set while rows are on their way: if that is interrupted, they are nowhere.
         self._is_lost = False
-        answer = server.ask("query", sql=sql, parameters=_parameters(parameters), **members)
+        # What it was asked with.
+        self._request = {"sql": sql, "parameters": _parameters(parameters), **members}
+        answer = server.ask("query", **self._request)
         self._generation = server.generation
         self.columns: tuple[str, ...] = tuple(answer["columns"])
         self._class = _row_class(self.columns)
@@ -227,6 +231,10 @@ class Rows(Sequence[Row]):
     def to_pandas(self) -> Any:
         """As a pandas DataFrame. Integers stay integers where some are NULL (Int64)."""
         pandas = _import("pandas")
+        if importlib.util.find_spec("pyarrow") is not None:
+            frame = self._by_columns(lambda columns: _pandas_frame(pandas, columns))
+            if frame is not None:
+                return frame
         self._read(None)
         frame = {}
         for at, name in enumerate(self._unique()):
@@ -241,9 +249,28 @@ class Rows(Sequence[Row]):
     def to_polars(self) -> Any:
         """As a polars DataFrame."""
         polars = _import("polars")
+        frame = self._by_columns(polars.DataFrame)
+        if frame is not None:
+            return frame
         self._read(None)
         columns = enumerate(self._unique())
         return polars.DataFrame({name: [row[at] for row in self._kept] for at, name in columns})
+
+    def _by_columns(self, make: Callable[[Columns], Any]) -> Any:
+        """What `make` makes of the rows as Arrow columns; None if they have to be read one by one."""
+        server = self._stream._server
+        is_begun = self._stream._given > 0
+        has_names = len(set(self.columns)) == len(self.columns)
+        # Another process has to see the same rows.
+        if is_begun or not has_names or server.closed or server.has_changed:
+            return None
+        request = json.dumps(self._stream._request).encode()
+        try:
+            return make(Columns(["--request", "--", server.path], request))
+        except Exception:
+            # A column of rows may hold values of several types, a part of them may be damaged: reading them
+            # one by one copes with the one and warns of the other.
+            return None
 
     def _unique(self) -> list[str]:
         """Names of the columns; SQL may give several the same."""
@@ -265,6 +292,18 @@ class Rows(Sequence[Row]):
         self._read(_SHOWN + 1)
         more = None if len(self._kept) > _SHOWN else 0
         return _html.table(self.columns, self._kept[:_SHOWN], more=more)
+
+
+def _pandas_frame(pandas: Any, columns: Columns) -> Any:
+    """With integers where some are NULL, as rows have them."""
+    pyarrow = _import("pyarrow")
+    table = pyarrow.table(columns)
+    frame = table.to_pandas()
+    for name in table.column_names:
+        column = table[name]
+        if pyarrow.types.is_int64(column.type) and column.null_count:
+            frame[name] = column.to_pandas(types_mapper={column.type: pandas.Int64Dtype()}.get)
+    return frame
 
 
 def _import(name: str) -> Any:

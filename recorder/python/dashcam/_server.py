@@ -131,8 +131,7 @@ class Server:
             raise DashcamError(f"{self.path}: opened before a fork; open it again in this process")
         with self._lock:
             self._refuse_if_busy()
-            if self._closed:
-                raise DashcamError(f"{self.path}: this recording was closed")
+            self.refuse_if_closed()
             self._busy = True
             try:
                 child = self._child
@@ -151,6 +150,16 @@ class Server:
             kind = _Refused if error["kind"] == "refused" else DashcamError
             raise kind(error["message"])
         return answer["result"]
+
+    def refuse_if_closed(self) -> None:
+        """Raises DashcamError if it was closed."""
+        if self._closed:
+            raise DashcamError(f"{self.path}: this recording was closed")
+
+    @property
+    def has_changed(self) -> bool:
+        """Whether another process would see another file than this one does."""
+        return self._child is None or self._seen != _state(self.path)
 
     def close(self) -> None:
         """Ends the child. Does nothing in a forked process, whose child it is not."""
@@ -179,6 +188,7 @@ class Server:
 
     def _start(self) -> _Child:
         self.generation += 1
+        self._seen = _state(self.path)
         command = [_program("dashcam"), "serve", "--", self.path]
         try:
             child = _Child(command)
@@ -256,6 +266,19 @@ class Server:
             raise
         finally:
             watchdog.cancel()
+
+
+def _state(path: str) -> list[tuple[int, int] | None]:
+    """What changes when something is written to a recording. Whoever opens it makes an empty log beside it."""
+    states: list[tuple[int, int] | None] = []
+    for name in (path, path + "-wal"):
+        try:
+            status = os.stat(name)
+        except OSError:
+            states.append(None)
+        else:
+            states.append((status.st_size, status.st_mtime_ns) if status.st_size else None)
+    return states
 
 
 _servers: weakref.WeakSet[Server] = weakref.WeakSet()

@@ -105,13 +105,14 @@ impl Run {
             let db = &database.connection;
             let sql = format!(
                 "INSERT INTO runs (started_at, status, command, cwd, hostname, capture, events_by,
-                                   dashcam_version)
-                 VALUES ({NOW}, 'recording', ?, ?, ?, 'flow', 'direct', ?)"
+                                   dashcam_version, uuid)
+                 VALUES ({NOW}, 'recording', ?, ?, ?, 'flow', 'direct', ?, ?)"
             );
             let cwd = about.cwd.to_string_lossy();
             let version = env!("CARGO_PKG_VERSION");
             db.execute_batch("BEGIN IMMEDIATE")?;
-            db.execute(&sql, (&about.command, cwd, super::sys::hostname(), version))?;
+            let uuid = uuid::Uuid::now_v7().to_string();
+            db.execute(&sql, (&about.command, cwd, super::sys::hostname(), version, uuid))?;
             let run_id = db.last_insert_rowid();
             db.execute(
                 "INSERT INTO processes (run_id, command, started_ns) VALUES (?, ?, 0)",

@@ -238,16 +238,24 @@ impl Database {
         if user_version < FORMAT_VERSION {
             // What is added to it is of this version.
             self.enter_wal(BUSY_SWITCH).map_err(Err)?;
-            let sql = format!(
-                "BEGIN IMMEDIATE; PRAGMA user_version = {FORMAT_VERSION};\n{}COMMIT",
-                tables::create_views()
-            );
-            if let Err(error) = db.execute_batch(&sql) {
-                let _ = db.execute_batch("ROLLBACK");
-                return Err(Err(error));
-            }
+            self.upgrade().map_err(Err)?;
         }
         Ok(())
+    }
+
+    /// Makes a recording of an older version one of this version.
+    fn upgrade(&self) -> rusqlite::Result<()> {
+        let begin = TransactionBehavior::Immediate;
+        let transaction = rusqlite::Transaction::new_unchecked(&self.connection, begin)?;
+        for table in tables::TABLES.iter().filter(|table| !table.is_virtual) {
+            let sql = format!("SELECT * FROM {} LIMIT 0", table.name);
+            let names = transaction.prepare(&sql)?;
+            let names: Vec<String> = names.column_names().into_iter().map(str::to_owned).collect();
+            transaction.execute_batch(&table.upgrade(&names))?;
+        }
+        transaction.execute_batch(&tables::create_views())?;
+        transaction.pragma_update(None, "user_version", FORMAT_VERSION)?;
+        transaction.commit()
     }
 
     /// Takes back the file's creation.

@@ -7,6 +7,7 @@ mod check;
 mod diff;
 mod doctor;
 mod dump;
+mod export;
 mod output;
 mod query;
 mod record;
@@ -44,6 +45,8 @@ enum Verb {
     Replay(replay::Args),
     /// Print a run's events, one a line
     Dump(dump::Args),
+    /// Write tables as Parquet files or an Arrow stream, for other engines
+    Export(export::Args),
     /// Say where two runs of a program part
     Diff(diff::Args),
     /// Verify every chunk and say what is damaged
@@ -141,6 +144,7 @@ pub fn main() -> ExitCode {
             Verb::Query(args) => query::run(&args),
             Verb::Replay(args) => replay::run(&args),
             Verb::Dump(args) => dump::run(&args),
+            Verb::Export(args) => export::run(&args),
             Verb::Diff(args) => diff::run(&args),
             Verb::Check(args) => noting_log(&args.database.path, check::run(&args)),
             Verb::Schema(args) => schema::run(&args),

@@ -100,6 +100,11 @@ impl Session {
         }
     }
 
+    /// Begins work with a progress of its own, after output.
+    pub(super) fn begin(&self) {
+        *self.bar.borrow_mut() = Bar::new();
+    }
+
     /// What an error of SQLite's means here.
     pub(super) fn explain(&self, error: &rusqlite::Error) -> anyhow::Error {
         self.bar.borrow_mut().end();

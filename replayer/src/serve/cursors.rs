@@ -2,6 +2,7 @@
 
 use super::inbox::Request;
 use super::{Answer, Failure, scope};
+use crate::export::{self, Sink};
 use crate::sql::{Recording, explain_any};
 use crate::store::Error;
 use rusqlite::types::{ToSqlOutput, Value as Sql, ValueRef};
@@ -63,12 +64,7 @@ impl<'a> Cursors<'a> {
     }
 
     pub(super) fn query(&mut self, request: &Request) -> Answer {
-        let sql = request.text("sql")?;
-        let run_id = match request.get("run")? {
-            None => None,
-            Some(_) => Some(self.recording.store().run(Some(request.integer("run")?))?),
-        };
-        let sql = run_id.map_or_else(|| sql.to_owned(), |run_id| scope::of_run(sql, run_id));
+        let (sql, run_id) = scoped(self.recording, request)?;
         let parameters = request.get("parameters")?.cloned().unwrap_or_default();
         let batch =
             Rc::new(RefCell::new(Batch { wanted: wanted(request, 1)?, ..Batch::default() }));
@@ -118,6 +114,39 @@ impl<'a> Cursors<'a> {
         }
         Ok(answer)
     }
+}
+
+/// The statement of a request, about the run it names, and that.
+fn scoped(recording: &Recording, request: &Request) -> Result<(String, Option<i64>), Failure> {
+    let sql = request.text("sql")?;
+    Ok(match request.get("run")? {
+        None => (sql.to_owned(), None),
+        Some(_) => {
+            let run_id = recording.store().run(Some(request.integer("run")?))?;
+            (scope::of_run(sql, run_id), Some(run_id))
+        }
+    })
+}
+
+/// The rows of a request `query` as Arrow columns instead of JSON.
+pub(super) fn columns(
+    recording: &Recording,
+    request: &Request,
+    sink: Sink<'_>,
+) -> Result<(), export::Error> {
+    let failed = |failure: Failure| match failure {
+        Failure::Recording(error) => error.into(),
+        failure => export::Error::Sql { message: failure.to_string() },
+    };
+    let (sql, run_id) = scoped(recording, request).map_err(failed)?;
+    let parameters = request.get("parameters").map_err(failed)?.cloned().unwrap_or_default();
+    let explain = |error| Failure::Sql(explain_any(recording.store().path(), &error));
+    let bind =
+        |statement: &mut Statement<'_>| bind(statement, &parameters, explain).map_err(failed);
+    let before = recording.store().bind(run_id);
+    let read = export::read_statement(recording, &sql, bind, sink);
+    recording.store().bind(before);
+    read
 }
 
 fn wanted(request: &Request, default: usize) -> Result<usize, Failure> {
@@ -174,6 +203,16 @@ fn prepared<'c>(
     if statement.column_count() == 0 {
         return Err(Failure::Sql("no statement that gives rows".to_owned()));
     }
+    bind(&mut statement, parameters, failed)?;
+    Ok(statement)
+}
+
+/// Gives a statement its parameters.
+fn bind(
+    statement: &mut Statement<'_>,
+    parameters: &Value,
+    failed: impl Fn(rusqlite::Error) -> Failure,
+) -> Result<(), Failure> {
     let count = statement.parameter_count();
     let wrong = |what: String| Err(Failure::Sql(what));
     match parameters {
@@ -197,7 +236,7 @@ fn prepared<'c>(
         }
         _ => return Err(Failure::Protocol("parameters has to be an array or object".to_owned())),
     }
-    Ok(statement)
+    Ok(())
 }
 
 /// A value as SQL has it.

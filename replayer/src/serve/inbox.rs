@@ -61,11 +61,7 @@ fn read(mut input: impl BufRead, requests: &Sender<Request>, interrupt: impl Fn(
     let mut number = 0;
     // What cannot be read is the end. What came before it is still answered.
     while let Ok(1..) = input.read_until(b'\n', &mut line) {
-        let members = match serde_json::from_slice(&line) {
-            Ok(Value::Object(members)) => Ok(members),
-            Ok(_) => Err("a request is an object".to_owned()),
-            Err(error) => Err(format!("a request is a line of JSON: {error}")),
-        };
+        let members = members(&line);
         line.clear();
         let is = |method| members.as_ref().is_ok_and(|m| m.get("method") == Some(method));
         if is(&Value::from("interrupt")) {
@@ -79,7 +75,20 @@ fn read(mut input: impl BufRead, requests: &Sender<Request>, interrupt: impl Fn(
     }
 }
 
+fn members(line: &[u8]) -> Result<Map<String, Value>, String> {
+    match serde_json::from_slice(line) {
+        Ok(Value::Object(members)) => Ok(members),
+        Ok(_) => Err("a request is an object".to_owned()),
+        Err(error) => Err(format!("a request is a line of JSON: {error}")),
+    }
+}
+
 impl Request {
+    /// The only one there is.
+    pub(super) fn of(line: &[u8]) -> Request {
+        Request { number: 1, members: members(line) }
+    }
+
     /// As it was said.
     pub(super) fn id(&self) -> Value {
         let id = self.members.as_ref().ok().and_then(|members| members.get("id"));

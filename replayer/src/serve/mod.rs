@@ -28,6 +28,9 @@
 //! are `{"bytes": "00ff"}` and floats that JSON does not have `{"float": "inf"}`; so they are in
 //! `parameters`. Kinds of errors: `refused` (it makes no sense here), `sql`, `recording` (the file
 //! cannot be read), `interrupted`, `protocol`.
+//!
+//! A `query` whose rows are to be Arrow columns goes to a process of its own, `dashcam export arrow --request`
+//! ([`columns`]).
 
 mod cursors;
 mod inbox;
@@ -36,6 +39,7 @@ mod scope;
 mod tagged;
 
 use crate::debugger::{self, Debugger};
+use crate::export::{self, Sink};
 use crate::sql::Recording;
 use crate::store::Error;
 use cursors::Cursors;
@@ -92,6 +96,14 @@ struct Server<'a> {
     debuggers: BTreeMap<i64, Debugger>,
     /// Sentences about damage that were said.
     said: BTreeSet<String>,
+}
+
+/// The rows of a request `query`, a line of JSON, as Arrow columns.
+///
+/// # Errors
+/// If the request makes no sense, those of the statement and those of `sink`.
+pub fn columns(recording: &Recording, line: &[u8], sink: Sink<'_>) -> Result<(), export::Error> {
+    cursors::columns(recording, &Request::of(line), sink)
 }
 
 /// Answers requests until there are no more.

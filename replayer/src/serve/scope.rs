@@ -36,7 +36,10 @@ fn tables(run_id: i64) -> String {
     for table in TABLES {
         let Some(filter) = rows_of_run(table, run_id) else { continue };
         let comma = if out.is_empty() { "" } else { ", " };
-        let (name, schema) = (table.name, if table.is_virtual { "temp" } else { "main" });
+        let name = table.name;
+        // In the file, a run may be without its UUID.
+        let is_temporary = table.is_virtual || name == "runs";
+        let schema = if is_temporary { "temp" } else { "main" };
         // Writing to a string does not fail.
         let _ = write!(
             out,

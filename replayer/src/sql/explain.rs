@@ -9,18 +9,15 @@ use std::path::Path;
 /// A line about a statement that was wrong; nothing if it is not about the statement.
 pub fn explain(path: &Path, error: &rusqlite::Error) -> Option<String> {
     let file = path.display();
-    match error {
-        rusqlite::Error::MultipleStatement => {
-            return Some(format!("{file}: one statement at a time"));
-        }
-        _ if error.sqlite_error_code() == Some(ErrorCode::AuthorizationForStatementDenied) => {
-            return Some(format!(
-                "{file}: recordings are read-only: this statement is not a query"
-            ));
-        }
-        _ => {}
+    if matches!(error, rusqlite::Error::MultipleStatement) {
+        return Some(format!("{file}: one statement at a time"));
     }
     let message = message(error);
+    let is_denied = error.sqlite_error_code() == Some(ErrorCode::AuthorizationForStatementDenied);
+    // Of what is a view here, SQLite says that first.
+    if is_denied || message.starts_with("cannot modify ") {
+        return Some(format!("{file}: recordings are read-only: this statement is not a query"));
+    }
     if let Some(name) = message.strip_prefix("no such column: ") {
         let (table, name) = name.rsplit_once('.').unwrap_or(("", name));
         let hint = match (tables::find(table), column_like(table, name)) {

@@ -9,6 +9,7 @@ mod guard;
 mod host;
 mod scope;
 mod source;
+mod uuid;
 mod vtab;
 
 pub use explain::{explain, explain_any};
@@ -40,6 +41,7 @@ impl Recording {
         register(connection, &source).map_err(explain)?;
         guard::lift(connection).map_err(explain)?;
         scope::create(connection).map_err(explain)?;
+        uuid::show(connection).map_err(explain)?;
         guard::install(connection).map_err(explain)?;
         Ok(Recording { store })
     }

@@ -13,13 +13,17 @@ pub(crate) fn damaged(connection: &Connection, table: &str) -> rusqlite::Result<
     if columns.is_empty() {
         return Ok(Vec::new());
     }
-    let names: Vec<&str> = columns.iter().map(|column| column.name).collect();
+    let mut names: Vec<&str> = columns.iter().map(|column| column.name).collect();
+    let known = connection.prepare(&format!("SELECT * FROM main.{table} LIMIT 0"))?;
+    let known = known.column_names();
+    let later = tables::find(table).map_or(&[][..], |table| table.later_columns());
+    names.extend(later.iter().map(|column| column.name).filter(|name| known.contains(name)));
     let sql = format!("SELECT {}, {ROW_HASH} FROM main.{table}", names.join(", "));
     let mut statement = connection.prepare(&sql)?;
     let mut rows = statement.query([])?;
     let (mut lines, mut more) = (Vec::new(), 0);
     while let Some(row) = rows.next()? {
-        if fits(row, columns.len())? {
+        if fits(row, columns.len(), names.len())? {
             continue;
         }
         if lines.len() == NAMED {
@@ -40,8 +44,13 @@ pub(crate) fn damaged(connection: &Connection, table: &str) -> rusqlite::Result<
     Ok(lines)
 }
 
-/// Whether the columns before the last are what its hash is of.
-fn fits(row: &Row<'_>, columns: usize) -> rusqlite::Result<bool> {
+/// Whether a row has the hash of its columns: the first `always`, and those after it, `width` in all, up to the
+/// last that is not NULL. The hash follows them.
+fn fits(row: &Row<'_>, always: usize, width: usize) -> rusqlite::Result<bool> {
+    let mut columns = width;
+    while columns > always && row.get_ref(columns - 1)? == ValueRef::Null {
+        columns -= 1;
+    }
     let mut hash = RowHash::default();
     for at in 0..columns {
         match row.get_ref(at)? {
@@ -52,5 +61,5 @@ fn fits(row: &Row<'_>, columns: usize) -> rusqlite::Result<bool> {
             ValueRef::Blob(value) => hash.blob(value),
         }
     }
-    Ok(row.get_ref(columns)? == ValueRef::Integer(hash.finish()))
+    Ok(row.get_ref(width)? == ValueRef::Integer(hash.finish()))
 }

@@ -10,6 +10,11 @@ pub struct TextId(u32);
 impl TextId {
     /// No text: SQL's NULL.
     pub const NONE: TextId = TextId(u32::MAX);
+
+    /// Its number: dense from 0, but for [`TextId::NONE`].
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
 }
 
 /// Texts by number. Only grows, and never moves a text, for as long as the store lives.
