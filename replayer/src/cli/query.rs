@@ -54,7 +54,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
     args.mine.say(session.recording.store());
     session.recording.bind(run)?;
     let explain = |error| explain(&session, &error);
-    let mut statement = session.recording.connection().prepare(sql).map_err(explain)?;
+    let mut statement = session.recording.prepare(sql, None).map_err(explain)?;
     if statement.column_count() == 0 {
         bail!("no statement that gives rows");
     }

@@ -1,11 +1,11 @@
 //! Statements that are being read, a batch of rows at a time.
 
 use super::inbox::Request;
-use super::{Answer, Failure, scope};
+use super::{Answer, Failure};
 use crate::sql::{Recording, explain_any};
 use crate::store::Error;
 use rusqlite::types::{ToSqlOutput, Value as Sql, ValueRef};
-use rusqlite::{Connection, Row, Statement};
+use rusqlite::{Row, Statement};
 use serde_json::Value;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -57,17 +57,15 @@ impl<'a> Cursors<'a> {
 
     pub(super) fn query(&mut self, request: &Request) -> Answer {
         let sql = request.text("sql")?;
-        let sql = match request.get("run")? {
-            None => sql.to_owned(),
-            Some(_) => {
-                let run_id = self.recording.store().run(Some(request.integer("run")?))?;
-                scope::of_run(sql, run_id)
-            }
+        let run_id = match request.get("run")? {
+            None => None,
+            Some(_) => Some(self.recording.store().run(Some(request.integer("run")?))?),
         };
         let parameters = request.get("parameters")?.cloned().unwrap_or_default();
         let batch =
             Rc::new(RefCell::new(Batch { wanted: wanted(request, 1)?, ..Batch::default() }));
-        let cursor = Box::pin(rows(self.recording, sql, parameters, batch.clone()));
+        let cursor =
+            Box::pin(rows(self.recording, (sql.to_owned(), run_id), parameters, batch.clone()));
         self.made += 1;
         self.go_on(self.made, cursor, batch, true)
     }
@@ -130,7 +128,7 @@ fn wanted(request: &Request, default: usize) -> Result<usize, Failure> {
 /// Puts the rows of a statement into the batch, and waits whenever it is full.
 async fn rows(
     recording: &Recording,
-    sql: String,
+    (sql, run_id): (String, Option<i64>),
     parameters: Value,
     batch: Rc<RefCell<Batch>>,
 ) -> Result<(), Failure> {
@@ -139,7 +137,8 @@ async fn rows(
         true => Error::Interrupted.into(),
         false => Failure::Sql(explain_any(recording.store().path(), &error)),
     };
-    let mut statement = prepared(connection, &sql, &parameters, failed)?;
+    let statement = recording.prepare(&sql, run_id).map_err(failed)?;
+    let mut statement = with_parameters(statement, &parameters, failed)?;
     let width = statement.column_count();
     batch.borrow_mut().columns = statement.column_names().into_iter().map(str::to_owned).collect();
     let mut rows = statement.raw_query();
@@ -161,13 +160,11 @@ fn pause() -> impl Future<Output = ()> {
     })
 }
 
-fn prepared<'c>(
-    connection: &'c Connection,
-    sql: &str,
+fn with_parameters<'c>(
+    mut statement: Statement<'c>,
     parameters: &Value,
     failed: impl Fn(rusqlite::Error) -> Failure,
 ) -> Result<Statement<'c>, Failure> {
-    let mut statement = connection.prepare(sql).map_err(&failed)?;
     if statement.column_count() == 0 {
         return Err(Failure::Sql("no statement that gives rows".to_owned()));
     }

@@ -3,19 +3,20 @@
 //!
 //! The rows come from [`crate::tables`]; `vtab` is the only module that speaks SQLite's C interface.
 
+mod counts;
 mod explain;
 mod functions;
 mod guard;
+mod of_run;
 mod scope;
 mod vtab;
 
 pub use explain::{explain, explain_any};
 pub(crate) use functions::{FUNCTIONS, Function};
-pub(crate) use scope::rows_of_run;
 
 use crate::store::{Error, Store};
 use crate::tables;
-use rusqlite::Connection;
+use rusqlite::{Connection, Statement};
 use std::path::Path;
 use std::rc::Rc;
 
@@ -36,10 +37,15 @@ impl Recording {
             return Err(Error::Clash { path: path.to_owned(), name });
         }
         vtab::register::<tables::Events>(&store).map_err(explain)?;
+        vtab::register::<tables::Groups<tables::Events>>(&store).map_err(explain)?;
         vtab::register::<tables::Calls>(&store).map_err(explain)?;
+        vtab::register::<tables::Groups<tables::Calls>>(&store).map_err(explain)?;
         vtab::register::<tables::Exceptions>(&store).map_err(explain)?;
+        vtab::register::<tables::Groups<tables::Exceptions>>(&store).map_err(explain)?;
         vtab::register::<tables::Variables>(&store).map_err(explain)?;
+        vtab::register::<tables::Groups<tables::Variables>>(&store).map_err(explain)?;
         vtab::register::<tables::Mutations>(&store).map_err(explain)?;
+        vtab::register::<tables::Groups<tables::Mutations>>(&store).map_err(explain)?;
         vtab::register::<tables::StackAt>(&store).map_err(explain)?;
         vtab::register::<tables::LocalsAt>(&store).map_err(explain)?;
         vtab::register::<tables::ObjectAt>(&store).map_err(explain)?;
@@ -62,10 +68,43 @@ impl Recording {
         scope::bind(&self.store, run_id).map_err(explain)
     }
 
+    /// Prepares a statement, about one run if one is named and else about those that tables show. One that only
+    /// counts rows is prepared as a statement about groups of them, which gives the same.
+    ///
+    /// # Errors
+    /// SQLite's, about the statement as it is.
+    pub fn prepare(&self, sql: &str, run_id: Option<i64>) -> rusqlite::Result<Statement<'_>> {
+        let of_run = |sql: &str| match run_id {
+            Some(run_id) => of_run::of_run(sql, run_id),
+            None => sql.to_owned(),
+        };
+        let statement = self.connection().prepare(&of_run(sql))?;
+        let names = statement.column_names();
+        for leaves_conditions in [true, false] {
+            let Some(sql) = counts::of_groups(sql, &names, run_id, leaves_conditions) else {
+                continue;
+            };
+            if let Ok(counting) = self.connection().prepare(&of_run(&sql))
+                && has_same_form(&statement, &counting)
+            {
+                return Ok(counting);
+            }
+        }
+        Ok(statement)
+    }
+
     /// Where to ask. Statements that would write, attach or load anything are refused.
     pub fn connection(&self) -> &Connection {
         self.store.connection()
     }
+}
+
+/// Whether two statements have the same columns and the same parameters.
+fn has_same_form(one: &Statement<'_>, other: &Statement<'_>) -> bool {
+    let parameters = one.parameter_count();
+    one.column_names() == other.column_names()
+        && parameters == other.parameter_count()
+        && (1..=parameters).all(|at| one.parameter_name(at) == other.parameter_name(at))
 }
 
 #[cfg(test)]

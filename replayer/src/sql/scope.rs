@@ -5,6 +5,7 @@
 
 use super::guard;
 use crate::store::Store;
+use crate::tables::COUNTABLE;
 use dashcam_schema::tables::{TABLES, Table};
 
 /// Has the tables show one run's rows, if one is named, and say of code whether it is one's own. `runs`
@@ -32,7 +33,7 @@ pub(super) fn bind(store: &Store, run_id: Option<i64>) -> rusqlite::Result<()> {
 }
 
 /// Which rows of a table are a run's. None if it is no table of several runs.
-pub(crate) fn rows_of_run(table: &Table, run_id: i64) -> Option<String> {
+pub(super) fn rows_of_run(table: &Table, run_id: i64) -> Option<String> {
     let column = |name| table.columns.iter().find(|column| column.name == name);
     if let Some(column) = column("run_id") {
         // A hidden one is an argument.
@@ -47,8 +48,12 @@ pub(crate) fn rows_of_run(table: &Table, run_id: i64) -> Option<String> {
 
 /// A table of the file's own that has the name of one of ours, which it would stand for.
 pub(super) fn clash(store: &Store) -> rusqlite::Result<Option<String>> {
-    let ours =
-        |name: &str| TABLES.iter().any(|t| t.is_virtual && t.name.eq_ignore_ascii_case(name));
+    let ours = |name: &str| {
+        let groups = COUNTABLE.iter().map(|table| table.groups);
+        let mut names =
+            TABLES.iter().filter(|table| table.is_virtual).map(|table| table.name).chain(groups);
+        names.any(|ours| ours.eq_ignore_ascii_case(name))
+    };
     let mut names = store.connection().prepare("SELECT name FROM main.sqlite_schema")?;
     let mut names = names.query_map([], |row| row.get::<_, String>(0))?;
     names.find(|name| name.as_ref().map_or(true, |name| ours(name))).transpose()

@@ -9,6 +9,7 @@ pub mod chunk;
 mod chunks;
 mod derive;
 pub mod directory;
+mod edges;
 mod error;
 mod evaluated;
 pub mod mine;
@@ -19,16 +20,19 @@ pub mod texts;
 pub mod values;
 mod variables;
 mod went;
+mod work;
 
 pub use chunk::Chunk;
 pub use chunks::ChunkHeader;
 pub use directory::{Code, Directory, Process};
+pub(crate) use edges::{Edges, Happened};
 pub use error::{Error, message};
 pub use evaluated::Evaluated;
 pub use open::wal_bytes;
 pub use sources::SourceText;
 pub use variables::Variables;
 pub use went::{Search, Sought};
+pub(crate) use work::Damage;
 
 use cache::Cache;
 use chunk::Source;
@@ -81,6 +85,7 @@ pub struct Store {
     /// The only run that tables show.
     bound_to: Cell<Option<i64>>,
     mine: RefCell<mine::Mine>,
+    work: work::Work,
 }
 
 impl Store {
@@ -122,6 +127,7 @@ impl Store {
             kept: RefCell::default(),
             bound_to: Cell::default(),
             mine: RefCell::new(mine::Mine::of_environment()),
+            work: work::Work::default(),
         };
         for (chunk, what) in headers.impossible {
             let path = store.path().display();
@@ -232,7 +238,7 @@ impl Store {
 
     /// The chunk with this index in [`Store::chunks`].
     pub fn chunk(&self, index: usize) -> Result<Rc<Chunk>, Error> {
-        if self.connection.is_interrupted() {
+        if self.is_interrupted() {
             return Err(Error::Interrupted);
         }
         let damaged = |source| self.of_chunk(index, source);
