@@ -13,7 +13,7 @@ use crate::store::{Error, Store};
 use crate::tables::batch::{Batch, Column, NULL, ROWS};
 use crate::tables::candidates::{Chunks, Scope};
 use crate::tables::filter::IntSet;
-use crate::tables::plan::{Flags, Plan, Request};
+use crate::tables::plan::{Flags, Plan, Request, Value};
 use crate::tables::{Scan, Table};
 use dashcam_schema::tables;
 use std::borrow::Cow;
@@ -99,7 +99,10 @@ impl<T: Countable> Table for Groups<T> {
             return;
         };
         let keys = keys.cast_unsigned();
-        (request.used, request.limit) = (keys, None);
+        // What is tested is read too.
+        let tested = request.constraints.iter().filter(|c| c.column < width);
+        request.used = tested.fold(keys, |used, constraint| used | 1 << constraint.column);
+        request.limit = None;
         request.order_by.clear();
         T::plan(store, request);
         request.flags = Flags::default();
@@ -115,8 +118,14 @@ impl<T: Countable> Table for Groups<T> {
     }
 
     fn scan(store: Rc<Store>, mut plan: Plan) -> Result<GroupScan<T>, Error> {
-        plan.constraints.retain(|(column, ..)| *column < T::width());
-        let keys: Vec<usize> = (0..T::width()).filter(|column| plan.uses(*column)).collect();
+        let width = T::width();
+        let argument = plan.constraints.iter().find(|(column, ..)| *column == width + KEYS);
+        let keys = match argument.and_then(|(.., values)| values.first()) {
+            Some(Value::Integer(keys)) => keys.cast_unsigned(),
+            _ => 0,
+        };
+        plan.constraints.retain(|(column, ..)| *column < width);
+        let keys: Vec<usize> = (0..width).filter(|column| keys >> column & 1 == 1).collect();
         Ok(GroupScan {
             plan: Some(plan),
             left: Vec::new(),
