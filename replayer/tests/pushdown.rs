@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use rusqlite::Connection;
 use std::sync::OnceLock;
 use support::copied::copy;
-use support::{Ev, Maker, ev, rows};
+use support::{Ev, Maker, ev, rows, rows_of};
 
 /// Two runs, three processes, generators, exceptions, several threads; chunks of seven.
 fn recording() -> &'static std::path::Path {
@@ -330,5 +330,169 @@ fn groups_by_kind_are_sqlites() {
              ON e.run_id = c.run_id AND e.seq = c.end_seq GROUP BY 1 ORDER BY 1",
     ] {
         assert_eq!(rows(recording.connection(), sql), rows(&copy, sql), "{sql}");
+    }
+}
+
+/// Asks a recording as `dashcam query` does, and whether groups of rows were asked about.
+fn counted(recording: &Recording, sql: &str) -> (Vec<String>, bool) {
+    let statement = recording.prepare(sql, None).unwrap_or_else(|error| panic!("{sql}: {error}"));
+    let is_about_groups = statement.expanded_sql().unwrap().contains("grouped_");
+    (rows_of(statement, sql), is_about_groups)
+}
+
+/// Statements that count rows are asked about groups of them, and the answer is the same.
+#[test]
+fn counts_are_sqlites() {
+    let recording = Recording::open(recording()).unwrap();
+    let copy = copy(&recording, &TABLES);
+    // What joins are with, in the copy too.
+    copy.execute_batch(
+        "CREATE TABLE code_objects (code_id INTEGER PRIMARY KEY, run_id, qualname, path)",
+    )
+    .unwrap();
+    let sql = "SELECT code_id, run_id, qualname, path FROM code_objects";
+    let mut codes = recording.connection().prepare(sql).unwrap();
+    let mut codes = codes.query([]).unwrap();
+    while let Some(row) = codes.next().unwrap() {
+        let values = (0..4).map(|i| row.get::<_, rusqlite::types::Value>(i).unwrap());
+        let sql = "INSERT INTO code_objects VALUES (?, ?, ?, ?)";
+        copy.execute(sql, rusqlite::params_from_iter(values)).unwrap();
+    }
+    for sql in [
+        "SELECT count(*) FROM events",
+        "SELECT COUNT( * ) FROM events;",
+        "SELECT count(*), count(line), count(DISTINCT line), min(line), max(kind) FROM events",
+        "SELECT count(*) FROM events WHERE seq < 0",
+        "SELECT count(*) AS n FROM events HAVING n > 1",
+        "SELECT kind, count(*) FROM events GROUP BY kind",
+        "SELECT kind, count(*) FROM events GROUP BY 1 ORDER BY 2 DESC, kind LIMIT 3",
+        "SELECT kind AS k, count(*) AS n FROM events GROUP BY k HAVING n > 10 ORDER BY n, k",
+        "SELECT kind, count(*) * 100.0 / (SELECT count(*) FROM events) FROM events GROUP BY kind",
+        "SELECT upper(kind) || '!', count(*) FROM events GROUP BY upper(kind) || '!'",
+        "SELECT line / 10, count(*) FROM events GROUP BY 1",
+        "SELECT e.line, e.kind, count(*) FROM events AS e WHERE e.thread_id = 1 GROUP BY e.line, e.kind",
+        "SELECT count(*) FILTER (WHERE kind = 'LINE'), count(*) FILTER (WHERE line > 5) FROM events",
+        "SELECT run_id, process_id, thread_id, code_id, count(*) FROM events GROUP BY 1, 2, 3, 4",
+        "SELECT count(*) FROM events WHERE line % 2 = 0 OR callable = 'len'",
+        "SELECT callable, count(*) FROM events WHERE callable IS NOT NULL GROUP BY callable",
+        "SELECT count(*) FROM events WHERE seq BETWEEN 20 AND 90 AND kind = 'LINE'",
+        "SELECT code_id, count(*) FROM events WHERE line IN (3, 5, 8) AND time_ns > 100 GROUP BY 1",
+        "SELECT DISTINCT kind FROM events",
+        "SELECT DISTINCT code_id, kind FROM events WHERE run_id = 2",
+        "SELECT qualname, count(*) FROM events JOIN code_objects USING (code_id)
+             GROUP BY code_id ORDER BY 2, 1",
+        "SELECT c.path, count(*) FROM events e JOIN code_objects c ON c.code_id = e.code_id
+             WHERE e.kind = 'LINE' GROUP BY c.path",
+        "SELECT e.code_id, count(*) FROM events e, code_objects c
+             WHERE e.code_id = c.code_id AND c.qualname = 'f' GROUP BY 1",
+        "SELECT e.code_id, count(*), count(c.code_id) FROM events e
+             LEFT JOIN code_objects c ON e.code_id = c.code_id AND c.qualname = 'f' GROUP BY 1",
+        "SELECT max(n) FROM (SELECT count(*) AS n FROM events GROUP BY kind)",
+        "WITH per_line AS (SELECT line, count(*) AS n FROM events GROUP BY line)
+             SELECT line FROM per_line WHERE n > 4",
+        "SELECT (SELECT count(*) FROM events), (SELECT count(*) FROM calls)",
+        "SELECT count(*) FROM events UNION ALL SELECT count(*) FROM calls",
+        "SELECT qualname, count(*) FROM calls GROUP BY qualname ORDER BY count(*) DESC, 1",
+        "SELECT exit, depth, count(*) FROM calls WHERE start_seq > 20 GROUP BY 1, 2",
+        "SELECT count(*) FROM calls WHERE qualname = 'f'",
+        "SELECT type, count(*), count(DISTINCT message) FROM exceptions GROUP BY type",
+        "SELECT count(*) FROM exceptions WHERE path = 'a.py' AND line >= 3",
+    ] {
+        let (mut ours, is_about_groups) = counted(&recording, sql);
+        let mut theirs = rows(&copy, sql);
+        if !sql.contains("ORDER BY") {
+            ours.sort_unstable();
+            theirs.sort_unstable();
+        }
+        assert!(is_about_groups, "{sql}");
+        assert_eq!(ours, theirs, "{sql}");
+    }
+    for sql in [
+        "SELECT kind, seq, count(*) FROM events GROUP BY kind",
+        "SELECT thread_id, count(*) FROM events GROUP BY kind",
+        "SELECT sum(line) FROM events",
+        "SELECT count(*) FROM events WHERE abs(seq) = 5",
+        "SELECT count(*) FROM events WHERE seq = '5'",
+        "SELECT count(*) FROM events WHERE rowid = 5",
+        "SELECT count(*) FROM events a, events b WHERE a.seq = b.seq AND a.run_id = b.run_id",
+        "SELECT count(*) FROM code_objects c LEFT JOIN events e ON e.code_id = c.code_id",
+        "WITH events AS (SELECT 1 AS seq) SELECT count(*) FROM events",
+        "SELECT kind, count(*) OVER () FROM events LIMIT 3",
+        "SELECT DISTINCT kind FROM events LIMIT 3",
+        "SELECT count(*) FROM code_objects",
+        "EXPLAIN QUERY PLAN SELECT count(*) FROM code_objects",
+    ] {
+        let (ours, is_about_groups) = counted(&recording, sql);
+        assert!(!is_about_groups, "{sql}");
+        if !sql.starts_with("EXPLAIN") {
+            assert_eq!(ours.len(), rows(&copy, sql).len(), "{sql}");
+        }
+    }
+    let parameters = |sql: &str| {
+        let mut statement = recording.prepare(sql, None).unwrap();
+        statement.query_row((3, "LINE"), |row| row.get::<_, i64>(0)).unwrap()
+    };
+    let sql = "SELECT count(*) FROM events WHERE line > ? AND kind = ?";
+    let theirs = copy.query_row(sql, (3, "LINE"), |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!(parameters(sql), theirs);
+    let names = |sql| recording.prepare(sql, None).unwrap().column_names().join("|");
+    assert_eq!(names("SELECT Kind, COUNT( * ) FROM events GROUP BY 1"), "kind|COUNT( * )");
+    let of_run = "SELECT count(*), count(DISTINCT run_id) FROM events";
+    let statement = recording.prepare(of_run, Some(2)).unwrap();
+    assert!(statement.expanded_sql().unwrap().contains("grouped_"));
+    let theirs = rows(&copy, "SELECT count(*), 1 FROM events WHERE run_id = 2");
+    assert_eq!(rows_of(statement, of_run), theirs);
+}
+
+/// A statement that counts, at random.
+fn counting() -> impl Strategy<Value = String> {
+    prop::sample::select(TABLES.to_vec()).prop_flat_map(|table| {
+        let columns: Vec<&str> =
+            tables::find(table).unwrap().columns.iter().map(|column| column.name).collect();
+        let conditions = prop::collection::vec(condition(columns.clone()), 0..4);
+        let groups = prop::collection::vec(prop::sample::select(columns.clone()), 0..4);
+        let what = prop::sample::select(columns);
+        (groups, conditions, what, any::<bool>()).prop_map(
+            move |(groups, conditions, what, is_or)| {
+                let joined = conditions.join(if is_or { " OR " } else { " AND " });
+                let filter = if joined.is_empty() { joined } else { format!("WHERE {joined}") };
+                let list = groups.join(", ");
+                let numbers: Vec<String> = (1..=groups.len()).map(|n| n.to_string()).collect();
+                let (list, group_by) = match groups.is_empty() {
+                    true => (String::new(), String::new()),
+                    false => (format!("{list}, "), format!("GROUP BY {}", numbers.join(", "))),
+                };
+                let order: Vec<String> = numbers.iter().cloned().chain(["1".to_owned()]).collect();
+                format!(
+                    "SELECT {list}count(*), count({what}), count(DISTINCT {what}), max({what})
+                     FROM {table} {filter} {group_by} ORDER BY {}",
+                    order.join(", ")
+                )
+            },
+        )
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 300, failure_persistence: None, ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn random_counts_are_sqlites(questions in prop::collection::vec(counting(), 10)) {
+        thread_local! {
+            static BOTH: (Recording, Connection) = {
+                let recording = Recording::open(recording()).unwrap();
+                let copy = copy(&recording, &TABLES);
+                (recording, copy)
+            };
+        }
+        BOTH.with(|(recording, copy)| {
+            for question in &questions {
+                let (ours, _) = counted(recording, question);
+                prop_assert_eq!(ours, rows(copy, question), "{}", question);
+            }
+            Ok(())
+        })?;
     }
 }

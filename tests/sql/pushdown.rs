@@ -5,8 +5,8 @@
 use dashcam_replayer::Recording as Opened;
 use dashcam_schema::tables;
 use dashcam_tests::{Python, Recording, tests_path};
-use rusqlite::Connection;
 use rusqlite::types::Value;
+use rusqlite::{Connection, Statement};
 use std::collections::HashMap;
 
 // Both crates' tests copy tables; neither can depend on the other's.
@@ -34,7 +34,10 @@ impl Random {
 }
 
 fn rows(db: &Connection, sql: &str) -> Vec<String> {
-    let mut statement = db.prepare(sql).unwrap();
+    rows_of(db.prepare(sql).unwrap())
+}
+
+fn rows_of(mut statement: Statement<'_>) -> Vec<String> {
     let columns = statement.column_count();
     let rows = statement.query_map([], |row| {
         let values = (0..columns).map(|i| format!("{:?}", row.get::<_, Value>(i).unwrap()));
@@ -95,7 +98,7 @@ fn questions_about_a_real_recording() {
         .map(|table| (table, columns(table).map(|c| (c, samples(&copy, table, c))).collect()))
         .collect();
     let mut random = Random(20_261_129);
-    let mut answered = 0;
+    let (mut answered, mut counted) = (0, 0);
     for number in 0..QUESTIONS {
         let table = TABLES[number % TABLES.len()];
         let names: Vec<&str> = columns(table).collect();
@@ -104,16 +107,26 @@ fn questions_about_a_real_recording() {
             (0..count).map(|_| condition(&mut random, &samples[table], &names)).collect();
         let conditions = conditions.join(if random.below(4) == 0 { " OR " } else { " AND " });
         let column = *random.of(&names);
-        let sql = match random.below(5) {
+        let others = format!("{}, {}", random.of(&names), random.of(&names));
+        let sql = match random.below(7) {
             0 => format!("SELECT count(*), max({column}) FROM {table} WHERE {conditions}"),
             1 => format!("SELECT {column}, count(*) FROM {table} WHERE {conditions} GROUP BY 1"),
             2 => {
                 format!("SELECT DISTINCT {column} FROM {table} WHERE {conditions} ORDER BY 1 DESC")
             }
+            5 => format!(
+                "SELECT count(*), count({column}), count(DISTINCT {column}), min({column})
+                 FROM {table} WHERE {conditions}"
+            ),
+            6 => format!(
+                "SELECT {others}, count(*), max({column}) FROM {table} WHERE {conditions} GROUP BY 1, 2"
+            ),
             3 => format!("SELECT {column} FROM {table} WHERE {conditions} ORDER BY 1 LIMIT 7"),
             _ => format!("SELECT * FROM {table} WHERE {conditions}"),
         };
-        let (mut ours, mut theirs) = (rows(opened.connection(), &sql), rows(&copy, &sql));
+        let statement = opened.prepare(&sql, None).unwrap();
+        counted += usize::from(statement.expanded_sql().unwrap().contains("grouped_"));
+        let (mut ours, mut theirs) = (rows_of(statement), rows(&copy, &sql));
         if !sql.contains("ORDER BY") {
             ours.sort_unstable();
             theirs.sort_unstable();
@@ -122,5 +135,42 @@ fn questions_about_a_real_recording() {
         assert!(ours == theirs, "{sql}\n{n} rows where SQLite finds {m}");
         answered += usize::from(n > 0);
     }
+    assert!(counted > QUESTIONS / 10, "only {counted} questions were about groups");
     assert!(answered > QUESTIONS / 4, "only {answered} questions had an answer");
+}
+
+/// Counts of whole tables and of their usual groups, for which no rows are made.
+#[test]
+fn counts_of_a_real_recording() {
+    let program = tests_path("python/shop.py");
+    let recording = Recording::new(&Python::any(), [program.as_path()]);
+    let opened = Opened::open(&recording.db).unwrap();
+    let copy = copied::copy(&opened, &TABLES);
+    for sql in [
+        "SELECT count(*) FROM events",
+        "SELECT kind, count(*) FROM events GROUP BY kind",
+        "SELECT thread_id, code_id, kind, count(*) FROM events GROUP BY 1, 2, 3",
+        "SELECT code_id, line, count(*) FROM events WHERE kind = 'LINE' GROUP BY 1, 2",
+        "SELECT code_id, offset, kind, line, count(*) FROM events GROUP BY 1, 2, 3, 4",
+        "SELECT callable, kind, count(*) FROM events GROUP BY 1, 2",
+        "SELECT line, count(*) FROM events WHERE seq > 5000 AND line BETWEEN 5 AND 30 GROUP BY 1",
+        "SELECT count(*), count(callable) FROM events WHERE callable = 'len'",
+        "SELECT count(*) FROM variables",
+        "SELECT scope, name, count(*) FROM variables GROUP BY 1, 2",
+        "SELECT name, line, thread_id, count(*) FROM variables GROUP BY 1, 2, 3",
+        "SELECT count(*) FROM variables WHERE name = 'self'",
+        "SELECT name, count(*), count(DISTINCT value) FROM variables GROUP BY 1",
+        "SELECT count(*) FROM variables WHERE line > 20 AND seq BETWEEN 3000 AND 60000",
+        "SELECT operation, type, count(*) FROM mutations GROUP BY 1, 2",
+        "SELECT count(*) FROM mutations WHERE seq > 5000",
+        "SELECT qualname, count(*) FROM calls GROUP BY qualname",
+        "SELECT type, outcome, count(*) FROM exceptions GROUP BY 1, 2",
+    ] {
+        let statement = opened.prepare(sql, None).unwrap();
+        assert!(statement.expanded_sql().unwrap().contains("grouped_"), "{sql}");
+        let (mut ours, mut theirs) = (rows_of(statement), rows(&copy, sql));
+        ours.sort_unstable();
+        theirs.sort_unstable();
+        assert_eq!(ours, theirs, "{sql}");
+    }
 }

@@ -91,7 +91,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
 /// Runs a statement and prints its rows.
 fn execute(session: &Session, sql: &str, output: &Output) -> anyhow::Result<()> {
     let explain = |error| explain(session, &error);
-    let mut statement = session.recording.connection().prepare(sql).map_err(explain)?;
+    let mut statement = session.recording.prepare(sql, None).map_err(explain)?;
     if statement.column_count() == 0 {
         bail!("no statement that gives rows");
     }

@@ -209,6 +209,7 @@ impl<'a> Query<'a> {
             op: *op,
             is_text: self.table.columns[*column].r#type == Type::Text,
             is_binary: true,
+            integer: None,
             taken: false,
             omit: false,
         };
@@ -221,6 +222,7 @@ impl<'a> Query<'a> {
             flags: Flags::default(),
             top: None,
             order_consumed: false,
+            is_refused: false,
             cost: 0.0,
             rows: 0.0,
         };

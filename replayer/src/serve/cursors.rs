@@ -1,12 +1,12 @@
 //! Statements that are being read, a batch of rows at a time.
 
 use super::inbox::Request;
-use super::{Answer, Failure, scope};
+use super::{Answer, Failure};
 use crate::export::{self, Sink};
-use crate::sql::{Recording, explain_any};
+use crate::sql::{Recording, explain_any, of_run};
 use crate::store::Error;
 use rusqlite::types::{ToSqlOutput, Value as Sql, ValueRef};
-use rusqlite::{Connection, Row, Statement};
+use rusqlite::{Row, Statement};
 use serde_json::Value;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -68,7 +68,7 @@ impl<'a> Cursors<'a> {
         let parameters = request.get("parameters")?.cloned().unwrap_or_default();
         let batch =
             Rc::new(RefCell::new(Batch { wanted: wanted(request, 1)?, ..Batch::default() }));
-        let cursor = Box::pin(rows(self.recording, sql, parameters, batch.clone()));
+        let cursor = Box::pin(rows(self.recording, (sql, run_id), parameters, batch.clone()));
         self.made += 1;
         self.go_on(self.made, Open { cursor, batch, run_id }, true)
     }
@@ -116,16 +116,14 @@ impl<'a> Cursors<'a> {
     }
 }
 
-/// The statement of a request, about the run it names, and that.
+/// The statement of a request, and the run it is about, if it names one.
 fn scoped(recording: &Recording, request: &Request) -> Result<(String, Option<i64>), Failure> {
-    let sql = request.text("sql")?;
-    Ok(match request.get("run")? {
-        None => (sql.to_owned(), None),
-        Some(_) => {
-            let run_id = recording.store().run(Some(request.integer("run")?))?;
-            (scope::of_run(sql, run_id), Some(run_id))
-        }
-    })
+    let sql = request.text("sql")?.to_owned();
+    let run_id = match request.get("run")? {
+        None => None,
+        Some(_) => Some(recording.store().run(Some(request.integer("run")?))?),
+    };
+    Ok((sql, run_id))
 }
 
 /// The rows of a request `query` as Arrow columns instead of JSON.
@@ -143,6 +141,10 @@ pub(super) fn columns(
     let explain = |error| Failure::Sql(explain_any(recording.store().path(), &error));
     let bind =
         |statement: &mut Statement<'_>| bind(statement, &parameters, explain).map_err(failed);
+    let sql = match run_id {
+        Some(run_id) => of_run(&sql, run_id),
+        None => sql,
+    };
     let before = recording.store().bind(run_id);
     let read = export::read_statement(recording, &sql, bind, sink);
     recording.store().bind(before);
@@ -162,7 +164,7 @@ fn wanted(request: &Request, default: usize) -> Result<usize, Failure> {
 /// Puts the rows of a statement into the batch, and waits whenever it is full.
 async fn rows(
     recording: &Recording,
-    sql: String,
+    (sql, run_id): (String, Option<i64>),
     parameters: Value,
     batch: Rc<RefCell<Batch>>,
 ) -> Result<(), Failure> {
@@ -171,7 +173,8 @@ async fn rows(
         true => Error::Interrupted.into(),
         false => Failure::Sql(explain_any(recording.store().path(), &error)),
     };
-    let mut statement = prepared(connection, &sql, &parameters, failed)?;
+    let statement = recording.prepare(&sql, run_id).map_err(failed)?;
+    let mut statement = with_parameters(statement, &parameters, failed)?;
     let width = statement.column_count();
     batch.borrow_mut().columns = statement.column_names().into_iter().map(str::to_owned).collect();
     let mut rows = statement.raw_query();
@@ -193,13 +196,11 @@ fn pause() -> impl Future<Output = ()> {
     })
 }
 
-fn prepared<'c>(
-    connection: &'c Connection,
-    sql: &str,
+fn with_parameters<'c>(
+    mut statement: Statement<'c>,
     parameters: &Value,
     failed: impl Fn(rusqlite::Error) -> Failure,
 ) -> Result<Statement<'c>, Failure> {
-    let mut statement = connection.prepare(sql).map_err(&failed)?;
     if statement.column_count() == 0 {
         return Err(Failure::Sql("no statement that gives rows".to_owned()));
     }

@@ -35,7 +35,6 @@
 mod cursors;
 mod inbox;
 mod places;
-mod scope;
 mod tagged;
 
 use crate::debugger::{self, Debugger};

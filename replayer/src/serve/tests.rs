@@ -1,4 +1,4 @@
-use super::{scope, tagged};
+use super::tagged;
 use serde_json::json;
 
 #[test]
@@ -82,26 +82,4 @@ fn parts_say_where_they_are() {
     let arguments = tagged::arguments("a=1, b='x', … 3 more");
     assert_eq!(arguments, json!({"names": [["a", 1], ["b", "x"]], "more": 3}));
     assert_eq!(tagged::arguments(""), json!({"names": [], "more": 0}));
-}
-
-#[test]
-fn a_run_s_tables_stand_before_the_statement() {
-    let rest = |sql| {
-        let scoped = scope::of_run(sql, 7);
-        let begin = scoped.rfind("run_id = 7").map(|at| &scoped[at..]);
-        begin.unwrap_or(&scoped).to_owned()
-    };
-    assert_eq!(rest("select 1"), "run_id = 7) select 1");
-    assert_eq!(rest(" -- a\n/* b */ WITH x AS (SELECT 1) …"), "run_id = 7), x AS (SELECT 1) …");
-    assert_eq!(rest("with recursive x …"), "run_id = 7), x …");
-    assert_eq!(rest("pragma table_info(runs)"), "pragma table_info(runs)");
-    assert!(scope::of_run("explain query plan select 1", 7).starts_with("explain query plan WITH"));
-    assert!(scope::of_run("explain select 1", 7).starts_with("explain WITH"));
-    assert_eq!(rest(""), "");
-    assert_eq!(rest("/* "), "/* ");
-    let all = scope::of_run("select 1", 7);
-    for table in ["runs", "events", "line_counts", "losses", "threads", "files", "callables"] {
-        assert!(all.contains(&format!("{table} AS NOT MATERIALIZED")), "{table}");
-    }
-    assert!(!all.contains("stack_at"), "its run_id is an argument");
 }

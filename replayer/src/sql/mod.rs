@@ -3,10 +3,12 @@
 //!
 //! The rows come from [`crate::tables`]; `vtab` is the only module that speaks SQLite's C interface.
 
+mod counts;
 mod explain;
 mod functions;
 mod guard;
 mod host;
+mod of_run;
 mod scope;
 mod source;
 mod uuid;
@@ -15,11 +17,13 @@ mod vtab;
 pub use explain::{explain, explain_any};
 pub use functions::{FUNCTIONS, Function};
 pub use host::attach;
+pub(crate) use of_run::of_run;
+#[cfg(feature = "export")]
 pub(crate) use scope::rows_of_run;
 
 use crate::store::{Error, Store};
 use crate::tables;
-use rusqlite::Connection;
+use rusqlite::{Connection, Statement};
 use source::Source;
 use std::path::Path;
 use std::rc::Rc;
@@ -60,6 +64,31 @@ impl Recording {
         scope::bind(&self.store, run_id).map_err(explain)
     }
 
+    /// Prepares a statement, about one run if one is named and else about those that tables show. One that only
+    /// counts rows is prepared as a statement about groups of them, which gives the same.
+    ///
+    /// # Errors
+    /// SQLite's, about the statement as it is.
+    pub fn prepare(&self, sql: &str, run_id: Option<i64>) -> rusqlite::Result<Statement<'_>> {
+        let scoped = |sql: &str| match run_id {
+            Some(run_id) => of_run(sql, run_id),
+            None => sql.to_owned(),
+        };
+        let statement = self.connection().prepare(&scoped(sql))?;
+        let names = statement.column_names();
+        for leaves_conditions in [true, false] {
+            let Some(sql) = counts::of_groups(sql, &names, run_id, leaves_conditions) else {
+                continue;
+            };
+            if let Ok(counting) = self.connection().prepare(&scoped(&sql))
+                && has_same_form(&statement, &counting)
+            {
+                return Ok(counting);
+            }
+        }
+        Ok(statement)
+    }
+
     /// Where to ask. Statements that would write, attach or load anything are refused.
     pub fn connection(&self) -> &Connection {
         self.store.connection()
@@ -69,10 +98,15 @@ impl Recording {
 /// Makes all virtual tables and functions known to a connection.
 fn register(connection: &Connection, source: &Source) -> rusqlite::Result<()> {
     vtab::register::<tables::Events>(connection, source)?;
+    vtab::register::<tables::Groups<tables::Events>>(connection, source)?;
     vtab::register::<tables::Calls>(connection, source)?;
+    vtab::register::<tables::Groups<tables::Calls>>(connection, source)?;
     vtab::register::<tables::Exceptions>(connection, source)?;
+    vtab::register::<tables::Groups<tables::Exceptions>>(connection, source)?;
     vtab::register::<tables::Variables>(connection, source)?;
+    vtab::register::<tables::Groups<tables::Variables>>(connection, source)?;
     vtab::register::<tables::Mutations>(connection, source)?;
+    vtab::register::<tables::Groups<tables::Mutations>>(connection, source)?;
     vtab::register::<tables::StackAt>(connection, source)?;
     vtab::register::<tables::LocalsAt>(connection, source)?;
     vtab::register::<tables::ObjectAt>(connection, source)?;
@@ -86,6 +120,14 @@ fn register(connection: &Connection, source: &Source) -> rusqlite::Result<()> {
     vtab::register::<tables::NamedTable<tables::ValuesOf>>(connection, source)?;
     vtab::register::<tables::NamedTable<tables::EventsBetween>>(connection, source)?;
     functions::register(connection, source)
+}
+
+/// Whether two statements have the same columns and the same parameters.
+fn has_same_form(one: &Statement<'_>, other: &Statement<'_>) -> bool {
+    let parameters = one.parameter_count();
+    one.column_names() == other.column_names()
+        && parameters == other.parameter_count()
+        && (1..=parameters).all(|at| one.parameter_name(at) == other.parameter_name(at))
 }
 
 #[cfg(test)]

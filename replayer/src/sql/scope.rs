@@ -5,6 +5,7 @@
 
 use super::guard;
 use crate::store::Store;
+use crate::tables::COUNTABLE;
 use dashcam_schema::tables::{TABLES, Table};
 use rusqlite::Connection;
 
@@ -57,8 +58,7 @@ pub(crate) fn rows_of_run(table: &Table, run_id: i64) -> Option<String> {
 }
 
 /// Makes the registered tables, and the views declared beside them, available by name, those that are not yet.
-/// They are temporary, so that they
-/// come before all of the file's own: the views that explain the same names to clients without them,
+/// They are temporary, so that they come before all of the file's own: the views that explain the same names to clients without them,
 /// and whatever else somebody has put there.
 pub(super) fn create(connection: &Connection) -> rusqlite::Result<()> {
     let is_there = "SELECT count(*) FROM sqlite_temp_schema WHERE name = ?1 AND sql = ?2";
@@ -72,6 +72,12 @@ pub(super) fn create(connection: &Connection) -> rusqlite::Result<()> {
         let ours = format!("CREATE {kind} {name} {rest}");
         if is_there.query_row((name, ours), |row| row.get::<_, i64>(0))? == 0 {
             connection.execute_batch(&format!("CREATE {kind} temp.{name} {rest}"))?;
+        }
+    }
+    for name in COUNTABLE.iter().map(|table| table.groups) {
+        let ours = format!("CREATE VIRTUAL TABLE {name} USING {name}");
+        if is_there.query_row((name, ours), |row| row.get::<_, i64>(0))? == 0 {
+            connection.execute_batch(&format!("CREATE VIRTUAL TABLE temp.{name} USING {name}"))?;
         }
     }
     Ok(())

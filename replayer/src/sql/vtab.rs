@@ -181,7 +181,7 @@ impl<T: Table> Adapter<T> {
     };
 
     fn columns() -> &'static [tables::Column] {
-        tables::find(T::NAME).map_or(&[], |table| table.columns)
+        T::columns()
     }
 
     unsafe extern "C" fn connect(
@@ -207,8 +207,7 @@ impl<T: Table> Adapter<T> {
                     "{name}: ask for it by this name alone, without a database's"
                 )));
             }
-            let ddl = tables::find(T::NAME).map(tables::Table::ddl).unwrap_or_default();
-            let ddl = CString::new(ddl).map_err(failed)?;
+            let ddl = CString::new(T::ddl()).map_err(failed)?;
             // SAFETY: `db` is the connection that calls us, `ddl` lives through the call.
             let code = unsafe { ffi::sqlite3_declare_vtab(db, ddl.as_ptr()) };
             if code != ffi::SQLITE_OK {
@@ -249,14 +248,17 @@ impl<T: Table> Adapter<T> {
         table: *mut ffi::sqlite3_vtab,
         info: *mut ffi::sqlite3_index_info,
     ) -> c_int {
+        let mut is_usable = true;
         let body = || {
             // SAFETY: `table` was made by `connect`.
             let store = unsafe { &*table.cast::<VirtualTable>() }.source.for_planning()?;
             // SAFETY: `info` is SQLite's for the length of this callback.
-            unsafe { answer(&mut *info, |request| T::plan(&store, request)) }
+            is_usable = unsafe { answer(&mut *info, |request| T::plan(&store, request)) }?;
+            Ok(())
         };
         // SAFETY: `table` is SQLite's.
-        unsafe { fence(table, body) }
+        let code = unsafe { fence(table, body) };
+        if code == ffi::SQLITE_OK && !is_usable { ffi::SQLITE_CONSTRAINT } else { code }
     }
 
     unsafe extern "C" fn open(
@@ -340,7 +342,7 @@ impl<T: Table> Adapter<T> {
             cursor.batch = Batch::default();
             cursor.damage_before = cursor.store.damage_met();
             cursor.scan = Some(T::scan(cursor.store.clone(), plan)?);
-            cursor.fill(Self::columns().len())
+            cursor.fill(T::width())
         };
         // SAFETY: the table outlives its cursors.
         unsafe { fence(table, body) }
@@ -354,7 +356,7 @@ impl<T: Table> Adapter<T> {
             return ffi::SQLITE_OK;
         }
         // SAFETY: the table outlives its cursors.
-        unsafe { fence(cursor.base.pVtab, || cursor.fill(Self::columns().len())) }
+        unsafe { fence(cursor.base.pVtab, || cursor.fill(T::width())) }
     }
 
     unsafe extern "C" fn eof(cursor: *mut ffi::sqlite3_vtab_cursor) -> c_int {
@@ -485,14 +487,15 @@ unsafe fn result(
     }
 }
 
-/// Turns SQLite's question into a [`Request`], and the answer into what SQLite wants to hear.
+/// Turns SQLite's question into a [`Request`], and the answer into what SQLite wants to hear. False if
+/// the table cannot be read that way.
 ///
 /// # Safety
 /// Within `xBestIndex`, with its `info`.
 unsafe fn answer(
     info: &mut ffi::sqlite3_index_info,
     plan: impl FnOnce(&mut Request),
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
     let offered = info.nConstraint.max(0) as usize;
     let mut constraints = Vec::new();
     // Which of SQLite's constraints each of ours is.
@@ -532,17 +535,27 @@ unsafe fn answer(
         let index = i as c_int;
         // SAFETY: `info` is SQLite's and `index` one of its constraints; the value and the name
         // live until the callback returns.
-        let (is_in, is_text, is_binary) = unsafe {
+        let (is_in, is_text, is_binary, integer) = unsafe {
             let mut value = std::ptr::null_mut();
             let known = ffi::sqlite3_vtab_rhs_value(info, index, &raw mut value) == ffi::SQLITE_OK;
             let is_text = known && ffi::sqlite3_value_type(value) == ffi::SQLITE_TEXT;
             let collation = ffi::sqlite3_vtab_collation(info, index);
             let is_binary =
                 !collation.is_null() && CStr::from_ptr(collation).to_bytes() == b"BINARY";
-            (ffi::sqlite3_vtab_in(info, index, -1) != 0, is_text, is_binary)
+            let is_integer = known && ffi::sqlite3_value_type(value) == ffi::SQLITE_INTEGER;
+            let integer = is_integer.then(|| ffi::sqlite3_value_int64(value));
+            (ffi::sqlite3_vtab_in(info, index, -1) != 0, is_text, is_binary, integer)
         };
         let op = if is_in { Op::In } else { op };
-        constraints.push(Constraint { column, op, is_text, is_binary, taken: false, omit: false });
+        constraints.push(Constraint {
+            column,
+            op,
+            is_text,
+            integer,
+            is_binary,
+            taken: false,
+            omit: false,
+        });
         indexes.push(i);
     }
     let orders = info.nOrderBy.max(0) as usize;
@@ -559,10 +572,14 @@ unsafe fn answer(
         flags: Flags::default(),
         top: None,
         order_consumed: false,
+        is_refused: false,
         cost: 0.0,
         rows: 0.0,
     };
     plan(&mut request);
+    if request.is_refused {
+        return Ok(false);
+    }
 
     let mut arguments = 0;
     for (constraint, i) in request.constraints.iter().zip(indexes).filter(|(c, _)| c.taken) {
@@ -587,5 +604,5 @@ unsafe fn answer(
     info.orderByConsumed = c_int::from(request.order_consumed);
     info.estimatedCost = request.cost.max(1.0);
     info.estimatedRows = (request.rows as i64).max(1);
-    Ok(())
+    Ok(true)
 }

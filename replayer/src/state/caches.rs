@@ -131,7 +131,7 @@ impl<'a> State<'a> {
         let mut total = 0;
         let keep = kept.iter().rev().take_while(|(_, frames)| {
             total += frames.size();
-            total <= FRAMES_BYTES_MAX
+            total <= self.store.memory(FRAMES_BYTES_MAX)
         });
         let drop = kept.len() - keep.count().max(1);
         kept.drain(..drop);
@@ -152,7 +152,7 @@ impl<'a> State<'a> {
         let mut total = 0;
         let is_kept = |(_, groups): &&(usize, Rc<Groups>)| {
             total += groups.values.size();
-            total <= GROUPS_BYTES_MAX
+            total <= self.store.memory(GROUPS_BYTES_MAX)
         };
         let keep = kept.iter().rev().take_while(is_kept).count().max(1);
         let drop = kept.len() - keep;

@@ -548,7 +548,6 @@ impl State<'_> {
         }
         let runs = frames.chunk.runs()?;
         let (process, first_seq) = (self.process(chunk), self.store.chunks()[chunk].first_seq);
-        let connection = self.store.connection();
         let mut start = 0;
         for run in &runs.runs {
             let (first, end) = (start, start + run.events as usize);
@@ -580,7 +579,7 @@ impl State<'_> {
                         continue;
                     }
                 }
-                if connection.is_interrupted() {
+                if self.store.is_interrupted() {
                     return Err(Error::Interrupted);
                 }
                 let known = track.map_or(&[][..], |track| &track.events);

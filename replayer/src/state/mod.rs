@@ -19,6 +19,7 @@
 //! at most; and the chunks of events and values that this is in, some milliseconds each unless
 //! they were read before.
 
+mod arguments;
 mod bindings;
 mod caches;
 mod cells;

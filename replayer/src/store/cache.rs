@@ -4,7 +4,7 @@ use super::{Chunk, Error};
 use dashcam_schema::FormatError;
 use dashcam_schema::value::chunk::Values;
 use rustc_hash::FxHashMap;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 /// Memory that the decoded chunks of one kind may take.
@@ -33,15 +33,25 @@ pub(super) struct Cache<T> {
     chunks: RefCell<Vec<(usize, Rc<T>)>>,
     /// What is wrong with those that were found to be damaged: they are not read again and again.
     unreadable: RefCell<FxHashMap<usize, FormatError>>,
+    bytes_max: Cell<usize>,
 }
 
 impl<T> Default for Cache<T> {
     fn default() -> Cache<T> {
-        Cache { chunks: RefCell::default(), unreadable: RefCell::default() }
+        Cache {
+            chunks: RefCell::default(),
+            unreadable: RefCell::default(),
+            bytes_max: Cell::new(BYTES_MAX),
+        }
     }
 }
 
 impl<T: Measured> Cache<T> {
+    /// Takes only a part of the memory, of so many.
+    pub(super) fn share(&self, parts: usize) {
+        self.bytes_max.set(BYTES_MAX / parts.max(1));
+    }
+
     /// The chunk with this index, read if it is not here; `damaged` gives the error for one that was
     /// found to be damaged before.
     ///
@@ -86,7 +96,7 @@ impl<T: Measured> Cache<T> {
         let mut total = 0;
         let keep = chunks.iter().rev().take_while(|(_, chunk)| {
             total += chunk.size();
-            total <= BYTES_MAX
+            total <= self.bytes_max.get()
         });
         // The newest stays, however large.
         let keep = keep.count().max(1);

@@ -9,6 +9,7 @@ pub mod chunk;
 mod chunks;
 mod derive;
 pub mod directory;
+mod edges;
 mod error;
 mod evaluated;
 pub mod mine;
@@ -20,10 +21,12 @@ pub mod texts;
 pub mod values;
 mod variables;
 mod went;
+mod work;
 
 pub use chunk::Chunk;
 pub use chunks::ChunkHeader;
 pub use directory::{Code, Directory, Process};
+pub(crate) use edges::{Edges, Happened};
 pub use error::{Error, message};
 pub use evaluated::Evaluated;
 pub use open::wal_bytes;
@@ -32,6 +35,7 @@ pub use sources::SourceText;
 pub use values::Raised;
 pub use variables::Variables;
 pub use went::{Search, Sought};
+pub(crate) use work::Damage;
 
 use cache::Cache;
 use chunk::Source;
@@ -87,6 +91,7 @@ pub struct Store {
     /// The only run that tables show.
     bound_to: Cell<Option<i64>>,
     mine: RefCell<mine::Mine>,
+    work: work::Work,
 }
 
 /// What is read when a recording is opened.
@@ -173,6 +178,7 @@ impl Store {
             kept: RefCell::default(),
             bound_to: Cell::default(),
             mine: RefCell::new(mine::Mine::of_environment()),
+            work: work::Work::default(),
         };
         for (chunk, what) in headers.impossible {
             let path = store.path().display();
@@ -292,7 +298,7 @@ impl Store {
 
     /// The chunk with this index in [`Store::chunks`].
     pub fn chunk(&self, index: usize) -> Result<Rc<Chunk>, Error> {
-        if self.connection.is_interrupted() {
+        if self.is_interrupted() {
             return Err(Error::Interrupted);
         }
         let damaged = |source| self.of_chunk(index, source);

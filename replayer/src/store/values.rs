@@ -33,6 +33,13 @@ pub struct ValueHeader {
     pub told: ToldIds,
 }
 
+impl ValueHeader {
+    /// What ties it to its data.
+    pub(super) fn header_xxh3(&self) -> i64 {
+        self.header_xxh3
+    }
+}
+
 /// Which ordinals of a process chunks of values cover that are there, ascending and apart. Of other events
 /// nothing is known.
 #[derive(Default)]
@@ -265,7 +272,7 @@ impl Store {
     /// # Errors
     /// If it is damaged or not there.
     pub fn values(&self, index: usize) -> Result<Rc<Values>, Error> {
-        if self.connection.is_interrupted() {
+        if self.is_interrupted() {
             return Err(Error::Interrupted);
         }
         let damaged = |source| self.of_values(index, source);

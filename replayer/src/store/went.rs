@@ -77,7 +77,7 @@ impl Store {
 
     /// The bytes of a chunk.
     pub(super) fn bytes(&self, index: usize) -> Result<Vec<u8>, Error> {
-        if self.connection.is_interrupted() {
+        if self.is_interrupted() {
             return Err(Error::Interrupted);
         }
         let super::ChunkHeader { chunk_id, header_xxh3, .. } = self.chunks[index];

@@ -20,7 +20,7 @@ use crate::tables::batch::{Batch, ROWS};
 use crate::tables::filter::IntSet;
 use crate::tables::plan::{Constraint, Flags, Op, Plan, Request, Top};
 use crate::tables::replay::{Deaf, replay_recorded};
-use crate::tables::{Scan, Table};
+use crate::tables::{Countable, Scan, Table};
 use crate::tables::{int, rowid};
 use dashcam_schema::calls::{self, CallId, Exit, OpenCall, OpenException, Sink};
 use dashcam_schema::chunk::DERIVED_EVENTS_MAX;
@@ -90,6 +90,27 @@ impl Table for Calls {
         }
         Ok(scan)
     }
+}
+
+impl Countable for Calls {
+    const GROUPS: &'static str = "grouped_calls";
+    /// What began in one part of a run may end in any other.
+    const POSITION: Option<[usize; 2]> = None;
+    const KEYS: &'static [usize] = &[
+        RUN_ID,
+        PARENT_CALL_ID,
+        PROCESS_ID,
+        THREAD_ID,
+        DEPTH,
+        CODE_ID,
+        QUALNAME,
+        PATH,
+        CALL_LINE,
+        EXIT,
+        ARGUMENTS,
+        RESULT,
+        EXCEPTION,
+    ];
 }
 
 /// Calls of one process that are open at the end of its last chunk that was read.

@@ -35,6 +35,45 @@ impl Scope {
     }
 }
 
+/// Plans for some of the chunks that a plan is about.
+pub(super) struct Chunks<'a> {
+    plan: &'a Plan,
+    /// Columns of the run and the position.
+    columns: [usize; 2],
+    /// The last chunk that was added.
+    last: Option<usize>,
+    pub(super) plans: Vec<Plan>,
+}
+
+impl<'a> Chunks<'a> {
+    pub(super) fn new(plan: &'a Plan, columns: [usize; 2]) -> Chunks<'a> {
+        Chunks { plan, columns, last: None, plans: Vec::new() }
+    }
+
+    /// Adds a chunk, to the plan before if it comes right after what that is about.
+    pub(super) fn add(&mut self, store: &Store, index: usize) {
+        let chunks = store.chunks();
+        let header = &chunks[index];
+        let [run_id, seq] = self.columns;
+        let before = self.last.replace(index);
+        let follows = |last: usize| last + 1 == index && chunks[last].run_id == header.run_id;
+        if before.is_some_and(follows)
+            && let Some((.., to)) = self.plans.last_mut().and_then(|p| p.constraints.last_mut())
+        {
+            *to = vec![Value::Integer(header.last_seq)];
+            return;
+        }
+        let mut plan = self.plan.clone();
+        let mut add = |column, op, value| {
+            plan.constraints.push((column, op, vec![Value::Integer(value)]));
+        };
+        add(run_id, Op::Eq, header.run_id);
+        add(seq, Op::Ge, header.first_seq);
+        add(seq, Op::Le, header.last_seq);
+        self.plans.push(plan);
+    }
+}
+
 /// Takes over an order by run and position, in which rows come by themselves, or all the other way round.
 /// `is_unique`: a run has one row at a position, so what is sorted by after it does not matter.
 pub(super) fn take_order(

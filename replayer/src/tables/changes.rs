@@ -17,9 +17,9 @@ use std::rc::Rc;
 
 /// The columns both tables begin with.
 pub(super) const RUN_ID: usize = 0;
-const SEQ: usize = 1;
-const PROCESS_ID: usize = 2;
-const THREAD_ID: usize = 3;
+pub(super) const SEQ: usize = 1;
+pub(super) const PROCESS_ID: usize = 2;
+pub(super) const THREAD_ID: usize = 3;
 const CALL_ID: usize = 4;
 
 /// Events looked at at once: enough to make the cost per time vanish, few enough for a query that
@@ -344,7 +344,7 @@ fn thread_id(process: &Process, thread: u32) -> Option<i64> {
 }
 
 /// The texts that constraints leave of a column; `None` for all.
-fn texts(plan: &Plan, column: usize) -> Option<Vec<String>> {
+pub(super) fn texts(plan: &Plan, column: usize) -> Option<Vec<String>> {
     let is_set = |op: &Op| matches!(op, Op::Eq | Op::In);
     let constraints = plan.constraints.iter().filter(|(c, op, _)| *c == column && is_set(op));
     let mut set: Option<Vec<String>> = None;

@@ -1,6 +1,7 @@
 //! `events`: every event, in order.
 
 mod columns;
+mod count;
 mod groups;
 mod select;
 
@@ -9,8 +10,9 @@ use super::rowid;
 use crate::store::{Error, Store};
 use crate::tables::batch::{Batch, ROWS};
 use crate::tables::filter::IntSet;
+use crate::tables::groups::Tally;
 use crate::tables::plan::{Flags, Plan, Request};
-use crate::tables::{Scan, Table};
+use crate::tables::{Countable, Scan, Table};
 use columns::Reader;
 use dashcam_schema::chunk::DERIVED_EVENTS_MAX;
 use dashcam_schema::tables::Type;
@@ -58,6 +60,34 @@ impl Table for Events {
         } else {
             EventScan::Rows(scan)
         })
+    }
+}
+
+impl Countable for Events {
+    const GROUPS: &'static str = "grouped_events";
+    const POSITION: Option<[usize; 2]> = Some([RUN_ID, SEQ]);
+    const KEYS: &'static [usize] = &[
+        RUN_ID,
+        PROCESS_ID,
+        THREAD_ID,
+        KIND,
+        CODE_ID,
+        OFFSET,
+        LINE,
+        TARGET_OFFSET,
+        TARGET_LINE,
+        CALLABLE,
+        EXCEPTION,
+        VALUE,
+    ];
+
+    fn count(
+        store: &Rc<Store>,
+        plan: &Plan,
+        keys: &[usize],
+        tally: &mut Tally,
+    ) -> Result<Vec<Plan>, Error> {
+        count::count(store, plan, keys, tally)
     }
 }
 

@@ -19,7 +19,7 @@ use crate::store::{Chunk, ChunkHeader, Code, Error, Process, Store};
 use crate::tables::batch::{Batch, Column, NULL, ROWS};
 use crate::tables::filter::{IntSet, TextSet};
 use crate::tables::plan::{Plan, Request};
-use crate::tables::{Scan, Table};
+use crate::tables::{Countable, Scan, Table};
 use dashcam_schema::calls::{Calls, Event, Exit, OpenCall, OpenException, Sink, Site};
 use dashcam_schema::chunk::DERIVED_EVENTS_MAX;
 use dashcam_schema::event::EventKind;
@@ -87,6 +87,29 @@ impl Table for Exceptions {
             batch: 0,
         })
     }
+}
+
+impl Countable for Exceptions {
+    const GROUPS: &'static str = "grouped_exceptions";
+    /// What began in one part of a run may end in any other.
+    const POSITION: Option<[usize; 2]> = None;
+    const KEYS: &'static [usize] = &[
+        RUN_ID,
+        PROCESS_ID,
+        THREAD_ID,
+        TYPE,
+        MESSAGE,
+        CODE_ID,
+        PATH,
+        LINE,
+        OUTCOME,
+        SWALLOWED_BY,
+        HANDLED_LINE,
+        ARGUMENTS,
+        CAUSE,
+        CONTEXT,
+        IS_MINE,
+    ];
 }
 
 struct Filter {

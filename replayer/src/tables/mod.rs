@@ -29,6 +29,7 @@ mod events;
 mod exception_chain;
 mod exceptions;
 mod filter;
+mod groups;
 mod lines;
 mod locals_at;
 mod mutations;
@@ -45,6 +46,7 @@ pub(crate) use calls::{CallTree, CalleesOf, CallersOf, Calls};
 pub(crate) use events::Events;
 pub(crate) use exception_chain::ExceptionChain;
 pub(crate) use exceptions::Exceptions;
+pub(crate) use groups::{COUNT_NAME, Countable, Groups, call};
 pub(crate) use lines::{ExecutableLines, Lines};
 pub(crate) use locals_at::LocalsAt;
 pub(crate) use mutations::Mutations;
@@ -57,6 +59,7 @@ pub(crate) use variables::Variables;
 
 use crate::store::{Error, Store};
 use batch::Batch;
+use dashcam_schema::tables::{self, Column};
 use plan::{Plan, Request};
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -65,6 +68,21 @@ use std::rc::Rc;
 pub trait Table: 'static {
     const NAME: &'static str;
     type Scan: Scan;
+
+    /// The columns that have a declaration.
+    fn columns() -> &'static [Column] {
+        tables::find(Self::NAME).map_or(&[], |table| table.columns)
+    }
+
+    /// How many columns a batch has.
+    fn width() -> usize {
+        Self::columns().len()
+    }
+
+    /// What SQLite is told of the columns.
+    fn ddl() -> String {
+        tables::find(Self::NAME).map(tables::Table::ddl).unwrap_or_default()
+    }
 
     /// Takes over the constraints it can test, and says what a scan will cost. Must not use the
     /// connection: it is busy preparing the statement.
@@ -89,6 +107,27 @@ pub trait Scan {
         Ok(None)
     }
 }
+
+/// A table whose rows can be counted without SQLite.
+pub(crate) struct CountableTable {
+    pub(crate) name: &'static str,
+    /// What the table of its groups is called.
+    pub(crate) groups: &'static str,
+    /// Columns that rows can be grouped by.
+    pub(crate) keys: &'static [usize],
+}
+
+const fn countable<T: Countable>() -> CountableTable {
+    CountableTable { name: T::NAME, groups: T::GROUPS, keys: T::KEYS }
+}
+
+pub(crate) const COUNTABLE: [CountableTable; 5] = [
+    countable::<Events>(),
+    countable::<Calls>(),
+    countable::<Exceptions>(),
+    countable::<Variables>(),
+    countable::<Mutations>(),
+];
 
 /// A row's identity, of its run and its number there.
 fn rowid(run_id: i64, seq: i64) -> i64 {

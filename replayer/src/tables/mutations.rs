@@ -4,9 +4,9 @@ use super::changes::{self, ChangeScan, Rows};
 use super::int;
 use crate::state::{Detail, Mutation, State, Wanted, Where};
 use crate::store::{Error, Store};
-use crate::tables::Table;
 use crate::tables::batch::{Batch, Column};
 use crate::tables::plan::{Plan, Request};
+use crate::tables::{Countable, Table};
 use dashcam_schema::event::EventKind;
 use std::borrow::Cow;
 use std::ops::Range;
@@ -29,6 +29,13 @@ impl Table for Mutations {
     fn scan(store: Rc<Store>, plan: Plan) -> Result<ChangeScan<Mutations>, Error> {
         Ok(ChangeScan::new(store, plan))
     }
+}
+
+impl Countable for Mutations {
+    const GROUPS: &'static str = "grouped_mutations";
+    const POSITION: Option<[usize; 2]> = Some([RUN_ID, SEQ]);
+    const KEYS: &'static [usize] =
+        &[RUN_ID, PROCESS_ID, THREAD_ID, LINE, OBJECT_ID, TYPE, OPERATION, KEY, VALUE];
 }
 
 impl Rows for Mutations {

@@ -46,6 +46,8 @@ pub struct Constraint {
     /// The right side is a text for certain. A text column is compared as text only then:
     /// compared with a numeric column it is SQLite's to convert.
     pub is_text: bool,
+    /// The right side, if it is known to be this number.
+    pub integer: Option<i64>,
     /// Texts compare bytewise, as tables here do.
     pub is_binary: bool,
     /// The table will test it. Set by [`Request::take`].
@@ -68,6 +70,8 @@ pub struct Request {
     /// The scan gives the rows that come first by a column only: as many of them, by which column.
     pub top: Option<Top>,
     pub order_consumed: bool,
+    /// The table cannot be read with these constraints: SQLite has to find another way, or give up.
+    pub is_refused: bool,
     pub cost: f64,
     pub rows: f64,
 }
@@ -170,7 +174,7 @@ impl Request {
 }
 
 /// What a scan is to do.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Plan {
     pub used: u64,
     pub flags: Flags,

@@ -1,13 +1,16 @@
 //! `variables`: every binding of a variable.
 
+mod count;
+
 use super::changes::{self, ChangeScan, Rows};
 use super::int;
 use crate::state::{Binding, Detail, State, Wanted, Where};
 use crate::store::texts::TextId;
 use crate::store::{Error, Store};
-use crate::tables::Table;
 use crate::tables::batch::{Batch, Column};
+use crate::tables::groups::Tally;
 use crate::tables::plan::{Plan, Request};
+use crate::tables::{Countable, Table};
 use dashcam_schema::event::EventKind;
 use std::borrow::Cow;
 use std::ops::Range;
@@ -29,6 +32,22 @@ impl Table for Variables {
 
     fn scan(store: Rc<Store>, plan: Plan) -> Result<ChangeScan<Variables>, Error> {
         Ok(ChangeScan::new(store, plan))
+    }
+}
+
+impl Countable for Variables {
+    const GROUPS: &'static str = "grouped_variables";
+    const POSITION: Option<[usize; 2]> = Some([RUN_ID, SEQ]);
+    const KEYS: &'static [usize] =
+        &[RUN_ID, PROCESS_ID, THREAD_ID, SCOPE, NAME, LINE, VALUE, OBJECT_ID];
+
+    fn count(
+        store: &Rc<Store>,
+        plan: &Plan,
+        keys: &[usize],
+        tally: &mut Tally,
+    ) -> Result<Vec<Plan>, Error> {
+        count::count(store, plan, keys, tally)
     }
 }
 

@@ -14,7 +14,7 @@ use dashcam_schema::value::chunk::Builder;
 use dashcam_schema::{tables, version};
 use rusqlite::functions::FunctionFlags;
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Statement, params};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -459,7 +459,11 @@ pub fn line_table(first: u32, lines: &[u32]) -> Vec<u8> {
 
 /// The rows a query gives, columns separated by a space, NULL as `-`.
 pub fn rows(db: &Connection, sql: &str) -> Vec<String> {
-    let mut statement = db.prepare(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+    rows_of(db.prepare(sql).unwrap_or_else(|error| panic!("{sql}: {error}")), sql)
+}
+
+/// The same of a statement that was prepared.
+pub fn rows_of(mut statement: Statement<'_>, sql: &str) -> Vec<String> {
     let width = statement.column_count();
     let rows = statement.query_map([], |row| {
         let value = |i| {

@@ -15,7 +15,7 @@ use dashcam_schema::event::EventKind;
 use std::rc::Rc;
 
 /// Bytes per code unit.
-const UNIT: i64 = 2;
+pub(super) const UNIT: i64 = 2;
 
 /// Reads one chunk, from the file only if its header is not enough.
 pub(super) struct Reader {

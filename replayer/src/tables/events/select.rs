@@ -3,7 +3,7 @@
 
 use super::columns::Reader;
 use super::{CALLABLE, CODE_ID, EXCEPTION, KIND, LINE, SEQ, THREAD_ID, TIME_NS};
-use crate::store::{Chunk, ChunkHeader, Code, Error, Process, Store};
+use crate::store::{Chunk, ChunkHeader, Code, Error, Happened, Process, Store};
 use crate::tables::candidates::{self, CodeFilter, CodeTest, Scope};
 use crate::tables::filter::{IntSet, TextSet};
 use crate::tables::int;
@@ -128,6 +128,26 @@ impl Filter {
             && header.kinds & self.kinds(process) != 0
             && header.threads.iter().any(|number| self.thread_passes(process, *number))
             && self.codes.passes_any(store, header)
+    }
+
+    /// Whether the chunk's header says that all events pass that do by what else is wanted.
+    pub(super) fn covers(&self, header: &ChunkHeader) -> bool {
+        self.seqs.covers(header.first_seq, header.last_seq)
+            && self.times.covers(header.first_ns, header.last_ns)
+    }
+
+    /// Whether events of a chunk that is covered pass.
+    pub(super) fn passes(&self, store: &Store, process: &Process, happened: &Happened) -> bool {
+        let callable = || {
+            let name = happened.callable.and_then(|number| process.callables.get(&number));
+            name.is_some_and(|name| self.callables.contains(*name))
+        };
+        self.kinds(process) >> happened.kind & 1 == 1
+            && self.thread_passes(process, happened.thread)
+            && self.codes.passes(store, process, happened.code)
+            && (self.callables.is_all() || callable())
+            && (self.lines.is_all()
+                || happened.line(store, process).is_some_and(|line| self.lines.contains(line)))
     }
 
     /// The events that pass.

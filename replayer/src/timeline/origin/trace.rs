@@ -105,7 +105,7 @@ impl<'a> Tracer<'a> {
         };
         let mut walked = 0;
         loop {
-            if store.connection().is_interrupted() {
+            if store.is_interrupted() {
                 return Err(Error::Interrupted.into());
             }
             let Some(list) = self.own(chunk, call)? else { return Ok(None) };

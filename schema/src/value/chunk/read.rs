@@ -187,6 +187,11 @@ impl Values {
         (0..self.forms.len()).map(|index| self.group_of(index))
     }
 
+    /// The ordinal of each group; ascending.
+    pub fn ordinals(&self) -> &[u64] {
+        &self.ordinals
+    }
+
     /// The values that came with an event.
     pub fn group(&self, ordinal: u64, kind: GroupKind) -> Option<Group<'_>> {
         let mut same = self.groups_of(ordinal);
@@ -276,6 +281,13 @@ impl Values {
         let table = self.tables.get(*self.forms.get(index)? as usize)?;
         let tag = table.form.tags().first()?;
         Some(self.value(*tag, &mut table.values(*self.rows.get(index)?)))
+    }
+
+    /// Whether each value of the group with an index is one, instead of that a variable has none. The values
+    /// themselves are not read.
+    pub fn bound_at(&self, index: usize) -> Option<impl ExactSizeIterator<Item = bool>> {
+        let table = self.tables.get(*self.forms.get(index)? as usize)?;
+        Some(table.form.tags().iter().map(|tag| *tag != Tag::Unbound))
     }
 
     /// When the groups before this index have come, and what they store has had its effect.

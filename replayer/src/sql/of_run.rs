@@ -1,12 +1,12 @@
 //! A statement about one run: every table that has several runs stands for that run's rows.
 
-use crate::sql::rows_of_run;
+use super::scope::rows_of_run;
 use dashcam_schema::tables::TABLES;
 use std::fmt::Write as _;
 
 /// The statement, in front of which the names of tables are defined as those of one run. Statements
 /// that cannot have that in front, such as pragmas, stay as they are.
-pub(super) fn of_run(sql: &str, run_id: i64) -> String {
+pub(crate) fn of_run(sql: &str, run_id: i64) -> String {
     let (begin, word) = first_word(sql, 0);
     let end = begin + word.len();
     match &*word.to_ascii_uppercase() {
@@ -64,5 +64,32 @@ fn first_word(sql: &str, from: usize) -> (usize, &str) {
         };
         let end = trimmed[open..].find(close).map(|at| open + at + close.len());
         rest = &trimmed[end.unwrap_or(trimmed.len())..];
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::of_run;
+
+    #[test]
+    fn a_run_s_tables_stand_before_the_statement() {
+        let rest = |sql| {
+            let scoped = of_run(sql, 7);
+            let begin = scoped.rfind("run_id = 7").map(|at| &scoped[at..]);
+            begin.unwrap_or(&scoped).to_owned()
+        };
+        assert_eq!(rest("select 1"), "run_id = 7) select 1");
+        assert_eq!(rest(" -- a\n/* b */ WITH x AS (SELECT 1) …"), "run_id = 7), x AS (SELECT 1) …");
+        assert_eq!(rest("with recursive x …"), "run_id = 7), x …");
+        assert_eq!(rest("pragma table_info(runs)"), "pragma table_info(runs)");
+        assert!(of_run("explain query plan select 1", 7).starts_with("explain query plan WITH"));
+        assert!(of_run("explain select 1", 7).starts_with("explain WITH"));
+        assert_eq!(rest(""), "");
+        assert_eq!(rest("/* "), "/* ");
+        let all = of_run("select 1", 7);
+        for table in ["runs", "events", "line_counts", "losses", "threads", "files", "callables"] {
+            assert!(all.contains(&format!("{table} AS NOT MATERIALIZED")), "{table}");
+        }
+        assert!(!all.contains("stack_at"), "its run_id is an argument");
     }
 }
