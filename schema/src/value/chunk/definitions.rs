@@ -13,8 +13,11 @@ pub(super) fn encode(classes: &[Class], shapes: &[Shape]) -> Result<Vec<u8>, Enc
     bincode::encode_to_vec((parts, shapes, forms), bounded::<COLUMN_BYTES_MAX>())
 }
 
+/// A class without its form.
+type Stored = (String, Sort, bool);
+
 pub(super) fn decode(bytes: &[u8]) -> Result<(Vec<Class>, Vec<Shape>), DecodeError> {
-    let ((parts, shapes), used): ((Vec<(String, Sort, bool)>, _), usize) =
+    let ((parts, shapes), used): ((Vec<Stored>, _), usize) =
         bincode::decode_from_slice(bytes, bounded::<COLUMN_BYTES_MAX>())?;
     let plain = |(name, sort, is_exact)| Class { name, sort, is_exact, form: Form::default() };
     let mut classes: Vec<Class> = parts.into_iter().map(plain).collect();
