@@ -1,7 +1,7 @@
 # Needs Rust and any CPython 3.12 or newer; everything else is set up here, in target/, build/, .venv/
 # and .cache/. PYTHON=… names the interpreter to prefer.
 .DEFAULT_GOAL := help
-.PHONY: demo test bench bench-large suites loom lint help clean
+.PHONY: demo test bench bench-large suites engines loom lint help clean
 .DELETE_ON_ERROR:
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -32,6 +32,10 @@ bench-large: build/large.db ## measure how fast one moves in a recording of 114 
 
 suites: .venv/installed-one ## run the test suites of known libraries while recording them
 	@.venv/default/bin/python tests/suites/suites.py $(SUITES)
+
+engines: .venv/installed-all ## install DuckDB, polars, chDB and Spark, and have them read exports
+	@sh tests/tools/engines.sh
+	@cargo test --package dashcam-tests --test columns
 
 loom: ## check the ring under every interleaving of its two parties
 	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=build/loom cargo test --profile loom --package dashcam-recorder --lib --quiet loom

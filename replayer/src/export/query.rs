@@ -45,6 +45,9 @@ pub struct Query<'a> {
     schema: SchemaRef,
 }
 
+/// A scan, and the filters by column that it leaves to be tested.
+type Begun<'a> = (Box<dyn Scan>, Vec<&'a (usize, Filter)>);
+
 impl<'a> Query<'a> {
     /// All columns of a table.
     ///
@@ -195,10 +198,7 @@ impl<'a> Query<'a> {
     }
 
     /// Begins a scan, and gives the filters that it leaves to be tested.
-    fn begin<T: VirtualTable>(
-        &self,
-        store: &Rc<Store>,
-    ) -> Result<(Box<dyn Scan>, Vec<&(usize, Filter)>), Error> {
+    fn begin<T: VirtualTable>(&self, store: &Rc<Store>) -> Result<Begun<'_>, Error> {
         let run = self.run_id.or(store.bound_to());
         let run = run.zip(self.table.columns.iter().position(|column| column.name == "run_id"));
         let run = run.map(|(run, column)| (column, Op::Eq, vec![Value::Integer(run)]));
