@@ -9,10 +9,9 @@ use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_ipc::reader::StreamReader;
 use arrow_schema::DataType;
 use dashcam_replayer::Recording;
-use dashcam_replayer::export::{self, Error, Filter, Layout, Options, Query};
+use dashcam_replayer::export::{self, Error, Filter, Layout, Options, Query, exported_tables};
 use dashcam_replayer::tables::plan::{Op, Value};
 use dashcam_schema::event::EventKind as K;
-use dashcam_schema::tables::TABLES;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use proptest::prelude::*;
 use rusqlite::types::Value as Sql;
@@ -52,12 +51,6 @@ fn recording() -> (tempfile::TempDir, PathBuf) {
     }
     let path = maker.finish();
     (dir, path)
-}
-
-fn tables() -> impl Iterator<Item = &'static dashcam_schema::tables::Table> {
-    TABLES.iter().filter(|table| {
-        !table.is_internal && table.columns.iter().all(|column| column.constraint != "HIDDEN")
-    })
 }
 
 /// An array's values as SQL has them. Points in time are nanoseconds.
@@ -135,7 +128,7 @@ fn columns_in_sql(query: &Query<'_>) -> String {
 fn every_table_has_the_rows_of_sql() {
     let (_dir, path) = recording();
     let recording = Recording::open(&path).unwrap();
-    for table in tables() {
+    for table in exported_tables() {
         let query = Query::new(&recording, table.name).unwrap();
         let sql = format!("SELECT {} FROM {} t", columns_in_sql(&query), table.name);
         let expected = asked(&recording, &sql);
@@ -280,7 +273,7 @@ fn what_makes_no_sense_is_refused() {
 fn a_stream_is_read_back() {
     let (_dir, path) = recording();
     let recording = Recording::open(&path).unwrap();
-    for table in tables() {
+    for table in exported_tables() {
         let query = Query::new(&recording, table.name).unwrap();
         let mut bytes = Vec::new();
         export::stream(&mut bytes, |sink| query.read(sink)).unwrap();
@@ -373,7 +366,7 @@ fn an_export_has_every_table_of_every_run() {
         let bound = Recording::open(&path).unwrap();
         bound.bind(Some(run)).unwrap();
         let mut total = 0;
-        for table in tables() {
+        for table in exported_tables() {
             let query = Query::new(&bound, table.name).unwrap();
             let mut columns = columns_in_sql(&query);
             for column in table.columns.iter().filter(|_| table.is_virtual) {

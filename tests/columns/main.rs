@@ -14,7 +14,9 @@ use std::sync::LazyLock;
 fn engine(name: &str) -> Option<PathBuf> {
     let folder = tests_path("../.venv/engines").join(name);
     if !folder.join("ready").exists() {
-        eprintln!("SKIPPED: {name}: not installed; make engines installs it, or says why it cannot");
+        eprintln!(
+            "SKIPPED: {name}: not installed; make engines installs it, or says why it cannot"
+        );
         return None;
     }
     Some(folder.join("bin/python"))

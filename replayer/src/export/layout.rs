@@ -206,10 +206,14 @@ impl Marker {
     }
 }
 
-/// The tables that are exported.
-fn exported_tables() -> impl Iterator<Item = &'static Table> {
+/// The tables that are exported: all but those with arguments and those that repeat what others say.
+pub fn exported_tables() -> impl Iterator<Item = &'static Table> {
+    let has = |table: &Table, name| table.columns.iter().any(|column| column.name == name);
     let has_arguments = |t: &Table| t.columns.iter().any(|column| column.constraint == "HIDDEN");
-    TABLES.iter().filter(move |table| !table.is_internal && !has_arguments(table))
+    TABLES.iter().filter(move |table| {
+        let repeats = table.view.is_some() || table.is_virtual && !has(table, "process_id");
+        !table.is_internal && !has_arguments(table) && !repeats
+    })
 }
 
 /// A run's UUID, and what says whether anything has changed about it.

@@ -18,7 +18,7 @@ mod query;
 mod statement;
 
 pub use error::Error;
-pub use layout::{Done, Layout, Options};
+pub use layout::{Done, Layout, Options, exported_tables};
 pub use query::{Filter, Query};
 pub use statement::read_statement;
 

@@ -182,7 +182,7 @@ impl<'a> Query<'a> {
     /// If the recording cannot be read, and those of `sink`. A damaged chunk is no error: it is left out
     /// and [noted](Store::damage).
     pub fn read(&self, sink: Sink<'_>) -> Result<(), Error> {
-        if !self.table.is_virtual || !self.conditions.is_empty() {
+        if !self.conditions.is_empty() {
             return self.read_by_sql(sink);
         }
         let store = self.recording.store();
@@ -192,7 +192,7 @@ impl<'a> Query<'a> {
             Exceptions::NAME => self.begin::<Exceptions>(store)?,
             Variables::NAME => self.begin::<Variables>(store)?,
             Mutations::NAME => self.begin::<Mutations>(store)?,
-            name => return Err(Error::NeedsArguments { name: name.to_owned() }),
+            _ => return self.read_by_sql(sink),
         };
         self.read_scan(&mut *scan, &tested, sink)
     }
