@@ -6,7 +6,6 @@ import datetime
 import decimal
 import enum
 import fractions
-import functools
 import ipaddress
 import pathlib
 import re
@@ -144,10 +143,6 @@ def collected():
 def expressions():
     yield from (re.compile("a+"), re.compile("a+", re.I | re.S), re.compile(b"x", re.M), re.compile("é", re.A))
     yield from (re.match("a+", "aab"), re.search(b"b+", b"abb"), re.match("(a)(b)?", "ac"), re.search("é+", "cafééx"))
-
-
-def parts():
-    yield from (functools.partial(Named), functools.partial(Named, 1, b="x"), functools.partial(Named, (1, 2)))
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ const MATCH_GROUPS: usize = 72;
 const MATCH_MARKS: usize = 80;
 
 /// Names, sizes of objects, and what they are.
-pub(super) const CLASSES: [(&CStr, usize, Native); 20] = [
+pub(super) const CLASSES: [(&CStr, usize, Native); 18] = [
     (c"datetime.date", 32, Native::Date),
     (c"datetime.datetime", 48, Native::DateTime),
     (c"datetime.time", 40, Native::Time),
@@ -55,9 +55,6 @@ pub(super) const CLASSES: [(&CStr, usize, Native); 20] = [
     (c"odict_keys", 24, Native::Keys),
     (c"odict_values", 24, Native::Values),
     (c"odict_items", 24, Native::Pairs),
-    // As some versions call them.
-    (c"collections.OrderedDict.keys", 24, Native::Keys),
-    (c"collections.OrderedDict.values", 24, Native::Values),
 ];
 
 /// What a class in C keeps in fields.
