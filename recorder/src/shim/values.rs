@@ -644,7 +644,7 @@ impl<'a> Look<'_, 'a> {
     #[inline]
     fn refer(&mut self, object: Obj<'a>, depth: u32) {
         if self.is_again {
-            return self.values.buffer.put_address(words::REFERENCE, object.address());
+            return self.refer_again(object);
         }
         // By far the most frequent.
         if self.values.told.is_certain_at(object, depth) {
@@ -684,6 +684,21 @@ impl<'a> Look<'_, 'a> {
         }
         self.become_due(Due { object, depth: due });
         self.values.buffer.put_address(tag, object.address());
+    }
+
+    /// Puts a reference that was put before, as it was then: what was not to be looked at is not now.
+    #[cold]
+    fn refer_again(&mut self, object: Obj<'a>) {
+        let due = self.due.iter().filter(|due| due.object == object);
+        let is_looked_at = due.clone().any(|due| due.depth != CLASS_ALONE);
+        let is_told = || !matches!(self.values.told.of(object), Known::Nothing { .. });
+        if is_looked_at {
+            self.values.buffer.put_address(words::REFERENCE, object.address());
+        } else if due.count() > 0 || is_told() {
+            self.values.buffer.put_address(words::SHALLOW, object.address());
+        } else {
+            self.constant(constant::UNREAD);
+        }
     }
 
     /// There is room.

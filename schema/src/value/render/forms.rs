@@ -177,10 +177,10 @@ impl<O: Objects> Writer<'_, O> {
         names.iter().map(|name| self.named(object, name).filter(bound)).collect()
     }
 
-    /// What an object holds, if it is of one of these sorts.
+    /// What an object holds, if it was looked at and is of one of these sorts.
     fn contents_of(&mut self, value: &Value, sorts: &[Sort]) -> Option<Object> {
         self.steps += 1;
-        let (Value::Object(id) | Value::Shallow(id)) = value else { return None };
+        let Value::Object(id) = value else { return None };
         let (object, class) = self.find(*id)?;
         sorts.contains(&class.sort).then(|| object.into_owned())
     }
