@@ -52,6 +52,11 @@ pub struct Table {
 }
 
 impl Table {
+    /// Whether it is asked for with arguments, which are hidden columns: `stack_at(run_id, seq)`.
+    pub fn has_arguments(&self) -> bool {
+        self.columns.iter().any(|column| column.constraint == "HIDDEN")
+    }
+
     /// `CREATE TABLE` for an ordinary table, or what a virtual one declares itself to be.
     pub fn ddl(&self) -> String {
         let mut columns: Vec<String> = self
@@ -98,9 +103,7 @@ pub fn create() -> String {
 /// not loaded dashcam's SQLite extension find the view instead of the table, and reading it fails with
 /// a sentence that says what to do.
 pub fn create_views() -> String {
-    let is_plain = |table: &&Table| {
-        table.is_virtual && table.columns.iter().all(|column| column.constraint != "HIDDEN")
-    };
+    let is_plain = |table: &&Table| table.is_virtual && !table.has_arguments();
     TABLES.iter().filter(is_plain).map(Table::explaining_view).collect()
 }
 

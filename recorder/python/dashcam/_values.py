@@ -7,7 +7,6 @@ What is of a builtin class and was recorded whole is made again; of anything els
 import ast
 import builtins
 import collections
-import datetime
 import importlib
 import os
 from collections.abc import Iterator, Mapping
@@ -210,7 +209,7 @@ def _standard(tagged: dict[str, Any], text: str) -> Any:
     module, _, path = name.rpartition(".")
     module, path = _STANDARD.get(name, (module, path))
     if name == "datetime.timezone.utc":
-        return datetime.timezone.utc
+        return importlib.import_module("datetime").timezone.utc
     made = getattr(importlib.import_module(module), path)
     args = [_value(held, text) for held in tagged["args"]]
     return made(*args, **{key: _value(held, text) for key, held in tagged["named"]})

@@ -488,6 +488,9 @@ impl Values {
 
     /// A dict is changed that may hold the attributes of an instance nothing else is known of here.
     fn note_hidden_owner(&mut self, dict: Obj<'_>) {
+        if !dict.is_dict() {
+            return;
+        }
         let owner_of = |at: usize| {
             let (known, owner) = self.instance_dicts[place_of_attributes(at)];
             (known == at).then_some(owner)
@@ -734,7 +737,7 @@ impl<'a> Look<'_, 'a> {
         let sort = known.layout.sort;
         let is_too_deep = match sort {
             // But there may be many in a container.
-            sort if known.is_small || is_always_looked_at(sort) => {
+            sort if known.is_small() || is_always_looked_at(sort) => {
                 return depth > 0 && self.due.len() >= 2 * self.objects;
             }
             Sort::Opaque => return true,

@@ -209,10 +209,9 @@ impl Marker {
 /// The tables that are exported: all but those with arguments and those that repeat what others say.
 pub fn exported_tables() -> impl Iterator<Item = &'static Table> {
     let has = |table: &Table, name| table.columns.iter().any(|column| column.name == name);
-    let has_arguments = |t: &Table| t.columns.iter().any(|column| column.constraint == "HIDDEN");
     TABLES.iter().filter(move |table| {
         let repeats = table.view.is_some() || table.is_virtual && !has(table, "process_id");
-        !table.is_internal && !has_arguments(table) && !repeats
+        !table.is_internal && !table.has_arguments() && !repeats
     })
 }
 

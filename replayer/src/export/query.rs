@@ -61,7 +61,7 @@ impl<'a> Query<'a> {
             let hint = hint.map_or(String::new(), |name| format!("; did you mean {name}?"));
             return Err(Error::NoTable { name: table.to_owned(), hint });
         };
-        if table.columns.iter().any(|column| column.constraint == "HIDDEN") {
+        if table.has_arguments() {
             return Err(Error::NeedsArguments { name: table.name.to_owned() });
         }
         let columns = columns::all(table, false);

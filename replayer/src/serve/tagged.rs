@@ -20,6 +20,7 @@
 //! is part of is not, for that has it whole.
 
 use dashcam_schema::value::parse::{self, Named, Node, Parsed};
+use dashcam_schema::value::render::STANDARD;
 use serde_json::{Map, Value, json};
 
 /// A value. Of a text that is none, all of it is recorded only.
@@ -37,25 +38,6 @@ pub(super) fn arguments(text: &str) -> Value {
     let (names, more) = Writer { whole: text }.named(&named);
     json!({"names": names, "more": more})
 }
-
-/// Classes of the standard library of which Python can make the same value again.
-const STANDARD: [&str; 15] = [
-    "Decimal",
-    "Fraction",
-    "IPv4Address",
-    "IPv6Address",
-    "PosixPath",
-    "PurePosixPath",
-    "UUID",
-    "datetime.date",
-    "datetime.datetime",
-    "datetime.time",
-    "datetime.timedelta",
-    "datetime.timezone",
-    "mappingproxy",
-    "namespace",
-    "zoneinfo.ZoneInfo",
-];
 
 /// Whether nothing is missing of a value.
 fn is_whole(value: &Value) -> bool {

@@ -43,7 +43,7 @@ pub(super) fn views(run_id: Option<i64>) -> impl Iterator<Item = (&'static str, 
 /// Which rows of a table are a run's. None if it is no table of several runs.
 pub(crate) fn rows_of_run(table: &Table, run_id: i64) -> Option<String> {
     // A table with arguments is asked for as a function, which nothing else can stand for.
-    if table.columns.iter().any(|column| column.constraint == "HIDDEN") {
+    if table.has_arguments() {
         return None;
     }
     let column = |name| table.columns.iter().find(|column| column.name == name);
@@ -58,26 +58,21 @@ pub(crate) fn rows_of_run(table: &Table, run_id: i64) -> Option<String> {
 }
 
 /// Makes the registered tables, and the views declared beside them, available by name, those that are not yet.
-/// They are temporary, so that they come before all of the file's own: the views that explain the same names to clients without them,
-/// and whatever else somebody has put there.
+/// They are temporary, so that they come before all of the file's own: the views that explain the same names
+/// to clients without them, and whatever else somebody has put there.
 pub(super) fn create(connection: &Connection) -> rusqlite::Result<()> {
     let is_there = "SELECT count(*) FROM sqlite_temp_schema WHERE name = ?1 AND sql = ?2";
     let mut is_there = connection.prepare(is_there)?;
-    for table in TABLES.iter().filter(|table| table.is_virtual) {
-        let name = table.name;
-        let (kind, rest) = match table.view {
-            Some(sql) => ("VIEW", format!("AS {sql}")),
-            None => ("VIRTUAL TABLE", format!("USING {name}")),
-        };
+    let virtual_table = |name| (name, "VIRTUAL TABLE", format!("USING {name}"));
+    let declared = TABLES.iter().filter(|table| table.is_virtual).map(|table| match table.view {
+        Some(sql) => (table.name, "VIEW", format!("AS {sql}")),
+        None => virtual_table(table.name),
+    });
+    let groups = COUNTABLE.iter().map(|table| virtual_table(table.groups));
+    for (name, kind, rest) in declared.chain(groups) {
         let ours = format!("CREATE {kind} {name} {rest}");
         if is_there.query_row((name, ours), |row| row.get::<_, i64>(0))? == 0 {
             connection.execute_batch(&format!("CREATE {kind} temp.{name} {rest}"))?;
-        }
-    }
-    for name in COUNTABLE.iter().map(|table| table.groups) {
-        let ours = format!("CREATE VIRTUAL TABLE {name} USING {name}");
-        if is_there.query_row((name, ours), |row| row.get::<_, i64>(0))? == 0 {
-            connection.execute_batch(&format!("CREATE VIRTUAL TABLE temp.{name} USING {name}"))?;
         }
     }
     Ok(())

@@ -12,6 +12,8 @@
 mod forms;
 mod literal;
 
+pub use forms::STANDARD;
+
 use std::borrow::Cow;
 use std::cmp::Reverse;
 
@@ -126,12 +128,6 @@ fn is_callable(name: &str) -> bool {
         && parts.all(|part| {
             is_variable(part.strip_prefix('<').and_then(|p| p.strip_suffix('>')).unwrap_or(part))
         })
-}
-
-/// Whether an exception would be taken for an object of the standard library's.
-fn is_standard(class: &Class) -> bool {
-    let name = class.name.as_str();
-    forms::STANDARD.contains(&name) || name.starts_with("datetime.")
 }
 
 /// Whether a name can stand between `<` and `>` as it is.
@@ -255,7 +251,7 @@ impl<'a, O: Objects> Writer<'a, O> {
                 self.by_name(id, object, class);
             }
             Sort::Exception => match items(object) {
-                Some(args) if is_callable(&class.name) && !is_standard(class) => {
+                Some(args) if is_callable(&class.name) && !forms::is_reserved(&class.name) => {
                     self.exception(class, args);
                 }
                 _ => self.instance(id, object, class),

@@ -713,7 +713,7 @@ fn sort(class: Obj<'_>, flags: usize) -> (Sort, bool, Detail) {
     (Sort::Opaque, false, detail)
 }
 
-fn type_name<'a>(class: Obj<'a>) -> &'a CStr {
+pub(super) fn type_name<'a>(class: Obj<'a>) -> &'a CStr {
     // SAFETY: `tp_name` is a NUL-terminated text that lives as long as the class.
     unsafe { CStr::from_ptr(class.word(TYPE_NAME) as *const c_char) }
 }
@@ -760,6 +760,14 @@ fn unexported(class: Obj<'_>) -> Option<(Sort, Detail, bool)> {
         base = found.field(TYPE_BASE);
     }
     None
+}
+
+/// Which class in C of the standard library's that keeps what it holds in fields a class is, or is derived from.
+pub(super) fn native(class: Obj<'_>) -> Option<Native> {
+    match unexported(class) {
+        Some((_, Detail::Native(native), _)) => Some(native),
+        _ => None,
+    }
 }
 
 /// What a class has under a name, wherever it has it from.
@@ -1056,9 +1064,15 @@ impl<'a> Obj<'a> {
         }
     }
 
+    /// Whether it is exactly a dict, as those are that hold attributes.
+    #[inline(always)]
+    pub(in crate::shim) fn is_dict(self) -> bool {
+        self.is_exactly(&raw const PyDict_Type)
+    }
+
     /// Of a dict that has its values apart from its keys, as only those of instances do: where they are.
     pub(in crate::shim) fn split_values(self) -> Option<usize> {
-        let values = self.is_exactly(&raw const PyDict_Type).then(|| self.word(DICT_VALUES));
+        let values = self.is_dict().then(|| self.word(DICT_VALUES));
         values.filter(|values| *values != 0)
     }
 
@@ -1396,13 +1410,8 @@ impl<'a> Obj<'a> {
 
     /// The same as far as it depends on what the class has under the name.
     pub(in crate::shim) fn finds_setter(self, layout: &Layout, name: Obj<'_>) -> AttributeSet {
-        // SAFETY: a class and a str; looks through dicts whose keys are strs. A result is borrowed.
-        let found = unsafe { _PyType_Lookup(self.0.cast(), name.0) };
-        if found.is_null() {
-            clear_error();
-            return AttributeSet::Plain;
-        }
-        let found: Obj<'_> = Obj(found, PhantomData);
+        // SAFETY: the name of an attribute is a str.
+        let Some(found) = (unsafe { type_lookup(self, name) }) else { return AttributeSet::Plain };
         let class = found.class();
         if class.word(TYPE_SET) == 0 {
             return AttributeSet::Plain;

@@ -375,8 +375,8 @@ fn found_form(class: Obj<'_>, layout: &Layout) -> Option<Form> {
             _ => None,
         },
         ("collections", _) if layout.sort == Sort::Tuple => {
-            let is_it = code.safe_attribute(c"co_qualname", |name| name.whole_text()).flatten();
-            (is_it? == "namedtuple.<locals>.__repr__").then(|| {
+            let made_by = code.safe_attribute(c"co_qualname", |name| name.whole_text()).flatten();
+            (made_by? == "namedtuple.<locals>.__repr__").then(|| {
                 let mut fields = class.field_names();
                 fields.truncate(FIELD_NAMES_MAX);
                 Form { style: Style::Items, name, fields }
@@ -444,8 +444,8 @@ fn dataclass_fields(owner: Obj<'_>, function: Obj<'_>) -> Option<Vec<String>> {
     let mut names = Vec::new();
     let mut is_known = true;
     fields.each_pair(FIELD_NAMES_MAX + 1, |name, field| {
+        let layout = Layout::of(field.class());
         let slot = |wanted: &str| {
-            let layout = Layout::of(field.class());
             let mut slots = layout.slot_names().zip(layout.slot_values(field));
             slots.find(|(name, _)| *name == wanted).and_then(|(_, value)| value)
         };
@@ -464,12 +464,12 @@ fn dataclass_fields(owner: Obj<'_>, function: Obj<'_>) -> Option<Vec<String>> {
     is_known.then_some(names)
 }
 
-/// Whether an object of the standard library's may hold what must not be told.
+/// Whether an object of the standard library's may hold what must not be told. Asked for every value under a
+/// name that means credentials, so by names of classes alone.
 pub(super) fn may_hold_texts(object: Obj<'_>) -> bool {
     let class = object.class();
-    let layout = Layout::of(class);
-    match layout.detail() {
-        Detail::Native(native) => matches!(
+    match objects::native(class) {
+        Some(native) => matches!(
             native,
             Native::Partial
                 | Native::Pattern
@@ -479,7 +479,7 @@ pub(super) fn may_hold_texts(object: Obj<'_>) -> bool {
                 | Native::Values
                 | Native::Pairs
         ),
-        _ => form(class, &layout).style == Style::Uuid,
+        None => class.bases().any(|base| objects::type_name(base) == c"UUID"),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::shim::callables::name_of;
 use crate::shim::ffi::objects::{Layout, Plain, SharedKeys};
-use crate::shim::ffi::standard::{FIELD_NAMES_MAX as FIELDS_MAX, form};
+use crate::shim::ffi::standard::{FIELD_NAMES_MAX, form};
 use crate::shim::ffi::{HiddenTypes, Obj};
 use dashcam_schema::value::names::{Secrets, Withheld};
 use dashcam_schema::value::words;
@@ -31,12 +31,26 @@ pub(super) struct Known {
     pub(super) number: u32,
     name: String,
     form: Form,
-    /// Objects hold so little that they are described wherever they are met.
-    pub(super) is_small: bool,
     /// Shape of the instances that have these shared keys (none if their class has no dict).
     shape: Option<(Option<SharedKeys>, ShapeRef)>,
     /// For named tuples: what is withheld of each item, if anything is.
     pub(super) items: Option<Rc<[Withheld]>>,
+}
+
+impl Known {
+    /// Whether objects hold so little, a text or two, that they are described wherever they are met.
+    #[inline(always)]
+    pub(super) fn is_small(&self) -> bool {
+        matches!(
+            self.form.style,
+            Style::Member
+                | Style::Arguments
+                | Style::Uuid
+                | Style::Path
+                | Style::IPv4
+                | Style::IPv6
+        )
+    }
 }
 
 /// The classes met so far.
@@ -92,12 +106,10 @@ impl Classes {
             Some(place) => *place as usize,
             None => {
                 let layout = Layout::of(class);
-                let form = form(class, &layout);
                 self.known.push(Known {
                     number: UNTOLD,
                     name: class.class_name(),
-                    is_small: is_small(form.style),
-                    form,
+                    form: form(class, &layout),
                     shape: None,
                     items: names.withheld_items(class, &layout),
                     layout: Rc::new(layout),
@@ -113,7 +125,7 @@ impl Classes {
             let form = form(class, &layout);
             if !known.layout.is_like(&layout) || known.name != name || known.form != form {
                 (known.number, known.name, known.shape) = (UNTOLD, name, None);
-                (known.is_small, known.form) = (is_small(form.style), form);
+                known.form = form;
             }
             known.items = names.withheld_items(class, &layout);
             known.layout = Rc::new(layout);
@@ -149,18 +161,10 @@ impl Classes {
     }
 }
 
-/// Whether objects of classes that are written in a style hold no more than a text or two.
-const fn is_small(style: Style) -> bool {
-    matches!(
-        style,
-        Style::Member | Style::Arguments | Style::Uuid | Style::Path | Style::IPv4 | Style::IPv6
-    )
-}
-
 /// No form is begun after so many words of definitions.
 pub(super) const FORMS_BEGIN_MAX: usize = 1 << 13;
 /// A form takes at most so many words: names of its fields and its own.
-pub(super) const FORM_WORDS: usize = (FIELDS_MAX + 2) * DEFINITION_WORDS;
+pub(super) const FORM_WORDS: usize = (FIELD_NAMES_MAX + 2) * DEFINITION_WORDS;
 /// Longer names are cut.
 const NAME_BYTES: usize = 252;
 /// A class, or a name of a shape, takes at most so many words to define.

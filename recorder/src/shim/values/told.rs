@@ -208,11 +208,7 @@ impl Tellings {
 
     /// The same of this object alone.
     pub(super) fn suspect_alone(&mut self, object: Obj<'_>) {
-        let address = object.address();
-        if !self.traces && self.unsure.len() == UNSURE_UNTRACED_MAX {
-            self.unsure.remove(0);
-        }
-        if !self.unsure.contains(&address) && self.unsure.try_push(address).is_err() {
+        if !self.add_unsure(object.address()) {
             self.suspect();
         }
     }
@@ -220,12 +216,17 @@ impl Tellings {
     /// The object at this address, of which nothing else is known, is changed. One too many is told anew like
     /// all others.
     pub(super) fn suspect_hidden(&mut self, address: usize) {
+        if !self.add_unsure(address) {
+            self.doubt();
+        }
+    }
+
+    /// Adds an object to those that alone may be changed any time; false if there is no room.
+    fn add_unsure(&mut self, address: usize) -> bool {
         if !self.traces && self.unsure.len() == UNSURE_UNTRACED_MAX {
             self.unsure.remove(0);
         }
-        if !self.unsure.contains(&address) && self.unsure.try_push(address).is_err() {
-            self.doubt();
-        }
+        self.unsure.contains(&address) || self.unsure.try_push(address).is_ok()
     }
 
     /// Whether there are objects that alone may be changed any time.

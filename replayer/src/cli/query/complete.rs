@@ -180,8 +180,7 @@ fn users() -> impl Iterator<Item = &'static Table> {
 
 /// A table as it is written: with a bracket if it has arguments.
 fn written(table: &Table) -> String {
-    let has_arguments = table.columns.iter().any(|column| column.constraint == "HIDDEN");
-    format!("{}{}", table.name, if has_arguments { "(" } else { "" })
+    format!("{}{}", table.name, if table.has_arguments() { "(" } else { "" })
 }
 
 /// Whether a table is named in a statement.

@@ -6,8 +6,9 @@ use super::{Items, NAME_MAX, Objects, Writer, is_callable, items, literal};
 use crate::value::{Class, Form, Object, Sort, Style, Value};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// What is written with these names before `(` is taken for the standard library's by who reads it.
-pub(super) const STANDARD: [&str; 10] = [
+/// What is written with these names before `(` is a value of the standard library's that can be made again of its
+/// arguments. Nothing else is written with them.
+pub const STANDARD: [&str; 15] = [
     "Decimal",
     "Fraction",
     "IPv4Address",
@@ -15,10 +16,20 @@ pub(super) const STANDARD: [&str; 10] = [
     "PosixPath",
     "PurePosixPath",
     "UUID",
+    "datetime.date",
+    "datetime.datetime",
+    "datetime.time",
+    "datetime.timedelta",
+    "datetime.timezone",
     "mappingproxy",
     "namespace",
-    "re.compile",
+    "zoneinfo.ZoneInfo",
 ];
+
+/// Whether a name before `(` would be taken for one of the standard library's.
+pub(super) fn is_reserved(name: &str) -> bool {
+    STANDARD.contains(&name) || name == "re.compile" || name.starts_with("datetime.")
+}
 
 /// Flags of `re.compile`, in the order in which they are written.
 const PATTERN_FLAGS: [(i64, &str); 8] = [
@@ -41,7 +52,7 @@ impl<O: Objects> Writer<'_, O> {
     pub(super) fn formed(&mut self, object: &Object, class: &Class) -> bool {
         let form = &class.form;
         let is_standard = !matches!(form.style, Style::Attributes | Style::Items);
-        let is_taken = !is_standard && STANDARD.contains(&form.name.as_str());
+        let is_taken = !is_standard && is_reserved(&form.name);
         if form.style == Style::Plain
             || form.name.len() > NAME_MAX
             || is_taken
@@ -99,16 +110,16 @@ impl<O: Objects> Writer<'_, O> {
                 let int = self.field(object, form, 0).and_then(|value| self.unsigned(&value))?;
                 let digits = format!("{int:032x}");
                 let parts = [0..8, 8..12, 12..16, 16..20, 20..32].map(|part| &digits[part]);
-                self.quoted(&form.name, &parts.join("-"));
+                self.quoted(&form.name, parts.join("-").as_bytes(), 0);
             }
             Style::Path => {
                 let path = self.path(object, form)?;
-                self.quoted(&form.name, &path);
+                self.quoted(&form.name, path.as_bytes(), 0);
             }
             Style::IPv4 => {
                 let int = self.field(object, form, 0).and_then(|value| self.unsigned(&value))?;
                 let address = Ipv4Addr::from_bits(u32::try_from(int).ok()?);
-                self.quoted(&form.name, &address.to_string());
+                self.quoted(&form.name, address.to_string().as_bytes(), 0);
             }
             Style::IPv6 => {
                 let int = self.field(object, form, 0).and_then(|value| self.unsigned(&value))?;
@@ -121,7 +132,7 @@ impl<O: Objects> Writer<'_, O> {
                     Value::None => String::new(),
                     scope => format!("%{}", self.whole_text(&scope)?),
                 };
-                self.quoted(&form.name, &format!("{address}{scope}"));
+                self.quoted(&form.name, format!("{address}{scope}").as_bytes(), 0);
             }
             Style::Call => self.call_of_fields(object, form)?,
             Style::Partial => self.partial(object, form)?,
@@ -158,11 +169,11 @@ impl<O: Objects> Writer<'_, O> {
         self.push(")");
     }
 
-    /// Writes `name('text')`.
-    fn quoted(&mut self, name: &str, text: &str) {
+    /// Writes `name('text')`, of a text that had so many characters, or just those there are.
+    fn quoted(&mut self, name: &str, text: &[u8], length: u64) {
         self.push(name);
         self.push("(");
-        self.str(text.as_bytes(), 0);
+        self.str(text, length);
         self.push(")");
     }
 
@@ -282,11 +293,7 @@ impl<O: Objects> Writer<'_, O> {
             .filter(|(_, value)| *value != Value::Unbound)
             .collect();
         if let Some(text) = &object.text {
-            let bytes = self.objects.text(text.kept);
-            self.push(&form.name);
-            self.push("(");
-            self.str(bytes, text.length);
-            self.push(")");
+            self.quoted(&form.name, self.objects.text(text.kept), text.length);
             return Some(());
         }
         if kept.is_empty() && named.is_empty() {
