@@ -437,6 +437,11 @@ fn counts_are_sqlites() {
     assert_eq!(parameters(sql), theirs);
     let names = |sql| recording.prepare(sql, None).unwrap().column_names().join("|");
     assert_eq!(names("SELECT Kind, COUNT( * ) FROM events GROUP BY 1"), "kind|COUNT( * )");
+    // Quotes next to each other.
+    let sql = "SELECT count(*), length('a''''b'), '''' FROM events WHERE kind <> '''''' GROUP BY 2";
+    let (ours, is_about_groups) = counted(&recording, sql);
+    assert!(is_about_groups);
+    assert_eq!(ours, rows(&copy, sql));
     let of_run = "SELECT count(*), count(DISTINCT run_id) FROM events";
     let statement = recording.prepare(of_run, Some(2)).unwrap();
     assert!(statement.expanded_sql().unwrap().contains("grouped_"));

@@ -19,7 +19,7 @@ use sqlparser::ast::{
     UnaryOperator, VisitMut as _, VisitorMut, visit_expressions,
 };
 use sqlparser::dialect::SQLiteDialect;
-use sqlparser::parser::Parser;
+use sqlparser::parser::{Parser, ParserOptions};
 use std::ops::ControlFlow;
 
 /// The statement about groups that gives the same rows; `None` if there is none. `names` are those of the
@@ -31,7 +31,7 @@ pub(super) fn of_groups(
     run_id: Option<i64>,
     leaves_conditions: bool,
 ) -> Option<String> {
-    let mut statements = Parser::parse_sql(&SQLiteDialect {}, sql).ok()?;
+    let mut statements = parser(sql)?.parse_statements().ok()?;
     let [Statement::Query(query)] = &mut statements[..] else { return None };
     let mut rewriter =
         Rewriter { sql, names, run_id, leaves_conditions, depth: 0, has_changed: false };
@@ -39,6 +39,13 @@ pub(super) fn of_groups(
         ControlFlow::Continue(()) if rewriter.has_changed => Some(query.to_string()),
         _ => None,
     }
+}
+
+/// A parser of a text of SQL. It leaves quotes within quotes doubled, as they are written: two of them next to each
+/// other would be written as one.
+fn parser(sql: &str) -> Option<Parser<'static>> {
+    let options = ParserOptions::new().with_unescape(false);
+    Parser::new(&SQLiteDialect {}).with_options(options).try_with_sql(sql).ok()
 }
 
 struct Rewriter<'a> {
@@ -498,8 +505,7 @@ fn plain(factor: &TableFactor) -> Option<(&Ident, &Ident)> {
 
 /// A part of FROM, of its text.
 fn table(text: &str) -> Option<TableFactor> {
-    let mut parser = Parser::new(&SQLiteDialect {}).try_with_sql(text).ok()?;
-    parser.parse_table_factor().ok()
+    parser(text)?.parse_table_factor().ok()
 }
 
 /// The sum of the rows in the groups of a table.

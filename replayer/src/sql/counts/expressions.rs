@@ -6,8 +6,6 @@ use sqlparser::ast::{
     DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident,
     InTarget, UnaryOperator, Value, visit_expressions,
 };
-use sqlparser::dialect::SQLiteDialect;
-use sqlparser::parser::Parser;
 use std::ops::ControlFlow;
 
 /// Functions of one row that always give the same for the same arguments.
@@ -237,8 +235,7 @@ pub(super) fn is_name(name: &Ident, other: &str) -> bool {
 
 /// An expression, of its text.
 pub(super) fn parsed(text: &str) -> Option<Expr> {
-    let mut parser = Parser::new(&SQLiteDialect {}).try_with_sql(text).ok()?;
-    parser.parse_expr().ok()
+    super::parser(text)?.parse_expr().ok()
 }
 
 /// The text of a constant that SQLite reads alike.
