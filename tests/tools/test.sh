@@ -12,7 +12,9 @@ step() {
 }
 pythons=$(for venv in .venv/3.*/; do "$venv/bin/python" -c 'import sys; print(sys.version.split()[0], end=" ")'; done)
 echo "testing with Python $pythons"
-step "unit and integration tests" cargo test --workspace --no-fail-fast --quiet
+# CI has one build of everything for both; see .ci/run.
+profile=${SETUPTOOLS_RUST_CARGO_PROFILE:-test}
+step "unit and integration tests" cargo test --profile "$profile" --workspace --no-fail-fast --quiet
 step "the ring, model-checked" make --no-print-directory loom
 step "the benchmark runs" .venv/default/bin/python tests/bench/bench.py --quick --only "empty control" \
     --workloads richards exceptions --output build/bench-quick.json
