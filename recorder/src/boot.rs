@@ -76,6 +76,8 @@ pub struct Boot {
     /// Which events are asked for; the shim may have to record [`Mode::Direct`] all the same.
     pub mode: Mode,
     pub capture: Capture,
+    /// What calls of C code are handed is left out.
+    pub no_c_arguments: bool,
     /// Inherited descriptor of the memfd of the ring that values go through; -1 if there is none,
     /// as without capture.
     pub values_fd: i32,

@@ -51,7 +51,7 @@ fn each_refusal_has_its_sentence() {
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
     assert_eq!(
         refusal(&path),
-        "x.db: written in format 99, but this dashcam reads up to 9; update dashcam"
+        "x.db: written in format 99, but this dashcam reads up to 10; update dashcam"
     );
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 0).unwrap();
     assert_eq!(refusal(&path), "x.db: written in format 0, but this dashcam reads only from 8 on");

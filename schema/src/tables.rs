@@ -410,7 +410,7 @@ tables! {
         target_line Integer "" "Line of the target."
         callable Text "" "What CALL and C_* call, such as len, list.append or json.dumps."
         exception Text "" "Type of the exception the event carries."
-        value Text "" "PY_START: the arguments; PY_RETURN and PY_YIELD: the value; PY_RESUME: what was sent; RAISE: the exception; as repr() writes them. NULL at capture level flow."
+        value Text "" "PY_START, and CALL of what is written in C: the arguments; PY_RETURN and PY_YIELD: the value; PY_RESUME: what was sent; RAISE: the exception; as repr() writes them. NULL at capture level flow."
         wall_ns Integer "" "Nanoseconds by the clock since the run began; to a few microseconds, for what recording took is spread evenly over the events of a chunk."
     }
     virtual_table calls "Every call of a Python function; a generator or coroutine is one call however often suspended." {
@@ -434,6 +434,23 @@ tables! {
         arguments Text "" "Its arguments, a=1, b='x', as repr() writes them; NULL at capture level flow."
         result Text "" "What it returned, as repr() writes it; NULL if it did not return, and at capture level flow."
         exception Text "" "Type of the exception that unwound it."
+    }
+    virtual_table c_calls "Every call of what is written in C: functions, methods and classes." {
+        run_id Integer "" "Run."
+        seq Integer "" "CALL event that began it."
+        end_seq Integer "" "C_RETURN or C_RAISE event that ended it; NULL if open."
+        process_id Integer "" "Process."
+        thread_id Integer "" "Thread."
+        call_id Integer "" "Call it was made from."
+        code_id Integer "" "Code object it was made from."
+        path Text "" "File it was made from."
+        line Integer "" "Line it was made from."
+        callable Text "" "What was called, such as open, list.append or sqlite3.Cursor.execute."
+        arguments Text "" "What it was called with, 'a', 2, key=c, as repr() writes them; of a method the object comes first. NULL at capture level flow, with --no-c-arguments, where a Python function gets them, which is a call of its own (a class with an __init__ in Python, partial), and where they were not to be found (f(*x) where x is no variable)."
+        result Text "" "What it returned, as repr() writes it, where that shows: stored in a variable, attribute or item, returned, yielded, or handed to the next function in C; else NULL, and if it did not return."
+        exception Text "" "Type of the exception it raised."
+        start_ns Integer "" "When it began, in nanoseconds since the run began."
+        duration_ns Integer "" "How long it took; NULL if open."
     }
     virtual_table exceptions "Every exception raised in Python code, once however far it travels." {
         run_id Integer "" "Run."

@@ -16,6 +16,7 @@
 //! 9. Runs have a UUID; a recorder that adds to a file of version 8 adds the column. Views with the names of the
 //!    virtual tables have their columns, and an error that says how to read them. Classes of the standard library
 //!    say how their objects are written.
+//! 10. Calls of what is written in C come with what they are handed ([`GroupKind::Handed`](crate::value::GroupKind)).
 
 use crate::error::FormatError;
 
@@ -23,7 +24,7 @@ use crate::error::FormatError;
 pub const APPLICATION_ID: i32 = 0x6473_6863;
 
 /// `PRAGMA user_version` this build writes.
-pub const FORMAT_VERSION: i32 = 9;
+pub const FORMAT_VERSION: i32 = 10;
 
 /// The oldest `user_version` this build reads.
 pub const OLDEST_READABLE: i32 = 8;

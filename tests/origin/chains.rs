@@ -117,7 +117,7 @@ const QUESTIONS: &[(u32, &str, &str)] = &[
              total = 2
              v7 = 4"),
     (183, "v8", "v8 = 2  chains.py:155 main
-         from C: len  chains.py:155 main"),
+         from C: len([20, 2])  chains.py:155 main"),
     (183, "v9", "v9 = 10  chains.py:156 main
          LIMIT = 10  chains.py:5 <module>
          literal 10  chains.py:5 <module>"),
@@ -129,7 +129,7 @@ const QUESTIONS: &[(u32, &str, &str)] = &[
     (183, "v11", r#"v11 = 2  chains.py:160 main
          table["c"] = 2  chains.py:158 main
          v8 = 2  chains.py:155 main
-         from C: len  chains.py:155 main"#),
+         from C: len([20, 2])  chains.py:155 main"#),
     (183, "v12", "v12 = 9  chains.py:162 main
          order.items[2] = 9  chains.py:161 main
          v6 = 9  chains.py:151 main
@@ -144,7 +144,7 @@ const QUESTIONS: &[(u32, &str, &str)] = &[
              v9 = 10
              v8 = 2"#),
     (183, "v13", "v13 = 10  chains.py:164 main
-         from C: max  chains.py:164 main"),
+         from C: max(2, 10)  chains.py:164 main"),
     (183, "v14", "v14 = 3  chains.py:165 main
          not known further: order.rate: rate is no attribute of the object itself, but of Order  chains.py:165 main"),
     (183, "x", "x = 1  chains.py:166 main
@@ -171,12 +171,12 @@ const QUESTIONS: &[(u32, &str, &str)] = &[
     (183, "v17", "v17 = 10  chains.py:170 main
          computed: [same(v) for v in (v9,)]  chains.py:170 main"),
     (183, "data", "data = ''  chains.py:172 main
-         from C: _io.TextIOWrapper.read  chains.py:172 main"),
+         from C: _io.TextIOWrapper.read(<_io.TextIOWrapper object # mode='r'>)  chains.py:172 main"),
     (183, "v18", "v18 = 'hi'  chains.py:173 main
          drive returns 'hi'  chains.py:82 drive
          not known further: stop.value: the attributes of a StopIteration are not recorded  chains.py:82 drive"),
     (183, "v19", "v19 = [1, 3]  chains.py:174 main
-         from C: sorted  chains.py:174 main"),
+         from C: sorted([3, 1], key=<function main.<locals>.<lambda>>)  chains.py:174 main"),
     (183, "v20", "v20 = <function count>  chains.py:175 main
          count = <function count>  chains.py:55 <module>
          made by def count  chains.py:55 <module>"),
@@ -198,11 +198,11 @@ const EDGES: &[(u32, &str, &str)] = &[
          self._args[1] = 5  edges.py:98 main
          literal 5  edges.py:98 main"),
     (141, "s", "s = 6  edges.py:76 main
-         from C: sum  edges.py:76 main"),
+         from C: sum(<generator object gen #>)  edges.py:76 main"),
     (141, "n1", "n1 = 0  edges.py:78 main
-         from C: next  edges.py:78 main"),
+         from C: next(<generator object gen #>)  edges.py:78 main"),
     (141, "n2", "n2 = 5  edges.py:79 main
-         from C: generator.send  edges.py:79 main"),
+         from C: generator.send(<generator object gen #>, 5)  edges.py:79 main"),
     (141, "o", "o = 4  edges.py:80 main
          outer returns 4  edges.py:16 outer
          middle returns 4  edges.py:20 middle
@@ -263,7 +263,7 @@ const EDGES: &[(u32, &str, &str)] = &[
          self._args[1] = 5  edges.py:98 main
          literal 5  edges.py:98 main"),
     (141, "m", "m = 1  edges.py:101 main
-         from C: max  edges.py:101 main"),
+         from C: max([3, 1, 2], key=<function keyed>)  edges.py:101 main"),
     (141, "fv", "fv = 11  edges.py:103 main
          Base.twice returns 11  edges.py:36 Base.twice
          y = 11  edges.py:35 Base.twice
@@ -304,7 +304,7 @@ const EDGES: &[(u32, &str, &str)] = &[
          literal 6  edges.py:129 main"),
     (141, "te", "te = 6  edges.py:130 main
          s = 6  edges.py:76 main
-         from C: sum  edges.py:76 main"),
+         from C: sum(<generator object gen #>)  edges.py:76 main"),
     (141, "ar", "ar = 8  edges.py:137 main
          not known further: st.value: the attributes of a StopIteration are not recorded  edges.py:137 main"),
     (141, "ss", "ss = [2, 3]  edges.py:140 main

@@ -13,7 +13,7 @@ use std::collections::HashMap;
 #[path = "../../replayer/tests/support/copied.rs"]
 mod copied;
 
-const TABLES: [&str; 5] = ["events", "calls", "exceptions", "variables", "mutations"];
+const TABLES: [&str; 6] = ["events", "calls", "c_calls", "exceptions", "variables", "mutations"];
 const QUESTIONS: usize = 3000;
 /// Values of a column that questions are about.
 const SAMPLES: usize = 40;

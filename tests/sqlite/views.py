@@ -23,7 +23,7 @@ for statement in (
 
 # Clients that ask what there is.
 listed = {name for name, in connection.execute("SELECT name FROM sqlite_master WHERE type = 'view'")}
-tables = {"events", "calls", "exceptions", "variables", "mutations"}
+tables = {"events", "calls", "c_calls", "exceptions", "variables", "mutations"}
 assert listed == tables | {"executable_lines", "slowest", "failed_calls"}, listed
 columns = [row[1] for row in connection.execute("PRAGMA table_info(events)")]
 assert columns[:3] == ["run_id", "seq", "process_id"], columns

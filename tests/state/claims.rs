@@ -200,6 +200,27 @@ show(box)
     }
 }
 
+/// Methods of some classes in C know their class, and are objects of a class of their own when they are bound.
+#[test]
+fn what_a_bound_method_that_knows_its_class_changes_is_seen() {
+    let source = r#"
+import array
+def main():
+    numbers = array.array("i", [1])
+    extend = numbers.extend
+    extend([2, 3])
+    return numbers
+main()
+"#;
+    for python in Python::all() {
+        record(&python, source).check(
+            "select line, operation, key, value from mutations where type = 'array.array'",
+            "6 array.array.extend 1 2
+             6 array.array.extend 2 3",
+        );
+    }
+}
+
 /// CPython puts the module in the place of a lazy import without an event, so what the name is bound to is not known
 /// until it is bound again, and that is counted.
 #[test]

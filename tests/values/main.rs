@@ -2,5 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod behaviour;
+mod c_calls;
 mod claims;
 mod truth;

@@ -39,6 +39,9 @@ def origin(function):
 def is_standard(value, depth, around):
     kind, inside = type(value), (*around, value)
     name, code = origin(kind), getattr(kind.__repr__, "__code__", None)
+    if name == "re.Pattern":
+        # Which its own `repr` cuts.
+        return len(repr(value.pattern)) <= STRING
     if name in SMALL:
         return True
     if origin(kind.__repr__) in ("enum.Enum.__repr__", "enum.Flag.__repr__"):

@@ -76,6 +76,7 @@ if TYPE_CHECKING:
         max_digits: int | None
         redact: str | Iterable[str]
         no_default_redact: bool
+        no_c_arguments: bool
         max_wait: float | None
 
     class _CallsOptions(_Options, total=False):
@@ -198,7 +199,8 @@ def start(db: "str | os.PathLike[str]" = "dashcam.db", **options: "Unpack[_Optio
     (all that variables and objects hold, at every instruction).
     `max_string`, `max_items`, `max_depth`, `max_objects` and `max_digits` say how much of a value
     is kept. `redact` takes strings: values of names that contain one are left out, besides those
-    of the usual ones (password, token …) unless `no_default_redact` is true.
+    of the usual ones (password, token …) unless `no_default_redact` is true. `no_c_arguments` leaves out what
+    functions written in C are called with.
 
     `max_wait` is how many seconds the program waits at the most for a recorder that is held up, before
     it goes on unrecorded.
@@ -279,6 +281,7 @@ def _begin(path: str, options: "dict[str, Any]") -> _Session:
             values,
             options["limits"],
             options["redact"],
+            options["no_c_arguments"],
             options["max_wait"],
         )
         return _Session(process, ours, run_id, where, options["max_wait"])
@@ -319,6 +322,7 @@ def _checked(
     max_digits: int | None = None,
     redact: "str | Iterable[str]" = (),
     no_default_redact: bool = False,
+    no_c_arguments: bool = False,
     max_wait: float | None = None,
 ) -> "dict[str, Any]":
     """The options of `start` as the shim takes them. Raises ValueError if one makes no sense."""
@@ -344,6 +348,7 @@ def _checked(
         "capture": capture,
         "limits": limits,
         "redact": [*defaults, *(name.lower() for name in redact)],
+        "no_c_arguments": bool(no_c_arguments),
         "max_wait": float(max_wait),
     }
 

@@ -21,6 +21,7 @@ def start(
     values_fd: int,
     limits: tuple[int, int, int, int, int],
     redact: Sequence[str],
+    no_c_arguments: bool,
     max_wait: float,
 ) -> None: ...
 def stop() -> bool: ...

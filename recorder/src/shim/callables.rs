@@ -20,8 +20,12 @@ pub(super) struct Callables {
     numbers: FxHashMap<String, u32>,
     /// Objects are followed from change to change.
     follows_changes: bool,
+    /// What calls are handed is described.
+    describes_arguments: bool,
     /// By number, where they are.
     behaviours: Vec<Behaviour>,
+    /// By number: whether a Python function gets what it is called with, and so describes it by its parameters' names.
+    forwards: Vec<bool>,
     /// The last one asked for is a function or method written in Python.
     is_python: bool,
 }
@@ -43,7 +47,9 @@ impl Callables {
             cache: vec![([0; 3], 0); CACHE].into(),
             numbers: FxHashMap::default(),
             follows_changes: false,
+            describes_arguments: false,
             behaviours: Vec::new(),
+            forwards: Vec::new(),
             is_python: false,
         }
     }
@@ -52,6 +58,12 @@ impl Callables {
     #[inline(always)]
     pub(super) fn behaviour(&self, number: u32) -> Behaviour {
         self.behaviours.get(number as usize).copied().unwrap_or(Behaviour::UNKNOWN)
+    }
+
+    /// Whether a Python function gets what the callable with this number, which is none itself, is called with.
+    #[inline(always)]
+    pub(super) fn forwards(&self, number: u32) -> bool {
+        self.forwards.get(number as usize).copied().unwrap_or(false)
     }
 
     /// The object that a method in C is bound to.
@@ -63,6 +75,11 @@ impl Callables {
     /// Finds out from now on what callables change.
     pub(super) fn follow_changes(&mut self) {
         self.follows_changes = true;
+    }
+
+    /// Finds out from now on what callables hand on what they are called with. The layouts of objects were verified.
+    pub(super) fn describe_arguments(&mut self) {
+        self.describes_arguments = true;
     }
 
     /// Whether an object is a method or function in C that changes something when it is called.
@@ -142,6 +159,12 @@ impl Callables {
                 (next, true)
             }
         };
+        if self.describes_arguments {
+            let at = number as usize;
+            self.forwards.resize(self.forwards.len().max(at + 1), false);
+            // Another of this name may not have.
+            self.forwards[at] |= reach::forwards(callable, shape, &name);
+        }
         let is_watched = WATCHED.contains(&&*name);
         // Those are looked at every time.
         if let Some(key) = key.filter(|_| !is_watched) {

@@ -162,6 +162,12 @@ unsafe extern "C" fn event<const NUMBER: u8>(
         fenced(state, |s| s.tell_state(kind, code, place, handed));
     }
 
+    if kind.number() == EventKind::CALL.number() && state.wants_call(extra) {
+        // SAFETY: CALL carries the callable third.
+        let callable = unsafe { Obj::borrowed(*args.add(2)) };
+        fenced(state, |s| s.tell_call(code, place, callable));
+    }
+
     let mut words = state.begin_event();
     let mut is_called = false;
     if kind.enters()

@@ -91,6 +91,12 @@ pub(super) mod variable {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Obj<'a>(*mut PyObject, PhantomData<&'a ()>);
 
+/// A variable's name.
+pub(super) enum VariableName<'a> {
+    Object(Obj<'a>),
+    Text(&'a str),
+}
+
 impl<'a> Obj<'a> {
     /// # Safety
     /// `object` is a live object, will be for `'a`, and the GIL is held throughout.
@@ -654,6 +660,30 @@ impl<'a> Obj<'a> {
     /// cannot be had.
     pub(super) fn code_names_tuple(self) -> usize {
         self.safe_attribute(c"co_names", |names| names.address()).unwrap_or(0)
+    }
+
+    /// The same of `co_consts`.
+    pub(super) fn code_constants_tuple(self) -> usize {
+        self.safe_attribute(c"co_consts", |constants| constants.address()).unwrap_or(0)
+    }
+
+    /// For a code object: hands the names of its variables to `each`, as its frames have them. No other object is
+    /// made of them than those that the code object has, where those can be had.
+    pub(super) fn each_variable(self, mut each: impl FnMut(VariableName<'_>)) {
+        if [0x030C, 0x030D, 0x030E].into_iter().any(is_version)
+            && let Some(names) = self.field(CODE_VARIABLES).and_then(Obj::tuple_items)
+        {
+            return names.into_iter().for_each(|name| each(VariableName::Object(name)));
+        }
+        let variables = self.code_variables();
+        variables.iter().for_each(|(name, _)| each(VariableName::Text(name)));
+    }
+
+    /// For a code object: hands each item of a tuple it has to `each`.
+    pub(super) fn each_item(self, tuple: &CStr, each: impl FnMut(Obj<'_>)) {
+        self.safe_attribute(tuple, |items| {
+            items.tuple_items().unwrap_or_default().into_iter().for_each(each);
+        });
     }
 
     pub(super) fn code_names(self, name: &CStr) -> Vec<String> {

@@ -2,7 +2,7 @@
 
 use super::ffi::{self, Interpreter};
 use super::state::{self, Derivation, State};
-use super::values::Values;
+use super::values::{Values, Wanted};
 use super::{audit, fork, memory, monitoring, neighbours};
 use crate::boot::{
     BOOTED, Boot, DEFAULT_CAPTURE, DEFAULT_MAX_WAIT, Filter, HIGH_FDS, LIMITS_MAX, REFUSED,
@@ -78,6 +78,7 @@ mod _shim {
         values_fd: RawFd,
         limits: (u32, u32, u32, u32, u32),
         redact: Vec<String>,
+        no_c_arguments: bool,
         max_wait: f64,
     ) -> PyResult<()> {
         let filter = Filter { include, exclude, no_stdlib };
@@ -94,6 +95,7 @@ mod _shim {
             values_fd,
             limits: Limits { string, items, depth, objects, digits },
             redact,
+            no_c_arguments,
             max_wait_ns: (max_wait * 1e9) as u64,
             package,
             ..Boot::default()
@@ -319,11 +321,12 @@ fn values(
 ) -> Result<Option<Box<Values>>, String> {
     let Some(file) = &descriptors.values else { return Ok(None) };
     let version = Version::from_magic(ffi::bytecode_magic());
-    let frames = version.and_then(ffi::Frames::find);
-    let frames = frames.ok_or("this interpreter lays out frames in a way dashcam does not know")?;
+    let found = version.and_then(|version| Some((version, ffi::Frames::find(version)?)));
+    let (version, frames) =
+        found.ok_or("this interpreter lays out frames in a way dashcam does not know")?;
     let ring = ring::attach(file).map_err(|error| error.to_string())?;
-    let state = version.filter(|_| boot.capture == Capture::State);
-    let values = Values::new(ring, frames, boot.limits, &boot.redact, hidden, state);
+    let wanted = Wanted { state: boot.capture == Capture::State, calls: !boot.no_c_arguments };
+    let values = Values::new(ring, frames, boot.limits, &boot.redact, hidden, version, wanted);
     let values = values.map_err(|what| {
         format!("this interpreter lays out {what} in a way dashcam does not know")
     })?;

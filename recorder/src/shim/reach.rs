@@ -258,6 +258,31 @@ pub(super) fn may_call(callable: Obj<'_>, shape: &CallableShape<'_>, name: &str)
     }
 }
 
+/// What calls something else with what it is called with.
+const FORWARDING: [&str; 6] = [
+    "<functools._lru_cache_wrapper object>",
+    "<functools.partial object>",
+    "<method object>",
+    "_thread.start_joinable_thread",
+    "_thread.start_new_thread",
+    "contextvars.Context.run",
+];
+
+/// Whether calls of a callable hand what they are called with to code in Python.
+pub(super) fn forwards(callable: Obj<'_>, shape: &CallableShape<'_>, name: &str) -> bool {
+    match shape {
+        CallableShape::Class => {
+            callable.finds_function(c"__init__")
+                || callable.finds_function(c"__new__")
+                || callable.class().finds_function(c"__call__")
+        }
+        CallableShape::Instance => {
+            callable.class().finds_function(c"__call__") || FORWARDING.contains(&name)
+        }
+        _ => FORWARDING.contains(&name),
+    }
+}
+
 /// Special methods that change the object they are called on.
 const CHANGING: [&str; 14] = [
     "__delattr__",

@@ -257,6 +257,9 @@ impl State {
         if let Some(values) = &mut self.values {
             values.set_patience(patience);
         }
+        if self.values.as_deref().is_some_and(Values::has_calls) {
+            self.callables.describe_arguments();
+        }
         if self.has_state() {
             self.callables.follow_changes();
         }
@@ -812,6 +815,22 @@ impl State {
         let at = (self.ordinal, self.last_number);
         let Some(values) = self.values_with_room() else { return };
         values.tell_arguments(at, code);
+    }
+
+    /// Whether it is wanted what the call of the callable with this number, the one asked for last, is handed.
+    #[inline(always)]
+    pub(super) fn wants_call(&self, number: u32) -> bool {
+        !self.callables.is_python()
+            && !self.callables.forwards(number)
+            && self.values.as_deref().is_some_and(Values::has_calls)
+    }
+
+    /// Tells what the call that begins with the next event is handed.
+    pub(super) fn tell_call(&mut self, code: Obj<'_>, unit: u32, callable: Obj<'_>) {
+        let at = (self.ordinal, self.last_number);
+        let owner = self.callables.bound_to(callable);
+        let Some(values) = self.values_with_room() else { return };
+        values.tell_call(at, code, unit, callable, owner);
     }
 
     /// Remembers where the running frame, which yields, will find what it is sent.

@@ -10,6 +10,7 @@
 
 mod buffer;
 mod called;
+mod calls;
 mod changed;
 mod classes;
 mod state;
@@ -25,6 +26,7 @@ use crate::boot::OBJECTS_MAX;
 use crate::ring::{Clock, Gone, Producer, Ring};
 use arrayvec::ArrayVec;
 use buffer::{Buffer, RESERVE};
+use calls::CallSites;
 use classes::{Classes, DEFINITION_WORDS, FORM_WORDS, FORMS_BEGIN_MAX, Name, Names};
 use dashcam_schema::bytecode::opcodes::Version;
 use dashcam_schema::value::names::{self, Withheld};
@@ -91,12 +93,47 @@ const INSTANCE_DICTS: usize = 1 << 12;
 const CLASS_ALONE: u32 = u32::MAX;
 const LOST: u32 = u32::MAX - 1;
 
+/// Objects that were looked at, where each has to be every time.
+#[derive(Default)]
+struct Budget {
+    /// Since the last epoch, by number of the code object they were looked at for, and for all.
+    by_code: Vec<u32>,
+    of_all: u32,
+    /// Since the beginning.
+    used: u32,
+}
+
+impl Budget {
+    fn take(&mut self, number: u32, used: u32) {
+        if self.by_code.len() <= number as usize {
+            self.by_code.resize(number as usize + 1, 0);
+        }
+        self.by_code[number as usize] += used;
+        self.of_all = self.of_all.saturating_add(used);
+        self.used = self.used.saturating_add(used);
+    }
+
+    fn begin_epoch(&mut self) {
+        self.by_code.fill(0);
+        self.of_all = 0;
+    }
+}
+
 /// What is to be looked at.
 #[derive(Clone, Copy)]
 struct Due<'a> {
     object: Obj<'a>,
     /// [`CLASS_ALONE`] if nothing else is of interest.
     depth: u32,
+}
+
+/// What is wanted besides arguments and results of Python functions.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted {
+    /// Variables and objects.
+    pub(super) state: bool,
+    /// What calls of C code are handed.
+    pub(super) calls: bool,
 }
 
 /// Tells of values.
@@ -117,13 +154,15 @@ pub(super) struct Values {
     /// Per code object, by number: where its arguments' treatments begin.
     codes: Vec<Arguments>,
     treatments: Vec<Treatment>,
-    /// Objects looked at since the last epoch, by number of the code object they were looked at for, and
-    /// for all.
-    looks: Vec<u32>,
-    looks_of_all: u32,
-    /// How many may follow before they are bounded.
-    looks_unbounded: u32,
+    looks: Budget,
+    /// Of what calls of C code are handed: that is not to be known at the cost of what else is.
+    looks_of_calls: Budget,
     yields: Yields,
+    version: Version,
+    /// What calls of C code are handed is wanted.
+    has_calls: bool,
+    /// By number of the code object.
+    call_sites: Vec<Option<Rc<CallSites>>>,
     /// For [`Capture::State`].
     state: Option<Box<state::Capturing>>,
     /// The instruction that is about to be executed may change objects in a way that nothing tells of.
@@ -224,7 +263,8 @@ impl Values {
         limits: Limits,
         redacted: &[String],
         hidden: HiddenTypes,
-        state: Option<Version>,
+        version: Version,
+        wanted: Wanted,
     ) -> Result<Values, &'static str> {
         verify_contents()?;
         Ok(Values {
@@ -235,17 +275,19 @@ impl Values {
             limits,
             inline: INLINE_BYTES.min(limits.string as usize),
             epoch: 0,
-            told: Tellings::new(state.is_some()),
+            told: Tellings::new(wanted.state),
             classes: Classes::default(),
             names: Names::new(hidden, redacted),
             buffer: Buffer::default(),
             codes: Vec::new(),
             treatments: Vec::new(),
-            looks: Vec::new(),
-            looks_of_all: 0,
-            looks_unbounded: STATE_LOOKS_UNBOUNDED,
+            looks: Budget::default(),
+            looks_of_calls: Budget::default(),
             yields: Yields::default(),
-            state: state.map(|version| Box::new(state::Capturing::new(version))),
+            version,
+            has_calls: wanted.calls,
+            call_sites: Vec::new(),
+            state: wanted.state.then(|| Box::new(state::Capturing::new(version))),
             doubts_next: false,
             instance_dicts: vec![(0, 0); INSTANCE_DICTS].into(),
             steps: state::STEPS_SAVED_MAX,
@@ -259,6 +301,12 @@ impl Values {
 
     pub(super) fn producer(&mut self) -> &mut Producer {
         &mut self.producer
+    }
+
+    /// Whether it is wanted what calls of C code are handed.
+    #[inline(always)]
+    pub(super) fn has_calls(&self) -> bool {
+        self.has_calls
     }
 
     /// Says for whom room is waited, and how long.
@@ -297,7 +345,6 @@ impl Values {
             });
         }
         let is_plain = self.treatments[first as usize..].iter().all(|t| *t == Treatment::Plain);
-        self.looks.push(0);
         self.codes.push(Arguments { first, count: arguments.len() as u16, is_plain });
     }
 
@@ -307,17 +354,25 @@ impl Values {
         self.producer.room_for(GROUP_AND_FRESH_MAX)
     }
 
-    /// How many objects may still be looked at for a code object in this epoch.
+    /// How many objects may still be looked at for a code object in this epoch, for a group of this kind.
     #[inline(always)]
-    fn left(&self, number: u32) -> u32 {
+    fn left(&self, number: u32, kind: GroupKind) -> u32 {
+        let looks = self.budget(kind);
         let (each, all) = match self.state {
             None => (LOOKS, LOOKS_OF_ALL),
             Some(_) if self.told.is_lasting() => return u32::MAX,
-            Some(_) if self.looks_unbounded > 0 => return self.looks_unbounded,
+            Some(_) if looks.used < STATE_LOOKS_UNBOUNDED => {
+                return STATE_LOOKS_UNBOUNDED - looks.used;
+            }
             Some(_) => (STATE_LOOKS, STATE_LOOKS_OF_ALL),
         };
-        let looks = self.looks.get(number as usize).copied().unwrap_or(0);
-        each.saturating_sub(looks).min(all.saturating_sub(self.looks_of_all))
+        let by_code = looks.by_code.get(number as usize).copied().unwrap_or(0);
+        each.saturating_sub(by_code).min(all.saturating_sub(looks.of_all))
+    }
+
+    #[inline(always)]
+    fn budget(&self, kind: GroupKind) -> &Budget {
+        if kind == GroupKind::Handed { &self.looks_of_calls } else { &self.looks }
     }
 
     /// There is code that is not recorded, which may change objects any time.
@@ -394,10 +449,33 @@ impl Values {
     #[inline]
     fn tell_given<'a>(
         &mut self,
-        (ordinal, number): (u64, u32),
+        at: (u64, u32),
         kind: GroupKind,
         count: usize,
         values: impl Iterator<Item = Given<'a>>,
+    ) {
+        let (is_long, mut left) = (count > VALUES_FEW, count);
+        self.tell_with(at, kind, count, |look| {
+            for value in values {
+                left = left.wrapping_sub(1);
+                match value {
+                    Given::Value(Some(_)) if is_long && !look.has_room_for_value(left) => {
+                        look.constant(constant::UNREAD);
+                    }
+                    value => look.give(value),
+                }
+            }
+        });
+    }
+
+    /// Tells of so many values, which `put` puts.
+    #[inline]
+    fn tell_with<'a>(
+        &mut self,
+        (ordinal, number): (u64, u32),
+        kind: GroupKind,
+        count: usize,
+        put: impl FnOnce(&mut Look<'_, 'a>),
     ) {
         // An event may have many groups.
         if !self.has_room() && self.make_room().is_err() {
@@ -412,7 +490,7 @@ impl Values {
         self.buffer.put(words::word(words::GROUP, kind as u32));
         self.buffer.put(ordinal as u32);
         self.buffer.put(count as u32);
-        let left = self.left(number);
+        let left = self.left(number, kind);
         let most = self.limits.objects as usize;
         let objects = if kind.is_of_frame() { most * count.max(1) } else { most };
         // Made where it stays: it is large.
@@ -427,30 +505,7 @@ impl Values {
             written: 0,
             is_change: kind == GroupKind::Seen,
         };
-        let (is_long, mut values_left) = (count > VALUES_FEW, count);
-        for value in values {
-            values_left = values_left.wrapping_sub(1);
-            match value {
-                Given::Value(Some(_)) if is_long && !look.has_room_for_value(values_left) => {
-                    look.constant(constant::UNREAD);
-                }
-                Given::Value(Some(object)) => look.put(object, 0),
-                Given::Value(None) => look.constant(constant::UNBOUND),
-                Given::Redacted => look.constant(constant::REDACTED),
-                Given::Unread => look.constant(constant::UNREAD),
-                Given::Target(object) => look.target(object),
-                Given::Changed(object) => {
-                    look.values.buffer.put_address(words::REFERENCE, object.address());
-                }
-                Given::Again(object) => look.again(object, 0),
-                Given::Written(object) => {
-                    look.written = object.address();
-                    look.again(object, 0);
-                }
-                Given::Lost(object) => look.again(object, LOST),
-                Given::Int(value) => look.values.buffer.put_int(value),
-            }
-        }
+        put(&mut look);
         let bare = look.values.buffer.len();
         look.follow();
         if look.is_renewed && !look.values.told.traces() {
@@ -460,12 +515,12 @@ impl Values {
             look.follow();
         }
         let (used, is_looked) = (left - look.left, !look.due.is_empty());
-        if !self.told.is_lasting() {
-            self.looks_unbounded = self.looks_unbounded.saturating_sub(used);
-        }
-        if let Some(looks) = self.looks.get_mut(number as usize) {
-            *looks = looks.saturating_add(used);
-            self.looks_of_all = self.looks_of_all.saturating_add(used);
+        if used > 0 && !self.told.is_lasting() {
+            let looks = match kind {
+                GroupKind::Handed => &mut self.looks_of_calls,
+                _ => &mut self.looks,
+            };
+            looks.take(number, used);
         }
         let may_be_idle = kind == GroupKind::Seen || kind == GroupKind::Done && is_looked;
         if may_be_idle && self.buffer.len() == bare {
@@ -559,8 +614,8 @@ impl Values {
         self.told.begin_epoch();
         self.classes.begin_epoch();
         self.names.begin_epoch();
-        self.looks.fill(0);
-        self.looks_of_all = 0;
+        self.looks.begin_epoch();
+        self.looks_of_calls.begin_epoch();
         let mut words = self.producer.begin();
         words.put(words::word(words::EPOCH, 0));
         words.put(ordinal as u32);
@@ -573,6 +628,9 @@ enum Given<'a> {
     Value(Option<Obj<'a>>),
     Redacted,
     Unread,
+    Constant(u32),
+    /// An object of which the class alone is of interest.
+    Shallow(Obj<'a>),
     /// An object that is about to be changed: what it holds has to be known.
     Target(Obj<'a>),
     /// An object that holds what the group says is stored.
@@ -609,6 +667,59 @@ struct Look<'v, 'a> {
 }
 
 impl<'a> Look<'_, 'a> {
+    #[inline(always)]
+    fn give(&mut self, value: Given<'a>) {
+        match value {
+            Given::Value(value) => self.put_variable(value),
+            Given::Redacted => self.constant(constant::REDACTED),
+            Given::Unread => self.constant(constant::UNREAD),
+            Given::Constant(which) => self.constant(which),
+            Given::Shallow(object) => self.put_shallow(object),
+            Given::Target(object) => self.target(object),
+            Given::Changed(object) => {
+                self.values.buffer.put_address(words::REFERENCE, object.address());
+            }
+            Given::Again(object) => self.again(object, 0),
+            Given::Written(object) => {
+                self.written = object.address();
+                self.again(object, 0);
+            }
+            Given::Lost(object) => self.again(object, LOST),
+            Given::Int(value) => self.values.buffer.put_int(value),
+        }
+    }
+
+    /// Puts the object that a method is called on. A container that would have to be read as a whole for every
+    /// item that is put there, as its changes are not recorded, is not.
+    #[inline(always)]
+    fn put_first(&mut self, object: Obj<'a>) {
+        let is_plain = !matches!(object.plain(), Plain::Other);
+        if self.values.state.is_some() || is_plain || !object.class().is_mutable_container() {
+            return self.put(object, 0);
+        }
+        self.put_shallow(object);
+    }
+
+    /// Puts an object of which the class alone is of interest.
+    fn put_shallow(&mut self, object: Obj<'a>) {
+        if matches!(self.values.told.of(object), Known::Nothing { .. }) {
+            if self.due.is_full() {
+                return self.constant(constant::UNREAD);
+            }
+            self.become_due(Due { object, depth: CLASS_ALONE });
+        }
+        self.values.buffer.put_address(words::SHALLOW, object.address());
+    }
+
+    /// Puts what a variable holds.
+    #[inline(always)]
+    fn put_variable(&mut self, value: Option<Obj<'a>>) {
+        match value {
+            Some(object) => self.put(object, 0),
+            None => self.constant(constant::UNBOUND),
+        }
+    }
+
     #[inline(always)]
     fn constant(&mut self, which: u32) {
         self.values.buffer.put(words::word(words::CONSTANT, which));

@@ -7,7 +7,9 @@ use crate::store::{self, Store};
 use crate::suggest;
 use crate::tables::batch::{Batch, Column, NULL};
 use crate::tables::plan::{Constraint, Flags, Op, Plan, Request, Value};
-use crate::tables::{Calls, Events, Exceptions, Mutations, Scan, Table as VirtualTable, Variables};
+use crate::tables::{
+    CCalls, Calls, Events, Exceptions, Mutations, Scan, Table as VirtualTable, Variables,
+};
 use arrow_array::{RecordBatch, RecordBatchOptions};
 use arrow_schema::{Schema, SchemaRef};
 use dashcam_schema::tables::{self, Table, Type};
@@ -189,6 +191,7 @@ impl<'a> Query<'a> {
         let (mut scan, tested) = match self.table.name {
             Events::NAME => self.begin::<Events>(store)?,
             Calls::NAME => self.begin::<Calls>(store)?,
+            CCalls::NAME => self.begin::<CCalls>(store)?,
             Exceptions::NAME => self.begin::<Exceptions>(store)?,
             Variables::NAME => self.begin::<Variables>(store)?,
             Mutations::NAME => self.begin::<Mutations>(store)?,

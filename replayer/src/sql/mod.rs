@@ -100,6 +100,7 @@ fn register(connection: &Connection, source: &Source) -> rusqlite::Result<()> {
     vtab::register::<tables::Events>(connection, source)?;
     vtab::register::<tables::Groups<tables::Events>>(connection, source)?;
     vtab::register::<tables::Calls>(connection, source)?;
+    vtab::register::<tables::CCalls>(connection, source)?;
     vtab::register::<tables::Groups<tables::Calls>>(connection, source)?;
     vtab::register::<tables::Exceptions>(connection, source)?;
     vtab::register::<tables::Groups<tables::Exceptions>>(connection, source)?;

@@ -22,6 +22,8 @@ pub struct Step<'a> {
     pub time_ns: u64,
     /// Number of its exception; `u32::MAX` if its kind has none.
     pub exception: u32,
+    /// Number of its callable; `u32::MAX` if its kind has none.
+    pub callable: u32,
     /// The call it goes on in; 0 if its kind does not resume.
     pub resumed: u64,
     /// Code object, kinds and places of the events derived before it.
@@ -110,6 +112,7 @@ impl Recorded<'_> {
                     directory: &store.directory,
                     connection: &store.connection,
                 };
+                let has_callable = kinds_that(EventKind::has_callable);
                 let mut expanders = store.expanders.borrow_mut();
                 let expander = expanders.entry(header.process_id).or_default();
                 let walked = expander.recorded(&codes, control, |automaton, event| {
@@ -123,6 +126,10 @@ impl Recorded<'_> {
                         site: Site { code, kind, place: edge.place },
                         time_ns: event.time_ns,
                         exception: event.exception,
+                        callable: match has_callable >> kind & 1 {
+                            0 => u32::MAX,
+                            _ => edge.step.with,
+                        },
                         resumed: event.resumed,
                         derived_code: edge.code,
                         derived_kinds: &kinds[..derived],
@@ -138,7 +145,7 @@ impl Recorded<'_> {
 
 fn each_event(chunk: &Chunk, mut visit: impl FnMut(&Step<'_>)) -> Result<(), Error> {
     let (kinds, places, times) = (chunk.kinds()?, chunk.places()?, chunk.times()?);
-    let (runs, exceptions) = (chunk.runs()?, chunk.exceptions()?);
+    let (runs, exceptions, callables) = (chunk.runs()?, chunk.exceptions()?, chunk.callables()?);
     let mut resumed = chunk.resumed()?.iter();
     let resumes = kinds_that(EventKind::resumes);
     let mut index = 0;
@@ -152,6 +159,7 @@ fn each_event(chunk: &Chunk, mut visit: impl FnMut(&Step<'_>)) -> Result<(), Err
                 site: Site { code: context.code, kind, place: places[index] },
                 time_ns: times[index],
                 exception: exceptions[index],
+                callable: callables[index],
                 resumed: match resumes >> kind & 1 {
                     0 => 0,
                     _ => resumed.next().copied().unwrap_or(0),

@@ -9,6 +9,7 @@ use dashcam_schema::FormatError;
 use dashcam_schema::chunk::{ValueStatistics, header_xxh3};
 use dashcam_schema::event::EventKind;
 use dashcam_schema::value::chunk::{Moment, ToldIds, Values};
+use dashcam_schema::value::handed::Handed;
 use dashcam_schema::value::{Group, GroupKind, ObjectId, Value, render};
 use rusqlite::{Connection, Row};
 use rustc_hash::FxHashMap;
@@ -192,6 +193,25 @@ impl Found {
         let group = self.group()?;
         let [value] = group.values else { return None };
         Some(render::repr(&*self.values, value, self.moment()))
+    }
+
+    /// One of what a call was handed, those with names after the others, as text.
+    pub fn text_of(&self, index: usize) -> Option<String> {
+        let Handed { positional, named, .. } = self.handed()?;
+        let named = named.iter().map(|(_, value)| value);
+        let value = positional.iter().chain(named).nth(index)?;
+        Some(render::repr(&*self.values, value, self.moment()))
+    }
+
+    /// What a call was handed.
+    pub fn handed(&self) -> Option<Handed> {
+        let group = self.group().filter(|group| group.kind == GroupKind::Handed)?;
+        Handed::read(&*self.values, group.values, self.moment())
+    }
+
+    /// The same, as text.
+    pub fn handed_text(&self) -> Option<String> {
+        Some(render::handed(&*self.values, &self.handed()?, self.moment()))
     }
 
     /// The values as arguments of these names.
@@ -449,6 +469,16 @@ impl Store {
         Ok(found.and_then(EventKind::from_number))
     }
 
+    /// What a call of C code was handed that begins with an event; `None` if that is not recorded.
+    pub fn handed_at(
+        &self,
+        header: &ChunkHeader,
+        chunk: &Chunk,
+        index: usize,
+    ) -> Result<Option<Found>, Error> {
+        self.values_of(header, chunk, index, GroupKind::Handed)
+    }
+
     /// As [`Store::value_text`], of the event at a position. A damaged chunk is noted.
     pub fn value_text_at(&self, run_id: i64, seq: i64) -> Result<Option<String>, Error> {
         let Some((at, index)) = self.locate(run_id, seq) else { return Ok(None) };
@@ -475,8 +505,10 @@ impl Store {
             return Ok(Some("None".to_owned()));
         }
         let Some(found) = self.values_of(header, chunk, index, group)? else { return Ok(None) };
-        if group != GroupKind::Arguments {
-            return Ok(found.text());
+        match group {
+            GroupKind::Arguments => {}
+            GroupKind::Handed => return Ok(found.handed_text()),
+            _ => return Ok(found.text()),
         }
         let runs = chunk.runs()?;
         let number = runs.contexts[chunk.contexts()?[index] as usize].code;

@@ -22,6 +22,7 @@ macro_rules! columns {
 
 mod at;
 pub mod batch;
+mod c_calls;
 mod calls;
 mod candidates;
 mod changes;
@@ -42,6 +43,7 @@ mod stack_at;
 mod timeline;
 mod variables;
 
+pub(crate) use c_calls::CCalls;
 pub(crate) use calls::{CallTree, CalleesOf, CallersOf, Calls};
 pub(crate) use events::Events;
 pub(crate) use exception_chain::ExceptionChain;
@@ -147,6 +149,7 @@ mod tests {
         for (table, columns) in [
             ("events", super::events::COLUMNS),
             ("calls", super::calls::COLUMNS),
+            ("c_calls", super::c_calls::COLUMNS),
             ("exceptions", super::exceptions::COLUMNS),
             ("variables", super::variables::COLUMNS),
             ("mutations", super::mutations::COLUMNS),

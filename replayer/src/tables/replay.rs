@@ -1,6 +1,6 @@
 //! Runs the call stack machine over a chunk.
 
-use crate::store::{Chunk, ChunkHeader, Error, Recorded};
+use crate::store::{Chunk, ChunkHeader, Error, Recorded, Step};
 use dashcam_schema::calls::{Calls, Event, Exit, OpenCall, OpenException, Sink, Site};
 use dashcam_schema::event::EventKind;
 use dashcam_schema::event::kinds_that;
@@ -86,6 +86,16 @@ pub(super) fn replay_recorded(
     recorded: &Recorded<'_>,
     sink: &mut impl Sink,
 ) -> Result<Calls, Error> {
+    replay_recorded_with(header, recorded, sink, |_, _| {})
+}
+
+/// The same, for who is to hear of each recorded event, too, before it is taken in.
+pub(super) fn replay_recorded_with(
+    header: &ChunkHeader,
+    recorded: &Recorded<'_>,
+    sink: &mut impl Sink,
+    mut visit: impl FnMut(&Calls, &Step<'_>),
+) -> Result<Calls, Error> {
     let state = recorded.state()?;
     let mut calls = Calls::resume_from(state.stacks.clone(), state.suspended.clone());
     let touches = kinds_that(EventKind::touches_stack);
@@ -94,6 +104,7 @@ pub(super) fn replay_recorded(
         if let Some(before) = step.before() {
             calls.at(before);
         }
+        visit(&calls, step);
         let Some(kind) = EventKind::from_number(step.site.kind) else { return };
         if touches >> step.site.kind & 1 == 0 {
             calls.at(step.site);

@@ -152,6 +152,23 @@ pub fn plain_instructions(version: Version, bytecode: &[u8]) -> Vec<Unit> {
     instructions(version, &bytes[..bytes.len().min(UNITS_MAX)], &LineTable::default())
 }
 
+/// The operand of the instruction that begins at each code unit; of units inside of one it is of no meaning.
+pub fn operands(version: Version, bytecode: &[u8]) -> Vec<u32> {
+    let mut extended = 0;
+    let mut cache = 0;
+    let operand = |[opcode, argument]: &[u8; 2]| {
+        if cache > 0 {
+            cache -= 1;
+            return 0;
+        }
+        let operand = u32::from(*argument) | extended;
+        extended = if version.op(*opcode) == Op::ExtendedArg { operand << 8 } else { 0 };
+        cache = version.caches(*opcode);
+        operand
+    };
+    bytecode.as_chunks::<2>().0.iter().take(UNITS_MAX).map(operand).collect()
+}
+
 /// Where instructions begin and jump to; the first to be reported is the first RESUME.
 fn instructions(version: Version, bytes: &[[u8; 2]], lines: &LineTable) -> Vec<Unit> {
     let end = bytes.len() as u32;

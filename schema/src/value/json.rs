@@ -10,6 +10,7 @@
 //! | list, tuple, set, frozenset, deque, array | array |
 //! | dict, defaultdict, OrderedDict, Counter, frozendict | object; keys that are no strs by their text |
 //! | `a=1, b='x'` | `{"a":1,"b":"x"}` |
+//! | `1, 'x', key=None`: what a function in C is called with | `[1,"x",{"key":null}]` |
 //! | `<app.Point object #17 x=1>` | `{"type":"app.Point","object_id":17,"x":1}`, and as `"value"` what it holds besides attributes |
 //! | `ValueError('bad')` | `{"type":"ValueError","args":["bad"]}` |
 //! | `Point(x=1, y=2)`: named tuples, dataclasses | `{"type":"Point","x":1,"y":2}` |
@@ -31,7 +32,22 @@ pub fn value_json(text: &str) -> Option<String> {
     if parse::is_arguments(text) {
         return parse::arguments(text).map(|named| object(&fields(&named, &[])));
     }
-    parse::value(text).map(|value| json(&value))
+    match parse::value(text) {
+        Some(value) => Some(json(&value)),
+        None => handed(text),
+    }
+}
+
+/// The JSON of several values, some of which may have names.
+fn handed(text: &str) -> Option<String> {
+    let is_list = !text.ends_with(',');
+    let call = is_list.then(|| format!("f({text})"))?;
+    let Node::Call { args, named, .. } = parse::value(&call)?.node else { return None };
+    let mut values = all(&args);
+    if !named.is_empty() {
+        values.push(object(&fields(&named, &[])));
+    }
+    Some(array(&values))
 }
 
 /// The JSON of a value.

@@ -12,6 +12,7 @@
 //! Values are read and never asked: nothing here comes from running the program's code.
 
 pub mod chunk;
+pub mod handed;
 pub mod json;
 pub mod names;
 pub mod parse;
@@ -339,7 +340,7 @@ pub struct Part<T> {
     pub length: u64,
 }
 
-/// What a group's values are. The first four come with an event; so do the next three, with
+/// What a group's values are. The first four and the last come with an event; so do the next three, with
 /// [`Capture::State`], beside them. The others stand between events, before the event whose ordinal
 /// they have, and begin with the number of the thread and the code unit of the instruction, a
 /// [site](crate::bytecode::stores::Site), that is about to be executed.
@@ -385,11 +386,18 @@ pub enum GroupKind {
     /// A call of C code ends that has changed an object under a key, which is looked at: the object;
     /// whether the key is an attribute's name; key or index; value if one was put there.
     Called,
+    /// CALL of what is no Python function, and comes with that event: how it is called, and what it is handed.
+    /// After None the arguments, of a method the object it is called on first; after a tuple the same, of which it
+    /// names the last; after True a tuple of arguments, a dict of those with names (unbound if there is none), and
+    /// perhaps the object that a method is called on. See [`handed`].
+    ///
+    /// In a chunk's forms, 16 and 17 are something else.
+    Handed = 18,
 }
 
 impl GroupKind {
     /// All, by number.
-    pub const ALL: [GroupKind; 16] = [
+    pub const ALL: [GroupKind; 17] = [
         GroupKind::Arguments,
         GroupKind::Result,
         GroupKind::Sent,
@@ -406,6 +414,7 @@ impl GroupKind {
         GroupKind::Change,
         GroupKind::Done,
         GroupKind::Called,
+        GroupKind::Handed,
     ];
 
     /// The values that an event of a kind may come with.
@@ -415,6 +424,7 @@ impl GroupKind {
             EventKind::PY_RETURN | EventKind::PY_YIELD => Some(GroupKind::Result),
             EventKind::PY_RESUME => Some(GroupKind::Sent),
             EventKind::RAISE => Some(GroupKind::Raised),
+            EventKind::CALL => Some(GroupKind::Handed),
             _ => None,
         }
     }
@@ -422,9 +432,11 @@ impl GroupKind {
     /// Whether such a group may come with, or before, an event of a kind.
     pub fn fits(self, kind: EventKind) -> bool {
         match self {
-            GroupKind::Arguments | GroupKind::Result | GroupKind::Sent | GroupKind::Raised => {
-                GroupKind::of(kind) == Some(self)
-            }
+            GroupKind::Arguments
+            | GroupKind::Result
+            | GroupKind::Sent
+            | GroupKind::Raised
+            | GroupKind::Handed => GroupKind::of(kind) == Some(self),
             GroupKind::CallerBindings => kind.enters() || kind.leaves(),
             _ => true,
         }
@@ -443,7 +455,7 @@ impl GroupKind {
 
     /// Whether such a group stands between events: its first two values are thread and code unit.
     pub const fn is_of_site(self) -> bool {
-        self as u8 >= GroupKind::Overwrite as u8
+        self as u8 >= GroupKind::Overwrite as u8 && self as u8 <= GroupKind::Called as u8
     }
 
     /// Whether such a group says how an object is changed, so that what it holds afterwards follows
@@ -459,8 +471,14 @@ impl GroupKind {
     }
 
     /// The kind with this number.
+    #[inline]
     pub fn from_number(number: u8) -> Option<GroupKind> {
-        GroupKind::ALL.get(usize::from(number)).copied()
+        const FIRST: usize = GroupKind::Called as usize + 1;
+        match number {
+            number if usize::from(number) < FIRST => Some(GroupKind::ALL[usize::from(number)]),
+            number if number == GroupKind::Handed as u8 => Some(GroupKind::Handed),
+            _ => None,
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Which names mean credentials, so that what they hold stays in the program.
 
 /// What of the values of a name stays in the program.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Withheld {
     #[default]
     Nothing,

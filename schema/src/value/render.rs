@@ -18,6 +18,7 @@ use std::borrow::Cow;
 use std::cmp::Reverse;
 
 use super::chunk::Moment;
+use super::handed::Handed;
 use super::{Class, Object, Shape, Sort, Style, Value};
 use super::{ClassNumber, ObjectId, Part, ShapeNumber, TextNumber};
 
@@ -70,6 +71,23 @@ pub fn arguments(
         let (name, value) = &bound[at];
         writer.attribute(name, value);
     });
+    writer.out
+}
+
+/// What a call was handed, as its source would have it: `[1, 2], 3, key=None`.
+pub fn handed(objects: &impl Objects, handed: &Handed, at: Moment) -> String {
+    let mut writer = Writer::new(objects, at);
+    let Handed { positional, named, more_positional, more_named } = handed;
+    writer.values(positional, positional.len() as u64 + more_positional);
+    if !named.is_empty() || *more_named > 0 {
+        if !writer.out.is_empty() {
+            writer.push(", ");
+        }
+        writer.list(named.len(), named.len() as u64 + more_named, |writer, at| {
+            let (name, value) = &named[at];
+            writer.attribute(name, value);
+        });
+    }
     writer.out
 }
 

@@ -169,6 +169,9 @@ pub(crate) struct Values {
     /// Do not leave out the usual ones
     #[arg(long)]
     pub(crate) no_default_redact: bool,
+    /// Leave out what functions written in C are called with
+    #[arg(long)]
+    pub(crate) no_c_arguments: bool,
 }
 
 /// Words as a shell has them.

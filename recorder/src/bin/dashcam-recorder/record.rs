@@ -218,6 +218,7 @@ fn start(
         limits: options.values.limits(),
         max_wait_ns: (options.max_wait * 1e9) as u64,
         redact: redacted(&options.values.redact, options.values.no_default_redact),
+        no_c_arguments: options.values.no_c_arguments,
         package: package.to_string_lossy().into_owned(),
     };
     let (preload, library) = preload(package)?;

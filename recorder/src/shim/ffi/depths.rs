@@ -3,9 +3,8 @@
 //! 3.12 and 3.13 do not say at an INSTRUCTION event. It follows from the bytecode alone, with each
 //! instruction's effect as the interpreter's own compiler reckons it.
 
-use dashcam_schema::bytecode::code::{NO_UNIT, handlers, plain_instructions};
+use dashcam_schema::bytecode::code::{NO_UNIT, Unit, handlers};
 use dashcam_schema::bytecode::opcodes::{Op, Version};
-use dashcam_schema::bytecode::stores::Stores;
 use std::ffi::c_int;
 
 unsafe extern "C" {
@@ -18,14 +17,14 @@ pub(in crate::shim) const NO_DEPTH: u16 = u16::MAX;
 const DEPTH_MAX: i32 = 1 << 14;
 
 /// The depth before the instruction at each code unit, [`NO_DEPTH`] where none begins or can be
-/// reached. `stores` is of the same code.
+/// reached. Instructions and operands are of the same code.
 pub(in crate::shim) fn depths(
     version: Version,
     bytecode: &[u8],
     exception_table: &[u8],
-    stores: &Stores,
+    units: &[Unit],
+    operand: impl Fn(u32) -> u32,
 ) -> Box<[u16]> {
-    let units = plain_instructions(version, bytecode);
     let bytes = bytecode.as_chunks::<2>().0;
     let mut depths = vec![NO_DEPTH; units.len()];
     let mut queue = vec![(0, 0)];
@@ -38,7 +37,7 @@ pub(in crate::shim) fn depths(
         *known = depth as u16;
         let unit = &units[at as usize];
         let effect = |jump| {
-            let operand = stores.operand(at);
+            let operand = operand(at);
             // SAFETY: looks both up in a table of its own; what is unknown has an impossible effect.
             unsafe {
                 PyCompile_OpcodeStackEffectWithJump(

@@ -1426,6 +1426,24 @@ impl<'a> Obj<'a> {
         }
     }
 
+    /// Whether what a class has by this name is not of C: a function in Python, or what may call one.
+    pub(in crate::shim) fn finds_function(self, name: &CStr) -> bool {
+        let Some(mro) = self.field(TYPE_MRO) else { return true };
+        let found = (0..)
+            .map_while(|index| mro.tuple_item(index))
+            .find_map(|class| class.field(TYPE_DICT).and_then(|dict| dict.dict_get(name)));
+        found.is_some_and(|found| {
+            let kind = type_name(found.class());
+            let in_c: [&CStr; 4] = [
+                c"wrapper_descriptor",
+                c"method_descriptor",
+                c"builtin_function_or_method",
+                c"classmethod_descriptor",
+            ];
+            !in_c.contains(&kind)
+        })
+    }
+
     /// Whether a class's method of this name is not one in C.
     pub(in crate::shim) fn has_python_method(self, name: &CStr) -> bool {
         let Some(mro) = self.field(TYPE_MRO) else { return true };
@@ -1478,6 +1496,12 @@ impl<'a> Obj<'a> {
         if is_there { self.field(TUPLE_ITEMS.load(Ordering::Relaxed) + 8 * index) } else { None }
     }
 
+    /// Whether it is a tuple or list, and not of a class derived from those.
+    #[inline(always)]
+    pub(in crate::shim) fn is_exact_sequence(self) -> bool {
+        self.is_exactly(&raw const PyTuple_Type) || self.is_exactly(&raw const PyList_Type)
+    }
+
     /// Whether it is a function in C, or a method of that kind.
     #[inline(always)]
     pub(in crate::shim) fn is_builtin_function(self) -> bool {
@@ -1487,8 +1511,9 @@ impl<'a> Obj<'a> {
     /// For a method in C that is bound to an object: that.
     #[inline(always)]
     pub(in crate::shim) fn builtin_owner(self) -> Option<Obj<'a>> {
-        let owner =
-            self.is_exactly(&raw const PyCFunction_Type).then(|| self.field(CFUNCTION_SELF));
+        // The fields of these begin alike.
+        let is_builtin = self.is_builtin_function() || self.is_exactly(&raw const PyCMethod_Type);
+        let owner = is_builtin.then(|| self.field(CFUNCTION_SELF));
         owner.flatten().filter(|owner| !owner.is_module() && !owner.is_class())
     }
 

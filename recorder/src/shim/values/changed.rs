@@ -83,7 +83,7 @@ impl Values {
         key: Option<Given<'a>>,
         value: Option<Given<'a>>,
     ) {
-        if self.left(here.at.1) == 0 {
+        if self.left(here.at.1, GroupKind::Change) == 0 {
             return self.forget(here.at, object);
         }
         let holder = self.holder(here, object);

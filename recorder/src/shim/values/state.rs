@@ -15,6 +15,7 @@ use crate::shim::reach::{Does, changes_when_called};
 use crate::shim::state::CALL_UNITS;
 use dashcam_schema::EventKind;
 use dashcam_schema::bytecode::branches::Branches;
+use dashcam_schema::bytecode::code::plain_instructions;
 use dashcam_schema::bytecode::opcodes::{Op, Version};
 use dashcam_schema::bytecode::stores::{Place, Site, Slot, Stores};
 use dashcam_schema::record::CodeDefinition;
@@ -225,7 +226,13 @@ impl Values {
             has_names: stores.all().last().is_some_and(|slot| *slot >= fast_count),
             pending: units.map(|unit| !stores.pending(unit).is_empty()).collect(),
             withheld: stores.all().iter().copied().filter_map(withheld).collect(),
-            depths: depths(state.version, bytecode, table, &stores),
+            depths: depths(
+                state.version,
+                bytecode,
+                table,
+                &plain_instructions(state.version, bytecode),
+                |unit| stores.operand(unit),
+            ),
             names: code.code_names_tuple(),
             calls: calls(state.version, bytecode),
             unpacking_calls: unpacking_calls(state.version, bytecode),
@@ -1219,7 +1226,7 @@ impl Values {
     /// Looks at objects again.
     pub(super) fn see(&mut self, at: At, objects: &[Obj<'_>]) {
         for object in objects {
-            if self.left(at.1) == 0 {
+            if self.left(at.1, GroupKind::Seen) == 0 {
                 self.forget(at, *object);
             } else {
                 self.tell_given(at, GroupKind::Seen, 1, std::iter::once(Given::Again(*object)));

@@ -323,7 +323,7 @@ impl Reader {
         let mut rest = words;
         while let [head, low, count, after @ ..] = rest
             && tag(*head) == GROUP
-            && let Some(kind) = GroupKind::ALL.get(payload(*head) as usize)
+            && let Some(kind) = u8::try_from(payload(*head)).ok().and_then(GroupKind::from_number)
             && let Some((values, next)) = few_values(after, *count)
             && next.first().is_some_and(|next| tag(*next) == GROUP)
         {
@@ -337,9 +337,9 @@ impl Reader {
             self.forgotten += self.known.identities.forget();
             self.resolved.clear();
             self.known.append(values, &mut self.resolved, records);
-            records.group(ordinal, *kind, &self.resolved);
+            records.group(ordinal, kind, &self.resolved);
             if kind.is_store() {
-                records.store(*kind, &self.resolved);
+                records.store(kind, &self.resolved);
             }
             rest = next;
         }

@@ -87,7 +87,10 @@ impl<'a> Tracer<'a> {
             }
             let is_made = class.is_some_and(|class| last(&class) == last(&name));
             let kind = if is_made { LinkKind::Made } else { LinkKind::FromC };
-            let text = if is_made { self.shown(by, &name)? } else { name };
+            let text = match is_made {
+                true => self.shown(by, &name)?,
+                false => self.call_text(name, followed.called)?,
+            };
             return self.end(by, kind, text);
         }
         if let Some((_, call, EventKind::PY_START)) = followed.entered.first() {

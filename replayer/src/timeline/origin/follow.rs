@@ -168,17 +168,19 @@ impl<'a> Tracer<'a> {
     /// The same in one line, or else what stands for it.
     pub(super) fn shown(&self, of: &Executed, otherwise: &str) -> Result<String, Error> {
         let text = self.text_of(of)?.filter(|text| !text.is_empty());
-        Ok(text.map_or_else(
-            || otherwise.to_owned(),
-            |text| {
-                let mut text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-                if let Some((at, _)) = text.char_indices().nth(TEXT_MAX) {
-                    text.truncate(at);
-                    text.push('…');
-                }
-                text
-            },
-        ))
+        let shown = |text: String| clipped(text.split_whitespace().collect::<Vec<_>>().join(" "));
+        Ok(text.map_or_else(|| otherwise.to_owned(), |text| shown(text.to_string())))
+    }
+
+    /// What was called, with the arguments of the call that began there, if they are recorded.
+    pub(super) fn call_text(&self, name: String, at: Option<Position>) -> Result<String, Error> {
+        let Some(at) = at else { return Ok(name) };
+        let timeline = self.timeline;
+        let arguments = timeline.store.value_text_at(timeline.run_id, at.seq())?;
+        Ok(match arguments {
+            Some(arguments) => clipped(format!("{name}({arguments})")),
+            None => name,
+        })
     }
 
     /// What lies so deep below the top before an instruction, 1 being the top.
@@ -424,4 +426,13 @@ impl<'a> Tracer<'a> {
         };
         Ok(Next::On(Goal::Element { of: *by, slot, key, text: text.into() }))
     }
+}
+
+/// A text that is not longer than is shown.
+fn clipped(mut text: String) -> String {
+    if let Some((at, _)) = text.char_indices().nth(TEXT_MAX) {
+        text.truncate(at);
+        text.push('…');
+    }
+    text
 }

@@ -1064,8 +1064,8 @@ fn values<'a>(object: &Object<&'a [Value]>) -> (&'a [Value], &'a [Value]) {
 /// The form of a group in one number, if it has few values: like the form's bytes, with four bits
 /// for each tag.
 fn group_key(kind: GroupKind, values: &[Value]) -> Option<u64> {
-    // A highest bit tells how many there are; sixteen kinds take four.
-    let head = 16 | kind as u64;
+    // A highest bit tells how many there are; below it, kinds take five.
+    let head = 32 | kind as u64;
     let put = |key, value| key << 4 | Tag::of(value) as u64;
     (values.len() <= 14).then(|| values.iter().fold(head, put))
 }

@@ -3,6 +3,14 @@ use proptest::prelude::*;
 use super::*;
 use crate::value::parse::DEPTH_MAX;
 
+/// What functions in C are called with.
+#[test]
+fn several_values_are_an_array() {
+    assert_eq!(value_json("1, 'x'").unwrap(), "[1,\"x\"]");
+    assert_eq!(value_json("[1], 2, key=None, n=3").unwrap(), "[[1],2,{\"key\":null,\"n\":3}]");
+    assert_eq!(value_json("1, key=[2]").unwrap(), "[1,{\"key\":[2]}]");
+}
+
 #[test]
 fn what_is_not_ours_is_nothing() {
     for text in [

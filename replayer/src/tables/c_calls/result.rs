@@ -1,0 +1,214 @@
+//! What a call of C code returned: what became of the value it left on the stack, where that is recorded.
+//!
+//! Nobody is told of the value itself. The instructions that its frame executes next say where it goes: into a
+//! variable, an attribute or an item, out of the frame, or into another call.
+
+use super::Row;
+use crate::state::{State, Wanted};
+use crate::store::{Chunk, Error, Evaluated, Store};
+use dashcam_schema::bytecode::effects::Does;
+use dashcam_schema::event::EventKind;
+use dashcam_schema::value::handed::Handed;
+use std::rc::Rc;
+
+/// A value that is not taken from the stack after so many events of its thread is not followed.
+const EVENTS_MAX: usize = 1 << 12;
+
+/// What stands for a value that was not read, as that of any variable without [`State`].
+const UNREAD: &str = "<unread>";
+
+/// As `repr()` writes it; `None` if it did not return, or where it went is not recorded.
+pub(super) fn text(store: &Store, row: &Row) -> Result<Option<String>, Error> {
+    let process = &store.directory().processes[&row.process_id];
+    let Some((seq, _)) = row.end.filter(|_| !row.raised) else {
+        return Ok(None);
+    };
+    let Some(at) = store.locate(process.run_id, seq.cast_signed()) else { return Ok(None) };
+    let Some(code) = store.evaluated(process, row.site.code) else { return Ok(None) };
+    let follow = Follow { store, row, code, above: 0, is_receiver: false, wanted: None };
+    match follow.run(at) {
+        // A chunk that is damaged says nothing of it.
+        Err(error @ Error::Chunk { .. }) => store.note(at.0, error).map(|()| None),
+        found => found,
+    }
+}
+
+/// The value on its way.
+struct Follow<'a> {
+    store: &'a Store,
+    row: &'a Row,
+    code: &'a Evaluated,
+    /// Values on the stack above it.
+    above: u32,
+    /// A method of it lies below it.
+    is_receiver: bool,
+    /// It was taken by an instruction whose event is still to come.
+    wanted: Option<Taken>,
+}
+
+#[derive(Clone, Copy)]
+enum Taken {
+    /// By what leaves the frame.
+    Left(EventKind),
+    /// By a call with so many arguments: the how-manieth of them it is, 0 for the object of the method.
+    Handed { place: usize, count: usize },
+}
+
+enum Next {
+    Further,
+    /// Nothing is recorded of where it went.
+    Lost,
+    /// It is what the event says.
+    Found(Option<String>),
+}
+
+impl Next {
+    /// A value's text, unless that says that it is not known.
+    fn known(text: Option<&str>) -> Next {
+        Next::Found(text.filter(|text| *text != UNREAD).map(str::to_owned))
+    }
+}
+
+impl Follow<'_> {
+    /// Goes on from an event, by chunk and index.
+    fn run(mut self, (chunk, index): (usize, usize)) -> Result<Option<String>, Error> {
+        let (mut from, mut left, mut depth) = (index + 1, EVENTS_MAX, 0u32);
+        let headers = self.store.chunks();
+        let of_process = |at: &usize| headers[*at].process_id == self.row.process_id;
+        for at in (chunk..headers.len()).filter(of_process).take(2) {
+            let events = self.store.chunk(at)?;
+            let (kinds, contexts, runs) = (events.kinds()?, events.contexts()?, events.runs()?);
+            for index in from..kinds.len() {
+                let context = runs.contexts[contexts[index] as usize];
+                let Some(kind) = EventKind::from_number(kinds[index]) else { continue };
+                if context.thread != self.row.thread {
+                    continue;
+                }
+                left -= 1;
+                if left == 0 {
+                    return Ok(None);
+                }
+                if depth == 0 && !kind.enters() {
+                    match self.step((at, index), &events, kind)? {
+                        Next::Further if !kind.leaves() => {}
+                        Next::Further | Next::Lost => return Ok(None),
+                        Next::Found(text) => return Ok(text),
+                    }
+                } else if kind.enters() {
+                    depth += 1;
+                } else if kind.leaves() {
+                    depth -= 1;
+                }
+            }
+            from = 0;
+        }
+        Ok(None)
+    }
+
+    /// An event of its frame.
+    fn step(
+        &mut self,
+        at: (usize, usize),
+        events: &Rc<Chunk>,
+        kind: EventKind,
+    ) -> Result<Next, Error> {
+        let header = &self.store.chunks()[at.0];
+        match self.wanted {
+            Some(Taken::Left(wanted)) if kind == wanted => {
+                return Ok(Next::Found(self.store.value_text(header, events, at.1)?));
+            }
+            Some(Taken::Handed { place, count }) if kind == EventKind::CALL => {
+                let found = self.store.handed_at(header, events, at.1)?;
+                let text = found.and_then(|found| {
+                    let index = place_of(&found.handed()?, place, count)?;
+                    found.text_of(index)
+                });
+                return Ok(Next::Found(text));
+            }
+            // Something else happened before that, such as an exception.
+            Some(_) if kind == EventKind::INSTRUCTION => return Ok(Next::Lost),
+            _ => {}
+        }
+        if kind == EventKind::RAISE || kind == EventKind::RERAISE {
+            return Ok(Next::Lost);
+        }
+        if kind != EventKind::INSTRUCTION || self.wanted.is_some() {
+            return Ok(Next::Further);
+        }
+        let Some(instruction) = self.code.evaluation.instruction(events.places()?[at.1]) else {
+            return Ok(Next::Lost);
+        };
+        let (does, count) = (instruction.does, instruction.operand);
+        match (does, self.above) {
+            (Does::Return, 0) => self.wanted = Some(Taken::Left(EventKind::PY_RETURN)),
+            (Does::Yield, 0) => self.wanted = Some(Taken::Left(EventKind::PY_YIELD)),
+            (Does::Call, above) if above <= count => {
+                if above == count && !self.is_receiver {
+                    return Ok(Next::Lost);
+                }
+                let (place, count) = ((count - above) as usize, count as usize);
+                self.wanted = Some(Taken::Handed { place, count });
+            }
+            (Does::StoreLoadFast, 0) => return self.stored(at, 1),
+            (Does::Take(takes), above) if u32::from(takes) > above => {
+                return self.stored(at, takes.into());
+            }
+            // The method is put below it.
+            (Does::Attribute, 0) if count & 1 == 1 => self.is_receiver = true,
+            // Once more the same on top.
+            (Does::Copy, 0) if count == 1 => {}
+            // What changes order, or jumps with more than a condition.
+            (
+                Does::Swap
+                | Does::Next
+                | Does::Send
+                | Does::EndSend
+                | Does::EndFor
+                | Does::PopIter
+                | Does::Match(..)
+                | Does::Handle
+                | Does::CleanupThrow,
+                _,
+            ) => return Ok(Next::Lost),
+            _ => {
+                let effect = self.code.evaluation.effect(&instruction);
+                if effect.takes > self.above {
+                    return Ok(Next::Lost);
+                }
+                self.above = self.above - effect.takes + effect.puts;
+            }
+        }
+        Ok(Next::Further)
+    }
+
+    /// An instruction takes it, with so many values: what is recorded of that, if it stores it.
+    fn stored(&self, (chunk, index): (usize, usize), takes: u32) -> Result<Next, Error> {
+        let state = State::of(self.store);
+        let (event, name) = (|_: i64, _: u32| true, |_: &str| true);
+        let wanted = Wanted { skips_unknown: true, ..Wanted::all(&event, &name) };
+        let bindings = state.bindings(chunk, index..index + 1, &wanted)?;
+        // Of two that are stored, the first is on top.
+        if let Some(binding) = bindings.get(self.above as usize) {
+            return Ok(Next::known(binding.value.as_deref()));
+        }
+        // What is put somewhere lies below the object and the key.
+        if self.above + 1 != takes {
+            return Ok(Next::Lost);
+        }
+        let changes = state.mutations(chunk, index..index + 1, &wanted)?;
+        match &changes[..] {
+            [change] if change.key.is_some() && &*change.operation != "delete item" => {
+                Ok(Next::known(change.value.as_deref()))
+            }
+            _ => Ok(Next::Lost),
+        }
+    }
+}
+
+/// Which of the values of a group it is, of a call with so many arguments.
+fn place_of(handed: &Handed, place: usize, count: usize) -> Option<usize> {
+    let all = handed.positional.len() + handed.named.len();
+    // The object that a method is called on comes first.
+    let own = all.checked_sub(count).filter(|own| *own <= 1)?;
+    if place == 0 { (own == 1).then_some(0) } else { Some(place - 1 + own) }
+}
