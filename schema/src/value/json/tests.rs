@@ -48,7 +48,7 @@ fn what_is_not_ours_is_nothing() {
         "a=",
         "a=1,b=2",
         "a=1, 2",
-        "1, 2",
+        "1, 2,",
         "'a'… (x characters)",
         "'a'… (1 bytes)",
         "[… x more]",
