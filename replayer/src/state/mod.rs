@@ -329,6 +329,8 @@ impl State<'_> {
                 })?;
             }
             instant = window.consumed(executed).map_or(instant, |consumed| consumed.max(instant));
+            // Another thread may have had events after what this one stores next, and before its next event.
+            instant = window.before_next(executed).map_or(instant, |next| next.min(instant));
             sight.instant = instant;
             let until = window.upper.map(|upper| self.instant_after(process_id, upper));
             sight.until = until.transpose()?.flatten();

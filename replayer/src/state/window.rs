@@ -222,6 +222,13 @@ impl Window {
         };
         Some(last.groups.after(last.group))
     }
+
+    /// When all has come that is known before what the first instruction after so many stores; `None` if there is no
+    /// such.
+    pub(super) fn before_next(&self, executed: usize) -> Option<Instant> {
+        let next = self.sites.get(self.sites.partition_point(|site| site.by < executed))?;
+        Some(next.groups.looked(next.group))
+    }
 }
 
 impl State<'_> {

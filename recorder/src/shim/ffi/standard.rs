@@ -147,18 +147,19 @@ impl Layout {
     ) {
         let Detail::Native(native) = self.detail() else { return };
         let fold = |at: usize| object.bytes_at::<1>(at)[0];
-        let aware = object.bytes_at::<1>(AWARE)[0] != 0;
+        // Objects of other classes are smaller.
+        let is_aware = || object.bytes_at::<1>(AWARE)[0] != 0;
         match native {
             Native::DateTime => {
                 if fold(DATETIME_FOLD) != 0 {
                     each("fold", Field::Int(1));
                 }
-                if aware {
+                if is_aware() {
                     each("tzinfo", Field::Object(object.field(DATETIME_TZINFO)));
                 }
             }
             Native::Time => {
-                if aware {
+                if is_aware() {
                     each("tzinfo", Field::Object(object.field(TIME_TZINFO)));
                 }
                 if fold(TIME_FOLD) != 0 {
