@@ -91,12 +91,6 @@ pub(super) mod variable {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Obj<'a>(*mut PyObject, PhantomData<&'a ()>);
 
-/// A variable's name.
-pub(super) enum VariableName<'a> {
-    Object(Obj<'a>),
-    Text(&'a str),
-}
-
 impl<'a> Obj<'a> {
     /// # Safety
     /// `object` is a live object, will be for `'a`, and the GIL is held throughout.
@@ -656,27 +650,9 @@ impl<'a> Obj<'a> {
         Some(version.op(*self.code_bytes(c"co_code").get(2 * unit)?))
     }
 
-    /// For a code object: address of the tuple `co_names`, which lives as long as it does; 0 if that
-    /// cannot be had.
-    pub(super) fn code_names_tuple(self) -> usize {
-        self.safe_attribute(c"co_names", |names| names.address()).unwrap_or(0)
-    }
-
-    /// The same of `co_consts`.
-    pub(super) fn code_constants_tuple(self) -> usize {
-        self.safe_attribute(c"co_consts", |constants| constants.address()).unwrap_or(0)
-    }
-
-    /// For a code object: hands the names of its variables to `each`, as its frames have them. No other object is
-    /// made of them than those that the code object has, where those can be had.
-    pub(super) fn each_variable(self, mut each: impl FnMut(VariableName<'_>)) {
-        if [0x030C, 0x030D, 0x030E].into_iter().any(is_version)
-            && let Some(names) = self.field(CODE_VARIABLES).and_then(Obj::tuple_items)
-        {
-            return names.into_iter().for_each(|name| each(VariableName::Object(name)));
-        }
-        let variables = self.code_variables();
-        variables.iter().for_each(|(name, _)| each(VariableName::Text(name)));
+    /// For a code object: address of a tuple it has, which lives as long as it does; 0 if that cannot be had.
+    pub(super) fn code_tuple(self, name: &CStr) -> usize {
+        self.safe_attribute(name, |tuple| tuple.address()).unwrap_or(0)
     }
 
     /// For a code object: hands each item of a tuple it has to `each`.
@@ -687,11 +663,9 @@ impl<'a> Obj<'a> {
     }
 
     pub(super) fn code_names(self, name: &CStr) -> Vec<String> {
-        let read = |o: Obj<'_>| {
-            let items = o.tuple_items().unwrap_or_default();
-            items.into_iter().map(|i| i.whole_text().unwrap_or_default()).collect()
-        };
-        self.safe_attribute(name, read).unwrap_or_default()
+        let mut names = Vec::new();
+        self.each_item(name, |item| names.push(item.whole_text().unwrap_or_default()));
+        names
     }
 
     /// For a code object: its variables as its frames have them, each with what it is: bits of

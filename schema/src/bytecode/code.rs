@@ -30,6 +30,8 @@ pub struct Unit {
     pub line: u32,
     /// Where the instruction this unit is part of begins.
     pub start: u32,
+    /// What the instruction that begins here is about, with what EXTENDED_ARG adds; 0 inside.
+    pub operand: u32,
     /// Where the instruction may jump to, or [`NO_UNIT`]. For 3.14's END_ASYNC_FOR: where it is
     /// reported to come from.
     pub target: u32,
@@ -152,23 +154,6 @@ pub fn plain_instructions(version: Version, bytecode: &[u8]) -> Vec<Unit> {
     instructions(version, &bytes[..bytes.len().min(UNITS_MAX)], &LineTable::default())
 }
 
-/// The operand of the instruction that begins at each code unit; of units inside of one it is of no meaning.
-pub fn operands(version: Version, bytecode: &[u8]) -> Vec<u32> {
-    let mut extended = 0;
-    let mut cache = 0;
-    let operand = |[opcode, argument]: &[u8; 2]| {
-        if cache > 0 {
-            cache -= 1;
-            return 0;
-        }
-        let operand = u32::from(*argument) | extended;
-        extended = if version.op(*opcode) == Op::ExtendedArg { operand << 8 } else { 0 };
-        cache = version.caches(*opcode);
-        operand
-    };
-    bytecode.as_chunks::<2>().0.iter().take(UNITS_MAX).map(operand).collect()
-}
-
 /// Where instructions begin and jump to; the first to be reported is the first RESUME.
 fn instructions(version: Version, bytes: &[[u8; 2]], lines: &LineTable) -> Vec<Unit> {
     let end = bytes.len() as u32;
@@ -180,6 +165,7 @@ fn instructions(version: Version, bytes: &[[u8; 2]], lines: &LineTable) -> Vec<U
         has_instruction_event: false,
         line: NO_LINE,
         start,
+        operand: 0,
         target: NO_UNIT,
     };
     let mut units = Vec::with_capacity(bytes.len());
@@ -213,6 +199,7 @@ fn instructions(version: Version, bytes: &[[u8; 2]], lines: &LineTable) -> Vec<U
             has_instruction_event: is_traceable && !matches!(op, Op::Resume | Op::EndFor),
             line: lines.by_unit().get(at as usize).copied().unwrap_or(NO_LINE),
             start: at,
+            operand: argument,
             target: if target < end { target } else { NO_UNIT },
         });
         units.extend((at + 1..next.min(end)).map(|_| inside(at)));

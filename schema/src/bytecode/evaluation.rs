@@ -40,19 +40,16 @@ impl Evaluation {
     /// Reads a code object. Bytes that make no sense give instructions that make none, and no panic.
     pub fn new(version: Version, bytecode: &[u8], exception_table: &[u8]) -> Evaluation {
         let units = plain_instructions(version, bytecode);
-        let mut extended = 0u32;
         let mut entries = Vec::with_capacity(units.len());
-        for (unit, [opcode, argument]) in units.iter().zip(bytecode.as_chunks::<2>().0) {
+        for (unit, [opcode, _]) in units.iter().zip(bytecode.as_chunks::<2>().0) {
             let mut entry = Entry {
                 does: Does::Nothing,
-                operand: 0,
+                operand: unit.operand,
                 depth: UNKNOWN,
                 is_start: unit.is_start,
                 is_handler: false,
             };
             if unit.is_start {
-                entry.operand = u32::from(*argument) | extended;
-                extended = if unit.op == Op::ExtendedArg { entry.operand << 8 } else { 0 };
                 entry.does = version.does(*opcode);
             }
             entries.push(entry);

@@ -94,19 +94,16 @@ impl Stores {
     ) -> Stores {
         let units = plain_instructions(version, bytecode);
         let mut entries = Vec::with_capacity(units.len());
-        let mut extended = 0u32;
         for (unit, bytes) in units.iter().zip(bytecode.as_chunks::<2>().0) {
             let mut entry = Entry {
                 op: StoreOp::Nothing,
-                operand: 0,
+                operand: unit.operand,
                 start: unit.start,
                 pending: 0,
                 within: 0,
                 site: None,
             };
             if unit.is_start {
-                entry.operand = u32::from(bytes[1]) | extended;
-                extended = if unit.op == Op::ExtendedArg { entry.operand << 8 } else { 0 };
                 entry.op = version.store(bytes[0]);
             }
             entries.push(entry);

@@ -17,13 +17,12 @@ pub(in crate::shim) const NO_DEPTH: u16 = u16::MAX;
 const DEPTH_MAX: i32 = 1 << 14;
 
 /// The depth before the instruction at each code unit, [`NO_DEPTH`] where none begins or can be
-/// reached. Instructions and operands are of the same code.
+/// reached. The units are of the same code.
 pub(in crate::shim) fn depths(
     version: Version,
     bytecode: &[u8],
     exception_table: &[u8],
     units: &[Unit],
-    operand: impl Fn(u32) -> u32,
 ) -> Box<[u16]> {
     let bytes = bytecode.as_chunks::<2>().0;
     let mut depths = vec![NO_DEPTH; units.len()];
@@ -37,12 +36,11 @@ pub(in crate::shim) fn depths(
         *known = depth as u16;
         let unit = &units[at as usize];
         let effect = |jump| {
-            let operand = operand(at);
             // SAFETY: looks both up in a table of its own; what is unknown has an impossible effect.
             unsafe {
                 PyCompile_OpcodeStackEffectWithJump(
                     bytes[at as usize][0].into(),
-                    operand as c_int,
+                    unit.operand as c_int,
                     jump,
                 )
             }

@@ -1428,24 +1428,24 @@ impl<'a> Obj<'a> {
 
     /// Whether what a class has by this name is not of C: a function in Python, or what may call one.
     pub(in crate::shim) fn finds_function(self, name: &CStr) -> bool {
-        let Some(mro) = self.field(TYPE_MRO) else { return true };
-        let found = (0..)
-            .map_while(|index| mro.tuple_item(index))
-            .find_map(|class| class.field(TYPE_DICT).and_then(|dict| dict.dict_get(name)));
-        found.is_some_and(|found| {
-            let kind = type_name(found.class());
-            let in_c: [&CStr; 4] = [
+        self.has_other_than(
+            name,
+            &[
                 c"wrapper_descriptor",
                 c"method_descriptor",
                 c"builtin_function_or_method",
                 c"classmethod_descriptor",
-            ];
-            !in_c.contains(&kind)
-        })
+            ],
+        )
     }
 
     /// Whether a class's method of this name is not one in C.
     pub(in crate::shim) fn has_python_method(self, name: &CStr) -> bool {
+        self.has_other_than(name, &[c"wrapper_descriptor", c"method_descriptor"])
+    }
+
+    /// Whether what a class has by a name is of none of these classes.
+    fn has_other_than(self, name: &CStr, classes: &[&CStr]) -> bool {
         let Some(mro) = self.field(TYPE_MRO) else { return true };
         for index in 0.. {
             let Some(class) = mro.tuple_item(index) else { break };
@@ -1454,8 +1454,7 @@ impl<'a> Obj<'a> {
                 return false;
             }
             if let Some(found) = class.field(TYPE_DICT).and_then(|dict| dict.dict_get(name)) {
-                let kind = type_name(found.class());
-                return kind != c"wrapper_descriptor" && kind != c"method_descriptor";
+                return !classes.contains(&type_name(found.class()));
             }
         }
         false

@@ -3,10 +3,10 @@
 //! When such a call returns, what it was handed still lies on its caller's stack: the object, the key
 //! and the value. The object is looked at all the same, for the call may have changed more than that.
 
+use super::calls::How;
 use super::state::{At, Variables, index, may_change};
 use super::{Given, Values};
 use crate::shim::callables::Doing;
-use crate::shim::ffi::depths::NO_DEPTH;
 use crate::shim::ffi::objects::AttributeSet;
 use crate::shim::ffi::{Frame, Obj};
 use arrayvec::ArrayVec;
@@ -44,7 +44,7 @@ impl Values {
         {
             state.change_namespaces();
         }
-        let owner = match variables.reaches_dicts {
+        let owner = match variables.calls.reaches_dicts {
             true => self.owner_of(frame, &variables, object),
             false => None,
         };
@@ -206,28 +206,20 @@ impl Values {
         owner: Option<Obj<'a>>,
         first: Obj<'a>,
     ) -> Option<Arguments<'a>> {
-        let unit = variables.stores.start(unit);
-        let depth = variables.depths.get(unit as usize).copied().unwrap_or(NO_DEPTH);
-        let at = variables.calls.binary_search_by_key(&unit, |call| call.0).ok()?;
+        let site = variables.calls.at(variables.stores.start(unit))?;
         // With names of arguments, they may be in any order.
-        if variables.calls[at].1 > 0 || depth == NO_DEPTH {
+        if site.how != How::Plain {
             return None;
         }
-        let count = variables.stores.operand(unit);
-        let below = count + 1;
-        if below > u32::from(depth) {
-            return None;
-        }
-        let base = variables.stores.fast() + u32::from(depth) - below;
         // SAFETY: the arguments stay on the stack until the call is over.
-        let at = |i: u32| unsafe { self.frames.slot(frame, base + i) };
+        let at = |i: u32| unsafe { self.frames.slot(frame, site.base + i) };
         let mut handed = Arguments::new();
         match owner {
             Some(owner) => handed.push(owner),
             // The object that the method is called on, unless that is an argument like any other.
             None => handed.extend(at(0).filter(|own| *own == first && *own != callable)),
         }
-        for i in 1..=count {
+        for i in 1..=u32::from(site.count) {
             let _ = handed.try_push(at(i)?);
         }
         Some(handed)

@@ -8,10 +8,10 @@ use super::classes::Names;
 use super::state::At;
 use super::{Given, Values, withholds};
 use crate::shim::ffi::depths::{NO_DEPTH, depths};
-use crate::shim::ffi::{Frame, Obj, VariableName};
+use crate::shim::ffi::{Frame, Obj};
 use crate::shim::memory;
 use arrayvec::ArrayVec;
-use dashcam_schema::bytecode::code::{NO_UNIT, Unit, operands, plain_instructions};
+use dashcam_schema::bytecode::code::{NO_UNIT, Unit, plain_instructions};
 use dashcam_schema::bytecode::effects::Does;
 use dashcam_schema::bytecode::opcodes::{Op, Version};
 use dashcam_schema::value::GroupKind;
@@ -38,25 +38,27 @@ pub(super) struct CallSites {
     constants: usize,
     /// Variables in the frame.
     fast: u32,
+    /// The code has to do with what is to stay in the program.
+    withholds: bool,
     /// By index in `sites`, of what is called and of each argument: what of it stays in the program, for its
     /// expression has a name that says so, as `len(user.password)` has. Most are not here.
     withheld: FxHashMap<u16, Box<[Withheld]>>,
+    /// The code knows that instances have dicts.
+    pub(super) reaches_dicts: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct CallSite {
+pub(super) struct CallSite {
     /// Slot of the object that a method is called on. In 3.12, there is what is called if it is no method.
-    base: u32,
-    count: u16,
-    /// The code has to do with what is to stay in the program.
-    withholds: bool,
-    /// It may have to do with dicts that are the attributes of instances. Those are described with the instances.
-    reaches_dicts: bool,
-    how: How,
+    pub(super) base: u32,
+    pub(super) count: u16,
+    /// All is described that it is handed, without names.
+    is_simple: bool,
+    pub(super) how: How,
 }
 
-#[derive(Debug, Clone, Copy)]
-enum How {
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum How {
     Plain,
     /// The last arguments have the names in a tuple, which lies on the stack above them.
     NamesOnStack,
@@ -64,26 +66,58 @@ enum How {
     NamesInConstants(u32),
     /// The arguments are in a tuple at `base`, those with names in a dict above it, if there is one.
     Spread {
-        /// The tuple was made for the call, or is a constant.
+        /// The tuple was made for the call, or is a constant. From a list it is made for `*`; then there are no others
+        /// with names.
         is_made: bool,
+        is_from_list: bool,
         has_names: bool,
     },
 }
 
-/// A code object while its calls are looked for.
-struct Reading<'a> {
+impl CallSite {
+    /// Whether it is a call with `*` or `**`.
+    pub(super) fn is_spread(&self) -> bool {
+        matches!(self.how, How::Spread { .. })
+    }
+}
+
+/// The instructions of a code object while its calls are looked for.
+pub(super) struct Reading<'a> {
     version: Version,
-    units: &'a [[u8; 2]],
-    plain: Vec<Unit>,
-    operands: Vec<u32>,
-    depths: Box<[u16]>,
+    bytes: &'a [[u8; 2]],
+    units: Vec<Unit>,
+    pub(super) depths: Box<[u16]>,
     /// Instructions that jump, and where to.
     jumps: Vec<(usize, usize)>,
-    /// What of the values of its variables stays in the program, of what is called by its `co_names`, and of what
-    /// is found under its constants.
+}
+
+impl<'a> Reading<'a> {
+    pub(super) fn new(version: Version, bytecode: &'a [u8], exception_table: &[u8]) -> Reading<'a> {
+        let units = plain_instructions(version, bytecode);
+        let jumps = units.iter().enumerate().filter(|(_, unit)| unit.target != NO_UNIT);
+        Reading {
+            version,
+            bytes: &bytecode.as_chunks::<2>().0[..units.len()],
+            depths: depths(version, bytecode, exception_table, &units),
+            jumps: jumps.map(|(at, unit)| (at, unit.target as usize)).collect(),
+            units,
+        }
+    }
+}
+
+/// What stays in the program of the values of a code object's variables, of what is called by its `co_names`, and of
+/// what is found under its constants.
+struct Secrets {
     variables: Vec<Withheld>,
     names: Vec<Withheld>,
     constants: Vec<Withheld>,
+}
+
+impl Secrets {
+    fn has_any(&self) -> bool {
+        let all = [&self.variables, &self.names, &self.constants];
+        all.into_iter().flatten().any(|level| *level != Withheld::Nothing)
+    }
 }
 
 impl Reading<'_> {
@@ -93,7 +127,7 @@ impl Reading<'_> {
     fn begin(&self, end: usize, depth: u32) -> usize {
         let is_begin = |unit: &usize| {
             let at = self.depths.get(*unit).copied().unwrap_or(NO_DEPTH);
-            self.plain[*unit].is_start && at != NO_DEPTH && u32::from(at) <= depth
+            self.units[*unit].is_start && at != NO_DEPTH && u32::from(at) <= depth
         };
         let last = |before: usize| (0..before).rev().find(is_begin).unwrap_or(0);
         let mut begin = last(end);
@@ -107,30 +141,46 @@ impl Reading<'_> {
 
     /// Whether the last instruction before a unit leaves a tuple, or something that lives as long as the code.
     fn makes_tuple(&self, end: usize) -> bool {
-        let last = (0..end).rev().find(|unit| self.plain[*unit].is_start);
+        let last = (0..end).rev().find(|unit| self.units[*unit].is_start);
         last.is_some_and(|last| {
-            self.version.makes_arguments(self.units[last])
-                || matches!(self.version.does(self.units[last][0]), Does::Tuple | Does::Const)
+            self.version.makes_arguments(self.bytes[last])
+                || matches!(self.version.does(self.bytes[last][0]), Does::Tuple | Does::Const)
         })
     }
 
+    /// How a call with `*` is handed its arguments, whose tuple lies so deep.
+    fn spread(&self, call: usize, base: u32, has_names: bool) -> How {
+        let before = |unit: usize| unit.checked_sub(1);
+        // Where there is nothing in the place of those with names.
+        let is_null = |unit: &usize| self.version.pushes_null(self.bytes[*unit][0]);
+        let alone = match has_names {
+            true => before(call).filter(is_null),
+            false => Some(call),
+        };
+        let is_from_list = alone
+            .and_then(before)
+            .is_some_and(|unit| self.version.makes_arguments(self.bytes[unit]));
+        let end = if has_names { self.begin(call, base + 1) } else { call };
+        How::Spread { is_made: self.makes_tuple(end), is_from_list, has_names }
+    }
+
     /// What of the value of the expression in these units stays in the program.
-    fn withheld(&self, units: Range<usize>) -> Withheld {
-        let is_constant = units.clone().filter(|unit| self.plain[*unit].is_start).count() == 1;
+    fn withheld(&self, secrets: &Secrets, units: Range<usize>) -> Withheld {
+        let is_constant = units.clone().filter(|unit| self.units[*unit].is_start).count() == 1;
         let of = |list: &[Withheld], index: u32| list.get(index as usize).copied();
-        let levels = units.filter(|unit| self.plain[*unit].is_start).map(|unit| {
-            let operand = self.operands[unit];
-            let found = match self.version.does(self.units[unit][0]) {
-                Does::Fast | Does::FastAndClear | Does::Deref => of(&self.variables, operand),
+        let levels = units.filter(|unit| self.units[*unit].is_start).map(|unit| {
+            let operand = self.units[unit].operand;
+            let found = match self.version.does(self.bytes[unit][0]) {
+                Does::Fast | Does::FastAndClear | Does::Deref => of(&secrets.variables, operand),
                 Does::FastPair => {
-                    of(&self.variables, operand >> 4).max(of(&self.variables, operand & 15))
+                    of(&secrets.variables, operand >> 4).max(of(&secrets.variables, operand & 15))
                 }
-                Does::StoreLoadFast => of(&self.variables, operand & 15),
-                Does::Name | Does::DictOrGlobal => of(&self.names, operand),
-                Does::Global | Does::Attribute => of(&self.names, operand >> 1),
-                Does::SuperAttribute => of(&self.names, operand >> 2),
+                Does::StoreLoadFast => of(&secrets.variables, operand & 15),
+                Does::Name | Does::DictOrGlobal => of(&secrets.names, operand),
+                Does::Global | Does::Attribute => of(&secrets.names, operand >> 1),
+                Does::SuperAttribute => of(&secrets.names, operand >> 2),
                 // Alone it is no key, and everybody can read it in the source.
-                Does::Const if !is_constant => of(&self.constants, operand),
+                Does::Const if !is_constant => of(&secrets.constants, operand),
                 _ => None,
             };
             found.unwrap_or_default()
@@ -139,7 +189,11 @@ impl Reading<'_> {
     }
 
     /// The same of all that a call at a unit takes from the stack, from this depth on.
-    fn withheld_of_call(&self, unit: usize, base: u32, count: u32) -> Option<Box<[Withheld]>> {
+    fn withheld_of_call(
+        &self,
+        secrets: &Secrets,
+        (unit, base, count): (usize, u32, u32),
+    ) -> Option<Box<[Withheld]>> {
         let mut end = unit;
         let mut levels: Vec<Withheld> = (0..=count)
             .rev()
@@ -147,7 +201,7 @@ impl Reading<'_> {
                 // What a method is called on is pushed along with the method.
                 let depth = if at == 0 { base.saturating_sub(1) } else { base + at };
                 let begin = self.begin(end, depth);
-                let level = self.withheld(begin..end);
+                let level = self.withheld(secrets, begin..end);
                 // One instruction may push two values.
                 let is_shared = self.depths.get(begin).is_some_and(|at| u32::from(*at) < depth);
                 end = begin + usize::from(is_shared);
@@ -167,64 +221,48 @@ fn may_be_key(text: &str) -> bool {
 }
 
 impl CallSites {
-    fn new(version: Version, code: Obj<'_>, names: &mut Names) -> CallSites {
-        let bytecode = code.code_bytes(c"co_code");
-        let table = code.code_bytes(c"co_exceptiontable");
-        let (plain, operands) =
-            (plain_instructions(version, &bytecode), operands(version, &bytecode));
-        let operand = |unit| operands.get(unit as usize).copied().unwrap_or(0);
-        let mut reading = Reading {
-            depths: depths(version, &bytecode, &table, &plain, operand),
-            version,
-            jumps: (0..plain.len())
-                .filter(|unit| plain[*unit].is_start && plain[*unit].target != NO_UNIT)
-                .map(|unit| (unit, plain[unit].target as usize))
-                .collect(),
-            units: &bytecode.as_chunks::<2>().0[..plain.len()],
-            plain,
-            operands,
-            variables: Vec::new(),
+    /// Of a code object with these instructions and variables.
+    pub(super) fn new<'n>(
+        reading: &Reading<'_>,
+        code: Obj<'_>,
+        variables: impl Iterator<Item = &'n String>,
+        names: &mut Names,
+    ) -> CallSites {
+        let mut secrets = Secrets {
+            variables: variables.map(|name| names.withheld(name)).collect(),
             names: Vec::new(),
             constants: Vec::new(),
         };
-        code.each_variable(|name| {
-            reading.variables.push(match name {
-                VariableName::Object(name) => names.withheld_key(name),
-                VariableName::Text(name) => names.withheld(name),
-            });
-        });
         let mut reaches_dicts = false;
         code.each_item(c"co_names", |name| {
-            reading.names.push(names.withheld_key(name));
+            secrets.names.push(names.withheld_key(name));
             reaches_dicts |= matches!(name.ascii(), Some("__dict__" | "vars"));
         });
         code.each_item(c"co_consts", |key| {
-            reading.constants.push(match key.ascii().is_some_and(may_be_key) {
+            secrets.constants.push(match key.ascii().is_some_and(may_be_key) {
                 true => names.withheld_key(key),
                 false => Withheld::Nothing,
             });
         });
         let mut sites = CallSites {
             at: vec![NO_CALL; reading.units.len()].into(),
-            constants: code.code_constants_tuple(),
-            fast: reading.variables.len() as u32,
+            constants: code.code_tuple(c"co_consts"),
+            fast: secrets.variables.len() as u32,
+            withholds: secrets.has_any(),
+            reaches_dicts,
             ..CallSites::default()
         };
-        sites.find(&reading, reaches_dicts);
+        sites.find(reading, &secrets);
         sites
     }
 
-    fn find(&mut self, reading: &Reading<'_>, reaches_dicts: bool) {
-        let Reading { version, units, .. } = *reading;
-        let may_withhold = [&reading.variables, &reading.names, &reading.constants];
-        let may_withhold =
-            may_withhold.into_iter().flatten().any(|level| *level != Withheld::Nothing);
+    fn find(&mut self, reading: &Reading<'_>, secrets: &Secrets) {
+        let Reading { version, bytes, .. } = *reading;
         let mut sites = Vec::new();
         let mut names = None;
-        for unit in (0..units.len()).filter(|unit| reading.plain[*unit].is_start) {
-            let operand = reading.operands[unit];
-            if version.does(units[unit][0]) == Does::KwNames {
-                names = Some(operand);
+        for (unit, it) in reading.units.iter().enumerate().filter(|(_, it)| it.is_start) {
+            if version.does(bytes[unit][0]) == Does::KwNames {
+                names = Some(it.operand);
                 continue;
             }
             let depth = reading.depths.get(unit).copied().unwrap_or(NO_DEPTH);
@@ -232,20 +270,19 @@ impl CallSites {
             let below =
                 |places: u32| u32::from(depth).checked_sub(places).filter(|_| depth != NO_DEPTH);
             let names = names.take();
-            let found = match version.op(units[unit][0]) {
+            let found = match it.op {
                 Op::Call => {
                     let how = names.map_or(How::Plain, How::NamesInConstants);
-                    below(operand + 1).map(|base| (base, operand, how))
+                    below(it.operand + 1).map(|base| (base, it.operand, how))
                 }
-                Op::CallKw => below(operand + 2).map(|base| (base, operand, How::NamesOnStack)),
+                Op::CallKw => {
+                    below(it.operand + 2).map(|base| (base, it.operand, How::NamesOnStack))
+                }
                 Op::CallFunctionEx => {
                     // From 3.14 on there is a place for arguments with names even if there are none.
-                    let has_names = version >= Version::V3_14 || operand & 1 == 1;
-                    below(1 + u32::from(has_names)).map(|base| {
-                        let end = if has_names { reading.begin(unit, base + 1) } else { unit };
-                        let is_made = reading.makes_tuple(end);
-                        (base, 0, How::Spread { is_made, has_names })
-                    })
+                    let has_names = version >= Version::V3_14 || it.operand & 1 == 1;
+                    below(1 + u32::from(has_names))
+                        .map(|base| (base, 0, reading.spread(unit, base, has_names)))
                 }
                 _ => None,
             };
@@ -255,13 +292,18 @@ impl CallSites {
             }
             let index = sites.len() as u16;
             self.at[unit] = index;
-            let levels = may_withhold.then(|| reading.withheld_of_call(unit, base, count));
-            let levels = levels.flatten();
-            let (base, withholds) = (self.fast + base, may_withhold);
-            // The stack is no deeper.
-            let count = count.min(u16::MAX.into()) as u16;
-            sites.push(CallSite { base, count, withholds, reaches_dicts, how });
-            self.withheld.extend(levels.map(|levels| (index, levels)));
+            if self.withholds
+                && let Some(levels) = reading.withheld_of_call(secrets, (unit, base, count))
+            {
+                self.withheld.insert(index, levels);
+            }
+            sites.push(CallSite {
+                base: self.fast + base,
+                // The stack is no deeper.
+                count: count.min(u16::MAX.into()) as u16,
+                is_simple: how == How::Plain && !self.withholds && !self.reaches_dicts,
+                how,
+            });
         }
         self.sites = sites.into();
     }
@@ -278,7 +320,7 @@ impl CallSites {
 
     /// The call at a code unit.
     #[inline(always)]
-    fn at(&self, unit: u32) -> Option<CallSite> {
+    pub(super) fn at(&self, unit: u32) -> Option<CallSite> {
         let index = *self.at.get(unit as usize)?;
         self.sites.get(usize::from(index)).copied()
     }
@@ -309,7 +351,7 @@ impl Values {
         let Some(frame) = self.frames.running_of(code) else { return };
         let Some(site) = self.call_site(at.1, code, unit) else { return };
         let owner = owner.filter(|owner| !owner.is_module() && !owner.is_class());
-        if site.withholds || site.reaches_dicts || !matches!(site.how, How::Plain) {
+        if !site.is_simple {
             return self.tell_named_call(at, (frame, unit, site), callable, owner);
         }
         let (frames, count) = (self.frames, site.count);
@@ -341,14 +383,14 @@ impl Values {
         // SAFETY: as in `tell_call`.
         let slot = |slot: u32| unsafe { frames.slot(frame, slot) };
         // A method that was bound before is in no expression here.
-        let bound = if site.withholds { Withheld::Texts } else { Withheld::Nothing };
+        let bound = if sites.withholds { Withheld::Texts } else { Withheld::Nothing };
         let owner = owner.map(|owner| (owner, bound));
         let names = match site.how {
             How::Plain => None,
             How::NamesOnStack => slot(site.base + count + 1),
             // SAFETY: the code object runs.
             How::NamesInConstants(index) => unsafe { sites.constant(index) },
-            How::Spread { is_made, has_names } => {
+            How::Spread { is_made, has_names, .. } => {
                 let names = if has_names { slot(site.base + 1) } else { None };
                 let level = levels.iter().copied().max().unwrap_or_default();
                 let tuple = (site.base, is_made, level);
@@ -367,7 +409,7 @@ impl Values {
         let own_level = levels.first().copied().unwrap_or_default();
         let first = owner.map(|(owner, level)| (owner, level.max(own_level)));
         let first = first.into_iter().chain(own.map(|own| (own, own_level)));
-        let given = |level, value: Obj<'a>| match site.reaches_dicts && value.is_dict() {
+        let given = |level, value: Obj<'a>| match sites.reaches_dicts && value.is_dict() {
             true if level == Withheld::Nothing => Given::Shallow(value),
             _ => given(level, value),
         };
@@ -429,11 +471,20 @@ impl Values {
     #[cold]
     fn find_call_sites(&mut self, index: usize, code: Obj<'_>) -> Rc<CallSites> {
         memory::secure_for_code(code.code_units());
-        let sites = Rc::new(CallSites::new(self.version, code, &mut self.names));
+        let [bytecode, table] =
+            [c"co_code", c"co_exceptiontable"].map(|name| code.code_bytes(name));
+        let variables = code.code_variables();
+        let reading = Reading::new(self.version, &bytecode, &table);
+        let names = variables.iter().map(|(name, _)| name);
+        let sites = Rc::new(CallSites::new(&reading, code, names, &mut self.names));
+        self.keep_call_sites(index, Rc::clone(&sites));
+        sites
+    }
+
+    pub(super) fn keep_call_sites(&mut self, index: usize, sites: Rc<CallSites>) {
         if self.call_sites.len() <= index {
             self.call_sites.resize(index + 1, None);
         }
-        self.call_sites[index] = Some(Rc::clone(&sites));
-        sites
+        self.call_sites[index] = Some(sites);
     }
 }

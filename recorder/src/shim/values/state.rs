@@ -4,19 +4,19 @@
 //! events of their own. Which those are, and what is told where, says
 //! [`stores`](dashcam_schema::bytecode::stores).
 
+use super::calls::{CallSites, How, Reading};
 use super::changed::{Changing, STEPS_MAX};
 use super::told::Known;
 use super::{Given, Values, withholds};
 use crate::shim::callables::{Effect, is_same};
-use crate::shim::ffi::depths::{NO_DEPTH, depths};
+use crate::shim::ffi::depths::NO_DEPTH;
 use crate::shim::ffi::objects::{AttributeSet, Characters, Int, Lookup, Plain};
 use crate::shim::ffi::{Frame, HiddenTypes, Obj};
 use crate::shim::reach::{Does, changes_when_called};
 use crate::shim::state::CALL_UNITS;
 use dashcam_schema::EventKind;
 use dashcam_schema::bytecode::branches::Branches;
-use dashcam_schema::bytecode::code::plain_instructions;
-use dashcam_schema::bytecode::opcodes::{Op, Version};
+use dashcam_schema::bytecode::opcodes::Version;
 use dashcam_schema::bytecode::stores::{Place, Site, Slot, Stores};
 use dashcam_schema::record::CodeDefinition;
 use dashcam_schema::value::names::Withheld;
@@ -109,13 +109,7 @@ pub(super) struct Variables {
     names: usize,
     /// Slots of names whose values are withheld, and what of them is.
     withheld: Vec<(Slot, Withheld)>,
-    /// Code units of instructions that call, and what lies on the stack above the arguments.
-    pub(super) calls: Vec<(u32, u32)>,
-    /// Those of instructions that call with `*`, and how far below the top of the stack the tuple of arguments
-    /// lies.
-    unpacking_calls: Vec<(u32, u32)>,
-    /// The code knows that instances have dicts.
-    pub(super) reaches_dicts: bool,
+    pub(super) calls: Rc<CallSites>,
     /// Some are kept in a namespace.
     has_names: bool,
     /// Some of those in one that it does not run in.
@@ -217,28 +211,24 @@ impl Values {
             (withheld != Withheld::Nothing).then_some((slot, withheld))
         };
         let has_sites = stores.has_sites();
-        let names = code.code_names(c"co_names");
-        let reaches_dicts = names.iter().any(|name| name == "__dict__" || name == "vars");
+        let withheld = stores.all().iter().copied().filter_map(withheld).collect();
+        let reading = Reading::new(state.version, bytecode, table);
+        let variables = definition.variable_names.iter();
+        let calls = Rc::new(CallSites::new(&reading, code, variables, &mut self.names));
         let units = 0..(bytecode.len() / 2) as u32;
         let fast_count = stores.fast();
         state.codes.push(Rc::new(Variables {
             has_globals: has_globals(&stores, stores.all()),
             has_names: stores.all().last().is_some_and(|slot| *slot >= fast_count),
             pending: units.map(|unit| !stores.pending(unit).is_empty()).collect(),
-            withheld: stores.all().iter().copied().filter_map(withheld).collect(),
-            depths: depths(
-                state.version,
-                bytecode,
-                table,
-                &plain_instructions(state.version, bytecode),
-                |unit| stores.operand(unit),
-            ),
-            names: code.code_names_tuple(),
-            calls: calls(state.version, bytecode),
-            unpacking_calls: unpacking_calls(state.version, bytecode),
-            reaches_dicts,
+            withheld,
+            depths: reading.depths,
+            names: code.code_tuple(c"co_names"),
+            calls: Rc::clone(&calls),
             stores,
         }));
+        let number = state.codes.len() - 1;
+        self.keep_call_sites(number, calls);
         has_sites
     }
 
@@ -596,7 +586,7 @@ impl Values {
         {
             state.change_namespaces();
         }
-        if here.variables.reaches_dicts
+        if here.variables.calls.reaches_dicts
             && let Some(owner) = self.owner_of(here.frame, here.variables, object)
         {
             let value = value.map(|value| self.given(key, value));
@@ -901,8 +891,8 @@ impl Values {
         if does == Does::TakesLast {
             let Some(variables) = state.codes.get(at.1 as usize) else { return false };
             let unit = variables.stores.start(unit);
-            let is_plain = variables.calls.binary_search_by_key(&unit, |call| call.0).is_ok();
-            if !is_plain || variables.stores.operand(unit) != 0 {
+            let site = variables.calls.at(unit).filter(|site| !site.is_spread());
+            if site.is_none_or(|site| site.count != 0) {
                 return false;
             }
         }
@@ -961,7 +951,7 @@ impl Values {
             state.change_namespaces();
         }
         for object in objects.clone() {
-            let is_reached = variables.reaches_dicts;
+            let is_reached = variables.calls.reaches_dicts;
             match is_reached.then(|| self.owner_of(frame, &variables, object)).flatten() {
                 Some(owner) => self.see(at, &[owner]),
                 None => self.note_hidden_owner(object),
@@ -974,43 +964,23 @@ impl Values {
         self.see(at, &objects);
     }
 
-    /// What the call at a code unit of a frame was handed, which ends just now.
+    /// What the call at a code unit of a frame was handed, which ends just now. Of one with `*` that is what is in
+    /// its tuple, and only if that was made for it: of anything else the call makes one itself, and leaves on the stack
+    /// what may be gone by then.
     fn handed<'a>(&self, frame: Frame, variables: &Variables, unit: u32) -> Handed<'a> {
         let mut handed = Handed::new();
-        let unit = variables.stores.start(unit);
-        let depth = variables.depths.get(unit as usize).copied().unwrap_or(NO_DEPTH);
-        let Ok(at) = variables.calls.binary_search_by_key(&unit, |call| call.0) else {
-            return self.unpacked(frame, variables, unit);
-        };
-        let count = variables.stores.operand(unit);
-        let below = count + 1 + variables.calls[at].1;
-        if depth == NO_DEPTH || below > u32::from(depth) {
-            return handed;
-        }
-        // The first is the object that a method is called on, or nothing, or what is called.
-        let base = variables.stores.fast() + u32::from(depth) - below;
-        for i in 0..(count + 1).min(HANDED_MAX as u32) {
-            // SAFETY: the arguments stay on the stack until the call is over.
-            handed.extend(unsafe { self.frames.slot(frame, base + i) });
-        }
-        handed
-    }
-
-    /// The same of a call with `*`: its first arguments, which are in a tuple.
-    fn unpacked<'a>(&self, frame: Frame, variables: &Variables, unit: u32) -> Handed<'a> {
-        let mut handed = Handed::new();
-        let depth = variables.depths.get(unit as usize).copied().unwrap_or(NO_DEPTH);
-        let found = variables.unpacking_calls.binary_search_by_key(&unit, |call| call.0);
-        let Ok(at) = found else { return handed };
-        let Some(place) = u32::from(depth).checked_sub(variables.unpacking_calls[at].1) else {
-            return handed;
-        };
-        if depth == NO_DEPTH {
-            return handed;
-        }
+        let Some(site) = variables.calls.at(variables.stores.start(unit)) else { return handed };
         // SAFETY: the arguments stay on the stack until the call is over.
-        let tuple = unsafe { self.frames.slot(frame, variables.stores.fast() + place) };
-        handed.extend((0..HANDED_MAX).map_while(|at| tuple?.tuple_item(at)));
+        let slot = |at: u32| unsafe { self.frames.slot(frame, site.base + at) };
+        match site.how {
+            How::Spread { is_from_list: true, .. } => {
+                let tuple: Option<Obj<'a>> = slot(0);
+                handed.extend((0..HANDED_MAX).map_while(|at| tuple?.tuple_item(at)));
+            }
+            How::Spread { .. } => {}
+            // The first is the object that a method is called on, or nothing, or what is called.
+            _ => handed.extend((0..=u32::from(site.count)).take(HANDED_MAX).filter_map(slot)),
+        }
         handed
     }
 
@@ -1267,36 +1237,6 @@ impl Here<'_> {
         let [thread, unit] = numbers;
         [thread, unit, Given::Target(object)]
     }
-}
-
-fn calls(version: Version, bytecode: &[u8]) -> Vec<(u32, u32)> {
-    let units = bytecode.as_chunks::<2>().0.iter().zip(0..);
-    let call = |([opcode, _], unit): (&[u8; 2], u32)| match version.op(*opcode) {
-        Op::Call => Some((unit, 0)),
-        // Names of the last arguments.
-        Op::CallKw => Some((unit, 1)),
-        _ => None,
-    };
-    units.filter_map(call).collect()
-}
-
-/// Only where the instruction before has made the tuple: of anything else the call makes one itself, and leaves
-/// on the stack what may be gone by then.
-fn unpacking_calls(version: Version, bytecode: &[u8]) -> Vec<(u32, u32)> {
-    let units = bytecode.as_chunks::<2>().0;
-    let at = |unit: usize| units.get(unit).copied();
-    let makes = |unit: usize| at(unit).is_some_and(|unit| version.makes_arguments(unit));
-    let call = |(unit, [opcode, _]): (usize, &[u8; 2])| {
-        if version.op(*opcode) != Op::CallFunctionEx {
-            return None;
-        }
-        let before = unit.checked_sub(1)?;
-        // From 3.14 on there is a place for arguments by name even if there are none.
-        let is_above = at(before).is_some_and(|[opcode, _]| version.pushes_null(opcode));
-        let above = u32::from(is_above && version >= Version::V3_14);
-        makes(before.checked_sub(above as usize)?).then_some((unit as u32, 1 + above))
-    };
-    units.iter().enumerate().filter_map(call).collect()
 }
 
 /// Whether any of these slots is in a namespace that its code does not run in.
