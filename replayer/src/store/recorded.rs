@@ -2,7 +2,8 @@
 //! calls and times, and much quicker to read than all events.
 
 use super::derive::Bytecode;
-use super::{Chunk, Error, Store};
+use super::texts::TextId;
+use super::{Chunk, Error, Process, Store};
 use dashcam_schema::FormatError;
 use dashcam_schema::calls::Site;
 use dashcam_schema::chunk::control::Control;
@@ -96,6 +97,13 @@ impl Recorded<'_> {
     pub fn exception(&self, number: u32) -> Result<Option<&ExceptionEntry>, Error> {
         let entries = &self.state()?.exceptions;
         Ok(entries.binary_search_by_key(&number, |e| e.number).ok().map(|i| &entries[i]))
+    }
+
+    /// Name of the class of the exception with this number; none if that is not known.
+    pub(crate) fn exception_type(&self, process: &Process, number: u32) -> TextId {
+        let entry = self.exception(number).ok().flatten();
+        let name = entry.and_then(|entry| process.exception_types.get(&entry.exception_type));
+        name.copied().unwrap_or(TextId::NONE)
     }
 
     /// Passes each recorded event to `visit`, in order. `visit` must not read chunks.

@@ -192,15 +192,12 @@ impl Found {
     pub fn text(&self) -> Option<String> {
         let group = self.group()?;
         let [value] = group.values else { return None };
-        Some(render::repr(&*self.values, value, self.moment()))
+        Some(self.repr(value))
     }
 
-    /// One of what a call was handed, those with names after the others, as text.
-    pub fn text_of(&self, index: usize) -> Option<String> {
-        let Handed { positional, named, .. } = self.handed()?;
-        let named = named.iter().map(|(_, value)| value);
-        let value = positional.iter().chain(named).nth(index)?;
-        Some(render::repr(&*self.values, value, self.moment()))
+    /// A value that it refers to, as text.
+    pub fn repr(&self, value: &Value) -> String {
+        render::repr(&*self.values, value, self.moment())
     }
 
     /// What a call was handed.
@@ -238,7 +235,7 @@ impl Found {
     fn raised(&self) -> Option<Raised> {
         let [Value::Object(object_id)] = self.group()?.values else { return None };
         let object = self.values.object(*object_id, self.moment())?;
-        let repr = |value: &Value| render::repr(&*self.values, value, self.moment());
+        let repr = |value: &Value| self.repr(value);
         let names = object.attributes.iter().flat_map(|(shape, values)| {
             let names = self.values.shapes().get(*shape as usize).map(|shape| &shape.names[..]);
             names.unwrap_or_default().iter().zip(values)
@@ -467,16 +464,6 @@ impl Store {
         let last = ordinals.partition_point(|before| *before <= within).checked_sub(1);
         let found = last.filter(|last| ordinals[*last] == within).map(|last| kinds[last]);
         Ok(found.and_then(EventKind::from_number))
-    }
-
-    /// What a call of C code was handed that begins with an event; `None` if that is not recorded.
-    pub fn handed_at(
-        &self,
-        header: &ChunkHeader,
-        chunk: &Chunk,
-        index: usize,
-    ) -> Result<Option<Found>, Error> {
-        self.values_of(header, chunk, index, GroupKind::Handed)
     }
 
     /// As [`Store::value_text`], of the event at a position. A damaged chunk is noted.

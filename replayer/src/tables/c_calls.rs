@@ -7,12 +7,13 @@
 mod result;
 
 use super::candidates::{self, CodeFilter, CodeTest, CodeText, Scope};
-use super::replay::{Deaf, replay_recorded_with};
+use super::replay::{Deaf, calls_after, last_of, replay_recorded_with};
 use super::{int, rowid};
 use crate::store::texts::TextId;
 use crate::store::{ChunkHeader, Error, Process, Recorded, Step, Store};
-use crate::tables::batch::{Batch, Column, NULL, ROWS};
+use crate::tables::batch::{Batch, Column, NULL};
 use crate::tables::filter::{IntSet, TextSet};
+use crate::tables::found::Found;
 use crate::tables::plan::{Plan, Request};
 use crate::tables::{Scan, Table};
 use dashcam_schema::calls::{CallId, Calls, Site};
@@ -70,9 +71,7 @@ impl Table for CCalls {
             filter,
             done: 0,
             pending: BTreeMap::new(),
-            rows: Vec::new(),
-            given: 0,
-            batch: 0,
+            found: Found::default(),
         })
     }
 }
@@ -143,15 +142,9 @@ struct Row {
     exception: TextId,
 }
 
-/// Calls of one process that are not over.
-#[derive(Default)]
-struct Pending {
-    /// What frames have called and have not gone on from, by the call of a Python function that made them. Each makes
-    /// one at a time.
-    begun: FxHashMap<CallId, Row>,
-    /// The innermost calls of each thread, by the last chunk that was read.
-    innermost: Vec<CallId>,
-}
+/// What frames of one process have called and have not gone on from, by the call of a Python function that made them.
+/// Each makes one at a time.
+type Begun = FxHashMap<CallId, Row>;
 
 pub(crate) struct CCallScan {
     store: Rc<Store>,
@@ -160,43 +153,36 @@ pub(crate) struct CCallScan {
     chunks: Vec<usize>,
     done: usize,
     /// By process.
-    pending: BTreeMap<i64, Pending>,
-    /// Rows found and not yet given, from `given` on.
-    rows: Vec<Row>,
-    given: usize,
-    /// Where the last batch begins.
-    batch: usize,
+    pending: BTreeMap<i64, Begun>,
+    found: Found<Row>,
 }
 
 impl Scan for CCallScan {
     fn fill(&mut self, batch: &mut Batch) -> Result<(), Error> {
-        while self.given == self.rows.len() {
-            self.rows.clear();
-            self.given = 0;
+        while self.found.is_over() {
             self.store.progress(self.done, self.chunks.len());
             if let Some(&index) = self.chunks.get(self.done) {
                 self.done += 1;
                 self.visit(index)?;
-            } else if let Some((_, pending)) = self.pending.pop_first() {
-                self.rows = unfinished(pending);
+            } else if let Some((process_id, pending)) = self.pending.pop_first() {
+                self.found.rows = self.unfinished(process_id, pending)?;
             } else {
                 return Ok(());
             }
         }
-        let end = self.rows.len().min(self.given + ROWS);
-        put(&self.store, &self.plan, &self.rows[self.given..end], batch);
-        self.batch = self.given;
-        self.given = end;
+        put(&self.store, &self.plan, self.found.next(), batch);
         Ok(())
     }
 
     fn rowid(&self, row: usize) -> i64 {
-        let row = &self.rows[self.batch + row];
-        rowid(self.store.directory().run_of(row.process_id).unwrap_or(0), int(row.seq))
+        self.found.row(row).map_or(0, |row| {
+            let run_id = self.store.directory().run_of(row.process_id).unwrap_or(0);
+            rowid(run_id, int(row.seq))
+        })
     }
 
     fn text(&self, row: usize, column: usize) -> Result<Option<Cow<'_, str>>, Error> {
-        let Some(row) = self.rows.get(self.batch + row) else { return Ok(None) };
+        let Some(row) = self.found.row(row) else { return Ok(None) };
         let process = &self.store.directory().processes[&row.process_id];
         if !self.store.has_values(process) {
             return Ok(None);
@@ -216,12 +202,16 @@ impl CCallScan {
         if !self.filter.scope.has(header) {
             return Ok(());
         }
-        let has_begun = self.pending.get(&header.process_id).is_some_and(|p| !p.begun.is_empty());
-        if !has_begun && !self.filter.may_pass(&store, header) {
+        // What goes on from a call is an event of the code that made it.
+        let may_end = self
+            .pending
+            .get(&header.process_id)
+            .is_some_and(|pending| header.has_code(pending.values().map(|row| row.site.code)));
+        if !may_end && !self.filter.may_pass(&store, header) {
             return Ok(());
         }
-        let pending = self.pending.entry(header.process_id).or_default();
-        let mut rows = std::mem::take(&mut self.rows);
+        let begun = self.pending.entry(header.process_id).or_default();
+        let mut rows = std::mem::take(&mut self.found.rows);
         let read = store.recorded(index).and_then(|recorded| {
             let mut collect = Collect {
                 store: &store,
@@ -229,36 +219,36 @@ impl CCallScan {
                 header,
                 recorded: &recorded,
                 filter: &self.filter,
-                begun: &mut pending.begun,
+                begun,
                 rows: &mut rows,
             };
-            let calls = replay_recorded_with(header, &recorded, &mut Deaf, |calls, step| {
+            replay_recorded_with(header, &recorded, &mut Deaf, |calls, step| {
                 collect.step(calls, step);
-            })?;
-            let innermost = calls.stacks().filter_map(|stack| Some(stack.calls.last()?.call_id));
-            pending.innermost = innermost.collect();
-            Ok(())
+            })
         });
-        self.rows = rows;
+        self.found.rows = rows;
         if let Err(error) = read {
             // Half a chunk's rows would be worse than none, and what had begun may have ended there.
-            self.rows.clear();
-            pending.begun.clear();
+            self.found.rows.clear();
+            self.pending.remove(&header.process_id);
             return store.note(index, error);
         }
         Ok(())
     }
-}
 
-/// The calls that had not ended when the recording did. Where a frame has called another that goes on, it may
-/// have been a call of that.
-fn unfinished(pending: Pending) -> Vec<Row> {
-    let Pending { begun, innermost } = pending;
-    let is_open = |call_id: &CallId, begun: &Row| begun.raised || innermost.contains(call_id);
-    let open = begun.into_iter().filter(|(call_id, begun)| is_open(call_id, begun));
-    let mut rows: Vec<Row> = open.map(|(_, row)| row).collect();
-    rows.sort_unstable_by_key(|row| row.seq);
-    rows
+    /// The calls that had not ended when the recording did. Where a frame has called another that goes on, it may
+    /// have been a call of that.
+    fn unfinished(&self, process_id: i64, begun: Begun) -> Result<Vec<Row>, Error> {
+        let last = last_of(&self.store, process_id).filter(|_| !begun.is_empty());
+        let calls = last.map(|last| calls_after(&self.store, last)).transpose()?.flatten();
+        let stacks = calls.iter().flat_map(|calls| calls.stacks());
+        let innermost: Vec<CallId> =
+            stacks.filter_map(|stack| Some(stack.calls.last()?.call_id)).collect();
+        let is_open = |(call_id, row): &(CallId, Row)| row.raised || innermost.contains(call_id);
+        let mut rows: Vec<Row> = begun.into_iter().filter(is_open).map(|(_, row)| row).collect();
+        rows.sort_unstable_by_key(|row| row.seq);
+        Ok(rows)
+    }
 }
 
 /// Gathers the rows of a chunk.
@@ -268,7 +258,7 @@ struct Collect<'a> {
     header: &'a ChunkHeader,
     recorded: &'a Recorded<'a>,
     filter: &'a Filter,
-    begun: &'a mut FxHashMap<CallId, Row>,
+    begun: &'a mut Begun,
     rows: &'a mut Vec<Row>,
 }
 
@@ -299,7 +289,7 @@ impl Collect<'_> {
             }
             if begun.raised {
                 if kind == EventKind::RAISE {
-                    begun.exception = self.exception_type(step.exception);
+                    begun.exception = self.recorded.exception_type(self.process, step.exception);
                 }
                 self.rows.push(begun);
             }
@@ -321,12 +311,6 @@ impl Collect<'_> {
                 self.begun.insert(call_id, row);
             }
         }
-    }
-
-    fn exception_type(&self, number: u32) -> TextId {
-        let entry = self.recorded.exception(number).ok().flatten();
-        let name = entry.and_then(|e| self.process.exception_types.get(&e.exception_type));
-        name.copied().unwrap_or(TextId::NONE)
     }
 }
 

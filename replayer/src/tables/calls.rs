@@ -18,8 +18,9 @@ use crate::store::texts::TextId;
 use crate::store::{Error, Process, Recorded, Store};
 use crate::tables::batch::{Batch, ROWS};
 use crate::tables::filter::IntSet;
+use crate::tables::found::Found;
 use crate::tables::plan::{Constraint, Flags, Op, Plan, Request, Top};
-use crate::tables::replay::{Deaf, replay_recorded};
+use crate::tables::replay::{calls_after, last_of, replay_recorded};
 use crate::tables::{Countable, Scan, Table};
 use crate::tables::{int, rowid};
 use dashcam_schema::calls::{self, CallId, Exit, OpenCall, OpenException, Sink};
@@ -85,7 +86,7 @@ impl Table for Calls {
     fn scan(store: Rc<Store>, plan: Plan) -> Result<CallScan, Error> {
         let mut scan = CallScan::over(store, plan)?;
         if let Some(rows) = index::look_up(&scan.store, &scan.filter)? {
-            scan.rows = rows;
+            scan.found.rows = rows;
             scan.chunks.clear();
         }
         Ok(scan)
@@ -134,11 +135,7 @@ pub(crate) struct CallScan {
     done: usize,
     /// By process.
     pending: BTreeMap<i64, Pending>,
-    /// Rows found and not yet given, from `given` on.
-    rows: Vec<Row>,
-    given: usize,
-    /// Where the last batch begins.
-    batch: usize,
+    found: Found<Row>,
 }
 
 impl Scan for CallScan {
@@ -147,27 +144,24 @@ impl Scan for CallScan {
         if let Some(top) = self.plan.top.take() {
             self.sort(top)?;
         }
-        while self.given == self.rows.len() {
-            self.rows.clear();
-            self.given = 0;
+        while self.found.is_over() {
             if !self.more()? {
                 return Ok(());
             }
         }
-        let end = self.rows.len().min(self.given + ROWS);
-        rows::put(&self.store, &self.plan, &self.rows[self.given..end], batch);
-        self.batch = self.given;
-        self.given = end;
+        rows::put(&self.store, &self.plan, self.found.next(), batch);
         Ok(())
     }
 
     fn rowid(&self, row: usize) -> i64 {
-        let row = &self.rows[self.batch + row];
-        rowid(self.store.directory().run_of(row.process_id).unwrap_or(0), int(row.call_id))
+        self.found.row(row).map_or(0, |row| {
+            let run_id = self.store.directory().run_of(row.process_id).unwrap_or(0);
+            rowid(run_id, int(row.call_id))
+        })
     }
 
     fn text(&self, row: usize, column: usize) -> Result<Option<Cow<'_, str>>, Error> {
-        let Some(row) = self.rows.get(self.batch + row) else { return Ok(None) };
+        let Some(row) = self.found.row(row) else { return Ok(None) };
         rows::text(&self.store, row, column)
     }
 }
@@ -184,9 +178,7 @@ impl CallScan {
             filter,
             done: 0,
             pending: BTreeMap::new(),
-            rows: Vec::new(),
-            given: 0,
-            batch: 0,
+            found: Found::default(),
         })
     }
 
@@ -194,7 +186,7 @@ impl CallScan {
     fn sort(&mut self, top: Top) -> Result<(), Error> {
         let is_descending = self.plan.flags.has(Flags::DESCENDING);
         let keep = usize::try_from(top.rows).unwrap_or(usize::MAX);
-        let mut first: Vec<Row> = std::mem::take(&mut self.rows);
+        let mut first: Vec<Row> = std::mem::take(&mut self.found.rows);
         let compare = |one: &Row, other: &Row| {
             let order = one.number(top.column).cmp(&other.number(top.column));
             if is_descending { order.reverse() } else { order }
@@ -208,16 +200,16 @@ impl CallScan {
         let mut worst: Option<Row> = None;
         while self.more()? {
             if let Some(worst) = &worst {
-                self.rows.retain(|row| compare(row, worst).is_lt());
+                self.found.rows.retain(|row| compare(row, worst).is_lt());
             }
-            first.append(&mut self.rows);
+            first.append(&mut self.found.rows);
             if first.len() / 2 > keep.max(ROWS) {
                 settle(&mut first);
                 worst = first.last().cloned();
             }
         }
         settle(&mut first);
-        self.rows = first;
+        self.found.rows = first;
         Ok(())
     }
 
@@ -248,7 +240,7 @@ impl CallScan {
             return Ok(());
         }
         let pending = self.pending.entry(header.process_id).or_default();
-        let mut rows = std::mem::take(&mut self.rows);
+        let mut rows = std::mem::take(&mut self.found.rows);
         let read = store.recorded(index).and_then(|recorded| {
             let mut collect = Collect {
                 store: &store,
@@ -263,14 +255,14 @@ impl CallScan {
             collect.keep(&calls);
             Ok(())
         });
-        self.rows = rows;
+        self.found.rows = rows;
         pending.chunk = index;
         pending.gap = false;
         match read {
             Ok(()) => Ok(()),
             Err(error) => {
                 // Half a chunk's rows would be worse than none.
-                self.rows.clear();
+                self.found.rows.clear();
                 pending.gap = true;
                 store.note(index, error)
             }
@@ -284,28 +276,21 @@ impl CallScan {
             return Ok(());
         }
         let store = self.store.clone();
-        let last = store.chunks().iter().rposition(|header| header.process_id == process_id);
-        let Some(last) = last else { return Ok(()) };
+        let Some(last) = last_of(&store, process_id) else { return Ok(()) };
         let header = &store.chunks()[last];
-        if last != pending.chunk {
-            let read = store
-                .recorded(last)
-                .and_then(|recorded| replay_recorded(header, &recorded, &mut Deaf));
-            match read {
-                Ok(calls) => {
-                    for call in calls.stacks().flat_map(|stack| stack.calls) {
-                        if let Some(known) = pending.calls.get_mut(&call.call_id) {
-                            known.self_ns = call.self_ns;
-                        }
-                    }
+        if last != pending.chunk
+            && let Some(calls) = calls_after(&store, last)?
+        {
+            for call in calls.stacks().flat_map(|stack| stack.calls) {
+                if let Some(known) = pending.calls.get_mut(&call.call_id) {
+                    known.self_ns = call.self_ns;
                 }
-                Err(error) => store.note(last, error)?,
             }
         }
         let process = store.process(header);
         let open = |call: &OpenCall| Row::new(process, call, None, self.words.open, TextId::NONE);
-        self.rows.extend(pending.calls.values().map(open));
-        self.rows.sort_unstable_by_key(|row| row.call_id);
+        self.found.rows.extend(pending.calls.values().map(open));
+        self.found.rows.sort_unstable_by_key(|row| row.call_id);
         Ok(())
     }
 }
@@ -334,12 +319,6 @@ impl Collect<'_> {
         self.pending.codes.sort_unstable();
         self.pending.codes.dedup();
     }
-
-    fn exception_type(&self, number: u32) -> TextId {
-        let entry = self.recorded.exception(number).ok().flatten();
-        let name = entry.and_then(|e| self.process.exception_types.get(&e.exception_type));
-        name.copied().unwrap_or(TextId::NONE)
-    }
 }
 
 impl Sink for Collect<'_> {
@@ -348,7 +327,8 @@ impl Sink for Collect<'_> {
         let (end, exit, exception) = match exit {
             Exit::Return => (Some((end_seq, end_ns)), self.words.r#return, TextId::NONE),
             Exit::Unwind(exception) => {
-                (Some((end_seq, end_ns)), self.words.unwind, self.exception_type(exception))
+                let r#type = self.recorded.exception_type(self.process, exception);
+                (Some((end_seq, end_ns)), self.words.unwind, r#type)
             }
             Exit::Open => (None, self.words.open, TextId::NONE),
         };

@@ -5,8 +5,9 @@ use super::{int, rowid};
 use crate::state::{Detail, State, Wanted, Where};
 use crate::store::{Error, Process, Store};
 use crate::tables::Scan;
-use crate::tables::batch::{Batch, NULL, ROWS};
+use crate::tables::batch::{Batch, NULL};
 use crate::tables::filter::IntSet;
+use crate::tables::found::Found;
 use crate::tables::plan::{Flags, Op, Plan, Request, Value};
 use dashcam_schema::calls::CallId;
 use dashcam_schema::chunk::DERIVED_EVENTS_MAX;
@@ -125,13 +126,10 @@ pub(crate) struct ChangeScan<T: Rows> {
     names: Option<Vec<String>>,
     chunks: Vec<usize>,
     done: usize,
-    /// The chunk `rows` are of, and which of its events are still to be looked at.
+    /// The chunk that what was found is of, and which of its events are still to be looked at.
     chunk: usize,
     left: Range<usize>,
-    rows: Vec<(u32, T::Row)>,
-    given: usize,
-    /// Where the last batch begins.
-    batch: usize,
+    found: Found<(u32, T::Row)>,
 }
 
 impl<T: Rows> ChangeScan<T> {
@@ -164,9 +162,7 @@ impl<T: Rows> ChangeScan<T> {
             done: 0,
             chunk: 0,
             left: 0..0,
-            rows: Vec::new(),
-            given: 0,
-            batch: 0,
+            found: Found::default(),
         }
     }
 
@@ -288,16 +284,14 @@ impl<T: Rows> ChangeScan<T> {
         if is_descending {
             rows.reverse();
         }
-        self.rows = rows;
+        self.found.rows = rows;
         Ok(())
     }
 }
 
 impl<T: Rows> Scan for ChangeScan<T> {
     fn fill(&mut self, batch: &mut Batch) -> Result<(), Error> {
-        while self.given == self.rows.len() {
-            self.rows.clear();
-            self.given = 0;
+        while self.found.is_over() {
             if !self.left.is_empty() {
                 self.visit()?;
                 continue;
@@ -307,8 +301,7 @@ impl<T: Rows> Scan for ChangeScan<T> {
             self.done += 1;
             self.begin(chunk)?;
         }
-        let end = self.rows.len().min(self.given + ROWS);
-        let rows = &self.rows[self.given..end];
+        let rows = self.found.next();
         let process = self.store.process(&self.store.chunks()[self.chunk]);
         batch.rows = rows.len();
         let wheres = || rows.iter().map(|(_, row)| T::at(row));
@@ -321,20 +314,19 @@ impl<T: Rows> Scan for ChangeScan<T> {
         batch.ints(T::LINE, wheres().map(|at| at.line.unwrap_or(NULL)));
         batch.ints(T::OBJECT_ID, rows.iter().map(|(_, row)| T::object_id(row).unwrap_or(NULL)));
         T::put(&self.store, rows, batch);
-        self.batch = self.given;
-        self.given = end;
         Ok(())
     }
 
     /// By the event and the number among its rows: it may have several.
     fn rowid(&self, row: usize) -> i64 {
-        let (number, row) = &self.rows[self.batch + row];
         let run_id = self.store.chunks()[self.chunk].run_id;
-        rowid(run_id, T::at(row).seq).wrapping_shl(12) ^ i64::from(*number)
+        self.found.row(row).map_or(0, |(number, row)| {
+            rowid(run_id, T::at(row).seq).wrapping_shl(12) ^ i64::from(*number)
+        })
     }
 
     fn text(&self, row: usize, column: usize) -> Result<Option<Cow<'_, str>>, Error> {
-        let Some((_, row)) = self.rows.get(self.batch + row) else { return Ok(None) };
+        let Some((_, row)) = self.found.row(row) else { return Ok(None) };
         T::text(&State::of(&self.store), row, column)
     }
 }

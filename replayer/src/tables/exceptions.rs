@@ -16,8 +16,9 @@ use super::{int, rowid};
 use crate::store::texts::TextId;
 use crate::store::values::Raised;
 use crate::store::{Chunk, ChunkHeader, Code, Error, Process, Store};
-use crate::tables::batch::{Batch, Column, NULL, ROWS};
+use crate::tables::batch::{Batch, Column, NULL};
 use crate::tables::filter::{IntSet, TextSet};
+use crate::tables::found::Found;
 use crate::tables::plan::{Plan, Request};
 use crate::tables::{Countable, Scan, Table};
 use dashcam_schema::calls::{Calls, Event, Exit, OpenCall, OpenException, Sink, Site};
@@ -81,10 +82,8 @@ impl Table for Exceptions {
             filter,
             done: 0,
             pending: BTreeMap::new(),
-            rows: Vec::new(),
-            given: 0,
+            found: Found::default(),
             patience: 0,
-            batch: 0,
         })
     }
 }
@@ -191,41 +190,34 @@ pub(crate) struct ExceptionScan {
     done: usize,
     /// By process.
     pending: BTreeMap<i64, Pending>,
-    rows: Vec<Row>,
-    given: usize,
+    found: Found<Row>,
     /// Chunks that were read since the last with an event about an exception, for what waits.
     patience: usize,
-    /// Where the last batch begins.
-    batch: usize,
 }
 
 impl Scan for ExceptionScan {
     fn fill(&mut self, batch: &mut Batch) -> Result<(), Error> {
-        while self.given == self.rows.len() {
-            self.rows.clear();
-            self.given = 0;
+        while self.found.is_over() {
             self.store.progress(self.done, self.chunks.len());
             if let Some(&index) = self.chunks.get(self.done) {
                 self.done += 1;
                 self.visit(index)?;
             } else if let Some((_, pending)) = self.pending.pop_first() {
-                self.rows = self.settled(pending);
-                self.rows.retain(|row| self.filter.types.contains(row.r#type));
-                self.rows.sort_unstable_by_key(|row| row.open.seq);
+                self.found.rows = self.settled(pending);
+                self.found.rows.retain(|row| self.filter.types.contains(row.r#type));
+                self.found.rows.sort_unstable_by_key(|row| row.open.seq);
             } else {
                 return Ok(());
             }
         }
-        let end = self.rows.len().min(self.given + ROWS);
-        put(&self.store, &self.plan, &self.rows[self.given..end], batch)?;
-        self.batch = self.given;
-        self.given = end;
-        Ok(())
+        put(&self.store, &self.plan, self.found.next(), batch)
     }
 
     fn rowid(&self, row: usize) -> i64 {
-        let row = &self.rows[self.batch + row];
-        rowid(self.store.directory().run_of(row.process_id).unwrap_or(0), int(row.open.seq))
+        self.found.row(row).map_or(0, |row| {
+            let run_id = self.store.directory().run_of(row.process_id).unwrap_or(0);
+            rowid(run_id, int(row.open.seq))
+        })
     }
 }
 
@@ -251,7 +243,7 @@ impl ExceptionScan {
             return Ok(());
         }
         let pending = self.pending.entry(header.process_id).or_default();
-        let (filter, mut rows) = (&self.filter, std::mem::take(&mut self.rows));
+        let (filter, mut rows) = (&self.filter, std::mem::take(&mut self.found.rows));
         let read = store.chunk(index).and_then(|chunk| {
             let process = store.process(header);
             let mut collect = Collect {
@@ -271,7 +263,7 @@ impl ExceptionScan {
         match read {
             Ok(()) => {
                 rows.retain(|row| filter.types.contains(row.r#type));
-                self.rows = rows;
+                self.found.rows = rows;
                 Ok(())
             }
             Err(error) => store.note(index, error),

@@ -30,6 +30,7 @@ mod events;
 mod exception_chain;
 mod exceptions;
 mod filter;
+mod found;
 mod groups;
 mod lines;
 mod locals_at;

@@ -1,6 +1,6 @@
 //! Runs the call stack machine over a chunk.
 
-use crate::store::{Chunk, ChunkHeader, Error, Recorded, Step};
+use crate::store::{Chunk, ChunkHeader, Error, Recorded, Step, Store};
 use dashcam_schema::calls::{Calls, Event, Exit, OpenCall, OpenException, Sink, Site};
 use dashcam_schema::event::EventKind;
 use dashcam_schema::event::kinds_that;
@@ -123,6 +123,25 @@ pub(super) fn replay_recorded_with(
         calls.apply(&event, sink);
     })?;
     Ok(calls)
+}
+
+/// The last chunk of a process, by its index.
+pub(super) fn last_of(store: &Store, process_id: i64) -> Option<usize> {
+    store.chunks().iter().rposition(|header| header.process_id == process_id)
+}
+
+/// The stacks at the end of a chunk; `None` if it is damaged, which is noted.
+///
+/// # Errors
+/// If the file cannot be read, or reading was interrupted.
+pub(super) fn calls_after(store: &Store, chunk: usize) -> Result<Option<Calls>, Error> {
+    let header = &store.chunks()[chunk];
+    let read =
+        store.recorded(chunk).and_then(|recorded| replay_recorded(header, &recorded, &mut Deaf));
+    match read {
+        Ok(calls) => Ok(Some(calls)),
+        Err(error) => store.note(chunk, error).map(|()| None),
+    }
 }
 
 /// Hears nothing.

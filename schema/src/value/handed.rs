@@ -35,6 +35,11 @@ impl Handed {
             _ => None,
         }
     }
+
+    /// All of them, those with names after the others.
+    pub fn values(&self) -> impl Iterator<Item = &Value> {
+        self.positional.iter().chain(self.named.iter().map(|(_, value)| value))
+    }
 }
 
 /// Of a call with `*`: a tuple; a dict, or unbound if there are no arguments with names; perhaps the object that

@@ -40,8 +40,10 @@ pub fn value_json(text: &str) -> Option<String> {
 
 /// The JSON of several values, some of which may have names.
 fn handed(text: &str) -> Option<String> {
-    let is_list = !text.ends_with(',');
-    let call = is_list.then(|| format!("f({text})"))?;
+    if text.ends_with(',') {
+        return None;
+    }
+    let call = format!("f({text})");
     let Node::Call { args, named, .. } = parse::value(&call)?.node else { return None };
     let mut values = all(&args);
     if !named.is_empty() {

@@ -9,6 +9,7 @@ use crate::store::{Chunk, Error, Evaluated, Store};
 use dashcam_schema::bytecode::effects::Does;
 use dashcam_schema::event::EventKind;
 use dashcam_schema::value::handed::Handed;
+use dashcam_schema::value::{GroupKind, Value};
 use std::rc::Rc;
 
 /// A value that is not taken from the stack after so many events of its thread is not followed.
@@ -118,10 +119,10 @@ impl Follow<'_> {
                 return Ok(Next::Found(self.store.value_text(header, events, at.1)?));
             }
             Some(Taken::Handed { place, count }) if kind == EventKind::CALL => {
-                let found = self.store.handed_at(header, events, at.1)?;
+                let found = self.store.values_of(header, events, at.1, GroupKind::Handed)?;
                 let text = found.and_then(|found| {
-                    let index = place_of(&found.handed()?, place, count)?;
-                    found.text_of(index)
+                    let handed = found.handed()?;
+                    Some(found.repr(value_at(&handed, place, count)?))
                 });
                 return Ok(Next::Found(text));
             }
@@ -205,10 +206,9 @@ impl Follow<'_> {
     }
 }
 
-/// Which of the values of a group it is, of a call with so many arguments.
-fn place_of(handed: &Handed, place: usize, count: usize) -> Option<usize> {
-    let all = handed.positional.len() + handed.named.len();
-    // The object that a method is called on comes first.
-    let own = all.checked_sub(count).filter(|own| *own <= 1)?;
-    if place == 0 { (own == 1).then_some(0) } else { Some(place - 1 + own) }
+/// The argument at a place of a call that has so many, or at 0 the object that the method is called on.
+fn value_at(handed: &Handed, place: usize, count: usize) -> Option<&Value> {
+    // That comes first.
+    let own = handed.values().count().checked_sub(count).filter(|own| *own <= 1)?;
+    handed.values().nth((place + own).checked_sub(1)?)
 }

@@ -80,7 +80,7 @@ fn edges(
     let unwind = scan.words.unwind;
     let mut edges: FxHashMap<Ends, Edge> = FxHashMap::default();
     while scan.more()? {
-        for row in scan.rows.drain(..).filter(|row| is_wanted(store, row)) {
+        for row in scan.found.rows.drain(..).filter(|row| is_wanted(store, row)) {
             let process = &store.directory().processes[&row.process_id];
             let caller = row.called_from.map(|site| (site.code, store.line(process, site)));
             let edge = edges.entry((row.process_id, caller, row.code)).or_default();

@@ -85,7 +85,7 @@ fn build(store: &Rc<Store>) -> Result<Option<Index>, Error> {
     let mut scan = CallScan::over(store.clone(), Plan::default())?;
     let mut calls = Vec::new();
     while scan.more()? {
-        calls.append(&mut scan.rows);
+        calls.append(&mut scan.found.rows);
     }
     calls.sort_by_key(|row| row.call_id);
     let mut by_parent: Vec<u32> = (0..calls.len() as u32).collect();

@@ -155,8 +155,8 @@ fn tree(store: &Rc<Store>, (run_id, call): (i64, i64)) -> Result<(Vec<Row>, Vec<
         |constraint| Plan { constraints: vec![of_run.clone(), constraint], ..Plan::default() };
     let only = plan((CALLS_CALL_ID, Op::Eq, vec![Value::Integer(call)]));
     let mut scan = CallScan::over(store.clone(), only)?;
-    while scan.rows.is_empty() && scan.more()? {}
-    let Some(root) = scan.rows.pop() else {
+    while scan.found.rows.is_empty() && scan.more()? {}
+    let Some(root) = scan.found.rows.pop() else {
         let what = format!(
             "{NAME}: no call {call} in run {run_id}; call_id is the seq of the event that began it"
         );
@@ -171,7 +171,7 @@ fn tree(store: &Rc<Store>, (run_id, call): (i64, i64)) -> Result<(Vec<Row>, Vec<
     let mut scan = CallScan::over(store.clone(), within)?;
     let mut rows = vec![root];
     while scan.more()? {
-        rows.append(&mut scan.rows);
+        rows.append(&mut scan.found.rows);
         if rows.len() > CALLS_MAX {
             let what = format!(
                 "{NAME}: more than {CALLS_MAX} calls were made while call {call} ran; \
