@@ -1,11 +1,13 @@
-//! What the recorder process costs per event: `cargo bench -p dashcam-recorder --bench writer`.
+//! Measures what the recorder process costs per event:
+//! `cargo bench -p dashcam-recorder --bench writer`.
 //!
-//! First the drain and the encoder alone: the best of some rounds, which is what they cost on a
-//! machine with nothing else to do. Then all of it: a producer thread copies words into the ring as
-//! fast as it can, so the writer is the bottleneck; CPU time is per thread, as the kernel counts it.
+//! First it measures the drain and the encoder alone. The best of 15 rounds is their cost on a
+//! machine with nothing else to do. Then it measures the whole writer: a producer thread copies
+//! words into the ring as fast as it can, so the writer is the bottleneck. CPU time is per thread,
+//! as the kernel counts it.
 //!
-//! The words are a made-up program's. Optional arguments: millions of events, MiB of the ring, and a
-//! recording whose last run is taken instead.
+//! The words are those of a made-up program. Optional arguments: millions of events, MiB of the
+//! ring, and a recording whose last run is used in place of the made-up program.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod recorded;
@@ -91,7 +93,7 @@ fn main() {
     );
 }
 
-/// Each stage for itself.
+/// Measures each stage by itself.
 fn alone(prologue: &Stream, body: &Stream) {
     let mut stages = Stages::new().unwrap();
     let mut prologue = prologue.clone();
@@ -112,7 +114,7 @@ fn alone(prologue: &Stream, body: &Stream) {
 }
 
 fn push(producer: &mut Producer, words: &[u32]) {
-    // Whole records at a time would be the shim's way; the reader copes with any cut.
+    // The shim publishes whole records; the reader copes with any cut.
     for part in words.chunks(1024) {
         let pause = || {
             std::thread::sleep(std::time::Duration::from_micros(50));

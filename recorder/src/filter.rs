@@ -1,22 +1,22 @@
-//! What to record: judged once per code object.
+//! Decides which code objects are recorded, once for each.
 
 use crate::boot::Filter;
 use std::ffi::CString;
 
-/// The user's choice, ready to be asked.
+/// The user's filter, with its patterns parsed.
 pub(crate) struct Judge {
     include: Vec<Pattern>,
     exclude: Vec<Pattern>,
-    /// Folder of the standard library, with a slash at its end, if that is to be left out.
+    /// Folder of the standard library, with a slash at its end, if the library is not recorded.
     stdlib: Option<String>,
     /// Folder of dashcam itself, which is never recorded.
     package: String,
 }
 
 enum Pattern {
-    /// A module name, with `*` and `?`; a package includes what is in it.
+    /// A module name, with `*` and `?`. A package's name includes its modules.
     Module(CString),
-    /// A glob over whole paths, or over the end of them.
+    /// A glob for a whole path. One for the end of a path begins with `*`.
     Path(CString),
 }
 
@@ -59,7 +59,7 @@ fn glob_matches_folder(glob: &CString, path: &str) -> bool {
 }
 
 impl Judge {
-    /// For the idle state, which asks nothing.
+    /// A judge for the idle state, which never asks it.
     pub(crate) fn nothing() -> Judge {
         Judge::new(&Filter::default(), "", "")
     }
@@ -75,7 +75,7 @@ impl Judge {
         }
     }
 
-    /// Whether a code object of this file and module is recorded.
+    /// What happens to the events of a code object of this file and module.
     pub(crate) fn wants(&self, path: &str, module: &str) -> Verdict {
         if path.starts_with(&self.package) {
             return Verdict::Ours;
@@ -97,11 +97,11 @@ impl Judge {
     }
 }
 
-/// What becomes of a code object's events.
+/// What happens to a code object's events.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Verdict {
     Record,
-    /// The user does not want it.
+    /// The user's filter excludes it.
     Filtered,
     /// Part of dashcam.
     Ours,
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn the_standard_library_is_not_what_is_installed_in_it() {
+    fn installed_packages_are_not_the_standard_library() {
         let j = judge(&[], &[], true);
         assert_eq!(
             j.wants("/usr/lib/python3.13/json/decoder.py", "json.decoder"),

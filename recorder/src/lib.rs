@@ -4,11 +4,12 @@
 //!   records. Feature `python`.
 //! - [`ring`] is the shared memory between the two processes.
 //! - [`writer`] runs out of process: ring → chunks → SQLite. No Python in it.
-//! - [`boot`] is what the recorder process tells a shim that is about to start.
+//! - [`boot`] has the settings that the recorder process passes to a shim that is about to start,
+//!   and the bytes that the two exchange through the control socket.
 
 pub mod boot;
 #[cfg(any(feature = "python", test))]
-#[cfg_attr(not(feature = "python"), allow(dead_code))] // then only tested
+#[cfg_attr(not(feature = "python"), allow(dead_code))] // without `python`, only tests use it
 mod filter;
 pub mod ring;
 #[cfg(feature = "python")]

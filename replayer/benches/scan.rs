@@ -1,11 +1,11 @@
-//! How fast SQL goes over a recording, beside what the same SQLite does with `generate_series`.
+//! The speed of SQL over a recording, compared with the same SQLite over `generate_series`.
 //!
 //! ```text
 //! cargo bench -p dashcam-replayer --bench scan [-- EVENTS]
 //! ```
 //!
-//! The recording is synthetic: loops over functions of some forty instructions, a call now and
-//! then, in the mix of kinds that a direct recording has.
+//! The recording is synthetic: loops over functions of some forty instructions, with occasional
+//! calls, in the mix of kinds that a direct recording has.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 #[path = "../tests/support/mod.rs"]
@@ -61,7 +61,7 @@ fn main() {
         ),
     ] {
         let theirs = theirs.replace("{}", &events.to_string());
-        // In turn, so that what else the machine does strikes both.
+        // Alternately, so that other load on the machine affects both.
         let (mut reference, mut best) = (Duration::MAX, Duration::MAX);
         for _ in 0..3 {
             reference = reference.min(time(&series, &theirs));
@@ -143,7 +143,7 @@ fn make(dir: &std::path::Path, events: usize) -> std::path::PathBuf {
     maker.finish()
 }
 
-/// A call of `function` from `caller`: prologue, some turns of a loop, return.
+/// A call of `function` from `caller`: prologue, some iterations of a loop, return.
 fn call(events: &mut Vec<Ev>, random: &mut Random, caller: u32, function: u32) {
     let mut some = |n| u64::from(random.below(n));
     events.push(ev(K::CALL, caller, 12).calls(2 + function).after(80 + some(200)));

@@ -1,14 +1,14 @@
-//! How long it takes to stand somewhere in a large recording and look at the variables there.
+//! The time to go to a position in a large recording and read the variables there.
 //!
 //! ```text
 //! make bench-large
 //! cargo bench -p dashcam-replayer --bench travel -- RECORDING [PLACES]
 //! ```
 //!
-//! Cold is a process of its own for each position: the file is opened, and one position asked about;
-//! the pages of the file may be in the system's cache. The rest is one process. Positions are LINE
-//! events, the same ones every time. Times are those of the clock, and beside them what the thread
-//! had of a processor, which a busy machine disturbs less.
+//! Cold means one new process for each position: it opens the file and reads one position; the
+//! pages of the file may be in the system's cache. Everything else runs in one process. Positions
+//! are LINE events, the same ones every time. Beside the elapsed times are the thread's processor
+//! times, which a busy machine disturbs less.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use dashcam_replayer::Recording;
@@ -20,14 +20,14 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// The row of a cold process that says how much memory it took.
+/// The name of the row in which a cold process reports how much memory it used.
 const MEMORY: &str = "memory";
-/// Positions, if nobody says how many.
+/// The default number of positions.
 const PLACES: usize = 60;
-/// Lines forwards and backwards that are visited from each.
+/// The number of lines visited forwards and backwards from each position.
 const STEPS: usize = 40;
-/// Has the process ask about one position, of all frames or of the innermost, and print how long each
-/// question took.
+/// Makes the process read one position, with the innermost frame or all frames, and print the time
+/// of each question.
 const COLD: [&str; 2] = ["--innermost", "--whole"];
 
 fn main() {
@@ -67,7 +67,7 @@ fn travel(path: &Path, places: usize) {
     println!("\nmost memory of a process: {memory:.0} MB");
 }
 
-/// Each position in a new process. Returns the memory each took, in megabytes.
+/// Measures each position in a new process. Returns the memory that each used, in megabytes.
 fn measure_cold(path: &Path, places: &[i64]) -> Vec<f64> {
     let mut table = Table::default();
     let mut memory = Vec::new();
@@ -91,7 +91,7 @@ fn measure_cold(path: &Path, places: &[i64]) -> Vec<f64> {
     memory
 }
 
-/// What the process of one cold position does.
+/// The work of the process for one cold position.
 fn cold(path: &Path, seq: i64, is_whole: bool) {
     let mut table = Table::default();
     let whole = Clock::start();
@@ -113,7 +113,7 @@ fn cold(path: &Path, seq: i64, is_whole: bool) {
     println!("{MEMORY}\t{}\t", peak_memory());
 }
 
-/// All positions in one process, and the lines around each.
+/// Measures all positions in one process, and the lines around each.
 fn measure_warm(path: &Path, places: &[i64]) {
     let mut table = Table::default();
     let store = Store::open(path).unwrap();
@@ -137,7 +137,7 @@ fn measure_warm(path: &Path, places: &[i64]) {
             });
         }
     }
-    // Each one for the first time.
+    // Reads each chunk for the first time.
     let store = Store::open(path).unwrap();
     let state = State::of(&store);
     for header in store.chunks() {
@@ -148,7 +148,8 @@ fn measure_warm(path: &Path, places: &[i64]) {
     table.print();
 }
 
-/// The eight steps from each position, a walk of each, breakpoints far away, and who wrote what.
+/// Measures the eight steps from each position, repeated steps, distant breakpoints, and last and
+/// next writes.
 fn measure_moves(path: &Path, places: &[i64]) {
     const DIRECTIONS: [(Direction, &str); 2] =
         [(Direction::Forward, ""), (Direction::Backward, "back-")];
@@ -167,15 +168,16 @@ fn measure_moves(path: &Path, places: &[i64]) {
         for (kind, name) in KINDS {
             for seq in places {
                 let mut at = timeline.position(*seq);
-                look(&timeline, at);
+                read_position(&timeline, at);
                 for _ in 0..STEPS {
                     let moved = table.time(&format!("{back}{name}"), || {
                         timeline.step(at, kind, direction, Follow::Thread).unwrap()
                     });
                     at = moved.to;
-                    // It is taken to look around.
-                    table
-                        .time("stack and innermost variables after a step", || look(&timeline, at));
+                    // The user takes the step to see the state there.
+                    table.time("stack and innermost variables after a step", || {
+                        read_position(&timeline, at)
+                    });
                 }
             }
         }
@@ -183,7 +185,7 @@ fn measure_moves(path: &Path, places: &[i64]) {
     let first = [Event::Call { codes: timeline.codes_of_function("Shop.__init__") }];
     let seldom = [Event::Call { codes: timeline.codes_of_function("Shortage.__init__") }];
     for (name, event) in [("begun once, at the start", &first), ("that is seldom", &seldom)] {
-        // The first search finds out what each chunk can have; the others know.
+        // The first search finds out which events each chunk can have; the others know that.
         for (time, fraction) in [("first", 0.9), ("again", 0.6), ("again", 0.5)] {
             let from = timeline.at_fraction(fraction);
             table.time(&format!("back-continue to a function {name}, {time}"), || {
@@ -212,14 +214,14 @@ fn measure_moves(path: &Path, places: &[i64]) {
     table.print();
 }
 
-/// What is shown of a position.
-fn look(timeline: &Timeline, at: Position) {
+/// Reads what a debugger shows at a position.
+fn read_position(timeline: &Timeline, at: Position) {
     let (state, run, seq) = (timeline.state(), timeline.run_id(), at.seq());
     state.stack_at(run, seq).unwrap();
     state.locals_at(run, seq, Some(0)).unwrap();
 }
 
-/// What something took: of time, and of a processor.
+/// The elapsed time and processor time of a measurement.
 #[derive(Clone, Copy)]
 struct Sample {
     time: Duration,
@@ -241,17 +243,17 @@ impl Clock {
         Sample { time, processor: Clock::processor() - self.processor }
     }
 
-    /// What this thread had of a processor so far.
+    /// The processor time of this thread so far.
     fn processor() -> Duration {
         let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-        // SAFETY: the clock exists on Linux, and is written to a place that is ours.
+        // SAFETY: the clock exists on Linux, and is written to our own variable.
         let failed = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut now) };
         assert_eq!(failed, 0);
         Duration::new(now.tv_sec.cast_unsigned(), now.tv_nsec as u32)
     }
 }
 
-/// Samples by what was measured, in the order of their first.
+/// Samples by the name of the measurement, in the order of the first samples.
 #[derive(Default)]
 struct Table {
     rows: Vec<(String, Vec<Sample>)>,
@@ -290,14 +292,14 @@ fn quantiles(samples: impl Iterator<Item = Duration>) -> [f64; 3] {
     [0.5, 0.99, 1.0].map(|share| sorted[(last * share).round() as usize].as_secs_f64() * 1e3)
 }
 
-/// The run of a position, which is the only one.
+/// The run of a position, which is in only one run.
 fn run_of(store: &Store, seq: i64) -> i64 {
     let first =
         store.chunks().iter().find(|chunk| (chunk.first_seq..=chunk.last_seq).contains(&seq));
     first.unwrap().run_id
 }
 
-/// The LINE event that comes next after so many events.
+/// The first LINE event after this number of events.
 fn line(store: &Store, mut events: usize) -> i64 {
     for (index, header) in store.chunks().iter().enumerate() {
         if events < header.events {
@@ -313,7 +315,8 @@ fn line(store: &Store, mut events: usize) -> i64 {
     panic!("no LINE event after this position");
 }
 
-/// The LINE events of the same thread around one: those after, forwards, then those before, backwards.
+/// The LINE events of the same thread around one: those after it, forwards, then those before it,
+/// backwards.
 fn lines_around(store: &Store, seq: i64) -> Vec<i64> {
     let (index, at) = store.locate(run_of(store, seq), seq).unwrap();
     let chunk = store.chunk(index).unwrap();

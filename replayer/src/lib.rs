@@ -1,17 +1,18 @@
 //! Reads dashcam recordings.
 //!
-//! - [`store`]: here is a file, give me runs, threads, code objects and the events of a chunk.
-//!   The only module that opens a file. Useful for everything; not useful for questions.
-//! - [`tables`]: the rows of `events`, `calls` and others, decoded from chunks, as batches of columns.
-//! - [`sql`]: these as SQLite's virtual tables, and a connection on which nothing but reading is possible.
+//! - [`store`]: opens a file and reads runs, threads, code objects and the events of chunks. The
+//!   only module that opens a file. It answers no queries itself.
+//! - [`tables`]: the rows of `events`, `calls` and others, decoded from chunks, as batches of
+//!   columns.
+//! - [`sql`]: these as SQLite's virtual tables, on a connection that only permits reading.
 //! - [`export`]: the tables as Arrow columns and Parquet files, for other engines.
-//! - [`state`]: here is a position, what did variables and objects hold?
-//! - [`inspect`]: what an expression was at a position: paths, conditions, values to be taken apart.
-//! - [`timeline`]: here is a position, where do steps and breakpoints lead from there?
+//! - [`state`]: the contents of variables and objects at a position.
+//! - [`inspect`]: the values of expressions at a position: paths, conditions, parts of values.
+//! - [`timeline`]: the positions that steps and breakpoints lead to.
 //! - [`debugger`]: commands and replies, for people and programs.
-//! - [`diff`]: where two runs of a program part.
-//! - [`serve`]: for programs: questions and answers as lines of JSON.
-//! - [`cli`]: the program `dashcam`, a module per verb.
+//! - [`diff`]: the places where two runs of a program differ.
+//! - [`serve`]: requests and replies as lines of JSON, for programs.
+//! - [`cli`]: the program `dashcam`, with a module for each subcommand.
 //!
 //! ```no_run
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -21,7 +22,7 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Any table by name, as columns:
+//! Any table can be read by name, as columns:
 //!
 //! ```
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {

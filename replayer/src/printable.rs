@@ -1,9 +1,9 @@
-//! Text of a program, to be shown to a person.
+//! Escapes text of a recorded program before it is shown to a person.
 
 use std::borrow::Cow;
 
-/// Text with its control characters escaped: a recording is not to command the terminal, nor to turn
-/// around what stands beside it.
+/// Escapes control characters: a recording must not control the terminal or reverse the text beside
+/// it.
 pub(crate) fn printable(text: &str) -> String {
     let mut printable = String::with_capacity(text.len());
     for c in text.chars() {
@@ -12,22 +12,22 @@ pub(crate) fn printable(text: &str) -> String {
     printable
 }
 
-/// Whether a terminal obeys a character instead of showing it: C0, C1, what sets the direction of
-/// writing, and separators of lines.
+/// Whether a terminal obeys a character instead of showing it: C0, C1, characters that set the
+/// writing direction, and line separators.
 pub(crate) fn is_command(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// JSON with what commands a terminal as `\u` and four digits, which stands for the same. Newlines are
-/// between its values only.
+/// Escapes characters that a terminal obeys as `\u` and four digits, which mean the same in JSON.
+/// Newlines stay: they occur only between values.
 pub(crate) fn json_printable(json: &str) -> Cow<'_, str> {
     let is_meant = |c: char| is_command(c) && c != '\n';
     if !json.chars().any(is_meant) {
         return json.into();
     }
     let escape = |c: char| match is_meant(c) {
-        // None of these is beyond four digits.
+        // All of these have at most four digits.
         true => format!("\\u{:04x}", u32::from(c)),
         false => c.to_string(),
     };

@@ -1,6 +1,6 @@
-//! "Did you mean": the name closest to a misspelt one.
+//! "Did you mean": finds the name closest to a misspelt one.
 
-/// The candidate that differs least, if it differs little.
+/// The candidate that differs least, if the difference is small.
 pub(crate) fn closest<'a>(
     name: &str,
     candidates: impl IntoIterator<Item = &'a str>,
@@ -14,7 +14,8 @@ pub(crate) fn closest<'a>(
     (distance <= 1.max(name.chars().count() / 3)).then_some(candidate)
 }
 
-/// Insertions, deletions, replacements and swaps of neighbours that make `b` of `a`.
+/// The number of insertions, deletions, replacements and swaps of neighbours that turn `a` into
+/// `b`.
 fn distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
     let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];

@@ -1,4 +1,4 @@
-//! The program, from outside: what it prints, and what it exits with.
+//! Tests the program from outside: its output and exit codes.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -206,7 +206,7 @@ fn every_verb_has_an_example() {
 }
 
 #[test]
-fn losses_are_told() {
+fn losses_are_reported() {
     let dir = tempfile::tempdir().unwrap();
     let path = recording(dir.path());
     let db = rusqlite::Connection::open(path).unwrap();
@@ -242,7 +242,7 @@ fn a_closed_pipe_is_no_error() {
 fn interrupting_a_query_ends_it() {
     let dir = tempfile::tempdir().unwrap();
     recording(dir.path());
-    // The first row tells that the statement runs.
+    // The first row shows that the statement is running.
     let sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n";
     let mut child = Command::new(env!("CARGO_BIN_EXE_dashcam"))
         .current_dir(dir.path())
@@ -265,8 +265,9 @@ fn interrupting_a_query_ends_it() {
 fn record_becomes_the_recorder() {
     let dir = tempfile::tempdir().unwrap();
     let program = dir.path().join("dashcam");
-    // Other processes make the files: had this one ever opened them for writing, a child another
-    // test forks meanwhile could still hold them open, and a busy file cannot be run.
+    // Other processes create the files: if this one had opened them for writing, a child that
+    // another test forks in the meantime could still have them open, and a busy file cannot be
+    // executed.
     let shell = |script: &str| {
         let status = Command::new("sh").args(["-c", script]).current_dir(dir.path()).status();
         assert!(status.unwrap().success());

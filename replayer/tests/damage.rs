@@ -1,4 +1,4 @@
-//! Files that are not what they should be: refused or read in part, each with its own sentence.
+//! Damaged files are refused or read in part, each with its own message.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -24,14 +24,14 @@ fn recording(dir: &Path) -> PathBuf {
     maker.finish()
 }
 
-/// What opening says; the path is given as `x.db`.
+/// The error from opening a file; the path is replaced by `x.db`.
 fn refusal(path: &Path) -> String {
     let Err(error) = Recording::open(path) else { panic!("{} opens", path.display()) };
     error.to_string().replace(&*path.to_string_lossy(), "x.db")
 }
 
 #[test]
-fn each_refusal_has_its_sentence() {
+fn each_refusal_has_its_own_message() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("x.db");
     assert_eq!(refusal(&path), "x.db: no such file");
@@ -58,14 +58,14 @@ fn each_refusal_has_its_sentence() {
 }
 
 #[test]
-fn a_truncated_file_is_called_one() {
+fn a_truncated_file_is_reported() {
     let dir = tempfile::tempdir().unwrap();
     let path = recording(dir.path());
     let whole = std::fs::read(&path).unwrap();
     for length in (1..whole.len()).step_by(997) {
         std::fs::write(&path, &whole[..length]).unwrap();
-        let says = refusal(&path);
-        assert!(says.starts_with(&format!("x.db: truncated: {length} bytes of ")), "{says}");
+        let message = refusal(&path);
+        assert!(message.starts_with(&format!("x.db: truncated: {length} bytes of ")), "{message}");
     }
 }
 
@@ -80,24 +80,24 @@ fn damage(path: &Path, chunk: i64, byte: usize) {
 }
 
 #[test]
-fn what_is_whole_reads_on() {
+fn undamaged_chunks_can_still_be_read() {
     let dir = tempfile::tempdir().unwrap();
     let path = recording(dir.path());
     damage(&path, 2, 20);
     let recording = Recording::open(&path).unwrap();
     let db = recording.connection();
-    // From its row alone, a damaged chunk can still be counted.
+    // The row of a damaged chunk is enough to count its events.
     assert_eq!(rows(db, "SELECT count(*) FROM events"), ["300"]);
     assert!(recording.store().damage().is_empty());
     assert_eq!(
         rows(db, "SELECT count(*), min(seq), max(seq) FROM events WHERE kind <> 'x'"),
         ["200 1 300"]
     );
-    let says = recording.store().damage().join("\n").replace(&*path.to_string_lossy(), "x.db");
+    let message = recording.store().damage().join("\n").replace(&*path.to_string_lossy(), "x.db");
     let expected = "x.db: chunk 2: chunk header at byte 16: checksum mismatch; events 101..200 \
                     unavailable, the rest is readable";
-    assert_eq!(says, expected);
-    // Each chunk knows the stacks it begins with.
+    assert_eq!(message, expected);
+    // Each chunk contains the stacks at its beginning.
     assert_eq!(rows(db, "SELECT call_id, end_seq, exit FROM calls"), ["1 300 return"]);
 
     for (arguments, out) in [
@@ -111,8 +111,9 @@ fn what_is_whole_reads_on() {
         let output = command.current_dir(dir.path()).args(arguments).output().unwrap();
         assert_eq!(String::from_utf8_lossy(&output.stdout), out);
         assert_eq!(output.status.code(), Some(1));
-        let said = arguments[0] == "check" || output.stderr.starts_with(b"dashcam: x.db: chunk 2");
-        assert!(said, "{}", String::from_utf8_lossy(&output.stderr));
+        let is_reported =
+            arguments[0] == "check" || output.stderr.starts_with(b"dashcam: x.db: chunk 2");
+        assert!(is_reported, "{}", String::from_utf8_lossy(&output.stderr));
     }
     let mut dump = Command::new(env!("CARGO_BIN_EXE_dashcam"));
     let output = dump.current_dir(dir.path()).args(["dump", "x.db"]).output().unwrap();
@@ -146,7 +147,7 @@ fn flipped_bits_never_give_wrong_rows() {
     }
 }
 
-/// Bits flipped anywhere in the file: an error or some rows, but no panic.
+/// Bits flipped anywhere in the file cause an error or missing rows, but no panic.
 #[test]
 fn flipped_bits_in_the_file_do_not_panic() {
     let dir = tempfile::tempdir().unwrap();
@@ -167,7 +168,7 @@ fn flipped_bits_in_the_file_do_not_panic() {
 }
 
 #[test]
-fn rows_of_chunks_that_make_no_sense_are_told() {
+fn invalid_rows_of_chunks_are_reported() {
     for (change, expected) in [
         ("event_count = 1000000000", "chunk 2: event_count is 1000000000"),
         ("first_seq = 50", "chunk 2: events 50.. overlap the chunk before"),
@@ -180,7 +181,7 @@ fn rows_of_chunks_that_make_no_sense_are_told() {
         let db = Connection::open(&path).unwrap();
         db.execute_batch("PRAGMA foreign_keys = OFF").unwrap();
         db.execute(&format!("UPDATE chunks SET {change} WHERE chunk_id = 2"), []).unwrap();
-        // Whoever wrote this meant it.
+        // The row's hash is right, so the change counts as intended.
         db.execute("UPDATE chunks SET row_xxh3 = ? WHERE chunk_id = 2", [hash(&db, 2)]).unwrap();
         drop(db);
         let recording = Recording::open(&path).unwrap();
@@ -216,9 +217,9 @@ fn hash(db: &Connection, chunk: i64) -> i64 {
     .unwrap()
 }
 
-/// A row that says less than its chunk holds would have queries pass over it.
+/// If a row described less than its chunk contains, queries would skip the chunk.
 #[test]
-fn damaged_rows_of_chunks_are_told() {
+fn damaged_rows_of_chunks_are_reported() {
     for change in ["kinds = kinds & ~8192", "codes = x''", "last_ns = last_ns - 1", "row_xxh3 = 0"]
     {
         let dir = tempfile::tempdir().unwrap();
@@ -232,9 +233,9 @@ fn damaged_rows_of_chunks_are_told() {
     }
 }
 
-/// A recorder goes on writing while we read.
+/// A recorder continues to write while the recording is read.
 #[test]
-fn a_recording_in_the_making_reads() {
+fn a_recording_in_progress_can_be_read() {
     let dir = tempfile::tempdir().unwrap();
     let mut maker = Maker::new(dir.path());
     maker.db.pragma_update(None, "journal_mode", "wal").unwrap();
@@ -251,7 +252,7 @@ fn a_recording_in_the_making_reads() {
     assert_eq!(rows(after.connection(), sql), ["2 2"]);
 }
 
-/// Where nothing can be created beside the file, the file alone has to do.
+/// If nothing can be created beside the file, the file alone is enough.
 #[test]
 fn a_read_only_directory_is_enough() {
     let dir = tempfile::tempdir().unwrap();

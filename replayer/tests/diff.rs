@@ -1,4 +1,4 @@
-//! Where two runs part, of small programs recorded by hand.
+//! Differences between two runs of small programs recorded by hand.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -16,7 +16,8 @@ struct Program {
     arguments: Vec<(u64, i64)>,
 }
 
-/// `<module>` calls `f(n)` on line 2 for each of these, and each `f` calls `g` as often as it says.
+/// `<module>` calls `f(n)` on line 2 for each pair of `n` and a number, and `f` calls `g` that many
+/// times.
 fn calls(numbers: &[(i64, usize)]) -> Program {
     let mut events = vec![ev(K::PY_START, 0, 0)];
     let mut arguments = Vec::new();
@@ -72,7 +73,7 @@ fn diff(a: &Program, b: &Program, size: usize, options: &Options) -> Report {
 }
 
 #[test]
-fn a_run_does_not_differ_from_one_like_it() {
+fn equal_runs_do_not_differ() {
     let program = calls(&[(1, 2), (2, 0), (3, 1)]);
     for size in [1, 3, 1000] {
         let report = diff(&program, &program, size, &Options::default());
@@ -121,14 +122,14 @@ fn an_argument_differs_where_the_path_does_not() {
 }
 
 #[test]
-fn what_is_excluded_gives_its_calls_to_its_caller() {
+fn calls_of_excluded_code_belong_to_its_caller() {
     let one = calls(&[(1, 2), (2, 1)]);
     let two = calls(&[(1, 1), (2, 2)]);
     let mut options = Options::default();
     assert!(!diff(&one, &two, 1000, &options).differences.is_empty());
     options.exclude.patterns = vec!["g".to_owned()];
     assert!(diff(&one, &two, 1000, &options).differences.is_empty());
-    // Three calls of `g` in a row, whoever makes them; but the loop is there as before.
+    // Both call `g` three times, but the loop in `<module>` divides these calls differently.
     options.exclude.patterns = vec!["f".to_owned()];
     assert!(!diff(&one, &two, 1000, &options).differences.is_empty());
 }
@@ -146,7 +147,7 @@ fn a_run_may_end_in_the_middle() {
 }
 
 #[test]
-fn the_limit_is_kept_and_said() {
+fn the_limit_is_kept_and_reported() {
     let one = calls(&[(1, 1), (2, 0)]);
     let two = calls(&[(2, 2), (2, 0)]);
     let options = Options { limit: 1, ..Options::default() };

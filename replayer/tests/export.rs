@@ -1,4 +1,4 @@
-//! Columns hold what SQL says, whatever table, columns and filters; an export holds it too.
+//! Exported columns have the same contents as SQL, for any table, columns and filters; so do files.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -18,7 +18,8 @@ use rusqlite::types::Value as Sql;
 use std::path::{Path, PathBuf};
 use support::{Maker, ev};
 
-/// Two runs, the first of two processes, with threads, calls, exceptions and C calls; chunks of five.
+/// Two runs, the first with two processes, with threads, calls, exceptions and C calls; chunks of
+/// five.
 fn recording() -> (tempfile::TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let mut maker = Maker::new(dir.path());
@@ -53,7 +54,7 @@ fn recording() -> (tempfile::TempDir, PathBuf) {
     (dir, path)
 }
 
-/// An array's values as SQL has them. Points in time are nanoseconds.
+/// The values of an array as SQL has them. Points in time are nanoseconds.
 fn values(array: &ArrayRef) -> Vec<Sql> {
     let value = |row: usize| match array.data_type() {
         _ if array.is_null(row) => Sql::Null,
@@ -99,14 +100,14 @@ fn read(query: &Query<'_>) -> Vec<Vec<Sql>> {
     rows(&batches)
 }
 
-fn asked(recording: &Recording, sql: &str) -> Vec<Vec<Sql>> {
+fn in_sql(recording: &Recording, sql: &str) -> Vec<Vec<Sql>> {
     let mut statement = recording.connection().prepare(sql).unwrap();
     let width = statement.column_count();
     let rows = statement.query_map([], |row| (0..width).map(|at| row.get(at)).collect());
     rows.unwrap().collect::<Result<_, _>>().unwrap()
 }
 
-/// The columns of a query as SQL gives them.
+/// The columns of a query in SQL.
 fn columns_in_sql(query: &Query<'_>) -> String {
     let ns = |column: &str| {
         format!("CAST(round((julianday({column}) - 2440587.5) * 86400000) AS INTEGER) * 1000000")
@@ -131,9 +132,9 @@ fn every_table_has_the_rows_of_sql() {
     for table in exported_tables() {
         let query = Query::new(&recording, table.name).unwrap();
         let sql = format!("SELECT {} FROM {} t", columns_in_sql(&query), table.name);
-        let expected = asked(&recording, &sql);
+        let expected = in_sql(&recording, &sql);
         assert_eq!(read(&query), expected, "{}", table.name);
-        // The same by way of SQLite.
+        // The same result through SQLite.
         let by_sql = Query::new(&recording, table.name).unwrap().condition("1 OR 0").unwrap();
         assert_eq!(read(&by_sql), expected, "{}", table.name);
         for run in 1..=2 {
@@ -144,13 +145,13 @@ fn every_table_has_the_rows_of_sql() {
                 if table.name == "runs" { format!(" WHERE run_id = {run}") } else { String::new() };
             assert_eq!(
                 read(&one),
-                asked(&bound, &(sql.clone() + &only)),
+                in_sql(&bound, &(sql.clone() + &only)),
                 "{} of {run}",
                 table.name
             );
         }
     }
-    let events = asked(&recording, "SELECT count(*) FROM events");
+    let events = in_sql(&recording, "SELECT count(*) FROM events");
     assert_eq!(events, [[Sql::Integer(3 * 58)]]);
 }
 
@@ -175,9 +176,9 @@ fn a_filter() -> impl Strategy<Value = (String, &'static str, Vec<Value>)> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
-    /// Whatever a table takes over of filters, the rest is tested.
+    /// Filters that a table does not take over are tested.
     #[test]
-    fn filters_are_what_where_is(filters in prop::collection::vec(a_filter(), 1..4)) {
+    fn filters_match_where(filters in prop::collection::vec(a_filter(), 1..4)) {
         thread_local! {
             static OPEN: (tempfile::TempDir, Recording) = {
                 let (dir, path) = recording();
@@ -213,10 +214,10 @@ proptest! {
                 query = query.filter(filter).unwrap();
             }
             let sql = format!("SELECT {} FROM events t WHERE {condition}", columns_in_sql(&query));
-            let expected = asked(recording, &sql);
+            let expected = in_sql(recording, &sql);
             assert_eq!(read(&query), expected, "{condition}");
             assert_eq!(read(&new().condition(&condition).unwrap()), expected, "{condition}");
-            // Not a filter, but the same.
+            // This is not a filter, but has the same result.
             let by_sql = format!("({condition}) AND 1 -- all");
             assert_eq!(read(&new().condition(&by_sql).unwrap()), expected, "{condition}");
         });
@@ -224,29 +225,29 @@ proptest! {
 }
 
 #[test]
-fn columns_that_have_nothing_of_single_rows() {
+fn columns_that_are_equal_in_all_rows() {
     let (_dir, path) = recording();
     let recording = Recording::open(&path).unwrap();
     let query = Query::new(&recording, "events").unwrap().columns(&["run_id"]).unwrap();
-    assert_eq!(read(&query), asked(&recording, "SELECT run_id FROM events"));
+    assert_eq!(read(&query), in_sql(&recording, "SELECT run_id FROM events"));
 }
 
 #[test]
-fn what_makes_no_sense_is_refused() {
+fn invalid_queries_are_refused() {
     let (_dir, path) = recording();
     let recording = Recording::open(&path).unwrap();
-    let said =
+    let message =
         |result: Result<Query<'_>, Error>| result.err().map(|error| error.to_string()).unwrap();
     let new = || Query::new(&recording, "events").unwrap();
     for (error, words) in [
-        (said(Query::new(&recording, "evnts")), "no table evnts; did you mean events?"),
-        (said(Query::new(&recording, "chunks")), "no table chunks"),
-        (said(Query::new(&recording, "stack_at")), "needs arguments"),
-        (said(new().columns(&["sek"])), "no column sek (did you mean seq?)"),
-        (said(new().condition("sek = 1")), "no column sek"),
-        (said(new().condition("wall_time = 1")), "filter by wall_ns"),
+        (message(Query::new(&recording, "evnts")), "no table evnts; did you mean events?"),
+        (message(Query::new(&recording, "chunks")), "no table chunks"),
+        (message(Query::new(&recording, "stack_at")), "needs arguments"),
+        (message(new().columns(&["sek"])), "no column sek (did you mean seq?)"),
+        (message(new().condition("sek = 1")), "no column sek"),
+        (message(new().condition("wall_time = 1")), "filter by wall_ns"),
         (
-            said(new().filter(Filter {
+            message(new().filter(Filter {
                 column: "seq".into(),
                 op: Op::Eq,
                 values: vec![Value::Text("1".into())],
@@ -254,7 +255,7 @@ fn what_makes_no_sense_is_refused() {
             "events.seq is compared with text, but holds integers",
         ),
         (
-            said(new().filter(Filter {
+            message(new().filter(Filter {
                 column: "kind".into(),
                 op: Op::Like,
                 values: vec![Value::Text("L%".into())],
@@ -378,10 +379,10 @@ fn an_export_has_every_table_of_every_run() {
             }
             let only =
                 if table.name == "runs" { format!(" WHERE run_id = {run}") } else { String::new() };
-            // Processes have files of their own.
+            // Each process has its own files.
             let order = if table.is_virtual { " ORDER BY process_id" } else { "" };
             let sql = format!("SELECT {columns} FROM {} t{only}{order}", table.name);
-            let expected = asked(&bound, &sql);
+            let expected = in_sql(&bound, &sql);
             total += expected.len() as u64;
             assert_eq!(
                 exported(&out, table.name, &done.uuid),
@@ -416,13 +417,13 @@ fn only_what_is_new_is_exported() {
     assert_eq!(rows(2, &with_json), Some(58));
     assert_eq!(rows(2, &with_json), None);
     assert_eq!(rows(2, &Options { again: true, ..only(&["runs"]) }), Some(61));
-    // A run goes on: whatever was exported of it is again.
+    // If a run continues, all its exported tables are exported again.
     let db = rusqlite::Connection::open(&path).unwrap();
     db.execute("UPDATE runs SET status = 'interrupted' WHERE run_id = 2", []).unwrap();
     assert_eq!(rows(2, &only(&["events"])), Some(61));
     assert_eq!(rows(2, &only(&["events"])), None);
     assert!(rows(1, &Options::default()) > Some(58 * 2));
-    // An export that was killed as it put its files in place.
+    // An export that was killed while it moved its files.
     let uuid = Recording::open(&path).unwrap();
     let uuid: String = uuid
         .connection()
@@ -435,28 +436,28 @@ fn only_what_is_new_is_exported() {
 }
 
 #[test]
-fn folders_that_are_no_export_are_refused() {
+fn folders_that_are_not_exports_are_refused() {
     let (dir, path) = recording();
-    let said = |path: &Path| Layout::open(path).err().map(|error| error.to_string()).unwrap();
-    assert!(said(dir.path()).contains("not an export of dashcam and not empty"));
-    assert!(said(&path).contains("x.db: "));
+    let message = |path: &Path| Layout::open(path).err().map(|error| error.to_string()).unwrap();
+    assert!(message(dir.path()).contains("not an export of dashcam and not empty"));
+    assert!(message(&path).contains("x.db: "));
     let out = dir.path().join("out");
     Layout::open(&out).unwrap();
     let marker = out.join("_dashcam/layout.json");
     std::fs::write(&marker, "{\"layout_version\": 99}").unwrap();
-    assert!(said(&out).contains("newer dashcam (layout 99, this one writes 1)"));
+    assert!(message(&out).contains("newer dashcam (layout 99, this one writes 1)"));
     std::fs::write(&marker, "{").unwrap();
-    assert!(said(&out).contains("remove it and export again"));
+    assert!(message(&out).contains("remove it and export again"));
 }
 
-/// Before there were UUIDs: the file lacks the column, or the row has NULL there.
+/// In recordings from before UUIDs, the file lacks the column, or the row has NULL there.
 #[test]
 fn runs_of_older_recordings_have_uuids() {
     let (_dir, path) = recording();
     let uuids = |path: &Path| {
         let recording = Recording::open(path).unwrap();
         assert_eq!(recording.store().damage(), Vec::<String>::new());
-        asked(&recording, "SELECT uuid FROM runs ORDER BY run_id")
+        in_sql(&recording, "SELECT uuid FROM runs ORDER BY run_id")
     };
     let with_null = uuids(&path);
     let db = rusqlite::Connection::open(&path).unwrap();

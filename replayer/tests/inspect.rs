@@ -1,4 +1,4 @@
-//! Paths, expressions and trees of values, of a small recording made by hand.
+//! Paths, expressions and trees of values, in a small recording made by hand.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -21,11 +21,11 @@ const F: Source<'_> = Source {
     names: &[],
 };
 
-/// An object to be told of.
+/// An object to describe.
 #[derive(Default)]
-struct Told<'t> {
+struct Described<'t> {
     class: &'t str,
-    /// `None`: an instance.
+    /// `None` for an instance.
     sort: Option<Sort>,
     is_derived: bool,
     text: Option<(&'t [u8], u64)>,
@@ -33,25 +33,30 @@ struct Told<'t> {
     attributes: &'t [(&'t str, V)],
 }
 
-fn object(builder: &mut Builder, id: u64, told: &Told<'_>) {
-    let sort = told.sort.unwrap_or(Sort::Instance);
-    let is_exact = sort != Sort::Instance && !told.is_derived;
-    let class = builder.class(Class::plain(told.class, sort, is_exact));
-    let text = told.text.map(|(text, length)| Part { kept: builder.text(text), length });
-    let values: Vec<V> = told.attributes.iter().map(|(_, value)| *value).collect();
-    let names = told.attributes.iter().map(|(name, _)| (*name).to_owned()).collect();
+fn object(builder: &mut Builder, id: u64, object: &Described<'_>) {
+    let sort = object.sort.unwrap_or(Sort::Instance);
+    let is_exact = sort != Sort::Instance && !object.is_derived;
+    let class = builder.class(Class::plain(object.class, sort, is_exact));
+    let text = object.text.map(|(text, length)| Part { kept: builder.text(text), length });
+    let values: Vec<V> = object.attributes.iter().map(|(_, value)| *value).collect();
+    let names = object.attributes.iter().map(|(name, _)| (*name).to_owned()).collect();
     let attributes =
         (!values.is_empty()).then(|| (builder.shape(Shape { names }), values.as_slice()));
-    let items = told.items.map(|(kept, length)| Part { kept, length });
+    let items = object.items.map(|(kept, length)| Part { kept, length });
     builder.object(&Object { id, class, text, items, shown: None, attributes });
 }
 
-fn list<'t>(items: &'t [V], length: u64) -> Told<'t> {
-    Told { class: "list", sort: Some(Sort::List), items: Some((items, length)), ..Told::default() }
+fn list<'t>(items: &'t [V], length: u64) -> Described<'t> {
+    Described {
+        class: "list",
+        sort: Some(Sort::List),
+        items: Some((items, length)),
+        ..Described::default()
+    }
 }
 
-/// `f` is called with these.
-fn record(arguments: &[V; 3], tell: impl FnOnce(&mut Builder)) -> Recording {
+/// Records a call of `f` with these arguments.
+fn record(arguments: &[V; 3], describe: impl FnOnce(&mut Builder)) -> Recording {
     let dir = tempfile::tempdir().unwrap();
     let mut maker = Maker::new(dir.path());
     let run = maker.run();
@@ -63,9 +68,9 @@ fn record(arguments: &[V; 3], tell: impl FnOnce(&mut Builder)) -> Recording {
     let mut builder = Builder::default();
     builder.text(b"x");
     builder.group(0, G::Arguments, arguments);
-    tell(&mut builder);
+    describe(&mut builder);
     maker.values(&process, &mut builder);
-    // The file stays open when its name is gone.
+    // The file stays open after it was removed.
     Recording::open(&maker.finish()).unwrap()
 }
 
@@ -86,8 +91,8 @@ fn check(recording: &Recording, expected: &[(&str, &str)]) {
     assert_eq!(found, expected);
 }
 
-/// `a` is a chain of 3000 lists, `b` a list that is cut and holds what was not recorded, `c` an instance
-/// that holds itself.
+/// `a` is a chain of 3000 lists, `b` a list that is cut and contains values that were not recorded,
+/// `c` an instance that contains itself.
 fn graph() -> Recording {
     let a = V::Object(1);
     record(&[a, V::Object(5000), V::Object(5001)], |builder| {
@@ -97,7 +102,7 @@ fn graph() -> Recording {
         object(builder, 3000, &list(&[V::Str(0)], 1));
         let items = [V::Int(7), V::Unread, V::Redacted, V::Object(6000), V::Shallow(6001)];
         object(builder, 5000, &list(&items, 4000));
-        let order = Told {
+        let order = Described {
             class: "app.Order",
             attributes: &[
                 ("items", V::Object(5002)),
@@ -105,32 +110,32 @@ fn graph() -> Recording {
                 ("me", V::Object(5001)),
                 ("gone", V::Unbound),
             ],
-            ..Told::default()
+            ..Described::default()
         };
         object(builder, 5001, &order);
         let pairs = [V::Str(0), V::Int(1), V::Int(2), V::Object(5003)];
-        let dict = Told {
+        let dict = Described {
             class: "dict",
             sort: Some(Sort::Dict),
             items: Some((&pairs, 2)),
-            ..Told::default()
+            ..Described::default()
         };
         object(builder, 5002, &dict);
-        let long = Told {
+        let long = Described {
             class: "int",
             sort: Some(Sort::Int),
             text: Some((b"-123456789012345678901234567890", 31)),
-            ..Told::default()
+            ..Described::default()
         };
         object(builder, 5003, &long);
-        object(builder, 6001, &Told { class: "app.Other", ..Told::default() });
+        object(builder, 6001, &Described { class: "app.Other", ..Described::default() });
     })
 }
 
 #[test]
-fn paths_go_as_deep_as_there_is_anything() {
+fn paths_can_have_any_depth() {
     let recording = graph();
-    // 2000 objects and 6 within each other are copied for the text of variables.
+    // For the text of variables, 2000 objects and 6 levels are copied.
     let deep = |count: usize| format!("a{}", "[1]".repeat(count));
     let at_90 = format!("{}[0]", deep(90));
     check(
@@ -190,7 +195,7 @@ fn errors_name_the_part_that_failed() {
 }
 
 #[test]
-fn a_path_says_which_object_holds_the_value() {
+fn a_path_resolves_to_its_container() {
     let recording = graph();
     let snapshot = snapshot(&recording);
     let resolved = snapshot.resolve(&Path::parse("c.me.items[a[1][0]]").unwrap()).unwrap();
@@ -198,11 +203,11 @@ fn a_path_says_which_object_holds_the_value() {
     let Some(ResolvedStep::Item { text, .. }) = resolved.step else { panic!() };
     assert_eq!(text, "2");
     assert_eq!(resolved.value.unwrap().object_id(), Some(5003));
-    // Deleted since, perhaps: what held it is known.
+    // The attribute may have been deleted: its container is still known.
     let resolved = snapshot.resolve(&Path::parse("c.other").unwrap()).unwrap();
     assert_eq!(resolved.container, Some(5001));
     assert!(matches!(resolved.value, Err(InspectError::Missing(_))));
-    // Indices count from the front, as mutations have them.
+    // Indices count from the front, as in mutations.
     let resolved = snapshot.resolve(&Path::parse("b[-4000]").unwrap()).unwrap();
     let Some(ResolvedStep::Item { text, .. }) = resolved.step else { panic!() };
     assert_eq!((resolved.container, &*text), (Some(5000), "0"));
@@ -271,7 +276,7 @@ fn trees_end() {
 }
 
 #[test]
-fn without_state_nothing_is_known() {
+fn without_state_no_values_are_known() {
     let dir = tempfile::tempdir().unwrap();
     let mut maker = Maker::new(dir.path());
     let run = maker.run();

@@ -1,7 +1,8 @@
-//! Whatever SQLite hands to a table to test, the answer is what SQLite would have found itself.
+//! Whatever constraints SQLite leaves to a table, the result is what SQLite would have found
+//! itself.
 //!
-//! Random queries are asked twice: of the virtual table, and of an ordinary table with the same
-//! rows in another database.
+//! Random queries run twice: on the virtual table, and on an ordinary table with the same rows in
+//! another database.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -64,7 +65,7 @@ fn recording() -> &'static std::path::Path {
     path
 }
 
-/// An event that fits the stacks.
+/// A random event that is possible with these stacks.
 fn random(
     seed: u64,
     at: usize,
@@ -105,7 +106,7 @@ fn random(
             stack.pop();
             ev(K::PY_UNWIND, code, place).exception(exception)
         }
-        // At the place of its PY_START, a call that began long before does not raise.
+        // A call does not raise at the place of its PY_START long after it began.
         6 | 7 => ev(K::RAISE, code, place.max(1)).exception(exception),
         8 => ev(K::EXCEPTION_HANDLED, code, place).exception(exception),
         9 => ev(K::RERAISE, code, place).exception(exception),
@@ -190,19 +191,20 @@ fn question() -> impl Strategy<Value = String> {
     })
 }
 
-/// The rows that come first by a column, which alone is asked for: of equal ones any may come.
+/// The first rows by a column. Only that column is selected, because any of several equal rows may
+/// come.
 fn first_rows() -> impl Strategy<Value = String> {
     let columns: Vec<&str> =
         tables::find("calls").unwrap().columns.iter().map(|column| column.name).collect();
     let conditions = prop::collection::vec(condition(columns.clone()), 0..3);
-    let way = prop::sample::select(vec!["", "DESC"]);
-    (prop::sample::select(columns), conditions, way, -1i64..60, -1i64..20).prop_map(
-        |(column, conditions, way, limit, offset)| {
+    let direction = prop::sample::select(vec!["", "DESC"]);
+    (prop::sample::select(columns), conditions, direction, -1i64..60, -1i64..20).prop_map(
+        |(column, conditions, direction, limit, offset)| {
             let conditions = conditions.join(" AND ");
             let filter =
                 if conditions.is_empty() { "".into() } else { format!("WHERE {conditions}") };
             format!(
-                "SELECT {column} FROM calls {filter} ORDER BY {column} {way} LIMIT {limit} OFFSET {offset}"
+                "SELECT {column} FROM calls {filter} ORDER BY {column} {direction} LIMIT {limit} OFFSET {offset}"
             )
         },
     )
@@ -233,7 +235,7 @@ proptest! {
     }
 }
 
-/// The right side of a constraint has a type of its own when it is a column.
+/// If the right side of a constraint is a column, it has a type of its own.
 #[test]
 fn joins_convert_as_sqlite_does() {
     let recording = Recording::open(recording()).unwrap();
@@ -262,7 +264,7 @@ fn joins_convert_as_sqlite_does() {
     }
 }
 
-/// How events are cut into chunks shows nowhere.
+/// The size of chunks has no influence on the rows.
 #[test]
 fn chunks_of_any_size_give_the_same_rows() {
     let tables = |size: usize| {
@@ -333,19 +335,19 @@ fn groups_by_kind_are_sqlites() {
     }
 }
 
-/// Asks a recording as `dashcam query` does, and whether groups of rows were asked about.
+/// Runs a statement as `dashcam query` does. Returns the rows, and whether it read groups of rows.
 fn counted(recording: &Recording, sql: &str) -> (Vec<String>, bool) {
     let statement = recording.prepare(sql, None).unwrap_or_else(|error| panic!("{sql}: {error}"));
     let is_about_groups = statement.expanded_sql().unwrap().contains("grouped_");
     (rows_of(statement, sql), is_about_groups)
 }
 
-/// Statements that count rows are asked about groups of them, and the answer is the same.
+/// Statements that count rows read groups of rows, and the result is the same.
 #[test]
 fn counts_are_sqlites() {
     let recording = Recording::open(recording()).unwrap();
     let copy = copy(&recording, &TABLES);
-    // What joins are with, in the copy too.
+    // The copy needs the table for joins, too.
     copy.execute_batch(
         "CREATE TABLE code_objects (code_id INTEGER PRIMARY KEY, run_id, qualname, path)",
     )
@@ -437,7 +439,7 @@ fn counts_are_sqlites() {
     assert_eq!(parameters(sql), theirs);
     let names = |sql| recording.prepare(sql, None).unwrap().column_names().join("|");
     assert_eq!(names("SELECT Kind, COUNT( * ) FROM events GROUP BY 1"), "kind|COUNT( * )");
-    // Quotes next to each other.
+    // Two quotes next to each other.
     let sql = "SELECT count(*), length('a''''b'), '''' FROM events WHERE kind <> '''''' GROUP BY 2";
     let (ours, is_about_groups) = counted(&recording, sql);
     assert!(is_about_groups);
@@ -449,7 +451,7 @@ fn counts_are_sqlites() {
     assert_eq!(rows_of(statement, of_run), theirs);
 }
 
-/// A statement that counts, at random.
+/// A random statement that counts.
 fn counting() -> impl Strategy<Value = String> {
     prop::sample::select(TABLES.to_vec()).prop_flat_map(|table| {
         let columns: Vec<&str> =

@@ -1,4 +1,4 @@
-//! What variables and objects held, of small programs recorded by hand.
+//! The contents of variables and objects in small programs recorded by hand.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -27,17 +27,17 @@ const F: Source<'_> = Source {
     names: &[],
 };
 
-/// A step of a recording of values.
-enum Tell {
+/// An entry in a recording of values.
+enum Entry {
     Group(u64, G, Vec<V>),
     List(u64, Vec<V>),
     Cell(u64, Vec<V>),
     /// `app.Point` with the attribute `x`.
     Point(u64, V),
-    /// Another chunk begins.
+    /// A new chunk begins.
     Cut,
 }
-use Tell::{Cell, Cut, Group, List, Point};
+use Entry::{Cell, Cut, Group, List, Point};
 
 /// A chunk of values whose first text is `x`.
 fn builder() -> Builder {
@@ -46,11 +46,11 @@ fn builder() -> Builder {
     builder
 }
 
-fn tell(maker: &mut Maker, process: &Process, told: &[Tell]) {
+fn write_values(maker: &mut Maker, process: &Process, entries: &[Entry]) {
     let mut builder = builder();
-    for tell in told {
+    for entry in entries {
         let mut object = |id, name: &str, sort, items: &[V], attributes: Option<&[V]>| {
-            // Numbers differ from chunk to chunk.
+            // Numbers of classes and shapes differ from chunk to chunk.
             let is_exact = sort != Sort::Instance;
             let class = builder.class(Class::plain(name, sort, is_exact));
             let shape = builder.shape(Shape { names: vec!["x".to_owned()] });
@@ -59,7 +59,7 @@ fn tell(maker: &mut Maker, process: &Process, told: &[Tell]) {
             let attributes = attributes.map(|values| (shape, values));
             builder.object(&Object { id, class, text: None, items, shown: None, attributes });
         };
-        match tell {
+        match entry {
             Group(ordinal, kind, values) => {
                 builder.group(*ordinal, *kind, values);
                 builder.store(*kind, values);
@@ -76,7 +76,7 @@ fn tell(maker: &mut Maker, process: &Process, told: &[Tell]) {
 }
 
 /// A recording with these code objects, events in chunks of `size`, and values.
-fn record(codes: &[&Source<'_>], size: usize, events: &[Ev], told: &[Tell]) -> Recording {
+fn record(codes: &[&Source<'_>], size: usize, events: &[Ev], entries: &[Entry]) -> Recording {
     let dir = tempfile::tempdir().unwrap();
     let mut maker = Maker::new(dir.path());
     let run = maker.run();
@@ -89,12 +89,12 @@ fn record(codes: &[&Source<'_>], size: usize, events: &[Ev], told: &[Tell]) -> R
     }
     maker.callable(&process, 7, "list.append");
     maker.chunks(&mut process, events, size);
-    tell(&mut maker, &process, told);
-    // The file stays open when its name is gone.
+    write_values(&mut maker, &process, entries);
+    // The file stays open after it was removed.
     Recording::open(&maker.finish()).unwrap()
 }
 
-/// Variables of a frame at each of some positions.
+/// Checks the variables of a frame at several positions.
 #[track_caller]
 fn check_locals(recording: &Recording, depth: usize, expected: &[(i64, &str)]) {
     let at = |seq: i64| {
@@ -115,7 +115,7 @@ fn run_of(code: u32, units: &[u32]) -> Vec<Ev> {
     units.iter().map(|unit| ev(K::INSTRUCTION, code, *unit)).collect()
 }
 
-/// Two threads take turns in nothing; `f(5)` runs, and then `f(7)` from within.
+/// `f(5)` runs and calls `f(7)`, in one thread.
 fn f_events() -> Vec<Ev> {
     let mut events = vec![ev(K::PY_START, 0, 0), ev(K::LINE, 0, 11)];
     events.extend(run_of(0, &[1, 2]));
@@ -133,7 +133,7 @@ fn f_events() -> Vec<Ev> {
     events
 }
 
-fn f_values() -> Vec<Tell> {
+fn f_values() -> Vec<Entry> {
     vec![
         Group(0, G::Arguments, vec![int(5)]),
         Group(1, G::Overwrite, vec![int(0), int(4), int(5)]),
@@ -164,7 +164,7 @@ fn variables_within_a_window() {
             (22, "a=5 x=6 y=7"),
         ];
         check_locals(&recording, 0, &innermost);
-        // In another order, so that less is known from before.
+        // In reverse order, so that less is known from earlier queries.
         let backwards: Vec<_> = innermost.into_iter().rev().collect();
         check_locals(&record(&[&F, &F], size, &f_events(), &f_values()), 0, &backwards);
         check_locals(&recording, 1, &[(15, ""), (18, "a=5 x=6 y=7"), (21, "a=5 x=6 y=7")]);
@@ -188,8 +188,8 @@ fn variables_within_a_window() {
 
 #[test]
 fn values_in_chunks_of_their_own() {
-    let told = f_values().into_iter().flat_map(|told| [told, Cut]).collect::<Vec<_>>();
-    let recording = record(&[&F, &F], 4, &f_events(), &told);
+    let entries = f_values().into_iter().flat_map(|entry| [entry, Cut]).collect::<Vec<_>>();
+    let recording = record(&[&F, &F], 4, &f_events(), &entries);
     check_locals(&recording, 0, &[(7, "a=5 x=5"), (8, "a=5 x=6"), (20, "a=7 x=8")]);
     check_locals(&recording, 1, &[(20, "a=5 x=6 y=7")]);
 }
@@ -215,20 +215,20 @@ fn joins_and_stacks() {
         check(db, "SELECT * FROM stack_at(1, 20)", "0 16 2 f1 app.py 12\n1 1 1 f0 app.py 14");
         check(db, "SELECT * FROM stack_at(1, 21)", "0 16 2 f1 app.py 12\n1 1 1 f0 app.py 14");
         check(db, "SELECT * FROM stack_at(1, 22)", "0 1 1 f0 app.py 14");
-        for (what, said) in [
+        for (what, message) in [
             ("stack_at(1, 99)", "no event 99: run 1 has events 1 to 22"),
             ("stack_at(2, 1)", "no run 2"),
             ("stack_at", "stack_at needs its arguments"),
         ] {
             let mut rows = db.prepare(&format!("SELECT * FROM {what}")).unwrap();
             let error = rows.query([]).unwrap().next().err().unwrap().to_string();
-            assert!(error.contains(said), "{what}: {error}");
+            assert!(error.contains(message), "{what}: {error}");
         }
     }
 }
 
 #[test]
-fn without_state_there_are_none() {
+fn without_state_there_are_no_values() {
     let dir = tempfile::tempdir().unwrap();
     let mut maker = Maker::new(dir.path());
     let run = maker.run();
@@ -236,7 +236,7 @@ fn without_state_there_are_none() {
     maker.thread(&process, 0, None);
     maker.bytecode(&process, 0, "f", "function", &F);
     maker.chunk(&mut process, &f_events()[..4]);
-    tell(&mut maker, &process, &f_values()[..1]);
+    write_values(&mut maker, &process, &f_values()[..1]);
     let recording = Recording::open(&maker.finish()).unwrap();
     for table in ["variables", "mutations", "locals_at(1, 3)", "object_at(1, 1, 3)"] {
         check(recording.connection(), &format!("SELECT * FROM {table}"), "");
@@ -268,7 +268,7 @@ fn objects_as_they_are_changed() {
     // seq 2 to 9
     events.extend(run_of(0, &[1, 2, 3, 4, 6, 11, 12, 13]));
     events.extend([ev(K::LINE, 0, 14), ev(K::PY_RETURN, 0, 14)]);
-    let told = [
+    let entries = [
         Group(0, G::Arguments, vec![V::Object(5)]),
         List(5, vec![int(1), V::Object(6)]),
         Point(6, int(1)),
@@ -281,7 +281,7 @@ fn objects_as_they_are_changed() {
         List(8, vec![V::Shallow(5)]),
     ];
     for size in [1, 3, 100] {
-        let recording = record(&[&STORES], size, &events, &told);
+        let recording = record(&[&STORES], size, &events, &entries);
         let point = |x: i64| format!("<app.Point object #6 x={x}>");
         check_locals(
             &recording,
@@ -316,7 +316,7 @@ fn objects_as_they_are_changed() {
     }
 }
 
-/// `def g():\n    x = …\n    h()\n    return …` where `h` shares `x`: its slot is the only one.
+/// `def g():\n    x = …\n    h()\n    return …` where `h` shares `x`, the only slot.
 const SHARES: Source<'_> = Source {
     lines: &[10, 10, 11, 11, 12, 12, 12, 12, 12, 13],
     code: &[
@@ -356,7 +356,7 @@ fn cells_are_seen_through() {
     events.extend(run_of(1, &[2, 3]));
     events.extend([ev(K::LINE, 1, 22), ev(K::PY_RETURN, 1, 4), ev(K::LINE, 0, 13)]);
     events.push(ev(K::PY_RETURN, 0, 9));
-    let told = [
+    let entries = [
         Group(0, G::Bindings, vec![int(1), V::Object(3)]),
         Cell(3, vec![]),
         Group(1, G::Bindings, vec![int(5), V::Object(3)]),
@@ -366,7 +366,7 @@ fn cells_are_seen_through() {
         Cell(3, vec![int(5)]),
     ];
     for size in [1, 4, 100] {
-        let recording = record(&[&SHARES, &SHARED], size, &events, &told);
+        let recording = record(&[&SHARES, &SHARED], size, &events, &entries);
         check_locals(
             &recording,
             0,
@@ -383,20 +383,20 @@ fn cells_are_seen_through() {
 }
 
 #[test]
-fn frames_that_are_entered_unawares_and_again() {
+fn frames_entered_by_operators_and_resumed() {
     // `x` is pending when an operator enters another frame.
     let mut events = vec![ev(K::PY_START, 0, 0)];
     events.extend(run_of(0, &[1, 2]));
-    // seq 4: as if LOAD_FAST could.
+    // seq 4: as if LOAD_FAST could enter a frame.
     events.extend(run_of(0, &[3]));
     events.extend([ev(K::PY_START, 1, 0), ev(K::LINE, 1, 11), ev(K::PY_RETURN, 1, 17)]);
     events.extend([ev(K::PY_START, 1, 0), ev(K::PY_YIELD, 1, 17), ev(K::LINE, 0, 12)]);
     // seq 11
     events.extend([ev(K::PY_RESUME, 1, 0).resumes(7), ev(K::LINE, 1, 12)]);
-    // seq 13: and again, which nothing is told at.
+    // seq 13: and again, without a description.
     events.extend([ev(K::CALL, 1, 13).calls(7), ev(K::PY_YIELD, 1, 17), ev(K::LINE, 0, 13)]);
     events.extend([ev(K::PY_RESUME, 1, 0).resumes(7), ev(K::LINE, 1, 13)]);
-    let told = [
+    let entries = [
         Group(0, G::Arguments, vec![int(5)]),
         Group(1, G::Arguments, vec![int(1)]),
         Group(1, G::CallerBindings, vec![int(3), int(6)]),
@@ -406,7 +406,7 @@ fn frames_that_are_entered_unawares_and_again() {
         Group(6, G::Bindings, vec![int(13), int(8), int(9)]),
     ];
     for size in [1, 4, 100] {
-        let recording = record(&[&F, &F], size, &events, &told);
+        let recording = record(&[&F, &F], size, &events, &entries);
         let innermost =
             [(2, "a=5"), (4, "a=5 x=6"), (5, "a=1"), (6, "a=1"), (8, "a=2"), (10, "a=5 x=6")];
         check_locals(&recording, 0, &innermost);
@@ -427,7 +427,7 @@ fn frames_that_are_entered_unawares_and_again() {
 }
 
 #[test]
-fn objects_told_of_in_earlier_chunks() {
+fn objects_described_in_earlier_chunks() {
     let events = [
         ev(K::PY_START, 0, 0),
         ev(K::CALL, 0, 13).calls(7),
@@ -437,7 +437,7 @@ fn objects_told_of_in_earlier_chunks() {
         ev(K::C_RETURN, 0, 13).calls(7),
         ev(K::PY_RETURN, 0, 17),
     ];
-    let told = [
+    let entries = [
         Group(0, G::Arguments, vec![V::Object(1)]),
         List(1, vec![int(1)]),
         Cut,
@@ -451,7 +451,7 @@ fn objects_told_of_in_earlier_chunks() {
         List(1, vec![int(1), int(2)]),
     ];
     for size in [1, 4, 100] {
-        let recording = record(&[&F], size, &events, &told);
+        let recording = record(&[&F], size, &events, &entries);
         let at = |list: &str| format!("a={list} x=[{list}] y=<object #77>");
         check_locals(
             &recording,
@@ -476,7 +476,7 @@ fn threads_do_not_mix() {
     events.push(ev(K::CALL, 1, 13).thread(1).calls(1));
     events.extend(run_of(0, &[3, 4, 5]));
     events.push(ev(K::CALL, 0, 13).calls(1));
-    let told = [
+    let entries = [
         Group(0, G::Arguments, vec![int(1)]),
         Group(1, G::Arguments, vec![int(2)]),
         Group(2, G::Overwrite, vec![int(1), int(4), int(20)]),
@@ -485,7 +485,7 @@ fn threads_do_not_mix() {
         Group(3, G::Bindings, vec![int(13), int(11), V::Unbound]),
     ];
     for size in [1, 4, 100] {
-        let recording = record(&[&F, &F], size, &events, &told);
+        let recording = record(&[&F, &F], size, &events, &entries);
         check_locals(&recording, 0, &[(4, "a=1"), (6, "a=2"), (8, "a=2 x=20"), (9, "a=2 x=21")]);
         check_locals(&recording, 0, &[(10, "a=1 x=10"), (12, "a=1 x=11"), (13, "a=1 x=11")]);
     }
@@ -503,8 +503,8 @@ fn damaged_values_are_noted() {
         maker.bytecode(&process, number, "f", "function", &F);
     }
     maker.chunks(&mut process, &f_events(), 4);
-    let told: Vec<Tell> = f_values().into_iter().flat_map(|told| [told, Cut]).collect();
-    tell(&mut maker, &process, &told);
+    let entries: Vec<Entry> = f_values().into_iter().flat_map(|entry| [entry, Cut]).collect();
+    write_values(&mut maker, &process, &entries);
     maker.db.execute("UPDATE value_chunks SET data = x'00' WHERE value_chunk_id = 3", []).unwrap();
     maker.db.execute("UPDATE code_objects SET bytecode = x'95' WHERE number = 1", []).unwrap();
     let recording = Recording::open(&maker.finish()).unwrap();

@@ -1,4 +1,4 @@
-//! What the virtual tables say of small programs.
+//! The rows of the virtual tables for small programs.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -10,7 +10,7 @@ use support::{Ev, Maker, Process, check, ev, rows};
 const MAIN: u32 = 0;
 const F: u32 = 1;
 
-/// Two code objects, two threads, one of each name.
+/// Two code objects and two threads, only one of which has a name.
 fn program(maker: &mut Maker) -> Process {
     let run = maker.run();
     let mut process = maker.process(run);
@@ -126,7 +126,7 @@ fn chunks_that_cannot_match_are_not_read() {
     }
 }
 
-/// A generator is one call, wherever its parts lie.
+/// A generator is one call, wherever its parts are.
 #[test]
 fn a_generator_is_one_call() {
     let events = [
@@ -153,7 +153,7 @@ fn a_generator_is_one_call() {
             3 1 1 C.f lib.py 5 7 20 50 30 20 return -
             8 1 1 C.f lib.py 6 - 60 - - 10 open -",
         );
-        // The same rows however they are asked for.
+        // The same rows come back for any filter.
         let filtered = "SELECT call_id FROM calls WHERE ";
         for (filter, expected) in [
             ("qualname = 'C.f' ORDER BY 1", "3\n8"),

@@ -1,7 +1,7 @@
-//! Wherever one stands, a step leads to where reading the whole run says that it leads.
+//! From any position, a step leads where a search through the whole run leads.
 //!
-//! Random runs with threads, generators and chunks of any size; the eight steps and breakpoints
-//! from random positions against a search through the list of all events.
+//! Random runs with threads, generators and chunks of any size: the eight steps and breakpoints
+//! from random positions are compared with a search through the list of all events.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -12,7 +12,7 @@ use dashcam_schema::event::EventKind as K;
 use proptest::prelude::*;
 use support::{Ev, Maker, ev};
 
-/// What a thread does next.
+/// The next action of a thread.
 #[derive(Debug, Clone, Copy)]
 enum Act {
     Line(u32),
@@ -21,7 +21,7 @@ enum Act {
     Return,
     Unwind,
     Yield,
-    /// One of the suspended.
+    /// Resumes one of the suspended calls.
     Resume(usize),
 }
 
@@ -87,7 +87,7 @@ impl Run {
         *self.stacks[at].last().unwrap()
     }
 
-    /// What comes after (or before) an event, nearest first.
+    /// The events after (or before) an event, nearest first.
     fn ahead(&self, at: usize, direction: Direction) -> Vec<usize> {
         match direction {
             Direction::Forward => (at + 1..self.events.len()).collect(),
@@ -129,7 +129,7 @@ impl Run {
         matches!(self.events[at].kind, K::PY_RETURN | K::PY_UNWIND)
     }
 
-    /// The nearest line of a call, else of whom it was left to or entered from.
+    /// The nearest line of a call, or else of the caller that it was left to or entered from.
     fn over(&self, at: usize, call: usize, direction: Direction) -> Option<usize> {
         let own = |i: &usize| self.call(*i) == call;
         let forward = direction == Direction::Forward;
@@ -234,7 +234,7 @@ proptest! {
     }
 
     #[test]
-    fn breakpoints_are_met_in_order(
+    fn breakpoints_are_reached_in_order(
         acts in proptest::collection::vec(act(), 1..120),
         chunk in 1usize..30,
         line in 1u32..7,
@@ -311,9 +311,9 @@ fn damaged(events: &[Ev], chunk: i64) -> (tempfile::TempDir, Timeline) {
 }
 
 #[test]
-fn damage_is_crossed_and_said_where_something_may_be_missing() {
+fn damage_is_crossed_and_reported_if_events_may_be_missing() {
     let events = calls_of_calls(30);
-    // Events 17 to 20: lines of the long call.
+    // Events 17 to 20 are lines of the long call.
     let (_dir, timeline) = damaged(&events, 5);
     let position = |seq| timeline.position(seq);
     let step = |from, step, direction| {
@@ -324,14 +324,14 @@ fn damage_is_crossed_and_said_where_something_may_be_missing() {
     assert_eq!(step(15, Step::Into, Forward), (16, Why::Arrived, 0));
     assert_eq!(step(16, Step::Into, Forward), (21, Why::Arrived, 1));
     assert_eq!(step(21, Step::Into, Backward), (16, Why::Arrived, 1));
-    // Where one stands in it, the nearest that can be read.
+    // From a position in the damaged chunk, a step leads to the nearest event that can be read.
     assert_eq!(step(18, Step::Into, Forward), (21, Why::Arrived, 1));
     assert_eq!(step(18, Step::Over, Backward), (16, Why::Arrived, 1));
-    // The caller cannot have gone on meanwhile: nothing of what is looked for is missing.
+    // The caller cannot have continued in the meantime: no event of the wanted kind is missing.
     assert_eq!(step(6, Step::Over, Forward), (39, Why::Arrived, 0));
     assert_eq!(step(39, Step::Over, Backward), (6, Why::Arrived, 0));
     assert_eq!(step(8, Step::Out, Forward).0, 38);
-    // A breakpoint may have been met there.
+    // A breakpoint may have been reached there.
     let lines = [Event::Line { codes: timeline.codes_of_path("app.py"), line: 3 }];
     let all = |_: usize, _: Position| Ok::<_, dashcam_replayer::Error>(true);
     let moved = timeline.resume(position(6), Forward, &lines, all).unwrap();
@@ -341,7 +341,7 @@ fn damage_is_crossed_and_said_where_something_may_be_missing() {
 }
 
 #[test]
-fn the_ends_of_a_run_are_said() {
+fn the_ends_of_a_run_are_reported() {
     let run = Run { events: calls_of_calls(3), stacks: Vec::new() };
     let (_dir, timeline) = recorded(&run, 4);
     for step in STEPS {

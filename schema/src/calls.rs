@@ -1,28 +1,28 @@
 //! The call stacks that follow from events.
 //!
-//! One machine serves both halves: the recorder runs it to put the state of every stack at each
-//! chunk's start, so that a chunk can be read alone; the replayer runs it over a chunk to get back
-//! the calls and exceptions that end there.
+//! Recorder and replayer both run [`Calls`] over events. The recorder stores the state of every
+//! stack at each chunk's start, so that a chunk can be read by itself. The replayer gets back the
+//! calls and exceptions that end in a chunk.
 //!
-//! A *call* is one activation of a Python function from PY_START to PY_RETURN or PY_UNWIND. A
-//! generator, coroutine or asynchronous generator is one call however often it is suspended; its
-//! `call_id` is the `seq` of the event that began it, so ids never change and never clash.
+//! A *call* is one execution of a Python function from PY_START to PY_RETURN or PY_UNWIND. A
+//! generator, coroutine or asynchronous generator is one call however often it is suspended. The
+//! `call_id` is the `seq` of the event that began the call, so ids never change and never clash.
 
 use crate::event::EventKind;
 use rustc_hash::FxHashMap;
 
-/// `seq` of the event that began a call. 0 stands for "no call".
+/// `seq` of the event that began a call. 0 means "no call".
 pub type CallId = u64;
 
-/// Stands for a place that is not known.
+/// A place that is not known.
 pub const UNKNOWN: u32 = u32::MAX;
 
-/// Where an event stands in its file: see [`crate::event::Place`] for what `place` counts.
+/// The place of an event in a code object. See [`crate::event::Place`] for the unit of `place`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, bincode::Encode, bincode::Decode)]
 pub struct Site {
     /// The recording's number of the code object.
     pub code: u32,
-    /// The event's kind, which says what `place` is.
+    /// The event's kind, which determines the unit of `place`.
     pub kind: u8,
     pub place: u32,
 }
@@ -33,12 +33,12 @@ pub struct OpenCall {
     pub call_id: CallId,
     /// The call this one was made from; 0 for a thread's outermost.
     pub parent: CallId,
-    /// Calls below it on the stack when it began.
+    /// Number of calls below it on the stack when it began.
     pub depth: u32,
     pub code: u32,
     /// Thread it began in.
     pub thread: u32,
-    /// Where the caller stood; `None` when no recorded call was running.
+    /// Where the caller stood; `None` if no recorded call was running.
     pub called_from: Option<Site>,
     /// Nanoseconds since the run began.
     pub start_ns: u64,
@@ -46,54 +46,55 @@ pub struct OpenCall {
     pub self_ns: u64,
     /// A call of the same code object was already on the stack.
     pub recursive: bool,
-    /// Address of its frame, if it may be suspended, by which PY_RESUME names it; else 0.
+    /// The address of its frame, by which PY_RESUME refers to it, if the call may be suspended;
+    /// else 0.
     pub frame: u64,
-    /// Where the event that began it stands; [`UNKNOWN`] if it ran before the recording did.
+    /// The place of the event that began it; [`UNKNOWN`] if it was running before recording began.
     pub began_at: u32,
-    /// Last event inside it.
+    /// The site of the last event inside it.
     pub last: Site,
-    /// Exceptions in flight here, or handled here by code that has not left yet (the last few).
+    /// Exceptions in flight in this call, and the last few handled in it.
     pub exceptions: Vec<OpenException>,
 }
 
-/// An exception that was raised and whose fate is not settled.
+/// An exception that was raised and may still be handled, or raised again.
 #[derive(Clone, PartialEq, Eq, Debug, bincode::Encode, bincode::Decode)]
 pub struct OpenException {
     /// The recording's number of the exception object.
     pub exception: u32,
     /// `seq` of the event that raised it.
     pub seq: u64,
-    /// Call it was raised in.
+    /// The call it was raised in.
     pub call_id: CallId,
     pub site: Site,
     pub time_ns: u64,
     pub thread: u32,
-    /// `seq` and site of the EXCEPTION_HANDLED that stands, if any.
+    /// `seq` and site of the EXCEPTION_HANDLED that handled it, unless it was raised again since.
     pub handled: Option<(u64, Site)>,
 }
 
 /// How a call ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Exit {
-    /// PY_RETURN
+    /// PY_RETURN.
     Return,
-    /// PY_UNWIND, with the number of the exception
+    /// PY_UNWIND, with the number of the exception.
     Unwind(u32),
     /// No end was recorded: the run ended first, or a generator was dropped unfinished.
     Open,
 }
 
-/// Told what the machine finds out.
+/// Receives the results of [`Calls`].
 pub trait Sink {
-    /// A call ended. `outermost` is false for a recursive one.
+    /// A call ended.
     fn call(&mut self, call: &OpenCall, end_seq: u64, end_ns: u64, exit: Exit);
-    /// An exception's fate is settled: handled for good, or gone unhandled.
+    /// An exception is over: it was handled for good, or left its last call unhandled.
     fn exception(&mut self, exception: &OpenException);
-    /// `calls` had to be closed because the stack did not fit the event at `seq`.
+    /// The stack did not match the event at `seq`, and this number of `calls` had to be closed.
     fn desync(&mut self, seq: u64, calls: u64);
 }
 
-/// One event, as the machine needs it.
+/// One event, with what [`Calls`] needs of it.
 #[derive(Clone, Copy, Debug)]
 pub struct Event {
     pub seq: u64,
@@ -101,9 +102,9 @@ pub struct Event {
     pub kind: EventKind,
     pub place: u32,
     pub code: u32,
-    /// Meaningful if the kind has one.
+    /// Meaningful if the kind has an exception.
     pub exception: u32,
-    /// For PY_RESUME and PY_THROW: the call they go on in; 0 if not known.
+    /// For PY_RESUME and PY_THROW: the call that goes on; 0 if not known.
     pub resumed: CallId,
     /// See [`OpenCall::frame`].
     pub frame: u64,
@@ -122,15 +123,15 @@ pub struct Stack {
 /// The state of all stacks at one instant.
 #[derive(Clone, Debug, Default)]
 pub struct Calls {
-    /// Every open call; the places of those that ended are `free`.
+    /// All open calls. The places of calls that ended are in `free`.
     open: Vec<Held>,
     free: Vec<Place>,
     stacks: Vec<Live>,
     by_thread: FxHashMap<u32, usize>,
-    /// The calls that were suspended at least once. They stay here while they run: most of them
-    /// are suspended again and again.
+    /// The calls that were suspended at least once. They stay here while they run, since most of
+    /// them are suspended again and again.
     suspendable: FxHashMap<CallId, Place>,
-    /// Of the current thread.
+    /// The active calls of the current thread.
     active: Active,
     current: usize,
 }
@@ -138,16 +139,17 @@ pub struct Calls {
 /// Index into [`Calls::open`].
 type Place = u32;
 
-/// An open call, and whether it runs.
+/// An open call, and whether it is suspended.
 #[derive(Clone, Debug, Default)]
 struct Held {
     call: OpenCall,
     is_suspended: bool,
-    /// It is in [`Calls::suspendable`], or was until another call of the same id took its entry.
+    /// Whether it is in [`Calls::suspendable`], or was until another call of the same id replaced
+    /// it.
     is_listed: bool,
 }
 
-/// As [`Stack`], while it lives.
+/// A [`Stack`] whose calls are places in [`Calls::open`].
 #[derive(Clone, Debug)]
 struct Live {
     thread: u32,
@@ -155,11 +157,11 @@ struct Live {
     since_ns: u64,
 }
 
-/// How many calls of a code object stand on a stack.
+/// How many calls of each code object are on a stack.
 #[derive(Clone, Debug, Default)]
 struct Active {
     by_code: Vec<u32>,
-    /// Code objects with numbers that no list should be as long as.
+    /// Counts of code objects whose numbers are too large for a list.
     odd: FxHashMap<u32, u32>,
 }
 
@@ -178,7 +180,7 @@ impl Active {
         *count > 1
     }
 
-    /// One more; true if there was one already.
+    /// Counts one more call. Returns true if there was one already.
     #[inline]
     fn add(&mut self, code: u32) -> bool {
         let Some(count) = self.by_code.get_mut(code as usize) else { return self.add_first(code) };
@@ -205,7 +207,7 @@ impl Active {
 }
 
 impl Calls {
-    /// Continues from the stacks and suspended calls a chunk begins with.
+    /// Returns the state with these stacks and suspended calls, with which a chunk begins.
     pub fn resume_from(stacks: Vec<Stack>, suspended: Vec<OpenCall>) -> Calls {
         let mut calls = Calls::default();
         for stack in stacks {
@@ -234,7 +236,7 @@ impl Calls {
         self.open.len() as Place - 1
     }
 
-    /// The stacks that hold a call.
+    /// The stacks that are not empty.
     pub fn stacks(&self) -> impl Iterator<Item = Stack> {
         self.stacks.iter().filter(|stack| !stack.calls.is_empty()).map(|stack| {
             let calls = stack.calls.iter().map(|place| self.open[*place as usize].call.clone());
@@ -262,7 +264,8 @@ impl Calls {
         on_stacks.chain(suspended).map(|place| &self.open[*place as usize].call)
     }
 
-    /// Drops a suspended call that can never go on (its frame's memory was given to another).
+    /// Removes a suspended call that can never go on, because its frame's memory is used by
+    /// another.
     pub fn forget(&mut self, call_id: CallId) {
         if let Some(place) = self.suspended_place(call_id) {
             self.suspendable.remove(&call_id);
@@ -270,7 +273,7 @@ impl Calls {
         }
     }
 
-    /// The events that follow are this thread's.
+    /// Sets the thread of the events that follow.
     pub fn set_thread(&mut self, thread: u32) {
         if let Some(left) = self.stacks.get(self.current) {
             if left.thread == thread {
@@ -279,7 +282,7 @@ impl Calls {
             for place in &left.calls {
                 self.active.remove(self.open[*place as usize].call.code);
             }
-            // Threads come and go; nothing is kept for one that may be gone.
+            // Threads come and go, so nothing is kept for a thread that may have ended.
             if left.calls.is_empty() {
                 self.by_thread.remove(&left.thread);
                 self.stacks.swap_remove(self.current);
@@ -297,7 +300,7 @@ impl Calls {
         }
     }
 
-    /// The thread whose events are taken in.
+    /// The current thread.
     pub fn thread(&self) -> Option<u32> {
         self.stacks.get(self.current).map(|stack| stack.thread)
     }
@@ -308,15 +311,15 @@ impl Calls {
         Some(&self.open[*place as usize].call)
     }
 
-    /// The same, to be changed.
+    /// As [`Self::innermost`], mutable.
     #[inline]
     fn top(&mut self) -> Option<&mut OpenCall> {
         let place = self.stacks.get(self.current)?.calls.last()?;
         Some(&mut self.open[*place as usize].call)
     }
 
-    /// Notes the last event inside the current thread's innermost call. Cheaper than [`apply`],
-    /// for the kinds that do not touch the stack.
+    /// Sets the site of the last event inside the current thread's innermost call. It is cheaper
+    /// than [`apply`], for the kinds that do not touch the stack.
     ///
     /// [`apply`]: Calls::apply
     #[inline]
@@ -328,15 +331,15 @@ impl Calls {
         }
     }
 
-    /// The innermost call of the current thread did not begin with the event it was said to.
+    /// Marks the innermost call of the current thread as running before recording began.
     pub fn ran_before(&mut self) {
         if let Some(top) = self.top() {
             top.began_at = UNKNOWN;
         }
     }
 
-    /// Takes in one event of the current thread. Call it for every event of a kind that
-    /// [`EventKind::touches_stack`]; for others, [`Calls::at`] will do.
+    /// Applies one event of the current thread. Call it for every event of a kind that
+    /// [`EventKind::touches_stack`]; for others, [`Calls::at`] is enough.
     ///
     /// # Panics
     /// If [`Calls::set_thread`] was never called.
@@ -344,8 +347,8 @@ impl Calls {
         self.apply_after(|| None, event, sink);
     }
 
-    /// As [`at`] with what `before` says, then [`apply`]; but an event that leaves a call seldom
-    /// needs to ask.
+    /// Calls [`at`] with the result of `before`, then [`apply`]. `before` is seldom called for
+    /// events that leave a call.
     ///
     /// # Panics
     /// As [`apply`].
@@ -375,7 +378,7 @@ impl Calls {
         }
     }
 
-    /// What neither enters nor leaves a frame.
+    /// Applies an event that neither enters nor leaves a frame.
     #[inline(never)]
     fn apply_exception(&mut self, event: &Event, site: Site, sink: &mut impl Sink) {
         match event.kind {
@@ -383,7 +386,8 @@ impl Calls {
                 if self.begins_by_raising(event) {
                     let in_flight = self.top().and_then(|caller| caller.take(event.exception));
                     self.begin(None, event, site);
-                    // The handler's call has handed it on to the one below.
+                    // The signal handler's call passed the exception to the call below it. The new
+                    // call takes it over.
                     if let (Some(in_flight), Some(begun)) = (in_flight, self.top()) {
                         begun.hold(in_flight, sink);
                     }
@@ -393,7 +397,7 @@ impl Calls {
                 let thread = self.stacks[self.current].thread;
                 let Some(top) = self.top() else { return };
                 match top.exceptions.iter_mut().rfind(|e| e.exception == event.exception) {
-                    // On its way through this frame, or raised again by its handler.
+                    // It passes through this frame, or its handler raised it again.
                     Some(open) => open.handled = None,
                     None => {
                         let raised = OpenException {
@@ -422,9 +426,9 @@ impl Calls {
         }
     }
 
-    /// Whether this is an exception at the first instruction of a call that no event began: from
-    /// 3.13 on, a signal handler that runs when a function is entered, and raises, comes before
-    /// PY_START.
+    /// Whether this is an exception at the first instruction of a call that began without an event:
+    /// from 3.13 on, a signal handler that runs when a function is entered, and raises, comes
+    /// before PY_START.
     fn begins_by_raising(&self, event: &Event) -> bool {
         if event.kind != EventKind::RAISE {
             return false;
@@ -432,7 +436,8 @@ impl Calls {
         let Some(stack) = self.stacks.get(self.current) else { return false };
         let mut calls = stack.calls.iter().rev().map(|place| &self.open[*place as usize].call);
         let is_of = |call: &&OpenCall| call.code == event.code;
-        // A function is at its beginning once, so one that went on since is another call.
+        // A call is at its beginning only once, so a call that has gone on since is not the one of
+        // this event.
         let went_on = |call: &OpenCall| {
             // The place of a LINE is a line.
             call.last.place != event.place || call.last.kind == EventKind::LINE.number()
@@ -458,7 +463,7 @@ impl Calls {
                 (held.call.last, held.call.recursive) = (site, recursive);
                 self.stacks[self.current].calls.push(place);
             }
-            // Begun before the recording was, or thrown into before it began.
+            // The call began before the recording, or got an exception thrown in before it began.
             None => self.begin(before, event, site),
         }
     }
@@ -486,7 +491,7 @@ impl Calls {
         stack.calls.push(place);
         let held = &mut self.open[place as usize];
         (held.is_suspended, held.is_listed) = (false, false);
-        // One by one: a whole new call would be made elsewhere first, and copied.
+        // Field by field: a whole new call would be built elsewhere first, and then copied.
         let call = &mut held.call;
         call.call_id = event.seq;
         call.parent = parent;
@@ -506,8 +511,8 @@ impl Calls {
         call.exceptions.clear();
     }
 
-    /// Makes the innermost call one of the event's code object, closing what stands above it.
-    /// True if there is one.
+    /// Makes the innermost call one of the event's code object, by closing the calls above it.
+    /// Returns true if there is such a call.
     #[inline]
     fn at_checked(&mut self, event: &Event, site: Site, sink: &mut impl Sink) -> bool {
         match self.top() {
@@ -538,7 +543,7 @@ impl Calls {
         true
     }
 
-    /// A call that was just taken from the current thread's stack is over.
+    /// Ends a call that was just taken from the current thread's stack.
     #[inline(always)]
     fn end(&mut self, place: Place, event: &Event, exit: Exit, sink: &mut impl Sink) {
         let Held { call, is_listed, .. } = &mut self.open[place as usize];
@@ -553,7 +558,7 @@ impl Calls {
         self.free.push(place);
     }
 
-    /// Credits the time since the last switch to the call on top.
+    /// Adds the time since the last switch to the call on top.
     #[inline]
     fn switch(&mut self, now_ns: u64) {
         let stack = &mut self.stacks[self.current];
@@ -580,7 +585,8 @@ impl Calls {
         Some(place)
     }
 
-    /// As [`Self::take_top`], after what stands above a call of the event's code object is closed.
+    /// As [`Self::take_top`], after closing the calls above the nearest one of the event's code
+    /// object.
     #[cold]
     fn take_below(
         &mut self,
@@ -623,7 +629,7 @@ impl Calls {
         }
     }
 
-    /// A call that was just taken from the current thread's stack may go on later.
+    /// Suspends a call that was just taken from the current thread's stack.
     #[inline]
     fn suspend(&mut self, place: Place) {
         let Held { call, is_suspended, is_listed } = &mut self.open[place as usize];
@@ -637,7 +643,7 @@ impl Calls {
         }
     }
 
-    /// What is still in flight in a call that is unwound goes on in its caller.
+    /// Passes the exception that unwinds a call to its caller, if it is still in flight.
     fn hand_on(&mut self, place: Place, event: &Event, sink: &mut impl Sink) {
         if self.stacks[self.current].calls.is_empty() {
             return;
@@ -651,20 +657,21 @@ impl Calls {
     }
 }
 
-/// A call remembers so many exceptions that it handles. Nothing says when a handler is done, so
-/// any of them may be raised again; but a loop that handles one each time round must not gather
-/// them all. One that is raised again after so many others counts as a new one.
+/// How many handled exceptions a call remembers. No event reports the end of a handler, so any
+/// exception that was handled may be raised again; but a loop that handles one in each iteration
+/// must not collect them all. An exception that is raised again after this many others counts as a
+/// new one.
 const HANDLED_MAX: usize = 8;
 
 impl OpenCall {
-    /// Takes out an exception that is in flight here.
+    /// Removes and returns an exception that is in flight in this call.
     fn take(&mut self, exception: u32) -> Option<OpenException> {
         let is_it = |e: &OpenException| e.exception == exception && e.handled.is_none();
         let at = self.exceptions.iter().rposition(is_it)?;
         Some(self.exceptions.remove(at))
     }
 
-    /// One more exception is in flight here.
+    /// Adds an exception that is in flight in this call.
     fn hold(&mut self, exception: OpenException, sink: &mut impl Sink) {
         if self.exceptions.len() >= HANDLED_MAX
             && let Some(oldest) = self.exceptions.iter().position(|e| e.handled.is_some())

@@ -1,16 +1,16 @@
-//! A chunk: a run of consecutive events of one ring as compressed columns.
+//! A chunk: consecutive events of one ring as compressed columns.
 //!
-//! [`seal`] makes the bytes that stand in `chunks.data`; [`open`] checks them and gives an
-//! [`OpenChunk`], from which a reader takes only the columns it needs. A chunk carries all it
-//! takes to read it alone: the call stacks it begins with, the suspended calls it resumes and the
-//! exceptions it names.
+//! [`Sealer::seal`] makes the bytes of `chunks.data`. [`open`] checks their header and returns an
+//! [`OpenChunk`], from which a reader takes only the columns it needs. A chunk has everything that
+//! is needed to read it by itself: the call stacks it begins with, the suspended calls it resumes
+//! and the exceptions its events refer to.
 //!
 //! ```text
 //! "DCK1" · u32 header length · u64 xxh3 of the header · header (bincode) · column · column …
 //! ```
 //!
-//! Every column has its own length and xxh3 in the header, so damage is found when, and only
-//! where, it is read.
+//! The header has the length and xxh3 of every column, so damage is found when the damaged column
+//! is read, and only there.
 //!
 //! Chunks of derived recordings begin with "DCC1" and have other columns: see [`control`].
 
@@ -27,66 +27,68 @@ use zstd::bulk::Decompressor;
 
 const MAGIC: [u8; 4] = *b"DCK1";
 const CONTROL_MAGIC: [u8; 4] = *b"DCC1";
-/// Of chunks of values: see [`crate::value::chunk`].
+/// The magic of chunks of values: see [`crate::value::chunk`].
 pub(crate) const VALUES_MAGIC: [u8; 4] = *b"DCV1";
 pub(crate) const PREFIX: usize = 16;
-/// The part of a chunk that errors in its header name.
+/// The name of the header in errors.
 pub(crate) const HEADER: &str = "chunk header";
 
-/// A chunk holds at most this many events, those that follow from others included. So large is only one with
-/// a long stretch of code without calls and branches, all of whose events follow from the one at its end.
+/// The maximum number of events in a chunk, derived events included. A chunk is so large only if it
+/// has a long stretch of code without calls and branches, whose events are all derived with the
+/// recorded event at its end.
 pub const EVENTS_MAX: usize = 1 << 23;
-/// Between two events that are recorded there are at most so many that follow: more than a code object
-/// has that can be recorded.
+/// The maximum number of derived events between two recorded events. It is more than a code object
+/// that can be recorded has.
 pub const STRETCH_MAX: usize = EVENTS_MAX / 2;
-/// The recorder makes chunks of so many events if each is stored.
+/// The number of events in a chunk of the recorder, if every event is stored.
 pub const DIRECT_EVENTS: usize = 1 << 17;
-/// And of so many, if most follow from others. A chunk is read as a whole: half as many events would
-/// be there in half the time, for files a tenth larger.
+/// The number of events in a chunk of the recorder, if most events are derived. A chunk is read as
+/// a whole: with half as many events it would be read in half the time, but files would be a tenth
+/// larger.
 pub const DERIVED_EVENTS: usize = 1 << 18;
-/// A stretch that would make a chunk longer than this goes to the next chunk.
+/// A stretch that would give a chunk more events than this goes to the next chunk.
 pub const DERIVED_EVENTS_MAX: usize = 1 << 19;
-/// Bound on one decompressed column; the state of very deep stacks is the largest.
+/// Bound on the size of one decompressed column. The largest is the state if stacks are very deep.
 const COLUMN_BYTES_MAX: usize = 1 << 30;
 const HEADER_BYTES_MAX: usize = 1 << 16;
 
-/// A chunk's events, a `Vec` per column, as the recorder gathers them.
+/// A chunk's events, one `Vec` per column, as the recorder collects them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Columns {
-    /// Nanoseconds since the run began, of the last reading before the chunk.
+    /// The last reading of the clock before the chunk, in nanoseconds since the run began.
     pub first_ns: u64,
     /// [`EventKind::number`] of each event.
     pub kinds: Vec<u8>,
     /// Each event's place, see [`crate::event::Place`].
     pub places: Vec<u32>,
-    /// Runs of events of one context; lengths add up to the number of events.
+    /// Sequences of events of one context. Their lengths add up to the number of events.
     pub runs: Vec<Run>,
-    /// Who runs what: the (thread, code) pairs that occur.
+    /// The pairs of thread and code object that occur.
     pub contexts: Vec<Context>,
-    /// Per event that has one: its target, in code units.
+    /// Per event that has a target: the target, in code units.
     pub targets: Vec<u32>,
     /// Per timed event: nanoseconds since the timed event before it.
     pub times: Vec<u64>,
-    /// Per event that has one: number of the callable.
+    /// Per event that has a callable: number of the callable.
     pub callables: Vec<u32>,
-    /// Per event that has one: number of the exception.
+    /// Per event that has an exception: number of the exception.
     pub exceptions: Vec<u32>,
-    /// Per event that resumes: the call it goes on in, 0 if that began before the recording.
+    /// Per event that resumes a call: the call; 0 if it began before the recording.
     pub resumed: Vec<u64>,
     pub state: State,
-    /// Indexes of the branches that were not recorded, ascending: those events have no ordinal. Not
-    /// stored, since they follow like the others.
+    /// Indexes of the derived branches, ascending. These events have no ordinal. The list is not
+    /// stored, since it follows from the recorded events.
     pub implied: Vec<u32>,
-    /// Indexes of the events that say that their value is None, ascending. Not stored either: the steps
-    /// of control say it.
+    /// Indexes of the events whose value is None, ascending. The list is not stored either, since
+    /// the steps of [`control`] have this flag.
     pub nones: Vec<u32>,
 }
 
 impl Columns {
-    /// Whether there are as many entries in each column as the kinds ask for.
+    /// Checks that each column has the number of entries that the kinds require.
     ///
     /// # Errors
-    /// If not.
+    /// If it does not.
     pub fn check(&self) -> Result<(), FormatError> {
         let (mut targets, mut times, mut callables, mut exceptions, mut resumed) = (0, 0, 0, 0, 0);
         for kind in self.kinds.iter().filter_map(|n| EventKind::from_number(*n)) {
@@ -102,20 +104,20 @@ impl Columns {
             || self.exceptions.len() != exceptions
             || self.resumed.len() != resumed
         {
-            return Err(FormatError::invalid("chunk", 0, "columns do not fit the kinds"));
+            return Err(FormatError::invalid("chunk", 0, "columns do not match the kinds"));
         }
         Ok(())
     }
 }
 
-/// What a chunk needs from before it.
+/// The state at a chunk's beginning that is needed to read it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, bincode::Encode, bincode::Decode)]
 pub struct State {
     /// Stacks that are not empty when the chunk begins.
     pub stacks: Vec<Stack>,
     /// Calls that are suspended when the chunk begins and resumed in it.
     pub suspended: Vec<OpenCall>,
-    /// Every exception the chunk's events name, by number, ascending.
+    /// All exceptions that the chunk's events refer to, ascending by number.
     pub exceptions: Vec<ExceptionEntry>,
 }
 
@@ -123,7 +125,7 @@ pub struct State {
 #[derive(Debug, Clone, PartialEq, Eq, bincode::Encode, bincode::Decode)]
 pub struct ExceptionEntry {
     pub number: u32,
-    /// Number of its type's name.
+    /// The number of its type's name.
     pub exception_type: u32,
     pub message: String,
 }
@@ -136,7 +138,7 @@ pub struct Run {
     pub context: u32,
 }
 
-/// A thread and a code object, by the recording's numbers.
+/// The recording's numbers of a thread and a code object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Context {
     pub thread: u32,
@@ -147,25 +149,28 @@ pub struct Context {
 struct Header {
     events: u32,
     first_ns: u64,
-    /// What times are counted in, in nanoseconds.
+    /// The unit of times, in nanoseconds.
     time_unit: u32,
     columns: Vec<ColumnHeader>,
 }
 
-/// What a header says of a column.
+/// The entry of a column in a header.
 #[derive(Debug, Clone, Copy, bincode::Encode, bincode::Decode)]
 pub(crate) struct ColumnHeader {
-    /// Values in it.
+    /// The number of values in it.
     pub(crate) count: u32,
-    /// Bytes before and after compression.
+    /// Bytes before compression, and after it (`packed`).
     raw: u32,
     pub(crate) packed: u32,
     xxh3: u64,
 }
 
 impl ColumnHeader {
-    /// The column's bytes, decompressed; `offset` is where it begins in the chunk, `max` how large
-    /// it may be.
+    /// Returns the column's bytes, decompressed. `offset` is where it begins in the chunk, and
+    /// `max` is the maximum size.
+    ///
+    /// # Errors
+    /// If the bytes are too few or damaged, or the column is larger than `max`.
     pub(crate) fn read(
         &self,
         chunk: &[u8],
@@ -189,14 +194,14 @@ impl ColumnHeader {
         let raw_bytes = decompress(bytes, raw as usize)
             .map_err(|error| FormatError::invalid(part, offset, error))?;
         if raw_bytes.len() != raw as usize {
-            return Err(FormatError::invalid(part, offset, "shorter than it says"));
+            return Err(FormatError::invalid(part, offset, "shorter than the header says"));
         }
         Ok(raw_bytes)
     }
 }
 
 thread_local! {
-    /// Made once: that takes longer than a small column does.
+    /// Made once per thread, since making it takes longer than decompressing a small column.
     static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
 }
 
@@ -210,7 +215,7 @@ fn decompress(bytes: &[u8], capacity: usize) -> std::io::Result<Vec<u8>> {
     })
 }
 
-/// All columns there are.
+/// The columns of all forms of chunks of events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Column {
     Kinds,
@@ -237,7 +242,7 @@ enum Column {
     Walks,
 }
 
-/// The columns of a chunk that stores every event, in the order they stand in the bytes.
+/// The columns of a chunk that stores every event, in their order in the bytes.
 const DIRECT: &[Column] = &[
     Column::Kinds,
     Column::Places,
@@ -253,7 +258,7 @@ const DIRECT: &[Column] = &[
     Column::State,
 ];
 
-/// Those of a chunk of a derived recording.
+/// The columns of a chunk of a derived recording, in their order in the bytes.
 const CONTROL: &[Column] = &[
     Column::Tokens,
     Column::Wide,
@@ -305,7 +310,7 @@ pub(crate) const fn bounded<const N: usize>()
     bincode::config::standard().with_limit::<N>()
 }
 
-/// Compresses chunks; keeps its memory from one chunk to the next.
+/// Compresses chunks, and reuses its memory from one chunk to the next.
 pub struct Sealer {
     compressor: zstd::bulk::Compressor<'static>,
     raw: Vec<u8>,
@@ -314,7 +319,7 @@ pub struct Sealer {
 }
 
 impl Sealer {
-    /// `level` is zstd's.
+    /// Returns a sealer; `level` is the compression level of zstd.
     ///
     /// # Errors
     /// If zstd cannot allocate its state.
@@ -323,7 +328,7 @@ impl Sealer {
         Ok(Sealer { compressor, raw: Vec::new(), body: Vec::new(), narrow: Vec::new() })
     }
 
-    /// The bytes of a chunk with these events.
+    /// Returns the bytes of a chunk with these events.
     ///
     /// # Errors
     /// If the columns contradict each other or are larger than a chunk may be.
@@ -357,12 +362,12 @@ impl Sealer {
         self.finish(MAGIC, &header)
     }
 
-    /// Forgets the columns of the chunk before.
+    /// Removes the columns of the previous chunk.
     pub(crate) fn begin(&mut self) {
         self.body.clear();
     }
 
-    /// Puts the header before the columns.
+    /// Returns the bytes of the chunk: the header, followed by the columns.
     pub(crate) fn finish(
         &mut self,
         magic: [u8; 4],
@@ -379,7 +384,7 @@ impl Sealer {
         Ok(bytes)
     }
 
-    /// Compresses a column onto the end of the body.
+    /// Compresses a column and appends it to the body.
     pub(crate) fn put(&mut self, raw: &[u8], count: usize) -> Result<ColumnHeader, FormatError> {
         let begin = self.body.len();
         self.body.reserve(zstd::zstd_safe::compress_bound(raw.len()));
@@ -424,8 +429,8 @@ fn encoded(value: &impl bincode::Encode) -> Result<Vec<u8>, FormatError> {
         .map_err(|error| FormatError::invalid("state", 0, error))
 }
 
-/// A chunk whose header was checked. Columns are checked, decompressed and bounded as they are
-/// asked for; each method fails alone.
+/// A chunk whose header was checked. Each method checks, decompresses and bounds only the columns
+/// it needs, so damage makes only the methods fail that need the damaged column.
 pub struct OpenChunk<'a> {
     bytes: &'a [u8],
     header: Header,
@@ -433,14 +438,14 @@ pub struct OpenChunk<'a> {
     offsets: [usize; Column::Walks as usize + 1],
 }
 
-/// Checks a chunk's header.
+/// Checks a chunk's header and returns the opened chunk.
 pub fn open(bytes: &[u8]) -> Result<OpenChunk<'_>, FormatError> {
     let (magic, header, mut offset): (_, Header, usize) = read_header(bytes)?;
     let part = HEADER;
     let form = match magic {
         MAGIC => DIRECT,
         CONTROL_MAGIC => CONTROL,
-        _ => return Err(FormatError::invalid(part, 0, "does not begin like a chunk")),
+        _ => return Err(FormatError::invalid(part, 0, "does not begin with the magic of a chunk")),
     };
     if header.columns.len() != form.len() || header.events as usize > EVENTS_MAX {
         return Err(FormatError::invalid(part, PREFIX, "impossible number of columns or events"));
@@ -453,7 +458,8 @@ pub fn open(bytes: &[u8]) -> Result<OpenChunk<'_>, FormatError> {
     Ok(OpenChunk { bytes, header, form, offsets })
 }
 
-/// What any chunk begins with: magic, header, and the offset of the first column.
+/// Reads the beginning of a chunk of any form. Returns its magic, its header, and the offset of the
+/// first column.
 pub(crate) fn read_header<H: bincode::Decode<()>>(
     bytes: &[u8],
 ) -> Result<([u8; 4], H, usize), FormatError> {
@@ -462,7 +468,7 @@ pub(crate) fn read_header<H: bincode::Decode<()>>(
     let prefix: &[u8; PREFIX] = bytes.first_chunk().ok_or_else(|| truncated(PREFIX))?;
     let magic = [prefix[0], prefix[1], prefix[2], prefix[3]];
     if ![MAGIC, CONTROL_MAGIC, VALUES_MAGIC].contains(&magic) {
-        return Err(FormatError::invalid(part, 0, "does not begin like a chunk"));
+        return Err(FormatError::invalid(part, 0, "does not begin with the magic of a chunk"));
     }
     let word = |at: usize| {
         u32::from_le_bytes([prefix[at], prefix[at + 1], prefix[at + 2], prefix[at + 3]])
@@ -470,7 +476,7 @@ pub(crate) fn read_header<H: bincode::Decode<()>>(
     let length = word(4) as usize;
     let xxh3 = u64::from(word(8)) | u64::from(word(12)) << 32;
     if length > HEADER_BYTES_MAX {
-        return Err(FormatError::invalid(part, 4, "length beyond what a header may have"));
+        return Err(FormatError::invalid(part, 4, "longer than a header may be"));
     }
     let header = bytes.get(PREFIX..PREFIX + length).ok_or_else(|| truncated(PREFIX + length))?;
     if xxh3_64(header) != xxh3 {
@@ -482,7 +488,7 @@ pub(crate) fn read_header<H: bincode::Decode<()>>(
 }
 
 impl OpenChunk<'_> {
-    /// Number of events.
+    /// The number of events.
     pub fn events(&self) -> usize {
         self.header.events as usize
     }
@@ -492,7 +498,7 @@ impl OpenChunk<'_> {
         self.header.first_ns
     }
 
-    /// Whether it is of a derived recording.
+    /// Whether it is a chunk of a derived recording.
     pub fn is_control(&self) -> bool {
         self.form == CONTROL
     }
@@ -517,15 +523,15 @@ impl OpenChunk<'_> {
         })
     }
 
-    /// See [`Columns::kinds`]; every number is below [`EventKind::LIMIT`].
+    /// See [`Columns::kinds`]. All numbers are below [`EventKind::LIMIT`].
     pub fn kinds(&self) -> Result<Vec<u8>, FormatError> {
         let (kinds, _) = self.raw(Column::Kinds)?;
         let bad = |what| FormatError::invalid(Column::Kinds.name(), self.offsets[0], what);
         if kinds.len() != self.events() {
-            return Err(bad("not one per event"));
+            return Err(bad("not one entry per event"));
         }
         if kinds.iter().any(|kind| *kind >= EventKind::LIMIT) {
-            return Err(bad("a number no kind has"));
+            return Err(bad("not the number of an event kind"));
         }
         Ok(kinds)
     }
@@ -535,13 +541,17 @@ impl OpenChunk<'_> {
         let places: Vec<u32> = self.ints(Column::Places)?;
         if places.len() != self.events() {
             let offset = self.offsets[Column::Places as usize];
-            return Err(FormatError::invalid(Column::Places.name(), offset, "not one per event"));
+            return Err(FormatError::invalid(
+                Column::Places.name(),
+                offset,
+                "not one entry per event",
+            ));
         }
         Ok(places)
     }
 
-    /// See [`Columns::runs`] and [`Columns::contexts`]; lengths add up to [`Self::events`] and
-    /// contexts exist.
+    /// See [`Columns::runs`] and [`Columns::contexts`]. The lengths add up to [`Self::events`], and
+    /// the contexts exist.
     pub fn runs(&self) -> Result<(Vec<Run>, Vec<Context>), FormatError> {
         let contexts = self.contexts()?;
         let events: Vec<u32> = self.ints(Column::RunEvents)?;
@@ -552,7 +562,11 @@ impl OpenChunk<'_> {
             || indexes.iter().any(|i| *i as usize >= contexts.len())
         {
             let offset = self.offsets[Column::RunEvents as usize];
-            return Err(FormatError::invalid(Column::RunEvents.name(), offset, "runs do not fit"));
+            return Err(FormatError::invalid(
+                Column::RunEvents.name(),
+                offset,
+                "runs do not match the events",
+            ));
         }
         let runs = events.into_iter().zip(indexes);
         Ok((runs.map(|(events, context)| Run { events, context }).collect(), contexts))
@@ -570,8 +584,8 @@ impl OpenChunk<'_> {
         Ok(pairs.map(|(thread, code)| Context { thread, code }).collect())
     }
 
-    /// See [`Columns::targets`]; as many as there are events with one among `kinds` is for the
-    /// caller to check, here and for the columns below.
+    /// See [`Columns::targets`]. The caller has to check that there are as many as `kinds`
+    /// requires, here and for the columns below.
     pub fn targets(&self) -> Result<Vec<u32>, FormatError> {
         self.ints(Column::Targets)
     }
@@ -611,7 +625,7 @@ impl OpenChunk<'_> {
         Ok(value)
     }
 
-    /// All of it, with every cross-check. What `dashcam check` runs.
+    /// Returns all columns, with every check across columns. `dashcam check` uses this.
     pub fn columns(&self) -> Result<Columns, FormatError> {
         let (runs, contexts) = self.runs()?;
         let columns = Columns {
@@ -634,7 +648,8 @@ impl OpenChunk<'_> {
     }
 }
 
-/// xxh3-64 of what events are derived by: `code_objects.row_xxh3`.
+/// Returns the xxh3-64 of the parts of a code object that events are derived from:
+/// `code_objects.code_xxh3`.
 pub fn code_xxh3(first_line: u32, parts: [&[u8]; 3]) -> i64 {
     let mut bytes = first_line.to_le_bytes().to_vec();
     for part in parts {
@@ -644,8 +659,8 @@ pub fn code_xxh3(first_line: u32, parts: [&[u8]; 3]) -> i64 {
     xxh3_64(&bytes).cast_signed()
 }
 
-/// What a row of `chunks` says beside the data: a query passes over chunks by it, so it has a hash
-/// of its own, `chunks.row_xxh3`.
+/// The columns of a row of `chunks` besides the data. Queries use them to skip chunks, so they have
+/// a hash of their own, `chunks.row_xxh3`.
 #[derive(Debug, Clone, Copy)]
 pub struct Statistics<'a> {
     pub run_id: i64,
@@ -660,14 +675,14 @@ pub struct Statistics<'a> {
     pub first_ordinal: i64,
     /// See [`header_xxh3`].
     pub header_xxh3: i64,
-    /// As stored.
+    /// The stored bytes of both columns.
     pub threads: &'a [u8],
     pub codes: &'a [u8],
 }
 
 impl Statistics<'_> {
-    /// xxh3-64 of the numbers in the order of declaration, then the number of bytes in `threads`,
-    /// all as i64, then the bytes of `threads` and `codes`.
+    /// Returns the xxh3-64 of the numbers in the order of declaration and the number of bytes in
+    /// `threads`, all as i64, then the bytes of `threads` and `codes`.
     pub fn xxh3(&self) -> i64 {
         let threads = self.threads.len() as i64;
         let numbers = [
@@ -691,14 +706,14 @@ impl Statistics<'_> {
     }
 }
 
-/// What a row of `value_chunks` says beside the data, as [`Statistics`] does for `chunks`.
+/// The columns of a row of `value_chunks` besides the data, as [`Statistics`] for `chunks`.
 #[derive(Debug, Clone, Copy)]
 pub struct ValueStatistics<'a> {
     pub run_id: i64,
     pub process_id: i64,
-    /// Counts the chunks of values of its process, from 0.
+    /// The number of the chunk among the chunks of values of its process, from 0.
     pub number: i64,
-    /// All values of events with ordinals from this one up to the next, exclusive, are in the chunk.
+    /// The chunk has all values of events with ordinals from this one up to `covers_to`, exclusive.
     pub covers_from: i64,
     pub covers_to: i64,
     pub first_ordinal: i64,
@@ -706,12 +721,12 @@ pub struct ValueStatistics<'a> {
     pub group_count: i64,
     /// See [`header_xxh3`].
     pub header_xxh3: i64,
-    /// As stored.
+    /// The stored bytes.
     pub told: &'a [u8],
 }
 
 impl ValueStatistics<'_> {
-    /// xxh3-64 of the numbers in the order of declaration, and what stands in `told`.
+    /// Returns the xxh3-64 of the numbers in the order of declaration, then the bytes of `told`.
     pub fn xxh3(&self) -> i64 {
         let numbers = [
             self.run_id,
@@ -730,29 +745,29 @@ impl ValueStatistics<'_> {
     }
 }
 
-/// What ties a chunk to its row: the hash of the chunk's header, which has the hash of each column. 0 if
-/// the bytes are too few to be a chunk.
+/// Returns the hash of the chunk's header, which ties a chunk to its row, since the header has the
+/// hash of each column. Returns 0 if the bytes are too few for a chunk.
 pub fn header_xxh3(data: &[u8]) -> i64 {
     let hash = data.get(8..).and_then(|rest| rest.first_chunk());
     hash.map_or(0, |hash| i64::from_le_bytes(*hash))
 }
 
-/// Whether an event of this kind has an entry in [`Columns::targets`]. Kinds a later CPython adds
-/// have one too, 0 when the event carried none.
+/// Whether an event of this kind has an entry in [`Columns::targets`]. Kinds that a later CPython
+/// adds have one too; it is 0 if the event carried no target.
 pub const fn has_target(kind: EventKind) -> bool {
     kind.has_target() || kind.number() >= EventKind::KNOWN
 }
 
-/// What columns hold.
+/// An integer type of columns.
 pub(crate) trait Int: Copy + Default + std::ops::BitOr<Output = Self> {
     fn wide(self) -> u64;
     fn narrow(value: u64) -> Option<Self>;
-    // Methods of the type itself, so that loops over a column work in its own width.
+    // The bytes are methods of the type, so that loops over a column work in the type's own width.
     fn byte_0(self) -> u8;
     fn byte_1(self) -> u8;
     fn byte_2(self) -> u8;
     fn byte_3(self) -> u8;
-    /// Of these bytes, lowest first.
+    /// The integer with these bytes, lowest first.
     fn join(bytes: [u8; 4]) -> Self;
 }
 
@@ -786,13 +801,13 @@ macro_rules! int {
 
 int!(u32 u64);
 
-/// Appends integers in the narrowest fixed width that serves most of them:
+/// Appends integers in the fixed width that takes the fewest bytes:
 /// `width (1, 2 or 4) · u32 exceptions · (u32 index · u64 value)… · planes`.
-/// Each plane has one byte of every value, the lowest bytes first: neighbours are alike in their
+/// Each plane has one byte of every value, the lowest bytes first. Neighbouring values have similar
 /// high bytes, so these compress to almost nothing. A value too wide for its place is 0 there and
-/// stands among the exceptions.
+/// is among the exceptions.
 fn pack<T: Int>(values: &[T], out: &mut Vec<u8>) {
-    // Most columns are narrow altogether; the widest value says so faster than counting does.
+    // In most columns all values are narrow. Combining their bits shows that faster than counting.
     let all = values.iter().fold(T::default(), |all, value| all | *value).wide();
     let over = |limit: u64| {
         if all <= limit { 0 } else { values.iter().filter(|v| v.wide() > limit).count() }
@@ -824,7 +839,7 @@ fn pack<T: Int>(values: &[T], out: &mut Vec<u8>) {
     }
 }
 
-/// The inverse of [`pack`]; `None` if the bytes are not its work.
+/// The inverse of [`pack`]. Returns `None` if the bytes were not made by it.
 pub(crate) fn unpack<T: Int>(bytes: &[u8], count: usize) -> Option<Vec<T>> {
     let (&width, rest) = bytes.split_first()?;
     let (over, rest) = rest.split_first_chunk::<4>()?;

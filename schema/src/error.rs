@@ -1,10 +1,10 @@
 //! What can be wrong with a recording, and where.
 
-/// Why bytes are not what the format says.
+/// Why bytes are not a valid recording, or not a valid part of one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FormatError {
-    /// The file is some other program's database.
+    /// The file is another program's database.
     #[error("not a dashcam recording")]
     NotARecording,
     /// Written by a later dashcam.
@@ -16,10 +16,10 @@ pub enum FormatError {
     /// The stored hash is not that of the bytes.
     #[error("{part} at byte {offset}: checksum mismatch")]
     Checksum { part: &'static str, offset: usize },
-    /// Fewer bytes than a length promised.
-    #[error("{part} at byte {offset}: {needed} bytes wanted, {found} there")]
+    /// There are fewer bytes than a length requires.
+    #[error("{part} at byte {offset}: {needed} bytes expected, {found} found")]
     Truncated { part: &'static str, offset: usize, needed: usize, found: usize },
-    /// A number outside what the format allows.
+    /// A value that the format does not allow.
     #[error("{part} at byte {offset}: {what}")]
     Invalid { part: &'static str, offset: usize, what: String },
 }

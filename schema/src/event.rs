@@ -1,10 +1,11 @@
-//! What can happen: the event kinds of `sys.monitoring`, and what each one carries.
+//! The event kinds of `sys.monitoring`, and what each one carries.
 
 /// One event kind of `sys.monitoring`.
 ///
 /// The first [`EventKind::KNOWN`] numbers are fixed by this file. The numbers from there up to
-/// [`EventKind::LIMIT`] belong to kinds a later CPython adds: the shim hands them out in the order
-/// it meets them, and the recording says their names (see [`crate::record::Definition::Kind`]).
+/// [`EventKind::LIMIT`] belong to kinds that a later CPython adds. The shim assigns them in the
+/// order of first occurrence, and the recording has their names (see
+/// [`crate::record::Definition::Kind`]).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventKind(u8);
 
@@ -40,12 +41,12 @@ kinds! {
     18 INSTRUCTION
 }
 
-/// What an event's `place` is.
+/// The meaning of an event's `place`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Place {
     /// Offset of an instruction in the code object's bytecode, in code units of two bytes.
     Unit,
-    /// A line number of the code object's file, from 1.
+    /// Line number in the code object's file, from 1.
     Line,
 }
 
@@ -97,9 +98,9 @@ const STACK: u32 = mask(&[
 ]);
 
 impl EventKind {
-    /// How many kinds have a fixed number.
+    /// The number of kinds whose number is fixed.
     pub const KNOWN: u8 = 19;
-    /// Kinds are numbered below this.
+    /// All kinds have numbers below this one.
     pub const LIMIT: u8 = 32;
 
     /// The kind with this number; `None` from [`Self::LIMIT`] on.
@@ -112,12 +113,12 @@ impl EventKind {
         Self::NAMES.iter().position(|n| *n == name).map(|i| EventKind(i as u8))
     }
 
-    /// The number that stands for this kind in ring and chunk.
+    /// The number of this kind in rings and chunks.
     pub const fn number(self) -> u8 {
         self.0
     }
 
-    /// CPython's name for it; `None` for a kind only the recording can name.
+    /// CPython's name of this kind; `None` if only the recording has the name.
     pub fn name(self) -> Option<&'static str> {
         Self::NAMES.get(self.0 as usize).copied()
     }
@@ -136,66 +137,68 @@ impl EventKind {
         if self.0 == EventKind::LINE.0 { Place::Line } else { Place::Unit }
     }
 
-    /// The clock is read at this event; others carry the last reading.
+    /// Whether the clock is read at events of this kind. Other events have the last reading.
     pub const fn is_timed(self) -> bool {
         self.is_in(TIMED)
     }
 
-    /// Carries the offset control goes to.
+    /// Whether events of this kind carry the offset that control goes to.
     pub const fn has_target(self) -> bool {
         self.is_in(TARGET)
     }
 
-    /// Carries the object being called.
+    /// Whether events of this kind carry the object being called.
     pub const fn has_callable(self) -> bool {
         self.is_in(CALLABLE)
     }
 
-    /// Carries an exception.
+    /// Whether events of this kind carry an exception.
     pub const fn has_exception(self) -> bool {
         self.is_in(EXCEPTION)
     }
 
-    /// Goes on in a call that was suspended, so it has to say in which.
+    /// Whether a suspended call goes on with events of this kind. They carry which call it is.
     pub const fn resumes(self) -> bool {
         self.is_in(RESUMED)
     }
 
-    /// Is numbered among the events of its process that values may belong to: any kind but those that
-    /// may follow from others. Branches that do follow have no number either.
+    /// Whether recorded events of this kind have an ordinal: all but the kinds that may follow from
+    /// other events. Branches have one unless they are derived.
     pub const fn has_ordinal(self) -> bool {
         !self.is_in(FOLLOWS)
     }
 
-    /// Comes with one value, which may be None: then the event says so, and the value is not told of.
+    /// Whether events of this kind come with one value that may be None. If it is None, a flag of
+    /// the event says so, and the value is not recorded in a group.
     pub const fn may_say_none(self) -> bool {
         self.is_in(SAYS_NONE)
     }
 
-    /// Says which way a branch went.
+    /// Whether events of this kind report which side of a branch was taken.
     pub const fn is_branch(self) -> bool {
         self.is_in(BRANCH)
     }
 
-    /// Puts a frame on the stack: a call begins or goes on.
+    /// Whether events of this kind put a frame on the stack: a call begins or goes on.
     pub const fn enters(self) -> bool {
         self.0 == EventKind::PY_START.0 || self.resumes()
     }
 
-    /// Leaves a Python frame, for good or for a while.
+    /// Whether events of this kind leave a Python frame, for good or until it is resumed.
     pub const fn leaves(self) -> bool {
         self.0 == EventKind::PY_RETURN.0
             || self.0 == EventKind::PY_YIELD.0
             || self.0 == EventKind::PY_UNWIND.0
     }
 
-    /// Changes the call stack or the exceptions in flight (see [`crate::calls`]).
+    /// Whether events of this kind change the call stack or the exceptions in flight (see
+    /// [`crate::calls`]).
     pub const fn touches_stack(self) -> bool {
         self.is_in(STACK)
     }
 }
 
-/// Bit per kind that `has` holds for.
+/// A mask with a bit set for each kind for which `has` returns true.
 pub fn kinds_that(has: impl Fn(EventKind) -> bool) -> u32 {
     (0..EventKind::LIMIT)
         .filter_map(EventKind::from_number)

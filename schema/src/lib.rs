@@ -1,18 +1,18 @@
-//! What a dashcam recording is.
+//! The format of a dashcam recording.
 //!
-//! A guided tour, in the order the data flows:
+//! The modules, in the order the data flows:
 //!
-//! - [`event`]: the kinds of `sys.monitoring` and what each carries;
-//! - [`record`]: the words in which the shim pushes events through the ring;
-//! - [`calls`]: the call stack that follows from events, kept by recorder and replayer alike;
-//! - [`chunk`]: a run of events as compressed columns, the unit of storage;
-//! - [`tables`]: the SQL tables, each column with its type, unit and sentence;
+//! - [`event`]: the event kinds of `sys.monitoring` and what each carries;
+//! - [`record`]: the words that the shim writes into the ring for events;
+//! - [`calls`]: the call stacks that follow from events, computed by recorder and replayer alike;
+//! - [`chunk`]: consecutive events as compressed columns, the unit of storage;
+//! - [`tables`]: the SQL tables, each column with its type, unit and a sentence about it;
 //! - [`bytecode`]: what follows from a code object alone, such as its lines;
-//! - [`derive`]: the events that follow from others and are not recorded;
-//! - [`value`]: what variables held, and how that is told, kept and written;
-//! - [`uuid`]: the names of runs that were made before there were any;
-//! - [`loss`]: every way something was not recorded;
-//! - [`version`] and [`error`]: what can be read, and what may be wrong with it.
+//! - [`derive`]: the events that follow from recorded events and are not stored;
+//! - [`value`]: the values of variables and objects: how they are recorded, stored and printed;
+//! - [`uuid`]: UUIDs for runs that were recorded before runs had UUIDs;
+//! - [`loss`]: every way that something is not recorded;
+//! - [`version`] and [`error`]: which recordings can be read, and what can be wrong with one.
 //!
 //! `FORMAT.md` beside this crate is the specification in prose.
 #![forbid(unsafe_code)]
@@ -37,7 +37,7 @@ pub use event::EventKind;
 mod tests {
     use super::*;
 
-    /// FORMAT.md says what the code says.
+    /// FORMAT.md has the same constants as the code.
     #[test]
     fn the_specification_agrees() {
         let text = include_str!("../FORMAT.md");

@@ -1,6 +1,6 @@
-//! The compact records that travel through the ring, as 32-bit words.
+//! The records of events in the ring, as 32-bit words.
 //!
-//! A record is one word, then as many as its tag says:
+//! A record is one word, followed by as many words as its tag requires:
 //!
 //! ```text
 //!   31        26 25                    0
@@ -10,7 +10,7 @@
 //! ```
 //!
 //! Tags below [`EventKind::LIMIT`] are events; the payload is the event's place
-//! ([`crate::event::Place`]). The words after it, in this order, each if the kind has it:
+//! ([`crate::event::Place`]). These words follow, in this order, each only if the kind has it:
 //!
 //! | words | what | kinds |
 //! |---|---|---|
@@ -20,60 +20,61 @@
 //! | 1 | number of the exception's [`Definition::Exception`] | those with an exception |
 //! | 2 | frame address, low word first | those that resume, and [`TAG_START_SUSPENDABLE`] |
 //!
-//! In derived recordings with values, [`SAYS_NONE`] in the payload of PY_RETURN, PY_YIELD and PY_RESUME
-//! stands for a value that is None.
+//! In derived recordings with values, [`SAYS_NONE`] in the payload of PY_RETURN, PY_YIELD and
+//! PY_RESUME means that the value is None.
 //!
-//! An event belongs to the thread and the code object that the last [`TAG_THREAD`] and
-//! [`TAG_CODE`] named.
+//! An event belongs to the thread of the last [`TAG_THREAD`] and the code object of the last
+//! [`TAG_CODE`].
 
 use crate::event::EventKind;
 use crate::loss::LossKind;
 use crate::value::Capture;
 
 /// PY_START of a generator, coroutine or asynchronous generator: the event's words as for
-/// PY_START, then the frame's address, by which PY_RESUME names it.
+/// PY_START, then the frame's address, by which PY_RESUME refers to it.
 pub const TAG_START_SUSPENDABLE: u8 = 32;
-/// The events that follow are of the code object numbered in the payload.
+/// The events that follow are of the code object whose number is the payload.
 pub const TAG_CODE: u8 = 33;
-/// The events that follow are of the thread numbered in the payload.
+/// The events that follow are of the thread whose number is the payload.
 pub const TAG_THREAD: u8 = 34;
-/// Two words: the clock, in ticks (low word first). Deltas go on from here.
+/// Two words: the clock, in ticks (low word first). Later deltas are relative to it.
 pub const TAG_CLOCK: u8 = 35;
 /// One word: the place of the event that follows, whose payload was too small for it.
 pub const TAG_WIDE_PLACE: u8 = 36;
 /// Payload words follow: the length in bytes of a bincoded [`Definition`], then its bytes.
 pub const TAG_DEFINE: u8 = 37;
-/// One word: the code object's number. The current thread already was in a call of this code
-/// object, at the place in the payload, when recording began; outermost calls come first. Two
+/// One word: the code object's number. The current thread was already in a call of this code
+/// object, at the place in the payload, when recording began. Outermost calls come first. Two
 /// more words: the frame's address.
 pub const TAG_RUNNING: u8 = 38;
-/// One word: a code object's number. Before an event that enters a frame: the frame that called it
-/// is of this code object and stands at the code unit in the payload, its caches included. Several
-/// stand for callers further up, nearest first; only frames that are recorded are told of.
+/// One word: a code object's number. Comes before an event that enters a frame: the calling frame
+/// is of this code object and stands at the code unit in the payload, caches included. Several of
+/// these describe callers further up, nearest first. Frames that are not recorded are left out.
 pub const TAG_CALLER: u8 = 39;
-/// Before RAISE, RERAISE and PY_THROW: the code unit, caches included, that the frame the event is
-/// of stands at.
+/// Comes before RAISE, RERAISE and PY_THROW. The payload is the code unit, caches included, at
+/// which the event's frame stands.
 pub const TAG_AT: u8 = 40;
-/// One word: so many ticks the callbacks since the event before the last took, that of the last event
-/// included. The payload is how many callbacks without an event were among them. One stretch in a few
-/// hundred is measured; the others took about as long.
+/// One word: the ticks taken by the callbacks since the event before the last one, the callback of
+/// the last event included. The payload is the number of callbacks without an event among them. One
+/// stretch in a few hundred is measured; the others take about as long.
 pub const TAG_COST: u8 = 41;
-/// Two words: so many ticks recording took before the event that follows, waiting for the recorder or
-/// describing what was new (low word first). All of them are told of, and none is part of a
-/// [`TAG_COST`].
+/// Two words: the ticks (low word first) that recording took before the event that follows for work
+/// that takes long, such as waiting for the recorder, or defining and describing what is new. All
+/// such ticks are reported, and none is part of a [`TAG_COST`].
 pub const TAG_SPENT: u8 = 42;
 
 /// Bits of a word that hold the payload.
 pub const PAYLOAD_BITS: u32 = 26;
 /// The largest payload.
 pub const PAYLOAD_MAX: u32 = (1 << PAYLOAD_BITS) - 1;
-/// Bit of the payload of events that [`EventKind::may_say_none`]: what is returned, yielded or sent is
-/// None, and is not told of otherwise. Their places are smaller than this or wide.
+/// Bit in the payload of events that [`EventKind::may_say_none`]: the value returned, yielded or
+/// sent is None, and is not in a group. The places of these events are smaller than this bit, or
+/// are recorded with [`TAG_WIDE_PLACE`].
 pub const SAYS_NONE: u32 = 1 << (PAYLOAD_BITS - 1);
-/// An event record, with everything that may have to stand before it except definitions, fits
-/// in this many words.
+/// The largest size in words of an event record with all records that may have to come before it,
+/// definitions excepted.
 pub const EVENT_WORDS_MAX: usize = 24 + 2 * CALLERS_MAX;
-/// At most so many [`TAG_CALLER`] before one event.
+/// The maximum number of [`TAG_CALLER`] records before one event.
 pub const CALLERS_MAX: usize = 8;
 /// The longest definition the consumer accepts, in bytes.
 pub const DEFINITION_BYTES_MAX: usize = 8 << 20;
@@ -102,22 +103,22 @@ pub const fn event_words(kind: EventKind) -> usize {
         + 2 * kind.resumes() as usize
 }
 
-/// What a number in later records stands for. Each sort is numbered from 0 in the order of
-/// definition, except threads and kinds, which say their number.
+/// The meaning of a number in later records. Each sort of definition is numbered from 0 in the
+/// order of definition, except threads and kinds, which contain their number.
 #[derive(Debug, Clone, PartialEq, Eq, bincode::Encode, bincode::Decode)]
 pub enum Definition {
     Code(CodeDefinition),
     Thread {
         number: u32,
-        /// OS thread id; reused by the OS after the thread's end.
+        /// The operating system's thread id, which it reuses after the thread's end.
         native_id: u64,
     },
-    /// Also sent again when a thread is renamed.
+    /// Sent again when a thread is renamed.
     ThreadName {
         number: u32,
         name: String,
     },
-    /// A name a callable goes by: `len`, `list.append`, `json.dumps`.
+    /// The name of a callable: `len`, `list.append`, `json.dumps`.
     Callable {
         name: String,
     },
@@ -130,12 +131,12 @@ pub enum Definition {
         exception_type: u32,
         message: String,
     },
-    /// Names an event kind that [`EventKind`] does not know.
+    /// The name of an event kind that [`EventKind`] does not know.
     Kind {
         number: u8,
         name: String,
     },
-    /// Something was not recorded just here. `count` adds up.
+    /// Something was not recorded at this point. Counts of one kind are added up.
     Loss {
         kind: LossKind,
         count: u64,
@@ -147,15 +148,17 @@ pub enum Definition {
         platform: String,
         stdlib: String,
         pid: u32,
-        /// `importlib.util.MAGIC_NUMBER`, its first two bytes: tells what bytecode means.
+        /// The first two bytes of `importlib.util.MAGIC_NUMBER`, which determine the meaning of
+        /// bytecode.
         magic: u16,
         mode: Mode,
-        /// Which values come with the events, through a ring of their own.
+        /// Which values are recorded with the events; values have a ring of their own.
         capture: Capture,
-        /// What was found in it that may matter to who reads the recording, as sentences.
+        /// Findings about the interpreter that may matter to the reader of the recording, as
+        /// sentences.
         quirks: Vec<String>,
     },
-    /// The source of code whose file has this name, where the program says what it is. It is that of code
+    /// The source of a file of this name, where the program itself provides it. It applies to code
     /// objects defined from here on.
     Source {
         path: String,
@@ -163,21 +166,22 @@ pub enum Definition {
     },
 }
 
-/// Which events are recorded, and which are left to follow from them.
+/// Which events are recorded, and which are derived from them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, bincode::Encode, bincode::Decode)]
 pub enum Mode {
-    /// Every kind by callback.
+    /// Every event is recorded by callback.
     #[default]
     Direct,
-    /// LINE, INSTRUCTION and most of JUMP follow from the rest (see [`crate::derive`]); records
-    /// carry [`TAG_CALLER`] and [`TAG_AT`].
+    /// LINE, INSTRUCTION, most JUMP events and most branches are derived from the rest (see
+    /// [`crate::derive`]); records have [`TAG_CALLER`] and [`TAG_AT`].
     Derived,
-    /// Both: every kind by callback, with what derived recording needs beside it, to compare the two.
+    /// Every event is recorded by callback, together with what derivation needs, so that the two
+    /// can be compared.
     Verify,
 }
 
 impl Mode {
-    /// As `--events` and `runs.events` spell it.
+    /// The name in `--events` and `runs.events_by`.
     pub const fn name(self) -> &'static str {
         match self {
             Mode::Direct => "direct",
@@ -191,13 +195,13 @@ impl Mode {
         [Mode::Direct, Mode::Derived, Mode::Verify].into_iter().find(|mode| mode.name() == name)
     }
 
-    /// Whether records carry what derivation needs.
+    /// Whether records have what derivation needs.
     pub const fn has_frames(self) -> bool {
         !matches!(self, Mode::Direct)
     }
 }
 
-/// Number of [`Definition::Exception`] among the variants, as it is encoded.
+/// The encoded number of the variant [`Definition::Exception`].
 pub const EXCEPTION_VARIANT: u32 = 5;
 
 /// A code object as the shim first saw it.
@@ -215,7 +219,7 @@ pub struct CodeDefinition {
     pub flags: u32,
     /// Names of the arguments, in order, `*args` and `**kwargs` last.
     pub argument_names: Vec<String>,
-    /// Names of all locals, cells and free variables, as they lie in a frame.
+    /// Names of all locals, cells and free variables, in the order of their slots in a frame.
     pub variable_names: Vec<String>,
     /// `co_names`, if the code binds any of them.
     pub names: Vec<String>,
@@ -227,18 +231,18 @@ pub struct CodeDefinition {
     pub exception_table: Vec<u8>,
 }
 
-/// `co_flags` bits that say what sort of function a code object is.
+/// The bits of `co_flags` that determine what sort of function a code object is.
 pub mod flags {
     pub const OPTIMIZED: u32 = 0x1;
     pub const GENERATOR: u32 = 0x20;
     pub const COROUTINE: u32 = 0x80;
     pub const ASYNC_GENERATOR: u32 = 0x200;
-    /// Calls of it may be suspended: PY_YIELD leaves them, PY_RESUME goes on.
+    /// Calls may be suspended: PY_YIELD leaves them, and PY_RESUME continues them.
     pub const SUSPENDABLE: u32 = GENERATOR | COROUTINE | ASYNC_GENERATOR;
 }
 
 impl CodeDefinition {
-    /// As `code_objects.kind` spells it.
+    /// The name in `code_objects.kind`.
     pub fn kind(&self) -> &'static str {
         match &*self.name {
             "<module>" => "module",

@@ -3,7 +3,7 @@
 use uuid::Builder;
 use xxhash_rust::xxh3::xxh3_128;
 
-/// A UUID of version 7 that is the same whenever and wherever it is derived of the same row of `runs`.
+/// Returns a UUID of version 7 for a row of `runs`: the same row always gives the same UUID.
 ///
 /// `started_ms` is when the run began, in milliseconds since 1970.
 pub fn derive(started_ms: i64, hostname: &str, cwd: &str, command: &str, run_id: i64) -> String {
@@ -23,7 +23,7 @@ pub fn derive(started_ms: i64, hostname: &str, cwd: &str, command: &str, run_id:
 mod tests {
     use super::derive;
 
-    /// What was derived once is in exports: it must not change.
+    /// Derived UUIDs are in exports, so they must not change.
     #[test]
     fn derived_uuids_stay_what_they_are() {
         let uuid = derive(1_764_508_245_123, "host", "/home/me", "[\"app.py\"]", 1);

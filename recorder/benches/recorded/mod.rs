@@ -1,5 +1,5 @@
-//! The words a shim pushed for a run that was recorded, made again from its chunks: for measuring
-//! with what real programs do.
+//! Reconstructs the words that a shim pushed for a recorded run from its chunks, to measure with
+//! the events of real programs.
 
 use crate::stream::Stream;
 use dashcam_schema::EventKind;
@@ -9,10 +9,10 @@ use dashcam_schema::record::{
 };
 use rusqlite::Connection;
 
-/// At most this many events.
+/// No further chunk is read once there are more events than this.
 const EVENTS: u64 = 8_000_000;
 
-/// Definitions, and the events of the last run in the file.
+/// Returns the definitions and the events of the last run in the file.
 pub(crate) fn read(path: &str) -> (Stream, Stream) {
     let db = Connection::open(path).unwrap();
     let run: i64 = db.query_row("SELECT max(run_id) FROM runs", [], |row| row.get(0)).unwrap();
@@ -55,7 +55,7 @@ pub(crate) fn read(path: &str) -> (Stream, Stream) {
         let data: Vec<u8> = row.get(1).unwrap();
         let columns = chunk::open(&data).unwrap().columns().unwrap();
         if body.len() == 0 {
-            // Every round begins with these on the stack.
+            // Every round of the bench begins with these calls on the stacks.
             for stack in &columns.state.stacks {
                 body.words.push(word(TAG_THREAD, stack.thread));
                 for call in &stack.calls {

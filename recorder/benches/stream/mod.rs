@@ -1,6 +1,6 @@
-//! A made-up program's words, as a shim would push them: nested calls of functions with loops,
-//! branches and C calls, generators, and now and then an exception. For the writer's tests and its
-//! bench.
+//! The words of a made-up program, as a shim would push them: nested calls of functions with loops,
+//! branches and C calls, generators, and now and then an exception. The writer's tests and its
+//! bench use them.
 
 use dashcam_schema::EventKind;
 use dashcam_schema::record::{
@@ -10,16 +10,16 @@ use dashcam_schema::record::{
 use dashcam_schema::value::Capture;
 use std::collections::BTreeMap;
 
-/// Functions of the program.
+/// The number of functions of the program.
 pub(crate) const FUNCTIONS: u32 = 60;
-/// Those from here on are generators.
+/// Functions from this number on are generators.
 pub(crate) const GENERATORS_FROM: u32 = 50;
 const CALLABLES: u32 = 40;
 const EXCEPTIONS: u32 = 8;
-/// Lines of a function, which begin at 1, 21, 41 …
+/// The number of lines of a function. Functions begin at lines 1, 21, 41 …
 const LINES: u32 = 20;
 
-/// Words, and what is in them.
+/// Words, and counts of what they contain.
 #[derive(Default, Clone)]
 pub(crate) struct Stream {
     pub(crate) words: Vec<u32>,
@@ -33,12 +33,12 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    /// Nothing yet.
+    /// Returns a stream without words.
     pub(crate) fn empty() -> Stream {
         Stream { seed: 1, code: u32::MAX, frame: 0x7f00_0000_0000, ..Stream::default() }
     }
 
-    /// What stands before any event: a thread and all definitions.
+    /// Returns the words that come before any event: all definitions and a thread.
     pub(crate) fn prologue() -> Stream {
         let mut stream = Stream::empty();
         stream.define(&Definition::Interpreter {
@@ -76,7 +76,7 @@ impl Stream {
         stream
     }
 
-    /// Time goes on from here.
+    /// Sets the clock; times go on from there.
     pub(crate) fn set_clock(&mut self, ticks: u64) {
         self.words.extend([word(TAG_CLOCK, 0), ticks as u32, (ticks >> 32) as u32]);
     }
@@ -105,14 +105,15 @@ impl Stream {
         }
     }
 
-    /// An event as it is.
+    /// Appends an event with exactly these words.
     pub(crate) fn exact(&mut self, kind: EventKind, place: u32, rest: &[u32]) {
         self.words.push(word(kind.number(), place));
         self.words.extend(rest);
         *self.events.entry(kind.number()).or_insert(0) += 1;
     }
 
-    /// An event with a time such as clocks give: most readings are alike, all are a little off.
+    /// Appends an event. If it is timed, up to 15 ticks are added to its time, so that times are
+    /// similar but not equal, as those of a real clock.
     pub(crate) fn event(&mut self, kind: EventKind, place: u32, rest: &[u32]) {
         let at = self.words.len() + 1;
         self.exact(kind, place, rest);
@@ -121,7 +122,7 @@ impl Stream {
         }
     }
 
-    /// A call of `code` and everything in it.
+    /// Appends a call of `code` and everything in it.
     pub(crate) fn call(&mut self, code: u32, depth: u32) {
         self.enter(code);
         *self.calls.entry(code).or_insert(0) += 1;
@@ -185,7 +186,7 @@ impl Stream {
         self.frame -= 0x100;
     }
 
-    /// Calls until there are this many events more.
+    /// Appends calls until there are at least `events` more events.
     pub(crate) fn calls(&mut self, events: u64) {
         let end = self.len() + events;
         while self.len() < end {
@@ -194,15 +195,16 @@ impl Stream {
         }
     }
 
-    /// Events in it.
+    /// The number of events in the stream.
     #[allow(clippy::len_without_is_empty)]
     pub(crate) fn len(&self) -> u64 {
         self.events.values().sum()
     }
 }
 
-/// Eighty code units, four to a line. An entry: units less one, then how far the line is from the
-/// last one (form 10: the same, form 11: the next), then two bytes of columns.
+/// Returns the line table of eighty code units, four to a line. The first byte of an entry has the
+/// number of units less one and the form, which gives the distance from the previous line (form 10:
+/// the same line, form 11: the next). Two bytes of columns follow.
 fn line_table() -> Vec<u8> {
     let entry = |form: u8| [0x80 | form << 3 | 3, 0, 0];
     (0..LINES).flat_map(|i| entry(if i == 0 { 10 } else { 11 })).collect()

@@ -1,21 +1,21 @@
-//! Gets the shim into the program. `dashcam record` names this library in `LD_PRELOAD`, so the system
-//! loads it before the program's `main`: before Python has read its environment, its options or a
-//! single file, and whatever its options are (`-I`, `-E` and `-S` included).
+//! Loads the shim into the program. `dashcam record` names this library in `LD_PRELOAD`, so the
+//! system loads it before the program's `main`: before Python has read its environment, its options
+//! or a single file, and whatever its options are (`-I`, `-E` and `-S` included).
 //!
 //! ```text
-//! loaded ─▶ a Python? ─▶ environment as it was ─▶ audit hook ─▶ "cpython.run_…" ─▶ hook gone, shim on
-//!              └ no: nothing is touched; what this process executes next finds all of it
+//! loaded ─▶ a Python? ─▶ environment restored ─▶ audit hook ─▶ "cpython.run_…" ─▶ shim in place
+//!              └ no: nothing is touched; a program that this process executes next finds it all
 //! ```
 //!
 //! CPython announces to audit hooks in C that it is about to run the program, after it has imported
-//! `site`. There the hook claims the recording, which only one process can, and loads the shim. Then
-//! the hook takes itself out of CPython's list: no later event pays for it.
+//! `site`. At that event the hook removes itself from CPython's list, so that no later event pays
+//! for it. Then it claims the recording, which only one process can do, and loads the shim.
 //!
-//! An interpreter that cannot be recorded, whatever it runs, ends here, before it has begun, if it is the one
-//! that the user named.
+//! An interpreter in which no program can be recorded ends here, before it has begun, if it is the
+//! one that the user named.
 //!
-//! This library links to no Python, because it is also loaded into whatever starts one (`env`, a
-//! shell). It writes nothing and fails silently: the recorder reports what was not recorded.
+//! This library links to no Python, because it is also loaded into programs that start one (`env`,
+//! a shell). It prints nothing and fails silently: the recorder reports what was not recorded.
 
 use libc::{c_char, c_int, c_void};
 use std::ffi::{CStr, CString, OsStr};
@@ -24,7 +24,8 @@ use std::path::Path;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-/// As `dashcam_recorder::boot` has them; that crate is not linked to keep this library small.
+/// These have the values they have in `dashcam_recorder::boot`. That crate is not linked, to keep
+/// this library small.
 const VARIABLE: &CStr = c"DASHCAM_BOOT";
 const REFUSED: u8 = b'E';
 const OTHER: u8 = b'O';
@@ -33,13 +34,15 @@ const SHIM: &str = "_shim.abi3.so";
 const ENTRY: &CStr = c"dashcam_boot";
 
 const PRELOAD: &CStr = c"LD_PRELOAD";
-/// How `LD_PRELOAD` spells a library whose path it could not: a descriptor.
+/// The beginning of a library's name in `LD_PRELOAD` if the variable cannot contain its path. A
+/// descriptor's number follows.
 const BY_DESCRIPTOR: &[u8] = b"/proc/self/fd/";
 const OLDEST: u64 = 0x030c_0000;
-/// From here on, CPython's own `_Py_DebugOffsets` say whether it is a free-threaded build.
-const SAYS_HOW_BUILT: u64 = 0x030d_0000;
-/// From here on, CPython aborts ("Executing a cache") when its JIT compiler meets code with INSTRUCTION
-/// events at some of its instructions, whichever tool asked for them. 3.13 and 3.14 have another JIT.
+/// From this version on, CPython's `_Py_DebugOffsets` tell whether it is a free-threaded build.
+const OLDEST_WITH_DEBUG_OFFSETS: u64 = 0x030d_0000;
+/// From this version on, CPython aborts ("Executing a cache") when its JIT compiler finds code with
+/// INSTRUCTION events at some of its instructions, whichever tool asked for them. 3.13 and 3.14
+/// have another JIT.
 const JIT_UNSAFE: u64 = 0x030f_0000;
 const JIT_VARIABLE: &CStr = c"PYTHON_JIT";
 /// The list of audit hooks lies within this many bytes of CPython's runtime state.
@@ -49,7 +52,7 @@ const SEARCHED_BYTES: usize = 1 << 16;
 #[unsafe(link_section = ".init_array")]
 static AT_LOAD: extern "C" fn() = at_load;
 
-/// Between [`at_load`] and the program.
+/// The state from [`at_load`] to the start of the program.
 static WAITING: AtomicPtr<Waiting> = AtomicPtr::new(ptr::null_mut());
 
 struct Waiting {
@@ -57,7 +60,7 @@ struct Waiting {
     value: CString,
     control: Control,
     shim: CString,
-    /// The recorder has started this process, and not another one that did.
+    /// The recorder started this process itself, not through another one.
     is_first: bool,
     /// Why this interpreter cannot be recorded.
     unfit: Option<String>,
@@ -76,14 +79,14 @@ struct Hook {
 
 type Function = unsafe extern "C" fn(*const c_char, *mut c_void, *mut c_void) -> c_int;
 
-/// The JIT compiler, kept from being switched on. CPython asks the environment after it has imported `site`;
-/// what the program sees of the environment it has copied before that.
+/// Keeps the JIT compiler from being switched on. CPython reads the variable after it has imported
+/// `site`. It has copied the environment that the program sees before that.
 enum Jit {
     /// Nothing to do, or done.
     Left,
     /// To be switched off.
     On,
-    /// Switched off; what the variable was.
+    /// Switched off. The variable had this value.
     Off(CString),
 }
 
@@ -95,31 +98,31 @@ struct Control {
 }
 
 impl Control {
-    /// Whether the descriptor still is what the recorder made: something between may have closed it,
-    /// and its number may be another file's.
+    /// Whether the descriptor still is the one that the recorder made: a program in between may
+    /// have closed it, and its number may belong to another file.
     fn is_ours(self) -> bool {
         // SAFETY: plain data the kernel fills.
         let mut about: libc::stat = unsafe { std::mem::zeroed() };
-        // SAFETY: the pointer is to a stat of ours; a number that is not open is an error.
+        // SAFETY: the pointer is to our own `stat`; for a number that is not open, the call fails.
         let found = unsafe { libc::fstat(self.fd, &mut about) } == 0;
         found && about.st_mode & libc::S_IFMT == libc::S_IFSOCK && about.st_ino == self.inode
     }
 
-    /// True for the first process that asks: the recorder has put one byte there for it.
+    /// True for the first process that calls it: the recorder has sent one byte, for that process.
     fn claim(self) -> bool {
         let mut token = 0u8;
         let flags = libc::MSG_DONTWAIT;
-        // SAFETY: the buffer is one byte, as we say.
+        // SAFETY: the buffer has one byte, the length that is passed.
         unsafe { libc::recv(self.fd, (&raw mut token).cast(), 1, flags) == 1 }
     }
 
     fn send(self, message: &[u8]) {
         let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
-        // SAFETY: the buffer is as long as we say.
+        // SAFETY: the buffer has the length that is passed.
         unsafe { libc::send(self.fd, message.as_ptr().cast(), message.len(), flags) };
     }
 
-    /// `how` is [`REFUSED`] or [`UNSTARTED`].
+    /// Reports that recording cannot start. `how` is [`REFUSED`] or [`UNSTARTED`].
     fn refuse(self, how: u8, why: &[u8]) {
         self.send(&[&[how], why, b"\n"].concat());
     }
@@ -131,12 +134,12 @@ extern "C" fn at_load() {
     restore_preload();
     // SAFETY: nothing else runs before `main`; the name is a C string.
     unsafe { libc::unsetenv(VARIABLE.as_ptr()) };
-    let Some(Meant { control, shim, is_first, is_direct }) = open(&value) else { return };
+    let Some(Settings { control, shim, is_first, is_direct }) = open(&value) else { return };
     let Some(runtime) = Runtime::find() else { return };
     let unfit = runtime.unfit(version);
     if let Some(why) = unfit.as_ref().filter(|_| is_direct) {
         control.refuse(UNSTARTED, why.as_bytes());
-        // SAFETY: nothing has run yet that would have to be ended in order.
+        // SAFETY: nothing has run yet that needs an orderly end.
         unsafe { libc::_exit(1) };
     }
     let jit = if version >= JIT_UNSAFE && wants_jit() { Jit::On } else { Jit::Left };
@@ -146,14 +149,15 @@ extern "C" fn at_load() {
     let before = runtime.words();
     // SAFETY: CPython allows this call before it is initialised.
     if unsafe { add_hook(on_event, ptr::null_mut()) } == 0 {
-        // SAFETY: made above; CPython calls the hook later, in this thread.
+        // SAFETY: `waiting` was made above. CPython calls the hook later, in this thread.
         unsafe { (*waiting).hooks = runtime.find_hook(&before) };
     }
 }
 
-/// A variable of the environment. Not through std, whose lock belongs to whoever else uses it.
+/// Returns a variable of the environment. It does not go through std, whose lock belongs to other
+/// users of std.
 fn variable(name: &CStr) -> Option<CString> {
-    // SAFETY: nothing else runs before `main`, so nobody changes the environment meanwhile.
+    // SAFETY: nothing else runs before `main`, so nothing changes the environment meanwhile.
     let value = unsafe { libc::getenv(name.as_ptr()) };
     // SAFETY: not null, so a C string.
     (!value.is_null()).then(|| unsafe { CStr::from_ptr(value) }.to_owned())
@@ -161,35 +165,37 @@ fn variable(name: &CStr) -> Option<CString> {
 
 type AddHook = unsafe extern "C" fn(Function, *mut c_void) -> c_int;
 
-/// CPython's version and `PySys_AddAuditHook`, if this process is a `python` that is new enough.
+/// Returns CPython's version and `PySys_AddAuditHook` if this process is a `python` that is new
+/// enough.
 fn python() -> Option<(u64, AddHook)> {
-    // Some other programs have a Python in them (gdb, vim), and may start the one that is meant.
+    // Some other programs contain a Python (gdb, vim), and may start the one that is to be
+    // recorded.
     let executable = std::fs::read_link("/proc/self/exe").ok()?;
     let name = executable.file_name()?.as_bytes().to_ascii_lowercase();
     if !name.windows(2).any(|part| part == b"py") {
         return None;
     }
     let version = symbol(c"Py_Version")?.cast::<libc::c_ulong>();
-    // SAFETY: CPython's number of its version: a constant.
+    // SAFETY: `Py_Version` is a constant of CPython.
     let version = unsafe { *version };
     if version < OLDEST {
         return None;
     }
-    // SAFETY: a function of CPython's stable interface, with this signature in every version.
+    // SAFETY: this function of CPython's stable interface has this signature in every version.
     let add_hook =
         unsafe { std::mem::transmute::<*mut c_void, AddHook>(symbol(c"PySys_AddAuditHook")?) };
     Some((version, add_hook))
 }
 
 fn symbol(name: &CStr) -> Option<*mut c_void> {
-    // SAFETY: plain look-up of a name.
+    // SAFETY: a plain look-up of a name.
     let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
     (!found.is_null()).then_some(found)
 }
 
-/// Takes this library out of `LD_PRELOAD`, where it is the last entry.
+/// Removes this library from `LD_PRELOAD`, where it is the last entry.
 fn restore_preload() {
-    // SAFETY: plain data that dladdr fills; the address is one of this library.
+    // SAFETY: plain data that dladdr fills; the address is in this library.
     let own = unsafe {
         let mut about: libc::Dl_info = std::mem::zeroed();
         if libc::dladdr((&raw const AT_LOAD).cast(), &mut about) == 0 || about.dli_fname.is_null() {
@@ -198,7 +204,7 @@ fn restore_preload() {
         CStr::from_ptr(about.dli_fname).to_bytes()
     };
     if let Some(fd) = own.strip_prefix(BY_DESCRIPTOR).and_then(number::<c_int>) {
-        // SAFETY: the recorder made this descriptor for nothing else.
+        // SAFETY: the recorder made this descriptor only for loading this library.
         unsafe { libc::close(fd) };
     }
     let Some(now) = variable(PRELOAD) else { return };
@@ -212,19 +218,19 @@ fn restore_preload() {
     }
 }
 
-/// What the variable says.
-struct Meant {
+/// The settings in the variable.
+struct Settings {
     control: Control,
     shim: CString,
     is_first: bool,
-    /// This process is the interpreter that was to be recorded, and nobody else is.
+    /// This process is the interpreter that was to be recorded, and no other process is.
     is_direct: bool,
 }
 
-/// What the variable says, if it is meant for this process:
-/// `CONTROL:INODE:RECORDER:RING:VALUES:…:PACKAGE`. RECORDER is a process, negative if not only its
-/// child is meant. The descriptors are not inherited any further.
-fn open(value: &CStr) -> Option<Meant> {
+/// Parses the variable `CONTROL:INODE:RECORDER:RING:VALUES:…:PACKAGE`; `None` if it is not intended
+/// for this process. RECORDER is a process id, negative if other processes than its child may be
+/// recorded too. The descriptors are not inherited any further.
+fn open(value: &CStr) -> Option<Settings> {
     let mut fields = value.to_bytes().splitn(7, |byte| *byte == b':');
     let mut next = || fields.next();
     let control = Control { fd: number(next()?)?, inode: number(next()?)? };
@@ -237,19 +243,19 @@ fn open(value: &CStr) -> Option<Meant> {
         return None;
     }
     for fd in [control.fd, rings[0], rings[1]] {
-        // SAFETY: plain system call; a number that is not open is an error.
+        // SAFETY: plain system call; for a number that is not open, it fails.
         unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
     }
     let shim = CString::new(package.join(SHIM).into_os_string().as_bytes()).ok()?;
     let is_direct = is_first && recorder > 0;
-    (is_first || recorder < 0).then_some(Meant { control, shim, is_first, is_direct })
+    (is_first || recorder < 0).then_some(Settings { control, shim, is_first, is_direct })
 }
 
 fn number<N: std::str::FromStr>(text: &[u8]) -> Option<N> {
     std::str::from_utf8(text).ok()?.parse().ok()
 }
 
-/// CPython's global state, as far as it is searched.
+/// The part of CPython's global state that is searched.
 struct Runtime {
     start: *mut *mut Hook,
     count: usize,
@@ -260,18 +266,18 @@ impl Runtime {
         let start = symbol(c"_PyRuntime")?.cast::<*mut Hook>();
         // SAFETY: plain data that dladdr fills.
         let mut about: libc::Dl_info = unsafe { std::mem::zeroed() };
-        // 3.12 to 3.15 need at least 280 kB for it, so what is searched lies within.
+        // In 3.12 to 3.15 the state has at least 280 kB, so the searched part lies within it.
         // SAFETY: the address is of a loaded object.
         let is_known = unsafe { libc::dladdr(start.cast(), &mut about) } != 0;
         is_known.then_some(Runtime { start, count: SEARCHED_BYTES / size_of::<usize>() })
     }
 
-    /// Why an interpreter of this version cannot be recorded.
+    /// Returns the reason why an interpreter of this version cannot be recorded, if there is one.
     fn unfit(&self, version: u64) -> Option<String> {
-        /// What CPython puts before its offsets for debuggers; their version follows, and a word that is
-        /// not 0 in a free-threaded build.
+        /// CPython puts this word before its offsets for debuggers. Their version follows, and a
+        /// word that is not 0 in a free-threaded build.
         const COOKIE: u64 = u64::from_ne_bytes(*b"xdebugpy");
-        if version < SAYS_HOW_BUILT {
+        if version < OLDEST_WITH_DEBUG_OFFSETS {
             return None;
         }
         // SAFETY: the first words of CPython's global state, filled when it was compiled.
@@ -290,8 +296,8 @@ impl Runtime {
         (0..self.count).map(|at| unsafe { self.start.add(at).read() }).collect()
     }
 
-    /// The one word that changed when our hook was added. If there was a hook before, ours is at the
-    /// end of a list and stays there.
+    /// Returns the address of the one word that changed when our hook was added; null if there is
+    /// no such word. If there was a hook before, ours is at the end of a list and stays there.
     fn find_hook(&self, before: &[*mut Hook]) -> *mut *mut Hook {
         let changed = |at: &usize| {
             // SAFETY: as above.
@@ -316,7 +322,7 @@ unsafe extern "C" fn on_event(
     // SAFETY: the name of an event is a C string.
     let event = unsafe { CStr::from_ptr(event) }.to_bytes();
     if event == b"import"
-        // SAFETY: `at_load` made it; whoever takes it out does so in this thread.
+        // SAFETY: `at_load` made it; it is only taken out in this thread.
         && let Some(waiting) = unsafe { WAITING.load(Ordering::Relaxed).as_mut() }
         && matches!(waiting.jit, Jit::On)
         && imports(arguments, c"encodings")
@@ -324,16 +330,17 @@ unsafe extern "C" fn on_event(
         waiting.jit.switch_off();
     }
     let runs = event.starts_with(b"cpython.run_");
-    // What is in the list at the very end CPython frees; it is not its to free.
+    // At the very end CPython frees the entries that are in the list. Ours is not CPython's to
+    // free.
     if !runs && event != b"cpython._PySys_ClearAuditHooks" {
         return 0;
     }
     let waiting = WAITING.swap(ptr::null_mut(), Ordering::Relaxed);
-    // SAFETY: `at_load` made it, and whoever takes it out has it alone.
+    // SAFETY: `at_load` made it, and the swap above makes us its only user.
     if let Some(waiting) = unsafe { waiting.as_mut() } {
         waiting.remove_hook();
         waiting.jit.restore();
-        if runs && !(event == b"cpython.run_command" && waiting.is_question()) {
+        if runs && !(event == b"cpython.run_command" && waiting.is_query()) {
             waiting.start();
         }
     }
@@ -347,8 +354,8 @@ fn imports(arguments: *mut c_void, module: &CStr) -> bool {
     let item = symbol(c"PyTuple_GetItem");
     let compare = symbol(c"PyUnicode_CompareWithASCIIString");
     let (Some(item), Some(compare)) = (item, compare) else { return false };
-    // SAFETY: functions of CPython's stable interface, with these signatures in every version; the first
-    // argument of this event is a str, and CPython calls us with the GIL held.
+    // SAFETY: these functions of CPython's stable interface have these signatures in every version;
+    // the first argument of this event is a str, and CPython calls us with the GIL held.
     unsafe {
         let item = std::mem::transmute::<*mut c_void, Item>(item);
         let compare = std::mem::transmute::<*mut c_void, Compare>(compare);
@@ -356,37 +363,42 @@ fn imports(arguments: *mut c_void, module: &CStr) -> bool {
     }
 }
 
-/// Whether the environment switches the JIT compiler on. A build that has it on without asking is the shim's
-/// to refuse: what starts before the program would see the variable.
+/// Whether the environment switches the JIT compiler on. The shim refuses a build that has it on by
+/// default: switching it off here would need a variable, and code that starts before the program
+/// would see it.
 fn wants_jit() -> bool {
     variable(JIT_VARIABLE)
         .is_some_and(|value| !matches!(value.to_bytes().first(), None | Some(b'0')))
 }
 
 impl Jit {
-    /// To be called when CPython has copied the environment for the program (`posix.environ`), which it
-    /// does before it imports `encodings`, the first module that is not built in.
+    /// Switches the JIT compiler off. It is called when CPython has copied the environment for the
+    /// program (`posix.environ`). CPython does so before it imports `encodings`, the first module
+    /// that is not built in.
     fn switch_off(&mut self) {
         let Some(before) = variable(JIT_VARIABLE) else { return };
         *self = Jit::Off(before);
-        // SAFETY: no Python code has run that could have started a thread; the arguments are C strings.
+        // SAFETY: no Python code has run yet that could have started a thread; the arguments are C
+        // strings.
         unsafe { libc::setenv(JIT_VARIABLE.as_ptr(), c"0".as_ptr(), 1) };
     }
 
-    /// For what the program starts.
+    /// Restores the variable, for processes that the program starts.
     fn restore(&mut self) {
         let Jit::Off(before) = std::mem::replace(self, Jit::Left) else { return };
-        // SAFETY: the GIL is held, under which CPython changes the environment; the arguments are C strings.
+        // SAFETY: the GIL is held, under which CPython changes the environment; the arguments are C
+        // strings.
         unsafe { libc::setenv(JIT_VARIABLE.as_ptr(), before.as_ptr(), 1) };
     }
 }
 
 impl Waiting {
-    /// Takes our entry out of the list. It is not freed: CPython is going along the list right now.
+    /// Removes our entry from the list. It is not freed: CPython is walking along the list right
+    /// now.
     fn remove_hook(&self) {
-        // SAFETY: `hooks` is null or the place that changed to our entry when it was added. Only the
-        // beginning of the list is ever added to by CPython's own hooks in C, at its end, and an entry
-        // is one of ours only if it has our function.
+        // SAFETY: `hooks` is null or the place that changed to our entry when it was added. Other
+        // hooks in C are only ever added at the end of the list, and an entry is ours only if it
+        // has our function.
         unsafe {
             let Some(first) = self.hooks.as_mut() else { return };
             if let Some(hook) = first.as_ref()
@@ -397,11 +409,12 @@ impl Waiting {
         }
     }
 
-    /// Whether this is no program but a tool's question about the interpreter, to be asked before it
-    /// starts the program (uv, poetry): `python -I -c …`, and not what the user started.
-    fn is_question(&self) -> bool {
+    /// Whether this process is a query and not the program: tools such as uv and poetry run
+    /// `python -I -c …` to learn about the interpreter before they start the program. The process
+    /// that the user started is never a query.
+    fn is_query(&self) -> bool {
         let isolated = symbol(c"Py_IsolatedFlag").map(|flag| flag.cast::<c_int>());
-        // SAFETY: a global of CPython's, which is initialised.
+        // SAFETY: a global of CPython, which is initialised.
         !self.is_first && isolated.is_some_and(|flag| unsafe { *flag } != 0)
     }
 
@@ -417,7 +430,8 @@ impl Waiting {
             self.control.refuse(REFUSED, why.as_bytes());
             return;
         }
-        // SAFETY: C strings; the shim's entry takes the variable's value, which is never freed.
+        // SAFETY: the arguments are C strings; the shim's entry takes the variable's value, which
+        // is never freed.
         unsafe {
             let shim = libc::dlopen(self.shim.as_ptr(), libc::RTLD_NOW);
             let entry = if shim.is_null() { shim } else { libc::dlsym(shim, ENTRY.as_ptr()) };

@@ -11,10 +11,10 @@ pub struct Corrupt;
 /// Appends words that the producer has published and does not write to.
 #[cfg(not(loom))]
 fn append(words: &[AtomicU32], out: &mut Vec<u32>) {
-    // SAFETY: an `AtomicU32` has size and alignment of a `u32`. Until `tail` is stored the words are
-    // ours: a producer that keeps the treaty writes to none of them, so this copy, which the compiler
-    // may do many words at a time, sees what loads would. One that breaks it is another process,
-    // whose words nobody trusts, whatever they are.
+    // SAFETY: an `AtomicU32` has the size and alignment of a `u32`. Until `tail` is stored the
+    // words are ours: a producer that keeps the treaty writes to none of them, so this copy, which
+    // the compiler may do many words at a time, sees what loads would. A producer that breaks the
+    // treaty is in another process, and its words are not trusted anyway.
     let words = unsafe { std::slice::from_raw_parts(words.as_ptr().cast::<u32>(), words.len()) };
     out.extend_from_slice(words);
 }
@@ -31,19 +31,20 @@ pub struct Consumer {
     ready: Ready,
 }
 
-/// Words ahead of what is taken whose memory the consumer makes ready: the producer finds it there.
+/// How many words ahead of `head` the consumer makes memory ready, so that the producer finds it
+/// there.
 const AHEAD: u64 = 1 << 16;
 
 impl Consumer {
-    /// Goes on where the ring's last consumer stopped.
+    /// Returns a consumer that goes on where the ring's last consumer stopped.
     pub fn new(ring: Ring) -> Consumer {
         let tail = ring.header.consumer.tail.load(Ordering::Relaxed);
         let ready = Ready::new(&ring, tail);
         Consumer { ring, tail, ready }
     }
 
-    /// Appends up to `max` ready words to `out`, gives their room back to the producer, and says
-    /// how many there were. Records are published whole, but `max` may cut one.
+    /// Appends up to `max` ready words to `out`, gives their room back to the producer, and returns
+    /// their number. Records are published whole, but `max` may cut one.
     ///
     /// # Errors
     /// [`Corrupt`]; nothing was taken.
@@ -69,14 +70,14 @@ impl Consumer {
         Ok(count)
     }
 
-    /// Tells the producer that nobody will take any more.
+    /// Marks the ring as closed: no more words will be taken from it.
     pub fn close(&self) {
         self.ring.header.consumer.closed.store(1, Ordering::Relaxed);
     }
 
-    /// Asks the producer to say sometime soon, in a record, that what follows can be read alone.
+    /// Asks the producer to begin an epoch sometime soon, and to announce it in a record.
     pub fn ask_for_epoch(&self) {
-        // Relaxed: the number is all there is to it, and this side alone changes it.
+        // Relaxed: only the number itself matters, and only this side changes it.
         let epoch = &self.ring.header.consumer.epoch;
         epoch.store(epoch.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
     }
@@ -87,7 +88,7 @@ impl Consumer {
         (fields.waits.load(Ordering::Relaxed), fields.waited_ns.load(Ordering::Relaxed))
     }
 
-    /// How many objects the producer has not looked at.
+    /// The number of objects that the producer has not examined because there were too many.
     pub fn skipped(&self) -> u64 {
         self.ring.header.producer.skipped.load(Ordering::Relaxed)
     }
@@ -97,7 +98,7 @@ impl Consumer {
         self.ring.header.producer.gave_up.load(Ordering::Relaxed) != 0
     }
 
-    /// What the producer's ticks count; meaningful once it has published something.
+    /// The clock of the producer's ticks; meaningful once the producer has published something.
     pub fn clock(&self) -> Clock {
         match self.ring.header.producer.clock.load(Ordering::Relaxed) {
             1 => Clock::Tsc,

@@ -1,4 +1,4 @@
-//! What lies where in the shared memory.
+//! The layout of the shared memory.
 
 #[cfg(not(loom))]
 use super::sync::Ordering;
@@ -31,8 +31,8 @@ pub(super) struct ProducerFields {
     pub(super) waits: AtomicU64,
     /// Nanoseconds it waited.
     pub(super) waited_ns: AtomicU64,
-    /// Objects that were not looked at because there were too many. It is here so that none are forgotten
-    /// however the program ends.
+    /// Objects that were not examined because there were too many. The number is kept here so that
+    /// it is complete however the program ends.
     pub(super) skipped: AtomicU64,
     /// A [`Clock`].
     pub(super) clock: AtomicU32,
@@ -46,8 +46,8 @@ pub(super) struct ConsumerFields {
     pub(super) tail: AtomicU64,
     /// 1 once the consumer takes no more.
     pub(super) closed: AtomicU32,
-    /// Times the consumer asked for an epoch: that what follows can be read without what was
-    /// published before.
+    /// Times the consumer asked for an epoch, from whose beginning on records can be read without
+    /// those published before.
     pub(super) epoch: AtomicU32,
 }
 
@@ -59,7 +59,7 @@ const _: () = {
     assert!(size_of::<Header>() == 192 && size_of::<Header>() <= HEADER_BYTES);
 };
 
-/// What the ticks in the records count.
+/// The clock whose ticks the records contain.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u32)]
 pub enum Clock {
@@ -69,8 +69,8 @@ pub enum Clock {
     Tsc = 1,
 }
 
-/// A ring in memory both sides see. Lives as long as the process: it is mapped once, and the
-/// shim's callbacks may run until the very end.
+/// A ring in memory that both sides see. It lives as long as the process: it is mapped once, and
+/// the shim's callbacks may run until the very end.
 #[derive(Clone, Copy)]
 pub struct Ring {
     pub(super) header: &'static Header,
@@ -110,12 +110,12 @@ impl Ring {
 
 #[cfg(not(loom))]
 impl Ring {
-    /// Whether nothing was ever published in it.
+    /// Whether nothing was ever published in this ring.
     pub fn is_unused(&self) -> bool {
         self.header.producer.head.load(Ordering::Relaxed) == 0
     }
 
-    /// A ring without room, for when nothing is recorded.
+    /// A ring without room, for the time when nothing is recorded.
     pub fn none() -> Ring {
         static HEADER: Header = Header {
             magic: AtomicU32::new(0),

@@ -1,19 +1,19 @@
-//! Every interleaving of the shipped producer and consumer, on a tiny ring.
+//! Checks every interleaving of the shipped producer and consumer, on a tiny ring.
 //! `RUSTFLAGS="--cfg loom" cargo test -p dashcam-recorder --release ring`
 
 use super::*;
 use loom::thread;
 
-/// All interleavings with at most this many preemptions: bugs in such small programs need one or
-/// two (the bound is what loom's documentation recommends), and without one a spinning wait has
-/// endlessly many.
+/// Checks all interleavings with at most three preemptions: bugs in such small programs need one or
+/// two. The bound is what loom's documentation recommends; without one, a spinning wait has
+/// infinitely many interleavings.
 fn model(check: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(3);
     builder.check(check);
 }
 
-/// Records of two words, `(i, !i)`; a torn or reordered one would show.
+/// Sends records of two words, `(i, !i)`, so that a torn or reordered record is noticed.
 fn run(capacity: usize, records: u32) {
     model(move || {
         let ring = Ring::on_heap(capacity);

@@ -19,10 +19,10 @@
 //!   (Release).
 //! - A producer that dies leaves a ring in which every published record is whole. A record it was
 //!   still writing was never published and is never read.
-//! - Neither side waits for a lock. A producer without room waits for `tail`, and counts for how
-//!   long. It may give up, which it says in the header, and publishes no more.
-//! - The consumer may ask for an epoch by counting `epoch` up. The producer answers in a record of
-//!   its own, when it comes to it; nobody waits for that.
+//! - Neither side waits for a lock. A producer without room waits for `tail`, and counts how long.
+//!   It may give up: it then sets a flag in the header and publishes no more.
+//! - The consumer may ask for an epoch by incrementing `epoch`. The producer answers later with a
+//!   record of its own, at a time of its choosing. The consumer does not wait for that record.
 //! - The consumer trusts nothing it reads: `head` is checked against the capacity, and records are
 //!   validated from a private copy.
 //!
@@ -41,7 +41,7 @@ pub use producer::{Gone, Producer, Words};
 #[cfg(not(loom))]
 pub use segment::{attach, create, unmap};
 
-/// The model checker's rings have no pages.
+/// A stand-in for the model checker, whose rings have no pages.
 #[cfg(loom)]
 mod segment {
     pub(super) struct Ready;

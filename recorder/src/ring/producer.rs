@@ -9,11 +9,11 @@ use dashcam_schema::record::EVENT_WORDS_MAX;
 #[derive(Debug, PartialEq, Eq)]
 pub struct Gone;
 
-/// The producer comes to [`Producer::wait`] at least once in so many words, though there be room: its
-/// caller then sees in time whether there is still somebody to read them.
+/// The producer calls [`Producer::wait`] at least once in this many words, even if there is room,
+/// so that its caller notices in time if no consumer is left to read them.
 const STRETCH_WORDS: usize = 1 << 16;
 
-/// Writes records. There is one per ring; the shim guards it by the GIL.
+/// Writes records. There is one per ring; in the shim, the GIL guards it.
 pub struct Producer {
     ring: Ring,
     mask: u64,
@@ -21,13 +21,13 @@ pub struct Producer {
     at: u64,
     /// `at` may go up to here without asking for `tail` again.
     limit: u64,
-    /// From here on there is no room until [`Producer::wait`] is asked.
+    /// From this position on, there is no room until [`Producer::wait`] is called.
     stop: u64,
     ready: Ready,
 }
 
-/// A record being written. Its position is not in memory, where each step of it would have to wait
-/// for the one before.
+/// A record being written. Its position is not kept in memory, where each step would have to wait
+/// for the one before it.
 pub struct Words {
     words: &'static [AtomicU32],
     mask: u64,
@@ -48,7 +48,7 @@ impl Words {
 }
 
 impl Producer {
-    /// Goes on where the ring's last producer stopped.
+    /// Returns a producer that goes on where the ring's last producer stopped.
     pub fn new(ring: Ring, clock: Clock) -> Producer {
         ring.header.producer.clock.store(clock as u32, Ordering::Relaxed);
         let at = ring.header.producer.head.load(Ordering::Relaxed);
@@ -62,41 +62,42 @@ impl Producer {
         self.room_for(EVENT_WORDS_MAX)
     }
 
-    /// Whether so many words may be written now. If not, [`Self::wait`].
+    /// Whether `words` words may be written now. If not, [`Self::wait`].
     #[inline(always)]
     pub fn room_for(&self, words: usize) -> bool {
         self.at + words as u64 <= self.limit
     }
 
-    /// Has [`Self::has_room`] say no once so many words have been written, though there be room: its caller
-    /// wants to do something then that it need not ask for all the time.
+    /// Makes [`Self::has_room`] return false once `words` more words have been written, even if
+    /// there is room. The caller has something to do then, and need not check for it all the time.
     pub fn stop_after(&mut self, words: u64) {
         self.stop = self.at + words;
         self.limit = self.limit.min(self.stop);
     }
 
-    /// Whether those words have been written.
+    /// Whether the words given to [`Self::stop_after`] have been written.
     pub fn has_stopped(&self) -> bool {
         self.at + EVENT_WORDS_MAX as u64 > self.stop
     }
 
-    /// How many epochs the consumer has asked for; a record is to say so when this changes.
+    /// The number of epochs that the consumer has asked for. When it changes, the caller has to
+    /// answer with a record.
     #[inline(always)]
     pub fn wanted_epoch(&self) -> u32 {
-        // Relaxed: nothing else is to be seen with it.
+        // Relaxed: no other data has to become visible with it.
         self.ring.header.consumer.epoch.load(Ordering::Relaxed)
     }
 
-    /// Counts an object that is not looked at.
+    /// Counts an object that is not examined.
     #[inline(always)]
     pub fn count_skipped(&self) {
-        // Relaxed: this side alone changes it, and nothing else is to be seen with it.
+        // Relaxed: only this side changes it, and no other data has to become visible with it.
         let skipped = &self.ring.header.producer.skipped;
         skipped.store(skipped.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
     }
 
-    /// Writes the next word of a record. [`Self::room_for`] or [`Self::wait`] must have said yes
-    /// to as many words.
+    /// Writes the next word of a record. [`Self::room_for`] or [`Self::wait`] must have granted at
+    /// least as many words as are written.
     #[inline(always)]
     pub fn put(&mut self, word: u32) {
         let index = (self.at & self.mask) as usize;
@@ -107,7 +108,7 @@ impl Producer {
         self.at += 1;
     }
 
-    /// Begins a record; the result is to be handed to [`Self::end`].
+    /// Begins a record. The caller passes the result to [`Self::end`].
     #[inline(always)]
     pub fn begin(&self) -> Words {
         Words { words: self.ring.words, mask: self.mask, at: self.at, limit: self.limit }
@@ -120,34 +121,34 @@ impl Producer {
         self.publish();
     }
 
-    /// Gives the words written so far to the consumer. They must be whole records.
+    /// Publishes the words written so far to the consumer. They must be whole records.
     #[inline(always)]
     pub fn publish(&mut self) {
         self.ring.header.producer.head.store(self.at, Ordering::Release);
     }
 
-    /// Lets go of the ring, for the caller to unmap; there is no room from now on.
+    /// Returns the ring, for the caller to unmap. From now on, this producer has no room.
     #[cfg(not(loom))]
     pub fn detach(&mut self) -> Ring {
         let none = Producer::new(Ring::none(), Clock::Monotonic);
         std::mem::replace(self, none).ring
     }
 
-    /// Words that fit at the most.
+    /// The largest number of words that the ring holds.
     pub fn capacity(&self) -> usize {
         self.ring.words.len()
     }
 
-    /// Tells the consumer that nothing will be published any more because it made no room.
+    /// Tells the consumer that nothing more will be published, because the consumer made no room.
     pub fn give_up(&self) {
         self.ring.header.producer.gave_up.store(1, Ordering::Relaxed);
     }
 
-    /// Waits for room for `words`. `pause` is called while there is none, returns the nanoseconds
-    /// it took, or `Gone` if the consumer's process is.
+    /// Waits for room for `words` words. While there is none, it calls `pause`, which returns the
+    /// nanoseconds it took, or `Gone` if the consumer's process is gone.
     ///
     /// # Errors
-    /// [`Gone`] if the consumer takes no more, or `words` exceed the capacity.
+    /// [`Gone`] if `pause` returned it, the consumer takes no more, or `words` exceed the capacity.
     #[cold]
     pub fn wait(
         &mut self,

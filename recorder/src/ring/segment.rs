@@ -1,4 +1,4 @@
-//! The ring's memory: an anonymous memfd, so nothing but its descriptor names it.
+//! The ring's memory: an anonymous memfd, which only its descriptor refers to.
 
 use super::layout::{Clock, HEADER_BYTES, Header, MAGIC, Ring, VERSION};
 use super::sync::{AtomicU32, Ordering};
@@ -6,11 +6,11 @@ use std::fs::File;
 use std::io::{Error, ErrorKind, Result};
 use std::os::fd::{AsRawFd, FromRawFd};
 
-/// A new ring of `capacity` words (a power of two) and the file it lives in, which is not
-/// inherited by children unless the caller arranges it.
+/// Creates a ring of `capacity` words (a power of two). Returns it and the file it lives in, which
+/// children do not inherit unless the caller arranges it.
 ///
 /// # Errors
-/// If the system has no memfd or not the memory.
+/// If the system has no memfd or not enough memory.
 pub fn create(capacity: usize) -> Result<(Ring, File)> {
     assert!(capacity.is_power_of_two() && (2..=1 << 30).contains(&capacity));
     // SAFETY: the name is a NUL-terminated constant; the call touches no memory of ours.
@@ -20,10 +20,11 @@ pub fn create(capacity: usize) -> Result<(Ring, File)> {
     if fd < 0 {
         return Err(Error::last_os_error());
     }
-    // SAFETY: memfd_create just gave us this descriptor; nobody else owns it.
+    // SAFETY: memfd_create just returned this descriptor; no other object owns it.
     let file = unsafe { File::from_raw_fd(fd) };
     file.set_len((HEADER_BYTES + capacity * 4) as u64)?;
-    // Nobody may shrink it under the other side's mapping, which would be a SIGBUS there.
+    // The seals keep any process from shrinking the file under the other side's mapping, where
+    // access would then raise SIGBUS.
     // SAFETY: plain system call on a descriptor we own.
     unsafe {
         libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, libc::F_SEAL_SHRINK | libc::F_SEAL_GROW)
@@ -36,10 +37,10 @@ pub fn create(capacity: usize) -> Result<(Ring, File)> {
     Ok((ring, file))
 }
 
-/// The ring another process created in this file.
+/// Maps the ring that another process created in this file.
 ///
 /// # Errors
-/// If it is not a ring, or one of another dashcam.
+/// If the file is not a ring, or the ring is of another version of dashcam.
 pub fn attach(file: &File) -> Result<Ring> {
     let ring = map(file)?;
     let header = ring.header;
@@ -69,7 +70,7 @@ fn map(file: &File) -> Result<Ring> {
             std::ptr::null_mut(),
             bytes,
             libc::PROT_READ | libc::PROT_WRITE,
-            // Without its memory: a program that does little is not to wait for it.
+            // Without MAP_POPULATE: a program that does little must not wait for all the memory.
             libc::MAP_SHARED,
             file.as_raw_fd(),
             0,
@@ -90,7 +91,7 @@ fn map(file: &File) -> Result<Ring> {
     }
 }
 
-/// Gives a ring's memory back.
+/// Unmaps a ring's memory.
 ///
 /// # Safety
 /// No [`Ring`], producer or consumer over this mapping is used any more.
@@ -100,14 +101,16 @@ pub unsafe fn unmap(ring: Ring) {
         return;
     }
     let base = std::ptr::from_ref(ring.header).cast_mut();
-    // SAFETY: `map` made this mapping with this size; the caller vouches for the rest.
+    // SAFETY: `map` made this mapping with this size; the caller guarantees that it is not used any
+    // more.
     unsafe { libc::munmap(base.cast(), HEADER_BYTES + ring.words.len() * 4) };
 }
 
-/// How much of a ring's memory a side has made ready: in the first round the system has to provide each
-/// page, which is cheaper for many at once, and at a time of our choosing.
+/// How much of a ring's memory a side has made ready. In the first round through the ring, the
+/// system has to provide each page. That is cheaper for many pages at once, and at a time of our
+/// choosing.
 pub(super) struct Ready {
-    /// In words, as positions in the ring are.
+    /// Memory before this position, in words, is ready.
     at: u64,
     /// The end of the first round.
     all: u64,
@@ -117,7 +120,7 @@ pub(super) struct Ready {
 const STEP: u64 = 1 << 14;
 
 impl Ready {
-    /// Nothing yet, for a side that begins at this position.
+    /// Returns the state of a side that begins at this position, with nothing ready yet.
     pub(super) fn new(ring: &Ring, at: u64) -> Ready {
         Ready { at, all: at + ring.words.len() as u64 }
     }
@@ -128,7 +131,8 @@ impl Ready {
         self.at >= position.min(self.all)
     }
 
-    /// Makes ready what lies before `position`, and some more; says up to where it is.
+    /// Makes ready the memory before `position`, and some more. Returns the position up to which it
+    /// is ready.
     pub(super) fn extend(&mut self, ring: &Ring, position: u64) -> u64 {
         while self.at < self.all && self.at < position.saturating_add(STEP) {
             let capacity = ring.words.len() as u64;
@@ -142,12 +146,12 @@ impl Ready {
 }
 
 fn populate(words: &[AtomicU32]) {
-    // 64 kB on some machines. The ring's mapping begins a page, so this stays within it.
-    // SAFETY: plain question to the system, which always knows the answer.
+    // 64 kB on some machines. The ring's mapping begins at a page, so the advice stays within it.
+    // SAFETY: a plain query, which the system can always answer.
     let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as usize;
     let start = words.as_ptr() as usize & !(page - 1);
     let end = words.as_ptr_range().end as usize;
-    // SAFETY: advice about memory of ours. Where the system does not know it (before Linux 5.14), pages
-    // come when they are touched.
+    // SAFETY: advice about memory of ours. Where the system does not know this advice (before Linux
+    // 5.14), it provides pages when they are touched.
     unsafe { libc::madvise(start as *mut _, end - start, libc::MADV_POPULATE_WRITE) };
 }

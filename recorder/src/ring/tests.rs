@@ -70,7 +70,7 @@ fn a_head_beyond_the_capacity_is_corrupt() {
 }
 
 #[test]
-fn room_is_told_for_any_number_of_words() {
+fn room_is_checked_for_any_number_of_words() {
     let (mut producer, _consumer) = pair(16);
     producer.wait(8, || Ok(0)).unwrap();
     assert!(producer.room_for(16) && !producer.room_for(17));

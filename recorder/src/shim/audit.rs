@@ -1,6 +1,6 @@
-//! What happens that no event tells of: other processes and interpreters are started, and the program
-//! gets at our events. CPython announces the first to audit hooks, whatever is filtered; ours cannot be
-//! removed and is not seen by the program.
+//! Notices what has no event of its own: the program starts other processes and interpreters, or
+//! changes the events of our tool. CPython reports the former to audit hooks, even from code that
+//! is not recorded. Our hook cannot be removed, and the program cannot see it.
 
 use super::ffi::{self, Obj};
 use super::{monitoring, neighbours, state};
@@ -15,10 +15,10 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// Arguments of a command that are kept, and characters of it.
+/// How many arguments of a command are kept, and how many characters of it.
 const WORDS_MAX: usize = 64;
 const COMMAND_MAX: usize = 200;
-/// Bytes read of a file to see whether it is a script.
+/// How many bytes of a file are read to find out whether it is a script.
 const SHEBANG_MAX: usize = 256;
 
 /// Programs that run what their arguments name.
@@ -28,27 +28,27 @@ const LAUNCHERS: [&str; 28] = [
     "strace", "gdb", "valgrind", "perf", "uv", "xvfb-run",
 ];
 
-/// Other interpreters that were announced when they were made, and those that were when they went.
-/// CPython 3.13 and later do not announce the making.
+/// How many other interpreters CPython reported when they were made, and how many when they ended.
+/// CPython 3.13 and later do not report that one is made.
 static MADE: AtomicU64 = AtomicU64::new(0);
 static GONE: AtomicU64 = AtomicU64::new(0);
 
-/// CPython calls us.
+/// Whether the hook is installed.
 static IS_WATCHING: AtomicBool = AtomicBool::new(false);
 
-/// Has CPython call us, until the interpreter is gone.
+/// Installs the hook. It stays until the interpreter ends.
 pub(super) fn watch() {
     if IS_WATCHING.swap(true, Ordering::Relaxed) {
         return;
     }
-    // SAFETY: the function has the right signature and is never unloaded. Where a hook of the program's
-    // objects, this one is not added.
+    // SAFETY: the function has the right signature and is never unloaded. If a hook of the
+    // program's raises an exception, CPython does not add this one.
     if unsafe { ffi::PySys_AddAuditHook(hook, std::ptr::null_mut()) } != 0 {
         ffi::clear_error();
     }
 }
 
-/// What CPython calls for every audit event, in every interpreter. Most are of no interest.
+/// The audit hook. CPython calls it for every audit event in every interpreter. Most are ignored.
 unsafe extern "C" fn hook(
     event: *const c_char,
     arguments: *mut PyObject,
@@ -64,7 +64,7 @@ unsafe extern "C" fn hook(
         b"cpython.PyInterpreterState_Clear" => end,
         b"sys.settrace" => trace,
         b"import" => import,
-        // A program that embeds Python may bring it up again.
+        // A program that embeds Python may initialize it again.
         b"cpython._PySys_ClearAuditHooks" => {
             IS_WATCHING.store(false, Ordering::Relaxed);
             return 0;
@@ -85,8 +85,8 @@ unsafe extern "C" fn hook(
     let arguments = unsafe { Obj::borrowed(arguments) }.tuple_items().unwrap_or_default();
     // A panic must not reach the program.
     if let Ok(Some((kind, detail))) = catch_unwind(|| read(&arguments)) {
-        // SAFETY: the GIL is held, and nothing that the shim calls is announced under these names: no
-        // callback is running.
+        // SAFETY: the GIL is held. No callback is running, because nothing that the shim calls
+        // raises these audit events.
         let state = unsafe { state::current() };
         if state.is_recording() {
             state.lose(kind, 1, &detail);
@@ -95,16 +95,17 @@ unsafe extern "C" fn hook(
     0
 }
 
-/// What was not recorded, and what is known of it.
+/// A loss, if there is one, and its detail.
 type Missed = Option<(LossKind, String)>;
 
-/// `subprocess.Popen`, `os.posix_spawn` and `os.exec` begin with the program and its arguments.
+/// The arguments of `subprocess.Popen`, `os.posix_spawn` and `os.exec` begin with the program and
+/// the words of its command.
 fn started(arguments: &[Obj<'_>]) -> Missed {
     let [program, words, ..] = arguments else { return None };
     Some((LossKind::ChildNotRecorded, command(*program, *words)?))
 }
 
-/// `subprocess` has announced what it starts this way.
+/// `os.posix_spawn`. What `subprocess` starts this way was reported already, as `subprocess.Popen`.
 fn spawned(arguments: &[Obj<'_>]) -> Missed {
     let module = ffi::current_globals().and_then(|globals| globals.dict_get(c"__name__"));
     if module.and_then(Obj::ascii) == Some("subprocess") { None } else { started(arguments) }
@@ -141,7 +142,7 @@ fn import(arguments: &[Obj<'_>]) -> Missed {
     None
 }
 
-/// The interpreter is about to be gone.
+/// The main interpreter is about to end.
 fn end(_: &[Obj<'_>]) -> Missed {
     let (made, gone) = (MADE.load(Ordering::Relaxed), GONE.load(Ordering::Relaxed));
     // SAFETY: as in `hook`.
@@ -158,7 +159,7 @@ fn end(_: &[Obj<'_>]) -> Missed {
     None
 }
 
-/// The command of a process that is started, if it runs Python as far as can be seen.
+/// Returns the command of a process that is started, if it seems to run Python.
 pub(super) fn command(program: Obj<'_>, words: Obj<'_>) -> Option<String> {
     let name = program.command_word(COMMAND_MAX);
     let words: Vec<Option<String>> = match words.command_words(WORDS_MAX) {
@@ -166,13 +167,13 @@ pub(super) fn command(program: Obj<'_>, words: Obj<'_>) -> Option<String> {
         None => vec![words.command_word(COMMAND_MAX)],
     };
     let shown = |word: &Option<String>| word.clone().unwrap_or_else(|| "?".to_owned());
-    // `os.execvp` tries folder after folder.
+    // `os.execvp` tries one folder after another.
     let is_missing = |name: &String| name.starts_with('/') && !Path::new(name).exists();
     if name.as_ref().is_some_and(is_missing) {
         return None;
     }
     let runs_python = match &name {
-        // A path object, say, which only code of the program's could spell.
+        // For example a path object, whose text only the program's code could produce.
         None => true,
         Some(name) if is_python(name) || is_script(name) => true,
         Some(name) if LAUNCHERS.contains(&file_name(name)) => words
@@ -199,7 +200,7 @@ fn file_name(program: &str) -> &str {
     program.rsplit('/').next().unwrap_or(program)
 }
 
-/// Whether it is a Python by its name, or the one that is running.
+/// Whether the name of a program is that of a Python, or of the one that is running.
 fn is_python(program: &str) -> bool {
     static OWN: OnceLock<Option<String>> = OnceLock::new();
     let own = OWN.get_or_init(|| {
@@ -219,7 +220,7 @@ fn first_word(command: &str) -> &str {
     command.split_whitespace().next().unwrap_or("")
 }
 
-/// Whether it is a script that Python runs.
+/// Whether a program is a script that Python runs.
 fn is_script(program: &str) -> bool {
     let Some(path) = find(program) else { return false };
     let is_file = std::fs::metadata(&path).is_ok_and(|about| about.is_file());
@@ -232,7 +233,7 @@ fn is_script(program: &str) -> bool {
     mentions_python(&String::from_utf8_lossy(line))
 }
 
-/// The file that a program's name means.
+/// The file that the name of a program stands for.
 fn find(program: &str) -> Option<PathBuf> {
     if program.is_empty() || program.contains('/') {
         return Some(Path::new(program).to_owned()).filter(|path| !path.as_os_str().is_empty());
@@ -247,7 +248,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pythons_are_known_by_their_names() {
+    fn pythons_are_recognized_by_their_names() {
         assert!(is_python("/usr/bin/python3.13") && is_python("pypy3") && !is_python("/bin/true"));
         assert!(mentions_python("cd /tmp && /opt/python3 -m x") && mentions_python("a;python b"));
         assert!(!mentions_python("ls -l /usr/lib/jython"));

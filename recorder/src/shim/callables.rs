@@ -1,7 +1,7 @@
-//! Callable → number of its name.
+//! Maps callables to the numbers of their names.
 //!
-//! Names follow one rule: as a traceback or `help()` would print it, `module.qualname`, the module
-//! left out where it is `builtins` or `__main__`. An instance with a `__call__` goes by its class,
+//! Names follow one rule: `module.qualname`, as a traceback or `help()` prints it. The module is
+//! left out if it is `builtins` or `__main__`. An instance with a `__call__` is named by its class,
 //! `<Class object>`.
 
 use super::ffi::{CallableShape, HiddenTypes, Obj, in_module};
@@ -10,27 +10,29 @@ use rustc_hash::FxHashMap;
 
 const CACHE: usize = 1 << 12;
 
-/// Words that tell a callable from all others that could be named differently.
+/// Words that identify a callable. Callables with the same key have the same name.
 type Key = [usize; 3];
 
-/// The names met so far.
+/// The names that have a number, and what is known of their callables.
 pub(super) struct Callables {
     hidden: HiddenTypes,
     cache: Box<[(Key, u32)]>,
     numbers: FxHashMap<String, u32>,
-    /// Objects are followed from change to change.
+    /// Changes of objects are recorded.
     follows_changes: bool,
-    /// What calls are handed is described.
+    /// The arguments of calls of C code are recorded.
     describes_arguments: bool,
-    /// By number, where they are.
+    /// By number, if changes of objects are recorded.
     behaviours: Vec<Behaviour>,
-    /// By number: whether a Python function gets what it is called with, and so describes it by its parameters' names.
+    /// By number: whether the callable passes its arguments on to a Python function, whose call
+    /// then records them under its parameters' names.
     forwards: Vec<bool>,
-    /// The last one asked for is a function or method written in Python.
+    /// The last callable that was looked up is a function or method written in Python.
     is_python: bool,
 }
 
-/// Word by word: as a whole, it would have to wait until its words are in memory.
+/// Whether two keys are the same. Compared word by word, because a comparison as a whole would have
+/// to wait until the words are in memory.
 #[inline(always)]
 pub(super) fn is_same(a: &Key, b: &Key) -> bool {
     (a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2]) == 0
@@ -60,7 +62,8 @@ impl Callables {
         self.behaviours.get(number as usize).copied().unwrap_or(Behaviour::UNKNOWN)
     }
 
-    /// Whether a Python function gets what the callable with this number, which is none itself, is called with.
+    /// Whether the callable with this number, which is not a Python function itself, passes its
+    /// arguments on to one.
     #[inline(always)]
     pub(super) fn forwards(&self, number: u32) -> bool {
         self.forwards.get(number as usize).copied().unwrap_or(false)
@@ -72,12 +75,13 @@ impl Callables {
         callable.builtin_owner().or_else(|| callable.wrapped_owner(&self.hidden))
     }
 
-    /// Finds out from now on what callables change.
+    /// From now on, determines what the calls of new callables may change.
     pub(super) fn follow_changes(&mut self) {
         self.follows_changes = true;
     }
 
-    /// Finds out from now on what callables hand on what they are called with. The layouts of objects were verified.
+    /// From now on, determines which callables pass their arguments on. The layouts of objects must
+    /// have been verified.
     pub(super) fn describe_arguments(&mut self) {
         self.describes_arguments = true;
     }
@@ -88,23 +92,24 @@ impl Callables {
         reach::changes_when_called(object, &self.hidden)
     }
 
-    /// Classes of callables.
+    /// The classes of callables that the interpreter does not export.
     #[inline(always)]
     pub(super) fn hidden(&self) -> HiddenTypes {
         self.hidden
     }
 
-    /// Whether the callable asked for last is a function or method written in Python.
+    /// Whether the last callable that was looked up is a function or method written in Python.
     #[inline(always)]
     pub(super) fn is_python(&self) -> bool {
         self.is_python
     }
 
-    /// The number of its name, unless it was not met before or is always looked at.
+    /// Looks up the number of a callable's name. Returns [`Special`] if the name is new or one of
+    /// [`WATCHED`].
     ///
-    /// A key is sound as long as its words cannot come to mean something else: code objects are
-    /// watched ([`Self::forget`]), the strings in a key are kept, method tables are static, and a
-    /// class's version is never given twice.
+    /// A key is valid because its words cannot get another meaning: code objects are watched
+    /// ([`Self::forget`]), the strings in a key are kept alive, method tables are static, and
+    /// CPython never assigns the same class version twice.
     #[inline(always)]
     pub(super) fn number(&mut self, callable: Obj<'_>) -> Result<u32, Special> {
         let shape = callable.callable_shape(&self.hidden);
@@ -126,7 +131,7 @@ impl Callables {
         shape: &CallableShape<'_>,
         key: Option<Key>,
     ) -> Result<u32, Special> {
-        // What the key consists of must stay what it is.
+        // The strings that the key consists of must stay alive.
         match shape {
             CallableShape::Function { qualname, module, .. } => {
                 qualname.keep();
@@ -144,7 +149,7 @@ impl Callables {
         let (number, new) = match self.numbers.get(&name) {
             Some(number) => (*number, false),
             None => {
-                // Of no use without values, and then not even the layouts have been verified.
+                // Without values this is of no use, and the layouts have not been verified.
                 if self.follows_changes {
                     let reaches = reach::reaches(callable, shape, &name);
                     self.behaviours.push(Behaviour {
@@ -162,11 +167,11 @@ impl Callables {
         if self.describes_arguments {
             let at = number as usize;
             self.forwards.resize(self.forwards.len().max(at + 1), false);
-            // Another of this name may not have.
+            // An earlier callable with this name may not have done so.
             self.forwards[at] |= reach::forwards(callable, shape, &name);
         }
         let is_watched = WATCHED.contains(&&*name);
-        // Those are looked at every time.
+        // Watched callables are not cached, so that each of their calls comes here.
         if let Some(key) = key.filter(|_| !is_watched) {
             self.cache[slot(key[0])] = (key, number);
         }
@@ -176,7 +181,7 @@ impl Callables {
         Ok(number)
     }
 
-    /// A code object died: functions with it are no more.
+    /// Removes a code object that was destroyed. No functions with it are left.
     pub(super) fn forget(&mut self, code: usize) {
         let entry = &mut self.cache[slot(code)];
         if entry.0[0] == code {
@@ -185,17 +190,17 @@ impl Callables {
     }
 }
 
-/// What calls of a callable do, as far as it is not recorded where they do it.
+/// What calls of a callable do, apart from what is recorded where it happens.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Behaviour {
-    /// To what they are handed, if it is written in C.
+    /// What they do to their arguments, if the callable is written in C.
     pub(super) effect: Effect,
     pub(super) does: Does,
-    /// They may change objects in a way that nothing tells of.
+    /// They may change objects without a record.
     pub(super) reaches: bool,
-    /// They may call what they are handed before they return.
+    /// They may call their arguments before they return.
     pub(super) calls: bool,
-    /// They may do so at any time.
+    /// They may keep their arguments and call them at any time.
     pub(super) may_call: bool,
 }
 
@@ -209,7 +214,7 @@ impl Behaviour {
     };
 }
 
-/// What a call of C code may do to objects it is handed.
+/// What a call of C code may do to its arguments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Effect {
     /// It changes none of them.
@@ -222,37 +227,40 @@ pub(super) enum Effect {
     Appends,
     /// It is `list.sort`.
     Sorts,
-    /// It changes the first and nothing else.
+    /// It changes its first argument, counted as in [`Doing`], and nothing else.
     Does(Doing),
 }
 
-/// What a call of C code does to the object it is handed first.
+/// What a call of C code does to its first argument. For a method, the first argument is the object
+/// that it is called on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Doing {
-    /// Puts the third under the second.
+    /// Stores the third argument under the second.
     SetItem,
     DeleteItem,
-    /// Sets an attribute, in the object's own way or in that of the method.
+    /// Sets an attribute: in the method's own way if `is_own`, else in the way of the object's
+    /// class.
     SetAttribute {
         is_own: bool,
     },
     DeleteAttribute {
         is_own: bool,
     },
-    /// Puts the third before the item at the second.
+    /// Inserts the third argument before the item at the second.
     Insert,
     Append,
     AppendLeft,
-    /// Takes the last item away, or the one at the second; of a dict the one under that, if there is.
+    /// Removes the last item, or the one at the second argument. From a dict, removes the item
+    /// under the second argument, if there is one.
     Pop,
-    /// Puts the third under the second, unless something is there.
+    /// Stores the third argument under the second, unless something is stored there.
     SetDefault,
-    /// Takes the second away, if it is there.
+    /// Removes the second argument, if it is there.
     Discard,
     PopLeft,
-    /// To a set.
+    /// Adds the second argument to a set.
     Add,
-    /// Changes it in a way that shows.
+    /// Changes the object in a way that is found out by examining it.
     Whole,
 }
 
@@ -262,7 +270,7 @@ impl Doing {
         matches!(self, Doing::SetAttribute { .. } | Doing::DeleteAttribute { .. })
     }
 
-    /// Of a function with this name.
+    /// What the function with this name does.
     fn of_function(name: &str) -> Option<Doing> {
         Some(match name {
             "setattr" => Doing::SetAttribute { is_own: false },
@@ -287,7 +295,7 @@ impl Doing {
         })
     }
 
-    /// Of a method of a builtin class.
+    /// What a method of a builtin class does.
     fn of_method(class: &str, method: &str) -> Option<Doing> {
         use Doing::{
             Add, Append, AppendLeft, DeleteAttribute, DeleteItem, Discard, Insert, Pop, PopLeft,
@@ -365,9 +373,10 @@ impl Doing {
     }
 }
 
-/// What calls of a callable do to what they are handed.
+/// What calls of a callable do to their arguments.
 fn effect(name: &str, shape: &CallableShape<'_>) -> Effect {
-    // A method that is bound goes by the class of its object, which may be derived from the builtin one.
+    // A bound method is named by the class of its object, which may be derived from the builtin
+    // class.
     let builtin = match shape {
         CallableShape::Builtin { owner: Some(owner), .. }
             if !owner.is_module() && !owner.is_class() =>
@@ -391,7 +400,7 @@ fn effect(name: &str, shape: &CallableShape<'_>) -> Effect {
 }
 
 impl Effect {
-    /// Of a callable in C with this name. What is not known may change anything.
+    /// The effect of a callable in C with this name. One that is not known may change anything.
     fn of(name: &str, is_method: bool) -> Effect {
         const CONTAINERS: [(&str, &[&str]); 3] = [
             ("list", &["append", "clear", "extend", "insert", "pop", "remove", "reverse", "sort"]),
@@ -406,7 +415,7 @@ impl Effect {
         let Some((owner, method)) = name.rsplit_once('.') else {
             return match name {
                 "exec" | "eval" | "next" => Effect::Any,
-                // Other functions of `builtins`, and classes.
+                // These are other functions of `builtins`, and classes.
                 _ => Effect::None,
             };
         };
@@ -426,7 +435,8 @@ impl Effect {
             return Effect::None;
         }
         match CONTAINERS.iter().find(|(class, _)| *class == owner) {
-            // Also `update` in its many forms, `__setitem__`, `__iadd__` and so on.
+            // `update` in its many forms, `__setitem__`, `__iadd__` and so on change the container
+            // too.
             Some((_, methods))
                 if !methods.contains(&method)
                     && !method.ends_with("update")
@@ -439,7 +449,7 @@ impl Effect {
     }
 }
 
-/// What a callable goes by.
+/// The name of a callable.
 pub(super) fn name_of(callable: Obj<'_>, hidden: &HiddenTypes) -> String {
     name(callable, &callable.callable_shape(hidden))
 }
@@ -471,8 +481,8 @@ fn name(callable: Obj<'_>, shape: &CallableShape<'_>) -> String {
     }
 }
 
-/// Callables that are looked at every time: what it takes to switch off another tool's events, and what
-/// begins to profile.
+/// Callables of which every call is checked: those that can switch off another tool's events, and
+/// those that start profiling.
 const WATCHED: [&str; 7] = [
     "sys.setprofile",
     "sys._setprofileallthreads",
@@ -483,22 +493,22 @@ const WATCHED: [&str; 7] = [
     "sys.monitoring.free_tool_id",
 ];
 
-/// A callable that there is more to do about than to record its number.
+/// A callable that needs more than to have its number recorded.
 pub(super) struct Special {
     pub(super) number: u32,
-    /// Its name, if that is new and has to be defined.
+    /// Its name, if the name is new and has to be defined.
     pub(super) name: Option<String>,
     /// It is one of [`WATCHED`].
     pub(super) is_watched: bool,
 }
 
-/// The class that a method in C is named by: the owner, or that of the owner.
+/// The class that a method in C is named by: its owner if that is a class, else the owner's class.
 #[inline(always)]
 fn class_of(owner: Obj<'_>) -> Obj<'_> {
     if owner.is_class() { owner } else { owner.class() }
 }
 
-/// The class whose version is part of the key of this callable.
+/// The class whose version is part of a callable's key.
 fn versioned<'a>(callable: Obj<'a>, shape: &CallableShape<'a>) -> Obj<'a> {
     match shape {
         CallableShape::Builtin { owner: Some(owner), .. } => class_of(*owner),
@@ -521,7 +531,7 @@ fn key(callable: Obj<'_>, shape: &CallableShape<'_>) -> Option<Key> {
                 [*method, 1, address(*module)]
             } else {
                 let class = class_of(*owner);
-                // Odd, so that it differs from a name in a module.
+                // The odd address makes the key differ from that of a function in a module.
                 [*method, class.address() | 1, class.class_version()?]
             }
         }

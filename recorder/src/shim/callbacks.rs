@@ -1,4 +1,5 @@
-//! What CPython calls for every event: one C function per kind, nothing in between.
+//! The callbacks that CPython calls for events: one C function for each kind, with nothing in
+//! between.
 
 use super::ffi::{Interpreter, Obj, Vectorcall};
 use super::state::{self, Enter, State};
@@ -15,7 +16,7 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 /// `sys.monitoring.DISABLE`; null until the first recording.
 pub(super) static DISABLE: AtomicPtr<PyObject> = AtomicPtr::new(std::ptr::null_mut());
 
-/// The function for each kind, by number.
+/// The callback for a kind.
 pub(super) fn function(kind: EventKind) -> Vectorcall {
     macro_rules! table {
         ($($number:literal)*) => { [$(event::<$number> as Vectorcall),*] };
@@ -26,8 +27,8 @@ pub(super) fn function(kind: EventKind) -> Vectorcall {
     TABLE[kind.number() as usize]
 }
 
-/// Kinds whose callback may answer DISABLE. For the others that is an error or, in 3.14, switches
-/// the callback off everywhere.
+/// Whether the callback of a kind may return DISABLE. For other kinds that is an error or, in 3.14,
+/// switches the callback off everywhere.
 const fn is_local(kind: EventKind) -> bool {
     !(kind.has_exception() && kind.number() != EventKind::STOP_ITERATION.number()
         || kind.number() == EventKind::C_RETURN.number()
@@ -36,7 +37,7 @@ const fn is_local(kind: EventKind) -> bool {
 }
 
 /// The callback for one kind. Arguments: the code object, an offset (for LINE, a line), and what
-/// else the kind has. Always answers None or DISABLE, never an error.
+/// else the kind has. Always returns None or DISABLE, never an error.
 unsafe extern "C" fn event<const NUMBER: u8>(
     _callback: *mut PyObject,
     args: *const *mut PyObject,
@@ -51,13 +52,13 @@ unsafe extern "C" fn event<const NUMBER: u8>(
     };
     // SAFETY: every kind has at least a code object and an int; both live during the call.
     let (code, place) = unsafe { (Obj::borrowed(*args), Obj::borrowed(*args.add(1))) };
-    // SAFETY: CPython calls with the GIL held, which nothing in here lets go of.
+    // SAFETY: CPython calls with the GIL held, and nothing in here releases it.
     if !unsafe { state::current() }.is_ready(code.address()) {
         match enter(kind, code) {
             Enter::Record => {}
             skipped => {
                 if kind.number() == EventKind::CALL.number() {
-                    // SAFETY: CALL has four, and `enter` has come back.
+                    // SAFETY: CALL has four arguments, and `enter` has returned.
                     let (arguments, state) = unsafe { (arguments(args), state::current()) };
                     neighbours::before_call(arguments, state.finder());
                 }
@@ -65,7 +66,7 @@ unsafe extern "C" fn event<const NUMBER: u8>(
             }
         }
     }
-    // SAFETY: as above; `enter` has come back, so this is the only reference again.
+    // SAFETY: as above. `enter` has returned, so this is the only reference again.
     let state = unsafe { state::current() };
     let place = place.small_int();
     let place = if kind.number() == EventKind::LINE.number() { place } else { place / 2 };
@@ -78,10 +79,10 @@ unsafe extern "C" fn event<const NUMBER: u8>(
         }
     }
 
-    // Whatever is new is defined before the event's first word.
+    // A new callable or exception is defined before the event's first word.
     let mut extra = 0;
     if kind.has_callable() {
-        // SAFETY: CALL and C_* have four.
+        // SAFETY: CALL and C_* have four arguments.
         let arguments = unsafe { arguments(args) };
         match fenced(state, |s| s.callable(kind, arguments)) {
             Some(number) => extra = number,
@@ -97,8 +98,8 @@ unsafe extern "C" fn event<const NUMBER: u8>(
     }
 
     if kind.number() == EventKind::INSTRUCTION.number() {
-        let has_site = state.has_state() && fenced(state, |s| s.tell_site(code, place));
-        if state.leaves_out() {
+        let has_site = state.has_state() && fenced(state, |s| s.record_site(code, place));
+        if state.derives_events() {
             state.leave_callback();
             return answer(kind, !has_site);
         }
@@ -106,21 +107,22 @@ unsafe extern "C" fn event<const NUMBER: u8>(
     let mut says_none = false;
     if state.captures() {
         if kind.has_ordinal() && state.is_changing() {
-            // Before all values: what was changed was so by then.
-            fenced(state, |s| s.tell_changed(kind, code));
+            // Before all other values, because the changes happened before the event.
+            fenced(state, |s| s.record_changed(kind, code));
         }
-        // None need not be told of: the event says it.
-        let may_say_none = kind.may_say_none() && place < record::SAYS_NONE && state.leaves_out();
+        // A None needs no group of its own: a bit of the event stands for it.
+        let may_say_none =
+            kind.may_say_none() && place < record::SAYS_NONE && state.derives_events();
         // SAFETY: gives the address of a static object.
         let is_none = |value: Obj<'_>| value.address() == unsafe { Py_None() } as usize;
-        // Before the event itself: one that is there has its values there too.
+        // Before the event itself, so that an event that is in its ring has its values in theirs.
         match kind {
-            EventKind::PY_START => fenced(state, |s| s.tell_arguments(code)),
+            EventKind::PY_START => fenced(state, |s| s.record_arguments(code)),
             EventKind::PY_RESUME => {
                 let sent = fenced(state, |s| s.sent(code, place));
                 match sent {
                     Some(value) if may_say_none && is_none(value) => says_none = true,
-                    Some(value) => fenced(state, |s| s.tell_value(GroupKind::Sent, value)),
+                    Some(value) => fenced(state, |s| s.record_value(GroupKind::Sent, value)),
                     None => {}
                 }
             }
@@ -129,7 +131,7 @@ unsafe extern "C" fn event<const NUMBER: u8>(
                 let value = unsafe { Obj::borrowed(*args.add(2)) };
                 says_none = may_say_none && is_none(value);
                 if !says_none {
-                    fenced(state, |s| s.tell_value(GroupKind::Result, value));
+                    fenced(state, |s| s.record_value(GroupKind::Result, value));
                 }
             }
             EventKind::PY_YIELD => {
@@ -138,19 +140,19 @@ unsafe extern "C" fn event<const NUMBER: u8>(
                 fenced(state, |s| s.note_yield(code, place));
                 says_none = may_say_none && is_none(value);
                 if !says_none {
-                    fenced(state, |s| s.tell_value(GroupKind::Result, value));
+                    fenced(state, |s| s.record_value(GroupKind::Result, value));
                 }
             }
             EventKind::RAISE if state.is_new_exception() => {
                 // SAFETY: RAISE carries the exception third.
                 let exception = unsafe { Obj::borrowed(*args.add(2)) };
-                fenced(state, |s| s.tell_value(GroupKind::Raised, exception));
+                fenced(state, |s| s.record_value(GroupKind::Raised, exception));
             }
             _ => {}
         }
     }
 
-    // After the arguments: those that are in cells are told of as such.
+    // After the arguments, because those in cells are recorded as cells here.
     if kind.has_ordinal() && state.wants_state(kind, code, place, extra) {
         let handed = if kind.has_callable() {
             // SAFETY: CALL and C_* carry the callable third and the first argument fourth.
@@ -159,13 +161,13 @@ unsafe extern "C" fn event<const NUMBER: u8>(
         } else {
             None
         };
-        fenced(state, |s| s.tell_state(kind, code, place, handed));
+        fenced(state, |s| s.record_state(kind, code, place, handed));
     }
 
     if kind.number() == EventKind::CALL.number() && state.wants_call(extra) {
         // SAFETY: CALL carries the callable third.
         let callable = unsafe { Obj::borrowed(*args.add(2)) };
-        fenced(state, |s| s.tell_call(code, place, callable));
+        fenced(state, |s| s.record_call(code, place, callable));
     }
 
     let mut words = state.begin_event();
@@ -177,8 +179,8 @@ unsafe extern "C" fn event<const NUMBER: u8>(
         is_called = state.put_frames(&mut words, kind, code);
     }
     let starts = kind.number() == EventKind::PY_START.number() && state.is_suspendable();
-    // Between the CALL of a Python function and its PY_START only the recording takes time: one
-    // reading of the clock, which is no small part of an event's cost, serves both.
+    // Between the CALL of a Python function and its PY_START only the recording takes time, so one
+    // reading of the clock serves both. A reading is no small part of an event's cost.
     let ticks = if kind.is_timed() && !is_called { state.tick(&mut words) } else { 0 };
     state.note_call(kind, place);
     let most = if kind.may_say_none() { record::SAYS_NONE - 1 } else { PAYLOAD_MAX };
@@ -196,8 +198,8 @@ unsafe extern "C" fn event<const NUMBER: u8>(
         // SAFETY: these carry the target offset third.
         words.put(unsafe { Obj::borrowed(*args.add(2)) }.small_int() / 2);
     } else if event_words(kind) > 0 && kind.number() >= EventKind::KNOWN {
-        // A kind of a later CPython: what it carries beyond an offset is kept if it is an int.
-        // SAFETY: the count, less its flag bit, says how many arguments there are.
+        // A kind of a later CPython. Its third argument is recorded if it is an int.
+        // SAFETY: the count, without its flag bit, is the number of arguments.
         let third = (_count & !(1 << 63) > 2).then(|| unsafe { Obj::borrowed(*args.add(2)) });
         words.put(third.filter(|o| o.is_int()).map_or(0, |o| o.small_int() / 2));
     }
@@ -220,14 +222,14 @@ unsafe extern "C" fn event<const NUMBER: u8>(
 /// The arguments of an event that has four.
 ///
 /// # Safety
-/// It does, and they live as long as the callback.
+/// The event has four arguments, and they live as long as the callback.
 #[inline(always)]
 unsafe fn arguments<'a>(args: *const *mut PyObject) -> [Obj<'a>; 4] {
-    // SAFETY: the caller's.
+    // SAFETY: the caller's promise.
     [0, 1, 2, 3].map(|at| unsafe { Obj::borrowed(*args.add(at)) })
 }
 
-/// Brings the state up to an event that is not like the last one.
+/// Prepares the state for an event that [`State::is_ready`] does not cover.
 #[cold]
 #[inline(never)]
 fn enter(kind: EventKind, code: Obj<'_>) -> Enter {
@@ -236,33 +238,33 @@ fn enter(kind: EventKind, code: Obj<'_>) -> Enter {
     let began = cost::begin(clock);
     let entered = enter_unmeasured(kind, code);
     cost::end(clock, began);
-    // SAFETY: the GIL is held; there is no other reference any more.
+    // SAFETY: the GIL is held, and there is no other reference any more.
     unsafe { state::current() }.enter_callback();
     entered
 }
 
 fn enter_unmeasured(kind: EventKind, code: Obj<'_>) -> Enter {
     loop {
-        // SAFETY: the GIL is held; this is the only reference until it is asked for again.
+        // SAFETY: the GIL is held. This is the only reference until the next call of `current`.
         let state = unsafe { state::current() };
         let entered = fenced(state, |s| s.enter(kind, code));
         let watched = state.take_new_watched();
         if watched.is_empty() {
             return entered;
         }
-        // This calls CPython, so without a reference to the state, and what it said may no longer
-        // hold afterwards.
+        // This calls CPython, so no reference to the state may exist. Afterwards `entered` may no
+        // longer be right.
         monitoring::watch(&watched);
     }
 }
 
-/// None, or DISABLE for a location that is never to be heard of again.
+/// Returns None, or DISABLE if there must be no more events of this kind at this location.
 #[inline(always)]
 fn answer(kind: EventKind, skipped: bool) -> *mut PyObject {
     if skipped && is_local(kind) {
         let disable = DISABLE.load(Ordering::Relaxed);
         if !disable.is_null() {
-            // SAFETY: `sys.monitoring` holds it for ever; the GIL is held.
+            // SAFETY: `sys.monitoring` holds the object for ever, and the GIL is held.
             return unsafe { Py_NewRef(disable) };
         }
     }
@@ -270,10 +272,10 @@ fn answer(kind: EventKind, skipped: bool) -> *mut PyObject {
     unsafe { Py_None() }
 }
 
-/// Runs what may allocate or meet the unexpected. A panic ends the recording, not the program.
+/// Runs work that may allocate or panic. A panic ends the recording, not the program.
 #[inline(always)]
 fn fenced<T: Fallback>(state: &mut State, work: impl FnOnce(&mut State) -> T) -> T {
-    // The state is not used for anything but ending after a panic.
+    // After a panic the state is only used to end the recording.
     match catch_unwind(AssertUnwindSafe(|| work(state))) {
         Ok(result) => result,
         Err(_) => {
@@ -303,7 +305,7 @@ impl<T> Fallback for Option<T> {
     const FALLBACK: Option<T> = None;
 }
 
-/// While the interpreter starts up: waits for the program's first frame.
+/// The callback for PY_START while the interpreter starts up. Waits for the program's first frame.
 pub(super) unsafe extern "C" fn first_start(
     _callback: *mut PyObject,
     args: *const *mut PyObject,
@@ -312,8 +314,8 @@ pub(super) unsafe extern "C" fn first_start(
 ) -> *mut PyObject {
     // SAFETY: PY_START carries a code object and an offset; the GIL is held.
     let code = unsafe { Obj::borrowed(*args) };
-    // What Python runs as the program has no caller: a module, or runpy for `-m`. If it runs none,
-    // there is nothing to record.
+    // The frame that Python runs as the program has no caller: it is a module, or runpy for `-m`.
+    // If Python runs no program, there is nothing to record.
     let name = code.code_text(c"co_name");
     if (name == "<module>" || name == "_run_module_as_main")
         && super::ffi::running_frames().len() == 1
@@ -322,10 +324,10 @@ pub(super) unsafe extern "C" fn first_start(
         // SAFETY: a callback holds the GIL.
         let began = pyo3::Python::try_attach(|py| super::module::begin_program(py).is_ok());
         if began == Some(true) {
-            // SAFETY: passed on as they came.
+            // SAFETY: the arguments are passed on as they came.
             let result = unsafe { event::<0>(_callback, args, _count, _names) };
             if result == DISABLE.load(Ordering::Relaxed) {
-                // The location is excluded for the real callback, not for this one.
+                // DISABLE is meant for the real callback, not for this one.
                 // SAFETY: a reference just made.
                 unsafe { Py_DECREF(result) };
             }

@@ -1,10 +1,11 @@
-//! The clock the records carry.
+//! The clock of the records.
 
 use crate::ring::Clock;
 use std::sync::OnceLock;
 
-/// The cheapest clock this machine can be trusted with: the time stamp counter where the kernel
-/// itself keeps time by it (then it runs at a constant rate and agrees between cores).
+/// Returns the cheapest clock that can be trusted on this machine: the time stamp counter if the
+/// kernel itself keeps time by it, because it then runs at a constant rate and agrees between
+/// cores.
 pub(super) fn choose() -> Clock {
     static CHOSEN: OnceLock<Clock> = OnceLock::new();
     *CHOSEN.get_or_init(|| {
@@ -17,7 +18,7 @@ pub(super) fn choose() -> Clock {
     })
 }
 
-/// A reading of it.
+/// Reads the clock.
 #[inline(always)]
 pub(super) fn ticks(clock: Clock) -> u64 {
     #[cfg(target_arch = "x86_64")]
@@ -32,7 +33,7 @@ pub(super) fn ticks(clock: Clock) -> u64 {
 /// Nanoseconds of CLOCK_MONOTONIC.
 pub(super) fn monotonic_ns() -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `time` is a valid place for the answer; the clock exists on every Linux.
+    // SAFETY: `time` is a valid place for the result; the clock exists on every Linux.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }

@@ -1,5 +1,5 @@
-//! Code object → its number, exact even when an address is used again: a code watcher tells us
-//! when one dies, so no code object is kept alive for our sake.
+//! Maps code objects to their numbers. The map is exact even when an address is used again: a code
+//! watcher reports when a code object is destroyed, so none has to be kept alive for the map.
 
 use super::ffi::{self, Obj};
 use dashcam_schema::bytecode::opcodes::{StoreOp, Version};
@@ -8,7 +8,7 @@ use pyo3::ffi::PyObject;
 use rustc_hash::FxHashMap;
 use std::ffi::c_int;
 
-/// A code object's number with what callbacks must know at once.
+/// A code object's number, together with what callbacks need at once.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct CodeRef(u32);
 
@@ -33,9 +33,9 @@ impl CodeRef {
 
 const CACHE: usize = 1 << 14;
 
-/// The code objects met so far and still alive.
+/// The code objects that have a number and are alive.
 pub(super) struct Codes {
-    /// Direct-mapped: most switches between code objects end here.
+    /// Direct-mapped. Serves most switches between code objects.
     cache: Box<[(usize, CodeRef)]>,
     known: FxHashMap<usize, CodeRef>,
     count: u32,
@@ -56,7 +56,7 @@ impl Codes {
         }
     }
 
-    /// Number of a recorded code object, if it can be had at once. Cannot panic.
+    /// The number of a recorded code object, if it is in the cache. Cannot panic.
     #[inline(always)]
     pub(super) fn cached(&self, address: usize) -> Option<CodeRef> {
         let (cached, code) = *self.cache.get(slot(address))?;
@@ -78,7 +78,7 @@ impl Codes {
         self.known.insert(address, CodeRef::EXCLUDED);
     }
 
-    /// Numbers a code object; the caller defines it in the ring.
+    /// Gives a code object a number. The caller defines it in the ring.
     pub(super) fn add(&mut self, address: usize, definition: &CodeDefinition) -> CodeRef {
         let code = CodeRef::new(self.count, definition.flags & flags::SUSPENDABLE != 0);
         self.count += 1;
@@ -91,7 +91,7 @@ impl Codes {
         self.forget_cached(address);
     }
 
-    /// Has the next event of a code object take the slow path.
+    /// Makes the next event of a code object take the slow path.
     pub(super) fn forget_cached(&mut self, address: usize) {
         let entry = &mut self.cache[slot(address)];
         if entry.0 == address {
@@ -100,8 +100,8 @@ impl Codes {
     }
 }
 
-/// Reads what a recording says of a code object.
-pub(super) fn describe(code: Obj<'_>) -> CodeDefinition {
+/// Reads the definition of a code object.
+pub(super) fn read_definition(code: Obj<'_>) -> CodeDefinition {
     let flags = code.code_int(c"co_flags");
     let variables = code.code_variables();
     const VARARGS: u32 = 0x4;
@@ -118,7 +118,7 @@ pub(super) fn describe(code: Obj<'_>) -> CodeDefinition {
         name: code.code_text(c"co_name"),
         first_line: code.code_int(c"co_firstlineno"),
         flags,
-        // Arguments come first among them.
+        // The arguments come first among the variables.
         argument_names: variable_names.iter().take(arguments as usize).cloned().collect(),
         variable_names,
         names: if binds_names(&bytecode) { code.code_names(c"co_names") } else { Vec::new() },
@@ -131,11 +131,12 @@ pub(super) fn describe(code: Obj<'_>) -> CodeDefinition {
 /// Whether any instruction binds a name in a namespace.
 fn binds_names(bytecode: &[u8]) -> bool {
     let Some(version) = Version::from_magic(ffi::bytecode_magic()) else { return false };
-    let is_one = |op| matches!(op, StoreOp::Name | StoreOp::Global);
-    bytecode.as_chunks::<2>().0.iter().any(|[opcode, _]| is_one(version.store(*opcode)))
+    let binds = |op| matches!(op, StoreOp::Name | StoreOp::Global);
+    bytecode.as_chunks::<2>().0.iter().any(|[opcode, _]| binds(version.store(*opcode)))
 }
 
-/// Watches code objects die, as long as it lives. `None` if all of CPython's watchers are taken.
+/// Watches for the destruction of code objects until it is dropped. [`Watcher::new`] returns `None`
+/// if all of CPython's watchers are in use.
 pub(super) struct Watcher(c_int);
 
 impl Watcher {

@@ -1,59 +1,63 @@
-//! Measures what recording costs the program, for its times to be without it: one stretch in a few hundred
-//! from event to event, for the recorder to charge the others the same; and each time what is rare and long.
+//! Measures what recording costs the program, so that the recorder can subtract it from the
+//! program's times. Of the intervals from one event to the next, one in a few hundred is measured,
+//! and the recorder charges the others the same. Work that is rare and takes long is measured every
+//! time.
 
 use super::clock::ticks;
 use crate::ring::Clock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Words of the ring from one measured stretch to the next, on average: those of a few hundred events. The
-/// distance varies, for what a program does may have a period too.
+/// Words of the ring from one measured interval to the next, on average: those of a few hundred
+/// events. The distance varies, because the program may do things periodically too.
 const WORDS: u32 = 600;
-/// The first so many stretches follow closer on each other: of most code objects there is no measurement yet.
+/// The first measured intervals, this many, follow each other more closely: most code objects have
+/// no measurement yet.
 const FIRST: u32 = 256;
-/// What takes at least so many ticks is charged by itself.
+/// Work that takes at least this many ticks is charged by itself.
 const LONG: u64 = 4096;
 
-/// Ticks of what took long that the recorder was not told of, and all of them. Changed under the GIL alone.
+/// Ticks of long work that are not yet recorded, and of all long work. Changed only under the GIL.
 static PENDING: AtomicU64 = AtomicU64::new(0);
-static EVER: AtomicU64 = AtomicU64::new(0);
-/// The last reading of the clock that is in the ring; [`UNKNOWN`] if the next one is to be there in full, and
-/// what is pending before it.
+static TOTAL: AtomicU64 = AtomicU64::new(0);
+/// The last reading of the clock that is in the ring. [`UNKNOWN`] if the next reading has to be
+/// recorded in full, after the pending ticks.
 static LAST: AtomicU64 = AtomicU64::new(UNKNOWN);
-/// Later than any reading: the ticks since then are far more than fit into a word.
+/// Later than any reading, so that the ticks since then are far more than fit into a word.
 const UNKNOWN: u64 = 1 << 63;
 
-/// When something began that may take long.
+/// When work began that may take long.
 #[derive(Clone, Copy)]
 pub(super) struct Began {
     at: u64,
-    /// [`EVER`] then.
-    ever: u64,
+    /// [`TOTAL`] at that time.
+    total: u64,
 }
 
-/// Something begins that may take long.
+/// Notes the time at which work begins that may take long.
 pub(super) fn begin(clock: Clock) -> Began {
-    Began { at: ticks(clock), ever: EVER.load(Ordering::Relaxed) }
+    Began { at: ticks(clock), total: TOTAL.load(Ordering::Relaxed) }
 }
 
-/// It is over. If it took long it is charged by itself, else it is a part of what events take on average.
+/// Ends the work. If it took long it is charged by itself, otherwise it is part of the average cost
+/// of events.
 pub(super) fn end(clock: Clock, began: Began) {
     let took = without_long(clock, began);
     if took >= LONG {
-        for sum in [&PENDING, &EVER] {
+        for sum in [&PENDING, &TOTAL] {
             sum.store(sum.load(Ordering::Relaxed) + took, Ordering::Relaxed);
         }
         LAST.store(UNKNOWN, Ordering::Relaxed);
     }
 }
 
-/// Ticks since then, less what within them was measured by itself.
-fn without_long(clock: Clock, Began { at, ever }: Began) -> u64 {
-    let within = EVER.load(Ordering::Relaxed) - ever;
+/// Ticks since the beginning, less those of work within them that was charged by itself.
+fn without_long(clock: Clock, Began { at, total }: Began) -> u64 {
+    let within = TOTAL.load(Ordering::Relaxed) - total;
     ticks(clock).saturating_sub(at).saturating_sub(within)
 }
 
-/// Ticks since the last reading of the clock, which this is from now on. More than fit into a word if something
-/// is pending, or there was no reading.
+/// Returns the ticks since the last reading of the clock, and makes `now` the last reading. They do
+/// not fit into a word if ticks are pending or there was no reading.
 #[inline(always)]
 pub(super) fn ticks_since_last(now: u64) -> u64 {
     let last = LAST.load(Ordering::Relaxed);
@@ -61,22 +65,22 @@ pub(super) fn ticks_since_last(now: u64) -> u64 {
     now.wrapping_sub(last)
 }
 
-/// Ticks that the recorder is to be told of, and is told of now.
+/// Returns the pending ticks, for the caller to record, and resets them.
 pub(super) fn take_pending() -> u64 {
     PENDING.swap(0, Ordering::Relaxed)
 }
 
-/// What a measured stretch took.
+/// What a measured interval cost.
 pub(super) struct Measured {
     pub(super) ticks: u32,
-    /// Callbacks in it that had no event.
+    /// Callbacks in it that recorded no event.
     pub(super) others: u32,
 }
 
-/// Which callbacks are measured, and what came of it so far.
+/// Decides which callbacks are measured, and holds the measurements so far.
 ///
-/// All that a callback which is not measured has to do with it is one look at `is_measuring`: that it is
-/// time to measure is found out where there has to be room in the ring, of which there is none then.
+/// A callback that is not measured only checks `is_measuring`. Callbacks notice that it is time to
+/// measure where they check for room in the ring: the ring then reports that it has none.
 pub(super) struct Cost {
     is_measuring: bool,
     clock: Clock,
@@ -84,17 +88,17 @@ pub(super) struct Cost {
     reading: u64,
     /// When the running callback began.
     began: Began,
-    /// Ticks of the stretch's callbacks that are over, and how many of them had no event.
+    /// Ticks of the interval's callbacks that have ended, and how many of them recorded no event.
     ticks: u64,
     others: u32,
-    /// Stretches so far.
+    /// Measured intervals so far.
     measured: u32,
     random: u32,
 }
 
 impl Cost {
     pub(super) fn new(clock: Clock) -> Cost {
-        // Of an earlier recording.
+        // These may be left from an earlier recording.
         PENDING.store(0, Ordering::Relaxed);
         LAST.store(UNKNOWN, Ordering::Relaxed);
         let read = |_| {
@@ -119,19 +123,19 @@ impl Cost {
         self.is_measuring
     }
 
-    /// A callback of a measured stretch begins.
+    /// Begins a callback of a measured interval.
     pub(super) fn enter(&mut self) {
         self.is_measuring = true;
         self.began = begin(self.clock);
     }
 
-    /// It ends, and had no event.
+    /// Ends a callback that recorded no event.
     pub(super) fn leave(&mut self) {
         self.add();
         self.others += 1;
     }
 
-    /// It ends, and had an event: the stretch is over.
+    /// Ends a callback that recorded an event, and with it the interval. Returns its cost.
     pub(super) fn leave_event(&mut self) -> Measured {
         self.add();
         self.is_measuring = false;
@@ -140,9 +144,9 @@ impl Cost {
         Measured { ticks, others: std::mem::take(&mut self.others) }
     }
 
-    /// Words to be written before the next stretch is measured.
+    /// Returns how many words are written before the next interval is measured.
     pub(super) fn distance(&mut self) -> u64 {
-        // Xorshift: any numbers that do not repeat soon will do.
+        // Xorshift. Any numbers that do not repeat soon will do.
         self.random ^= self.random << 13;
         self.random ^= self.random >> 17;
         self.random ^= self.random << 5;

@@ -1,4 +1,4 @@
-//! Exception object → number.
+//! Maps exception objects to numbers.
 
 use super::ffi::Obj;
 use super::messages::{Fate, Messages};
@@ -6,48 +6,48 @@ use dashcam_schema::EventKind;
 use rustc_hash::FxHashMap;
 use std::borrow::Cow;
 
-/// Exceptions remembered by address; dead ones among them are harmless until the address returns
-/// in a fresh raise, which replaces them.
+/// How many exceptions are remembered by address. Dead ones among them are harmless: a fresh raise
+/// at the same address replaces them.
 const REMEMBERED: usize = 1 << 14;
 
-/// The exceptions met so far.
+/// The exceptions that have a number.
 pub(super) struct Exceptions {
     by_address: FxHashMap<usize, (usize, u32)>,
     types: FxHashMap<String, u32>,
     type_cache: FxHashMap<(usize, usize), u32>,
     count: u32,
-    /// Address of the exception of the last PY_THROW: the RAISE that follows is not a new one.
+    /// Address of the exception of the last PY_THROW. The RAISE that follows has no new exception.
     thrown: usize,
-    /// The exception of the last PY_UNWIND, and where it goes on.
+    /// The exception of the last PY_UNWIND, and the place where it propagates to.
     unwound: Option<Unwound>,
-    /// Number of a StopIteration without a value, which one that ends a generator may share: nothing
-    /// comes of it, and generators end often.
+    /// Number of a StopIteration without a value. All those that end a generator may share it: they
+    /// have no further effect, and generators end often.
     bare_stop: Option<u32>,
     messages: Messages,
 }
 
-/// An exception that left a frame. Its traceback does not tell that it travels on: CPython drops the
-/// frames of an import, gives none to a generator's own RuntimeError, and reports once more what ends a
-/// `for` loop.
+/// An exception that left a frame. Its traceback does not always show that it propagates: CPython
+/// drops the frames of an import, gives none to a generator's own RuntimeError, and reports an
+/// exception that ends a `for` loop once more.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Unwound {
     address: usize,
     class: usize,
-    to: Stood,
+    to: FramePlace,
 }
 
 /// A frame's address, and the code unit it stands at.
-pub(super) type Stood = (usize, u32);
+pub(super) type FramePlace = (usize, u32);
 
-/// So many exceptions after it was defined, a shared one is defined again: the recorder does not
-/// keep them for ever.
+/// A shared exception is defined again after this many others, because the recorder does not keep
+/// exceptions for ever.
 const SHARED_FOR: u32 = 1 << 14;
 
-/// An exception to be defined.
+/// An exception that has to be defined.
 pub(super) struct New<'a> {
     pub(super) number: u32,
     pub(super) exception_type: u32,
-    /// The name of its type, if that is to be defined first.
+    /// The name of its type, if the type has to be defined first.
     pub(super) type_name: Option<String>,
     pub(super) message: Cow<'a, str>,
     pub(super) fate: Fate,
@@ -67,31 +67,33 @@ impl Exceptions {
         }
     }
 
-    /// The number of the exception an event of `kind` carries.
+    /// Returns the number of the exception that an event of `kind` carries, or [`New`] if the
+    /// exception has to be defined.
     ///
     /// Addresses are used again at once (`except ValueError` in a loop), and holding a reference
-    /// would change when things are freed. An exception raised for the first time is told from
-    /// one on its way by its traceback, which has one entry only then. `stood` is where the frame stands
-    /// that it is raised in, for PY_UNWIND where its caller does, if that is known.
+    /// would change when objects are freed. An exception raised for the first time differs from one
+    /// that propagates by its traceback, which has only one entry then. `place` is where the frame
+    /// stands that the exception is raised in; for PY_UNWIND it is where the caller of that frame
+    /// stands. It is `None` if not known.
     pub(super) fn number<'a>(
         &mut self,
         kind: EventKind,
         exception: Obj<'a>,
-        stood: Option<Stood>,
+        place: Option<FramePlace>,
     ) -> Result<u32, New<'a>> {
         let address = exception.address();
         let class = exception.class().address();
-        let travels = stood.map(|to| Unwound { address, class, to });
+        let unwinding = place.map(|to| Unwound { address, class, to });
         let fresh = match kind {
             EventKind::RAISE => {
                 exception.is_freshly_raised()
                     && self.thrown != address
-                    && (travels.is_none() || self.unwound != travels)
+                    && (unwinding.is_none() || self.unwound != unwinding)
             }
             EventKind::PY_THROW | EventKind::STOP_ITERATION => exception.is_freshly_raised(),
             _ => false,
         };
-        self.unwound = travels.filter(|_| kind == EventKind::PY_UNWIND);
+        self.unwound = unwinding.filter(|_| kind == EventKind::PY_UNWIND);
         self.thrown = if kind == EventKind::PY_THROW { address } else { 0 };
         let class = exception.class();
         if !fresh

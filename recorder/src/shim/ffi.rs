@@ -1,8 +1,8 @@
-//! The raw CPython calls and layouts.
+//! The raw CPython calls and object layouts.
 //!
 //! Everything here reads; nothing runs user code. [`Obj`] is a borrowed object that the rest of the
-//! shim can use safely, because it can only be had from a callback's arguments, from another `Obj`,
-//! or from the interpreter's own immortal objects, and never outlives the callback.
+//! shim can use safely: it can only be obtained from a callback's arguments, from another `Obj`, or
+//! from the interpreter's own immortal objects, and it never outlives the callback.
 
 pub(super) mod depths;
 pub(super) mod interpreter;
@@ -20,7 +20,7 @@ use std::marker::PhantomData;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// `PyCodeEvent` of a code object's end.
+/// The `PyCodeEvent` that reports that a code object is destroyed.
 pub(super) const CODE_DESTROYED: c_int = 1;
 pub(super) type CodeWatcher = unsafe extern "C" fn(c_int, *mut PyObject) -> c_int;
 
@@ -44,10 +44,11 @@ unsafe extern "C" {
     static PyExc_BaseExceptionGroup: *mut PyObject;
 }
 
-// Layouts that are the same in all versions known here (default builds). `verify_layout` compares each
-// with what the public interface says before recording starts.
-/// Classes are given versions so often at the most.
+/// [`Obj::assign_class_version`] assigns at most this many versions.
 const ASSIGNED_MAX: u32 = 1 << 16;
+
+// Offsets that are the same in all versions known here (default builds). Before recording starts,
+// `verify_layout` compares what samples hold there with what the public interface returns.
 const LONG_TAG: usize = 16;
 const LONG_DIGIT: usize = 24;
 const FUNCTION_QUALNAME: usize = 40;
@@ -73,33 +74,33 @@ const CODE_VARIABLES: usize = 96;
 const CODE_VARIABLE_KINDS: usize = 104;
 const HEAPTYPE: u64 = 1 << 9;
 
-/// Bit of a str's state that says it is ASCII; [`verify_layout`] finds it.
+/// The bit of a str's state that marks it as ASCII; [`verify_layout`] finds it.
 static ASCII_BIT: AtomicU32 = AtomicU32::new(0);
 
-/// Where that bit has been. The bits around it are padding in some versions, so it cannot be found
-/// by comparing two strings.
+/// The values that the bit has in the versions known here. The bits around it are padding in some
+/// versions, so comparing two strings is not enough to find it.
 const ASCII_BITS: [u32; 2] = [1 << 6, 1 << 20];
 
-/// What a variable of a code object is; several may hold.
+/// The kinds of variable in a code object, as bits. One variable may be of several kinds.
 pub(super) mod variable {
     pub(in crate::shim) const LOCAL: u8 = 0x20;
     pub(in crate::shim) const CELL: u8 = 0x40;
     pub(in crate::shim) const FREE: u8 = 0x80;
 }
 
-/// A borrowed object, alive as long as the callback that got it.
+/// A borrowed object. It is alive at least until the callback that received it returns.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Obj<'a>(*mut PyObject, PhantomData<&'a ()>);
 
 impl<'a> Obj<'a> {
     /// # Safety
-    /// `object` is a live object, will be for `'a`, and the GIL is held throughout.
+    /// `object` is a live object and stays alive for `'a`, and the GIL is held throughout.
     #[inline(always)]
     pub(super) unsafe fn borrowed(object: *mut PyObject) -> Obj<'a> {
         Obj(object, PhantomData)
     }
 
-    /// Its address: identity while it lives.
+    /// The object's address, which identifies it while it lives.
     #[inline(always)]
     pub(super) fn address(self) -> usize {
         self.0 as usize
@@ -107,8 +108,8 @@ impl<'a> Obj<'a> {
 
     #[inline(always)]
     fn word(self, offset: usize) -> usize {
-        // SAFETY: callers pass offsets of fields that objects of this type have (verified layouts), having
-        // looked at the type first; see the limits of reads in `objects`.
+        // SAFETY: callers have checked the type first and pass offsets of fields that objects of
+        // this type have (verified layouts); see the limits of reads in `objects`.
         unsafe { self.0.byte_add(offset).cast::<usize>().read() }
     }
 
@@ -117,7 +118,7 @@ impl<'a> Obj<'a> {
         (!pointer.is_null()).then_some(Obj(pointer, PhantomData))
     }
 
-    /// Its type, as an object.
+    /// The object's type, as an object.
     #[inline(always)]
     pub(super) fn class(self) -> Obj<'a> {
         // SAFETY: every object has a type, which lives at least as long.
@@ -133,20 +134,21 @@ impl<'a> Obj<'a> {
     #[inline(always)]
     pub(super) fn small_int(self) -> u32 {
         let tag = self.word(LONG_TAG);
-        // No or one digit of 30 bits, not negative.
+        // At most one digit of 30 bits, and not negative.
         if tag >> 3 <= 1 && tag & 3 != 2 { self.first_digit() } else { self.long_int() }
     }
 
-    /// Of an int. Such objects end where their digits do, which may be in the middle of a word.
+    /// The first digit of an int. It is not read as part of a word, because an int object ends
+    /// where its digits end, which may be in the middle of a word.
     #[inline(always)]
     fn first_digit(self) -> u32 {
-        // SAFETY: every int has room for one digit, and 0 has one that is 0.
+        // SAFETY: every int has room for one digit; that of the int 0 is 0.
         unsafe { self.0.byte_add(LONG_DIGIT).cast::<u32>().read() }
     }
 
     #[cold]
     fn long_int(self) -> u32 {
-        // SAFETY: an int; failing leaves an error set, which is cleared.
+        // SAFETY: this is an int; a failure leaves an error set, which is cleared.
         let value = unsafe { PyLong_AsLongLong(self.0) };
         clear_error();
         u32::try_from(value).unwrap_or(0)
@@ -157,15 +159,15 @@ impl<'a> Obj<'a> {
         self.is_exactly(&raw const PyLong_Type)
     }
 
-    /// A strong reference that is never given back: the address stays this object's.
+    /// Takes a strong reference that is never released, so that the address stays this object's.
     pub(super) fn keep(self) {
         // SAFETY: a live object.
         unsafe { Py_INCREF(self.0) }
     }
 
-    /// The text of an exact `str`, at most `limit` characters of it, lone surrogates as `\udc80`.
-    /// The object's own UTF-8 cache is left alone, as `sys.getsizeof` would show it. Also says how
-    /// many characters there are.
+    /// Returns at most `limit` characters of an exact `str`, lone surrogates as `\udc80`, and how
+    /// many characters it has in all. Does not fill the object's own UTF-8 cache, because
+    /// `sys.getsizeof` would show it.
     pub(super) fn text(self, limit: usize) -> Option<(String, usize)> {
         if !self.is_exactly(&raw const PyUnicode_Type) {
             return None;
@@ -175,7 +177,7 @@ impl<'a> Obj<'a> {
         {
             return Some((text.to_owned(), text.len()));
         }
-        // SAFETY: exact str; the new references are given back; errors are cleared.
+        // SAFETY: exact str; the new references are released; errors are cleared.
         unsafe {
             let length = PyUnicode_GetLength(self.0).max(0) as usize;
             let part = if length > limit {
@@ -195,7 +197,7 @@ impl<'a> Obj<'a> {
         }
     }
 
-    /// The characters of an exact `str` that is all ASCII, without copying.
+    /// Returns the characters of an exact `str` that is all ASCII, without copying them.
     pub(super) fn ascii(self) -> Option<&'a str> {
         if !self.is_exactly(&raw const PyUnicode_Type)
             || self.word(STRING_STATE) as u32 & ASCII_BIT.load(Ordering::Relaxed) == 0
@@ -216,7 +218,7 @@ impl<'a> Obj<'a> {
         Some(self.text(1 << 16)?.0)
     }
 
-    /// `repr` of an exact int, float, bool, None, str or bytes; `None` for anything else.
+    /// Returns the `repr` of an exact int, float, bool, None, str or bytes, else `None`.
     pub(super) fn scalar_repr(self) -> Option<String> {
         let class = self.class().0.cast_const().cast::<PyTypeObject>();
         let is_int = class == &raw const PyLong_Type;
@@ -227,7 +229,7 @@ impl<'a> Obj<'a> {
             || class == &raw const PyBool_Type
             // SAFETY: None is immortal.
             || self.0 == unsafe { Py_None() };
-        // Ints of more than 64 digits of 30 bits take quadratic time to print, or are refused.
+        // CPython prints ints of more than 64 digits of 30 bits in quadratic time, or refuses to.
         if !scalar || is_int && self.word(LONG_TAG) >> 3 > 64 {
             return None;
         }
@@ -236,7 +238,8 @@ impl<'a> Obj<'a> {
             let sign = if self.word(LONG_TAG) & 3 == 2 { "-" } else { "" };
             return Some(format!("{sign}{magnitude}"));
         }
-        // SAFETY: repr of these types is C code that calls nothing; the new reference is returned.
+        // SAFETY: repr of these types is C code that calls no other code; the reference is
+        // released.
         unsafe {
             let repr = PyObject_Repr(self.0);
             if repr.is_null() {
@@ -249,7 +252,7 @@ impl<'a> Obj<'a> {
         }
     }
 
-    /// The item of an exact tuple of one.
+    /// Returns the item of an exact tuple that has one item.
     pub(super) fn only_item(self) -> Option<Obj<'a>> {
         // SAFETY: exact tuple, index within it; the item lives as long as the tuple.
         unsafe {
@@ -259,7 +262,7 @@ impl<'a> Obj<'a> {
         }
     }
 
-    /// Items of an exact tuple, all of which have been put there.
+    /// Returns the items of an exact tuple; `None` if some of them have not been set yet.
     pub(super) fn tuple_items(self) -> Option<Vec<Obj<'a>>> {
         if !self.is_exactly(&raw const PyTuple_Type) {
             return None;
@@ -274,22 +277,23 @@ impl<'a> Obj<'a> {
 }
 
 impl<'a> Obj<'a> {
-    /// The first items of an exact list or tuple.
+    /// Returns at most the first `most` items of an exact list or tuple.
     pub(super) fn command_words(self, most: usize) -> Option<Vec<Obj<'a>>> {
         if !self.is_exactly(&raw const PyList_Type) {
             let mut items = self.tuple_items()?;
             items.truncate(most);
             return Some(items);
         }
-        // SAFETY: exact list, indexes within it; items live as long as they are in it, and nothing
-        // runs that could take them out while the callback does.
+        // SAFETY: exact list, indexes within it; items live as long as they are in it, and until
+        // the callback returns nothing runs that could remove them.
         unsafe {
             let size = PyList_Size(self.0).min(most as Py_ssize_t);
             Some((0..size).map(|i| Obj::borrowed(PyList_GetItem(self.0, i))).collect())
         }
     }
 
-    /// A word of a command as the system gets it, cut; `None` for what is no str, bytes or int.
+    /// Returns a word of a command as the system gets it; a str or bytes is cut to `limit`
+    /// characters. `None` for anything but a str, bytes or int.
     pub(super) fn command_word(self, limit: usize) -> Option<String> {
         if let Some((text, _)) = self.text(limit) {
             return Some(text);
@@ -297,21 +301,22 @@ impl<'a> Obj<'a> {
         if self.is_int() {
             return self.scalar_repr();
         }
-        // SAFETY: a new reference; `take_bytes` gives it back.
+        // SAFETY: a new reference, which `take_bytes` releases.
         let bytes = unsafe { take_bytes(Py_NewRef(self.0)) }?;
         Some(String::from_utf8_lossy(&bytes).chars().take(limit).collect())
     }
 }
 
-/// What a callable is, as far as naming it goes. Words identify it among callables alive.
+/// The kind of a callable, with the parts that its name is made of. The words (`usize`) identify it
+/// among the callables that are alive.
 pub(super) enum CallableShape<'a> {
-    /// Code object, qualified name, module.
+    /// Code object, qualified name and module of a Python function.
     Function {
         code: Obj<'a>,
         qualname: Obj<'a>,
         module: Option<Obj<'a>>,
     },
-    /// Method table entry, `__self__` and `__module__` of a builtin.
+    /// Method table entry, `__self__` and `__module__` of a builtin function or method.
     Builtin {
         method: usize,
         owner: Option<Obj<'a>>,
@@ -332,7 +337,8 @@ pub(super) enum CallableShape<'a> {
     Instance,
 }
 
-/// What the interpreter does not export, taken from samples when recording starts.
+/// Addresses of types that the interpreter does not export, taken from samples when recording
+/// starts.
 #[derive(Clone, Copy, Default)]
 pub(super) struct HiddenTypes {
     pub(super) method_descriptor: usize,
@@ -355,7 +361,8 @@ impl<'a> Obj<'a> {
             let owner = Obj(self.word(DESCRIPTOR_TYPE) as *mut PyObject, PhantomData);
             return CallableShape::Descriptor { method: self.word(DESCRIPTOR_METHOD), owner };
         }
-        // The second, of builtins that want their class, begins like the first.
+        // The second is the type of builtins that receive their class; its objects begin with the
+        // same fields as those of the first.
         if pointer == &raw const PyCFunction_Type || pointer == &raw const PyCMethod_Type {
             return CallableShape::Builtin {
                 method: self.word(CFUNCTION_METHOD),
@@ -366,7 +373,7 @@ impl<'a> Obj<'a> {
         if pointer == &raw const PyMethod_Type {
             // SAFETY: exact method; its function is borrowed from it.
             let function = unsafe { Obj::borrowed(PyMethod_Function(self.0)) };
-            // A method may be bound to another method; one level of naming is enough.
+            // A method may wrap another method; one level of naming is enough.
             return if function.is_exactly(&raw const PyFunction_Type) {
                 function.function_shape()
             } else {
@@ -383,7 +390,7 @@ impl<'a> Obj<'a> {
         if self.is_class() { CallableShape::Class } else { CallableShape::Instance }
     }
 
-    /// For a special method in C that is bound to an object: that.
+    /// Returns the object that a special method in C is bound to; `None` for anything else.
     #[inline(always)]
     pub(super) fn wrapped_owner(self, hidden: &HiddenTypes) -> Option<Obj<'a>> {
         let is_bound = self.class().address() == hidden.method_wrapper;
@@ -409,22 +416,22 @@ impl<'a> Obj<'a> {
         }
     }
 
-    /// For a builtin function: its method table entry; 0 for anything else.
+    /// The address of a builtin function's method table entry; 0 for anything else.
     pub(super) fn method_entry(self) -> usize {
         let is_builtin = self.is_exactly(&raw const PyCFunction_Type);
         if is_builtin { self.word(CFUNCTION_METHOD) } else { 0 }
     }
 
-    /// For a frame object: `f_trace_opcodes`.
+    /// Returns `f_trace_opcodes` of a frame object.
     pub(super) fn traces_opcodes(self) -> bool {
-        // SAFETY: gives the address of a static object.
+        // SAFETY: returns the address of a static object.
         let yes = unsafe { Py_True() } as usize;
         self.safe_attribute(c"f_trace_opcodes", |value| value.address() == yes).unwrap_or(false)
     }
 
-    /// The same, set.
+    /// Sets `f_trace_opcodes` of a frame object.
     pub(super) fn set_traces_opcodes(self, value: bool) {
-        // SAFETY: a frame object, whose setter is C code that runs none of the program's.
+        // SAFETY: a frame object, whose setter is C code that runs no code of the program.
         unsafe {
             let value = if value { Py_True() } else { Py_False() };
             if PyObject_SetAttrString(self.0, c"f_trace_opcodes".as_ptr(), value) < 0 {
@@ -450,8 +457,9 @@ impl<'a> Obj<'a> {
         self.is_exactly(&raw const PyCode_Type)
     }
 
-    /// For a class: a number no other class, nor this one changed, ever has; `None` while it has
-    /// none. Classes compiled into the interpreter are never freed, so any number will do.
+    /// Returns a class's version: a number that no other class ever has, nor this class after a
+    /// change; `None` while it has none. Classes compiled into the interpreter are never freed, so
+    /// any number will do for them.
     #[inline(always)]
     pub(super) fn class_version(self) -> Option<usize> {
         if self.word(TYPE_FLAGS) as u64 & HEAPTYPE == 0 {
@@ -461,15 +469,16 @@ impl<'a> Obj<'a> {
         (version != 0).then_some(version)
     }
 
-    /// For a class: has CPython give it a version, as the first method looked up in it would. Not so
-    /// often that a class which changes all the time would use up its versions.
+    /// Has CPython assign a version to a class, as the first lookup of a method in it would. The
+    /// number of times is limited, so that a class that changes all the time does not use up its
+    /// versions.
     pub(super) fn assign_class_version(self) {
         type Assign = unsafe extern "C" fn(*mut PyTypeObject) -> c_int;
-        /// Times that this was done for any class.
+        /// How often this was done, for all classes together.
         static ASSIGNED: AtomicU32 = AtomicU32::new(0);
         static ASSIGN: OnceLock<Option<Assign>> = OnceLock::new();
-        // SAFETY: looks a name up among what is loaded; the function has this signature in every version
-        // that has it.
+        // SAFETY: `dlsym` looks a name up in what is loaded; the function has this signature in
+        // every version that has it.
         let assign = ASSIGN.get_or_init(|| unsafe {
             let found =
                 libc::dlsym(libc::RTLD_DEFAULT, c"PyUnstable_Type_AssignVersionTag".as_ptr());
@@ -484,8 +493,8 @@ impl<'a> Obj<'a> {
         }
     }
 
-    /// For a class: its name as tracebacks print it, `module.qualname`, without the module if it
-    /// is builtin or `__main__`.
+    /// Returns a class's name as tracebacks print it: `module.qualname`, without the module if that
+    /// is `builtins` or `__main__`.
     pub(super) fn class_name(self) -> String {
         if self.word(TYPE_FLAGS) as u64 & HEAPTYPE == 0 {
             // SAFETY: tp_name of a static type is a NUL-terminated constant.
@@ -493,7 +502,7 @@ impl<'a> Obj<'a> {
             let name = name.to_string_lossy();
             return name.strip_prefix("builtins.").unwrap_or(&name).to_owned();
         }
-        // SAFETY: a class; the new reference is given back.
+        // SAFETY: a class; the new reference is released.
         let qualname = unsafe {
             let name = PyType_GetQualName(self.0.cast());
             if name.is_null() {
@@ -508,7 +517,7 @@ impl<'a> Obj<'a> {
         in_module(module, &qualname)
     }
 
-    /// For a class of named tuples: the names of the items; none for any other.
+    /// Returns the names of the items of a named tuple class; empty for any other class.
     pub(super) fn field_names(self) -> Vec<String> {
         let bases = std::iter::successors(Some(self), |class| class.field(TYPE_BASE));
         let fields = |class: Obj<'a>| class.field(TYPE_DICT)?.dict_get(c"_fields")?.tuple_items();
@@ -516,10 +525,11 @@ impl<'a> Obj<'a> {
         items.into_iter().map(|item| item.whole_text().unwrap_or_default()).collect()
     }
 
-    /// For a builtin's method table entry: its name.
+    /// Returns the name in a builtin's method table entry.
     ///
     /// # Safety
-    /// `method` comes from a [`CallableShape`] of this callback.
+    /// `method` is the address of a method table entry, read in this callback from a live object,
+    /// as in a [`CallableShape`].
     pub(super) unsafe fn method_name(method: usize) -> String {
         // SAFETY: a PyMethodDef begins with its name, NUL-terminated.
         unsafe {
@@ -528,16 +538,16 @@ impl<'a> Obj<'a> {
         }
     }
 
-    /// An entry of a dict with exact str keys, without running code.
+    /// Returns an entry of an exact dict with exact str keys, without running code of the program.
     pub(super) fn dict_get(self, key: &CStr) -> Option<Obj<'a>> {
-        // SAFETY: checked to be an exact dict; lookup of a str key in it compares strs (a key of
-        // another type with the same hash could run its __eq__, so only an identical or str
-        // key may be met: namespaces hold strs). The result is borrowed.
+        // SAFETY: checked to be an exact dict. Looking a str key up in it compares strs: a key of
+        // another type with the same hash could run its `__eq__`, so the lookup may reach only the
+        // identical key or strs, and namespaces hold strs. The result is borrowed.
         unsafe {
             if PyDict_CheckExact(self.0) == 0 {
                 return None;
             }
-            // Not `PyDict_GetItemString`: what goes wrong there is told to `sys.unraisablehook`.
+            // Not `PyDict_GetItemString`, which reports errors to `sys.unraisablehook`.
             let key = PyUnicode_FromString(key.as_ptr());
             let value = if key.is_null() { key } else { PyDict_GetItemWithError(self.0, key) };
             Py_XDECREF(key);
@@ -548,9 +558,9 @@ impl<'a> Obj<'a> {
         }
     }
 
-    /// The value of an int key in an exact dict.
+    /// Returns the value of an int key in an exact dict.
     pub(super) fn dict_get_int(self, key: u64) -> Option<Obj<'a>> {
-        // SAFETY: as `dict_get`; the key is given back.
+        // SAFETY: as in `dict_get`; the key is released.
         unsafe {
             if PyDict_CheckExact(self.0) == 0 {
                 return None;
@@ -570,9 +580,10 @@ impl<'a> Obj<'a> {
         }
     }
 
-    /// An entry of the instance's own `__dict__`, whatever its class says.
+    /// Returns the text of an entry of the instance's own `__dict__`, whatever its class defines
+    /// under that name.
     pub(super) fn instance_get(self, name: &CStr) -> Option<String> {
-        // SAFETY: GenericGetDict reads the slot; the new reference is given back.
+        // SAFETY: `PyObject_GenericGetDict` reads the slot; the new reference is released.
         unsafe {
             let dict = PyObject_GenericGetDict(self.0, std::ptr::null_mut());
             if dict.is_null() {
@@ -585,10 +596,11 @@ impl<'a> Obj<'a> {
         }
     }
 
-    /// An attribute of a code object or another object whose attributes are C code.
+    /// Reads an attribute of a code object or another object whose getters are C code, and passes
+    /// it to `read`.
     fn safe_attribute<T>(self, name: &CStr, read: impl FnOnce(Obj<'_>) -> T) -> Option<T> {
-        // SAFETY: only called on code objects and static exception classes, whose getters run no
-        // user code; the new reference is given back.
+        // SAFETY: only called on code objects and frame objects, whose getters run no user code;
+        // the new reference is released.
         unsafe {
             let value = PyObject_GetAttrString(self.0, name.as_ptr());
             if value.is_null() {
@@ -605,17 +617,18 @@ impl<'a> Obj<'a> {
         self.safe_attribute(name, |o| o.whole_text()).flatten().unwrap_or_default()
     }
 
-    /// An attribute of a code object, as long as `read` runs.
+    /// Passes an attribute of a code object to `read`. It may be used only while `read` runs.
     pub(super) fn code_object<T>(self, name: &CStr, read: impl FnOnce(Obj<'_>) -> T) -> Option<T> {
         self.safe_attribute(name, read)
     }
 
-    /// An exact str that keeps its hash from now on, if it did not.
+    /// Has an exact str cache its hash, if it has not done so yet, and returns it; `None` for
+    /// anything else.
     pub(super) fn with_hash(self) -> Option<Obj<'a>> {
         if !self.is_exactly(&raw const PyUnicode_Type) {
             return None;
         }
-        // SAFETY: hashing an exact str is C code that calls nothing, and cannot fail.
+        // SAFETY: hashing an exact str is C code that calls no other code, and cannot fail.
         unsafe { PyObject_Hash(self.0) };
         Some(self)
     }
@@ -631,31 +644,33 @@ impl<'a> Obj<'a> {
 
     pub(super) fn code_bytes(self, name: &CStr) -> Vec<u8> {
         self.safe_attribute(name, |o| {
-            // SAFETY: a new reference to what the getter returned; take_bytes gives it back.
+            // SAFETY: a new reference to what the getter returned; `take_bytes` releases it.
             unsafe { take_bytes(Py_NewRef(o.0)) }
         })
         .flatten()
         .unwrap_or_default()
     }
 
-    /// For a code object: of how many code units its bytecode is.
+    /// The number of code units in a code object's bytecode.
     pub(super) fn code_units(self) -> usize {
         /// `ob_size`
         const UNITS: usize = 16;
         self.word(UNITS)
     }
 
-    /// For a code object: what the instruction at a code unit is, whatever CPython has made of it.
+    /// Returns the original instruction at a code unit of a code object, whatever CPython has
+    /// replaced it with in memory.
     fn code_op(self, version: Version, unit: usize) -> Option<Op> {
         Some(version.op(*self.code_bytes(c"co_code").get(2 * unit)?))
     }
 
-    /// For a code object: address of a tuple it has, which lives as long as it does; 0 if that cannot be had.
+    /// Returns the address of a tuple that a code object holds and that lives as long as the code
+    /// object; 0 if it cannot be read.
     pub(super) fn code_tuple(self, name: &CStr) -> usize {
         self.safe_attribute(name, |tuple| tuple.address()).unwrap_or(0)
     }
 
-    /// For a code object: hands each item of a tuple it has to `each`.
+    /// Passes each item of a tuple that a code object holds to `each`.
     pub(super) fn each_item(self, tuple: &CStr, each: impl FnMut(Obj<'_>)) {
         self.safe_attribute(tuple, |items| {
             items.tuple_items().unwrap_or_default().into_iter().for_each(each);
@@ -668,15 +683,15 @@ impl<'a> Obj<'a> {
         names
     }
 
-    /// For a code object: its variables as its frames have them, each with what it is: bits of
-    /// [`variable`]. Asked through its attributes, a code object would make tuples and keep them,
-    /// which `gc.get_objects()` would show.
+    /// Returns a code object's variables in the order of its frames' slots, each with its kinds:
+    /// bits of [`variable`]. The attributes of the code object are the second choice, because
+    /// reading them has it make tuples and keep them, which `gc.get_objects()` would show.
     pub(super) fn code_variables(self) -> Vec<(String, u8)> {
         if [0x030C, 0x030D, 0x030E].into_iter().any(is_version)
             && let Some(kinds) = self.field(CODE_VARIABLE_KINDS)
             && let Some(names) = self.field(CODE_VARIABLES).and_then(Obj::tuple_items)
         {
-            // SAFETY: a new reference to what the field holds; take_bytes gives it back.
+            // SAFETY: a new reference to what the field holds; `take_bytes` releases it.
             let kinds = unsafe { take_bytes(Py_NewRef(kinds.0)) }.unwrap_or_default();
             if kinds.len() == names.len() {
                 let names = names.into_iter().map(|name| name.whole_text().unwrap_or_default());
@@ -700,12 +715,12 @@ impl<'a> Obj<'a> {
         all
     }
 
-    /// For an exception: `args`.
+    /// The `args` of an exception.
     pub(super) fn exception_args(self) -> Option<Obj<'a>> {
         self.field(EXCEPTION_ARGS)
     }
 
-    /// Whether it is exactly a StopIteration, without a value.
+    /// Whether it is exactly a StopIteration and has no value.
     pub(super) fn is_bare_stop(self) -> bool {
         // SAFETY: a static of the interpreter.
         let class = unsafe { pyo3::ffi::PyExc_StopIteration };
@@ -713,12 +728,13 @@ impl<'a> Obj<'a> {
             && self.exception_args().and_then(Obj::tuple_items).is_some_and(|args| args.is_empty())
     }
 
-    /// For an exception: whether it was raised just here and now, having travelled no further.
+    /// Whether an exception has only just been raised: its traceback has no second entry, so it has
+    /// left no frame yet.
     #[inline]
     pub(super) fn is_freshly_raised(self) -> bool {
         match self.field(EXCEPTION_TRACEBACK) {
             None => true,
-            // The traceback is None or a traceback object.
+            // The field holds None or a traceback object.
             Some(traceback) => {
                 // SAFETY: static of the interpreter.
                 let is_traceback = traceback.is_exactly(&raw const PyTraceBack_Type);
@@ -727,10 +743,10 @@ impl<'a> Obj<'a> {
         }
     }
 
-    /// `str` of an exception whose class leaves `__str__` to one of `slots` and whose arguments
-    /// are plain.
+    /// Returns at most `limit` characters of the `str` of an exception, and how many it has in all.
+    /// The class's `tp_str` must be one of the [`StrSlots`], and the arguments must be plain.
     pub(super) fn exception_str(self, limit: usize) -> Option<(String, usize)> {
-        // SAFETY: callers made sure that only C code runs; the new reference is given back.
+        // SAFETY: callers have made sure that only C code runs; the new reference is released.
         unsafe {
             let text = PyObject_Str(self.0);
             if text.is_null() {
@@ -743,13 +759,13 @@ impl<'a> Obj<'a> {
         }
     }
 
-    /// The function in the class's `tp_str`.
+    /// The address of the function in a class's `tp_str`.
     pub(super) fn str_slot(self) -> usize {
         // SAFETY: a class.
         unsafe { PyType_GetSlot(self.0.cast(), Py_tp_str) as usize }
     }
 
-    /// The function in the class's `tp_repr`.
+    /// The address of the function in a class's `tp_repr`.
     pub(super) fn repr_slot(self) -> usize {
         // SAFETY: a class.
         unsafe { PyType_GetSlot(self.0.cast(), Py_tp_repr) as usize }
@@ -757,15 +773,16 @@ impl<'a> Obj<'a> {
 
     /// Whether it is an exception.
     pub(super) fn is_exception(self) -> bool {
-        // SAFETY: its class.
+        // SAFETY: reads the flags of the object's class.
         unsafe { PyType_GetFlags(Py_TYPE(self.0)) & Py_TPFLAGS_BASE_EXC_SUBCLASS != 0 }
     }
 
-    /// What an exact tuple, list or dict holds, if it is not too much.
+    /// Returns the items of an exact tuple or list, or the keys and values of an exact dict. `None`
+    /// if it has more than `max` items or pairs, and for anything else.
     pub(super) fn plain_items(self, max: usize) -> Option<Vec<Obj<'a>>> {
         let mut found = Vec::new();
-        // SAFETY: exact containers, indexes within them; what they hold lives as long as they do
-        // unchanged, which is as long as no code of the program runs.
+        // SAFETY: exact containers, indexes within them; their items live as long as the containers
+        // live and stay unchanged, which is as long as no code of the program runs.
         unsafe {
             if self.is_exactly(&raw const PyTuple_Type) {
                 return self.tuple_items().filter(|items| items.len() <= max);
@@ -789,18 +806,19 @@ impl<'a> Obj<'a> {
         Some(found)
     }
 
-    /// Whether a builtin container holds texts, or might before anybody looks again: it is empty and can be
-    /// filled. A few items tell what kind they all are.
+    /// Whether a builtin container holds texts, or might hold some before it is examined again
+    /// because it is empty and can be filled. A few items show what kind all of them are. `depth`:
+    /// how many levels of containers to examine.
     pub(super) fn may_hold_texts(self, depth: u32) -> bool {
         const ITEMS: Py_ssize_t = 64;
         let Some(depth) = depth.checked_sub(1) else { return false };
         let holds = |item: *mut PyObject| {
-            // SAFETY: what a container holds lives as long as it does unchanged, which is as long as no
-            // code of the program runs.
+            // SAFETY: an item lives as long as its container lives and stays unchanged, which is as
+            // long as no code of the program runs.
             let item = unsafe { Obj::borrowed(item) };
             item.is_text() || item.may_hold_texts(depth)
         };
-        // SAFETY: exact containers, indexes within them; nothing of the program runs.
+        // SAFETY: exact containers, indexes within them; no code of the program runs.
         unsafe {
             if self.is_exactly(&raw const PyTuple_Type) {
                 let size = PyTuple_Size(self.0).min(ITEMS);
@@ -826,12 +844,12 @@ impl<'a> Obj<'a> {
         }
     }
 
-    /// Whether the fields that an exception's own `__str__` prints, read by the builtin class's own
-    /// descriptors, print by C code.
-    pub(super) fn has_plain_fields(self, said: Said) -> bool {
+    /// Whether only C code runs to print the fields that the `__str__` of this builtin exception
+    /// class prints. The fields are read by the builtin class's own descriptors.
+    pub(super) fn has_plain_fields(self, printed: Said) -> bool {
         // SAFETY: statics of the interpreter, set before any extension is loaded.
         let (class, names): (*mut PyObject, &[&CStr]) = unsafe {
-            match said {
+            match printed {
                 Said::Os => (PyExc_OSError, &[c"filename", c"filename2"]),
                 Said::Syntax => (PyExc_SyntaxError, &[c"msg"]),
                 Said::Decode => (PyExc_UnicodeDecodeError, &[c"encoding", c"reason"]),
@@ -841,7 +859,7 @@ impl<'a> Obj<'a> {
             }
         };
         names.iter().all(|name| {
-            // SAFETY: descriptors of a static class read a field; references are given back.
+            // SAFETY: descriptors of a static class read a field; references are released.
             unsafe {
                 let descriptor = PyObject_GetAttrString(class, name.as_ptr());
                 if descriptor.is_null() {
@@ -864,7 +882,7 @@ impl<'a> Obj<'a> {
     }
 }
 
-/// Builtin exceptions that print fields beside their arguments.
+/// Builtin exception classes whose `__str__` prints fields besides the arguments.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Said {
     Os,
@@ -875,7 +893,7 @@ pub(super) enum Said {
     Group,
 }
 
-/// `qualname` with its module in front unless that is builtin, `__main__` or unknown.
+/// Returns `qualname` with its module in front, unless that is `builtins`, `__main__` or unknown.
 pub(super) fn in_module(module: Option<Obj<'_>>, qualname: &str) -> String {
     match module.and_then(Obj::whole_text) {
         Some(module) if module != "builtins" && module != "__main__" => {
@@ -885,13 +903,14 @@ pub(super) fn in_module(module: Option<Obj<'_>>, qualname: &str) -> String {
     }
 }
 
-/// Bytes of a new reference to an exact `bytes`, which is given back.
+/// Returns the bytes of an exact `bytes`; `None` for anything else. `object` is a new reference,
+/// which is released, or null.
 unsafe fn take_bytes(object: *mut PyObject) -> Option<Vec<u8>> {
     if object.is_null() {
         clear_error();
         return None;
     }
-    // SAFETY: checked to be bytes; the slice is copied before the reference goes.
+    // SAFETY: checked to be bytes; the slice is copied before the reference is released.
     unsafe {
         let result = (PyBytes_CheckExact(object) != 0).then(|| {
             let size = PyBytes_Size(object).max(0) as usize;
@@ -902,8 +921,8 @@ unsafe fn take_bytes(object: *mut PyObject) -> Option<Vec<u8>> {
     }
 }
 
-/// Drops an error of our own making; callbacks start without one. What CPython had no memory for
-/// cannot be recorded.
+/// Clears an error that the shim itself has caused; callbacks start without one. Notes it if memory
+/// ran out, because what CPython had no memory for cannot be recorded.
 pub(super) fn clear_error() {
     // SAFETY: the GIL is held in every callback.
     unsafe {
@@ -916,12 +935,13 @@ pub(super) fn clear_error() {
     }
 }
 
-/// The `tp_str` of the builtin exceptions that have one of their own, and BaseException's `tp_repr`.
+/// The `tp_str` of the builtin exceptions that have one of their own, and BaseException's
+/// `tp_repr`.
 pub(super) struct StrSlots {
     pub(super) base: usize,
     pub(super) key_error: usize,
     pub(super) import_error: usize,
-    said: [(usize, Said); 6],
+    printed: [(usize, Said); 6],
     pub(super) base_repr: usize,
 }
 
@@ -934,7 +954,7 @@ impl StrSlots {
                 base: slot(PyExc_BaseException),
                 key_error: slot(PyExc_KeyError),
                 import_error: slot(PyExc_ImportError),
-                said: [
+                printed: [
                     (slot(PyExc_OSError), Said::Os),
                     (slot(PyExc_SyntaxError), Said::Syntax),
                     (slot(PyExc_UnicodeDecodeError), Said::Decode),
@@ -947,31 +967,31 @@ impl StrSlots {
         }
     }
 
-    /// What a class with this `tp_str` prints.
+    /// Returns the builtin class whose `tp_str` this is, if it is one that prints fields.
     pub(super) fn said(&self, slot: usize) -> Option<Said> {
-        self.said.iter().find(|(of, _)| *of == slot).map(|(_, said)| *said)
+        self.printed.iter().find(|(of, _)| *of == slot).map(|(_, printed)| *printed)
     }
 }
 
-/// Globals of the frame that is running.
+/// Returns the globals of the running frame.
 pub(super) fn current_globals<'a>() -> Option<Obj<'a>> {
-    // SAFETY: borrowed from the running frame, which outlives the callback.
+    // SAFETY: the globals are borrowed from the running frame, which outlives the callback.
     unsafe {
         let globals = PyEval_GetGlobals();
         (!globals.is_null()).then(|| Obj::borrowed(globals))
     }
 }
 
-/// `threading.get_ident()`
+/// Returns what `threading.get_ident()` would.
 pub(super) fn thread_ident() -> u64 {
     unsafe extern "C" {
         fn PyThread_get_thread_ident() -> std::ffi::c_ulong;
     }
-    // SAFETY: asks the operating system who we are.
+    // SAFETY: asks the operating system for the current thread's identity.
     unsafe { PyThread_get_thread_ident() }
 }
 
-/// Something that tells threads alive apart, cheaper than anything else: the thread pointer.
+/// The thread pointer: the cheapest value that distinguishes threads that are alive.
 #[inline(always)]
 pub(super) fn thread_pointer() -> usize {
     #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
@@ -1000,28 +1020,28 @@ pub(super) fn thread_pointer() -> usize {
     }
 }
 
-/// A frame, seen from outside.
+/// A frame as public calls describe it.
 pub(super) struct RunningFrame {
     pub(super) code: usize,
-    /// Offset in bytes of the instruction it is at; 0 before the first.
+    /// Offset in bytes of the instruction that the frame is at; 0 before the first.
     pub(super) lasti: u32,
     /// Address of the interpreter's own frame.
     pub(super) address: usize,
 }
 
-/// Frames of the current thread, innermost first.
+/// Returns the frames of the current thread, innermost first.
 pub(super) fn running_frames() -> Vec<RunningFrame> {
     // SAFETY: the GIL is held.
     unsafe { frames_of(PyThreadState_Get()) }
 }
 
-/// Frames of all threads.
+/// Returns the frames of all threads.
 pub(super) fn all_frames() -> Vec<RunningFrame> {
-    // SAFETY: threads' states; the GIL is held, so their frames stay as they are.
+    // SAFETY: these are the states of threads; the GIL is held, so their frames do not change.
     thread_states().into_iter().flat_map(|state| unsafe { frames_of(state) }).collect()
 }
 
-/// States of all threads, valid as long as the GIL is held.
+/// Returns the states of all threads, valid as long as the GIL is held.
 fn thread_states() -> Vec<*mut PyThreadState> {
     unsafe extern "C" {
         fn PyInterpreterState_ThreadHead(
@@ -1030,7 +1050,7 @@ fn thread_states() -> Vec<*mut PyThreadState> {
         fn PyThreadState_Next(state: *mut PyThreadState) -> *mut PyThreadState;
     }
     let mut states = Vec::new();
-    // SAFETY: the GIL is held throughout, so no thread's state comes or goes.
+    // SAFETY: the GIL is held throughout, so no thread's state is added or removed.
     unsafe {
         let mut state = PyInterpreterState_ThreadHead(PyInterpreterState_Get());
         while !state.is_null() {
@@ -1042,10 +1062,10 @@ fn thread_states() -> Vec<*mut PyThreadState> {
 }
 
 /// # Safety
-/// A thread's state; the GIL is held.
+/// `state` is a thread's state; the GIL is held.
 unsafe fn frames_of(state: *mut PyThreadState) -> Vec<RunningFrame> {
     let mut frames = Vec::new();
-    // SAFETY: public calls; every new reference is given back. Code objects are kept alive by their
+    // SAFETY: public calls; every new reference is released. Code objects are kept alive by their
     // frames.
     unsafe {
         let mut frame = PyThreadState_GetFrame(state);
@@ -1067,29 +1087,30 @@ unsafe fn frames_of(state: *mut PyThreadState) -> Vec<RunningFrame> {
     frames
 }
 
-/// How to find the running frame without creating a frame object: offset of a pointer in the
-/// thread state, and whether it points to the pointer (3.12) or to the frame (3.13 on).
+/// How to find the running frame without creating a frame object: the offset of a pointer in the
+/// thread state, and whether it points to another pointer to the frame (3.12) or to the frame
+/// itself (3.13 on).
 #[derive(Clone, Copy)]
 pub(super) struct FrameFinder {
     offset: usize,
     indirect: bool,
-    /// Offset of the C function that profiles the thread.
+    /// Offset of the pointer to the C function that profiles the thread.
     profile: usize,
 }
 
 impl FrameFinder {
-    /// Looks where this interpreter keeps the pointer. Must be called from Python code.
+    /// Finds out where this interpreter keeps the pointer. Must be called from Python code.
     pub(super) fn find() -> Option<FrameFinder> {
         let frame = running_frames().first()?.address;
-        // SAFETY: the running thread's state, at least 512 bytes in every version. Words that
-        // may be pointers are only followed where the version is known to have such a one.
+        // SAFETY: the running thread's state has at least 512 bytes in every version. Words that
+        // may be pointers are followed only where the version is known to have such a pointer.
         unsafe {
             let state = PyThreadState_Get().cast::<usize>();
             let indirect = is_version(0x030C);
             (0..512 / 8).find_map(|i| {
                 let word = state.add(i).read();
                 let hit = if indirect {
-                    // 3.12 keeps `cframe`, which lies on the C stack of this thread.
+                    // 3.12 keeps a pointer to `cframe`, which lies on the C stack of this thread.
                     let here = &raw const word as usize;
                     word > here
                         && word - here < 8 << 20
@@ -1098,7 +1119,7 @@ impl FrameFinder {
                 } else {
                     word == frame
                 };
-                // 3.15 has three words of its own profiler in between.
+                // 3.15 has three words for its own profiler in between.
                 let between = if is_version(0x030F) { 32 } else { 8 };
                 let offset = i * 8;
                 hit.then_some(FrameFinder { offset, indirect, profile: offset + between })
@@ -1109,15 +1130,15 @@ impl FrameFinder {
     /// Whether any thread has a profile function.
     pub(super) fn is_profiled(self) -> bool {
         thread_states().into_iter().any(|state| {
-            // SAFETY: within a thread state, little beyond what `find` saw there.
+            // SAFETY: within a thread state, a few words after the pointer that `find` found there.
             unsafe { state.byte_add(self.profile).cast::<usize>().read() != 0 }
         })
     }
 
-    /// Address of the running frame.
+    /// Returns the address of the running frame.
     #[inline(always)]
     pub(super) fn current(self) -> usize {
-        // SAFETY: `find` saw the pointer at this offset; in a callback a frame is always running.
+        // SAFETY: `find` found the pointer at this offset; in a callback a frame is always running.
         unsafe {
             let word = PyThreadState_Get().byte_add(self.offset).cast::<usize>().read();
             if self.indirect { (word as *const usize).read() } else { word }
@@ -1125,20 +1146,21 @@ impl FrameFinder {
     }
 }
 
-/// Finds the memory that the running thread's frames lie in: chunks, each of which knows the one before.
-/// A greenlet brings chunks of its own, so the first one says which of a thread's greenlets runs.
+/// How to find the memory that holds the running thread's frames: chunks, each with a pointer to
+/// the one before. A greenlet has chunks of its own, so the first chunk identifies the one of a
+/// thread's greenlets that is running.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct StackFinder {
     offset: usize,
 }
 
 impl StackFinder {
-    /// Looks where this interpreter keeps the pointers: to the newest chunk, to the end of what is
-    /// used of it, and to its end. Must be called from Python code.
+    /// Finds out where this interpreter keeps the pointers: to the newest chunk, to the end of its
+    /// used part, and to its end. Must be called from Python code.
     pub(super) fn find() -> Option<StackFinder> {
         let frames = running_frames();
-        // SAFETY: the running thread's state, at least 512 bytes in every version. What is taken for a
-        // chunk holds a running frame, so it is memory, and begins with two words.
+        // SAFETY: the running thread's state has at least 512 bytes in every version. What is taken
+        // for a chunk holds a running frame, so it is memory, and it begins with two words.
         unsafe {
             let state = PyThreadState_Get().cast::<usize>();
             (0..512 / 8 - 2).find_map(|i| {
@@ -1152,9 +1174,10 @@ impl StackFinder {
         }
     }
 
-    /// Address of the running stack's first chunk; 0 if it has none yet.
+    /// Returns the address of the running stack's first chunk; 0 if it has none yet.
     pub(super) fn first_chunk(self) -> usize {
-        // SAFETY: `find` saw the pointer at this offset; each chunk begins with one to the chunk before.
+        // SAFETY: `find` found the pointer at this offset; each chunk begins with a pointer to the
+        // chunk before, which is null in the first.
         unsafe {
             let mut chunk = PyThreadState_Get().byte_add(self.offset).cast::<usize>().read();
             while chunk != 0 {
@@ -1179,52 +1202,55 @@ const FRAME_OBJECT: usize = 48;
 const FRAME_INSTRUCTION: usize = 56;
 /// `stacktop`, `stackpointer` from 3.14 on.
 const FRAME_STACK: usize = 64;
-/// Deeper stacks than this are taken for a mistake.
+/// A stack deeper than this is treated as a mistake.
 const STACK_MAX: usize = 1 << 20;
-/// 3.14 marks borrowed pointers in the low bits.
+/// The bits of a slot that are the pointer. 3.14 marks borrowed pointers in the low bits.
 const POINTER: usize = !7;
-/// With both of these bits set a slot holds a number, and no pointer: 3.15 keeps the index of a loop so.
+/// If both of these bits are set, a slot holds a number and no pointer: 3.15 keeps the index of a
+/// loop this way.
 const NUMBER: usize = 3;
 
-/// The object in a slot of a frame, if it holds one.
+/// Returns the object in a slot of a frame, if the slot holds one.
 #[inline(always)]
 fn object_in<'a>(slot: usize) -> Option<Obj<'a>> {
     let pointer = slot & POINTER;
     (pointer != 0 && slot & NUMBER != NUMBER).then_some(Obj(pointer as *mut PyObject, PhantomData))
 }
-/// Values of a frame's `owner`. From the last one on, it is not of Python code.
+/// Values of a frame's `owner`. From the last one on, the frame is not one of Python code.
 const OWNED_BY_GENERATOR: u8 = 1;
 const OWNED_BY_INTERPRETER: u8 = 3;
 
-/// What differs between versions.
+/// The layout of frames and code objects, where it differs between versions.
 #[derive(Clone, Copy)]
 struct FrameLayout {
     /// `owner` of a frame.
     owner: usize,
     /// `localsplus` of a frame: arguments, other locals, cells and free variables, then its stack.
     locals: usize,
-    /// The stack's top is a pointer; before, the number of slots used.
+    /// Whether the top of the stack is kept as a pointer; earlier versions keep the number of slots
+    /// used.
     has_stack_pointer: bool,
     /// `_co_firsttraceable` of a code object, in code units.
     first_traceable: usize,
     /// `co_code_adaptive` of a code object.
     bytecode: usize,
-    /// What is known of an instruction by its opcode as it stands in memory.
+    /// The [`Stand`] of a frame, by the opcode in memory of the instruction the frame is at.
     stands: &'static [Stand; 256],
 }
 
-/// What a frame's instruction tells about whether the frame is executing it.
+/// Whether a frame is executing the instruction it is at, as far as the instruction shows.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stand {
-    /// It is.
+    /// The frame is executing it.
     Within,
-    /// A RESUME, or hidden behind what CPython put in its place: the frame may not have begun.
+    /// A RESUME, or an instruction that CPython has replaced and that may be one: the frame may not
+    /// have begun.
     Resuming,
-    /// A YIELD_VALUE: the frame may be suspended, and only passing something on.
+    /// A YIELD_VALUE: the frame may be suspended and only pass something on.
     Yielding,
 }
 
-/// By version, what is known of an instruction by its opcode as it stands in memory.
+/// [`FrameLayout::stands`] of each version.
 static STANDS: [[Stand; 256]; Version::ALL.len()] = [
     stands(&tables::V3_12),
     stands(&tables::V3_13),
@@ -1292,26 +1318,26 @@ pub(super) struct Frame {
     pub(super) address: usize,
     /// Address of its code object.
     pub(super) code: usize,
-    /// Address of the instruction it stands at.
+    /// Address of the instruction that the frame is at.
     instruction: usize,
-    /// The code unit that is, caches included: half of what `PyFrame_GetLasti` says.
+    /// Code unit of that instruction, caches included: half of what `PyFrame_GetLasti` returns.
     pub(super) unit: u32,
 }
 
 impl Frames {
-    /// [`Self::find`] for the bytecode of this interpreter, if that is known.
+    /// Calls [`Self::find`] with the version of this interpreter's bytecode, if that is known.
     pub(super) fn find_any() -> Option<Frames> {
         Frames::find(Version::from_magic(bytecode_magic())?)
     }
 
-    /// Knows how to read this interpreter's frames, having compared all running ones with what
-    /// public calls say of them. Must be called from Python code.
+    /// Returns how to read this interpreter's frames, after comparing the running ones with what
+    /// public calls return for them; `None` if they differ. Must be called from Python code.
     pub(super) fn find(version: Version) -> Option<Frames> {
         let (finder, layout) = (FrameFinder::find()?, FrameLayout::of(version));
         let frames = Frames { finder, layout };
         let running = running_frames();
-        // SAFETY: addresses of running frames, so they and what they point to are alive; what may
-        // be a code object is followed only where it is known to be one.
+        // SAFETY: these are addresses of running frames, so the frames and what they point to are
+        // alive; what may be a code object is followed only where it is known to be one.
         let each_fits = running.iter().all(|frame| unsafe {
             let word = |offset| (frame.address as *const u8).add(offset).cast::<usize>().read();
             let owner = (frame.address as *const u8).add(frames.layout.owner).read();
@@ -1338,38 +1364,41 @@ impl Frames {
         frame.is_none().then_some(frames)
     }
 
-    /// The running frame.
+    /// Returns the running frame.
     #[inline(always)]
     pub(super) fn running(&self) -> Option<Frame> {
-        // SAFETY: the interpreter's own list of frames.
+        // SAFETY: the address is that of a frame in the interpreter's own list of frames.
         unsafe { self.first_of_python(self.finder.current()) }
     }
 
-    /// The frame that called this one.
+    /// Returns the frame that called this one.
     #[inline(always)]
     pub(super) fn caller(&self, frame: Frame) -> Option<Frame> {
-        // SAFETY: as above; the frame is in it.
+        // SAFETY: this frame is in the interpreter's own list of frames, as is the one before it,
+        // if there is one.
         unsafe {
             let previous = (frame.address as *const u8).add(FRAME_PREVIOUS).cast::<usize>().read();
             self.first_of_python(previous)
         }
     }
 
-    /// The frame that called the running one, which an event of `code` has just entered.
+    /// Returns the frame that called the running one, which has just been entered with an event of
+    /// `code`.
     #[inline(always)]
     pub(super) fn caller_of_entered(&self, code: usize) -> Option<Frame> {
         let running = self.finder.current() as *const u8;
-        // SAFETY: a frame is running during an event, and its first two words are these.
+        // SAFETY: a frame is running during an event, and these are its first two words.
         unsafe {
             let own = running.add(FRAME_CODE).cast::<usize>().read() & POINTER;
             let previous = running.add(FRAME_PREVIOUS).cast::<usize>().read();
-            // Code that is not Python's has events too, but no frames.
+            // Code that is not Python code has events too, but no frames.
             self.first_of_python(if own == code { previous } else { running as usize })
         }
     }
 
-    /// The first locals of a frame that has as many, in the order of its code object's variables:
-    /// what is in each, which for a variable that is shared with inner functions is a cell.
+    /// Returns what is in the first `count` locals of a frame, in the order of its code object's
+    /// variables. The frame has at least that many. A variable that is shared with inner functions
+    /// is in a cell.
     #[inline(always)]
     pub(super) fn locals<'a>(
         &self,
@@ -1378,39 +1407,39 @@ impl Frames {
     ) -> impl Iterator<Item = Option<Obj<'a>>> + use<'a> {
         let first = frame.address + self.layout.locals;
         (0..count).map(move |i| {
-            // SAFETY: `find` saw the frame's layout; the code object's variables are no fewer, and a
-            // frame owns what is in them while it runs.
+            // SAFETY: `find` verified the frame's layout; the code object has at least `count`
+            // variables, and a frame owns what is in them while it runs.
             object_in(unsafe { (first as *const usize).add(i).read() })
         })
     }
 
-    /// What is in a slot of a frame: a variable, or on the stack behind them.
+    /// Returns what is in a slot of a frame: a variable, or an entry of the stack behind them.
     ///
     /// # Safety
-    /// The frame has such a slot, and what is in it is an object or nothing.
+    /// The frame has such a slot, and the slot holds an object or nothing.
     #[inline(always)]
     pub(super) unsafe fn slot<'a>(&self, frame: Frame, slot: u32) -> Option<Obj<'a>> {
         let first = (frame.address + self.layout.locals) as *const usize;
-        // SAFETY: the caller's.
+        // SAFETY: the caller guarantees that the frame has this slot, and what it holds.
         object_in(unsafe { first.add(slot as usize).read() })
     }
 
-    /// The namespace a frame runs in, if it has one of its own, and its globals.
+    /// Returns the namespace that a frame runs in, if it has one of its own, and its globals.
     pub(super) fn namespaces<'a>(&self, frame: Frame) -> [Option<Obj<'a>>; 2] {
         [FRAME_NAMESPACE, FRAME_GLOBALS].map(|offset| {
-            // SAFETY: fields of every frame of Python code; see `find`.
+            // SAFETY: every frame of Python code has these fields; see `find`.
             let word = unsafe { (frame.address as *const u8).add(offset).cast::<usize>().read() };
             (word != 0).then_some(Obj(word as *mut PyObject, PhantomData))
         })
     }
 
-    /// While a generator's frame yields: the slot that what is sent to it will be in.
+    /// Returns, while a generator's frame yields, the slot that will hold the value sent to it.
     pub(super) fn slot_of_sent(&self, frame: Frame) -> Option<u32> {
-        // SAFETY: the field is there in every version; see `find`.
+        // SAFETY: frames have this field in every version; see `find`.
         let slot = unsafe {
             let field = (frame.address as *const u8).add(FRAME_STACK);
             if self.layout.has_stack_pointer {
-                // What is yielded is still on the stack.
+                // The yielded value is still on the stack.
                 let first = frame.address + self.layout.locals;
                 (field.cast::<usize>().read().checked_sub(first)? / 8).checked_sub(1)?
             } else {
@@ -1420,31 +1449,33 @@ impl Frames {
         (slot < STACK_MAX).then_some(slot as u32)
     }
 
-    /// While a generator's frame goes on: what was sent to it, in the slot its yield told of.
+    /// Returns, while a generator's frame resumes, the value sent to it. `slot` is what
+    /// [`Self::slot_of_sent`] returned when the frame yielded.
     pub(super) fn sent<'a>(&self, frame: Frame, slot: u32) -> Option<Obj<'a>> {
         let first = frame.address + self.layout.locals;
-        // SAFETY: the same instruction always leaves the stack as deep, and the value is on it.
+        // SAFETY: the same instruction always leaves the stack at the same depth, and the value is
+        // on it.
         object_in(unsafe { (first as *const usize).add(slot as usize).read() })
     }
 
-    /// The code unit the running frame stands at, which is this one.
+    /// Returns the code unit that this frame, which must be the running one, is at now.
     pub(super) fn unit(&self, frame: Frame) -> u32 {
         self.running().filter(|running| running.address == frame.address).map_or(0, |f| f.unit)
     }
 
-    /// The running frame if it is of this code object, as it is in events of Python code.
+    /// Returns the running frame if it is of this code object, as it is in events of Python code.
     #[inline(always)]
     pub(super) fn running_of(&self, code: Obj<'_>) -> Option<Frame> {
         let address = self.finder.current();
-        // SAFETY: a frame is running during an event, and its first word is this.
+        // SAFETY: a frame is running during an event, and its first word is the code object.
         let own = unsafe { (address as *const usize).read() } & POINTER;
         let frame = Frame { address, code: own, instruction: 0, unit: 0 };
         (own == code.address()).then_some(frame)
     }
 
-    /// The frame's object, if it has one.
+    /// Returns the frame object of a frame, if it has one.
     pub(super) fn object<'a>(&self, frame: Frame) -> Option<Obj<'a>> {
-        // SAFETY: a field of every frame of Python code; see `find`.
+        // SAFETY: every frame of Python code has this field; see `find`.
         let word = unsafe { (frame.address as *const u8).add(FRAME_OBJECT).cast::<usize>().read() };
         (word != 0).then_some(Obj(word as *mut PyObject, PhantomData))
     }
@@ -1453,27 +1484,27 @@ impl Frames {
     pub(super) fn is_traced(&self) -> bool {
         // `c_tracefunc` lies right behind `c_profilefunc`.
         let offset = self.finder.profile + size_of::<usize>();
-        // SAFETY: within the thread state, little beyond what `find` saw there.
+        // SAFETY: within the thread state, a few words after the pointer that `find` found there.
         let function = unsafe { PyThreadState_Get().byte_add(offset).cast::<usize>().read() };
         function != 0
     }
 
-    /// What the instruction that the frame stands at tells.
+    /// Whether the frame is executing the instruction it is at, as far as the instruction shows.
     #[inline(always)]
     pub(super) fn stand(&self, frame: Frame) -> Stand {
-        // SAFETY: a complete frame stands in its code object's bytecode.
+        // SAFETY: the instruction that a complete frame is at lies in its code object's bytecode.
         let opcode = unsafe { (frame.instruction as *const u8).read() };
         self.layout.stands[usize::from(opcode)]
     }
 
-    /// The first frame from this one on that `PyFrame_GetBack` would tell of.
+    /// Returns the first frame, from the one at `address` on, that `PyFrame_GetBack` would return.
     ///
     /// # Safety
     /// `address` is 0 or that of a frame in the running thread's list.
     #[inline(always)]
     unsafe fn first_of_python(&self, mut address: usize) -> Option<Frame> {
-        // SAFETY: `find` saw that these are the offsets in this interpreter. Frames in the list are
-        // alive, those of Python code have a code object.
+        // SAFETY: `find` verified that these are the offsets in this interpreter. Frames in the
+        // list are alive, and those of Python code have a code object.
         unsafe {
             while address != 0 {
                 let frame = address as *const u8;
@@ -1484,7 +1515,8 @@ impl Frames {
                     let start = code + self.layout.bytecode;
                     let first = (code as *const u8).add(self.layout.first_traceable);
                     let first = start + 2 * first.cast::<u32>().read() as usize;
-                    // `_PyFrame_IsIncomplete`: still making cells, a generator and the like.
+                    // Otherwise `_PyFrame_IsIncomplete` is true of the frame: it is still making
+                    // cells, a generator and the like.
                     if instruction >= first || owner == OWNED_BY_GENERATOR {
                         let unit = (instruction.saturating_sub(start) / 2) as u32;
                         return Some(Frame { address, code, instruction, unit });
@@ -1497,8 +1529,8 @@ impl Frames {
     }
 }
 
-/// Calls `sys.monitoring.set_local_events`, which is C code that calls nothing, whatever error is
-/// pending. False if it fails.
+/// Calls `sys.monitoring.set_local_events`, which is C code that calls no other code. An error may
+/// be pending, and stays so. Returns false if the call fails.
 ///
 /// # Safety
 /// `function` is that function; `code` is the address of a live code object; the GIL is held.
@@ -1508,8 +1540,8 @@ pub(super) unsafe fn set_local_events(
     code: usize,
     events: c_int,
 ) -> bool {
-    // SAFETY: see above; the references made here are given back, the error goes where it came
-    // from, the tuple takes its items over.
+    // SAFETY: see above; the references made here are released, the pending error is set again, and
+    // the tuple takes over the references to its items.
     unsafe {
         let pending = PyErr_GetRaisedException();
         let items = [
@@ -1536,19 +1568,19 @@ pub(super) unsafe fn set_local_events(
     }
 }
 
-/// Calls a function of `sys.monitoring` that is C code, calls nothing, and answers with an int, a str
-/// or None, whatever error is pending; hands what it answers to `read`, if it answers. `code`, if any, is
-/// its second argument.
+/// Calls a function of `sys.monitoring` that is C code, calls no other code, and returns an int, a
+/// str or None. Passes its result to `read`; returns `None` if the call fails. An error may be
+/// pending, and stays so. The function's first argument is `tool`, its second is `code`, if any.
 ///
 /// # Safety
-/// `function` is such a one; the GIL is held.
+/// `function` is such a function; the GIL is held.
 pub(super) unsafe fn ask_monitoring<T>(
     function: *mut PyObject,
     tool: c_int,
     code: Option<Obj<'_>>,
     read: impl FnOnce(Obj<'_>) -> T,
 ) -> Option<T> {
-    // SAFETY: see above; the references made here are given back, the error goes where it came from.
+    // SAFETY: see above; the references made here are released, and the pending error is set again.
     unsafe {
         let pending = PyErr_GetRaisedException();
         let argument = PyLong_FromLong(tool.into());
@@ -1564,25 +1596,25 @@ pub(super) unsafe fn ask_monitoring<T>(
         Py_XDECREF(argument);
         let result = (!answer.is_null()).then(|| read(Obj::borrowed(answer)));
         Py_XDECREF(answer);
-        // Also drops an error of our own making.
+        // Also clears an error that the call above has caused.
         PyErr_SetRaisedException(pending);
         result
     }
 }
 
-/// Whether it is a builtin function.
+/// Whether an object is exactly a builtin function.
 pub(super) fn is_builtin(function: &pyo3::Bound<'_, pyo3::PyAny>) -> bool {
     // SAFETY: a live object.
     unsafe { Obj::borrowed(function.as_ptr()) }.is_exactly(&raw const PyCFunction_Type)
 }
 
-/// Compares every layout this file assumes with what public calls say, and learns the types that
-/// have no name.
+/// Compares the layouts that this file assumes with what public calls return, and finds the types
+/// that have no exported name.
 ///
 /// # Errors
-/// What does not fit, as a sentence.
+/// If a layout does not fit: the kind of object, such as `int objects`.
 pub(super) fn verify_layout() -> Result<HiddenTypes, &'static str> {
-    // SAFETY: public calls on objects made here or borrowed from builtins; references given back.
+    // SAFETY: public calls on objects made here or borrowed from builtins; references are released.
     unsafe {
         let number = PyLong_FromLong(0x0123_4567);
         let fits = !number.is_null()
@@ -1604,7 +1636,7 @@ pub(super) fn verify_layout() -> Result<HiddenTypes, &'static str> {
             clear_error();
             return Err("types");
         }
-        // Two strings that differ in nothing but being ASCII.
+        // Two strings that differ only in whether they are ASCII.
         let (plain, latin) =
             (PyUnicode_FromString(c"abc".as_ptr()), PyUnicode_FromString(c"ab\xc3\xa9".as_ptr()));
         let state = |string: *mut PyObject| match string.is_null() {
@@ -1680,13 +1712,13 @@ pub(super) fn verify_layout() -> Result<HiddenTypes, &'static str> {
 }
 
 impl Obj<'_> {
-    /// `__dict__` of a class, which for a builtin one lives in the interpreter.
+    /// Returns the `__dict__` of a class; that of a builtin class lives in the interpreter.
     unsafe fn type_dict(self) -> *mut PyObject {
         unsafe extern "C" {
             fn PyType_GetDict(class: *mut PyTypeObject) -> *mut PyObject;
         }
-        // SAFETY: a class; builtin classes hold their dict for ever, so giving back the reference
-        // leaves it alive.
+        // SAFETY: a class; builtin classes hold their dict for ever, so the dict stays alive after
+        // the reference is released.
         unsafe {
             let dict = PyType_GetDict(self.0.cast());
             Py_XDECREF(dict);
@@ -1695,19 +1727,19 @@ impl Obj<'_> {
     }
 }
 
-/// Whether this is CPython of that version: 0x030C for 3.12.
+/// Whether this is CPython of the given version: 0x030C for 3.12.
 pub(super) fn is_version(version: u64) -> bool {
     // SAFETY: a constant of the interpreter.
     u64::from(unsafe { Py_Version } as u32 >> 16) == version
 }
 
-/// Whether this is CPython of that version or a later one.
+/// Whether this is CPython of the given version or a later one: 0x030C for 3.12.
 pub(super) fn is_at_least(version: u64) -> bool {
     // SAFETY: a constant of the interpreter.
     u64::from(unsafe { Py_Version } as u32 >> 16) >= version
 }
 
-/// A callable object whose call is one C function, with nothing of CPython's in between.
+/// A callable object that calls one C function directly, with no code of CPython in between.
 #[repr(C)]
 struct Callback {
     base: PyObject,
@@ -1722,7 +1754,8 @@ pub(super) type Vectorcall = unsafe extern "C" fn(
     *mut PyObject,
 ) -> *mut PyObject;
 
-/// The type of our callback objects; null if it cannot be made (an error is set then).
+/// Returns a new type for the shim's callback objects; null, with an error set, if it cannot be
+/// made.
 pub(super) fn callback_type() -> *mut PyObject {
     let mut members = [
         PyMemberDef {
@@ -1732,7 +1765,7 @@ pub(super) fn callback_type() -> *mut PyObject {
             flags: Py_READONLY,
             doc: std::ptr::null(),
         },
-        // SAFETY: all-zero is the documented end mark.
+        // SAFETY: an all-zero entry is the documented end of the array.
         unsafe { std::mem::zeroed() },
     ];
     let mut slots = [
@@ -1750,11 +1783,12 @@ pub(super) fn callback_type() -> *mut PyObject {
             | Py_TPFLAGS_DISALLOW_INSTANTIATION) as u32,
         slots: slots.as_mut_ptr(),
     };
-    // SAFETY: the spec is complete; CPython copies what it needs (members included).
+    // SAFETY: the spec is complete; CPython copies what it needs, members included.
     unsafe { PyType_FromSpec(&mut spec) }
 }
 
-/// A callback object of `class` (from [`callback_type`]); null with an error set if out of memory.
+/// Returns a new callback object of `class` (from [`callback_type`]); null, with an error set, if
+/// there is no memory.
 ///
 /// # Safety
 /// `class` is a live result of [`callback_type`].

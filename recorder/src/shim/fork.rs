@@ -1,11 +1,11 @@
-//! A forked child must not write into its parent's ring.
+//! Ends recording in a forked child, which must not write into its parent's ring.
 
 use super::state;
 use dashcam_schema::loss::LossKind;
 use pyo3::prelude::*;
 use std::sync::Once;
 
-/// Arranges both halves of it, once per process.
+/// Registers the handlers with the C library and with Python, once per process.
 pub(super) fn watch(py: Python<'_>) -> PyResult<()> {
     static ONCE: Once = Once::new();
     // SAFETY: registers functions that are never unloaded.
@@ -24,14 +24,15 @@ pub(super) fn watch(py: Python<'_>) -> PyResult<()> {
     Ok(())
 }
 
-/// Whatever forks, and before any Python runs in the child.
+/// Runs in the child of every fork, before any Python code does.
 unsafe extern "C" fn in_child() {
-    // SAFETY: whoever forks Python holds the GIL; if it is foreign code that never runs Python,
-    // nobody else does in the child. `end_in_child` only sets fields.
+    // SAFETY: the code that forks holds the GIL if it runs Python. If it is foreign code that never
+    // does, no other code runs Python in the child. `end_in_child` only sets fields.
     unsafe { state::current() }.end_in_child();
 }
 
-/// `os.fork` and what is built on it: the child's interpreter forgets us.
+/// Runs in the child of `os.fork` and of what is built on it. Removes our tool from the child's
+/// interpreter.
 #[pyfunction]
 fn forked_child(py: Python<'_>) {
     // An error here must not reach the program.
@@ -40,6 +41,7 @@ fn forked_child(py: Python<'_>) {
     unsafe { state::current() }.end();
 }
 
+/// Runs in the parent of `os.fork` and of what is built on it.
 #[pyfunction]
 fn forked_parent() {
     // SAFETY: Python code calls us with the GIL held.

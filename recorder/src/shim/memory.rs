@@ -1,13 +1,13 @@
-//! Memory that is there when the program has used up all there is.
+//! A reserve of memory for when the program has used up all there is.
 //!
-//! Where CPython raises MemoryError and the program goes on, Rust aborts the process. So what the
-//! system does not give the shim is taken from a reserve, and [`is_short`] says so from then on:
-//! recording ends with the next event, which needs no memory. Until then the reserve lasts: a table
-//! that grows needs at most twice what it has, and the reserve holds twice what all of them have, as
-//! well as [`CALLBACK_BYTES`] for what else a callback needs. [`secure`] sees to that, before a table
-//! grows. A reserve that is not used costs address space and nothing else.
+//! Where CPython raises MemoryError and the program goes on, Rust aborts the process. So memory
+//! that the system refuses to the shim is taken from a reserve, and [`is_short`] is true from then
+//! on. Recording ends with the next event, which needs no memory. The reserve lasts until then: a
+//! table that grows needs at most twice its size, and the reserve is twice as large as all tables,
+//! plus [`CALLBACK_BYTES`] for what else a callback needs. [`secure`] ensures that size before a
+//! table grows. An unused reserve costs address space and nothing else.
 //!
-//! Nobody but the thread that holds the GIL allocates.
+//! Only the thread that holds the GIL allocates.
 
 use super::threads;
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -15,48 +15,48 @@ use std::cell::UnsafeCell;
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering::Relaxed};
 
-/// A callback needs no more than this for itself: texts and items are cut, names are short.
+/// A callback needs no more bytes than this for itself: texts and items are cut, names are short.
 const CALLBACK_BYTES: usize = 4 << 20;
-/// So much is needed, in the course of it, to describe a code object, for each of its code units.
+/// Bytes needed while a code object is defined, for each of its code units.
 const CODE_UNIT_BYTES: usize = 256;
 
-/// What there is before recording begins.
+/// The reserve before recording begins.
 #[repr(align(16))]
 struct Early(UnsafeCell<[u8; EARLY_BYTES]>);
 
 const EARLY_BYTES: usize = 1 << 16;
 
-// SAFETY: its bytes are handed out by `take`, each to one owner.
+// SAFETY: `take` hands out its bytes, each to one owner.
 unsafe impl Sync for Early {}
 
 static EARLY: Early = Early(UnsafeCell::new([0; EARLY_BYTES]));
 
-/// The reserve, its end, and the first byte of it that is not in use.
+/// The beginning of the reserve, its end, and its first byte that is not in use.
 static BEGIN: AtomicPtr<u8> = AtomicPtr::new(EARLY.0.get().cast());
 static END: AtomicPtr<u8> = AtomicPtr::new(EARLY.0.get().cast::<u8>().wrapping_add(EARLY_BYTES));
 static NEXT: AtomicPtr<u8> = AtomicPtr::new(EARLY.0.get().cast());
-/// Allocations in it.
+/// The number of allocations in the reserve.
 static SERVED: AtomicUsize = AtomicUsize::new(0);
-/// Bytes allocated outside it.
+/// Bytes allocated outside the reserve.
 static IN_USE: AtomicUsize = AtomicUsize::new(0);
-/// The reserve lasts as long as those are no more than this.
+/// The reserve is large enough as long as `IN_USE` is no more than this.
 static SECURED: AtomicUsize = AtomicUsize::new(0);
 static SHORT: AtomicBool = AtomicBool::new(false);
 
-/// Whether there was no memory to be had, for us or for CPython on our behalf.
+/// Whether the system has refused memory to the shim, or to CPython on the shim's behalf.
 #[inline(always)]
 pub(super) fn is_short() -> bool {
     SHORT.load(Relaxed)
 }
 
-/// There is no memory. The next event takes the slow path, where recording ends.
+/// Notes that there is no memory. The next event takes the slow path, where recording ends.
 #[cold]
 pub(super) fn note_shortage() {
     SHORT.store(true, Relaxed);
     threads::forget_last();
 }
 
-/// Before a recording: another one may have ended for want of memory.
+/// Prepares for a recording. An earlier one may have ended because there was no memory.
 pub(super) fn begin() {
     if SERVED.load(Relaxed) == 0 {
         SHORT.store(false, Relaxed);
@@ -64,7 +64,7 @@ pub(super) fn begin() {
     secure();
 }
 
-/// Sees to it that the reserve is as large as it has to be; if it cannot be, memory is short.
+/// Makes the reserve as large as it has to be. If that is not possible, memory is short.
 #[inline(always)]
 pub(super) fn secure() {
     if IN_USE.load(Relaxed) > SECURED.load(Relaxed) {
@@ -72,7 +72,7 @@ pub(super) fn secure() {
     }
 }
 
-/// The same, before a code object of so many code units is described.
+/// Like [`secure`], before a code object of `units` code units is defined.
 pub(super) fn secure_for_code(units: usize) {
     let bytes = units.saturating_mul(CODE_UNIT_BYTES);
     let free = END.load(Relaxed) as usize - NEXT.load(Relaxed) as usize;
@@ -90,9 +90,9 @@ fn grow(more: usize) {
     if is_short() {
         return;
     }
-    // So that it need not grow again soon.
+    // More than is needed, so that the reserve need not grow again soon.
     let size = needed(more).saturating_add(2 * IN_USE.load(Relaxed)).next_multiple_of(1 << 16);
-    // SAFETY: a fresh mapping, of memory that is there once it is touched.
+    // SAFETY: a fresh mapping. The system provides its memory when it is touched.
     let region = unsafe {
         libc::mmap(
             null_mut(),
@@ -118,8 +118,8 @@ fn grow(more: usize) {
     SECURED.store((size - CALLBACK_BYTES).saturating_sub(more) / 2, Relaxed);
 }
 
-/// Takes memory from the reserve, which is zero if nothing has been given back to it; null if it does
-/// not last.
+/// Takes memory from the reserve. The memory is zero if nothing has been given back to the reserve.
+/// Returns null if the reserve is too small.
 #[cold]
 fn take(layout: Layout) -> *mut u8 {
     note_shortage();
@@ -133,6 +133,7 @@ fn take(layout: Layout) -> *mut u8 {
     begin
 }
 
+/// Gives memory back to the reserve.
 #[cold]
 fn give_back(pointer: *mut u8, size: usize) {
     let served = SERVED.load(Relaxed).saturating_sub(1);
@@ -144,30 +145,32 @@ fn give_back(pointer: *mut u8, size: usize) {
     }
 }
 
+/// Whether memory is from the reserve.
 #[inline(always)]
 fn is_reserved(pointer: *mut u8) -> bool {
     (BEGIN.load(Relaxed)..END.load(Relaxed)).contains(&pointer)
 }
 
-/// Only the thread that holds the GIL comes here, so reading and writing need not be one step.
+/// Counts allocated bytes. Only the thread that holds the GIL calls this, so reading and writing
+/// need not be one atomic step.
 #[inline(always)]
 fn count(more: usize, less: usize) {
     IN_USE.store(IN_USE.load(Relaxed).wrapping_add(more).wrapping_sub(less), Relaxed);
 }
 
-/// The system's allocator, and where that gives nothing the reserve.
+/// Allocates from the system, and from the reserve if the system refuses.
 struct Allocator;
 
-// The recorder process has the system's own.
+// The recorder process uses the system's allocator.
 #[cfg(not(feature = "writer"))]
 #[global_allocator]
 static ALLOCATOR: Allocator = Allocator;
 
-// SAFETY: what is not the system's is a part of the reserve that is in use once, as `take` moves on by
-// as much as it gives, and moves back only over what was given back.
+// SAFETY: memory that is not the system's is a part of the reserve with one owner, because `take`
+// moves on by as much as it returns, and the reserve moves back only over what was given back.
 unsafe impl GlobalAlloc for Allocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller's.
+        // SAFETY: the caller's promise.
         let pointer = unsafe { System.alloc(layout) };
         if pointer.is_null() {
             return take(layout);
@@ -177,7 +180,7 @@ unsafe impl GlobalAlloc for Allocator {
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller's.
+        // SAFETY: the caller's promise.
         let pointer = unsafe { System.alloc_zeroed(layout) };
         if !pointer.is_null() {
             count(layout.size(), 0);
@@ -185,7 +188,7 @@ unsafe impl GlobalAlloc for Allocator {
         }
         let pointer = take(layout);
         if !pointer.is_null() {
-            // SAFETY: so much was taken just now.
+            // SAFETY: this many bytes were taken just now.
             unsafe { pointer.write_bytes(0, layout.size()) };
         }
         pointer
@@ -196,21 +199,21 @@ unsafe impl GlobalAlloc for Allocator {
             return give_back(pointer, layout.size());
         }
         count(0, layout.size());
-        // SAFETY: the caller's, and it is not from the reserve.
+        // SAFETY: the caller's promise, and the memory is not from the reserve.
         unsafe { System.dealloc(pointer, layout) }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         if !is_reserved(pointer) {
-            // SAFETY: the caller's, and it is not from the reserve.
+            // SAFETY: the caller's promise, and the memory is not from the reserve.
             let moved = unsafe { System.realloc(pointer, layout, size) };
             if !moved.is_null() {
                 count(size, layout.size());
                 return moved;
             }
         }
-        // SAFETY: the caller vouches for size and alignment; both places are as large as is copied, and
-        // the old one is given back once.
+        // SAFETY: the caller vouches for size and alignment. Both places are at least as large as
+        // what is copied, and the old one is given back once.
         unsafe {
             let moved = take(Layout::from_size_align_unchecked(size, layout.align()));
             if !moved.is_null() {
@@ -227,7 +230,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_given_back_can_be_taken_again() {
+    fn memory_given_back_can_be_taken_again() {
         let layout =
             |size, align| Layout::from_size_align(size, align).unwrap_or(Layout::new::<u8>());
         let begin = BEGIN.load(Relaxed);

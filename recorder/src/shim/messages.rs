@@ -1,24 +1,25 @@
-//! What an exception says, without asking it: what `str()` gives where that runs C code only.
+//! Reads the messages of exceptions without running the program's code: what `str()` returns, if it
+//! runs only C code.
 
 use super::ffi::{Obj, Said, StrSlots};
 use std::borrow::Cow;
 
-/// Characters of a message that are kept.
+/// How many characters of a message are recorded.
 const MESSAGE_MAX: usize = 1000;
-/// Values within arguments that are looked at, and how deep.
+/// How many values within the arguments are examined, and how deep within each other.
 const VALUES_MAX: usize = 100;
 const DEPTH_MAX: usize = 4;
 
-/// What became of the message.
+/// Whether the whole message was read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Fate {
     Whole,
     Cut,
-    /// Only user code could have said it.
+    /// Only user code could have produced the message; the arguments stand for it.
     Unread,
 }
 
-/// The ways builtin exceptions say what they are.
+/// Reads messages. Knows the `__str__` slots of the builtin exceptions.
 pub(super) struct Messages {
     slots: StrSlots,
 }
@@ -28,7 +29,8 @@ impl Messages {
         Messages { slots: StrSlots::find() }
     }
 
-    /// What `str(exception)` gives, where that takes no user code.
+    /// Returns what `str(exception)` returns, if that runs no user code. Otherwise returns what is
+    /// known of the arguments.
     pub(super) fn of<'a>(&self, exception: Obj<'a>) -> (Cow<'a, str>, Fate) {
         let slot = exception.class().str_slot();
         let args = exception.exception_args();
@@ -39,19 +41,20 @@ impl Messages {
         {
             return (text.into(), Fate::Whole);
         }
-        // KeyError prints the repr of its one argument.
+        // KeyError prints the repr of its only argument.
         if slot == self.slots.key_error
             && let Some(text) = args.and_then(Obj::only_item).and_then(Obj::scalar_repr)
         {
             let length = text.chars().count();
             return cut(text.chars().take(MESSAGE_MAX).collect(), length, Fate::Whole);
         }
-        if self.is_said_in_c(exception, DEPTH_MAX, &mut 0)
+        if self.runs_only_c(exception, DEPTH_MAX, &mut 0)
             && let Some((text, length)) = exception.exception_str(MESSAGE_MAX)
         {
             return cut(text, length, Fate::Whole);
         }
-        // A class with a __str__ of its own, or arguments that have: what can be seen of them.
+        // `str()` might run Python code, of the class or of an argument. Show the arguments as far
+        // as they can be read.
         let args = args.and_then(Obj::tuple_items).unwrap_or_default();
         let shown = |arg: &Obj<'_>| {
             let opaque = || format!("<{} object>", arg.class().class_name());
@@ -63,13 +66,13 @@ impl Messages {
     }
 
     /// Whether only C code runs for `str(exception)`.
-    fn is_said_in_c(&self, exception: Obj<'_>, depth: usize, looked_at: &mut usize) -> bool {
+    fn runs_only_c(&self, exception: Obj<'_>, depth: usize, examined: &mut usize) -> bool {
         let (slots, slot) = (&self.slots, exception.class().str_slot());
         let mut has_plain_args = || {
             let args = exception.exception_args().and_then(Obj::tuple_items);
             args.is_some_and(|args| match &args[..] {
-                [only] if slot != slots.key_error => self.is_plain_text(*only, depth, looked_at),
-                args => args.iter().all(|arg| self.is_plain(*arg, depth, looked_at)),
+                [only] if slot != slots.key_error => self.is_plain_text(*only, depth, examined),
+                args => args.iter().all(|arg| self.is_plain(*arg, depth, examined)),
             })
         };
         match slots.said(slot) {
@@ -84,16 +87,16 @@ impl Messages {
     }
 
     /// Whether only C code runs for `str(value)`.
-    fn is_plain_text(&self, value: Obj<'_>, depth: usize, looked_at: &mut usize) -> bool {
+    fn is_plain_text(&self, value: Obj<'_>, depth: usize, examined: &mut usize) -> bool {
         let is_exception = depth > 0 && value.is_exception();
-        is_exception && self.is_said_in_c(value, depth - 1, looked_at)
-            || self.is_plain(value, depth, looked_at)
+        is_exception && self.runs_only_c(value, depth - 1, examined)
+            || self.is_plain(value, depth, examined)
     }
 
     /// Whether only C code runs for `repr(value)`.
-    fn is_plain(&self, value: Obj<'_>, depth: usize, looked_at: &mut usize) -> bool {
-        *looked_at += 1;
-        if *looked_at > VALUES_MAX {
+    fn is_plain(&self, value: Obj<'_>, depth: usize, examined: &mut usize) -> bool {
+        *examined += 1;
+        if *examined > VALUES_MAX {
             return false;
         }
         if value.scalar_repr().is_some() {
@@ -109,7 +112,7 @@ impl Messages {
             true => None,
             false => value.plain_items(VALUES_MAX),
         };
-        within.is_some_and(|all| all.iter().all(|one| self.is_plain(*one, depth - 1, looked_at)))
+        within.is_some_and(|all| all.iter().all(|one| self.is_plain(*one, depth - 1, examined)))
     }
 }
 

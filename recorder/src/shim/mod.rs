@@ -1,9 +1,9 @@
-//! Inside the traced program, on its threads.
+//! The part of the recorder that runs inside the recorded program, on its threads.
 //!
-//! CPython calls a callback of [`callbacks`] for every event, with the GIL held. It pushes one
-//! record into the ring and returns: no allocation, no lock, no system call, no user code. Whatever
-//! it meets for the first time (a code object, a callable, a thread) takes the slow path through
-//! [`state`], which defines it in the ring once.
+//! CPython calls a callback of [`callbacks`] for every event, with the GIL held. The callback
+//! pushes one record into the ring and returns: no allocation, no lock, no system call, no user
+//! code. An event with something new (a code object, a callable, a thread) takes the slow path
+//! through [`state`], which defines the new thing in the ring once.
 
 mod audit;
 mod callables;

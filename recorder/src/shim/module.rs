@@ -1,4 +1,4 @@
-//! `dashcam._shim`, as Python sees it.
+//! The Python module `dashcam._shim`.
 
 use super::ffi::{self, Interpreter};
 use super::state::{self, Derivation, State};
@@ -26,7 +26,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Once};
 
-/// Between `boot` and the program's first frame.
+/// What [`prepare`] left for the program's first frame, and the mode that the user asked for.
 static PREPARED: Mutex<Option<(Boot, Mode)>> = Mutex::new(None);
 
 /// In-process half of the dashcam recorder.
@@ -45,7 +45,7 @@ mod _shim {
         load()
     }
 
-    /// A new ring of so many MiB (a power of two); returns its descriptor.
+    /// Makes a ring of `mib` MiB (a power of two) and returns its descriptor.
     #[pyfunction]
     fn create_ring(mib: usize) -> PyResult<RawFd> {
         let words = (mib << 20) / 4;
@@ -59,9 +59,9 @@ mod _shim {
         Ok(file.into_raw_fd())
     }
 
-    /// Starts recording this process, into a ring that a recorder process drains, and values into
-    /// another one, if `values_fd` is not -1. The descriptors are taken over, and closed whatever
-    /// happens.
+    /// Starts recording this process into a ring that a recorder process drains, and values into
+    /// another ring, if `values_fd` is not -1. Takes the descriptors over and closes them in any
+    /// case.
     #[pyfunction]
     #[allow(clippy::too_many_arguments)]
     fn start(
@@ -115,18 +115,19 @@ mod _shim {
         begin(py, &boot, boot.mode, &descriptors, true).inspect_err(|_| take_back(py))
     }
 
-    /// Stops recording. The recorder process still has to be told. False if nothing was recorded.
+    /// Stops recording. The caller still has to notify the recorder process. False if nothing was
+    /// being recorded.
     #[pyfunction]
     fn stop(py: Python<'_>) -> PyResult<bool> {
         // SAFETY: Python code calls us with the GIL held.
         let state = unsafe { state::current() };
         let was_recording = state.is_recording();
-        // When the interpreter is taken down, so are its tools.
+        // When the interpreter ends, so do its tools.
         let loss = match Interpreter::running() {
             Some(_) => monitoring::release_tool(py)?,
             None => None,
         };
-        // SAFETY: as above; `release_tool` ran Python code, so ask again.
+        // SAFETY: as above. `release_tool` ran Python code, so the reference is taken again.
         let state = unsafe { state::current() };
         if let Some(kind) = loss.filter(|_| was_recording) {
             state.lose_events(kind);
@@ -142,22 +143,22 @@ mod _shim {
         unsafe { state::current() }.is_recording()
     }
 
-    /// Why the recording that was on last ended before it was to, if the user was told so from here.
+    /// Why the last recording ended early, if this process has told the user so.
     #[pyfunction]
     fn failure() -> Option<&'static str> {
         // SAFETY: Python code calls us with the GIL held.
         unsafe { state::current() }.failure()
     }
 
-    /// One line on standard error, whatever the program has made of `sys.stderr`.
+    /// Writes one line to standard error, even if the program has replaced `sys.stderr`.
     #[pyfunction]
     fn warn(text: &str) {
         state::warn(text);
     }
 }
 
-/// Makes ready what everything here uses, once. The first to need it is the interpreter that is about
-/// to run a program, or whoever imports the module.
+/// Prepares what everything here uses, once. Called first by an interpreter that is about to run a
+/// program, or when the module is imported.
 fn load() -> PyResult<()> {
     let hidden = ffi::verify_layout().map_err(|what| {
         PyRuntimeError::new_err(format!(
@@ -166,7 +167,7 @@ fn load() -> PyResult<()> {
     })?;
     state::init(hidden);
     static HOOK: Once = Once::new();
-    // Panics are caught at the callbacks; what they say is one line.
+    // Panics are caught at the callbacks. Their message is one line.
     HOOK.call_once(|| {
         std::panic::set_hook(Box::new(|info| {
             let place = info.location().map_or(String::new(), |l| format!(" at {l}"));
@@ -176,8 +177,9 @@ fn load() -> PyResult<()> {
     Ok(())
 }
 
-/// Prepares to record the program that this interpreter is about to run. `value` is what the recorder
-/// process put into the environment. Called by `recorder/inject`; leaves no exception behind.
+/// Prepares to record the program that this interpreter is about to run. `value` is what the
+/// recorder process put into the environment. Called by `recorder/inject`; leaves no exception
+/// behind.
 ///
 /// # Safety
 /// The GIL is held, and `value` is a C string.
@@ -197,7 +199,7 @@ unsafe extern "C" fn dashcam_boot(value: *const c_char) {
 fn prepare(py: Python<'_>, mut boot: Boot) {
     let asked_for = boot.mode;
     let prepared = load().and_then(|()| {
-        // There are more frames to try it on than when the program begins.
+        // There are more frames to try this on than when the program begins.
         if !has_rules(py, boot.mode).unwrap_or(true) {
             boot.mode = Mode::Direct;
         }
@@ -212,8 +214,9 @@ fn prepare(py: Python<'_>, mut boot: Boot) {
     if let Err(error) = refuse_jit(py, boot.capture, boot.mode) {
         let _ = monitoring::release_tool(py);
         if boot.is_direct {
-            tell(&Descriptors::of(&boot), UNSTARTED, py, &error);
-            // SAFETY: the program has not begun, so there is nothing that would have to be ended in order.
+            report(&Descriptors::of(&boot), UNSTARTED, py, &error);
+            // SAFETY: the program has not begun, so there is nothing that has to be shut down in
+            // order.
             unsafe { libc::_exit(1) };
         }
         return refuse(py, &Descriptors::of(&boot), &error);
@@ -224,29 +227,31 @@ fn prepare(py: Python<'_>, mut boot: Boot) {
     }
 }
 
-/// Whether events can be derived, tried with two Python functions running: importlib has one that calls
-/// what it is given. To compile code of our own would be announced to the program's audit hooks.
+/// Whether events can be derived. Tried while two Python functions run, with a function of
+/// importlib that calls its argument. The program's audit hooks would notice if code of our own was
+/// compiled.
 fn has_rules(py: Python<'_>, mode: Mode) -> PyResult<bool> {
     // Another tool would see these functions run.
     if is_traced(py) || !monitoring::other_tools(py).is_empty() {
         return Ok(true);
     }
     let has = Arc::new(AtomicBool::new(true));
-    let told = Arc::clone(&has);
+    let result = Arc::clone(&has);
     let probe = PyCFunction::new_closure(py, None, None, move |_, _| {
-        told.store(derivation(mode).is_some(), Ordering::Relaxed);
+        result.store(derivation(mode).is_some(), Ordering::Relaxed);
     })?;
     let call = py.import("_frozen_importlib")?.getattr("_call_with_frames_removed")?;
     call.call1((&call, probe))?;
     Ok(has.load(Ordering::Relaxed))
 }
 
-/// Tells the recorder why the program runs unrecorded.
+/// Reports to the recorder why the program runs unrecorded.
 fn refuse(py: Python<'_>, descriptors: &Descriptors, error: &PyErr) {
-    tell(descriptors, REFUSED, py, error);
+    report(descriptors, REFUSED, py, error);
 }
 
-fn tell(descriptors: &Descriptors, how: u8, py: Python<'_>, error: &PyErr) {
+/// Sends the recorder an error as a line that begins with the byte `how`.
+fn report(descriptors: &Descriptors, how: u8, py: Python<'_>, error: &PyErr) {
     let mut message = vec![how];
     message.extend_from_slice(error.value(py).to_string().as_bytes());
     message.push(b'\n');
@@ -258,12 +263,12 @@ fn send(control: RawFd, message: &[u8]) {
     unsafe { libc::send(control, message.as_ptr().cast(), message.len(), libc::MSG_NOSIGNAL) };
 }
 
-/// In the order of the options.
+/// The limits in the order of the options.
 fn numbers(limits: Limits) -> (u32, u32, u32, u32, u32) {
     (limits.string, limits.items, limits.depth, limits.objects, limits.digits)
 }
 
-/// The program's first frame is about to run.
+/// Begins recording when the program's first frame is about to run.
 pub(super) fn begin_program(py: Python<'_>) -> PyResult<()> {
     let prepared = PREPARED.lock().ok().and_then(|mut prepared| prepared.take());
     let Some((boot, asked_for)) = prepared else { return Ok(()) };
@@ -274,14 +279,15 @@ pub(super) fn begin_program(py: Python<'_>) -> PyResult<()> {
     })
 }
 
-/// Recording could not begin: leaves nothing of it.
+/// Undoes what [`begin`] has done when recording could not begin.
 fn take_back(py: Python<'_>) {
     let _ = monitoring::release_tool(py);
-    // SAFETY: whoever could not begin holds the GIL, and no reference to the state.
+    // SAFETY: the caller holds the GIL, and no reference to the state.
     unsafe { state::current() }.end();
 }
 
-/// What a recorder process handed us; closed when recording has begun, or cannot.
+/// The descriptors from a recorder process. They are closed when recording has begun or cannot
+/// begin.
 struct Descriptors {
     ring: File,
     control: OwnedFd,
@@ -291,7 +297,8 @@ struct Descriptors {
 impl Descriptors {
     fn of(boot: &Boot) -> Descriptors {
         let has_values = boot.values_fd >= 0;
-        // SAFETY: the recorder process, or `dashcam.start`, made these descriptors for us alone.
+        // SAFETY: the recorder process, or `dashcam.start`, made these descriptors for the shim
+        // alone.
         unsafe {
             Descriptors {
                 ring: File::from_raw_fd(boot.ring_fd),
@@ -302,18 +309,18 @@ impl Descriptors {
     }
 }
 
-/// What leaving events to be derived takes; `None` if it is not wanted, or this interpreter's
-/// bytecode or frames are not known well enough.
+/// What is needed so that events can be derived. `None` if that is not wanted, or this
+/// interpreter's bytecode or frames are not known well enough.
 fn derivation(mode: Mode) -> Option<Derivation> {
     let version = Version::from_magic(ffi::bytecode_magic()).filter(|_| mode.has_frames())?;
     let frames = ffi::Frames::find(version)?;
     Some(Derivation { frames, jumps_in: (mode == Mode::Derived).then_some(version) })
 }
 
-/// What tells of values, if they are to be captured.
+/// Makes the recorder of values, if values are to be recorded.
 ///
 /// # Errors
-/// If they cannot be read in this interpreter; why, as a sentence.
+/// If values cannot be read in this interpreter. The error is the reason, as a sentence.
 fn values(
     boot: &Boot,
     descriptors: &Descriptors,
@@ -333,13 +340,13 @@ fn values(
     Ok(Some(Box::new(values)))
 }
 
-/// A copy of a descriptor with a number out of the way of the program's own.
+/// Copies a descriptor to a number that is out of the way of the program's own descriptors.
 fn duplicate_high(fd: RawFd) -> PyResult<OwnedFd> {
     for at_least in HIGH_FDS {
         // SAFETY: plain system call on an open descriptor.
         let copy = unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, at_least) };
         if copy >= 0 {
-            // SAFETY: just made, and nobody else's.
+            // SAFETY: just made, and nothing else owns it.
             return Ok(unsafe { OwnedFd::from_raw_fd(copy) });
         }
     }
@@ -347,7 +354,8 @@ fn duplicate_high(fd: RawFd) -> PyResult<OwnedFd> {
     Err(PyOSError::new_err(format!("the recorder's socket cannot be kept: {error}")))
 }
 
-/// `asked_for` is what the user asked for, if it is known already that events cannot be recorded so.
+/// Begins recording. `asked_for` is the mode that the user asked for, which differs from that in
+/// `boot` if events cannot be recorded so. `midway`: the program is already running.
 fn begin(
     py: Python<'_>,
     boot: &Boot,
@@ -357,7 +365,7 @@ fn begin(
 ) -> PyResult<()> {
     let hidden = ffi::verify_layout().map_err(PyRuntimeError::new_err)?;
     if memory::is_short() {
-        // The last recording ended for want of it, and may still have some that was kept for that.
+        // The last recording ended because of that, and may still hold some of the reserve.
         state::forget(hidden);
     }
     memory::begin();
@@ -372,7 +380,7 @@ fn begin(
     let sys = py.import("sys")?;
     let version: String = sys.getattr("version")?.extract()?;
     let platform: String = sys.getattr("platform")?.extract()?;
-    // Not from `os`: with -S a program may never have imported it.
+    // Not from `os`, which a program may never have imported with -S.
     let stdlib = sys.getattr("_stdlib_dir").and_then(|folder| folder.extract::<String>());
     let stdlib = stdlib.unwrap_or_default();
     let (values, unread) = match values(boot, descriptors, hidden) {
@@ -411,7 +419,7 @@ fn begin(
         state.lose(LossKind::UnknownKind, kinds.unknown.len() as u64, &kinds.unknown.join(", "));
     }
     if !state.is_recording() {
-        // It has ended already, and said why.
+        // Recording has ended already, and the reason was reported.
         return monitoring::release_tool(py).map(|_| ());
     }
     fork::watch(py)?;
@@ -420,8 +428,9 @@ fn begin(
     monitoring::switch_on(py, &kinds, mode)
 }
 
-/// What is recorded less, or in another way, than was asked for because of the interpreter, as a sentence.
-/// `unread` says why there are no values if there should be; `is_direct`: no events are derived that should be.
+/// Returns, as a sentence, what is recorded less or in another way than was asked for because of
+/// the interpreter. `unread` is the reason why there are no values although there should be.
+/// `is_direct`: no events are derived although they should be.
 fn unknown(version: &str, unread: &Option<String>, is_direct: bool) -> Option<String> {
     let less = match (is_direct, unread) {
         (true, Some(_)) => "events recorded directly, no values",
@@ -436,21 +445,23 @@ fn unknown(version: &str, unread: &Option<String>, is_direct: bool) -> Option<St
             format!("CPython {minor} is not known to this version: {less}")
         }
         (Some(_), Some(why)) => {
-            format!("CPython {version} is not as this version knows it ({why}): {less}")
+            format!("CPython {version} differs from what this version knows ({why}): {less}")
         }
-        (Some(_), None) => format!("CPython {version} is not as this version knows it: {less}"),
+        (Some(_), None) => {
+            format!("CPython {version} differs from what this version knows: {less}")
+        }
     })
 }
 
-/// What may matter to who reads the recording. Asks only `sys`, and leaves no error behind.
+/// What a reader of the recording may have to know. Asks only `sys`, and leaves no error behind.
 fn quirks(py: Python<'_>, unknown: Option<String>, midway: bool) -> Vec<String> {
     let mut quirks = Vec::new();
     quirks.extend(unknown);
-    // CPython knows the frames of threads alone.
+    // CPython knows the frames of threads, and not those of suspended greenlets.
     if midway && state::has_greenlets() {
         quirks.push(
-            "functions that greenlets were in, but for the running one, have no events until they are \
-             called again"
+            "functions that suspended greenlets were in when recording began have no events until \
+             they are called again"
                 .to_owned(),
         );
     }
@@ -477,9 +488,10 @@ fn has_jit(sys: &Bound<'_, PyModule>) -> bool {
     jit.and_then(|is_on| is_on.extract()).unwrap_or(false)
 }
 
-/// CPython 3.15 aborts when its JIT compiler meets code with INSTRUCTION events at some of its instructions
-/// only. `recorder/inject` keeps it off where CPython heeds its environment; elsewhere nothing may be recorded
-/// that needs such events.
+/// Returns an error if the JIT compiler is on and the recording needs INSTRUCTION events. CPython
+/// 3.15 aborts when its JIT compiler encounters code with INSTRUCTION events at only some of its
+/// instructions. `recorder/inject` keeps the compiler off where CPython obeys the environment.
+/// Elsewhere nothing may be recorded that needs such events.
 fn refuse_jit(py: Python<'_>, capture: Capture, mode: Mode) -> PyResult<()> {
     let has_instructions = capture == Capture::State || mode != Mode::Derived;
     if has_instructions && ffi::is_at_least(0x030F) && has_jit(&py.import("sys")?) {

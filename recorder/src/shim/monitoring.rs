@@ -1,4 +1,4 @@
-//! Our place among the tools of `sys.monitoring`.
+//! Registers and removes our tool of `sys.monitoring`.
 
 use super::callbacks;
 use super::ffi::{self, Interpreter, Obj};
@@ -13,22 +13,25 @@ use pyo3::types::PyDict;
 use std::ffi::c_int;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, Ordering};
 
-/// Tool ids in the order we try them: first those that CPython's documentation reserves for nobody.
+/// Tool ids in the order in which they are tried. Those that CPython's documentation reserves for
+/// no tool come first.
 const TOOL_IDS: [c_int; 6] = [4, 3, 5, 2, 1, 0];
 const TOOL_NAME: &str = "dashcam";
 static TOOL: AtomicI32 = AtomicI32::new(-1);
-/// Bits of JUMP and INSTRUCTION.
+/// The bits of JUMP and INSTRUCTION.
 static JUMP: AtomicI32 = AtomicI32::new(0);
 static INSTRUCTION: AtomicI32 = AtomicI32::new(0);
-/// `sys.monitoring.set_local_events`, kept for ever: callbacks must not look anything up. Null until
-/// the first recording, and if the program has put something of its own there.
+/// `sys.monitoring.set_local_events`, kept for ever, because callbacks must not look up names. Null
+/// until the first recording, and if the program has replaced the function.
 static SET_LOCAL_EVENTS: AtomicPtr<pyo3::ffi::PyObject> = AtomicPtr::new(std::ptr::null_mut());
 
-/// `sys.monitoring.get_tool` and so on, kept for ever as well: at the end nothing can be looked up.
+/// `sys.monitoring.get_tool` and so on, kept for ever too, because names cannot be looked up when
+/// the interpreter ends.
 static GET_TOOL: AtomicPtr<pyo3::ffi::PyObject> = AtomicPtr::new(std::ptr::null_mut());
 static GET_EVENTS: AtomicPtr<pyo3::ffi::PyObject> = AtomicPtr::new(std::ptr::null_mut());
 static GET_LOCAL_EVENTS: AtomicPtr<pyo3::ffi::PyObject> = AtomicPtr::new(std::ptr::null_mut());
-/// The events that are on for us, as `get_events` says it; -1 while it need not be so.
+/// The events that are on for our tool, as `get_events` returns them. -1 while there is nothing to
+/// check.
 static EVENTS: AtomicI32 = AtomicI32::new(-1);
 
 fn monitoring<'py>(py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
@@ -39,9 +42,9 @@ fn monitoring<'py>(py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
 /// The event kinds of the running interpreter: kind and its bit.
 pub(super) struct Kinds {
     pub(super) known: Vec<(EventKind, i32)>,
-    /// Kinds of a later CPython: their number in this recording, name and bit.
+    /// Kinds that only a later CPython has: their number in this recording, name and bit.
     pub(super) later: Vec<(EventKind, String, i32)>,
-    /// Later kinds beyond what a recording can number.
+    /// Kinds for which a recording has no number left.
     pub(super) unknown: Vec<String>,
 }
 
@@ -61,7 +64,7 @@ pub(super) fn kinds(py: Python<'_>) -> PyResult<Kinds> {
             continue;
         }
         match EventKind::from_name(&name) {
-            // Deprecated where its two sides are told apart.
+            // Deprecated where its two sides have events of their own.
             Some(EventKind::BRANCH) if has_sides => {}
             Some(kind) => kinds.known.push((kind, bit)),
             None => match EventKind::from_number(next) {
@@ -79,7 +82,7 @@ pub(super) fn kinds(py: Python<'_>) -> PyResult<Kinds> {
 /// Takes a free tool id.
 ///
 /// # Errors
-/// All are in use; the message names by whom.
+/// All are in use. The message names the tools that use them.
 pub(super) fn take_tool(py: Python<'_>) -> PyResult<()> {
     let monitoring = monitoring(py)?;
     for id in TOOL_IDS {
@@ -112,8 +115,8 @@ pub(super) fn is_our_tool(id: u32) -> bool {
     u32::try_from(TOOL.load(Ordering::Relaxed)) == Ok(id)
 }
 
-/// Whether our place was taken, or our events changed, without us. The GIL is held; at any time, to
-/// the very end.
+/// Returns a loss if our tool id was taken, or our events were changed, by other code. The GIL must
+/// be held. May be called at any time, even when the interpreter ends.
 pub(super) fn find_fault() -> Option<LossKind> {
     let (id, expected) = (TOOL.load(Ordering::Relaxed), EVENTS.load(Ordering::Relaxed));
     let function = GET_TOOL.load(Ordering::Relaxed);
@@ -128,7 +131,7 @@ pub(super) fn find_fault() -> Option<LossKind> {
     (events_on(id, None)? != expected).then_some(LossKind::EventsSwitchedOff)
 }
 
-/// Of our events, which are on everywhere, or in a code object only.
+/// Returns which of our events are on everywhere, or which are on in `code` only.
 fn events_on(id: c_int, code: Option<Obj<'_>>) -> Option<i32> {
     let function = if code.is_some() { &GET_LOCAL_EVENTS } else { &GET_EVENTS };
     let function = function.load(Ordering::Relaxed);
@@ -139,7 +142,7 @@ fn events_on(id: c_int, code: Option<Obj<'_>>) -> Option<i32> {
     unsafe { ffi::ask_monitoring(function, id, code, |events| events.small_int().cast_signed()) }
 }
 
-/// Gives the tool id back. Returns a loss if somebody else has it, or changed what is on.
+/// Frees the tool id. Returns a loss if another tool has taken it, or the events were changed.
 pub(super) fn release_tool(py: Python<'_>) -> PyResult<Option<LossKind>> {
     let fault = find_fault();
     EVENTS.store(-1, Ordering::Relaxed);
@@ -151,7 +154,7 @@ pub(super) fn release_tool(py: Python<'_>) -> PyResult<Option<LossKind>> {
     let holder = monitoring.call_method1("get_tool", (id,))?;
     if holder.extract::<String>().is_ok_and(|name| name == TOOL_NAME) {
         monitoring.call_method1("set_events", (id, 0))?;
-        // Giving back the id leaves these as they are in 3.12 and 3.13.
+        // In 3.12 and 3.13, freeing the id leaves local events on.
         // SAFETY: Python called us with the GIL held.
         let watched = unsafe { state::current() }.take_watched();
         set_local_events(id, watched.into_iter().map(|code| (code, 0)));
@@ -166,14 +169,14 @@ pub(super) fn release_tool(py: Python<'_>) -> PyResult<Option<LossKind>> {
 }
 
 fn new_callback<'py>(py: Python<'py>, call: ffi::Vectorcall) -> PyResult<Bound<'py, PyAny>> {
-    // SAFETY: both calls give a new reference or null with an error set.
+    // SAFETY: both calls return a new reference, or null with an error set.
     unsafe {
         let class = Bound::from_owned_ptr_or_err(py, ffi::callback_type())?;
         Bound::from_owned_ptr_or_err(py, ffi::new_callback(class.as_ptr(), call))
     }
 }
 
-/// Kinds that follow from the others.
+/// The kinds of derived events.
 const DERIVED: [EventKind; 3] = [EventKind::LINE, EventKind::JUMP, EventKind::INSTRUCTION];
 
 /// Registers the callbacks of all kinds and switches on the events that the mode needs.
@@ -190,10 +193,10 @@ pub(super) fn switch_on(py: Python<'_>, kinds: &Kinds, mode: Mode) -> PyResult<(
             EventKind::INSTRUCTION => INSTRUCTION.store(bit, Ordering::Relaxed),
             _ => {}
         }
-        // These come with CALL and cannot be asked for alone.
-        let comes_along = kind == EventKind::C_RETURN || kind == EventKind::C_RAISE;
+        // These come with CALL and cannot be switched on by themselves.
+        let comes_with_call = kind == EventKind::C_RETURN || kind == EventKind::C_RAISE;
         let is_derived = mode == Mode::Derived && DERIVED.contains(&kind);
-        if !comes_along && !is_derived {
+        if !comes_with_call && !is_derived {
             events |= bit;
         }
     }
@@ -216,8 +219,8 @@ pub(super) fn switch_on(py: Python<'_>, kinds: &Kinds, mode: Mode) -> PyResult<(
     monitoring.call_method1("set_events", (id, events))?;
     EVENTS.store(events_on(id, None).unwrap_or(-1), Ordering::Relaxed);
     watch(&watched);
-    // Locations we disabled in an earlier recording; it re-arms those of other tools too, so only
-    // if there was one.
+    // Locations that an earlier recording disabled are switched on again. This re-arms those of
+    // other tools too, so it is done only if there was an earlier recording.
     static AGAIN: AtomicBool = AtomicBool::new(false);
     if AGAIN.swap(true, Ordering::Relaxed) {
         monitoring.call_method0("restart_events")?;
@@ -225,8 +228,8 @@ pub(super) fn switch_on(py: Python<'_>, kinds: &Kinds, mode: Mode) -> PyResult<(
     Ok(())
 }
 
-/// Switches on events that are on in some code objects only, which must be alive. Calls CPython:
-/// nobody may hold a reference to the state.
+/// Switches on the local events of code objects, which must be alive. Calls CPython, so no
+/// reference to the state may exist.
 pub(super) fn watch(codes: &[(usize, Watched)]) {
     let id = TOOL.load(Ordering::Relaxed);
     let bits = |watched: Watched| {
@@ -235,16 +238,17 @@ pub(super) fn watch(codes: &[(usize, Watched)]) {
     };
     let failures =
         set_local_events(id, codes.iter().map(|(code, watched)| (*code, bits(*watched))));
-    // Without memory, recording ends with the next event, and says so.
+    // Without memory, recording ends with the next event, which reports that.
     if failures > 0 && !memory::is_short() {
         // SAFETY: callbacks, and what Python calls, hold the GIL.
         let state = unsafe { state::current() };
-        let what = "events of single code objects could not be switched on";
+        let what = "the local events of code objects could not be switched on";
         state.lose(LossKind::CallbackFailed, failures, what);
     }
 }
 
-/// Does something while INSTRUCTION events are on for us in a code object. Calls CPython, as `watch`.
+/// Runs `work` while INSTRUCTION events are on for our tool in a code object. Calls CPython, like
+/// [`watch`].
 pub(super) fn with_instructions(code: Obj<'_>, work: impl FnOnce()) {
     let (id, instruction) = (TOOL.load(Ordering::Relaxed), INSTRUCTION.load(Ordering::Relaxed));
     if id < 0 {
@@ -258,7 +262,7 @@ pub(super) fn with_instructions(code: Obj<'_>, work: impl FnOnce()) {
     }
 }
 
-/// Sets the local events of code objects, which must be alive; says how many times it failed.
+/// Sets the local events of code objects, which must be alive. Returns how many times it failed.
 fn set_local_events(id: c_int, codes: impl Iterator<Item = (usize, i32)>) -> u64 {
     let function = SET_LOCAL_EVENTS.load(Ordering::Relaxed);
     if function.is_null() {
@@ -271,7 +275,7 @@ fn set_local_events(id: c_int, codes: impl Iterator<Item = (usize, i32)>) -> u64
     codes.filter(|code| !set(code)).count() as u64
 }
 
-/// Waits for the program's first frame.
+/// Switches on the callback that waits for the program's first frame.
 pub(super) fn wait_for_program(py: Python<'_>) -> PyResult<()> {
     let monitoring = monitoring(py)?;
     let id = TOOL.load(Ordering::Relaxed);

@@ -1,5 +1,5 @@
-//! Faults of CPython's that the program would meet because a tool of `sys.monitoring` is beside its
-//! own profile or trace function, and how they are kept from it.
+//! Works around faults of CPython that would affect the program because a tool of `sys.monitoring`
+//! runs beside the program's own profile or trace function.
 
 use super::ffi::{self, FrameFinder, Obj, interpreter};
 use super::{callbacks, monitoring, state, threads};
@@ -16,10 +16,10 @@ unsafe extern "C" {
     fn PyThreadState_LeaveTracing(state: *mut PyThreadState);
 }
 
-/// What begins to profile, by their entries in the method table, which is static; 0 if unknown.
+/// The functions that start profiling, by their entries in the static method table. 0 if unknown.
 static PROFILERS: [AtomicUsize; 2] = [AtomicUsize::new(0), AtomicUsize::new(0)];
 
-/// Learns what begins to profile.
+/// Finds the functions that start profiling.
 pub(super) fn learn(sys: &Bound<'_, PyModule>) {
     for (name, known) in ["setprofile", "_setprofileallthreads"].into_iter().zip(&PROFILERS) {
         let function = sys.getattr(name).ok().filter(ffi::is_builtin);
@@ -29,21 +29,22 @@ pub(super) fn learn(sys: &Bound<'_, PyModule>) {
     }
 }
 
-/// A call that begins to profile, until it has returned.
+/// A call that starts profiling, until it has returned.
 struct Profiling {
-    /// The thread's state, for which no tool hears of anything until then.
+    /// The state of the thread. No tool gets events of this thread until the call has returned.
     state: *mut PyThreadState,
-    /// Address of the frame that calls.
+    /// Address of the calling frame.
     frame: usize,
-    /// What its CALL event had, and its C_RETURN event has.
+    /// The arguments of its CALL event, which are also those of its C_RETURN event.
     arguments: [*mut PyObject; 4],
 }
 
-/// Comes before every call that an event tells of and that may begin to profile.
+/// Runs before every call that has an event and may start profiling.
 ///
-/// The profile function hears of the calls whose instruction has events when they return. Of
-/// `sys.setprofile` it does not, if there are no other tools: the instruction has no events yet when the
-/// call begins. With us it has, so nobody hears of that return; ours is made up for afterwards.
+/// When a call returns, the profile function is called if the call's instruction has events.
+/// Without other tools, it is not called for `sys.setprofile` itself: the instruction has no events
+/// yet when that call begins. With our tool it has. So no tool gets an event of that return, and
+/// our own event is recorded afterwards.
 pub(super) fn before_call(arguments: [Obj<'_>; 4], finder: Option<FrameFinder>) {
     let [_, _, callable, first] = arguments;
     let entry = callable.method_entry();
@@ -51,14 +52,14 @@ pub(super) fn before_call(arguments: [Obj<'_>; 4], finder: Option<FrameFinder>) 
     let ends = first.address() == unsafe { Py_None() } as usize;
     let begins =
         entry != 0 && !ends && PROFILERS.iter().any(|p| p.load(Ordering::Relaxed) == entry);
-    // CPython does pending calls in the main thread only. If somebody profiles already, the instruction
-    // has events anyway.
+    // CPython makes pending calls in the main thread only. If a profile function is set already,
+    // the instruction has events anyway.
     let Some(finder) = finder.filter(|_| begins) else { return };
     if !threads::is_main() || !interpreter::is_main() || finder.is_profiled() {
         return;
     }
-    // SAFETY: live objects, which get a reference each; the running thread's state. Who is called gets
-    // it all back.
+    // SAFETY: live objects, each of which gets a reference; the running thread's state.
+    // `after_call` takes the box and the references back.
     unsafe {
         let arguments = arguments.map(|argument| Py_NewRef(argument.address() as *mut PyObject));
         let state = PyThreadState_Get();
@@ -73,9 +74,10 @@ pub(super) fn before_call(arguments: [Obj<'_>; 4], finder: Option<FrameFinder>) 
     }
 }
 
-/// CPython does this at the end of the instruction, or while a hook in Python runs before that.
+/// CPython calls this at the end of the instruction, or earlier, while a hook in Python runs.
 extern "C" fn after_call(profiling: *mut c_void) -> c_int {
-    // SAFETY: `before_call` made it, for this one call, in this thread, whose frames are asked for.
+    // SAFETY: `before_call` made `profiling`, for this one call, in this thread, whose frames are
+    // read.
     unsafe {
         let calling = (*profiling.cast::<Profiling>()).frame;
         let mut running = ffi::running_frames().into_iter().map(|frame| frame.address);
@@ -85,18 +87,19 @@ extern "C" fn after_call(profiling: *mut c_void) -> c_int {
         }
         let Profiling { state, arguments, .. } = *Box::from_raw(profiling.cast::<Profiling>());
         PyThreadState_LeaveTracing(state);
-        let tell = callbacks::function(EventKind::C_RETURN);
-        Py_DECREF(tell(std::ptr::null_mut(), arguments.as_ptr(), 4, std::ptr::null_mut()));
+        let callback = callbacks::function(EventKind::C_RETURN);
+        Py_DECREF(callback(std::ptr::null_mut(), arguments.as_ptr(), 4, std::ptr::null_mut()));
         arguments.into_iter().for_each(|argument| Py_DECREF(argument));
     }
     0
 }
 
-/// Comes before every `sys.settrace`, announced to audit hooks.
+/// Runs before every `sys.settrace`, which CPython reports to audit hooks.
 ///
-/// In 3.13, a frame whose `f_trace_opcodes` was set before, as `breakpoint()` does it, loses its events
-/// when by `sys.settrace` two tools have events of one kind, and the debugger stops too late. It does not
-/// if two tools had such when it was set, so that is arranged, and it is set again.
+/// In 3.13, a frame whose `f_trace_opcodes` was set earlier, as `breakpoint()` does, loses its
+/// events if `sys.settrace` makes a second tool have events of one kind. The debugger then stops
+/// too late. The frame keeps its events if two tools had such events when the attribute was set. So
+/// this switches on our own INSTRUCTION events meanwhile and sets the attribute again.
 pub(super) fn before_trace() {
     if !ffi::is_version(0x030D) {
         return;

@@ -1,14 +1,14 @@
-//! What calls of C code may change besides what they are known to.
+//! Which calls of C code may change objects without a record.
 //!
-//! An object that was described needs no other look until something may have changed it that is not
-//! recorded. Python code is recorded, and so is what methods of builtin containers do to their own
-//! ([`Effect`](super::callables::Effect)). What is left is code in C that nothing is known of: it may change
-//! what it is handed and whatever can be reached from there. Here is what is known not to.
+//! An object that was described need not be examined again until something may have changed it
+//! without a record. Python code is recorded, and so is what methods of builtin containers do to
+//! their own container ([`Effect`](super::callables::Effect)). Any other code in C may change its
+//! arguments and whatever can be reached from them. This module knows the code that does not.
 
 use super::ffi::{CallableShape, HiddenTypes, Obj};
 
-/// What only asks about what it is handed, and never calls that: beginnings of names.
-const ASKING: [&str; 6] = [
+/// Callables that only inspect their arguments and never call them. Beginnings of names.
+const INSPECTING: [&str; 6] = [
     "object.",
     "type.__getattribute__",
     "type.__instancecheck__",
@@ -17,8 +17,9 @@ const ASKING: [&str; 6] = [
     "_typing.",
 ];
 
-/// Modules in C that change none of the program's objects, or only those that a call is handed itself, and
-/// classes of `builtins` whose methods do not. What they call back is code that is recorded.
+/// Modules in C that change none of the program's objects, or only the arguments of a call
+/// themselves, and classes of `builtins` whose methods do the same. Code that they call back is
+/// recorded.
 const HARMLESS: [&str; 119] = [
     "BaseException",
     "NoneType",
@@ -141,7 +142,7 @@ const HARMLESS: [&str; 119] = [
     "zlib",
 ];
 
-/// Objects of these classes run code when they are called that is handed to them when they are made.
+/// Classes whose objects, when called, run code that was passed to them when they were made.
 const RUNS: [&str; 4] = [
     "<functools._lru_cache_wrapper object>",
     "<method object>",
@@ -149,10 +150,10 @@ const RUNS: [&str; 4] = [
     "<weakref.ReferenceType object>",
 ];
 
-/// Methods that every class in C may have and that make something new.
+/// Methods that every class in C may have and that make new objects.
 const MAKING: [&str; 4] = ["__class_getitem__", "__init__", "__init_subclass__", "__new__"];
 
-/// Functions of `builtins` that call what they are handed, perhaps later.
+/// Functions of `builtins` that call their arguments, perhaps later.
 const CALLING: [&str; 6] = ["filter", "iter", "map", "max", "min", "sorted"];
 
 /// Methods of containers that change nothing.
@@ -181,21 +182,22 @@ const READING: [&str; 22] = [
     "values",
 ];
 
-/// What a method in C does to the container it is called on, where that need not be looked at for it.
+/// What a method in C does to the container it is called on, if it is known without examining the
+/// container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Does {
-    /// Nothing is known, or there is more to it.
+    /// The effect is unknown, or is more than what the others describe.
     Other,
     AppendsToDeque,
     TakesFirst,
-    /// Or another, if it is handed an index.
+    /// Takes the last item, or another if it is called with an index.
     TakesLast,
-    /// Nothing, if the container has as many items afterwards.
+    /// Changes nothing if the container has as many items afterwards as before.
     Resizes,
 }
 
 impl Does {
-    /// The method of this name.
+    /// What the method with this name does.
     pub(super) fn of(name: &str) -> Does {
         match name {
             "collections.deque.append" => Does::AppendsToDeque,
@@ -207,24 +209,23 @@ impl Does {
     }
 }
 
-/// Whether calls of a callable, which goes by this name, may change objects of the program in a way that
-/// nothing else tells of.
+/// Whether calls of a callable with this name may change objects of the program without a record.
 pub(super) fn reaches(callable: Obj<'_>, shape: &CallableShape<'_>, name: &str) -> bool {
     match shape {
-        // What Python code does is recorded; classes read what their objects are made of.
+        // What Python code does is recorded. Classes read what their objects are made of.
         CallableShape::Function { .. } | CallableShape::Class => return false,
         CallableShape::Instance if RUNS.contains(&name) => return false,
         CallableShape::Instance => return !callable.class().has_python_method(c"__call__"),
         CallableShape::Builtin { owner: Some(owner), .. } if !owner.is_module() => {
             let class = if owner.is_class() { *owner } else { owner.class() };
-            // Of a class derived from one, it is that one's method.
+            // The method of a class derived from a builtin container is the container's.
             if class.is_builtin_container() {
                 return false;
             }
         }
         _ => {}
     }
-    // Functions of `builtins` have no module before them.
+    // The names of functions of `builtins` begin with no module.
     let Some((module, rest)) = name.split_once('.') else { return false };
     let method = rest.rsplit_once('.').map_or(rest, |(_, method)| method);
     if MAKING.contains(&method) {
@@ -233,22 +234,22 @@ pub(super) fn reaches(callable: Obj<'_>, shape: &CallableShape<'_>, name: &str) 
     HARMLESS.binary_search(&module).is_err()
 }
 
-/// Methods and functions in C of harmless modules that call at once what they are handed.
+/// Methods and functions in C of harmless modules that call their arguments at once.
 const CALLING_NOW: [&str; 2] = ["Context.run", "functools.reduce"];
 
-/// Whether calls of a callable with this name may call what they are handed before they return.
+/// Whether calls of a callable with this name may call their arguments before they return.
 pub(super) fn calls(reaches: bool, name: &str) -> bool {
     reaches || CALLING_NOW.iter().any(|calling| name.ends_with(calling))
 }
 
-/// Whether a callable may keep what it is handed, or call it, where nothing tells of that.
+/// Whether a callable may keep its arguments, or call them, without a record.
 pub(super) fn may_call(callable: Obj<'_>, shape: &CallableShape<'_>, name: &str) -> bool {
     match shape {
         CallableShape::Function { .. } => false,
-        // Binds, and calls nothing.
+        // It binds its argument, and calls nothing.
         _ if name.ends_with(".__get__") => false,
-        _ if ASKING.iter().any(|asking| name.starts_with(asking)) => false,
-        // Its code in Python is recorded.
+        _ if INSPECTING.iter().any(|inspecting| name.starts_with(inspecting)) => false,
+        // Its `__init__` in Python is recorded.
         CallableShape::Class if callable.has_python_method(c"__init__") => false,
         CallableShape::Builtin { owner: Some(owner), .. } if !owner.is_module() => {
             !owner.class().is_builtin_container()
@@ -258,7 +259,7 @@ pub(super) fn may_call(callable: Obj<'_>, shape: &CallableShape<'_>, name: &str)
     }
 }
 
-/// What calls something else with what it is called with.
+/// Callables that call something else with their arguments.
 const FORWARDING: [&str; 6] = [
     "<functools._lru_cache_wrapper object>",
     "<functools.partial object>",
@@ -268,7 +269,7 @@ const FORWARDING: [&str; 6] = [
     "contextvars.Context.run",
 ];
 
-/// Whether calls of a callable hand what they are called with to code in Python.
+/// Whether calls of a callable pass their arguments on to code in Python.
 pub(super) fn forwards(callable: Obj<'_>, shape: &CallableShape<'_>, name: &str) -> bool {
     match shape {
         CallableShape::Class => {
@@ -301,7 +302,7 @@ const CHANGING: [&str; 14] = [
     "__set__",
 ];
 
-/// Functions in C that change what they are handed.
+/// Functions in C that change their arguments.
 const FUNCTIONS: [&str; 17] = [
     "delattr",
     "delitem",
@@ -322,8 +323,8 @@ const FUNCTIONS: [&str; 17] = [
     "setstate",
 ];
 
-/// Whether something that is handed to C code is a method or function in C that changes the object it is
-/// bound to, or is handed: whoever calls it later, nothing tells of that.
+/// Whether an argument of C code is a method or function in C that changes the object it is bound
+/// to, or its own argument. When other code calls it later, there is no record of the change.
 pub(super) fn changes_when_called(object: Obj<'_>, hidden: &HiddenTypes) -> bool {
     let (method, class) = if let Some(owner) = object.builtin_owner() {
         (object.bound_method(), owner.class())

@@ -1,32 +1,33 @@
-//! Source text that is in no file: what the program registered in `linecache`, as Python shows it in
-//! tracebacks. Generated code has its source there (attrs, notebooks).
+//! Reads source text that is in no file: what the program registered in `linecache`, as Python
+//! shows it in tracebacks. Generated code has its source there (attrs, notebooks).
 
 use super::ffi::objects::Lookup;
 use super::ffi::{Interpreter, Obj};
 use rustc_hash::FxHashMap;
 
-/// Longer texts are not kept.
+/// Longer texts are not recorded.
 const BYTES_MAX: usize = 1 << 20;
 const LINES_MAX: usize = 1 << 16;
-/// Files beyond so many are looked up again for each of their code objects.
+/// The number of file names that are remembered. The text of any other file is recorded again for
+/// each of its code objects.
 const KNOWN_MAX: usize = 1 << 14;
 
-/// What was read for which file name.
+/// Which source texts have been read.
 #[derive(Default)]
 pub(super) struct Sources {
-    /// What tells an entry of the cache from others: addresses and lengths.
+    /// By file name: addresses and lengths by which one entry of `linecache` differs from another.
     known: FxHashMap<String, [usize; 4]>,
 }
 
-/// What `linecache` has for a file name.
+/// The entry of `linecache` for a file name.
 pub(super) enum Registered {
     Text(String),
-    /// Too long, or no text.
+    /// The entry is too long or is not text.
     Unread,
 }
 
 impl Sources {
-    /// The source registered for the file a code object says it is from, if it was not read before.
+    /// Returns the source registered for the file name of a code object, unless it was read before.
     pub(super) fn read(
         &mut self,
         interpreter: Interpreter,
@@ -42,7 +43,8 @@ impl Sources {
 
     fn read_entry(&mut self, entry: Obj<'_>, path: &str) -> Option<Registered> {
         let fields = entry.tuple_items()?;
-        // Others are functions that give the lines, or are said to be as a file's of that time.
+        // Other entries are functions that return the lines. An entry with a modification time is
+        // said to hold the text of a file as of that time.
         let [length, modified, lines, _] = fields[..] else { return None };
         if !modified.is_none() && !path.starts_with('<') && std::path::Path::new(path).exists() {
             return None;
@@ -59,7 +61,7 @@ impl Sources {
     }
 }
 
-/// A text with a line for each item.
+/// Joins the items to a text with one line for each. `None` if it is too long or not all text.
 fn joined(items: &[Obj<'_>]) -> Option<String> {
     if items.len() > LINES_MAX {
         return None;
@@ -77,7 +79,7 @@ fn joined(items: &[Obj<'_>]) -> Option<String> {
 
 fn push_line(text: &mut String, line: &str) {
     let line = line.strip_suffix('\n').unwrap_or(line);
-    // One item is one line, whatever is in it.
+    // One item is one line, even if it contains line ends.
     text.extend(line.chars().map(|c| if matches!(c, '\n' | '\r') { ' ' } else { c }));
     text.push('\n');
 }

@@ -1,11 +1,11 @@
-//! What the callbacks know: one ring, and what has been defined in it.
+//! The state of the callbacks: the ring of events, and what has been defined in it.
 
 use super::audit;
 use super::callables::{Behaviour, Callables, Doing, Effect, Special};
 use super::clock::{self, monotonic_ns};
 use super::code::{self, CodeRef, Codes, Watcher};
 use super::cost::{self, Cost, Measured};
-use super::exceptions::{Exceptions, Stood};
+use super::exceptions::{Exceptions, FramePlace};
 use super::ffi::{
     self, Frame, FrameFinder, Frames, HiddenTypes, Interpreter, Obj, RunningFrame, Stand, variable,
 };
@@ -31,7 +31,7 @@ use std::os::fd::RawFd;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
-/// Code units of the longest instruction that calls, caches included.
+/// The number of code units of the longest instruction that calls, caches included.
 pub(super) const CALL_UNITS: u32 = 4;
 
 /// The recording in progress, or the idle state. Replaced under the GIL only.
@@ -40,7 +40,7 @@ static STATE: AtomicPtr<State> = AtomicPtr::new(ptr::null_mut());
 /// The current state.
 ///
 /// # Safety
-/// The GIL is held, and the result is not used after the callback that asked for it: the GIL makes
+/// The GIL is held, and the result is not used after the callback that called this. The GIL makes
 /// it the only reference.
 #[inline(always)]
 pub(super) unsafe fn current<'a>() -> &'a mut State {
@@ -50,7 +50,7 @@ pub(super) unsafe fn current<'a>() -> &'a mut State {
     unsafe { &mut *state }
 }
 
-/// Makes the idle state, once, before anything else here is used.
+/// Makes the idle state, once. Must be called before anything else here is used.
 pub(super) fn init(hidden: HiddenTypes) {
     if STATE.load(Ordering::Relaxed).is_null() {
         let idle = State::new(Ring::none(), Judge::nothing(), hidden, -1, 0, None);
@@ -58,13 +58,13 @@ pub(super) fn init(hidden: HiddenTypes) {
     }
 }
 
-/// Lets go of all that a recording knew which has ended.
+/// Frees everything that is kept of a recording that has ended.
 pub(super) fn forget(hidden: HiddenTypes) {
     // SAFETY: the GIL is held, and no callback is running; see `init`.
     unsafe { *current() = State::new(Ring::none(), Judge::nothing(), hidden, -1, 0, None) }
 }
 
-/// Whether the program has imported what makes greenlets.
+/// Whether the program has imported greenlet.
 pub(super) fn has_greenlets() -> bool {
     let name = |it: Interpreter| it.module_entry(c"greenlet", c"__name__");
     Interpreter::running().and_then(name).is_some()
@@ -72,84 +72,86 @@ pub(super) fn has_greenlets() -> bool {
 
 /// Everything a callback needs.
 pub(super) struct State {
-    /// Address of the code object the last record was of; 0 sends the next event through
-    /// [`State::enter`].
+    /// Address of the code object that the last record belongs to. 0 makes the next event take the
+    /// slow path, [`State::enter`].
     last_code: usize,
     last_suspendable: bool,
-    /// Its number.
+    /// The number of that code object.
     last_number: u32,
-    /// If the last event was a CALL of a Python function: the address of its code object, and its
-    /// place; else 0.
+    /// If the last event was a CALL of a Python function: the address of the event's code object,
+    /// and its place. Otherwise 0.
     call: (usize, u32),
-    /// With values of state: the frame that the last event entered another from.
+    /// At capture level `state`: the frame from which the last event entered another one.
     entered_from: Option<Frame>,
     producer: Producer,
     clock: Clock,
     cost: Cost,
     finder: Option<FrameFinder>,
-    /// For modes whose records say where frames stand.
+    /// Only in modes whose records contain where frames stand.
     frames: Option<Frames>,
-    /// It was said that a trace function is in use.
-    told_traced: bool,
-    /// It was said that the program got at our events.
-    told_lost_events: bool,
+    /// The loss was recorded that a trace function is in use.
+    reported_traced: bool,
+    /// The loss was recorded that the program changed our events.
+    reported_lost_events: bool,
     callables: Callables,
     exceptions: Exceptions,
-    /// The exception asked for last was not met before.
+    /// The last exception that was looked up is a new one.
     is_new_exception: bool,
-    /// Events so far of other kinds than LINE, JUMP and INSTRUCTION.
+    /// The ordinal of the next event: how many events there were of kinds other than LINE, JUMP and
+    /// INSTRUCTION.
     ordinal: u64,
-    /// Tells of values, if they are captured.
+    /// Records values, if they are captured.
     values: Option<Box<Values>>,
 
     recording: bool,
     codes: Codes,
     threads: Threads,
-    /// Number of the thread the last record was of.
+    /// Number of the thread that the last record belongs to.
     thread: u32,
     judge: Judge,
-    /// Keeps `codes` exact; without one, code objects are kept alive instead.
+    /// Keeps `codes` exact. Without one, code objects are kept alive instead.
     watcher: Option<Watcher>,
     control_fd: RawFd,
     recorder_pid: u32,
-    /// The program waits so long for room in a ring at the most.
+    /// The longest time that the program waits for room in a ring.
     max_wait_ns: u64,
-    /// Times [`State::make_room`] was asked.
-    asked: u32,
-    /// Why recording ended before it was to end. The user was told.
+    /// How many times [`State::wait_for_room`] was called.
+    room_requests: u32,
+    /// Why recording ended early, if the user was told so.
     failure: Option<&'static str>,
-    /// Frames may be running that began before the recording did.
+    /// The program was already running when recording began, so older frames may be running.
     began_midway: bool,
-    /// Frames that were running when the recording began, by address, until their thread has told
-    /// of them: events that are derived are missing from there on.
+    /// Frames that were running when the recording began, by address, until they are recorded for
+    /// their thread. Derived events are missing from there on.
     standing: FxHashMap<usize, RunningFrame>,
     /// See [`Derivation::jumps_in`].
     jumps_in: Option<Version>,
-    /// By number of a code object: the branches whose events are left out.
+    /// By number of a code object: the branches whose events are not recorded but derived.
     branches: Vec<Branches>,
-    /// Code objects alive with events that are on in them only, or in `new_watched`.
+    /// Code objects that are alive and have local events, switched on or still in `new_watched`.
     watched: FxHashSet<usize>,
-    /// Code objects alive with such events that have to be switched on.
+    /// Code objects that are alive and whose local events have to be switched on.
     new_watched: Vec<(usize, Watched)>,
-    /// Code objects alive whose calls start other processes, by address, recorded or not.
+    /// Code objects that are alive and whose calls start other processes, by address, recorded or
+    /// not.
     launchers: FxHashMap<usize, Launcher>,
     sources: Sources,
-    /// Kept from one exception to the next.
+    /// A buffer that is reused from one exception to the next.
     scratch: Vec<u8>,
 }
 
-/// Events that are on in some code objects only.
+/// The local events of a code object.
 #[derive(Clone, Copy)]
 pub(super) struct Watched {
     pub(super) jumps: bool,
-    /// INSTRUCTION events, where something is stored.
+    /// INSTRUCTION events, for the sites of stores.
     pub(super) sites: bool,
 }
 
-/// What it takes to leave events to be derived.
+/// What is needed so that events can be derived.
 pub(super) struct Derivation {
     pub(super) frames: Frames,
-    /// JUMP events are off except in code objects whose bytecode, of this version, has loops
+    /// If set, JUMP events are on only in code objects whose bytecode, of this version, has loops
     /// without any other event.
     pub(super) jumps_in: Option<Version>,
 }
@@ -158,19 +160,18 @@ pub(super) struct Derivation {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Enter {
     Record,
-    /// Never to be heard of again.
+    /// The event is not recorded, and its location can be disabled.
     Skip,
-    /// Not recorded, but to be heard of again.
+    /// The event is not recorded, but its location has to stay enabled.
     Pass,
 }
 
-/// A function of the standard library that starts a process of Python's and is not announced to audit
-/// hooks.
+/// A function of the standard library that starts a Python process without an audit event.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Launcher {
     /// Its first arguments are a program and its arguments.
     Program,
-    /// Has a server start it.
+    /// Has a server start the process.
     Server,
 }
 
@@ -208,8 +209,8 @@ impl State {
             cost: Cost::new(clock),
             finder,
             frames: None,
-            told_traced: false,
-            told_lost_events: false,
+            reported_traced: false,
+            reported_lost_events: false,
             launchers: FxHashMap::default(),
             sources: Sources::default(),
             callables: Callables::new(hidden),
@@ -226,7 +227,7 @@ impl State {
             control_fd,
             recorder_pid,
             max_wait_ns: DEFAULT_MAX_WAIT.as_nanos() as u64,
-            asked: 0,
+            room_requests: 0,
             failure: None,
             began_midway: false,
             standing: FxHashMap::default(),
@@ -238,7 +239,7 @@ impl State {
         }
     }
 
-    /// Waits so long for room in a ring at the most.
+    /// Sets the longest time to wait for room in a ring.
     pub(super) fn with_max_wait(mut self, max_wait_ns: u64) -> State {
         self.max_wait_ns = max_wait_ns;
         self
@@ -275,14 +276,14 @@ impl State {
         if has_greenlets() {
             self.threads.follow_greenlets();
         }
-        // SAFETY: the GIL is held; the idle or ended state before us is dropped by nobody else,
-        // and no callback is running.
+        // SAFETY: the GIL is held. Nothing else drops the idle or ended state before this one, and
+        // no callback is running.
         unsafe { *current() = self };
-        // Last: the state before us took this back when it was dropped.
+        // This comes last, because the state before this one undid it when it was dropped.
         watch_recorder(Some(recorder));
     }
 
-    /// The program is about to have greenlets.
+    /// Records greenlets from now on.
     pub(super) fn follow_greenlets(&mut self) {
         self.threads.follow_greenlets();
     }
@@ -291,12 +292,12 @@ impl State {
         self.recording
     }
 
-    /// Why recording ended before it was to end, if the user was told so here.
+    /// Why recording ended early, if the user was told so here.
     pub(super) fn failure(&self) -> Option<&'static str> {
         self.failure
     }
 
-    /// Ends recording for good; callbacks that still come do nothing.
+    /// Ends recording for good. Callbacks that are still called do nothing.
     pub(super) fn end(&mut self) {
         self.recording = false;
         watch_recorder(None);
@@ -312,7 +313,8 @@ impl State {
         }
     }
 
-    /// In a forked child: like [`State::end`], but touches nothing shared and nothing of Python's.
+    /// Ends recording in a forked child. Like [`State::end`], but touches nothing shared and
+    /// nothing of Python's.
     pub(super) fn end_in_child(&mut self) {
         self.recording = false;
         watch_recorder(None);
@@ -320,8 +322,9 @@ impl State {
         threads::forget_last();
     }
 
-    /// Whether an event of this code object can be pushed at once: the running thread pushed the
-    /// last one, which was of this code object or one that is easily changed for this.
+    /// Whether an event of this code object can be pushed at once: there is room, the running
+    /// thread pushed the last event, and the code object is that of the last event or can be
+    /// switched to.
     #[inline(always)]
     pub(super) fn is_ready(&mut self, code: usize) -> bool {
         if !threads::is_last() || !self.producer.has_room() {
@@ -343,15 +346,15 @@ impl State {
         self.producer.put(record::word(record::TAG_CODE, code.number()));
     }
 
-    /// Brings ring and tables up to an event of a code object or thread that
-    /// [`State::is_ready`] knows nothing of.
+    /// Prepares ring and tables for an event that [`State::is_ready`] does not cover, and decides
+    /// what to do with it.
     pub(super) fn enter(&mut self, kind: EventKind, code: Obj<'_>) -> Enter {
         if !self.recording || !self.has_memory() {
             return Enter::Skip;
         }
         let Some(found) = self.find_or_define(code) else { return Enter::Skip };
         let launcher = self.launchers.get(&code.address()).copied();
-        // Where events have to be switched on first, it comes here again.
+        // If local events have to be switched on first, this function is called again.
         let begins = kind == EventKind::PY_START && self.new_watched.is_empty();
         if let Some(launcher) = launcher.filter(|_| begins) {
             self.lose_child(launcher, code);
@@ -370,14 +373,14 @@ impl State {
             self.switch_to(code.address(), found);
         }
         if launcher.is_some() {
-            // It comes here every time.
+            // Every event of this code object takes this path.
             self.codes.forget_cached(code.address());
             self.last_code = 0;
         }
         Enter::Record
     }
 
-    /// Counts the process that the call that begins is about to start.
+    /// Records the loss of the process that the beginning call is about to start.
     fn lose_child(&mut self, launcher: Launcher, code: Obj<'_>) {
         let command = match launcher {
             Launcher::Server => Some("a process of multiprocessing's server".to_owned()),
@@ -411,18 +414,18 @@ impl State {
         }
     }
 
-    /// Tells of the calls the running thread was in before it was recorded.
+    /// Records the calls that the running thread was in before it was recorded.
     fn push_running_frames(&mut self, kind: EventKind) {
         let mut frames = ffi::running_frames();
         if kind.enters() {
-            // The innermost begins, or goes on, with this very event.
+            // The innermost frame begins, or continues, with this event.
             frames.drain(..1.min(frames.len()));
         }
         for frame in frames.into_iter().rev() {
             // SAFETY: a frame on this thread's stack keeps its code object alive.
             let code = unsafe { Obj::borrowed(frame.code as *mut _) };
-            // Where it stood before anything happened that is not recorded. Nothing recorded can
-            // have happened in it: this is its thread's first event.
+            // Where the frame stood before anything happened that is not recorded. Nothing recorded
+            // can have happened in it, because this is its thread's first event.
             let lasti = match self.standing.remove(&frame.address) {
                 Some(standing) if standing.code == frame.code => standing.lasti,
                 _ => frame.lasti,
@@ -441,7 +444,8 @@ impl State {
         }
     }
 
-    /// `None` for what is not a code object.
+    /// Returns the number of a code object, and defines it if it has none. `None` if it is not a
+    /// code object or there is no memory.
     fn find_or_define(&mut self, code: Obj<'_>) -> Option<CodeRef> {
         let address = code.address();
         if let Some(found) = self.codes.find(address) {
@@ -458,12 +462,12 @@ impl State {
         if self.watcher.is_none() {
             code.keep();
         }
-        // A debugger brings code of its own, so asking now and then is enough.
-        if !self.told_traced && self.frames.is_some_and(|frames| frames.is_traced()) {
-            self.told_traced = true;
+        // A debugger has code of its own, so it is enough to check when code is new.
+        if !self.reported_traced && self.frames.is_some_and(|frames| frames.is_traced()) {
+            self.reported_traced = true;
             self.lose(LossKind::Traced, 1, "");
         }
-        let definition = code::describe(code);
+        let definition = code::read_definition(code);
         let module = ffi::current_globals()
             .and_then(|globals| globals.dict_get(c"__name__"))
             .and_then(|name| name.text(1 << 12));
@@ -492,7 +496,7 @@ impl State {
             verdict => {
                 self.codes.exclude(address);
                 if verdict == Verdict::Filtered {
-                    // It may change anything, and nothing says when it runs.
+                    // Such code may change any object, and there is no record of when it runs.
                     if let Some(values) = &mut self.values {
                         values.suspect();
                     }
@@ -503,12 +507,12 @@ impl State {
         }
     }
 
-    /// Which events of a code object are not recorded as those of most are.
+    /// Which events of a code object are recorded differently from those of most others.
     fn control(&self, bytecode: &[u8]) -> Control {
         self.jumps_in.map_or_else(Control::default, |version| Control::of(version, bytecode))
     }
 
-    /// Notes which events of a code object have to be switched on.
+    /// Notes which local events of a code object have to be switched on.
     fn watch(&mut self, address: usize, watched: Watched) {
         if self.jumps_in.is_some()
             && (watched.jumps || watched.sites)
@@ -518,28 +522,28 @@ impl State {
         }
     }
 
-    /// Whether a branch of the code object the last record was of is left out: which way it went
-    /// follows from what comes next.
+    /// Whether a branch event of the current code object is not recorded, because the direction of
+    /// the branch follows from what comes next.
     #[inline(always)]
     pub(super) fn is_implied(&self, kind: EventKind, place: u32, target: u32) -> bool {
         let branches = self.branches.get(self.last_number as usize);
         branches.is_some_and(|branches| branches.implies(kind, place, target))
     }
 
-    /// The code objects with events that have to be switched on in them from now on. They are alive
-    /// as long as the callback that asks.
+    /// Takes the code objects whose local events have to be switched on. They are alive as long as
+    /// the callback that calls this.
     #[inline(always)]
     pub(super) fn take_new_watched(&mut self) -> Vec<(usize, Watched)> {
         std::mem::take(&mut self.new_watched)
     }
 
-    /// The code objects alive with events that have to be switched off.
+    /// Takes the code objects that are alive and whose local events have to be switched off.
     pub(super) fn take_watched(&mut self) -> Vec<usize> {
         self.new_watched.clear();
         self.watched.drain().collect()
     }
 
-    /// Remembers where all frames stand, if that is part of the recording.
+    /// Remembers where all frames stand, if the recording needs that.
     pub(super) fn remember_frames(&mut self) {
         if !self.began_midway || self.frames.is_none() {
             return;
@@ -553,6 +557,7 @@ impl State {
         }
     }
 
+    /// Forgets a code object that is destroyed.
     pub(super) fn code_died(&mut self, address: usize) {
         self.codes.forget(address);
         if self.watched.remove(&address) {
@@ -565,14 +570,15 @@ impl State {
         }
     }
 
-    /// Whether calls of the code object entered last may be suspended.
+    /// Whether calls of the current code object may be suspended.
     #[inline(always)]
     pub(super) fn is_suspendable(&self) -> bool {
         self.last_suspendable
     }
 
-    /// Number of the callable an event carries, with room for the event after it; `None` if recording
-    /// has ended. The event's arguments: code object, place, callable, and what it is handed first.
+    /// Returns the number of the callable that an event carries, and makes room for the event.
+    /// `None` if recording has ended. The event's arguments are the code object, the place, the
+    /// callable and the callable's first argument.
     #[inline(always)]
     pub(super) fn callable(&mut self, kind: EventKind, arguments: [Obj<'_>; 4]) -> Option<u32> {
         match self.callables.number(arguments[2]) {
@@ -606,18 +612,19 @@ impl State {
         self.finder
     }
 
-    /// How to read frames, if that is part of the recording.
+    /// How to read frames, if the recording needs that.
     pub(super) fn frames(&self) -> Option<Frames> {
         self.frames
     }
 
-    /// Number of an exception, with room for an event after it; `None` if recording has ended.
+    /// Returns the number of an exception, and makes room for an event. `None` if recording has
+    /// ended.
     pub(super) fn exception(&mut self, kind: EventKind, exception: Obj<'_>) -> Option<u32> {
-        let stood = match kind {
-            EventKind::RAISE | EventKind::PY_UNWIND => self.stood(kind),
+        let place = match kind {
+            EventKind::RAISE | EventKind::PY_UNWIND => self.frame_place(kind),
             _ => None,
         };
-        let number = self.exceptions.number(kind, exception, stood);
+        let number = self.exceptions.number(kind, exception, place);
         self.is_new_exception = number.is_err();
         match number {
             Ok(number) => Some(number),
@@ -636,8 +643,8 @@ impl State {
         }
     }
 
-    /// Where the running frame stands; of one that is left, where its caller does.
-    fn stood(&self, kind: EventKind) -> Option<Stood> {
+    /// Where the running frame stands. For PY_UNWIND, where its caller stands.
+    fn frame_place(&self, kind: EventKind) -> Option<FramePlace> {
         let frames = self.frames.as_ref()?;
         let running = frames.running()?;
         let frame = match kind {
@@ -659,28 +666,28 @@ impl State {
         self.values.as_ref().is_some_and(|values| values.has_state())
     }
 
-    /// Whether instructions of the code object entered last may be changing objects just now.
+    /// Whether unfinished instructions of the current code object may be changing objects.
     #[inline(always)]
     pub(super) fn is_changing(&self) -> bool {
         self.values.as_deref().is_some_and(|values| values.is_changing(self.last_number))
     }
 
-    /// Tells what instructions of the running frame have changed that are over by this event.
-    pub(super) fn tell_changed(&mut self, kind: EventKind, code: Obj<'_>) {
+    /// Records what instructions of the running frame have changed, if they end before this event.
+    pub(super) fn record_changed(&mut self, kind: EventKind, code: Obj<'_>) {
         let (at, thread) = ((self.ordinal, self.last_number), self.thread);
         if let Some(values) = self.values_with_room() {
-            values.tell_changed_before(at, thread, kind, code);
+            values.record_changed_before(at, thread, kind, code);
         }
     }
 
-    /// Whether what follows from other events is no part of the recording.
+    /// Whether derived events are left out of the recording.
     #[inline(always)]
-    pub(super) fn leaves_out(&self) -> bool {
+    pub(super) fn derives_events(&self) -> bool {
         self.jumps_in.is_some()
     }
 
-    /// Whether there may be something to tell of variables and objects at an event; `callable` is
-    /// the number of the one it carries.
+    /// Whether there may be something to record of variables and objects at an event. `callable` is
+    /// the number of the callable that the event carries.
     #[inline(always)]
     pub(super) fn wants_state(
         &mut self,
@@ -712,18 +719,18 @@ impl State {
             || values.wants_variables((self.ordinal, self.last_number), kind, unit)
     }
 
-    /// Tells what the instruction at a code unit is about to change. False if it never will be of
-    /// interest.
-    pub(super) fn tell_site(&mut self, code: Obj<'_>, unit: u32) -> bool {
+    /// Records what the instruction at a code unit is about to change. False if this instruction
+    /// never has anything to record.
+    pub(super) fn record_site(&mut self, code: Obj<'_>, unit: u32) -> bool {
         let (at, thread) = ((self.ordinal, self.last_number), self.thread);
         let Some(values) = self.values_with_room() else { return false };
-        values.tell_site(at, thread, code, unit)
+        values.record_site(at, thread, code, unit)
     }
 
-    /// Tells of the variables of the running frame, and of objects that may have been changed since
-    /// its last event. `handed`: a callable that is called, or that is written in C and returns, its
-    /// number, and what it is handed first.
-    pub(super) fn tell_state(
+    /// Records the variables of the running frame, and objects that may have been changed since its
+    /// last event. `handed` has the number of a callable that is called, or that is written in C
+    /// and returns, then the callable and its first argument.
+    pub(super) fn record_state(
         &mut self,
         kind: EventKind,
         code: Obj<'_>,
@@ -734,9 +741,9 @@ impl State {
         let is_entered_otherwise = kind.enters()
             && self.entered_from.as_ref().is_some_and(|caller| !self.is_called(caller));
         let Some(values) = self.values_with_room() else { return };
-        values.tell_variables(at, thread, kind, code, unit);
+        values.record_variables(at, thread, kind, code, unit);
         if values.has_unsure() {
-            values.tell_unsure(at, code);
+            values.record_unsure(at, code);
         }
         if values.has_reached()
             && kind.leaves()
@@ -745,7 +752,7 @@ impl State {
             && number != CodeRef::EXCLUDED
             && let Some(values) = self.values_with_room()
         {
-            values.tell_reached(at, caller, number.number());
+            values.record_reached(at, caller, number.number());
         }
         if is_entered_otherwise
             && let Some(caller) = self.entered_from
@@ -753,13 +760,13 @@ impl State {
             && number != CodeRef::EXCLUDED
             && let Some(values) = self.values_with_room()
         {
-            values.tell_callers_variables(at, caller, number.number());
+            values.record_callers_variables(at, caller, number.number());
         }
         if let Some((number, callable, first)) = handed {
             let Behaviour { effect, does, reaches, calls, may_call } =
                 self.callables.behaviour(number);
             let is_suspicious = may_call && self.callables.changes_when_called(first);
-            // A method that was bound before has its object at hand.
+            // For a bound method this is the object that it is bound to.
             let owner = self.callables.bound_to(callable);
             let changed = if is_suspicious { self.callables.bound_to(first) } else { None };
             let hidden = self.callables.hidden();
@@ -769,7 +776,7 @@ impl State {
                     values.suspect_method(at, code, unit, first, changed);
                 }
                 if calls && kind != EventKind::CALL {
-                    values.tell_called_back(at, code, unit, &hidden);
+                    values.record_called_back(at, code, unit, &hidden);
                 }
                 if reaches {
                     values.note_reaching((code, at.1), unit, owner, first, kind == EventKind::CALL);
@@ -781,12 +788,13 @@ impl State {
                     return;
                 }
                 if kind == EventKind::C_RETURN
-                    && (effect == Effect::Appends && values.tell_appended(at, thread, unit, list)
-                        || does != Does::Other && values.tell_done(at, thread, unit, list, does))
+                    && (effect == Effect::Appends && values.record_appended(at, thread, unit, list)
+                        || does != Does::Other && values.record_done(at, thread, unit, list, does))
                 {
                     return;
                 }
-                // What has failed may have done a part of it, which shows by looking.
+                // A call that failed may have done a part of it. The object is examined to find
+                // out.
                 let doing = match effect {
                     _ if kind == EventKind::C_RAISE => None,
                     Effect::Does(doing) => Some(doing),
@@ -795,29 +803,30 @@ impl State {
                 };
                 let call = (callable, owner, first);
                 if let Some(doing) = doing
-                    && values.tell_called(at, thread, code, unit, call, doing)
+                    && values.record_called(at, thread, code, unit, call, doing)
                 {
                     return;
                 }
-                values.tell_handed(at, code, unit, owner, first, effect);
+                values.record_handed(at, code, unit, owner, first, effect);
             }
         }
     }
 
-    /// Whether the frame that another is entered from does so by the CALL that the last event was.
+    /// Whether `caller` entered another frame by the CALL that was the last event.
     #[inline(always)]
     fn is_called(&self, caller: &Frame) -> bool {
         caller.code == self.call.0 && caller.unit.wrapping_sub(self.call.1) < CALL_UNITS
     }
 
-    /// Tells what arguments the call that begins with the next event has.
-    pub(super) fn tell_arguments(&mut self, code: Obj<'_>) {
+    /// Records the arguments of the call that begins with the next event.
+    pub(super) fn record_arguments(&mut self, code: Obj<'_>) {
         let at = (self.ordinal, self.last_number);
         let Some(values) = self.values_with_room() else { return };
-        values.tell_arguments(at, code);
+        values.record_arguments(at, code);
     }
 
-    /// Whether it is wanted what the call of the callable with this number, the one asked for last, is handed.
+    /// Whether the arguments of a call are recorded. `number` is that of the callable, which is the
+    /// last one that was looked up.
     #[inline(always)]
     pub(super) fn wants_call(&self, number: u32) -> bool {
         !self.callables.is_python()
@@ -825,35 +834,35 @@ impl State {
             && self.values.as_deref().is_some_and(Values::has_calls)
     }
 
-    /// Tells what the call that begins with the next event is handed.
-    pub(super) fn tell_call(&mut self, code: Obj<'_>, unit: u32, callable: Obj<'_>) {
+    /// Records the arguments of the call of C code that begins with the next event.
+    pub(super) fn record_call(&mut self, code: Obj<'_>, unit: u32, callable: Obj<'_>) {
         let at = (self.ordinal, self.last_number);
         let owner = self.callables.bound_to(callable);
         let Some(values) = self.values_with_room() else { return };
-        values.tell_call(at, code, unit, callable, owner);
+        values.record_call(at, code, unit, callable, owner);
     }
 
-    /// Remembers where the running frame, which yields, will find what it is sent.
+    /// Remembers where the running frame, which yields, will find the value that is sent to it.
     pub(super) fn note_yield(&mut self, code: Obj<'_>, unit: u32) {
         if let Some(values) = &mut self.values {
             values.note_yield(self.last_number, unit, code);
         }
     }
 
-    /// What is sent to the frame that goes on with the next event.
+    /// The value that is sent to the frame that resumes with the next event.
     pub(super) fn sent<'a>(&self, code: Obj<'a>, unit: u32) -> Option<Obj<'a>> {
         self.values.as_ref()?.sent(self.last_number, unit, code)
     }
 
-    /// Tells the value that comes with the next event.
+    /// Records the value that comes with the next event.
     #[inline]
-    pub(super) fn tell_value(&mut self, kind: GroupKind, value: Obj<'_>) {
+    pub(super) fn record_value(&mut self, kind: GroupKind, value: Obj<'_>) {
         let at = (self.ordinal, self.last_number);
         let Some(values) = self.values_with_room() else { return };
-        values.tell(at, kind, 1, std::iter::once(Some(value)));
+        values.record(at, kind, 1, std::iter::once(Some(value)));
     }
 
-    /// Whether the exception asked for last was met then for the first time.
+    /// Whether the last exception that was looked up is a new one.
     pub(super) fn is_new_exception(&self) -> bool {
         self.is_new_exception
     }
@@ -876,7 +885,7 @@ impl State {
     fn make_room_for_values(&mut self) {
         let Some(values) = &mut self.values else { return };
         if let Err(left_ns) = values.make_room() {
-            // The recorder takes no more of them.
+            // The recorder takes no more values.
             if let Some(mut values) = self.values.take() {
                 // SAFETY: the producer was the mapping's only user in this process.
                 unsafe { ring::unmap(values.producer().detach()) };
@@ -896,9 +905,9 @@ impl State {
         self.producer.end(words);
     }
 
-    /// Tells where frames stand if what is recorded needs it: the callers of a frame that is
-    /// entered, and the frame itself when an exception passes. True if the event is the beginning
-    /// of the call that the last event was.
+    /// Records where frames stand, if the recording needs that: the callers of a frame that is
+    /// entered, and the frame itself when an exception passes. True if the event begins the call
+    /// whose CALL was the last event.
     #[inline(always)]
     pub(super) fn put_frames(&mut self, words: &mut Words, kind: EventKind, code: Obj<'_>) -> bool {
         let Some(frames) = self.frames else { return false };
@@ -914,7 +923,7 @@ impl State {
         if kind.has_exception()
             && let Some(own) = frames.running().filter(|frame| frame.code == code.address())
         {
-            // It may be the first that is heard of this frame.
+            // This may be the first event of this frame.
             let is_raise = kind.number() == EventKind::RAISE.number();
             if is_raise && frames.stand(own) == Stand::Resuming {
                 self.put_callers(words, &frames, frames.caller(own));
@@ -942,7 +951,7 @@ impl State {
         }
     }
 
-    /// Notes what the event is, for the next: a CALL of a Python function at this unit or not.
+    /// Notes for the next event whether this one is a CALL of a Python function, at this code unit.
     #[inline(always)]
     pub(super) fn note_call(&mut self, kind: EventKind, unit: u32) {
         let is_call = kind.number() == EventKind::CALL.number() && self.callables.is_python();
@@ -962,14 +971,15 @@ impl State {
         self.clock
     }
 
-    /// A callback begins that there was no room for at once: it may be time to measure one.
+    /// Begins a callback for which the ring reported no room at first. It may be time to measure
+    /// one.
     pub(super) fn enter_callback(&mut self) {
         if self.recording && (self.cost.is_measuring() || self.producer.has_stopped()) {
             self.cost.enter();
         }
     }
 
-    /// A callback ends that had no event.
+    /// Ends a callback that recorded no event.
     #[inline(always)]
     pub(super) fn leave_callback(&mut self) {
         if self.cost.is_measuring() {
@@ -979,11 +989,11 @@ impl State {
         }
     }
 
-    /// A callback ends whose event was put.
+    /// Ends a callback whose event is written, but not yet published.
     #[inline(always)]
     pub(super) fn leave_event(&mut self, words: &mut Words) {
         if self.cost.is_measuring() {
-            let Measured { ticks, others } = self.end_stretch();
+            let Measured { ticks, others } = self.end_interval();
             words.put(record::word(record::TAG_COST, others.min(PAYLOAD_MAX)));
             words.put(ticks);
         }
@@ -991,12 +1001,12 @@ impl State {
 
     #[cold]
     #[inline(never)]
-    fn end_stretch(&mut self) -> Measured {
+    fn end_interval(&mut self) -> Measured {
         self.producer.stop_after(self.cost.distance());
         self.cost.leave_event()
     }
 
-    /// Reads the clock for the event to come; the result is its delta.
+    /// Reads the clock for the next event and returns the ticks since the last reading.
     #[inline(always)]
     pub(super) fn tick(&mut self, words: &mut Words) -> u32 {
         let now = clock::ticks(self.clock);
@@ -1016,10 +1026,10 @@ impl State {
         delta as u32
     }
 
-    /// Hands on the source that the program registered for a code object's file.
+    /// Records the source that the program registered for a code object's file.
     fn define_source(&mut self, code: Obj<'_>, path: &str) {
         let Some(interpreter) = Interpreter::running() else { return };
-        // The cache is read as dicts of known versions are laid out.
+        // The cache is a dict. It can be read only in versions whose dicts have a known layout.
         if Version::from_magic(ffi::bytecode_magic()).is_none() {
             return;
         }
@@ -1032,15 +1042,15 @@ impl State {
         }
     }
 
-    /// Counts something that is not recorded.
+    /// Records a loss.
     pub(super) fn lose(&mut self, kind: LossKind, count: u64, detail: &str) {
         self.define(&Definition::Loss { kind, count, detail: detail.to_owned() });
     }
 
-    /// Counts, once, that the program got at our events.
+    /// Records, once, the loss that the program changed our events.
     pub(super) fn lose_events(&mut self, kind: LossKind) {
-        if !self.told_lost_events {
-            self.told_lost_events = true;
+        if !self.reported_lost_events {
+            self.reported_lost_events = true;
             self.lose(kind, 1, "");
         }
     }
@@ -1051,7 +1061,7 @@ impl State {
         let bytes =
             bincode::encode_to_vec(definition, bincode::config::standard()).unwrap_or_default();
         if bytes.len() / 4 > self.producer.capacity() / 2 {
-            // Only a code object could be this large; without its tables it is not.
+            // Only a code object can be this large. Without its tables it is not so large.
             if let Definition::Code(code) = definition {
                 let slim = dashcam_schema::record::CodeDefinition {
                     line_table: Vec::new(),
@@ -1075,7 +1085,7 @@ impl State {
     fn define_exception(&mut self, exception_type: u32, message: &str) {
         let mut bytes = std::mem::take(&mut self.scratch);
         bytes.clear();
-        // A tuple of a variant's number and fields is encoded as the variant is.
+        // A tuple of a variant's number and fields is encoded like the variant.
         let definition = (record::EXCEPTION_VARIANT, exception_type, message);
         // Invariant: writing plain data into a Vec cannot fail.
         let _ = bincode::encode_into_std_write(definition, &mut bytes, bincode::config::standard());
@@ -1083,7 +1093,7 @@ impl State {
         self.scratch = bytes;
     }
 
-    /// Counts something that is not recorded, without any memory.
+    /// Records a loss without allocating memory.
     fn lose_at_end(&mut self, kind: LossKind, count: u64) {
         let loss = Definition::Loss { kind, count, detail: String::new() };
         let mut bytes = [0; 64];
@@ -1101,7 +1111,7 @@ impl State {
         }
     }
 
-    /// There is room.
+    /// Writes a definition. There must be room.
     fn put_definition(&mut self, bytes: &[u8]) {
         let words = definition_words(bytes);
         self.producer.put(record::word(record::TAG_DEFINE, (words - 1) as u32));
@@ -1118,14 +1128,14 @@ impl State {
         self.producer.publish();
     }
 
-    /// Waits for room if need be. False if there is none and will be none: recording has ended.
+    /// Waits for room if necessary. False if there will be none: recording has ended.
     fn make_room(&mut self, words: usize) -> bool {
         // The idle ring has no room to give.
         self.recording && self.has_memory() && self.wait_for_room(words)
     }
 
-    /// False if there is no memory for what is to come, nor perhaps was for what was to be recorded now:
-    /// recording has ended.
+    /// Whether there is memory for what comes next. If not, there may not have been enough for what
+    /// is being recorded either, and recording has ended.
     fn has_memory(&mut self) -> bool {
         memory::secure();
         if memory::is_short() {
@@ -1155,19 +1165,19 @@ impl State {
         let began = cost::begin(self.clock);
         let room = self.producer.wait(words, patience.pause()).is_ok();
         cost::end(self.clock, began);
-        self.asked = self.asked.wrapping_add(1);
-        if !room || self.asked.is_multiple_of(ASKED_PER_CHECK) {
+        self.room_requests = self.room_requests.wrapping_add(1);
+        if !room || self.room_requests.is_multiple_of(REQUESTS_PER_CHECK) {
             self.check_recorder(if room { self.max_wait_ns.max(1) } else { patience.left_ns });
         }
         if !room {
-            // If nothing is wrong with the recorder, it has said itself why it takes no more.
+            // If the recorder is all right, it has reported itself why it takes no more.
             self.end_in_child();
         }
         self.recording
     }
 
-    /// Ends the recording if there is nobody any more to take it, or it took nothing until no time
-    /// was left to wait.
+    /// Ends the recording if the recorder process has died, or has taken nothing until the time to
+    /// wait was over.
     #[cold]
     fn check_recorder(&mut self, left_ns: u64) {
         if !self.recording {
@@ -1190,7 +1200,7 @@ impl Drop for State {
     fn drop(&mut self) {
         self.end();
         if self.control_fd >= 0 {
-            // SAFETY: ours alone.
+            // SAFETY: our own descriptor.
             unsafe { libc::close(self.control_fd) };
         }
     }
@@ -1199,19 +1209,20 @@ impl Drop for State {
 const RECORDER_DIED: &str = "the recorder process has died; the program goes on unrecorded";
 const GAVE_UP: &str =
     "the recorder was held up for longer than --max-wait; the program goes on unrecorded";
-/// Whether the recorder still lives is asked once in so many times that room was: the system is
-/// called for that.
-const ASKED_PER_CHECK: u32 = 1 << 12;
-/// A pause that took longer was not the recorder's fault: this process was stopped, or had no core.
+/// Whether the recorder is alive is checked once for this many requests for room, because the check
+/// is a system call.
+const REQUESTS_PER_CHECK: u32 = 1 << 12;
+/// At most this much of a pause counts as waiting. A longer pause was not the recorder's fault:
+/// this process was stopped, or had no core.
 const PAUSE_NS: u64 = 20_000_000;
 
-/// The recorder that room in a ring is waited for.
+/// The recorder that has to make room in a ring, and how long to wait for it.
 #[derive(Clone, Copy)]
 pub(super) struct Patience {
     /// The control socket and the process id.
     fd: RawFd,
     pid: u32,
-    /// Nobody is left to wait for once this has come down to 0.
+    /// The remaining time. When it is 0, the wait is over.
     pub(super) left_ns: u64,
 }
 
@@ -1222,8 +1233,9 @@ impl Default for Patience {
 }
 
 impl Patience {
-    /// Lets some time pass for the recorder to make room, and says how much it was. The GIL stays taken:
-    /// other threads would put their events into the middle of this one.
+    /// Returns a function that pauses for a short time, so that the recorder can make room, and
+    /// returns how long the pause was. The GIL stays held, because other threads would put their
+    /// events into the middle of this one.
     pub(super) fn pause(&mut self) -> impl FnMut() -> Result<u64, Gone> + '_ {
         move || {
             let start = monotonic_ns();
@@ -1238,8 +1250,8 @@ impl Patience {
     }
 }
 
-/// The recorder that has to live until recording ends: descriptor and process id, 0 for none. Read
-/// at exit, when there may be no GIL to hold.
+/// The recorder that must be alive until recording ends: descriptor and process id, or 0 for none.
+/// Read at exit, when the GIL may not be held.
 static WATCHED: AtomicU64 = AtomicU64::new(0);
 
 fn watch_recorder(watched: Option<(RawFd, u32)>) {
@@ -1247,7 +1259,7 @@ fn watch_recorder(watched: Option<(RawFd, u32)>) {
     WATCHED.store(packed, Ordering::Relaxed);
 }
 
-/// Says that the recorder has died if the program ends before it could notice.
+/// Warns that the recorder has died, if the program ends before the shim could notice.
 pub(super) extern "C" fn at_exit() {
     let packed = WATCHED.swap(0, Ordering::Relaxed);
     if packed != 0 && recorder_is_gone((packed >> 32) as RawFd, packed as u32) {
@@ -1255,29 +1267,30 @@ pub(super) extern "C" fn at_exit() {
     }
 }
 
-/// Whether the process at the other end of the control socket is no more.
+/// Whether the process at the other end of the control socket has died.
 fn recorder_is_gone(fd: RawFd, pid: u32) -> bool {
     let mut poll = libc::pollfd { fd, events: 0, revents: 0 };
     // SAFETY: one valid pollfd.
     let answered = unsafe { libc::poll(&mut poll, 1, 0) };
     if answered > 0 && poll.revents & libc::POLLNVAL != 0 {
-        // The program closed all descriptors it did not know.
-        // SAFETY: signal 0 only asks whether the process exists.
+        // The program closed all descriptors that it did not know.
+        // SAFETY: signal 0 only checks whether the process exists.
         return unsafe { libc::kill(pid as i32, 0) } != 0;
     }
     answered > 0 && poll.revents & (libc::POLLHUP | libc::POLLERR) != 0
 }
 
-/// Words of a definition in the ring.
+/// How many words a definition takes in the ring.
 fn definition_words(bytes: &[u8]) -> usize {
     2 + bytes.len().div_ceil(4)
 }
 
-/// One line on the program's stderr, past all buffers.
+/// Writes one line to the program's stderr, without any buffer.
 pub(super) fn warn(text: &str) {
     let parts = ["dashcam: ", text, "\n"];
     let parts = parts
         .map(|part| libc::iovec { iov_base: part.as_ptr().cast_mut().cast(), iov_len: part.len() });
-    // SAFETY: buffers of these lengths, which are only read; a closed stderr is nobody's business.
+    // SAFETY: buffers of these lengths, which are only read. An error, as of a closed stderr, is
+    // ignored.
     unsafe { libc::writev(2, parts.as_ptr(), parts.len() as i32) };
 }

@@ -1,6 +1,6 @@
-//! Threads by a number of their own, the OS's id and Python's name.
+//! Numbers threads, and finds the OS's id and Python's name of each.
 //!
-//! A greenlet has a stack of its own, so it is recorded as a thread would be.
+//! A greenlet has a stack of its own, so it is recorded like a thread.
 
 use super::ffi::{self, Interpreter, StackFinder};
 use super::memory;
@@ -9,18 +9,19 @@ use std::ffi::c_void;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock};
 
-/// Thread pointer of the thread that pushed the last record; 0 sends the next event through the
-/// slow path. Written under the GIL, except that a thread that ends takes itself out.
+/// Thread pointer of the thread that pushed the last record. 0 makes the next event take the slow
+/// path. Written under the GIL, except that a thread removes itself when it ends.
 static LAST: AtomicUsize = AtomicUsize::new(0);
 
-/// Thread pointers of threads that ended since the last look. The system may give the same pointer
-/// to a new thread. Has room for all that were met: who ends has no GIL to allocate under.
+/// Thread pointers of the threads that ended since [`Threads::running`] last read this list. The
+/// system may give the same pointer to a new thread. The list has room for all known threads,
+/// because a thread that ends holds no GIL, without which it must not allocate.
 static ENDED: Mutex<Vec<usize>> = Mutex::new(Vec::new());
 
 /// How many threads ended so far.
 static ENDS: AtomicUsize = AtomicUsize::new(0);
 
-/// Runs when a thread ends, long after it let go of the GIL.
+/// Runs when a thread ends, long after it released the GIL.
 unsafe extern "C" fn end(pointer: *mut c_void) {
     let pointer = pointer as usize;
     let _ = LAST.compare_exchange(pointer, 0, Ordering::Relaxed, Ordering::Relaxed);
@@ -30,8 +31,9 @@ unsafe extern "C" fn end(pointer: *mut c_void) {
     }
 }
 
-/// Has [`end`] called when the running thread ends. Not by a `thread_local!`: a library that is loaded
-/// late gets the memory for those when they are first used, and if there is none the process ends.
+/// Has [`end`] called when the running thread ends. A `thread_local!` cannot do this: a library
+/// that is loaded late gets the memory for those at their first use, and the process ends if there
+/// is none.
 fn watch_end(pointer: usize) {
     static KEY: OnceLock<Option<libc::pthread_key_t>> = OnceLock::new();
     let key = KEY.get_or_init(|| {
@@ -40,7 +42,7 @@ fn watch_end(pointer: usize) {
         let created = unsafe { libc::pthread_key_create(&mut key, Some(end)) } == 0;
         created.then_some(key)
     });
-    // SAFETY: a key of ours; the value is not null, and nothing is done with it but passing it on.
+    // SAFETY: our own key. The value is not null, and is only passed on.
     let is_set = key.is_some_and(|key| unsafe {
         libc::pthread_setspecific(key, pointer as *const c_void) == 0
     });
@@ -55,12 +57,12 @@ pub(super) fn is_last() -> bool {
     LAST.load(Ordering::Relaxed) == ffi::thread_pointer()
 }
 
-/// Sends the next event through the slow path.
+/// Makes the next event take the slow path.
 pub(super) fn forget_last() {
     LAST.store(0, Ordering::Relaxed);
 }
 
-/// Events after which a thread without a name is taken to be none of Python's.
+/// A thread that still has no name after this many events is not a thread of Python's.
 const TRIES: u32 = 2000;
 
 #[derive(Default)]
@@ -68,22 +70,22 @@ struct Entry {
     number: u32,
     name: String,
     tries: u32,
-    /// Where greenlets are followed: the first chunk of the stack the thread began with.
+    /// If greenlets are recorded: the first chunk of the stack that the thread began with.
     own_stack: usize,
 }
 
-/// A stack that is not the one its thread began with.
+/// A stack other than the one its thread began with.
 struct Greenlet {
     number: u32,
     thread_pointer: usize,
 }
 
-/// What tells the stack that runs from all others there were.
+/// Identifies the running stack among all stacks so far.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct RunningStack {
     thread_pointer: usize,
     first_chunk: usize,
-    /// Both may be given to a new thread when one ends.
+    /// [`ENDS`] at that time. The other two may be used again for a new thread after one has ended.
     ends: usize,
 }
 
@@ -97,32 +99,32 @@ impl RunningStack {
     }
 }
 
-/// The threads met so far and still alive.
+/// The known threads that are alive.
 #[derive(Default)]
 pub(super) struct Threads {
     by_pointer: FxHashMap<usize, Entry>,
-    /// Numbers of threads and greenlets that were given away.
+    /// How many threads and greenlets have a number.
     count: u32,
-    /// `None` unless there may be greenlets.
+    /// `None` if there are no greenlets.
     stacks: Option<StackFinder>,
-    /// By the first chunk of their stacks. A greenlet that ended gives its memory, and so its
-    /// number, to one that begins.
+    /// By the first chunk of their stacks. A new greenlet may get the memory of one that ended, and
+    /// then has the same number.
     greenlets: FxHashMap<usize, Greenlet>,
-    /// The stack the last record was of, where greenlets are followed.
+    /// If greenlets are recorded: the stack that pushed the last record.
     last_stack: Option<RunningStack>,
 }
 
-/// What the running thread is.
+/// The running thread or greenlet.
 pub(super) struct Running {
     pub(super) number: u32,
-    /// Not met before.
+    /// It had no number before.
     pub(super) is_new: bool,
-    /// Its name, if that is news.
+    /// Its name, if that is new.
     pub(super) name: Option<String>,
 }
 
 impl Threads {
-    /// From now on greenlets may take turns on a thread. Must be called from Python code.
+    /// Records greenlets from now on. Must be called from Python code.
     pub(super) fn follow_greenlets(&mut self) {
         if self.stacks.is_none() {
             self.stacks = StackFinder::find();
@@ -130,13 +132,13 @@ impl Threads {
         }
     }
 
-    /// Whether the running thread, and its greenlet if there are any, pushed the last record too.
-    /// For events that [`is_last`] says nothing of.
+    /// Whether the running stack pushed the last record too. False if greenlets are not recorded.
+    /// If they are, [`is_last`] is always false.
     pub(super) fn is_last_stack(&self) -> bool {
         self.stacks.is_some_and(|stacks| self.last_stack == Some(RunningStack::now(stacks)))
     }
 
-    /// Looks up the running thread or greenlet.
+    /// Looks up the running thread or greenlet, and gives it a number if it has none.
     pub(super) fn running(&mut self) -> Running {
         if let Ok(mut ended) = ENDED.lock() {
             for pointer in ended.drain(..) {
@@ -158,18 +160,18 @@ impl Threads {
         }
         let name = match Interpreter::running() {
             Some(interpreter) => python_name(interpreter),
-            // Nobody can be asked any more: it keeps the name it had.
+            // The interpreter is gone, so the thread keeps its name.
             None => (entry.name.is_empty() && is_main()).then(|| "MainThread".to_owned()),
         };
         let name = name.filter(|name| *name != entry.name);
         if let Some(name) = &name {
             entry.name.clone_from(name);
         }
-        // `threading` registers a thread some events after it began: look again until then.
+        // `threading` registers a thread some events after it began. Until then, try again.
         entry.tries += 1;
         let settled = !entry.name.is_empty() || entry.tries > TRIES;
         let settled = settled && !memory::is_short();
-        // Greenlets change without the thread's doing so.
+        // Greenlets switch while the thread stays the same.
         let is_shared = self.stacks.is_some();
         LAST.store(if settled && !is_shared { pointer } else { 0 }, Ordering::Relaxed);
         let thread = Running { number: entry.number, is_new, name };
@@ -179,11 +181,11 @@ impl Threads {
         self.greenlet(pointer, stack.first_chunk).unwrap_or(thread)
     }
 
-    /// The greenlet that runs in a thread on this stack; `None` if it is the thread's own.
+    /// The greenlet that runs in a thread on this stack. `None` if the stack is the thread's own.
     fn greenlet(&mut self, pointer: usize, stack: usize) -> Option<Running> {
         let thread = self.by_pointer.get_mut(&pointer)?;
         if thread.own_stack == 0 {
-            // Nothing of it ran since there may be greenlets.
+            // This is the thread's first event since greenlets are recorded.
             thread.own_stack = stack;
         }
         if thread.own_stack == stack {
@@ -202,25 +204,25 @@ impl Threads {
     }
 }
 
-/// The name `threading` knows the running thread by.
+/// The name of the running thread in `threading`.
 fn python_name(interpreter: Interpreter) -> Option<String> {
     let active = interpreter.module_entry(c"threading", c"_active");
     let thread = active.and_then(|active| active.dict_get_int(ffi::thread_ident()));
     match thread {
         Some(thread) => thread.instance_get(c"_name"),
-        // Without `threading` there is one thread Python knows.
+        // Without `threading`, Python knows only the main thread.
         None => is_main().then(|| "MainThread".to_owned()),
     }
 }
 
 /// Whether this is the process's main thread.
 pub(super) fn is_main() -> bool {
-    // SAFETY: asks the operating system who we are.
+    // SAFETY: only asks the operating system for our process id.
     native_id() == u64::from(unsafe { libc::getpid() }.unsigned_abs())
 }
 
 /// The operating system's id of the running thread.
 pub(super) fn native_id() -> u64 {
-    // SAFETY: as above.
+    // SAFETY: only asks the operating system for our thread id.
     unsafe { libc::gettid() }.unsigned_abs().into()
 }

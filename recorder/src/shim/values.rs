@@ -1,20 +1,20 @@
-//! What variables hold: read at events, told in a ring of its own.
+//! Records what variables hold. Values are read at events and go through a ring of their own.
 //!
-//! A value is written into a buffer that is always there, then copied into the ring in one go: no
-//! allocation, no lock, no system call, no user code. What takes longer is done once for a class or
-//! shape and remembered.
+//! A value is written into a buffer that is allocated in advance and then copied into the ring in
+//! one go: no allocation, no lock, no system call, no user code. Work that takes longer is done
+//! once for each class or shape, and its result is kept.
 //!
-//! An object is looked at each time it comes by. What it holds is told only if it is not what was
-//! told last, by a hash of the words: so what is told never rests on an address alone, which another
-//! object may have by now.
+//! An object is examined each time it occurs. It is described only if its contents differ from
+//! those described last, which a hash of the words shows. So a description never relies on an
+//! address alone, which may belong to another object by now.
 
 mod buffer;
 mod called;
 mod calls;
 mod changed;
 mod classes;
+mod described;
 mod state;
-mod told;
 
 use super::ffi::objects::{Attributes, Characters, Int, Layout, Number, Plain, verify_contents};
 use super::ffi::standard::{Field, Matched};
@@ -32,48 +32,54 @@ use dashcam_schema::bytecode::opcodes::Version;
 use dashcam_schema::value::names::{self, Withheld};
 use dashcam_schema::value::words::{self, GROUP_WORDS_MAX, INLINE_BYTES, constant};
 use dashcam_schema::value::{GroupKind, Limits, Sort};
+use described::{Descriptions, Known, Sized, Validity};
 use rustc_hash::FxHashMap;
 use std::rc::Rc;
-use told::{Known, Rest, Sized, Tellings};
 
-/// A group with its objects, definitions included, fits in this many words. An event may have several.
+/// The most words of a group with its objects, definitions included. An event may have several
+/// groups.
 const GROUP_AND_FRESH_MAX: usize = 3 * GROUP_WORDS_MAX;
-/// Definitions of more words than this have to wait for another event.
+/// Definitions beyond this many words wait for another event.
 const FRESH_WORDS_MAX: usize = GROUP_WORDS_MAX / 4;
-/// So many values have room, whatever they are.
+/// This many values always have room, whatever they are.
 const VALUES_FEW: usize = (GROUP_WORDS_MAX - 2 * RESERVE) / VALUE_WORDS;
-/// A value takes at most so many words.
+/// The most words that a value takes.
 const VALUE_WORDS: usize = 1 + INLINE_BYTES.div_ceil(4);
-/// Groups of more values are not told. A module has so many variables.
+/// Groups with more values are skipped. A module may have this many variables.
 const VALUES_MAX: usize = GROUP_WORDS_MAX - 3 * RESERVE;
-/// At most so many attributes are told of one instance, whatever the limits.
+/// The most attributes that are recorded of one instance, whatever the limits.
 const ATTRIBUTES_MAX: usize = 200;
 /// The same for arguments of a call.
 const ARGUMENTS_MAX: usize = 1000;
-/// So many objects are looked at for one function between two epochs, a quarter of a second or less, and for
-/// all functions together, where changes are not recorded and each has to be looked at every time.
-const LOOKS: u32 = 250;
-const LOOKS_OF_ALL: u32 = 200 * LOOKS;
-/// The same at level `state`, where changes are recorded, but an object has to be looked at each time it is met
-/// all the same.
-const STATE_LOOKS: u32 = 4000;
-const STATE_LOOKS_OF_ALL: u32 = LOOKS_OF_ALL;
-/// But not before there were so many, which take some seconds: most programs are recorded whole.
-const STATE_LOOKS_UNBOUNDED: u32 = 2_000_000;
-/// Words that items may take that are not shown with their container: for each event so many, a container at
-/// most so many, and at the beginning so many.
+/// The most objects that are examined for one function, and for all functions together, between two
+/// epochs (a quarter of a second or less). These limits apply where changes are not recorded, so
+/// that each object has to be examined every time.
+const EXAMINED_PER_FUNCTION: u32 = 250;
+const EXAMINED_IN_TOTAL: u32 = 200 * EXAMINED_PER_FUNCTION;
+/// The same at level `state`. Changes are recorded there, but an object may still have to be
+/// examined each time it occurs.
+const STATE_EXAMINED_PER_FUNCTION: u32 = 4000;
+const STATE_EXAMINED_IN_TOTAL: u32 = EXAMINED_IN_TOTAL;
+/// At level `state` the limits apply only after this many examinations, which take some seconds:
+/// most programs are recorded completely.
+const STATE_EXAMINED_FREELY: u32 = 2_000_000;
+/// Words for items that are kept but not shown with their container: earned per event, the most for
+/// one container, and the most that can be saved, which is also there at the beginning.
 const CREDIT_PER_EVENT: u32 = 1;
 const CREDIT_OF_ONE: u32 = 1 << 13;
 const CREDIT_MAX: u32 = 1 << 19;
-/// Below this, what code in C has changed is not described beyond what is shown.
+/// Below this credit, containers that code in C has changed are described without items that are
+/// not shown.
 const CREDIT_LOW: u32 = CREDIT_MAX / 2;
-/// Words of an object of which the class is told alone.
+/// Words of an object of which only the class is recorded.
 const CLASS_WORDS: usize = 4;
-/// So many of those items may be objects that have to be looked at for it.
+/// The most objects that are described for one event because they are items that are not shown.
 const BEYOND_MAX: usize = 1 << 10;
-/// Attributes of one object that take most, the classes of those that are due, and digits.
+/// The reserve holds the attributes of one object, which take the most, the classes of the objects
+/// that are due, and digits.
 const _: () = assert!(RESERVE > 8 * ATTRIBUTES_MAX + CLASS_WORDS * OBJECTS_MAX + 512);
-/// Definitions up to where they have to wait, a shape, and classes of all that is due or beyond.
+/// Definitions up to the limit from which they wait, a form, a shape, and the classes of all
+/// objects that are due or not shown.
 const _: () = assert!(
     GROUP_AND_FRESH_MAX - GROUP_WORDS_MAX
         > FRESH_WORDS_MAX
@@ -81,25 +87,25 @@ const _: () = assert!(
             + (ATTRIBUTES_MAX + OBJECTS_MAX + BEYOND_MAX) * DEFINITION_WORDS
 );
 const _: () = assert!(FORMS_BEGIN_MAX <= FRESH_WORDS_MAX);
-/// How long it takes to look at so many objects, or at a container of more items, is measured each time.
+/// The time to examine objects is measured each time from this many objects on, and for a container
+/// with more items than this.
 const MANY_OBJECTS: usize = 8;
 const MANY_ITEMS: usize = 64;
 
-/// Of so many instances it is remembered.
+/// The number of instances for which the place of their attributes is remembered.
 const INSTANCE_DICTS: usize = 1 << 12;
 
-/// Depths nothing has: of what only the class is of interest, and of what was changed nobody knows
-/// how.
-const CLASS_ALONE: u32 = u32::MAX;
+/// Sentinel depths: record only the class; contents changed in an unknown way.
+const CLASS_ONLY: u32 = u32::MAX;
 const LOST: u32 = u32::MAX - 1;
 
-/// Objects that were looked at, where each has to be every time.
+/// Counts the objects that were examined where each has to be examined every time.
 #[derive(Default)]
 struct Budget {
-    /// Since the last epoch, by number of the code object they were looked at for, and for all.
+    /// Since the last epoch: by number of the code object they were examined for, and in total.
     by_code: Vec<u32>,
-    of_all: u32,
-    /// Since the beginning.
+    total: u32,
+    /// Since the beginning of the recording.
     used: u32,
 }
 
@@ -109,37 +115,37 @@ impl Budget {
             self.by_code.resize(number as usize + 1, 0);
         }
         self.by_code[number as usize] += used;
-        self.of_all = self.of_all.saturating_add(used);
+        self.total = self.total.saturating_add(used);
         self.used = self.used.saturating_add(used);
     }
 
     fn begin_epoch(&mut self) {
         self.by_code.fill(0);
-        self.of_all = 0;
+        self.total = 0;
     }
 }
 
-/// What is to be looked at.
+/// An object that is to be examined.
 #[derive(Clone, Copy)]
 struct Due<'a> {
     object: Obj<'a>,
-    /// [`CLASS_ALONE`] if nothing else is of interest.
+    /// [`CLASS_ONLY`] if only the class is to be recorded.
     depth: u32,
 }
 
-/// What is wanted besides arguments and results of Python functions.
+/// What is recorded besides the arguments and results of Python functions.
 #[derive(Clone, Copy)]
 pub(super) struct Wanted {
     /// Variables and objects.
     pub(super) state: bool,
-    /// What calls of C code are handed.
+    /// The arguments of calls of C code.
     pub(super) calls: bool,
 }
 
-/// Tells of values.
+/// Records values.
 pub(super) struct Values {
     producer: Producer,
-    /// There was no room for something that was to be told: no more can be.
+    /// There was no room for something that was to be recorded: nothing more can be recorded.
     is_over: bool,
     patience: Patience,
     frames: Frames,
@@ -147,47 +153,50 @@ pub(super) struct Values {
     /// Longer strs and bytes are objects.
     inline: usize,
     epoch: u32,
-    told: Tellings,
+    described: Descriptions,
     classes: Classes,
     names: Names,
     buffer: Buffer,
-    /// Per code object, by number: where its arguments' treatments begin.
+    /// Per code object, by number: where the treatments of its arguments begin.
     codes: Vec<Arguments>,
     treatments: Vec<Treatment>,
-    looks: Budget,
-    /// Of what calls of C code are handed: that is not to be known at the cost of what else is.
-    looks_of_calls: Budget,
+    examinations: Budget,
+    /// For the arguments of calls of C code, counted apart so that they do not use up the budget of
+    /// all other values.
+    examinations_of_calls: Budget,
     yields: Yields,
     version: Version,
-    /// What calls of C code are handed is wanted.
+    /// The arguments of calls of C code are recorded.
     has_calls: bool,
     /// By number of the code object.
     call_sites: Vec<Option<Rc<CallSites>>>,
     /// For [`Capture::State`].
     state: Option<Box<state::Capturing>>,
-    /// The instruction that is about to be executed may change objects in a way that nothing tells of.
+    /// The instruction that is about to be executed may change objects without a record.
     doubts_next: bool,
-    /// Where instances were seen to have their attributes, the address of a dict or of values, and their own
-    /// addresses, each in its place. Some may be of other objects by now.
+    /// Where instances were seen to have their attributes: the address of a dict or of values, and
+    /// the address of the instance. Each pair has one place. Some addresses may belong to other
+    /// objects by now.
     instance_dicts: Box<[(usize, usize)]>,
-    /// Steps that may be made to find objects that code in C may change any time.
+    /// Steps that are left for finding objects that code in C may change at any time.
     steps: u32,
-    /// Words that may be put of items that are not shown, and the ordinal it was made out at.
+    /// Words that are left for items that are not shown, and the ordinal at which they were last
+    /// counted.
     credit: u32,
-    credited: u64,
-    /// Of the event that is being told of.
+    credited_at: u64,
+    /// The ordinal of the event that is being recorded.
     ordinal: u64,
-    /// Of the events' records.
+    /// The clock of the events' records.
     clock: Clock,
-    /// Addresses of such items that have to be told of; those of one event.
+    /// Addresses of items that are not shown and still have to be described, of one event.
     beyond: Vec<usize>,
 }
 
-/// By code object and code unit of a yield: the slot of what is sent.
+/// By code object and code unit of a yield: the slot of the value that is sent.
 #[derive(Default)]
 struct Yields {
     slots: FxHashMap<(u32, u32), u32>,
-    /// Some of those; each has one place. It is asked for at every yield.
+    /// Some of those; each has one place. They are looked up at every yield.
     recent: [Option<((u32, u32), u32)>; 32],
 }
 
@@ -219,11 +228,11 @@ impl Yields {
 struct Arguments {
     first: u32,
     count: u16,
-    /// None of them needs anything special.
+    /// None of them needs special treatment.
     is_plain: bool,
 }
 
-/// How an argument is to be told.
+/// How an argument is recorded.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Treatment {
     Plain,
@@ -232,7 +241,7 @@ enum Treatment {
     Withheld(Withheld),
 }
 
-/// Whether a value must not be told, where so much is withheld.
+/// Whether a value must not be recorded, given what is withheld under its name.
 #[inline(always)]
 fn withholds(withheld: Withheld, value: Obj<'_>) -> bool {
     withheld != Withheld::Nothing && withholds_some(withheld, value)
@@ -241,7 +250,7 @@ fn withholds(withheld: Withheld, value: Obj<'_>) -> bool {
 fn withholds_some(withheld: Withheld, value: Obj<'_>) -> bool {
     match withheld {
         Withheld::Nothing => false,
-        // What a cell holds changes without its name being near.
+        // The contents of a cell may change where its name is not known.
         _ if value.is_cell() => true,
         Withheld::LikeKeys => value.is_text() && is_like_key(value),
         Withheld::Texts => value.is_text() || value.may_hold_texts(2),
@@ -255,8 +264,11 @@ fn is_like_key(text: Obj<'_>) -> bool {
 }
 
 impl Values {
+    /// Returns a recorder of values that writes into `ring`.
+    ///
     /// # Errors
-    /// If objects do not lie in memory as they are read here; what does not fit, as a sentence.
+    /// If objects do not lie in memory as this code reads them; a sentence that says what does not
+    /// fit.
     pub(super) fn new(
         ring: Ring,
         frames: Frames,
@@ -275,14 +287,14 @@ impl Values {
             limits,
             inline: INLINE_BYTES.min(limits.string as usize),
             epoch: 0,
-            told: Tellings::new(wanted.state),
+            described: Descriptions::new(wanted.state),
             classes: Classes::default(),
             names: Names::new(hidden, redacted),
             buffer: Buffer::default(),
             codes: Vec::new(),
             treatments: Vec::new(),
-            looks: Budget::default(),
-            looks_of_calls: Budget::default(),
+            examinations: Budget::default(),
+            examinations_of_calls: Budget::default(),
             yields: Yields::default(),
             version,
             has_calls: wanted.calls,
@@ -292,7 +304,7 @@ impl Values {
             instance_dicts: vec![(0, 0); INSTANCE_DICTS].into(),
             steps: state::STEPS_SAVED_MAX,
             credit: CREDIT_MAX,
-            credited: 0,
+            credited_at: 0,
             ordinal: 0,
             clock: clock::choose(),
             beyond: Vec::with_capacity(BEYOND_MAX),
@@ -303,13 +315,13 @@ impl Values {
         &mut self.producer
     }
 
-    /// Whether it is wanted what calls of C code are handed.
+    /// Whether the arguments of calls of C code are recorded.
     #[inline(always)]
     pub(super) fn has_calls(&self) -> bool {
         self.has_calls
     }
 
-    /// Says for whom room is waited, and how long.
+    /// Sets which recorder is waited for when there is no room, and how long.
     pub(super) fn set_patience(&mut self, patience: Patience) {
         self.patience = patience;
     }
@@ -317,7 +329,7 @@ impl Values {
     /// Waits until [`Values::has_room`].
     ///
     /// # Errors
-    /// If nothing can be told any more: the nanoseconds it could still have waited.
+    /// If nothing more can be recorded: the nanoseconds it could still have waited.
     #[cold]
     pub(super) fn make_room(&mut self) -> Result<(), u64> {
         if self.is_over {
@@ -331,7 +343,7 @@ impl Values {
         waited.map_err(|Gone| patience.left_ns)
     }
 
-    /// Learns of a code object, in the order of their numbers.
+    /// Registers a code object. Code objects are registered in the order of their numbers.
     pub(super) fn define_code(&mut self, arguments: &[String], cells: &[String]) {
         let first = self.treatments.len() as u32;
         let arguments = &arguments[..arguments.len().min(ARGUMENTS_MAX)];
@@ -348,46 +360,47 @@ impl Values {
         self.codes.push(Arguments { first, count: arguments.len() as u16, is_plain });
     }
 
-    /// Whether [`Values::tell`] may be called: there is room.
+    /// Whether there is room for a group, so that [`Values::record`] need not wait.
     #[inline(always)]
     pub(super) fn has_room(&self) -> bool {
         self.producer.room_for(GROUP_AND_FRESH_MAX)
     }
 
-    /// How many objects may still be looked at for a code object in this epoch, for a group of this kind.
+    /// Returns how many more objects may be examined for a code object in this epoch, for a group
+    /// of this kind.
     #[inline(always)]
     fn left(&self, number: u32, kind: GroupKind) -> u32 {
-        let looks = self.budget(kind);
+        let budget = self.budget(kind);
         let (each, all) = match self.state {
-            None => (LOOKS, LOOKS_OF_ALL),
-            Some(_) if self.told.is_lasting() => return u32::MAX,
-            Some(_) if looks.used < STATE_LOOKS_UNBOUNDED => {
-                return STATE_LOOKS_UNBOUNDED - looks.used;
+            None => (EXAMINED_PER_FUNCTION, EXAMINED_IN_TOTAL),
+            Some(_) if self.described.is_lasting() => return u32::MAX,
+            Some(_) if budget.used < STATE_EXAMINED_FREELY => {
+                return STATE_EXAMINED_FREELY - budget.used;
             }
-            Some(_) => (STATE_LOOKS, STATE_LOOKS_OF_ALL),
+            Some(_) => (STATE_EXAMINED_PER_FUNCTION, STATE_EXAMINED_IN_TOTAL),
         };
-        let by_code = looks.by_code.get(number as usize).copied().unwrap_or(0);
-        each.saturating_sub(by_code).min(all.saturating_sub(looks.of_all))
+        let by_code = budget.by_code.get(number as usize).copied().unwrap_or(0);
+        each.saturating_sub(by_code).min(all.saturating_sub(budget.total))
     }
 
     #[inline(always)]
     fn budget(&self, kind: GroupKind) -> &Budget {
-        if kind == GroupKind::Handed { &self.looks_of_calls } else { &self.looks }
+        if kind == GroupKind::Handed { &self.examinations_of_calls } else { &self.examinations }
     }
 
-    /// There is code that is not recorded, which may change objects any time.
+    /// Notes that there is code that is not recorded and may change objects at any time.
     pub(super) fn suspect(&mut self) {
-        self.told.suspect();
+        self.described.suspect();
     }
 
-    /// Something may just have changed objects that is not recorded.
+    /// Notes that something may just have changed objects without a record.
     pub(super) fn doubt(&mut self) {
-        self.told.doubt();
+        self.described.doubt();
     }
 
-    /// Tells of the arguments of the call that begins in the running frame.
+    /// Records the arguments of the call that begins in the running frame.
     #[inline]
-    pub(super) fn tell_arguments(&mut self, (ordinal, number): (u64, u32), code: Obj<'_>) {
+    pub(super) fn record_arguments(&mut self, (ordinal, number): (u64, u32), code: Obj<'_>) {
         self.note_entered(code);
         let Some(known) = self.codes.get(number as usize).copied() else { return };
         // Code that is not Python's has events too, but no frames.
@@ -395,7 +408,7 @@ impl Values {
         let count = usize::from(known.count);
         let arguments = self.frames.locals(frame, count);
         if known.is_plain {
-            return self.tell((ordinal, number), GroupKind::Arguments, count, arguments);
+            return self.record((ordinal, number), GroupKind::Arguments, count, arguments);
         }
         let treatments = std::mem::take(&mut self.treatments);
         let from = known.first as usize;
@@ -408,7 +421,7 @@ impl Values {
                 argument => Given::Value(argument),
             },
         });
-        self.tell_given((ordinal, number), GroupKind::Arguments, count, given);
+        self.record_given((ordinal, number), GroupKind::Arguments, count, given);
         self.treatments = treatments;
     }
 
@@ -417,7 +430,8 @@ impl Values {
         self.frames.caller_of_entered(code.address())
     }
 
-    /// The running frame yields, in the instruction at `unit` of its code object, of this number.
+    /// Notes that the running frame yields, in the instruction at `unit` of the code object with
+    /// this number.
     pub(super) fn note_yield(&mut self, number: u32, unit: u32, code: Obj<'_>) {
         if let Some(slot) =
             self.frames.running_of(code).and_then(|frame| self.frames.slot_of_sent(frame))
@@ -426,28 +440,28 @@ impl Values {
         }
     }
 
-    /// What was sent to the running frame, which goes on with the instruction at `unit`.
+    /// Returns the value sent to the running frame, which resumes with the instruction at `unit`.
     pub(super) fn sent<'a>(&self, number: u32, unit: u32, code: Obj<'a>) -> Option<Obj<'a>> {
-        // The one before yielded.
+        // The instruction before it is the one that yielded.
         let slot = self.yields.get((number, unit.wrapping_sub(1)))?;
         let frame = self.frames.running_of(code)?;
         self.frames.sent(frame, slot)
     }
 
-    /// Tells of the values that come with an event.
+    /// Records the values that come with an event.
     #[inline]
-    pub(super) fn tell<'a>(
+    pub(super) fn record<'a>(
         &mut self,
         (ordinal, number): (u64, u32),
         kind: GroupKind,
         count: usize,
         values: impl Iterator<Item = Option<Obj<'a>>>,
     ) {
-        self.tell_given((ordinal, number), kind, count, values.map(Given::Value));
+        self.record_given((ordinal, number), kind, count, values.map(Given::Value));
     }
 
     #[inline]
-    fn tell_given<'a>(
+    fn record_given<'a>(
         &mut self,
         at: (u64, u32),
         kind: GroupKind,
@@ -455,27 +469,27 @@ impl Values {
         values: impl Iterator<Item = Given<'a>>,
     ) {
         let (is_long, mut left) = (count > VALUES_FEW, count);
-        self.tell_with(at, kind, count, |look| {
+        self.record_with(at, kind, count, |walk| {
             for value in values {
                 left = left.wrapping_sub(1);
                 match value {
-                    Given::Value(Some(_)) if is_long && !look.has_room_for_value(left) => {
-                        look.constant(constant::UNREAD);
+                    Given::Value(Some(_)) if is_long && !walk.has_room_for_value(left) => {
+                        walk.constant(constant::UNREAD);
                     }
-                    value => look.give(value),
+                    value => walk.put_given(value),
                 }
             }
         });
     }
 
-    /// Tells of so many values, which `put` puts.
+    /// Records a group of `count` values, which `put` writes.
     #[inline]
-    fn tell_with<'a>(
+    fn record_with<'a>(
         &mut self,
         (ordinal, number): (u64, u32),
         kind: GroupKind,
         count: usize,
-        put: impl FnOnce(&mut Look<'_, 'a>),
+        put: impl FnOnce(&mut Walk<'_, 'a>),
     ) {
         // An event may have many groups.
         if !self.has_room() && self.make_room().is_err() {
@@ -493,36 +507,37 @@ impl Values {
         let left = self.left(number, kind);
         let most = self.limits.objects as usize;
         let objects = if kind.is_of_frame() { most * count.max(1) } else { most };
-        // Made where it stays: it is large.
-        let mut look = Look {
+        // Built in place, because it is large.
+        let mut walk = Walk {
             values: self,
             due: ArrayVec::new(),
-            looked_at: 0,
+            examined: 0,
             left,
             objects,
-            is_renewed: false,
-            is_again: false,
+            found_replaced: false,
+            is_second_pass: false,
             written: 0,
             is_change: kind == GroupKind::Seen,
         };
-        put(&mut look);
-        let bare = look.values.buffer.len();
-        look.follow();
-        if look.is_renewed && !look.values.told.traces() {
-            // Objects that hold it hold the same addresses as before, and something else.
-            look.values.buffer.truncate(bare);
-            look.is_again = true;
-            look.follow();
+        put(&mut walk);
+        let bare = walk.values.buffer.len();
+        walk.examine_due();
+        if walk.found_replaced && !walk.values.described.traces() {
+            // An object that holds the replaced one holds the same address as before, but another
+            // object.
+            walk.values.buffer.truncate(bare);
+            walk.is_second_pass = true;
+            walk.examine_due();
         }
-        let (used, is_looked) = (left - look.left, !look.due.is_empty());
-        if used > 0 && !self.told.is_lasting() {
-            let looks = match kind {
-                GroupKind::Handed => &mut self.looks_of_calls,
-                _ => &mut self.looks,
+        let (used, has_due) = (left - walk.left, !walk.due.is_empty());
+        if used > 0 && !self.described.is_lasting() {
+            let budget = match kind {
+                GroupKind::Handed => &mut self.examinations_of_calls,
+                _ => &mut self.examinations,
             };
-            looks.take(number, used);
+            budget.take(number, used);
         }
-        let may_be_idle = kind == GroupKind::Seen || kind == GroupKind::Done && is_looked;
+        let may_be_idle = kind == GroupKind::Seen || kind == GroupKind::Done && has_due;
         if may_be_idle && self.buffer.len() == bare {
             // Nothing has changed.
             return;
@@ -541,7 +556,8 @@ impl Values {
         }
     }
 
-    /// A dict is changed that may hold the attributes of an instance nothing else is known of here.
+    /// Notes that a dict is changed that may hold the attributes of an instance. The instance
+    /// itself is not known here.
     fn note_hidden_owner(&mut self, dict: Obj<'_>) {
         if !dict.is_dict() {
             return;
@@ -554,17 +570,17 @@ impl Values {
         // From 3.13 on, their sizes stand before the values.
         let by_values = || values.and_then(|at| owner_of(at).or_else(|| owner_of(at + 8)));
         match owner_of(dict.address()).or_else(by_values) {
-            Some(owner) => self.told.suspect_hidden(owner),
-            None if values.is_some() => self.told.doubt(),
+            Some(owner) => self.described.suspect_hidden(owner),
+            None if values.is_some() => self.described.doubt(),
             None => {}
         }
     }
 
-    /// Whether an object may be another than the one that was told of at its address, and that matters:
-    /// what is shown of an object may have been told long before.
+    /// Whether an object may be another one than the object described at its address, and that
+    /// matters: an object may be shown by a description that is much older.
     #[inline(always)]
     fn may_be_another(&self) -> bool {
-        self.state.is_some() && !self.told.traces()
+        self.state.is_some() && !self.described.traces()
     }
 
     fn fresh_words(&self) -> usize {
@@ -577,12 +593,12 @@ impl Values {
         if self.fresh_words() > 0 {
             memory::secure();
             if memory::is_short() {
-                // Names may be missing. Recording ends with the event to come.
+                // Names may be missing. Recording ends with the next event.
                 return;
             }
         }
         let mut words = self.producer.begin();
-        // Definitions stand before what uses them.
+        // Definitions come before what uses them.
         for word in self.classes.fresh.iter().chain(self.names.fresh.iter()) {
             words.put(*word);
         }
@@ -594,12 +610,12 @@ impl Values {
         self.producer.end(words);
     }
 
-    /// Begins an epoch if that is wanted.
+    /// Begins an epoch if the recorder has asked for one.
     #[inline(always)]
     fn follow_epoch(&mut self, ordinal: u64) {
         if self.doubts_next {
             self.doubts_next = false;
-            self.told.doubt();
+            self.described.doubt();
         }
         let epoch = self.producer.wanted_epoch();
         if epoch != self.epoch {
@@ -607,15 +623,15 @@ impl Values {
         }
     }
 
-    /// Begins to tell of everything anew.
+    /// Begins an epoch: everything is described anew from here on.
     #[cold]
     fn begin_epoch(&mut self, epoch: u32, ordinal: u64) {
         self.epoch = epoch;
-        self.told.begin_epoch();
+        self.described.begin_epoch();
         self.classes.begin_epoch();
         self.names.begin_epoch();
-        self.looks.begin_epoch();
-        self.looks_of_calls.begin_epoch();
+        self.examinations.begin_epoch();
+        self.examinations_of_calls.begin_epoch();
         let mut words = self.producer.begin();
         words.put(words::word(words::EPOCH, 0));
         words.put(ordinal as u32);
@@ -629,46 +645,48 @@ enum Given<'a> {
     Redacted,
     Unread,
     Constant(u32),
-    /// An object of which the class alone is of interest.
+    /// An object of which only the class is recorded.
     Shallow(Obj<'a>),
-    /// An object that is about to be changed: what it holds has to be known.
+    /// An object that is about to be changed: what it holds before has to be described.
     Target(Obj<'a>),
-    /// An object that holds what the group says is stored.
+    /// An object that already holds what the group says is stored.
     Changed(Obj<'a>),
     /// An object that may have been changed.
-    Again(Obj<'a>),
-    /// The same, and it certainly was changed: that it is told of says when.
+    Reexamine(Obj<'a>),
+    /// The same, and it certainly was changed. It is described even if its contents look the same,
+    /// so that the recording says when it changed.
     Written(Obj<'a>),
-    /// An object that was changed and is not looked at.
+    /// An object that was changed and is not examined.
     Lost(Obj<'a>),
     Int(i64),
 }
 
-/// The values of one event, on their way into the buffer.
-struct Look<'v, 'a> {
+/// A walk over the values of one event, which writes them into the buffer.
+struct Walk<'v, 'a> {
     values: &'v mut Values,
-    /// What was to be looked at, in order.
+    /// The objects to examine, in order.
     due: ArrayVec<Due<'a>, OBJECTS_MAX>,
-    /// Of those before this one, some are looked at; of the others the class alone is of interest.
-    looked_at: usize,
-    /// Objects that may be looked at for the code object.
+    /// Objects in `due` from this index on are not examined: only their class is recorded. Of those
+    /// before it, some are examined.
+    examined: usize,
+    /// Objects that may still be examined for the code object.
     left: u32,
-    /// So many objects may be looked at for this event, but for texts and the like.
+    /// The most objects that are examined for this event, not counting texts and the like.
     objects: usize,
-    /// An object that cannot change was told of, and it is not the one that was told of before at
-    /// its address.
-    is_renewed: bool,
-    /// Everything is told of anew, and nothing more becomes due.
-    is_again: bool,
-    /// Address of an object that is told of whatever it holds.
+    /// An object that cannot change was described, and it is not the one described before at its
+    /// address.
+    found_replaced: bool,
+    /// Everything is described anew, and nothing more becomes due.
+    is_second_pass: bool,
+    /// Address of an object that is described whatever it holds.
     written: usize,
-    /// It is for objects that code in C may have changed.
+    /// The group is for objects that code in C may have changed.
     is_change: bool,
 }
 
-impl<'a> Look<'_, 'a> {
+impl<'a> Walk<'_, 'a> {
     #[inline(always)]
-    fn give(&mut self, value: Given<'a>) {
+    fn put_given(&mut self, value: Given<'a>) {
         match value {
             Given::Value(value) => self.put_variable(value),
             Given::Redacted => self.constant(constant::REDACTED),
@@ -679,18 +697,18 @@ impl<'a> Look<'_, 'a> {
             Given::Changed(object) => {
                 self.values.buffer.put_address(words::REFERENCE, object.address());
             }
-            Given::Again(object) => self.again(object, 0),
+            Given::Reexamine(object) => self.reexamine(object, 0),
             Given::Written(object) => {
                 self.written = object.address();
-                self.again(object, 0);
+                self.reexamine(object, 0);
             }
-            Given::Lost(object) => self.again(object, LOST),
+            Given::Lost(object) => self.reexamine(object, LOST),
             Given::Int(value) => self.values.buffer.put_int(value),
         }
     }
 
-    /// Puts the object that a method is called on. A container that would have to be read as a whole for every
-    /// item that is put there, as its changes are not recorded, is not.
+    /// Puts the object that a method is called on. A container whose changes are not recorded is
+    /// put without its contents: they would have to be read as a whole for every item put into it.
     #[inline(always)]
     fn put_first(&mut self, object: Obj<'a>) {
         let is_plain = !matches!(object.plain(), Plain::Other);
@@ -700,18 +718,18 @@ impl<'a> Look<'_, 'a> {
         self.put_shallow(object);
     }
 
-    /// Puts an object of which the class alone is of interest.
+    /// Puts an object of which only the class is recorded.
     fn put_shallow(&mut self, object: Obj<'a>) {
-        if matches!(self.values.told.of(object), Known::Nothing { .. }) {
+        if matches!(self.values.described.of(object), Known::Nothing { .. }) {
             if self.due.is_full() {
                 return self.constant(constant::UNREAD);
             }
-            self.become_due(Due { object, depth: CLASS_ALONE });
+            self.become_due(Due { object, depth: CLASS_ONLY });
         }
         self.values.buffer.put_address(words::SHALLOW, object.address());
     }
 
-    /// Puts what a variable holds.
+    /// Puts the value of a variable.
     #[inline(always)]
     fn put_variable(&mut self, value: Option<Obj<'a>>) {
         match value {
@@ -747,31 +765,31 @@ impl<'a> Look<'_, 'a> {
                 self.values.buffer.put_text(words::BYTES, bytes);
             }
             Plain::Bytes(_) | Plain::Other => self.refer(object, depth),
-            // Something else may be in its place any time.
+            // CPython may put something else in its place at any time.
             Plain::LazyImport => self.constant(constant::UNREAD),
             Plain::Ellipsis => self.constant(constant::ELLIPSIS),
             Plain::NotImplemented => self.constant(constant::NOT_IMPLEMENTED),
         }
     }
 
-    /// Puts a reference, and sees to it that the object is told of.
+    /// Puts a reference, and makes the object due if it has to be examined.
     #[inline]
     fn refer(&mut self, object: Obj<'a>, depth: u32) {
-        if self.is_again {
+        if self.is_second_pass {
             return self.refer_again(object);
         }
-        // By far the most frequent.
-        if self.values.told.is_certain_at(object, depth) {
+        // By far the most frequent case.
+        if self.values.described.is_certain_at(object, depth) {
             return self.values.buffer.put_address(words::REFERENCE, object.address());
         }
         let is_full = self.due.is_full() || self.is_enough();
-        let due = if self.is_left_out(object, depth) { CLASS_ALONE } else { depth };
-        let tag = if due == CLASS_ALONE || is_full { words::SHALLOW } else { words::REFERENCE };
+        let due = if self.is_left_out(object, depth) { CLASS_ONLY } else { depth };
+        let tag = if due == CLASS_ONLY || is_full { words::SHALLOW } else { words::REFERENCE };
         if tag == words::SHALLOW {
-            // Its class has to be known all the same.
-            match self.values.told.of(object) {
-                // Whether it still is the one that was told of, looking shows.
-                Known::Told { print, depth, .. }
+            // Its class has to be recorded all the same.
+            match self.values.described.of(object) {
+                // Examining it shows whether it still is the object that was described.
+                Known::Described { print, depth, .. }
                     if print != 0
                         && self.values.may_be_another()
                         && !is_full
@@ -782,14 +800,15 @@ impl<'a> Look<'_, 'a> {
                     self.become_due(Due { object, depth });
                     return self.values.buffer.put_address(words::REFERENCE, object.address());
                 }
-                // What was told of the one before must not be taken for what this one holds.
-                Known::Told { print, .. }
+                // The description of the object that was here before must not be taken for this
+                // one's contents.
+                Known::Described { print, .. }
                     if print != 0 && self.left == 0 && self.values.may_be_another() && !is_full =>
                 {
-                    self.become_due(Due { object, depth: CLASS_ALONE });
+                    self.become_due(Due { object, depth: CLASS_ONLY });
                     return self.values.buffer.put_address(tag, object.address());
                 }
-                Known::Told { .. } | Known::Earlier => {
+                Known::Described { .. } | Known::Earlier => {
                     return self.values.buffer.put_address(tag, object.address());
                 }
                 Known::Nothing { .. } if is_full => return self.constant(constant::UNREAD),
@@ -800,55 +819,57 @@ impl<'a> Look<'_, 'a> {
         self.values.buffer.put_address(tag, object.address());
     }
 
-    /// Puts a reference that was put before, as it was then: what was not to be looked at is not now.
+    /// Puts a reference in the second pass as it was put in the first: an object that was not to be
+    /// examined then is not examined now.
     #[cold]
     fn refer_again(&mut self, object: Obj<'a>) {
         let due = self.due.iter().filter(|due| due.object == object);
-        let is_looked_at = due.clone().any(|due| due.depth != CLASS_ALONE);
-        let is_told = || !matches!(self.values.told.of(object), Known::Nothing { .. });
-        if is_looked_at {
+        let is_examined = due.clone().any(|due| due.depth != CLASS_ONLY);
+        let is_described = || !matches!(self.values.described.of(object), Known::Nothing { .. });
+        if is_examined {
             self.values.buffer.put_address(words::REFERENCE, object.address());
-        } else if due.count() > 0 || is_told() {
+        } else if due.count() > 0 || is_described() {
             self.values.buffer.put_address(words::SHALLOW, object.address());
         } else {
             self.constant(constant::UNREAD);
         }
     }
 
-    /// There is room.
+    /// Adds an object to those that are due. The caller knows that there is room.
     #[inline(always)]
     fn become_due(&mut self, due: Due<'a>) {
         self.due.push(due);
-        if due.depth != CLASS_ALONE {
-            self.looked_at = self.due.len();
+        if due.depth != CLASS_ONLY {
+            self.examined = self.due.len();
         }
     }
 
-    /// Puts a reference to an object that is about to be changed in a way that is told of. What it
-    /// holds before has to be told: unless it is known to be what was told last, it is looked at.
+    /// Puts a reference to an object that is about to be changed by a recorded change. Its contents
+    /// before the change have to be in the recording: the object is examined unless they are known
+    /// to be those described last.
     fn target(&mut self, object: Obj<'a>) {
-        if !self.values.told.is_certain(object) && !self.due.is_full() {
+        if !self.values.described.is_certain(object) && !self.due.is_full() {
             self.become_due(Due { object, depth: 0 });
         }
         self.values.buffer.put_address(words::REFERENCE, object.address());
     }
 
-    /// Puts a reference to an object, and sees to it that it is told of whatever was before.
-    fn again(&mut self, object: Obj<'a>, depth: u32) {
+    /// Puts a reference to an object, and makes it due whatever was recorded of it before.
+    fn reexamine(&mut self, object: Obj<'a>, depth: u32) {
         self.become_due(Due { object, depth });
         self.values.buffer.put_address(words::REFERENCE, object.address());
     }
 
-    /// Whether an object is not to be looked at. Texts, long ints and what goes by a name always are,
-    /// instances only if they are not within anything.
+    /// Whether an object is not to be examined. Texts, long ints and objects described by a name
+    /// are always examined, instances only if they are not within another object.
     #[inline]
     fn is_left_out(&mut self, object: Obj<'a>, depth: u32) -> bool {
         let class = self.values.classes.find(object.class(), &self.values.names);
         let known = self.values.classes.known(class);
         let sort = known.layout.sort;
         let is_too_deep = match sort {
-            // But there may be many in a container.
-            sort if known.is_small() || is_always_looked_at(sort) => {
+            // A container may hold many of these, so there is a limit for them too.
+            sort if known.is_small() || is_always_examined(sort) => {
                 return depth > 0 && self.due.len() >= 2 * self.objects;
             }
             Sort::Opaque => return true,
@@ -871,102 +892,103 @@ impl<'a> Look<'_, 'a> {
         is_one_too_many
     }
 
-    /// Whether there is room for one more of a frame's variables, and then for the rest of them.
+    /// Whether there is room for one more of a frame's variables and then for the `left` others.
     #[inline(always)]
     fn has_room_for_value(&self, left: usize) -> bool {
         self.values.buffer.len() + left < GROUP_WORDS_MAX - 2 * RESERVE
     }
 
-    /// Whether of objects that are still to be told of there is room for the classes only.
+    /// Whether the remaining room is enough only for the classes of objects still to be described.
     #[inline(always)]
     fn is_full(&self) -> bool {
         let (used, due) = (self.values.buffer.len(), CLASS_WORDS * self.values.beyond.len());
-        // Which is not counted in most cases.
+        // The second comparison, which counts them, is rarely needed.
         used > GROUP_WORDS_MAX / 2 && used + due > GROUP_WORDS_MAX - RESERVE
     }
 
-    /// The same, or that there are many definitions already.
+    /// The same, or there are many definitions already.
     #[inline(always)]
     fn is_enough(&self) -> bool {
         self.is_full() || self.values.fresh_words() > FRESH_WORDS_MAX
     }
 
-    /// Looks at what is due, and at what becomes due by that.
-    fn follow(&mut self) {
+    /// Examines the objects that are due, and those that become due meanwhile.
+    fn examine_due(&mut self) {
         self.values.beyond.clear();
         let mut at = 0;
         while let Some(due) = self.due.get(at).copied() {
             at += 1;
-            self.look(due);
+            self.examine(due);
             if at == MANY_OBJECTS {
-                return self.follow_many(at);
+                return self.examine_rest(at);
             }
         }
         if !self.values.beyond.is_empty() {
-            self.follow_many(at);
+            self.examine_rest(at);
         }
     }
 
-    /// The rest of [`Self::follow`], from that number on, which may take long.
+    /// The rest of [`Self::examine_due`], from index `at` on. It may take long, so its time is
+    /// measured.
     #[cold]
     #[inline(never)]
-    fn follow_many(&mut self, mut at: usize) {
+    fn examine_rest(&mut self, mut at: usize) {
         let began = cost::begin(self.values.clock);
         loop {
             while let Some(due) = self.due.get(at).copied() {
                 at += 1;
-                self.look(due);
+                self.examine(due);
             }
             if self.values.beyond.is_empty() {
                 break;
             }
-            self.follow_beyond();
+            self.examine_beyond();
         }
         cost::end(self.values.clock, began);
     }
 
-    /// Tells what an object holds, unless it was told.
-    fn look(&mut self, due: Due<'a>) {
+    /// Examines an object, and describes it unless its last description still holds.
+    fn examine(&mut self, due: Due<'a>) {
         let Due { object, mut depth } = due;
         if depth < LOST && self.is_enough() {
             self.values.producer.count_skipped();
             depth = LOST;
         }
         let address = object.address();
-        let told = self.values.told.of(object);
-        // What was told of it earlier still holds, or its class alone was told.
-        let is_known = match told {
+        let described = self.values.described.of(object);
+        // Its earlier description still holds, or only its class was recorded.
+        let is_known = match described {
             Known::Nothing { .. } => false,
-            // When everything is told anew, what was written of it just now is gone.
-            Known::Told { print: 0, .. } => !self.is_again,
-            // Another object may be there by now, and must not be taken for the one before.
-            Known::Told { .. } => !self.values.may_be_another(),
+            // The second pass has dropped the words that the first pass wrote about it.
+            Known::Described { print: 0, .. } => !self.is_second_pass,
+            // Another object may be at the address by now and must not be taken for the one before.
+            Known::Described { .. } => !self.values.may_be_another(),
             Known::Earlier => true,
         };
-        // Within what it holds, it may come again.
-        let is_here = || {
-            let mut looked_at = self.due[..self.looked_at].iter();
-            looked_at.any(|due| due.object == object && due.depth != CLASS_ALONE)
+        // An object that is examined for this event may be referred to again by what it holds.
+        let is_examined = || {
+            let mut examined = self.due[..self.examined].iter();
+            examined.any(|due| due.object == object && due.depth != CLASS_ONLY)
         };
-        if depth == CLASS_ALONE && (is_known || is_here()) {
+        if depth == CLASS_ONLY && (is_known || is_examined()) {
             return;
         }
-        let identity = match told {
+        let identity = match described {
             Known::Nothing { is_new: true, .. } => words::NEW,
             Known::Nothing { is_same: true, .. } => words::SAME,
             _ => 0,
         };
-        let (print_told, depth_told) = match told {
-            Known::Told { print, depth, .. } => (Some(print), depth),
+        let (described_print, described_depth) = match described {
+            Known::Described { print, depth, .. } => (Some(print), depth),
             _ => (None, u32::MAX),
         };
         let place_of_class = self.values.classes.find(object.class(), &self.values.names);
         let known = self.values.classes.known(place_of_class);
         let (layout, number) = (Rc::clone(&known.layout), known.number);
-        // What keeps a hash of its own need not be read again.
+        // An object that keeps a hash of its own need not be read again.
         let quick = layout.kept_hash(object).map_or(0, |[a, b]| mix(a, b));
-        let is_due = self.is_again || self.written == address;
-        if depth != LOST && !is_due && quick != 0 && print_told == Some(quick) {
+        let is_due = self.is_second_pass || self.written == address;
+        if depth != LOST && !is_due && quick != 0 && described_print == Some(quick) {
             return;
         }
         let (begin, credit) = (self.values.buffer.len(), self.values.credit);
@@ -975,31 +997,38 @@ impl<'a> Look<'_, 'a> {
         let parts_at = self.values.buffer.len();
         self.values.buffer.put(0);
         let parts = match depth {
-            CLASS_ALONE | LOST => 0,
+            CLASS_ONLY | LOST => 0,
             depth => self.parts(object, place_of_class, &layout, depth),
         };
         self.values.buffer.set(parts_at, parts);
         let print = match (quick, depth) {
-            (_, CLASS_ALONE | LOST) => 0,
+            (_, CLASS_ONLY | LOST) => 0,
             (0, _) => hash(self.values.buffer.since(begin)) | 1,
             (quick, _) => quick,
         };
-        let (rest, sized) = (rest(&layout), Sized::of_sort(layout.sort));
-        self.is_renewed |=
-            is_immutable(layout.sort) && print_told.is_some_and(|told| told != 0 && told != print);
-        if print_told == Some(print) && !is_due {
+        let (validity, sized) = (validity(&layout), Sized::of_sort(layout.sort));
+        self.found_replaced |= is_immutable(layout.sort)
+            && described_print.is_some_and(|last| last != 0 && last != print);
+        if described_print == Some(print) && !is_due {
             self.values.buffer.truncate(begin);
-            // That took little, but where each object is looked at every time, not so little.
+            // An unchanged object took little, so most of the credit is given back: less of it
+            // where each object is examined every time.
             let used = credit.saturating_sub(self.values.credit);
-            let share = if self.values.told.traces() { 16 } else { 4 };
+            let share = if self.values.described.traces() { 16 } else { 4 };
             self.values.credit += used - used / share;
-            self.values.told.note(object, print, depth.min(depth_told), rest, sized);
+            self.values.described.note_described(
+                object,
+                print,
+                depth.min(described_depth),
+                validity,
+                sized,
+            );
             return;
         }
-        self.values.told.note(object, print, depth, rest, sized);
+        self.values.described.note_described(object, print, depth, validity, sized);
     }
 
-    /// Puts the parts of an object and says how many they are.
+    /// Puts the parts of an object and returns how many there are.
     fn parts(&mut self, object: Obj<'a>, class: usize, layout: &Layout, depth: u32) -> u32 {
         let limits = self.values.limits;
         let text_max = limits.string as usize;
@@ -1069,7 +1098,7 @@ impl<'a> Look<'_, 'a> {
         parts + self.put_attributes(object, class, layout, depth)
     }
 
-    /// Puts what a class in C keeps in fields of its own; says how many parts that is.
+    /// Puts what a class in C keeps in fields of its own, and returns how many parts that is.
     fn put_fields(&mut self, object: Obj<'a>, layout: &Layout, depth: u32) -> u32 {
         let max = self.values.limits.string as usize;
         let mut parts = 0;
@@ -1139,7 +1168,7 @@ impl<'a> Look<'_, 'a> {
             Sort::Exception => (self.values.limits.items as usize).min(10),
             _ => self.values.limits.items as usize,
         };
-        // What a cell holds is a variable's value.
+        // What a cell holds is the value of a variable.
         let within = if layout.sort == Sort::Cell { depth } else { depth + 1 };
         let of_items = match layout.sort {
             Sort::Tuple => self.values.classes.known(class).items.clone(),
@@ -1153,7 +1182,7 @@ impl<'a> Look<'_, 'a> {
         }
         self.begin_items();
         let (mut kept, mut is_key, mut withheld) = (0, is_dict, Withheld::Nothing);
-        // Where those begin that are not shown.
+        // Where the items begin that are not shown.
         let (beyond, mut beyond_at) = (shown << u32::from(is_dict), usize::MAX);
         let length = layout.items(object, max, |item| {
             if kept == beyond {
@@ -1161,7 +1190,7 @@ impl<'a> Look<'_, 'a> {
             }
             let is_enough = kept >= beyond
                 && (self.values.buffer.len() - beyond_at >= credit || !self.has_room_beyond());
-            // A key has its value.
+            // A key is not kept without its value.
             if self.is_full() || is_enough && (!is_dict || is_key) {
                 return;
             }
@@ -1187,7 +1216,7 @@ impl<'a> Look<'_, 'a> {
                 is_key = !is_key;
             }
         });
-        // A key alone does not count.
+        // A key alone does not count as a pair.
         if is_dict && !is_key {
             self.constant(constant::UNREAD);
             kept += 1;
@@ -1198,29 +1227,30 @@ impl<'a> Look<'_, 'a> {
         parts
     }
 
-    /// How many words may be put of the items of a container that are not shown with it.
+    /// Returns how many words the items of a container may take that are not shown with it.
     fn credit(&mut self, shown: usize, length: Option<usize>) -> u32 {
         let values = &mut *self.values;
         let is_more = length.is_some_and(|length| length > shown);
-        // Who wants less to be kept than is usual wants nothing besides.
+        // If the limit of items is lower than usual, no others are kept either.
         if !is_more || values.state.is_none() || values.limits.items < Limits::default().items {
             return 0;
         }
-        let events = values.ordinal.saturating_sub(values.credited);
-        values.credited = values.ordinal;
+        let events = values.ordinal.saturating_sub(values.credited_at);
+        values.credited_at = values.ordinal;
         let earned = events.saturating_mul(CREDIT_PER_EVENT.into()).min(CREDIT_MAX.into()) as u32;
         values.credit = values.credit.saturating_add(earned).min(CREDIT_MAX);
         let least = if self.is_change { CREDIT_LOW } else { 0 };
         values.credit.saturating_sub(least).min(CREDIT_OF_ONE)
     }
 
-    /// Whether there is room for what has to be told of items that are not shown.
+    /// Whether there is room to describe items that are not shown.
     fn has_room_beyond(&self) -> bool {
         let due = CLASS_WORDS * self.values.beyond.len();
         self.values.buffer.len() + due < GROUP_WORDS_MAX - 2 * RESERVE
     }
 
-    /// Puts an item that is not shown: an object only if it is certain which one it is, or will be.
+    /// Puts an item that is not shown. An object is put only if its identity is certain, or will
+    /// be.
     fn put_beyond(&mut self, item: Obj<'a>, depth: u32) {
         let is_object = match item.plain() {
             Plain::Int => matches!(item.int(), Int::Long { .. }),
@@ -1234,8 +1264,8 @@ impl<'a> Look<'_, 'a> {
         if !is_object {
             return self.put(item, depth);
         }
-        let is_known = self.values.told.traces()
-            && matches!(self.values.told.of(item), Known::Told { .. } | Known::Earlier);
+        let is_known = self.values.described.traces()
+            && matches!(self.values.described.of(item), Known::Described { .. } | Known::Earlier);
         if !is_known {
             if self.values.beyond.len() == BEYOND_MAX {
                 return self.constant(constant::UNREAD);
@@ -1245,8 +1275,8 @@ impl<'a> Look<'_, 'a> {
         self.values.buffer.put_address(words::SHALLOW, item.address());
     }
 
-    /// Tells of the items that are not shown with their container.
-    fn follow_beyond(&mut self) {
+    /// Describes the items that are not shown with their container.
+    fn examine_beyond(&mut self) {
         let mut at = 0;
         while let Some(address) = self.values.beyond.get(at).copied() {
             at += 1;
@@ -1257,13 +1287,13 @@ impl<'a> Look<'_, 'a> {
                 && self.values.fresh_words() < FRESH_WORDS_MAX
                 && !self.due.is_full();
             let depth = self.values.limits.depth;
-            let depth = if has_room { depth } else { CLASS_ALONE };
-            self.look(Due { object, depth });
+            let depth = if has_room { depth } else { CLASS_ONLY };
+            self.examine(Due { object, depth });
         }
         self.values.beyond.clear();
     }
 
-    /// Puts the attributes, if there are any; says how many parts that is.
+    /// Puts the attributes, if there are any, and returns how many parts that is.
     fn put_attributes(
         &mut self,
         object: Obj<'a>,
@@ -1316,7 +1346,7 @@ impl<'a> Look<'_, 'a> {
             at += 1;
         };
         if let (true, Attributes::Shared { keys, values }) = (is_regular, &own) {
-            // By far the most frequent.
+            // By far the most frequent case.
             let all = layout.slot_values(object).chain(keys.values(*values)).take(max);
             all.for_each(|value| put(Field::Object(value)));
         } else {
@@ -1330,8 +1360,9 @@ fn place_of_attributes(at: usize) -> usize {
     (at >> 4 ^ at >> 16) % INSTANCE_DICTS
 }
 
-/// Texts, long ints and what goes by a name: looking costs little.
-const fn is_always_looked_at(sort: Sort) -> bool {
+/// Whether objects of a sort are examined wherever they occur: texts, long ints and objects
+/// described by a name, which take little time.
+const fn is_always_examined(sort: Sort) -> bool {
     matches!(
         sort,
         Sort::Str
@@ -1355,20 +1386,21 @@ const fn is_immutable(sort: Sort) -> bool {
     )
 }
 
-/// How long what was told of an object of a class holds.
-fn rest(layout: &Layout) -> Rest {
+/// Returns how long the description of an object of this class holds.
+fn validity(layout: &Layout) -> Validity {
     match layout.sort {
-        sort if layout.is_exact && is_immutable(sort) => Rest::Always,
-        // These the interpreter changes; or what they go by may be changed, which is no change of theirs.
+        sort if layout.is_exact && is_immutable(sort) => Validity::Always,
+        // The interpreter changes some of these. For others, the name that describes them may
+        // change, which is no change of the objects themselves.
         Sort::Exception
         | Sort::Cell
         | Sort::Function
         | Sort::Class
         | Sort::Module
         | Sort::Generator
-        | Sort::Opaque => Rest::Never,
-        _ if layout.is_foreign() => Rest::Never,
-        _ => Rest::UntilDoubt,
+        | Sort::Opaque => Validity::Never,
+        _ if layout.is_foreign() => Validity::Never,
+        _ => Validity::UntilDoubt,
     }
 }
 
@@ -1414,7 +1446,7 @@ fn mix(a: u64, b: u64) -> u64 {
     (product as u64 ^ (product >> 64) as u64) | 1
 }
 
-/// A hash of words, good enough that two different lists never meet by chance.
+/// A hash of words, good enough that two different lists do not collide by chance.
 #[inline]
 fn hash(words: &[u32]) -> u64 {
     let (pairs, rest) = words.as_chunks::<2>();

@@ -1,9 +1,10 @@
-//! Events → columns, and beside them the call stacks, so that each chunk carries the state it
+//! Events → columns. The call stacks are tracked as well, so that each chunk contains the state it
 //! begins with.
 //!
 //! The drain calls one method per event. Most events are LINE and INSTRUCTION, which only add a
-//! kind and a place; [`Chunker::plain`] takes them by the run. The stacks hear of such events only
-//! when it shows: the last one before the stack changes, the context changes or the chunk ends.
+//! kind and a place; [`Chunker::plain`] adds many at once. Of such events, only those that make a
+//! difference are applied to the stacks: the last one before the stack changes, the context changes
+//! or the chunk ends.
 
 mod derive;
 mod events;
@@ -24,47 +25,48 @@ use dashcam_schema::record::Definition;
 use derive::Derivation;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-/// Definitions of more bytes than this do not wait for their chunk to fill.
+/// If the definitions of a chunk have more bytes than this, it is not filled any further.
 const DEFINITION_BYTES_MAX: usize = 8 << 20;
 const NONE: u32 = u32::MAX;
-/// The program's own clock stands still for so much of its time at the most because events are taken to
-/// cost more than they did.
+/// The longest time that the program's own clock stands still when more was charged for events than
+/// they cost, in nanoseconds.
 const OVERCHARGED_NS_MAX: u64 = 10_000_000;
 
-/// A record that cannot be right, and why.
+/// The reason why a record is invalid.
 pub(super) type Bad = &'static str;
 
 pub(super) struct Chunker {
     columns: Columns,
-    /// Events in `columns`; its kinds and places are longer.
+    /// The number of events in `columns`, whose kinds and places are longer.
     len: usize,
-    /// A chunk is full with so many.
+    /// A chunk with this many events is full.
     limit: usize,
     first_seq: u64,
-    /// Counts chunks; tells what was noted in this one from what was in an earlier one.
+    /// Counts chunks, to tell entries of this chunk from those of earlier ones.
     chunk: u64,
     thread: u32,
     code: u32,
     /// Index of the event that began the current run.
     run_start: usize,
-    /// The stacks know of events before this index.
+    /// Events before this index have been applied to the stacks.
     applied: usize,
     /// Index of a code object's context in this chunk, for the current thread.
     context_slots: Vec<Slot>,
-    /// Of the current thread in the current chunk.
+    /// The stamp of valid slots: that of the current thread in the current chunk.
     stamp: u32,
-    /// The same for all threads of this chunk.
+    /// Indexes of the contexts of all threads in this chunk, by thread and code object.
     context_indexes: FxHashMap<(u32, u32), u32>,
 
     clock: Clock,
     ticks: u64,
     costs: Costs,
-    /// Time of the last event on the program's own clock, which stands still while it is recorded.
+    /// Time of the last event on the program's own clock, which stands still while an event is
+    /// recorded.
     last_ns: u64,
-    /// What the system's clock had then.
+    /// Time of the last event on the system's clock.
     last_wall_ns: u64,
 
-    /// What events follow from others, if they are not all recorded.
+    /// The state for deriving events; `None` in a direct recording.
     derivation: Option<Box<Derivation>>,
     /// Times are rounded down to this power of two of nanoseconds.
     time_shift: u32,
@@ -81,10 +83,10 @@ pub(super) struct Chunker {
     threads: FxHashSet<u32>,
     callables: u32,
     exception_types: u32,
-    /// Bit per event kind that has a name.
+    /// One bit per event kind that has a name.
     kinds: u32,
 
-    /// When the interpreter said what it is.
+    /// When the interpreter's definition was read.
     began_ns: Option<u64>,
     definitions: Vec<Definition>,
     definition_bytes: usize,
@@ -97,7 +99,7 @@ struct Slot {
     index: u32,
 }
 
-/// What the call stacks find out.
+/// Collects what the call stacks report.
 #[derive(Default)]
 struct Watch {
     totals: Totals,
@@ -125,7 +127,7 @@ impl calls::Sink for Watch {
     fn exception(&mut self, _exception: &OpenException) {}
 
     fn desync(&mut self, seq: u64, calls: u64) {
-        // Even where no call had to be closed the stack did not fit.
+        // At least one: the stack did not match the event even if no call had to be closed.
         LossDelta::add(&mut self.losses, LossKind::Desync, calls.max(1), seq, String::new());
     }
 }
@@ -178,12 +180,12 @@ impl Chunker {
         self.len >= self.limit
     }
 
-    /// Position of the next event.
+    /// The position of the next event.
     pub(super) fn next_seq(&self) -> u64 {
         self.first_seq + self.len as u64
     }
 
-    /// Whether there is anything the database does not have yet.
+    /// Whether there is anything that is not in the database yet.
     pub(super) fn has_news(&self) -> bool {
         self.len > 0 || !self.definitions.is_empty() || !self.watch.losses.is_empty()
     }
@@ -207,7 +209,7 @@ impl Chunker {
         self.open_control();
     }
 
-    /// Hands the chunk on, and whatever else there is to tell; begins the next.
+    /// Sends the chunk, its definitions, totals and losses to the encoder. Begins the next chunk.
     pub(super) fn seal(&mut self) {
         self.end_run();
         self.settle();
@@ -239,13 +241,14 @@ impl Chunker {
         self.open(next_seq);
     }
 
-    /// After everything so far is in the database, the other end of `stored` hears of it.
+    /// Sends everything so far to the database. The other end of `stored` is notified once it is
+    /// there.
     pub(super) fn flush(&mut self, stored: crossbeam_channel::Sender<()>) {
         self.seal();
         self.outlet.send(Batch { stored: Some(stored), ..Batch::default() });
     }
 
-    /// Notes something that was not recorded here.
+    /// Records a loss at the current position.
     pub(super) fn lose(&mut self, kind: LossKind, count: u64, detail: String) {
         let seq = self.next_seq();
         LossDelta::add(&mut self.watch.losses, kind, count, seq, detail);
@@ -253,7 +256,7 @@ impl Chunker {
 
     // ---- Contexts
 
-    /// Tells the stacks of the last event that did not touch them.
+    /// Applies the last event to the stacks, if it has not been applied.
     fn settle(&mut self) {
         let (unsettled, calls, _) = self.unsettled();
         if let Some(site) = unsettled() {
@@ -262,13 +265,14 @@ impl Chunker {
         self.applied = self.len;
     }
 
-    /// That event, when asked for: the stacks are to hear of it now. With it those who hear.
+    /// Returns a function for the last event if it has not been applied to the stacks, and the
+    /// stacks with their sink. A caller of the function has to apply its result.
     #[inline(always)]
     fn unsettled(&mut self) -> (impl FnOnce() -> Option<Site>, &mut Calls, &mut Watch) {
         let Chunker { derivation, columns, len, applied, code, calls, watch, .. } = self;
         let (len, applied, code) = (*len, *applied, *code);
         let last = move || {
-            if let Some(derivation) = derivation.as_mut().filter(|d| d.leaves_out()) {
+            if let Some(derivation) = derivation.as_mut().filter(|d| d.omits_derived()) {
                 return derivation.take_unsettled();
             }
             let last = len.checked_sub(1).filter(|_| len > applied)?;
@@ -279,7 +283,7 @@ impl Chunker {
 
     #[inline]
     fn end_run(&mut self) {
-        if self.leaves_out() {
+        if self.omits_derived() {
             return;
         }
         if self.len > self.run_start {
@@ -325,7 +329,7 @@ impl Chunker {
         Ok(())
     }
 
-    /// Whether events may come: it is known of what thread and code object they are.
+    /// Whether events may come: their thread and code object are known.
     #[inline(always)]
     pub(super) fn has_context(&self) -> bool {
         self.code != NONE && self.thread != NONE
@@ -350,12 +354,13 @@ impl Chunker {
         self.clock.recalibrate(self.ticks);
     }
 
-    /// Recording took so many ticks before the event to come.
+    /// Charges the ticks that recording took before the next event.
     pub(super) fn spent(&mut self, ticks: u64) {
         self.costs.charge_ns(self.clock.span_ns(ticks));
     }
 
-    /// Recording the last event took so many ticks, with callbacks before it that had no event.
+    /// Takes over a measurement: recording the last event took `ticks` ticks, which include
+    /// `others` callbacks without an event before it.
     pub(super) fn measured(&mut self, ticks: u32, others: u32) {
         self.costs.measured(self.clock.span_ns(ticks.into()), others);
     }
@@ -371,8 +376,8 @@ impl Chunker {
         }
     }
 
-    /// Brings the times up to the ticks. What was charged beyond the time that has passed stays
-    /// charged, for it is in what follows: costs are means.
+    /// Updates the times to the current ticks. If more was charged than the time that has passed,
+    /// the excess stays charged: costs are means, and later events make up for it.
     #[inline(always)]
     fn read_clock(&mut self) {
         self.last_wall_ns = self.clock.ns(self.ticks).max(self.last_wall_ns);

@@ -1,14 +1,14 @@
-//! Ring ticks → nanoseconds since the run began.
+//! Converts ticks in the ring to nanoseconds since the run began.
 //!
-//! Time stamp counter ticks are converted by a line whose slope is measured here against
+//! Ticks of the time stamp counter are converted by a line. Its slope is measured here against
 //! CLOCK_MONOTONIC, first over a few milliseconds and then again and again while draining. A new
-//! slope takes over at the point already reached, so time never jumps and never goes back; what
-//! the old slope was wrong by is made up for over the following second.
+//! slope applies from the point already reached, so time never jumps and never goes back. The error
+//! of the old slope is corrected over the following second.
 
 use super::sys;
 use crate::ring;
 
-/// The two clocks read at one instant.
+/// The two clocks, read at the same time.
 #[derive(Clone, Copy, Debug)]
 struct Sample {
     ticks: u64,
@@ -17,7 +17,7 @@ struct Sample {
 }
 
 impl Sample {
-    /// The best of a few: an interruption between the two readings spoils a sample.
+    /// Returns the best of a few samples: an interruption between the two readings spoils a sample.
     fn now() -> Sample {
         let once = || {
             let before = sys::ticks();
@@ -36,9 +36,10 @@ impl Sample {
     }
 }
 
-/// A slope is measured over at least this long: the readings' noise of some 20 ns is then 4 ppm.
+/// The first slope is measured over at least this time: the noise of the readings, some 20 ns, is
+/// then 4 ppm.
 const FIRST_SLOPE_NS: u64 = 5_000_000;
-/// Later slopes are measured over this long.
+/// Later slopes are measured over this time.
 const SLOPE_NS: u64 = 1_000_000_000;
 
 /// Converts the ticks of one ring.
@@ -47,9 +48,9 @@ pub struct Clock {
     /// CLOCK_MONOTONIC when the run began.
     began_ns: u64,
     source: Option<ring::Clock>,
-    /// The sample slopes are measured from.
+    /// The sample from which slopes are measured.
     reference: Sample,
-    /// Nanoseconds per tick are measured again from here (CLOCK_MONOTONIC).
+    /// The slope is measured again from this time on (CLOCK_MONOTONIC).
     next_ns: u64,
     interval_ns: u64,
     /// The line: `base_ns + (ticks - base_ticks) * slope / 2^32`.
@@ -59,7 +60,7 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// The run begins now.
+    /// Returns the clock of a run that begins now.
     pub fn start() -> Clock {
         let reference = Sample::now();
         Clock {
@@ -79,8 +80,8 @@ impl Clock {
         sys::monotonic_ns() - self.began_ns
     }
 
-    /// Says what the ticks count. Must come before the first conversion; may wait some
-    /// milliseconds for the first slope if the run has only just begun.
+    /// Sets the clock whose ticks are converted. It must be called before the first conversion. It
+    /// may wait some milliseconds for the first slope if the run has only just begun.
     pub fn set_source(&mut self, source: ring::Clock) {
         if self.source == Some(source) {
             return;
@@ -110,7 +111,7 @@ impl Clock {
         self.base_ns + ((u128::from(since) * u128::from(self.slope)) >> 32) as u64
     }
 
-    /// Nanoseconds that so many ticks take.
+    /// The duration of `ticks` ticks in nanoseconds.
     pub fn span_ns(&self, ticks: u64) -> u64 {
         ((u128::from(ticks) * u128::from(self.slope)) >> 32) as u64
     }
@@ -131,7 +132,7 @@ impl Clock {
         if now.ns - self.reference.ns >= SLOPE_NS {
             self.reference = now;
         }
-        // A correction beyond 0.1 % would be a clock gone wrong, not a slope slightly off.
+        // An error beyond 0.1 % means that a clock is wrong, not that the slope is slightly off.
         let limit = (SLOPE_NS / 1000) as i64;
         let correction =
             i128::from(measured) * i128::from(error_ns.clamp(-limit, limit)) / i128::from(SLOPE_NS);

@@ -1,8 +1,8 @@
 //! The single thread that writes to the database: batches → transactions.
 //!
-//! A transaction holds some batches whole: first what they define, then their chunks, then what
-//! exactly these chunks add to the summaries. So whatever prefix of the transactions a reader
-//! finds, it is consistent.
+//! A transaction contains whole batches: first their definitions, then their chunks, then what
+//! exactly these chunks add to the summaries. So any prefix of the transactions that a reader finds
+//! is consistent.
 
 use super::encode::{Encoded, StoredChunk};
 use super::lifecycle::Run;
@@ -21,22 +21,24 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// A reader meanwhile sees the run as it was about this long ago, and so does one after the
-/// recorder's sudden death.
+/// The time between transactions. A reader sees the run as it was about this long ago, both during
+/// the recording and after the recorder's sudden death.
 const PERIOD: Duration = Duration::from_millis(500);
 /// Every transaction writes all rows of the summaries that changed, whether they changed by one or
-/// by a million. So where there are many, transactions are fewer, and take this part of the time.
+/// by a million. If there are many such rows, transactions are made less often, so that they take
+/// about 1/`BUSY_PART` of the time.
 const BUSY_PART: u32 = 20;
-/// Chunks that wait for their transaction take no more memory than this.
+/// Once the chunks that wait for a transaction have this many bytes, it is made at once, so that
+/// they take no more memory.
 const PENDING_BYTES: usize = 16 << 20;
 
-/// Where somebody has locked the database, chunks wait for the lock with less haste, up to this much
-/// of them. Then the drain waits, then the program.
+/// While another process has locked the database, up to this many bytes of chunks wait for the
+/// lock. Then the drain waits, then the program.
 const STALLED_BYTES: usize = 64 << 20;
-/// Waits for a lock before looking for new batches.
+/// How long one attempt waits for a lock before new batches are received.
 pub(super) const BUSY_STEP: Duration = Duration::from_millis(50);
 
-/// Batches that wait for the next transaction, their sums added up.
+/// Batches that wait for the next transaction, with their sums added up.
 #[derive(Default)]
 pub(super) struct Pending {
     pub(super) definitions: Vec<Definition>,
@@ -103,13 +105,13 @@ pub(super) struct Store {
     run: Run,
     rows: Rows,
     pending: Pending,
-    /// Ordinals of the events so far are below this one.
+    /// The ordinals of the events so far are below this one.
     ordinals: u64,
-    /// All values there are have come.
+    /// All values have been received.
     covers_all: bool,
-    /// Told to the others: why nothing can be stored any more, or that it has to wait.
+    /// Reports to other threads why nothing can be stored any more, or that the store has to wait.
     health: Arc<Health>,
-    /// Since when somebody has locked the database.
+    /// Since when another process has locked the database.
     locked: Option<Instant>,
 }
 
@@ -120,7 +122,7 @@ impl Store {
         Store { run, rows, pending, ordinals: 0, covers_all: false, health, locked: None }
     }
 
-    /// Runs until the encoder has ended, and the thread of values; then everything is stored.
+    /// Runs until the encoder and the thread of values have ended. Everything is stored then.
     pub(super) fn run(mut self, batches: &Receiver<Encoded>) -> Run {
         let mut due = Instant::now() + PERIOD;
         loop {
@@ -151,7 +153,7 @@ impl Store {
                 };
         }
         if self.covers_all {
-            // And of what was executed after the last event that has one.
+            // Including values of what was executed after the last event that has an ordinal.
             self.pending.covered = self.pending.covered.max(Some(self.ordinals + 1));
         }
         self.commit();
@@ -161,7 +163,7 @@ impl Store {
         self.run
     }
 
-    /// Stores what is pending, or leaves it pending if the database is locked.
+    /// Stores the pending batches, or leaves them pending if the database is locked.
     fn commit(&mut self) {
         self.notice_place();
         if !self.pending.is_empty() && !self.health.has_failed() {
@@ -175,7 +177,7 @@ impl Store {
                     return;
                 }
                 Ok(transaction) => {
-                    // Only without a write-ahead log there is somebody to wait for from here on.
+                    // From here on, only a database without a write-ahead log can make us wait.
                     let _ = db.busy_timeout(BUSY);
                     self.rows.write(transaction, &self.pending)
                 }
@@ -192,7 +194,7 @@ impl Store {
         }
     }
 
-    /// Says once that the file is not where it was.
+    /// Reports once to the user that the file is not where it was.
     fn notice_place(&mut self) {
         if self.run.is_displaced {
             return;
@@ -201,27 +203,27 @@ impl Store {
         let words = match self.run.database.place() {
             Place::Same => return,
             Place::Moved(Some(name)) => {
-                format!("moved to {} while recording, which goes on there", name.display())
+                format!("moved to {} while recording; recording continues there", name.display())
             }
-            Place::Moved(None) => "moved while recording, which goes on there".to_owned(),
+            Place::Moved(None) => "moved while recording; recording continues there".to_owned(),
             Place::Deleted => {
                 format!(
                     "deleted while recording; run {run} will be written to a new file when it ends"
                 )
             }
         };
-        say(&format!("{path} was {words}"));
+        print_message(&format!("{path} was {words}"));
         self.run.is_displaced = true;
         self.run.database.leave_name();
     }
 
-    /// Nothing more is stored. What was committed stands, and the program goes on.
+    /// Ends the recording because of an error. What was committed remains, and the program goes on.
     fn fail(&mut self, error: &rusqlite::Error) {
         let (path, what) = (self.run.database.path.display(), words(error));
         let line = format!("{path}: {what}");
-        say(&format!("{line}; recording stopped, the program goes on"));
+        print_message(&format!("{line}; recording stopped, the program goes on"));
         self.health.fail(line);
-        // There may be room for as little as this, even on a full disk.
+        // Even a full disk may have room for this single row.
         let pending = &self.pending;
         let lost = LossDelta {
             kind: LossKind::StoreFailed,
@@ -236,13 +238,13 @@ impl Store {
     }
 }
 
-/// What threads tell each other of the store.
+/// The state of the store, shared between threads.
 #[derive(Debug, Default)]
 pub struct Health {
     failed: AtomicBool,
-    /// Why, for the user; said already.
+    /// The reason of the failure, which the user has been told.
     reason: Mutex<Option<String>>,
-    /// Somebody has locked the database.
+    /// Another process has locked the database.
     stalled: AtomicBool,
 }
 
@@ -252,12 +254,12 @@ impl Health {
         self.failed.load(Ordering::Relaxed)
     }
 
-    /// Why nothing can be stored any more, which the user knows.
+    /// The reason why nothing can be stored any more, if so. The user has been told.
     pub fn reason(&self) -> Option<String> {
         self.reason.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Whether the store waits for somebody who has locked the database.
+    /// Whether the store waits because another process has locked the database.
     pub fn is_stalled(&self) -> bool {
         self.stalled.load(Ordering::Relaxed)
     }
@@ -272,7 +274,7 @@ impl Health {
     }
 }
 
-/// One line for the user. Nobody may be there to read it.
-fn say(line: &str) {
+/// Prints a line for the user. Errors are ignored: the terminal may be gone.
+fn print_message(line: &str) {
     let _ = writeln!(std::io::stderr(), "dashcam: {line}");
 }

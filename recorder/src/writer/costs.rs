@@ -1,29 +1,32 @@
-//! What recording an event costs the program, so that its times are its own.
+//! Estimates what recording each event costs the program, so that the costs can be subtracted from
+//! its times.
 //!
-//! The shim measures one event in a few hundred, from its callback's first instruction to its last. What
-//! the others cost is taken from that: the mean of those of the same kind in the same code object, for
-//! what a callback does depends on the values that are there most of all. To it comes what CPython
-//! does to call back, which nothing in the program can measure.
+//! The shim measures one event in a few hundred, from its callback's first instruction to its last.
+//! The cost of another event is taken to be the mean of the measured events of the same kind in the
+//! same code object, because the cost of a callback depends mostly on the values there. What
+//! CPython does to call the callback is added: nothing in the program can measure that.
 
 use dashcam_schema::EventKind;
 
 /// Costs are kept in units of 2^-this nanoseconds.
 const FRACTION: u32 = 4;
 const KINDS: usize = EventKind::LIMIT as usize;
-/// A mean is of this many measurements at the most; older ones fade.
+/// A mean is taken over about this many measurements; older ones lose weight.
 const MEMORY: u32 = 32;
-/// A callback that took longer than this, and many times the mean, was held up: by the system, most often.
+/// A callback that took longer than this, and many times the mean, was held up, most often by the
+/// system.
 const HELD_UP_NS: u64 = 20_000;
 const HELD_UP_TIMES: u64 = 8;
 
-/// What CPython does around a callback, in nanoseconds: making its arguments, finding it, and running the
-/// general form of an instruction that would have been specialized. What measuring adds to a callback is
-/// taken off. Found with loops that have few kinds of events, on CPython 3.13: what recording adds to one
-/// iteration, less what was measured.
+/// The time that CPython spends around a callback, in nanoseconds: making its arguments, finding
+/// it, and running the general form of an instruction that would have been specialised. The time
+/// that measuring adds to a callback is subtracted. The numbers were found with loops that have few
+/// kinds of events, on CPython 3.13: the time that recording adds to one iteration, less the time
+/// measured.
 const fn around_ns(kind: EventKind) -> u32 {
     match kind {
         EventKind::BRANCH | EventKind::BRANCH_LEFT | EventKind::BRANCH_RIGHT | EventKind::JUMP => 8,
-        // What stores then looks everything up anew.
+        // Instructions that store then look everything up anew.
         EventKind::INSTRUCTION => 24,
         _ => 4,
     }
@@ -43,15 +46,15 @@ impl Mean {
     }
 }
 
-/// What every kind of event costs in every code object.
+/// The mean cost of every kind of event in every code object.
 pub(super) struct Costs {
     /// By code object, then by kind.
     means: Vec<[Mean; KINDS]>,
-    /// For those that were not measured yet.
+    /// The means over all code objects, for kinds that were not measured in a code object yet.
     by_kind: [Mean; KINDS],
     /// The event charged last, whose measurement may follow.
     last: (u32, EventKind),
-    /// Charged so far, in units of [`FRACTION`].
+    /// The costs charged so far, in units of [`FRACTION`].
     charged: u64,
 }
 
@@ -65,7 +68,7 @@ impl Costs {
         }
     }
 
-    /// One more code object.
+    /// Adds a code object.
     pub(super) fn define_code(&mut self) {
         self.means.push([Mean::default(); KINDS]);
     }
@@ -80,13 +83,14 @@ impl Costs {
         self.last = (code, kind);
     }
 
-    /// Charges what was measured exactly.
+    /// Charges a cost that was measured exactly.
     pub(super) fn charge_ns(&mut self, ns: u64) {
-        // The ring is not trusted.
+        // Saturating, because the ring is not trusted.
         self.charged = self.charged.saturating_add(ns.saturating_mul(1 << FRACTION));
     }
 
-    /// The event charged last took so long, with `others` callbacks before it that had no event.
+    /// Takes over a measurement of the event charged last, with `others` callbacks without an event
+    /// before it.
     pub(super) fn measured(&mut self, ns: u64, others: u32) {
         let (code, kind) = self.last;
         let Some(means) = self.means.get_mut(code as usize) else { return };
@@ -102,13 +106,13 @@ impl Costs {
         self.by_kind[index].add(cost);
     }
 
-    /// Nanoseconds charged so far.
+    /// The costs charged so far, in nanoseconds.
     #[inline(always)]
     pub(super) fn charged_ns(&self) -> u64 {
         self.charged >> FRACTION
     }
 
-    /// Takes back what was charged too much.
+    /// Subtracts an excess from the costs charged.
     pub(super) fn refund_ns(&mut self, ns: u64) {
         self.charged = self.charged.saturating_sub(ns.saturating_mul(1 << FRACTION));
     }
@@ -119,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_event_is_charged_what_its_like_took() {
+    fn an_event_is_charged_the_mean_of_similar_events() {
         let mut costs = Costs::new();
         costs.define_code();
         costs.define_code();
@@ -132,7 +136,7 @@ mod tests {
         assert_eq!(charge(&mut costs, 0), 0);
         costs.measured(75, 0);
         assert_eq!(charge(&mut costs, 0), 75 + around);
-        // Not yet measured there: as elsewhere.
+        // Not yet measured there, so the mean over all code objects is charged.
         assert_eq!(charge(&mut costs, 1), 75 + around);
         for _ in 0..200 {
             costs.measured(475, 0);

@@ -1,5 +1,5 @@
-//! What a chunk adds to the summary tables: events by kind, lines, branches. Counted here in the
-//! encoder, a whole chunk at a time, so that the drain has less to do per event.
+//! Counts what a chunk adds to the summary tables: events by kind, lines, branches. The encoder
+//! counts a whole chunk at a time, so that the drain has less to do per event.
 
 use super::outlet::{EdgeCount, EdgeEvents};
 use dashcam_schema::EventKind;
@@ -13,18 +13,18 @@ use rustc_hash::{FxHashMap, FxHashSet};
 /// The sums of one chunk.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
-    /// (thread, code, kind) and events.
+    /// (thread, code, kind) and the number of events.
     pub(super) events: Vec<(u32, u32, u8, u64)>,
-    /// (code, line) and LINE events.
+    /// (code, line) and the number of LINE events.
     pub(super) lines: Vec<(u32, u32, u64)>,
     /// (code, unit), times taken and not taken.
     pub(super) branches: Vec<(u32, u32, u64, u64)>,
-    /// Branches that follow from other events.
+    /// The number of derived branches.
     implied: u64,
 }
 
 impl Counts {
-    /// Events that have an ordinal.
+    /// The number of events that have an ordinal.
     pub(super) fn with_ordinals(&self) -> u64 {
         let has_ordinal = |kind| EventKind::from_number(kind).is_some_and(EventKind::has_ordinal);
         let events = self.events.iter().filter(|(_, _, kind, _)| has_ordinal(*kind));
@@ -32,13 +32,13 @@ impl Counts {
     }
 }
 
-/// How much room a code object's counters take.
+/// The size and place of a code object's counters.
 #[derive(Clone, Copy)]
 struct Extent {
     first_line: u32,
     lines: u32,
     units: u32,
-    /// Chunk in which the places below are valid.
+    /// The chunk in which the places below are valid.
     stamp: u32,
     /// Where its counters begin in the chunk's arenas.
     line_at: u32,
@@ -58,41 +58,43 @@ pub(super) struct Counter {
     kinds: Vec<[u32; KINDS]>,
     lines: Vec<u32>,
     /// (code, line) whose counter is not 0.
-    lines_met: Vec<(u32, u32)>,
+    lines_counted: Vec<(u32, u32)>,
     branches: Vec<[u32; 2]>,
-    branches_met: Vec<(u32, u32)>,
-    /// Places outside of what the line table promises.
+    /// (code, unit) whose counter is not 0.
+    branches_counted: Vec<(u32, u32)>,
+    /// Counters of places outside of the line table's range.
     odd_lines: FxHashMap<(u32, u32), u64>,
     odd_branches: FxHashMap<(u32, u32), [u64; 2]>,
     version: Option<Version>,
-    /// (code, unit) of branches that jump over a single code unit. The instruction after a branch is
-    /// one or two units on; at these two means that the branch was taken. Only 3.12 has such.
+    /// (code, unit) of branches that jump over a single code unit. The instruction after a branch
+    /// is one or two units on; for these branches, two means that the branch was taken. Only 3.12
+    /// has such branches.
     short_branches: FxHashSet<(u32, u32)>,
-    /// From 3.14 on the end of a loop is reported at a POP_ITER: (code, unit) of each → unit of the
-    /// FOR_ITER whose branch it is.
+    /// From 3.14 on, the end of a loop is reported at a POP_ITER: (code, unit) of each → unit of
+    /// the FOR_ITER to which the branch belongs.
     loop_ends: FxHashMap<(u32, u32), u32>,
     edges: Vec<EdgeEvents>,
 }
 
 impl Counter {
-    /// The next code object.
+    /// Adds the next code object.
     pub(super) fn define(&mut self, code: &CodeDefinition) {
         self.find_branches(self.extents.len() as u32, code);
         let table = LineTable::decode(&code.line_table, code.first_line);
         let (first, last) = table.range().unwrap_or((0, 0));
-        // A table may lie; beyond a sensible size its places are counted as odd ones.
+        // A table may be wrong. Places beyond a sensible size are counted as odd ones.
         let lines = (last - first).saturating_add(1).min(1 << 20);
         let units = (table.by_unit().len() as u32).min(1 << 22);
         let extent = Extent { first_line: first, lines, units, stamp: 0, line_at: 0, unit_at: 0 };
         self.extents.push(extent);
     }
 
-    /// Which bytecode the code objects that follow have.
+    /// Sets the bytecode version of the code objects that follow.
     pub(super) fn interpreter(&mut self, magic: u16) {
         self.version = Version::from_magic(magic);
     }
 
-    /// Finds the branches that are reported in a way of their own.
+    /// Finds the branches that are reported in a special way.
     fn find_branches(&mut self, number: u32, code: &CodeDefinition) {
         let (Some(version), false) = (self.version, code.bytecode.is_empty()) else { return };
         if version == Version::V3_13 {
@@ -112,12 +114,12 @@ impl Counter {
         }
     }
 
-    /// Edges are numbered from 0 again.
+    /// Removes all edges, because they are numbered from 0 again.
     pub(super) fn forget_edges(&mut self) {
         self.edges.clear();
     }
 
-    /// The sums of a chunk of a derived recording.
+    /// Returns the sums of a chunk of a derived recording.
     pub(super) fn count_edges(
         &mut self,
         counts: &[EdgeCount],
@@ -125,7 +127,7 @@ impl Counter {
     ) -> Counts {
         self.edges.extend(new_edges);
         let edges = std::mem::take(&mut self.edges);
-        // Contexts are what `prepare` and `take` want to know of.
+        // `prepare` and `take` only use the contexts.
         let mut columns = Columns::default();
         let mut contexts = FxHashMap::default();
         let mut context = |thread, code| {
@@ -163,19 +165,19 @@ impl Counter {
         Counts { implied, ..self.take(&columns) }
     }
 
-    /// The sums of these columns.
+    /// Returns the sums of these columns.
     pub(super) fn count(&mut self, columns: &Columns) -> Counts {
         self.prepare(columns);
         self.add_up(columns);
         self.take(columns)
     }
 
-    /// Gives every code object of the chunk its counters.
+    /// Assigns counters to every code object of the chunk.
     fn prepare(&mut self, columns: &Columns) {
         self.stamp += 1;
         let (mut lines, mut units) = (0, 0);
         for context in &columns.contexts {
-            // Invariant: the drain lets no undefined code object pass.
+            // Invariant: the drain rejects undefined code objects.
             let extent = &mut self.extents[context.code as usize];
             if extent.stamp != self.stamp {
                 (extent.stamp, extent.line_at, extent.unit_at) = (self.stamp, lines, units);
@@ -216,7 +218,7 @@ impl Counter {
         self.kinds = kinds;
     }
 
-    /// So many times a LINE or an event with a target.
+    /// Counts a LINE or an event with a target `count` times.
     #[inline(always)]
     fn special(
         &mut self,
@@ -232,7 +234,7 @@ impl Counter {
             if index < extent.lines {
                 let counter = &mut self.lines[(extent.line_at + index) as usize];
                 if *counter == 0 {
-                    self.lines_met.push((code, place));
+                    self.lines_counted.push((code, place));
                 }
                 *counter += count;
             } else {
@@ -242,9 +244,9 @@ impl Counter {
         }
         let target = targets.next().unwrap_or(0);
         let is_short = || self.short_branches.contains(&(code, place));
-        let Some(way) = way(kind, place, target, is_short) else { return };
+        let Some(side) = side(kind, place, target, is_short) else { return };
         let place = match kind {
-            // Reported by the NOT_TAKEN behind the branch and its cache.
+            // Reported at the NOT_TAKEN behind the branch and its cache.
             LEFT if target == place.wrapping_add(1) => place.saturating_sub(2),
             RIGHT => *self.loop_ends.get(&(code, place)).unwrap_or(&place),
             _ => place,
@@ -252,11 +254,11 @@ impl Counter {
         if place < extent.units {
             let counter = &mut self.branches[(extent.unit_at + place) as usize];
             if *counter == [0; 2] {
-                self.branches_met.push((code, place));
+                self.branches_counted.push((code, place));
             }
-            counter[way] += count;
+            counter[side] += count;
         } else {
-            self.odd_branches.entry((code, place)).or_insert([0; 2])[way] += u64::from(count);
+            self.odd_branches.entry((code, place)).or_insert([0; 2])[side] += u64::from(count);
         }
     }
 
@@ -267,12 +269,12 @@ impl Counter {
                 counts.events.push((context.thread, context.code, kind as u8, (*count).into()));
             }
         }
-        for (code, line) in self.lines_met.drain(..) {
+        for (code, line) in self.lines_counted.drain(..) {
             let extent = self.extents[code as usize];
             let counter = &mut self.lines[(extent.line_at + line - extent.first_line) as usize];
             counts.lines.push((code, line, std::mem::take(counter).into()));
         }
-        for (code, unit) in self.branches_met.drain(..) {
+        for (code, unit) in self.branches_counted.drain(..) {
             let counter = &mut self.branches[(self.extents[code as usize].unit_at + unit) as usize];
             let [taken, not_taken] = std::mem::take(counter);
             counts.branches.push((code, unit, taken.into(), not_taken.into()));
@@ -284,7 +286,7 @@ impl Counter {
     }
 }
 
-/// LINE and the kinds with a target: those whose place or target is counted.
+/// LINE and the kinds with a target: the kinds whose place or target is counted.
 const SPECIAL: u32 = {
     let mut bits = 1 << EventKind::LINE.number();
     let mut number = 0;
@@ -297,10 +299,10 @@ const SPECIAL: u32 = {
     bits
 };
 
-/// Which way a branch went: 0 for its target, 1 for on; `None` for what is not a branch. BRANCH
-/// itself does not say, but to go on is to go to the next instruction: one unit further, or two
-/// behind an inline cache, unless the branch is a short one.
-fn way(kind: u8, unit: u32, target: u32, is_short: impl Fn() -> bool) -> Option<usize> {
+/// Returns 0 if a branch was taken, 1 if it was not; `None` for an event that is not a branch. A
+/// BRANCH event does not tell which it was. But a branch that is not taken leads to the next
+/// instruction: one unit further, or two behind an inline cache, unless the branch is a short one.
+fn side(kind: u8, unit: u32, target: u32, is_short: impl Fn() -> bool) -> Option<usize> {
     const BRANCH: u8 = EventKind::BRANCH.number();
     match kind {
         BRANCH => Some(match target.wrapping_sub(unit) {

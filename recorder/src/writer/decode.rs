@@ -1,5 +1,5 @@
-//! Words of the ring → calls of the chunker. Trusts nothing: a record that cannot be right ends
-//! the recording there, and everything before it stands.
+//! Words of the ring → calls of the chunker. Nothing is trusted: an invalid record ends the
+//! recording there, and everything before it is kept.
 
 use super::chunker::{Bad, Chunker};
 use crate::ring;
@@ -10,11 +10,11 @@ use dashcam_schema::record::{
     event_words, payload, tag,
 };
 
-/// Takes in all whole records `words` begin with and says how many words they were. What is left
+/// Reads all whole records at the beginning of `words`. Returns how many words they have. The rest
 /// is the beginning of one more record.
 ///
 /// # Errors
-/// The words before the bad record, and what is wrong with it.
+/// The number of words before the bad record, and what is wrong with it.
 pub(super) fn decode(
     words: &[u32],
     chunker: &mut Chunker,
@@ -22,14 +22,14 @@ pub(super) fn decode(
 ) -> Result<usize, (usize, Bad)> {
     chunker.tidy();
     let mut at = 0;
-    // Where the words that belong to the next event begin, if they all are in `words`.
+    // Where the words that belong to the next event begin, if all of them are in `words`.
     let mut group = None;
     while at < words.len() {
         if chunker.is_full() {
             chunker.seal();
         }
-        let leaves_out = chunker.leaves_out();
-        if leaves_out {
+        let omits_derived = chunker.omits_derived();
+        if omits_derived {
             let taken = chunker.repeated(&words[at..]);
             if taken > 0 {
                 at += taken;
@@ -48,7 +48,7 @@ pub(super) fn decode(
             Ok(taken) => at += taken,
             Err(bad) => return Err((at, bad)),
         }
-        if leaves_out {
+        if omits_derived {
             group = match first {
                 TAG_CODE | TAG_CALLER | TAG_AT => group,
                 0..=TAG_START_SUSPENDABLE => {
@@ -57,7 +57,7 @@ pub(super) fn decode(
                     }
                     Some(at)
                 }
-                // A definition, most often. If it stands between two events, nothing is missing.
+                // Most often a definition. If it is between two events, no words are missing.
                 _ => group.filter(|begin| *begin == before).map(|_| at),
             };
         }
@@ -65,8 +65,8 @@ pub(super) fn decode(
     Ok(at)
 }
 
-/// Takes in one record, or several plain events, and says how many words it was: 0 if it is not
-/// all there yet.
+/// Reads one record, or several plain events. Returns the number of words read; 0 if the record is
+/// not complete yet.
 #[inline(always)]
 fn record(words: &[u32], chunker: &mut Chunker, clock: ring::Clock) -> Result<usize, Bad> {
     const LINE: u8 = EventKind::LINE.number();
@@ -78,11 +78,11 @@ fn record(words: &[u32], chunker: &mut Chunker, clock: ring::Clock) -> Result<us
 
     let (tag, place) = (tag(words[0]), payload(words[0]));
     if tag <= TAG_START_SUSPENDABLE && !chunker.has_context() {
-        return Err("an event of no thread or code object");
+        return Err("an event without a thread or code object");
     }
-    // The frequent ones here; `event` has them all.
+    // Only the frequent events are decoded here; `event` decodes all.
     match tag {
-        LINE | INSTRUCTION if chunker.leaves_out() => Err("an event that follows from others"),
+        LINE | INSTRUCTION if chunker.omits_derived() => Err("an event that should be derived"),
         LINE | INSTRUCTION => Ok(chunker.plain(words)),
         JUMP..=BRANCH_RIGHT => {
             let [_, target, ..] = *words else { return Ok(0) };
@@ -103,7 +103,7 @@ fn record(words: &[u32], chunker: &mut Chunker, clock: ring::Clock) -> Result<us
         0..=TAG_START_SUSPENDABLE => {
             match EventKind::from_number(tag).filter(|kind| kind.may_say_none()) {
                 Some(kind) if place & SAYS_NONE != 0 => {
-                    // Not before all of it is there: the rest may be taken in another way.
+                    // Not before the record is complete: the rest may be read in another way.
                     if words.len() <= event_words(kind) {
                         return Ok(0);
                     }
@@ -121,7 +121,7 @@ pub(super) fn address(low: u32, high: u32) -> u64 {
     u64::from(low) | u64::from(high) << 32
 }
 
-/// Any event, whose place may not be the one in its word.
+/// Reads any event. Its place may differ from the one in its word.
 fn event(words: &[u32], place: u32, chunker: &mut Chunker) -> Result<usize, Bad> {
     let tag = tag(words[0]);
     let Some(kind) = EventKind::from_number(tag) else {
@@ -136,8 +136,8 @@ fn event(words: &[u32], place: u32, chunker: &mut Chunker) -> Result<usize, Bad>
     if words.len() < length {
         return Ok(0);
     }
-    if chunker.leaves_out() && matches!(kind, EventKind::LINE | EventKind::INSTRUCTION) {
-        return Err("an event that follows from others");
+    if chunker.omits_derived() && matches!(kind, EventKind::LINE | EventKind::INSTRUCTION) {
+        return Err("an event that should be derived");
     }
     match (kind, &words[1..length]) {
         (EventKind::PY_START, [ticks]) => chunker.start(place, *ticks, None),
@@ -158,14 +158,14 @@ fn event(words: &[u32], place: u32, chunker: &mut Chunker) -> Result<usize, Bad>
             chunker.exception(kind, place, None, *exception)?;
         }
         (_, [target]) => chunker.branch(tag, place, *target)?,
-        (_, []) if chunker.leaves_out() => return Err("an event that follows from others"),
+        (_, []) if chunker.omits_derived() => return Err("an event that should be derived"),
         (_, []) => chunker.bare(tag, place),
         _ => return Err("an event of unknown form"),
     }
     Ok(length)
 }
 
-/// What is not an event.
+/// Reads a record that is not an event.
 #[cold]
 fn other(
     words: &[u32],
@@ -197,7 +197,7 @@ fn other(
                 return Ok(0);
             }
             if !chunker.has_context() {
-                return Err("an event of no thread or code object");
+                return Err("an event without a thread or code object");
             }
             let taken = event(rest, place, chunker)?;
             Ok(if taken == 0 { 0 } else { 2 + taken })
@@ -222,14 +222,14 @@ fn define(words: &[u32], length: usize, chunker: &mut Chunker) -> Result<usize, 
     }
     let Some(body) = words.get(1..1 + length) else { return Ok(0) };
     let bytes: Vec<u8> = body[1..].iter().flat_map(|word| word.to_le_bytes()).collect();
-    let said = body[0] as usize;
-    if said > bytes.len() || bytes.len() - said > 3 {
+    let byte_count = body[0] as usize;
+    if byte_count > bytes.len() || bytes.len() - byte_count > 3 {
         return Err("a definition of impossible length");
     }
     let config = bincode::config::standard().with_limit::<DEFINITION_BYTES_MAX>();
-    match bincode::decode_from_slice::<Definition, _>(&bytes[..said], config) {
-        Ok((definition, used)) if used == said => {
-            chunker.define(definition, said)?;
+    match bincode::decode_from_slice::<Definition, _>(&bytes[..byte_count], config) {
+        Ok((definition, used)) if used == byte_count => {
+            chunker.define(definition, byte_count)?;
             Ok(1 + length)
         }
         _ => Err("a definition that cannot be decoded"),

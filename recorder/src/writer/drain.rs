@@ -1,5 +1,5 @@
-//! The drain thread: empties the ring, until told that the program has come to an end and
-//! nothing is left in it.
+//! The drain thread: empties the ring until it is told that the program has ended and nothing is
+//! left in the ring.
 
 use super::chunker::Chunker;
 use super::commit::Health;
@@ -10,37 +10,39 @@ use dashcam_schema::loss::LossKind;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Words taken at a time: they stay in the processor's cache until they are decoded.
+/// How many words are taken at a time: so few that they stay in the processor's cache until they
+/// are decoded.
 pub(super) const WORDS: usize = 1 << 15;
-/// Events wait at most this long for their chunk to fill: what a reader meanwhile, or after the
-/// recorder's sudden death, does not see.
+/// Events wait at most this long for their chunk to fill. A reader does not see them in the
+/// meantime, nor after the recorder's sudden death.
 const CHUNK_AGE: Duration = Duration::from_millis(250);
-/// A producer at full speed fills a hundredth of a ring meanwhile.
+/// How long a thread waits for more words. A producer at full speed fills a hundredth of a ring in
+/// that time.
 const NAP: Duration = Duration::from_millis(1);
-/// After a while without events.
+/// How long it waits after a while without events.
 const LONG_NAP: Duration = Duration::from_millis(5);
 
-/// What the drain is told from outside.
+/// An order to a thread that empties a ring.
 pub(super) enum Order {
-    /// Empty the ring and see that it is all in the database; then tell the sender.
+    /// Empty the ring, and notify the sender once all of it is in the database.
     Flush(Sender<()>),
     /// The program has ended: empty the ring and end.
     Finish,
 }
 
-/// The recording ends before the program does.
+/// The error that the recording ends before the program does.
 pub(super) struct End;
 
-/// How long a thread that empties a ring waits for more.
+/// Decides how long a thread that empties a ring waits for more words.
 #[derive(Default)]
 pub(super) struct Pace {
-    /// Looks in a row that found nothing.
+    /// How many times in a row the ring was found empty.
     idle: u32,
 }
 
 impl Pace {
-    /// Waits a little for an order, longer where there were no words for a while. Without anybody to
-    /// give orders it is time to finish.
+    /// Waits a little for an order, and longer if there were no words for a while. Returns
+    /// [`Order::Finish`] if the sender of orders is gone.
     pub(super) fn wait(&mut self, orders: &Receiver<Order>, taken: usize) -> Option<Order> {
         self.idle = if taken == 0 { self.idle.saturating_add(1) } else { 0 };
         let nap = if self.idle < 1000 { NAP } else { LONG_NAP };
@@ -60,9 +62,9 @@ pub(super) struct Drain {
 }
 
 impl Drain {
-    /// Runs until [`Order::Finish`], or until whoever gives orders is gone.
+    /// Runs until [`Order::Finish`], or until the sender of orders is gone.
     pub(super) fn run(mut self) {
-        let is_told = self.drain().is_ok();
+        let is_finished = self.drain().is_ok();
         self.consumer.close();
         let (waits, waited_ns) = self.consumer.waited();
         if waits > 0 {
@@ -73,8 +75,8 @@ impl Drain {
             self.chunker.lose(LossKind::GaveUp, 1, words.to_owned());
         }
         self.chunker.seal();
-        // Ended early; there still are orders to answer.
-        while !is_told && let Ok(Order::Flush(stored)) = self.orders.recv() {
+        // If the drain ended early, orders to flush still need an answer.
+        while !is_finished && let Ok(Order::Flush(stored)) = self.orders.recv() {
             self.chunker.flush(stored);
         }
     }
@@ -110,14 +112,14 @@ impl Drain {
         }
     }
 
-    /// Takes and decodes one batch; says how many words it was. `words` holds the beginning of a
-    /// record between two calls.
+    /// Takes and decodes one batch. Returns the number of words taken. Between two calls, `words`
+    /// holds the beginning of a record.
     fn step(&mut self, words: &mut Vec<u32>) -> Result<usize, End> {
         if self.health.has_failed() {
             return Err(End);
         }
         let Ok(taken) = self.consumer.take(words, WORDS) else {
-            self.bad("the ring's positions make no sense");
+            self.bad("the ring's positions are invalid");
             return Err(End);
         };
         if taken == 0 {

@@ -1,4 +1,4 @@
-//! The encoder thread: columns → compressed chunks and their sums.
+//! The encoder thread: columns → compressed chunks, and their sums.
 
 use super::counts::{Counter, Counts};
 use super::outlet::{Batch, Form, LossDelta, RawChunk};
@@ -20,16 +20,16 @@ pub(super) struct Encoded {
     pub(super) began_ns: Option<u64>,
     pub(super) chunk: Option<StoredChunk>,
     pub(super) values: Option<StoredValues>,
-    /// All values of events with ordinals below this one were handed on.
+    /// All values of events with ordinals below this one have been sent to the store.
     pub(super) covered: Option<u64>,
-    /// All values there are were handed on.
+    /// All values of the run have been sent to the store.
     pub(super) covers_all: bool,
     pub(super) totals: Vec<(u32, FunctionTotal)>,
     pub(super) losses: Vec<LossDelta>,
     pub(super) stored: Option<Sender<()>>,
 }
 
-/// A row of `chunks`, and what it adds to the summaries.
+/// A row of `chunks`, and the sums that it adds to the summaries.
 pub(super) struct StoredChunk {
     pub(super) first_seq: u64,
     pub(super) event_count: u64,
@@ -39,7 +39,7 @@ pub(super) struct StoredChunk {
     pub(super) last_wall_ns: u64,
     pub(super) kinds: u32,
     pub(super) first_ordinal: u64,
-    /// The ordinal of the first event after it that has one.
+    /// The ordinal of the first event after the chunk that has one.
     pub(super) next_ordinal: u64,
     pub(super) threads: Vec<u8>,
     pub(super) codes: Vec<u8>,
@@ -50,15 +50,17 @@ pub(super) struct StoredChunk {
 pub(super) struct Encoder {
     sealer: Sealer,
     counter: Counter,
-    /// The next event's, among those that have one.
+    /// The ordinal of the next event that has one.
     ordinal: u64,
-    /// The same for the thread of values.
+    /// The same number, for the thread of values.
     published: Arc<AtomicU64>,
-    /// Takes columns back to the drain.
+    /// Returns columns to the drain.
     spare: Sender<Columns>,
 }
 
 impl Encoder {
+    /// Returns an encoder that has encoded nothing yet.
+    ///
     /// # Errors
     /// If zstd cannot allocate its state.
     pub(super) fn new(
@@ -69,11 +71,12 @@ impl Encoder {
         Ok(Encoder { sealer, counter, ordinal: 0, published, spare })
     }
 
-    /// Runs until the drain has ended, or the store has.
+    /// Runs until the drain or the store has ended.
     pub(super) fn run(mut self, batches: &Receiver<Batch>, encoded: &Sender<Encoded>) {
         for batch in batches {
             if encoded.send(self.encode(batch)).is_err() {
-                // The store ended first, which only a bug makes it do. The drain must not wait.
+                // The store ended first, which only happens because of a bug. The drain must not
+                // wait.
                 batches.iter().for_each(drop);
             }
         }
@@ -106,7 +109,8 @@ impl Encoder {
     fn chunk(&mut self, raw: RawChunk) -> Result<StoredChunk, dashcam_schema::FormatError> {
         let RawChunk { first_seq, event_count, form, .. } = raw;
         let first_ordinal = self.ordinal;
-        // Counted first: should sealing fail, this chunk is lost, and later ones are numbered right.
+        // Events are counted first: if sealing fails, this chunk is lost, but later ones still get
+        // the right ordinals.
         let (data, counts, threads, codes, columns) = match form {
             Form::Direct(columns) => {
                 let counts = self.counter.count(&columns);
@@ -150,7 +154,7 @@ impl Encoder {
     }
 }
 
-/// Ascending, each once, little endian.
+/// Returns the numbers in ascending order, each once, in little endian.
 fn numbers(numbers: impl Iterator<Item = u32>) -> Vec<u8> {
     let mut numbers: Vec<u32> = numbers.collect();
     numbers.sort_unstable();

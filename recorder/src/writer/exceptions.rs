@@ -1,39 +1,38 @@
-//! The exception objects that chunks may still name.
+//! The exception objects that chunks may still refer to.
 //!
-//! A program can raise any number of exceptions, so not all of them can be kept: the last few ten
-//! thousand are, and of the older ones those that an open call has in flight or is handling.
+//! A program can raise any number of exceptions, so not all of them can be kept. The last few tens
+//! of thousands are kept, and the older ones that an open call has in flight or is handling.
 
 use dashcam_schema::chunk::ExceptionEntry;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::VecDeque;
 
-/// Every exception of at least this many last ones is kept.
+/// At least this many of the last exceptions are kept.
 const KEPT: usize = 1 << 16;
-/// Less if their messages take more than this.
+/// Fewer are kept if their messages take more bytes than this.
 const KEPT_BYTES: usize = 16 << 20;
-/// Type of an exception that was named long after it was dropped from here.
+/// The type of an exception that a chunk refers to long after it was dropped from here.
 pub(super) const UNKNOWN_TYPE: u32 = u32::MAX;
 
 #[derive(Default)]
 pub(super) struct Exceptions {
-    /// Number of the first of `recent`.
+    /// Number of the first exception in `recent`.
     first: u32,
     recent: VecDeque<ExceptionEntry>,
     recent_bytes: usize,
-    /// Older ones that open calls refer to.
+    /// Older exceptions that open calls refer to.
     pinned: FxHashMap<u32, ExceptionEntry>,
-    /// Numbers named since [`Self::take_named`], most of them once.
+    /// Numbers passed to [`Self::name`] since [`Self::take_named`], most of them once.
     named: Vec<u32>,
 }
 
 impl Exceptions {
-    /// How many were ever defined.
+    /// The number of exceptions that were ever defined.
     pub(super) fn defined(&self) -> u32 {
         self.first + self.recent.len() as u32
     }
 
-    /// Takes in the next exception. `open` lists those that open calls refer to; it is asked for
-    /// rarely.
+    /// Adds the next exception. `open` lists those that open calls refer to; it is rarely called.
     pub(super) fn define(
         &mut self,
         exception_type: u32,
@@ -48,7 +47,7 @@ impl Exceptions {
         }
     }
 
-    /// Drops the older half.
+    /// Drops the older half of the recent exceptions, except those that are still referred to.
     fn drop_old(&mut self, open: &FxHashSet<u32>) {
         let named: FxHashSet<u32> = self.named.iter().copied().collect();
         let keep = |number: &u32| open.contains(number) || named.contains(number);
@@ -63,16 +62,16 @@ impl Exceptions {
         }
     }
 
-    /// The chunk being built names this one.
+    /// Notes that the chunk being built refers to this exception.
     #[inline]
     pub(super) fn name(&mut self, number: u32) {
-        // The same one again and again is the common case: raise, unwind, unwind, handle.
+        // Most often it is the same one again and again: raise, unwind, unwind, handle.
         if self.named.last() != Some(&number) {
             self.named.push(number);
         }
     }
 
-    /// The exceptions named since the last time, ascending.
+    /// Returns the exceptions referred to since the last call, in ascending order.
     pub(super) fn take_named(&mut self) -> Vec<ExceptionEntry> {
         let mut named = std::mem::take(&mut self.named);
         named.sort_unstable();
@@ -98,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn old_ones_are_dropped_unless_open() {
+    fn old_exceptions_are_dropped_unless_open() {
         let mut exceptions = Exceptions::default();
         for i in 0..3 * KEPT {
             exceptions.define(1, i.to_string(), || [7].into_iter().collect());

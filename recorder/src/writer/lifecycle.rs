@@ -1,14 +1,14 @@
-//! A run's row, from its beginning to its end.
+//! The row of a run, from its beginning to its end.
 //!
 //! ```text
 //! recording ─▶ complete       the program ended by itself (whatever its exit code), or stopped
 //!     │                       the recording
-//!     └──────▶ interrupted    a signal ended the program, it died without a word, or recording
-//!                             had to stop before it did
+//!     └──────▶ interrupted    a signal ended the program, it died without a message, or recording
+//!                             had to stop before the program ended
 //! ```
 //!
-//! A run that stays `recording` although nobody records it is one whose recorder was killed: what
-//! is in the file is whole up to its last transaction.
+//! If a run stays `recording` although no process records it, its recorder was killed: the file is
+//! complete up to its last transaction.
 
 use super::commit::{BUSY_STEP, Health};
 use super::outlet::LossDelta;
@@ -21,13 +21,13 @@ use std::time::{Duration, Instant};
 
 const NOW: &str = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')";
 
-/// What is known of a run when it begins.
+/// The facts about a run that are known when it begins.
 #[derive(Debug, Clone, Default)]
 pub struct About {
     /// The program's command line, a JSON array.
     pub command: String,
     pub cwd: PathBuf,
-    /// What stood after `-c`.
+    /// The argument of `-c`.
     pub code: Option<String>,
 }
 
@@ -38,9 +38,9 @@ pub struct End {
     pub is_complete: bool,
     pub exit_code: Option<i32>,
     pub exit_signal: Option<i32>,
-    /// Why the program ran unrecorded.
+    /// The reason why the program ran unrecorded.
     pub refusal: Option<String>,
-    /// Pythons among the program's processes that ran beside the one that was recorded.
+    /// The number of Pythons among the program's processes besides the recorded one.
     pub others: u64,
 }
 
@@ -50,43 +50,43 @@ pub struct Run {
     pub(super) database: Database,
     pub run_id: i64,
     pub(super) process_id: i64,
-    /// The file is not where it was, and the user knows.
+    /// The file is not where it was, and the user has been told.
     pub(super) is_displaced: bool,
 }
 
-/// What came of a run, for the user.
+/// The result of a run, for the user.
 #[derive(Debug)]
 pub struct Summary {
     pub run_id: i64,
     pub events: u64,
-    /// Where it is now.
+    /// Where the file is now.
     pub database: PathBuf,
-    /// What became of the file meanwhile, as a sentence, if it is not where it was and the user does
-    /// not know.
+    /// A sentence about what happened to the file, if it is not where it was and the user has not
+    /// been told.
     pub displaced: Option<String>,
-    /// Size of the whole file.
+    /// The size of the whole file.
     pub database_bytes: u64,
-    /// Losses that matter: in words, and the count, unless the words are the whole of it.
+    /// Losses that matter: the count, unless it means nothing to the user, and a description.
     pub losses: Vec<(Option<u64>, String)>,
     /// The interpreter loaded the shim.
     pub is_recorded: bool,
-    /// Nothing failed on the way to the database.
+    /// Everything that was recorded is in the database.
     pub is_stored: bool,
 }
 
 impl Run {
-    /// A run in this database or, if it cannot be had right now, in one beside it. Then there is a
-    /// sentence about that.
+    /// Begins a run in this database or, if the database cannot be used right now, in a new one
+    /// beside it. In that case it also returns a message about it.
     ///
     /// # Errors
-    /// If the file is no place for a recording, or there is no place beside it either.
+    /// If the file cannot hold a recording, or no database beside it can be used either.
     pub fn obtain(path: &Path, about: &About) -> Result<(Run, Option<String>), StoreError> {
         let begin = |path: &Path| Run::begin(Database::open(path)?, about);
         let error = match begin(path) {
             Err(error) if !error.is_refusal() => error,
             result => return result.map(|run| (run, None)),
         };
-        // Two are enough: the second is for when somebody has locked the first as well.
+        // Two are enough: the second is used if another process has locked the first as well.
         for path in beside(path).take(2) {
             if let Ok(run) = begin(&path) {
                 let notice = format!("{error}; recording into {} instead", path.display());
@@ -96,7 +96,7 @@ impl Run {
         Err(error)
     }
 
-    /// A new row.
+    /// Inserts the run's rows.
     ///
     /// # Errors
     /// If the database cannot be written.
@@ -139,15 +139,15 @@ impl Run {
         }
     }
 
-    /// The program's process has this id.
+    /// Stores the id of the program's process.
     pub fn set_pid(&mut self, pid: u32) {
         let db = &self.database.connection;
-        // The shim says it too; this is for a program that does not get that far.
+        // The shim reports it too. This is for a program that ends before that.
         let _ =
             db.execute("UPDATE processes SET pid = ? WHERE process_id = ?", (pid, self.process_id));
     }
 
-    /// As if it had never begun: the program could not be started.
+    /// Removes all traces of the run, as when the program could not be started.
     pub fn abandon(self) {
         let db = &self.database.connection;
         let _ = db.execute("DELETE FROM exception_types WHERE process_id = ?", [self.process_id]);
@@ -158,22 +158,22 @@ impl Run {
         self.database.remove_if_ours();
     }
 
-    /// Where it is recorded.
+    /// The path of the database.
     pub fn path(&self) -> &Path {
         &self.database.path
     }
 
-    /// Writes the end, and leaves the database as one plain file if nobody else is using it.
-    /// `is_stored`: nothing failed before.
+    /// Writes the run's end, and leaves the database as one plain file if no other process is using
+    /// it. `is_stored`: nothing failed before.
     pub(super) fn finish(self, end: End, now_ns: u64, is_stored: bool, health: &Health) -> Summary {
         let db = &self.database.connection;
-        // What did not work before is tried once and not waited for.
+        // If storing failed before, this is tried once, without waiting.
         self.begin_end(if is_stored { BUSY } else { Duration::ZERO }, health);
         let loss = |kind, count, detail| LossDelta { kind, count, first_seq: 0, detail };
         let refused = end.refusal.map(|why| loss(LossKind::NotStarted, 1, why));
         let others = loss(LossKind::ChildNotFollowed, end.others, String::new());
         for loss in refused.into_iter().chain((end.others > 0).then_some(others)) {
-            // Where this fails, the store has said so already.
+            // If this fails, the store has already reported it.
             let _ = rows::add_loss(db, self.run_id, self.process_id, &loss);
         }
         let stopped_early = db
@@ -189,7 +189,7 @@ impl Run {
             "UPDATE runs SET ended_at = {NOW}, status = ?, exit_code = ?, exit_signal = ?
              WHERE run_id = ?"
         );
-        // Where this fails the run's status stays `recording`.
+        // If this fails, the run's status stays `recording`.
         let _ = db.execute(&sql, (status, end.exit_code, end.exit_signal, self.run_id));
         let _ = db.execute(
             "UPDATE processes SET ended_ns = ?, exit_code = ?, exit_signal = ?
@@ -229,7 +229,7 @@ impl Run {
         }
     }
 
-    /// Begins the last transaction, if the lock for it can be had.
+    /// Begins the last transaction, if the lock for it is granted within `patience`.
     fn begin_end(&self, patience: Duration, health: &Health) {
         let db = &self.database.connection;
         let _ = db.busy_timeout(BUSY_STEP);
@@ -244,7 +244,8 @@ impl Run {
         let _ = db.busy_timeout(patience);
     }
 
-    /// Where the run can be read from now on, a sentence if that is news, and whether it can.
+    /// Returns the file in which the run can be read from now on, a message if there is something
+    /// new for the user, and whether the run can be read.
     fn settle(&self, events: u64) -> (PathBuf, Option<String>, bool) {
         let path = &self.database.path;
         let place = self.database.place();
@@ -264,8 +265,9 @@ impl Run {
             }
             Place::Deleted => match self.database.copy_run(run) {
                 Ok(new) => {
-                    let words =
-                        news(format!("deleted while recording; run {run} was written anew"));
+                    let words = news(format!(
+                        "deleted while recording; run {run} was written to a new file"
+                    ));
                     (new, words, true)
                 }
                 Err(error) => {
@@ -277,7 +279,7 @@ impl Run {
         }
     }
 
-    /// As `runs.row_counts` has them.
+    /// Returns the text of `runs.row_counts`.
     fn row_counts(&self) -> rusqlite::Result<String> {
         let db = &self.database.connection;
         let mut counts = serde_json::Map::new();
@@ -300,7 +302,7 @@ impl Run {
             let is_info = LossKind::ALL
                 .iter()
                 .any(|known| known.name() == kind && known.severity() == Severity::Info);
-            // The shim says so when it happens.
+            // The shim reports that the program gave up when it happens.
             if !is_info && kind != LossKind::GaveUp.name() {
                 let counts = kind != LossKind::InterpreterUnknown.name();
                 losses.push((counts.then_some(count), detail));

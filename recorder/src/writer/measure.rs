@@ -1,4 +1,4 @@
-//! The stages one by one, on one thread, for the bench.
+//! Runs the stages of the writer one by one, on one thread, for the bench.
 
 use super::chunker::Chunker;
 use super::clock::Clock;
@@ -8,7 +8,7 @@ use super::outlet::{Batch, Outlet};
 use crate::ring;
 use crossbeam_channel::{Receiver, bounded};
 
-/// A drain and an encoder without ring, threads and database.
+/// A drain and an encoder, without ring, threads and database.
 pub struct Stages {
     chunker: Chunker,
     encoder: Encoder,
@@ -16,7 +16,7 @@ pub struct Stages {
 }
 
 impl Stages {
-    /// Ready for a prologue.
+    /// Returns stages that have read no words yet.
     ///
     /// # Errors
     /// If zstd cannot allocate its state.
@@ -29,14 +29,14 @@ impl Stages {
         Ok(Stages { chunker, encoder: Encoder::new(spare_sender, Default::default())?, batches })
     }
 
-    /// Whole records → columns, all of them handed on.
+    /// Turns whole records into columns, and passes all of them on.
     pub fn drain(&mut self, words: &[u32]) {
         let used = decode(words, &mut self.chunker, ring::Clock::Monotonic);
         assert_eq!(used, Ok(words.len()));
         self.chunker.seal();
     }
 
-    /// Columns → bytes, of all chunks drained so far.
+    /// Encodes the columns of all chunks drained so far. Returns their size in bytes.
     pub fn encode(&mut self) -> usize {
         let mut bytes = 0;
         while let Ok(batch) = self.batches.try_recv() {

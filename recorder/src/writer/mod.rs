@@ -1,15 +1,15 @@
-//! Out of process: ring → records → chunks → SQLite. No Python in it.
+//! The part that runs out of process: ring → records → chunks → SQLite. It contains no Python.
 //!
 //! ```text
-//!  ring ─▶ drain · decode · chunker ─▶ batches ─▶ encode · counts ─▶ batches ─▶ commit · rows ─▶ DB
-//!          (thread)      ▲                        (thread)                      (thread)
-//!                        └──────── empty columns ─────┘             ▲
-//!  ring of values ─▶ values ─▶ chunks of values ─────────────────────┘
-//!                    (thread)
+//! ring ─▶ drain · decode · chunker ─▶ batches ─▶ encode · counts ─▶ batches ─▶ commit · rows ─▶ DB
+//!         (thread)      ▲                        (thread)                      (thread)
+//!                       └──────── empty columns ─────┘             ▲
+//! ring of values ─▶ values ─▶ chunks of values ─────────────────────┘
+//!                   (thread)
 //! ```
 //!
-//! All channels are bounded, so memory is too: when the disk is slow the encoder waits, then the
-//! drain, then, once the ring is full, the program.
+//! All channels are bounded, and so is memory: when the disk is slow, the encoder waits, then the
+//! drain, and once the ring is full, the program.
 
 mod chunker;
 mod clock;
@@ -50,7 +50,7 @@ use std::sync::atomic::AtomicU64;
 use std::thread::{self, JoinHandle};
 use values::Values;
 
-/// Chunks on their way from one thread to the next.
+/// How many chunks may be on their way from one thread to the next.
 const CHUNKS_WAITING: usize = 4;
 
 /// The threads that record one process.
@@ -65,7 +65,7 @@ pub struct Recording {
 }
 
 impl Recording {
-    /// Begins to empty the ring, and that of values if there is one, into the database.
+    /// Begins to empty the ring, and the ring of values if there is one, into the database.
     ///
     /// # Errors
     /// If the system has no more threads or memory.
@@ -111,7 +111,7 @@ impl Recording {
     /// Waits until every event and value published before this call is in the database.
     pub fn flush(&self) {
         let values = self.values.as_ref().map(|(orders, _)| orders);
-        // Events first: it is by them that the thread of values knows how far it came.
+        // Events first: the thread of values learns from them how far it has read.
         for orders in [Some(&self.orders), values].into_iter().flatten() {
             let (sender, stored) = bounded(1);
             if orders.send(Order::Flush(sender)).is_ok() {
@@ -120,17 +120,18 @@ impl Recording {
         }
     }
 
-    /// Why recording has ended before the program did, which the user knows.
+    /// The reason why recording has ended before the program did, if it has. The user has already
+    /// been told.
     pub fn failure(&self) -> Option<String> {
         self.health.reason()
     }
 
-    /// How the store fares, for who waits for it in another thread.
+    /// The state of the store, for another thread that waits for it.
     pub fn health(&self) -> Arc<Health> {
         Arc::clone(&self.health)
     }
 
-    /// Nothing came to be recorded: leaves no trace of the run.
+    /// Ends a recording in which nothing was recorded. Leaves no trace of the run.
     pub fn abandon(mut self) {
         let _ = self.orders.send(Order::Finish);
         let _ = (self.finish_values(), self.drain.join(), self.encoder.join());
@@ -139,8 +140,9 @@ impl Recording {
         }
     }
 
-    /// The program has ended or will send no more events: stores everything that is in the ring,
-    /// and the run's end. `None` if a bug of ours ended a thread; what was committed stands.
+    /// Ends the recording of a program that has ended or will send no more events: stores
+    /// everything that is in the ring, and the run's end. `None` if a bug of ours ended a thread;
+    /// what was committed remains.
     pub fn finish(mut self, end: End) -> Option<Summary> {
         let _ = self.orders.send(Order::Finish);
         let values_ended = self.finish_values();
@@ -151,7 +153,7 @@ impl Recording {
         Some(run.finish(end, self.clock.now_ns(), is_stored, &self.health))
     }
 
-    /// False if a bug of ours ended the thread.
+    /// Ends the thread of values. False if a bug of ours ended it earlier.
     fn finish_values(&mut self) -> bool {
         self.values.take().is_none_or(|(orders, thread)| {
             let _ = orders.send(Order::Finish);

@@ -1,4 +1,4 @@
-//! What the drain hands to the encoder, and how columns come back empty.
+//! The batches that the drain passes to the encoder, and the empty columns that come back.
 
 use super::totals::FunctionTotal;
 use crossbeam_channel::{Receiver, Sender};
@@ -7,34 +7,34 @@ use dashcam_schema::chunk::{Columns, DIRECT_EVENTS};
 use dashcam_schema::loss::{DETAIL_MAX, LossKind};
 use dashcam_schema::record::Definition;
 
-/// A chunk and all that must be in the database with it, or before it.
+/// A chunk, and everything that must be in the database with it or before it.
 #[derive(Default)]
 pub(super) struct Batch {
     pub(super) definitions: Vec<Definition>,
-    /// When recording the process began, in nanoseconds since the run did.
+    /// When recording of the process began, in nanoseconds since the run began.
     pub(super) began_ns: Option<u64>,
     pub(super) chunk: Option<RawChunk>,
     /// Calls that ended in the chunk, by code object.
     pub(super) totals: Vec<(u32, FunctionTotal)>,
     pub(super) losses: Vec<LossDelta>,
-    /// Told once this batch and all before it are in the database.
+    /// Notified once this batch and all before it are in the database.
     pub(super) stored: Option<Sender<()>>,
 }
 
 pub(super) struct RawChunk {
     pub(super) first_seq: u64,
-    /// Events that follow from others included.
+    /// The number of events, derived ones included.
     pub(super) event_count: u64,
-    /// Times of its first and last event.
+    /// The times of its first and last event.
     pub(super) first_ns: u64,
     pub(super) last_ns: u64,
-    /// The same by the system's clock.
+    /// The same times by the system's clock.
     pub(super) first_wall_ns: u64,
     pub(super) last_wall_ns: u64,
     pub(super) form: Form,
 }
 
-/// Every event, or those that the others follow from.
+/// A chunk's data: every event, or the events from which the others are derived.
 #[allow(clippy::large_enum_variant)]
 pub(super) enum Form {
     Direct(Columns),
@@ -43,14 +43,15 @@ pub(super) enum Form {
         counts: Vec<EdgeCount>,
         /// Edges are numbered from 0 again.
         is_renewed: bool,
-        /// Edges that occur for the first time, by number from where the last chunk's ended.
+        /// The edges that occur for the first time. Their numbers go on from those of the last
+        /// chunk.
         new_edges: Vec<EdgeEvents>,
-        /// To be used again.
+        /// Columns to be reused.
         columns: Columns,
     },
 }
 
-/// How often a thread went over an edge.
+/// How often a thread took an edge.
 #[derive(Clone, Copy)]
 pub(super) struct EdgeCount {
     pub(super) thread: u32,
@@ -60,17 +61,17 @@ pub(super) struct EdgeCount {
 
 /// The events of an edge.
 pub(super) struct EdgeEvents {
-    /// Code object of all but the last.
+    /// The code object of all events but the last.
     pub(super) code: u32,
     pub(super) last_code: u32,
     pub(super) kinds: Box<[u8]>,
     pub(super) places: Box<[u32]>,
     pub(super) targets: Box<[u32]>,
-    /// Branches among all but the last.
+    /// The number of branches among all events but the last.
     pub(super) branches: u32,
 }
 
-/// What a batch adds to a row of `losses`.
+/// A batch's addition to a row of `losses`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct LossDelta {
     pub(super) kind: LossKind,
@@ -80,7 +81,7 @@ pub(super) struct LossDelta {
 }
 
 impl LossDelta {
-    /// Adds to the entry of this kind, or makes one.
+    /// Adds to the entry of this kind, or creates one.
     pub(super) fn add(
         losses: &mut Vec<LossDelta>,
         kind: LossKind,
@@ -110,9 +111,9 @@ pub(super) struct Outlet {
 }
 
 impl Outlet {
-    /// Columns without events, their kinds and places filled up to the largest size a chunk may
-    /// have: the chunker stores by index there and cuts at the end. Those of a full chunk come
-    /// back full, so filling up costs nothing when it matters.
+    /// Returns columns without events. Their kinds and places are filled up to the largest size
+    /// that a chunk may have: the chunker stores by index there and truncates them at the end. The
+    /// columns of a full chunk come back full, so filling costs nothing when it matters.
     pub(super) fn columns(&self) -> Columns {
         let mut columns = self.spare.try_recv().unwrap_or_default();
         columns.kinds.resize(DIRECT_EVENTS, 0);
@@ -128,8 +129,8 @@ impl Outlet {
         columns
     }
 
-    /// Waits while the encoder is busy with earlier ones. Without an encoder (it only ends early
-    /// by a bug of ours) batches go nowhere.
+    /// Sends a batch. Waits while the encoder is busy with earlier ones. Batches are dropped if the
+    /// encoder has ended, which it only does early because of a bug of ours.
     pub(super) fn send(&self, batch: Batch) {
         let _ = self.batches.send(batch);
     }

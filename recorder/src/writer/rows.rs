@@ -1,4 +1,4 @@
-//! One transaction: pending batches → rows.
+//! Writes one transaction: pending batches → rows.
 
 use super::commit::Pending;
 use super::encode::StoredChunk;
@@ -14,22 +14,22 @@ use rusqlite::{Connection, Result, Transaction, TransactionBehavior};
 use rustc_hash::FxHashMap;
 use std::collections::hash_map::Entry;
 
-/// Line tables kept decoded; all are in the database anyway.
+/// How many line tables are kept decoded; all of them are in the database.
 const LINE_TABLES: usize = 4096;
 
-/// The numbers of the ring, as the database knows them.
+/// Maps the numbers used in the ring to rows of the database.
 pub(super) struct Rows {
     run_id: i64,
     process_id: i64,
     sources: Sources,
     codes: Vec<Code>,
-    /// Paths by [`Code::file`], with their row.
+    /// Paths and the ids of their rows, by [`Code::file`].
     files: Vec<(String, i64)>,
     file_indexes: FxHashMap<String, u32>,
     threads: FxHashMap<u32, i64>,
     callables: u32,
     exception_types: u32,
-    /// Chunks of values so far.
+    /// The number of chunks of values so far.
     value_chunks: i64,
     kinds: FxHashMap<u8, String>,
     line_tables: FxHashMap<u32, LineTable>,
@@ -59,13 +59,13 @@ impl Rows {
         }
     }
 
-    /// The transaction to write in. If it cannot be had, nothing has happened and it may be tried
-    /// again; that does not hold for [`Self::write`].
+    /// Begins the transaction to write in. If this fails, nothing has happened and it may be tried
+    /// again. A failed [`Self::write`] must not be tried again.
     pub(super) fn begin<'a>(&self, db: &'a Connection) -> Result<Transaction<'a>> {
         Transaction::new_unchecked(db, TransactionBehavior::Immediate)
     }
 
-    /// Writes all of it, or nothing.
+    /// Writes everything that is pending, or nothing.
     pub(super) fn write(&mut self, tx: Transaction<'_>, pending: &Pending) -> Result<()> {
         let mut unread = Vec::new();
         for definition in &pending.definitions {
@@ -167,7 +167,7 @@ impl Rows {
                 self.file_indexes.remove(&path);
                 self.sources.registered.insert(path, text.clone());
             }
-            // The chunker keeps exceptions for the chunks and losses for `Pending::losses`.
+            // The chunker puts exceptions into chunks, and losses into `Pending::losses`.
             Definition::Exception { .. } | Definition::Loss { .. } => {}
         }
         Ok(())
@@ -298,7 +298,7 @@ impl Rows {
                 last_ordinal: values.last_ordinal as i64,
                 group_count: values.group_count as i64,
                 header_xxh3: header_xxh3(&values.data),
-                told: &values.told,
+                told: &values.described,
             };
             number += 1;
             tx.prepare_cached(
@@ -338,7 +338,7 @@ impl Rows {
              ON CONFLICT DO UPDATE SET count = count + excluded.count",
         )?;
         for ((thread, code, kind), count) in sorted(&pending.events) {
-            // Invariant: the drain lets no undefined thread or code object pass.
+            // Invariant: the drain rejects undefined threads and code objects.
             let (thread, code) = (self.threads[thread], self.codes[*code as usize].id);
             let name = EventKind::from_number(*kind)
                 .and_then(EventKind::name)
@@ -389,7 +389,7 @@ impl Rows {
         Ok(())
     }
 
-    /// Line of a code unit; 0 if it has none.
+    /// Returns the line of a code unit; 0 if it has none.
     fn line(&mut self, tx: &Transaction<'_>, code: u32, unit: u32) -> Result<u32> {
         if self.line_tables.len() >= LINE_TABLES {
             self.line_tables.clear();
@@ -433,7 +433,7 @@ impl Rows {
     }
 }
 
-/// Adds to a row of `losses`, or makes one.
+/// Adds to a row of `losses`, or inserts one.
 pub(super) fn add_loss(
     db: &Connection,
     run_id: i64,
@@ -471,7 +471,8 @@ pub(super) fn add_loss(
     Ok(())
 }
 
-/// In the order of the keys, which is about that of the rows: neighbours are on one page.
+/// Returns the entries in the order of the keys, which is about the order of the rows: neighbours
+/// are on one page.
 fn sorted<K: Ord + Copy, V>(map: &FxHashMap<K, V>) -> Vec<(&K, &V)> {
     let mut entries: Vec<_> = map.iter().collect();
     entries.sort_unstable_by_key(|(key, _)| **key);

@@ -1,4 +1,5 @@
-//! The source text of recorded code, so that a recording can be read where the program is not.
+//! Reads the source text of recorded code, so that a recording can be read where the program is not
+//! available.
 
 use encoding_rs::Encoding;
 use rustc_hash::FxHashMap;
@@ -11,19 +12,19 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 use zip::ZipArchive;
 
-/// Larger files are not source text anybody wrote.
+/// Files with more bytes than this are not read: no person writes so much source text.
 const BYTES_MAX: u64 = 64 << 20;
 
-/// Where source text is to be found.
+/// Where to find source text.
 #[derive(Debug, Default)]
 pub(super) struct Sources {
-    /// Directory the program was started in.
+    /// The directory in which the program was started.
     pub(super) cwd: PathBuf,
-    /// Folder of the standard library.
+    /// The folder of the standard library.
     pub(super) stdlib: PathBuf,
-    /// What stood after `-c`.
+    /// The argument of `-c`.
     pub(super) code: Option<String>,
-    /// Texts that the program gave, by path.
+    /// Texts that the program registered, by path.
     pub(super) registered: FxHashMap<String, String>,
 }
 
@@ -33,12 +34,12 @@ pub(super) struct Source {
     pub(super) path: String,
     /// Hash and text.
     pub(super) text: Option<(String, String)>,
-    /// There should be a text.
+    /// There should be a text, but it could not be read, or not all of it.
     pub(super) is_unread: bool,
 }
 
 impl Sources {
-    /// As Python names the file, made absolute.
+    /// Returns the absolute path of a file that Python calls `path`.
     pub(super) fn path(&self, path: &str) -> String {
         if path.starts_with('<') || Path::new(path).is_absolute() {
             return path.to_owned();
@@ -47,7 +48,7 @@ impl Sources {
         text_of(self.cwd.join(path).as_os_str())
     }
 
-    /// Reads the file of an absolute path or a name in angle brackets.
+    /// Reads the source text of an absolute path or a name in angle brackets.
     pub(super) fn read(&mut self, path: String) -> Source {
         if let Some(text) = self.registered.remove(&path) {
             return Source { path, text: Some((hash(&text), text)), is_unread: false };
@@ -67,7 +68,7 @@ impl Sources {
         Source { path, text, is_unread }
     }
 
-    /// The file a frozen module was made from.
+    /// Returns the contents of the file from which a frozen module was made.
     fn frozen(&self, module: &str) -> Option<Vec<u8>> {
         let name = module.replace('.', "/");
         let file = |end| self.stdlib.join(format!("{name}{end}"));
@@ -75,7 +76,7 @@ impl Sources {
     }
 }
 
-/// A path as Python writes it: bytes that are no text are `\udc80` to `\udcff`.
+/// Returns a path as Python writes it: bytes that are not text are `\udc80` to `\udcff`.
 fn text_of(path: &OsStr) -> String {
     path.as_bytes().utf8_chunks().fold(String::new(), |mut text, chunk| {
         text.push_str(chunk.valid());
@@ -86,7 +87,8 @@ fn text_of(path: &OsStr) -> String {
     })
 }
 
-/// The path that is written so. A file may have a name that looks like it.
+/// Returns the path that Python writes in this way. If there is a file with exactly this name, the
+/// name is taken literally.
 fn path_of(text: &str) -> PathBuf {
     if !text.contains("\\udc") || Path::new(text).exists() {
         return text.into();
@@ -107,7 +109,7 @@ fn path_of(text: &str) -> PathBuf {
 }
 
 fn read(path: &Path) -> Option<Vec<u8>> {
-    // A pipe would keep us waiting.
+    // Only plain files: reading a pipe would make us wait.
     let Ok(about) = std::fs::metadata(path) else { return read_archived(path) };
     if !about.is_file() || about.len() > BYTES_MAX {
         return None;
@@ -115,7 +117,8 @@ fn read(path: &Path) -> Option<Vec<u8>> {
     std::fs::read(path).ok()
 }
 
-/// A file in a zip archive, an egg or the like, which Python names as if the archive were a folder.
+/// Reads a file in a zip archive, an egg or the like. Python names it as if the archive were a
+/// folder.
 fn read_archived(path: &Path) -> Option<Vec<u8>> {
     let archive = path.ancestors().skip(1).find(|folder| folder.exists())?;
     let name = path.strip_prefix(archive).ok()?.to_str()?;
@@ -136,13 +139,14 @@ fn hash(text: &str) -> String {
     })
 }
 
-/// A text as Python reads it: with lines that end in a line feed, whatever they ended in.
+/// Returns a text as Python reads it: all lines end in a line feed, whatever they ended in before.
 fn with_newlines(text: String) -> String {
     if text.contains('\r') { text.replace("\r\n", "\n").replace('\r', "\n") } else { text }
 }
 
-/// Text of a Python file, whose encoding its first lines may declare (PEP 263), and whether all of it could
-/// be read. What could not is replaced: lines stay lines.
+/// Returns the text of a Python file, whose encoding its first lines may declare (PEP 263), and
+/// whether all of it could be decoded. Parts that could not be decoded are replaced, so lines keep
+/// their numbers.
 fn decode(bytes: Vec<u8>) -> (String, bool) {
     let bytes = match bytes.strip_prefix(b"\xef\xbb\xbf") {
         Some(rest) => rest.to_vec(),
@@ -153,7 +157,7 @@ fn decode(bytes: Vec<u8>) -> (String, bool) {
     if ["latin-1", "iso-8859-1", "iso8859-1", "latin1", "l1"].contains(&encoding) {
         return (bytes.into_iter().map(char::from).collect(), true);
     }
-    // Names that Python has and the web does not.
+    // Names that Python has, but not the encoding standard of the web.
     let label = match encoding {
         "utf8" | "utf-8-sig" | "ascii" | "us-ascii" => "utf-8",
         "cp932" | "ms-kanji" | "s-jis" => "shift-jis",
@@ -167,7 +171,7 @@ fn decode(bytes: Vec<u8>) -> (String, bool) {
         "koi8" => "koi8-r",
         other => other,
     };
-    // `shift-jis` and the like have both spellings there, `koi8-r` one.
+    // In that standard, `shift-jis` and the like have both spellings, and `koi8-r` has one.
     match Encoding::for_label(label.as_bytes()) {
         Some(encoding) => {
             let (text, has_errors) = encoding.decode_without_bom_handling(&bytes);
@@ -181,7 +185,7 @@ fn decode(bytes: Vec<u8>) -> (String, bool) {
     }
 }
 
-/// The name after `coding:` or `coding=` in a comment in one of the first two lines.
+/// Returns the name after `coding:` or `coding=` in a comment in one of the first two lines.
 fn declared(bytes: &[u8]) -> Option<&str> {
     for line in bytes.split(|byte| *byte == b'\n').take(2) {
         let comment = line.trim_ascii_start();
@@ -243,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_said() {
+    fn undecodable_text_is_reported() {
         assert!(!decode(b"\xe9\n".to_vec()).1);
         assert!(!decode(b"# coding: gbk\n\xff\n".to_vec()).1);
         assert!(!decode(b"# coding: cp437\n\x81\n".to_vec()).1);
@@ -276,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_the_program_gave_counts() {
+    fn a_registered_text_is_used() {
         let mut sources = Sources::default();
         sources.registered.insert("<made>".into(), "x = 1\n".into());
         let text = |source: Source| source.text.map(|(_, text)| text);

@@ -1,4 +1,4 @@
-//! The database file: opened or created, and nothing that is not a recording is touched.
+//! Opens or creates the database file. A file that is not a recording is not touched.
 
 use dashcam_schema::FormatError;
 use dashcam_schema::tables::{self, RowHash};
@@ -14,7 +14,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// Why a database cannot be recorded into. Each message names the file.
+/// The reason why a database cannot be recorded into. Each message contains the file's name.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
@@ -27,8 +27,8 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// True if the file is no place for a recording and the user has to name another. False if it
-    /// only cannot be had right now: it is locked or damaged, or the disk is full.
+    /// True if the file cannot hold a recording and the user has to name another. False if it only
+    /// cannot be used right now: it is locked or damaged, or the disk is full.
     pub fn is_refusal(&self) -> bool {
         match self {
             StoreError::File { error, .. } => matches!(
@@ -56,7 +56,7 @@ pub(super) fn is_busy(error: &rusqlite::Error) -> bool {
     matches!(code, Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }
 
-/// SQLite's error in words a user can do something with.
+/// Describes SQLite's error in words that help a user.
 pub(super) fn words(error: &rusqlite::Error) -> String {
     match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase) => FormatError::NotARecording.to_string(),
@@ -69,7 +69,7 @@ pub(super) fn words(error: &rusqlite::Error) -> String {
     }
 }
 
-/// Has the connection keep [`tables::ROW_HASH`] up to date in what it writes.
+/// Makes the connection keep [`tables::ROW_HASH`] up to date in the rows that it writes.
 fn hash_rows(db: &Connection) -> rusqlite::Result<()> {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
     db.create_scalar_function(tables::ROW_HASH, -1, flags, |arguments| {
@@ -89,57 +89,58 @@ fn hash_rows(db: &Connection) -> rusqlite::Result<()> {
     db.execute_batch(&tables::hash_triggers())
 }
 
-/// The system's error without its number.
+/// Returns the system's error message without its number.
 fn reason(error: &std::io::Error) -> String {
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or_default().to_lowercase()
 }
 
-/// A recording waits this long for a lock when it begins: the program waits too.
+/// How long a recording waits for a lock when it begins. The program waits too.
 const BUSY_AT_START: Duration = Duration::from_secs(2);
-/// A file of an older dashcam is switched to a write-ahead log. Its readers may stay for hours, so
-/// there is no point in waiting for them.
+/// How long to wait when a file of an older dashcam is switched to a write-ahead log. Its readers
+/// may keep it open for hours, so there is no point in waiting for them.
 const BUSY_SWITCH: Duration = Duration::from_millis(250);
-/// A commit waits this long for a lock in all before recording fails.
+/// How long a commit waits for a lock in all before recording fails.
 pub(super) const BUSY: Duration = Duration::from_secs(30);
-/// Waits for locks where nothing depends on them any more.
+/// How long to wait for a lock when nothing depends on it any more.
 const BUSY_AT_END: Duration = Duration::from_millis(200);
-/// Chunks are blobs of some 50 kB: larger pages than SQLite's 4096 make for shorter chains, and
-/// still larger ones waste space in a small recording.
+/// The size of a page. Chunks are blobs of some 50 kB. Pages that are larger than SQLite's default
+/// of 4096 bytes give shorter chains; still larger ones waste space in a small recording.
 const PAGE_BYTES: u32 = 8192;
-/// Pages the write-ahead log gathers before they are moved: some 32 MB. Moving waits for the disk.
+/// The write-ahead log is moved into the file when it has this many pages, some 32 MB. Moving it
+/// waits for the disk.
 const CHECKPOINT_PAGES: u32 = 4096;
 
-/// A file and its log that are no larger are a small recording.
+/// A recording is small if its file and log together have at most this many bytes.
 const SMALL_BYTES: u64 = 4 << 20;
 
 /// An open database that recordings may be written to.
 #[derive(Debug)]
 pub struct Database {
-    // Before `file`, so that it is closed first: closing any descriptor of a file gives up the locks
-    // that the whole process has on it.
+    // Declared before `file`, so that it is closed first: closing any descriptor of a file releases
+    // the locks that the whole process has on it.
     pub(super) connection: Connection,
-    /// Tells what has become of the file, whatever its name is by now.
+    /// Shows where the file is, whatever its name is by now.
     file: File,
     pub(super) path: PathBuf,
-    /// We made the file, so it may go again if nothing comes to be recorded.
+    /// We created the file, so it may be removed if nothing is recorded.
     is_ours: bool,
 }
 
-/// Where the file is that the connection writes to.
+/// The place of the file that the connection writes to.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Place {
     Same,
-    /// Under this name, if it is known.
+    /// The file now has this name, if the name is known.
     Moved(Option<PathBuf>),
     Deleted,
 }
 
 impl Database {
-    /// Opens a recording, or creates an empty one, readable by its owner only.
+    /// Opens a recording, or creates an empty one that only its owner can read.
     ///
     /// # Errors
-    /// If the file is something else, newer than this build, or cannot be written.
+    /// If the file is not a recording, is newer than this build, or cannot be written.
     pub fn open(path: &Path) -> Result<Database, StoreError> {
         let error = |error| StoreError::File { path: path.to_owned(), error };
         let sqlite = |error| StoreError::Sqlite { path: path.to_owned(), error };
@@ -147,7 +148,8 @@ impl Database {
             OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path);
         let (file, is_ours) = match created {
             Ok(file) => (file, true),
-            // Says "is a directory" or "permission denied" better than SQLite does.
+            // Opened here too: the messages "is a directory" and "permission denied" are better
+            // than SQLite's.
             Err(e) if e.kind() == ErrorKind::AlreadyExists => {
                 (OpenOptions::new().read(true).write(true).open(path).map_err(error)?, false)
             }
@@ -175,7 +177,7 @@ impl Database {
         let db = &self.connection;
         db.busy_timeout(BUSY_AT_START).map_err(sqlite)?;
         db.set_prepared_statement_cache_capacity(64);
-        // Closing a file that turns out to be somebody else's must not change it.
+        // If the file turns out not to be a recording, closing it must not change it.
         self.fold_at_close(false).map_err(sqlite)?;
         self.check().map_err(|error| match error {
             Ok(error) => StoreError::Format { path: self.path.clone(), error },
@@ -187,7 +189,7 @@ impl Database {
         let has_log = !self.is_ours && std::fs::metadata(log).is_ok_and(|about| about.len() > 0);
         db.pragma_update(None, "synchronous", "off").map_err(sqlite)?;
         let mode = self.enter_wal(BUSY_SWITCH).map_err(sqlite)?;
-        // A new log holds nothing yet that could be lost; `Run::begin` makes its first entry.
+        // A new log contains nothing yet that could be lost; `Run::begin` writes its first entry.
         if has_log || mode != "wal" {
             self.wait_for_disk().map_err(sqlite)?;
         }
@@ -195,14 +197,14 @@ impl Database {
         db.pragma_update(None, "foreign_keys", false).map_err(sqlite)
     }
 
-    /// Whether the last connection to be closed moves the write-ahead log into the file, and removes
-    /// it by name.
+    /// Sets whether the last connection to be closed moves the write-ahead log into the file and
+    /// removes it. SQLite finds the log by name.
     fn fold_at_close(&self, folds: bool) -> rusqlite::Result<()> {
         let leaves = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
         self.connection.set_db_config(leaves, !folds).map(|_| ())
     }
 
-    /// That the file is a recording, making an empty one a recording.
+    /// Checks that the file is a recording. Makes an empty file a recording.
     fn check(&self) -> Result<(), Result<FormatError, rusqlite::Error>> {
         let db = &self.connection;
         let pragma = |name| db.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
@@ -213,9 +215,9 @@ impl Database {
         };
         if is_empty().map_err(Err)? {
             db.pragma_update(None, "page_size", PAGE_BYTES).map_err(Err)?;
-            // If the machine stops right now there is nothing to be sorry for.
+            // If the machine stops right now, nothing is lost.
             db.pragma_update(None, "synchronous", "off").map_err(Err)?;
-            // First of all: readers of a database in another mode would be in our way later.
+            // Before anything else: readers of a database in another mode would block us later.
             self.enter_wal(BUSY_AT_START).map_err(Err)?;
             let sql = format!(
                 "PRAGMA application_id = {APPLICATION_ID};\n\
@@ -224,26 +226,26 @@ impl Database {
             );
             let begin = TransactionBehavior::Immediate;
             let transaction = rusqlite::Transaction::new_unchecked(db, begin).map_err(Err)?;
-            // Another recorder may have been faster.
+            // Checked again, because another recorder may have been faster.
             if is_empty().map_err(Err)? {
                 transaction.execute_batch(&sql).map_err(Err)?;
             }
             transaction.commit().map_err(Err)?;
-            // From now on the file is a recording without its log too.
+            // From now on, the file is a recording even without its log.
             let _ = db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
         }
         let application_id = pragma("application_id").map_err(Err)?;
         let user_version = pragma("user_version").map_err(Err)?;
         version::check(application_id, user_version).map_err(Ok)?;
         if user_version < FORMAT_VERSION {
-            // What is added to it is of this version.
+            // Because the rows that are added are of this version.
             self.enter_wal(BUSY_SWITCH).map_err(Err)?;
             self.upgrade().map_err(Err)?;
         }
         Ok(())
     }
 
-    /// Makes a recording of an older version one of this version.
+    /// Turns a recording of an older version into one of this version.
     fn upgrade(&self) -> rusqlite::Result<()> {
         let begin = TransactionBehavior::Immediate;
         let transaction = rusqlite::Transaction::new_unchecked(&self.connection, begin)?;
@@ -258,39 +260,41 @@ impl Database {
         transaction.commit()
     }
 
-    /// Takes back the file's creation.
+    /// Removes the file if we created it and no other recorder has used it.
     pub(super) fn remove_if_ours(self) {
         if !self.is_ours || self.place() != Place::Same {
             return;
         }
         let _ = self.connection.busy_timeout(BUSY_AT_END);
         let Database { connection, file, path, .. } = self;
-        // Unless another recorder has begun to use it.
+        // False if another recorder has begun to use the file.
         let is_unused = connection
             .query_row("SELECT count(*) = 0 FROM runs", [], |row| row.get(0))
             .unwrap_or(true);
         drop(connection);
         drop(file);
         if is_unused {
-            // SQLite leaves its helpers behind where it could not close properly.
+            // SQLite leaves its helper files behind if it could not close the database properly.
             for end in ["", "-wal", "-shm", "-journal"] {
                 let _ = std::fs::remove_file(with_end(&path, end));
             }
         }
     }
 
-    /// From now on waits for the disk where that is needed for the file to stay whole.
+    /// Makes the connection wait for the disk from now on, where the file could be damaged
+    /// otherwise.
     pub(super) fn wait_for_disk(&self) -> rusqlite::Result<()> {
         let mode: String =
             self.connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
-        // Some file systems cannot share memory. Recording works without, only readers wait.
+        // Some file systems cannot share memory, so they have no write-ahead log. Recording works
+        // without it, but readers wait.
         let synchronous = if mode == "wal" { "normal" } else { "full" };
         self.connection.pragma_update(None, "synchronous", synchronous)
     }
 
-    /// Switches to a write-ahead log, for good: with one, readers and recorders never wait for each
-    /// other. Says what the journal mode is then. SQLite waits for some of the locks this takes and
-    /// not for others.
+    /// Switches to a write-ahead log permanently: with it, readers and recorders never wait for
+    /// each other. Returns the journal mode afterwards. SQLite itself waits for only some of the
+    /// locks that are needed, so this tries again until `patience` is over.
     fn enter_wal(&self, patience: Duration) -> rusqlite::Result<String> {
         let db = &self.connection;
         db.busy_timeout(Duration::ZERO)?;
@@ -308,8 +312,8 @@ impl Database {
         mode
     }
 
-    /// Moves all of the write-ahead log into the file. If somebody is reading from it right now,
-    /// whoever closes the file last does that.
+    /// Moves all of the write-ahead log into the file. If another connection is reading from it
+    /// right now, the last connection to be closed moves it.
     pub(super) fn tidy(&self) {
         let _ = self.connection.busy_timeout(BUSY_AT_END);
         if self.is_small_and_alone() {
@@ -318,8 +322,8 @@ impl Database {
         let _ = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
     }
 
-    /// Whether all there is to lose if the machine stops right now is one small run that was just made:
-    /// that is not worth a program's waiting for the disk.
+    /// Whether one small run that was just made is all that can be lost if the machine stops right
+    /// now. That does not justify making the program wait for the disk.
     fn is_small_and_alone(&self) -> bool {
         let bytes =
             |end| std::fs::metadata(with_end(&self.path, end)).map_or(u64::MAX, |of| of.len());
@@ -329,7 +333,7 @@ impl Database {
         self.is_ours && is_small && is_alone()
     }
 
-    /// What has become of the file.
+    /// Finds out where the file is.
     pub(super) fn place(&self) -> Place {
         let Ok(ours) = self.file.metadata() else { return Place::Same };
         let is_ours =
@@ -348,8 +352,8 @@ impl Database {
         }
     }
 
-    /// The file is no longer where its name says. Whatever comes to be there must not be taken to
-    /// belong to our write-ahead log, nor the other way round.
+    /// Removes the write-ahead log from the file's old name, for a file that is no longer there. A
+    /// new file of that name must not be combined with our log, nor our file with a new log.
     pub(super) fn leave_name(&self) {
         for end in ["-wal", "-shm"] {
             let path = with_end(&self.path, end);
@@ -360,7 +364,8 @@ impl Database {
         let _ = self.fold_at_close(false);
     }
 
-    /// Copies one run to a new file, for the old one has no name any more. Gives the new file's.
+    /// Copies one run to a new file, because the old one has no name any more. Returns the new
+    /// file's path.
     pub(super) fn copy_run(&self, run_id: i64) -> Result<PathBuf, StoreError> {
         let mut candidates = std::iter::once(self.path.clone()).chain(beside(&self.path));
         let new = |path: &PathBuf| {
@@ -375,7 +380,7 @@ impl Database {
             let copy = Connection::open(&path)?;
             copy.pragma_update(None, "synchronous", "off")?;
             copy.pragma_update(None, "foreign_keys", false)?;
-            // The file was deleted with the other runs in it, so these stay deleted.
+            // The user deleted the file with the other runs in it, so those stay deleted.
             if copy.execute("DELETE FROM runs WHERE run_id <> ?", [run_id])? > 0 {
                 keep_run(&copy, run_id)?;
             }
@@ -391,7 +396,7 @@ impl Database {
     }
 }
 
-/// Deletes what belongs to other runs, whose rows are gone already.
+/// Deletes the data of other runs, whose rows in `runs` have already been deleted.
 fn keep_run(db: &Connection, run_id: i64) -> rusqlite::Result<()> {
     let with_column = |column| -> rusqlite::Result<Vec<String>> {
         let sql = "SELECT s.name FROM sqlite_schema s, pragma_table_info(s.name) c
@@ -410,14 +415,14 @@ fn keep_run(db: &Connection, run_id: i64) -> rusqlite::Result<()> {
     )
 }
 
-/// `x.db` with what SQLite puts behind the names of its helpers.
+/// Returns the path with `end` appended, as SQLite names its helper files: `x.db-wal`.
 pub(super) fn with_end(path: &Path, end: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(end);
     name.into()
 }
 
-/// Names for a file to take the place of one: `x.2.db`, `x.3.db` …
+/// Returns names for a file that replaces this one: `x.2.db`, `x.3.db` …
 pub(super) fn beside(path: &Path) -> impl Iterator<Item = PathBuf> + '_ {
     let stem = path.file_stem().unwrap_or_default();
     (2..10).map(move |number| {
@@ -444,7 +449,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_beside() {
+    fn replacement_names_keep_the_extension() {
         let names = |path| beside(Path::new(path)).next().unwrap_or_default();
         for (path, expected) in [
             ("x.db", "x.2.db"),

@@ -1,8 +1,8 @@
-//! Which call a frame address stands for, while generators and coroutines come and go.
+//! Maps the frame addresses of generators and coroutines to calls.
 //!
-//! PY_RESUME names a frame by its address; chunks name calls by the event that began them. Frames
-//! of dropped generators are given to new ones without any event, so an address counts only until
-//! the next call begins there.
+//! PY_RESUME identifies a frame by its address; chunks identify calls by the event that began them.
+//! CPython gives the frame of a dropped generator to a new one without any event, so an address
+//! stands for a call only until the next call begins there.
 
 use dashcam_schema::calls::{CallId, Calls, OpenCall};
 use rustc_hash::FxHashMap;
@@ -16,12 +16,13 @@ pub(super) struct Suspended {
 struct Frame {
     call: CallId,
     code: u32,
-    /// Number of the chunk it last began or was resumed in.
+    /// Number of the chunk in which the call began or was last resumed.
     chunk: u64,
 }
 
 impl Suspended {
-    /// A call that may be suspended begins. Whatever had this frame before is gone for good.
+    /// Notes that a call begins that may be suspended. The call that had this frame before is gone
+    /// for good.
     pub(super) fn begin(
         &mut self,
         address: u64,
@@ -35,9 +36,9 @@ impl Suspended {
         }
     }
 
-    /// The suspended call of this frame, which goes on with an event of `code`; `None` if it began
-    /// before the recording did. The second is the call as it is now, if the chunk has not met it
-    /// yet.
+    /// Returns the suspended call of this frame, which goes on with an event of `code`; `None` if
+    /// it began before the recording did. The second part is the state of the call, if it occurs
+    /// for the first time in the chunk.
     pub(super) fn resume<'a>(
         &mut self,
         address: u64,
@@ -54,7 +55,7 @@ impl Suspended {
         Some((frame.call, Some(call)))
     }
 
-    /// A call ended.
+    /// Notes that a call ended.
     #[inline]
     pub(super) fn end(&mut self, call: &OpenCall) {
         if call.frame != 0 {

@@ -1,4 +1,4 @@
-//! The few system calls std has no name for. All of the writer's `unsafe` is here.
+//! The few system calls that std does not offer. All of the writer's `unsafe` is here.
 
 use std::ffi::{CString, OsStr};
 use std::io::{Error, Result};
@@ -9,12 +9,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// CLOCK_MONOTONIC in nanoseconds.
 pub fn monotonic_ns() -> u64 {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the pointer is to a timespec of ours; this clock always exists.
+    // SAFETY: the pointer is to our own `timespec`; this clock always exists.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut now) };
     now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }
 
-/// CPU time this process has used, in nanoseconds.
+/// The CPU time that this process has used, in nanoseconds.
 pub fn process_cpu_ns() -> u64 {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: as above.
@@ -22,10 +22,10 @@ pub fn process_cpu_ns() -> u64 {
     now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }
 
-/// The processor's time stamp counter; 0 where the shim would not use one either.
+/// The processor's time stamp counter; 0 on processors where the shim does not use one either.
 pub fn ticks() -> u64 {
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: every x86-64 has the instruction, and Linux leaves it to user code.
+    // SAFETY: every x86-64 has the instruction, and Linux lets user code execute it.
     unsafe {
         std::arch::x86_64::_rdtsc()
     }
@@ -33,26 +33,26 @@ pub fn ticks() -> u64 {
     0
 }
 
-/// Name of this machine.
+/// The name of this machine.
 pub fn hostname() -> String {
     let mut name = [0u8; 256];
-    // SAFETY: the buffer is as long as we say, less the NUL that stays.
+    // SAFETY: the buffer is one byte longer than the length passed; that byte stays NUL.
     unsafe { libc::gethostname(name.as_mut_ptr().cast(), name.len() - 1) };
     let end = name.iter().position(|byte| *byte == 0).unwrap_or(0);
     String::from_utf8_lossy(&name[..end]).into_owned()
 }
 
-/// A copy of a descriptor with a number out of the way of the program's own.
+/// Returns a copy of a descriptor whose number does not get in the way of the program's own.
 ///
 /// # Errors
-/// If the process may have no more descriptors.
+/// If the process may not open more descriptors.
 pub fn duplicate_high(fd: BorrowedFd<'_>) -> Result<OwnedFd> {
     let mut error = None;
     for at_least in crate::boot::HIGH_FDS {
         // SAFETY: plain system call on an open descriptor.
         let copy = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, at_least) };
         if copy >= 0 {
-            // SAFETY: the kernel just gave us this descriptor.
+            // SAFETY: the kernel just returned this descriptor; no other object owns it.
             return Ok(unsafe { OwnedFd::from_raw_fd(copy) });
         }
         error = Some(Error::last_os_error());
@@ -60,41 +60,43 @@ pub fn duplicate_high(fd: BorrowedFd<'_>) -> Result<OwnedFd> {
     Err(error.unwrap_or_else(|| Error::other("no descriptor")))
 }
 
-/// Lets the program that is executed next in this process have a descriptor. For use between
-/// fork and exec: a plain system call.
+/// Lets the program that is executed next in this process inherit a descriptor. It may be called
+/// between fork and exec, because it is a plain system call.
 ///
 /// # Errors
-/// If it is not open.
+/// If the descriptor is not open.
 pub fn inherit(fd: RawFd) -> Result<()> {
-    // SAFETY: plain system call; a number that is not open is an error.
+    // SAFETY: plain system call; for a number that is not open, it fails.
     match unsafe { libc::fcntl(fd, libc::F_SETFD, 0) } {
         0 => Ok(()),
         _ => Err(Error::last_os_error()),
     }
 }
 
-/// Takes over a descriptor this process was started with.
+/// Takes over a descriptor that this process was started with.
 ///
 /// # Errors
 /// If no such descriptor is open.
 pub fn take_inherited(fd: RawFd) -> Result<OwnedFd> {
-    // SAFETY: plain system call; a number that is not open is an error.
+    // SAFETY: plain system call; for a number that is not open, it fails.
     if unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) } != 0 {
         return Err(Error::last_os_error());
     }
-    // SAFETY: it is open, and only the command line that named it knows of it.
+    // SAFETY: it is open, and only the command line refers to it, so no other object owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// A descriptor that becomes readable when the process ends; `None` on kernels without.
+/// Returns a descriptor that becomes readable when the process ends; `None` on kernels that have no
+/// such descriptors.
 pub fn watch_process(pid: u32) -> Option<OwnedFd> {
     // SAFETY: plain system call.
     let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid as libc::pid_t, 0) };
-    // SAFETY: the kernel just gave us this descriptor.
+    // SAFETY: the kernel just returned this descriptor; no other object owns it.
     (fd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
 }
 
-/// Waits until one of the descriptors can be read or has been hung up. True for those.
+/// Waits until at least one of the descriptors can be read or has been hung up. Returns for each
+/// whether that is so.
 pub fn wait_readable(fds: &[BorrowedFd<'_>]) -> Vec<bool> {
     let mut polled: Vec<libc::pollfd> = fds
         .iter()
@@ -105,25 +107,25 @@ pub fn wait_readable(fds: &[BorrowedFd<'_>]) -> Vec<bool> {
     polled.iter().map(|fd| fd.revents != 0).collect()
 }
 
-/// Number of an open file that no other file has meanwhile.
+/// The inode number of an open file, which no other file has while it is open.
 ///
 /// # Errors
-/// If the system does not say.
+/// If the system does not return it.
 pub fn inode(fd: BorrowedFd<'_>) -> Result<u64> {
     use std::os::unix::fs::MetadataExt;
     let file = std::fs::File::from(fd.try_clone_to_owned()?);
     Ok(file.metadata()?.ino())
 }
 
-/// Sets a variable of the environment. Unlike one set for a command alone it leaves the order of the
-/// others as it is. To be called while there is one thread.
+/// Sets a variable of the environment. Unlike setting it for a command only, this keeps the order
+/// of the other variables. It may only be called while there is one thread.
 ///
 /// # Errors
-/// If the value has a NUL in it.
+/// If the value contains a NUL.
 pub fn set_variable(name: &str, value: &OsStr) -> Result<()> {
     let (name, value) = (CString::new(name)?, CString::new(value.as_bytes())?);
-    // SAFETY: C strings, and no other thread reads the environment meanwhile: the recorder's threads
-    // are started later.
+    // SAFETY: the arguments are C strings, and no other thread reads the environment meanwhile: the
+    // recorder's threads are started later.
     unsafe { libc::setenv(name.as_ptr(), value.as_ptr(), 1) };
     Ok(())
 }
@@ -138,20 +140,20 @@ pub fn new_session() {
 #[derive(Clone, Copy)]
 pub struct Signals(libc::sigset_t);
 
-/// A signal that arrived, and from where.
+/// A signal that arrived, and its sender.
 pub struct Arrived {
     pub signal: i32,
-    /// Sent by the kernel, such as for a key of the terminal: the whole foreground process group
-    /// has it, not only this process.
+    /// Sent by the kernel, for example for a key of the terminal: the whole foreground process
+    /// group received it, not only this process.
     pub by_kernel: bool,
     /// Sent by our own helper, because the program is no longer stopped.
     pub by_watcher: bool,
-    /// If it was sent by `sigqueue`: all of it.
+    /// All its data, if it was sent by `sigqueue`.
     queued: Option<libc::siginfo_t>,
 }
 
 impl Signals {
-    /// The set of these.
+    /// Returns the set of these signals.
     pub fn of(signals: impl IntoIterator<Item = i32>) -> Signals {
         // SAFETY: sigemptyset initialises the set; sigaddset takes any number and refuses bad ones.
         unsafe {
@@ -164,7 +166,8 @@ impl Signals {
         }
     }
 
-    /// Blocks these in this thread and the threads it starts, and returns what was blocked before.
+    /// Blocks these signals in this thread and the threads it starts. Returns the signals that were
+    /// blocked before.
     pub fn block(&self) -> Signals {
         let mut before = *self;
         // SAFETY: both sets are initialised.
@@ -172,13 +175,13 @@ impl Signals {
         before
     }
 
-    /// Blocks exactly these in this thread. Safe between fork and exec.
+    /// Blocks exactly these signals in this thread. It may be called between fork and exec.
     pub fn restore(&self) {
         // SAFETY: the set is initialised; async-signal-safe.
         unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &self.0, std::ptr::null_mut()) };
     }
 
-    /// Waits for one of these, which must be blocked in all threads.
+    /// Waits for one of these signals, which must be blocked in all threads.
     pub fn wait(&self) -> Option<Arrived> {
         // SAFETY: the set is initialised, and siginfo_t is plain data the kernel fills.
         unsafe {
@@ -194,8 +197,8 @@ impl Signals {
         }
     }
 
-    /// Which of these have been sent to this process already, and neither were handled nor are
-    /// ignored.
+    /// The signals of this set that have been sent to this process, have not been handled, and are
+    /// not ignored.
     pub fn pending(&self) -> impl Iterator<Item = i32> {
         let own = self.0;
         // SAFETY: the set is initialised.
@@ -225,11 +228,11 @@ fn is_ignored(signal: i32) -> bool {
 }
 
 const SI_KERNEL: i32 = 0x80;
-/// Sent along with the signal by which [`watch_stopped`] continues the recorder.
+/// The value that [`watch_stopped`] sends with the signal that continues the recorder.
 const BY_WATCHER: usize = 0x6473_6863;
 
-/// The signals a user may send to the recorder and mean the program by. Not those that only the
-/// kernel sends for a fault, and not SIGKILL and SIGSTOP.
+/// The signals that a user may send to the recorder and that are meant for the program. Signals
+/// that only the kernel sends, for a fault, are not among them, nor are SIGKILL and SIGSTOP.
 pub fn forwarded() -> Signals {
     let named = [
         libc::SIGHUP,
@@ -251,14 +254,14 @@ pub fn forwarded() -> Signals {
     Signals::of(named.into_iter().chain(libc::SIGRTMIN()..=libc::SIGRTMAX()))
 }
 
-/// The signals by which a terminal stops who uses it in the background. They stop the program if they
-/// should, and we follow it.
+/// The signals by which a terminal stops background processes that use it. If they stop the
+/// program, we stop too.
 pub fn terminal_stops() -> Signals {
     Signals::of([libc::SIGTTIN, libc::SIGTTOU])
 }
 
-/// Passes a signal on to a process. Given as a descriptor ([`watch_process`]) it is that one even after
-/// it was waited for, when its number may be another's.
+/// Passes a signal on to a process. A process given as a descriptor ([`watch_process`]) stays the
+/// same one even after it was waited for, when its number may belong to another process.
 pub fn send_signal(pid: u32, process: Option<&OwnedFd>, arrived: &Arrived) {
     let info = arrived.queued.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
     // SAFETY: plain system calls; the kernel copies the info, if there is one.
@@ -270,27 +273,27 @@ pub fn send_signal(pid: u32, process: Option<&OwnedFd>, arrived: &Arrived) {
     }
 }
 
-/// Sent when the terminal is gone.
+/// The signal that is sent when the terminal is gone.
 pub const HANG_UP: i32 = libc::SIGHUP;
 
-/// Whether the signal ends a process that does nothing about it.
+/// Whether the signal ends a process that does not handle or ignore it.
 pub fn ends_by_default(signal: i32) -> bool {
     ![libc::SIGWINCH, libc::SIGCONT, libc::SIGTSTP, libc::SIGURG].contains(&signal)
 }
 
-/// Whether a hang-up of the terminal is told to this process alone.
+/// Whether this process leads its session, so that only it is sent a hang-up of the terminal.
 pub fn leads_session() -> bool {
     // SAFETY: plain system calls.
     unsafe { libc::getsid(0) == libc::getpid() }
 }
 
-/// Ends this process as the signal ended the program. Comes back where it cannot: the first process
-/// of a container is not ended by its own signals.
+/// Ends this process by the signal that ended the program. It returns if that is impossible: the
+/// first process of a container is not ended by its own signals.
 pub fn die_of(signal: i32) {
     let nothing = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: plain system calls; the default action is no code of ours.
+    // SAFETY: plain system calls; the default action does not run any code of ours.
     unsafe {
-        // The program's core dump is the one of interest.
+        // No core dump of ours: the program's is the interesting one.
         libc::setrlimit(libc::RLIMIT_CORE, &nothing);
         libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0);
         libc::signal(signal, libc::SIG_DFL);
@@ -300,14 +303,16 @@ pub fn die_of(signal: i32) {
     }
 }
 
-/// Stops this process as a signal stopped the program, until either is continued. Whoever started us
-/// sees us stop. May be called by one thread at a time, with the signal blocked in all.
+/// Stops this process by the signal that stopped the program, until either is continued. The
+/// process that started us sees us stop. Only one thread at a time may call this, with the signal
+/// blocked in all threads.
 pub fn stop_with(signal: i32, program: u32) {
     if !is_stopped(program) {
         return;
     }
     let own = std::process::id();
-    // Nobody tells us that the program goes on while we are stopped, so someone else has to look.
+    // While we are stopped we do not notice that the program goes on, so a helper process watches
+    // it.
     // SAFETY: the child makes only system calls, and ends.
     let watcher = unsafe { fork_helper() };
     if watcher == 0 {
@@ -317,14 +322,15 @@ pub fn stop_with(signal: i32, program: u32) {
     if !is_stopped(program) {
         return end_helper(watcher);
     }
-    // SAFETY: the default action is no code of ours; this thread alone has the signal unblocked.
+    // SAFETY: the default action does not run any code of ours; only this thread has the signal
+    // unblocked.
     unsafe {
         if signal == libc::SIGSTOP {
             libc::raise(signal);
         } else {
             libc::signal(signal, libc::SIG_DFL);
-            // Pending twice, for the process and the thread, it still stops us once: what continues us
-            // clears the other.
+            // If the signal is pending twice, for the process and for the thread, it still stops us
+            // only once: the signal that continues us clears the second one.
             libc::raise(signal);
             let set = Signals::of([signal]).0;
             libc::pthread_sigmask(libc::SIG_UNBLOCK, &set, std::ptr::null_mut());
@@ -334,15 +340,15 @@ pub fn stop_with(signal: i32, program: u32) {
     end_helper(watcher);
 }
 
-/// In a process of its own: continues the recorder when it is stopped and the program no longer is. The
-/// recorder ends this one when it goes on. A running one is sent nothing: that would take back a
-/// signal to stop that it has not handled yet.
+/// Runs in a process of its own: continues the recorder when the recorder is stopped and the
+/// program no longer is. The recorder ends this process when it goes on. A running recorder is sent
+/// nothing, because SIGCONT would cancel a stop signal that it has not handled yet.
 fn watch_stopped(program: u32, recorder: u32) -> ! {
     // SAFETY: plain system calls. A group of its own is not stopped with ours.
     unsafe {
         libc::setpgid(0, 0);
         loop {
-            // Asked again: a signal to the group stops the program first.
+            // The program is checked again: a signal to the group stops the program first.
             if !is_stopped(program) && is_stopped(recorder) && !is_stopped(program) {
                 let sival_ptr = std::ptr::without_provenance_mut(BY_WATCHER);
                 let value = libc::sigval { sival_ptr };
@@ -368,7 +374,8 @@ fn read_about<'a>(pid: u32, file: &str, buffer: &'a mut [u8]) -> &'a [u8] {
     let mut path = [0u8; 64];
     let mut rest = &mut path[..63];
     let named = std::io::Write::write_fmt(&mut rest, format_args!("/proc/{pid}/{file}"));
-    // SAFETY: the path ends in a NUL that nothing overwrites; the buffer is as long as we say.
+    // SAFETY: the path ends in a NUL that nothing overwrites; the buffer has the length that is
+    // passed.
     unsafe {
         let fd = libc::open(path.as_ptr().cast(), libc::O_RDONLY | libc::O_CLOEXEC);
         if named.is_err() || fd < 0 {
@@ -380,7 +387,8 @@ fn read_about<'a>(pid: u32, file: &str, buffer: &'a mut [u8]) -> &'a [u8] {
     }
 }
 
-/// Forks a process that ends with this thread, has every signal blocked and no files. 0 in it.
+/// Forks a process that ends with this thread, has every signal blocked and no open files. Returns
+/// its id; 0 in the new process.
 ///
 /// # Safety
 /// The child may only make system calls, and must not return from the caller.
@@ -398,7 +406,8 @@ unsafe fn fork_helper() -> libc::pid_t {
             if libc::getppid() != parent {
                 libc::_exit(0);
             }
-            // Whoever waits for the other end of one of our files is not to wait for this process.
+            // A process that waits until the other end of one of our files is closed must not wait
+            // for this process.
             if libc::syscall(libc::SYS_close_range, 0, u32::MAX, 0) != 0 {
                 (0..1024).for_each(|fd| {
                     libc::close(fd);
@@ -413,7 +422,7 @@ unsafe fn fork_helper() -> libc::pid_t {
 
 fn end_helper(pid: libc::pid_t) {
     if pid > 0 {
-        // SAFETY: plain system calls; nobody else waits for this child.
+        // SAFETY: plain system calls; no other code waits for this child.
         unsafe {
             libc::kill(pid, libc::SIGKILL);
             libc::waitpid(pid, std::ptr::null_mut(), 0);
@@ -421,16 +430,18 @@ fn end_helper(pid: libc::pid_t) {
     }
 }
 
-/// A process in our group that does nothing but exist. What is sent to the whole group is pending
-/// there too, so the program has it already; what is not was sent to us alone.
+/// A process in our group that does nothing but exist. A signal that is sent to the whole group is
+/// pending there too, so the program has already received it. A signal that is not pending there
+/// was sent to us alone.
 pub struct Witness {
     pid: libc::pid_t,
-    /// Signals that were pending in a witness before this one, and have not been asked for yet.
+    /// Signals that were pending in a previous witness and have not been queried yet.
     seen: u64,
 }
 
 impl Witness {
-    /// Must be called by the thread that asks it, and which lives as long as the process.
+    /// Starts a witness. This must be called by the thread that queries it; that thread must live
+    /// as long as the process.
     #[allow(clippy::new_without_default, reason = "it starts a process")]
     pub fn new() -> Witness {
         // SAFETY: the child makes only system calls, and never goes on.
@@ -444,12 +455,12 @@ impl Witness {
         Witness { pid, seen: 0 }
     }
 
-    /// Whether a signal that this process got was sent to the group. Then it is forgotten, for the
-    /// next time.
+    /// Whether a signal that this process received was sent to the group. If so, the witness
+    /// forgets it, for the next time.
     pub fn has_seen(&mut self, signal: i32) -> bool {
         let bit = |signal: i32| 1u64 << (signal - 1);
-        // The system takes one to stop back when one to continue is sent, and the other way round.
-        let taken_back = |by: i32| match by {
+        // The system cancels a pending stop signal when a continue signal is sent, and vice versa.
+        let cancelled = |by: i32| match by {
             libc::SIGTSTP => Some(libc::SIGCONT),
             libc::SIGCONT => Some(libc::SIGTSTP),
             _ => None,
@@ -457,15 +468,15 @@ impl Witness {
         let new = self.pending();
         let mut seen = self.seen | new;
         for by in [libc::SIGTSTP, libc::SIGCONT].into_iter().filter(|by| new & bit(*by) != 0) {
-            seen &= !taken_back(by).map_or(0, bit);
+            seen &= !cancelled(by).map_or(0, bit);
         }
         let mut forgotten = bit(signal);
-        if let Some(opposite) = taken_back(signal).filter(|opposite| seen & bit(*opposite) != 0) {
+        if let Some(opposite) = cancelled(signal).filter(|opposite| seen & bit(*opposite) != 0) {
             if is_pending(opposite) {
-                // Sent to the group after this one, which was taken back there.
+                // `opposite` was sent to the group after `signal`, and cancelled `signal` there.
                 return true;
             }
-            // Taken back here alone, by this one.
+            // `signal` cancelled `opposite` in this process only.
             forgotten |= bit(opposite);
         }
         if seen & forgotten != 0 {
@@ -475,7 +486,7 @@ impl Witness {
         seen & bit(signal) != 0
     }
 
-    /// The signals that are pending there: bit n stands for signal n + 1.
+    /// The signals that are pending in the witness: bit n stands for signal n + 1.
     fn pending(&self) -> u64 {
         let mut text = [0; 4096];
         let text = read_about(self.pid.max(0) as u32, "status", &mut text);
@@ -488,7 +499,7 @@ impl Witness {
     }
 }
 
-/// What became of a child.
+/// How a child stopped or ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Fate {
     Stopped(i32),
@@ -503,7 +514,7 @@ pub enum Fate {
 pub fn wait_child(pid: u32) -> Result<Fate> {
     loop {
         let mut status = 0;
-        // SAFETY: the pointer is to an int of ours.
+        // SAFETY: the pointer is to our own int.
         let waited = unsafe { libc::waitpid(pid as libc::pid_t, &mut status, libc::WUNTRACED) };
         if waited > 0 {
             return Ok(if libc::WIFSTOPPED(status) {
@@ -527,12 +538,12 @@ pub fn before_exec(
     before: impl FnMut() -> Result<()> + Send + Sync + 'static,
 ) {
     use std::os::unix::process::CommandExt;
-    // SAFETY: the two callers' closures make plain system calls ([`inherit`], [`Signals::restore`],
-    // [`Disposition::restore`]) and allocate nothing.
+    // SAFETY: the callers' closures only make plain system calls ([`inherit`],
+    // [`Signals::restore`], [`Disposition::restore`]) and allocate nothing.
     unsafe { command.pre_exec(before) };
 }
 
-/// What was done about a signal before this process changed it.
+/// How this process handled a signal before it changed that.
 #[derive(Clone, Copy)]
 pub struct Disposition {
     signal: i32,
@@ -540,17 +551,18 @@ pub struct Disposition {
 }
 
 impl Disposition {
-    /// As it was. Safe between fork and exec.
+    /// Restores the earlier handling. It may be called between fork and exec.
     pub fn restore(&self) {
-        // SAFETY: the handler is what `signal` gave us: default or ignore, no function of ours.
+        // SAFETY: the handler is a return value of `signal`: default or ignore, not a function of
+        // ours.
         unsafe { libc::signal(self.signal, self.handler) };
     }
 }
 
-/// What was to be done about a broken pipe before Rust ignored it: 1 for ignoring it.
+/// 1 if this process ignored SIGPIPE before Rust set it to be ignored.
 static BROKEN_PIPE: AtomicU32 = AtomicU32::new(0);
 
-/// Looks before Rust's own beginning.
+/// Reads the handling of SIGPIPE before Rust's own initialisation.
 #[used]
 #[unsafe(link_section = ".init_array")]
 static AT_LOAD: extern "C" fn() = at_load;
@@ -559,55 +571,59 @@ extern "C" fn at_load() {
     BROKEN_PIPE.store(is_ignored(libc::SIGPIPE).into(), Ordering::Relaxed);
 }
 
-/// What this process was to do about a broken pipe when it was started.
+/// How this process handled SIGPIPE when it was started.
 pub fn broken_pipe_signal() -> Disposition {
     let is_ignored = BROKEN_PIPE.load(Ordering::Relaxed) != 0;
     let handler = if is_ignored { libc::SIG_IGN } else { libc::SIG_DFL };
     Disposition { signal: libc::SIGPIPE, handler }
 }
 
-/// A file that may not grow any more shall be an error, not our death.
+/// Ignores SIGXFSZ, so that a file that may not grow any more is an error and does not end us.
+/// Returns the earlier handling.
 pub fn ignore_file_size_signal() -> Disposition {
-    // SAFETY: SIG_IGN is no code.
+    // SAFETY: SIG_IGN is not a handler function.
     let handler = unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
     Disposition { signal: libc::SIGXFSZ, handler }
 }
 
-/// Children shall be waited for: where their end is ignored, the system forgets how they ended.
+/// Sets SIGCHLD to its default, so that children can be waited for: where the signal is ignored,
+/// the system forgets how children ended. Returns the earlier handling.
 pub fn expect_child_signal() -> Disposition {
-    // SAFETY: SIG_DFL is no code.
+    // SAFETY: SIG_DFL is not a handler function.
     let handler = unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
     Disposition { signal: libc::SIGCHLD, handler }
 }
 
-/// Lets go of standard input and output.
+/// Replaces standard input and output by `/dev/null`.
 pub fn leave_standard_streams() {
     let Ok(null) = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null") else {
         return;
     };
     for stream in [0, 1] {
-        // SAFETY: plain system call on a descriptor we hold; nothing of ours reads or prints.
+        // SAFETY: plain system call on a descriptor that we hold; none of our code reads standard
+        // input or prints to standard output.
         unsafe { libc::dup2(null.as_raw_fd(), stream) };
     }
 }
 
-/// How many bytes of address space this process may have, if there is a limit (`ulimit -v`).
+/// The number of bytes of address space that this process may have, if there is a limit
+/// (`ulimit -v`).
 pub fn limit_of_address_space() -> Option<u64> {
     let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: 0 };
-    // SAFETY: the pointer is to an rlimit of ours.
+    // SAFETY: the pointer is to our own `rlimit`.
     unsafe { libc::getrlimit(libc::RLIMIT_AS, &mut limit) };
     (limit.rlim_cur != libc::RLIM_INFINITY).then_some(limit.rlim_cur)
 }
 
-/// Whether there are so many bytes of address space. Where they are limited, the C library is told not
-/// to set any aside for each thread.
+/// Whether `bytes` bytes of address space are available. If address space is limited, this also
+/// makes the C library reserve none for each thread.
 pub fn has_address_space(bytes: usize) -> bool {
     #[cfg(target_env = "gnu")]
     if limit_of_address_space().is_some() {
         // SAFETY: sets a number, before other threads allocate.
         unsafe { libc::mallopt(libc::M_ARENA_MAX, 1) };
     }
-    // SAFETY: a fresh mapping that nobody touches, given back at once.
+    // SAFETY: a fresh mapping that is never accessed, and is unmapped at once.
     unsafe {
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
         let region = libc::mmap(std::ptr::null_mut(), bytes, libc::PROT_NONE, flags, -1, 0);
@@ -615,11 +631,12 @@ pub fn has_address_space(bytes: usize) -> bool {
     }
 }
 
-/// Makes the calling thread step back for the program where they want the same core. Should it fall
-/// behind for that, the program waits for room in the ring, which gives the core back.
+/// Lowers the priority of the calling thread, so that the program comes first where both want the
+/// same core. If the thread falls behind for that reason, the program waits for room in the ring,
+/// which frees the core.
 pub fn give_way() {
     const NICE: libc::c_int = 10;
-    // SAFETY: plain system call; on Linux it is of the calling thread alone. It never fails to lower
-    // the priority.
+    // SAFETY: plain system call; on Linux it affects only the calling thread. Lowering the priority
+    // never fails.
     unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICE) };
 }

@@ -1,4 +1,4 @@
-//! Words in, database out: what a made-up program did is what the tables say.
+//! Tests from words to the database: the tables must contain what a made-up program did.
 
 #![allow(clippy::unwrap_used)]
 
@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 mod stream;
 use stream::{FUNCTIONS, GENERATORS_FROM, Stream};
 
-/// A folder that goes with the test.
+/// A folder that is removed at the end of the test.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -56,7 +56,7 @@ fn begin(folder: &Folder) -> (Recording, Producer) {
     (recording, Producer::new(ring, RingClock::Monotonic))
 }
 
-/// Pushes words, cut anywhere. False if nobody takes them any more.
+/// Pushes words, cut anywhere. False if the consumer takes no more.
 fn push(producer: &mut Producer, words: &[u32]) -> bool {
     for part in words.chunks(777) {
         let pause = || {
@@ -101,7 +101,7 @@ fn text(db: &Connection, sql: &str) -> String {
     db.query_row(sql, [], |row| row.get(0)).unwrap_or_else(|error| panic!("{sql}: {error}"))
 }
 
-/// First position and columns of every chunk.
+/// Returns the first position and the columns of every chunk.
 fn chunks(db: &Connection) -> Vec<(u64, Columns)> {
     let mut query = db.prepare("SELECT first_seq, data FROM chunks ORDER BY first_seq").unwrap();
     let rows = query.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?)));
@@ -115,7 +115,7 @@ fn chunks(db: &Connection) -> Vec<(u64, Columns)> {
 
 fn stream() -> Stream {
     let mut stream = Stream::prologue();
-    // Some time after the run's beginning, which comes late on a slow machine or an emulated one.
+    // Long after the run's beginning, which comes late on a slow or emulated machine.
     stream.set_clock(sys::monotonic_ns() + 100_000_000_000);
     stream
 }
@@ -139,7 +139,7 @@ fn a_program_is_in_the_tables() {
     assert_eq!(number(&db, "SELECT count(*) FROM code_objects"), i64::from(FUNCTIONS));
     assert_eq!(number(&db, "SELECT count(*) FROM files WHERE source IS NULL"), 7);
 
-    // Kinds, in the summary and in the chunks.
+    // Events by kind, in the summary and in the chunks.
     let mut query = db.prepare("SELECT kind, sum(count) FROM event_counts GROUP BY 1").unwrap();
     let mut counted = std::collections::BTreeMap::new();
     for row in query.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get(1)?))).unwrap() {
@@ -175,19 +175,19 @@ fn a_program_is_in_the_tables() {
     );
     let calls: u64 = program.calls.values().sum();
     assert_eq!(number(&db, "SELECT sum(calls) FROM function_totals") as u64, calls);
-    // All time is some function's own.
+    // The functions' own times add up to at most the whole time.
     let spans = numbers::<2>(&db, "SELECT min(first_ns), max(last_ns) FROM chunks")[0];
     let own = number(&db, "SELECT sum(self_ns) FROM function_totals");
     assert!(own <= spans[1] - spans[0] && own > 0);
     let mode = std::fs::metadata(folder.db()).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
-    // Whoever closes the file last leaves nothing beside it.
+    // The last connection to be closed leaves no other file beside the database.
     drop(query);
     drop(db);
     assert!(!folder.0.join("x.db-wal").exists());
 }
 
-/// What the call stacks say of a whole recording, and of each chunk alone.
+/// The call stacks of each chunk by itself report the same as those of the whole recording.
 #[test]
 fn chunks_begin_with_the_state_the_ones_before_leave() {
     use dashcam_schema::calls::{Calls, Event, Exit, OpenCall, OpenException, Sink};
@@ -195,7 +195,7 @@ fn chunks_begin_with_the_state_the_ones_before_leave() {
     struct Ends(Vec<(OpenCall, u64, Exit)>, u64);
     impl Sink for Ends {
         fn call(&mut self, call: &OpenCall, end_seq: u64, _: u64, exit: Exit) {
-            // Only the recorder knows frames.
+            // Only the recorder knows the addresses of frames.
             self.0.push((OpenCall { frame: 0, ..call.clone() }, end_seq, exit));
         }
         fn exception(&mut self, _: &OpenException) {
@@ -270,12 +270,12 @@ fn generators_keep_their_call_across_chunks_and_lose_it_with_their_frame() {
     program.enter(generator);
     program.event(EventKind::PY_RESUME, 3, &[1, 0xf00, 0]);
     program.event(EventKind::PY_YIELD, 3, &[1]);
-    // Dropped unfinished; another one begins in its frame.
+    // The generator is dropped unfinished; another one begins in its frame.
     program.words.extend(start);
     program.event(EventKind::PY_YIELD, 3, &[1]);
     program.event(EventKind::PY_RESUME, 3, &[1, 0xf00, 0]);
     program.event(EventKind::PY_RETURN, 5, &[1]);
-    // A frame nobody knows.
+    // An unknown frame.
     program.event(EventKind::PY_RESUME, 3, &[1, 0xbad, 0]);
     program.event(EventKind::PY_YIELD, 3, &[1]);
     program.event(EventKind::PY_RESUME, 3, &[1, 0xbad, 0]);
@@ -369,7 +369,7 @@ fn a_bad_record_ends_the_recording_there() {
         );
         assert_eq!(summary.losses.len(), 1);
     }
-    // Before anything was said of thread and code object.
+    // An event before any record of a thread or code object.
     let (_folder, _db, summary) = record(&[line]);
     assert_eq!((summary.events, summary.losses.len()), (0, 1));
 }
@@ -464,7 +464,7 @@ fn runs_share_a_file_and_abandoned_ones_leave_nothing() {
     assert_eq!(number(&db, "SELECT count(*) FROM processes"), 1);
 }
 
-/// A recording with a ring for values beside the other.
+/// Begins a recording with a second ring for values.
 fn begin_with_values(folder: &Folder) -> (Recording, Producer, Producer) {
     let about = About { command: "[]".into(), cwd: "/".into(), code: None };
     let run = Run::begin(Database::open(&folder.db()).unwrap(), &about).unwrap();
@@ -474,7 +474,7 @@ fn begin_with_values(folder: &Folder) -> (Recording, Producer, Producer) {
     (recording, producer(ring), producer(values))
 }
 
-/// One value of one event, which refers to an object that is told of; published as a whole.
+/// Publishes one value of one event, and the description of the object it refers to.
 fn put_value(producer: &mut Producer, ordinal: u64) {
     let pause = || {
         std::thread::sleep(std::time::Duration::from_micros(20));
@@ -490,12 +490,12 @@ fn put_value(producer: &mut Producer, ordinal: u64) {
     producer.end(words);
 }
 
-/// What it holds.
+/// The value of the item that the object of [`put_value`] holds.
 fn small(ordinal: u64) -> i64 {
     i64::from(((ordinal as u32) << 6).cast_signed() >> 6)
 }
 
-/// As a shim does when it is asked to.
+/// Publishes an epoch, as a shim does when it is asked to.
 fn put_epoch(producer: &mut Producer, ordinal: u64) {
     producer.wait(16, || Ok(0)).unwrap();
     let mut words = producer.begin();
@@ -505,7 +505,8 @@ fn put_epoch(producer: &mut Producer, ordinal: u64) {
     producer.end(words);
 }
 
-/// First and last ordinal and groups of every chunk of values, whose rows have the right hash.
+/// Returns first ordinal, last ordinal and number of groups of every chunk of values. Checks the
+/// hashes of their rows.
 fn value_chunks(db: &Connection) -> Vec<[i64; 3]> {
     let sql = "SELECT run_id, process_id, first_ordinal, last_ordinal, group_count, row_xxh3, told,
                       number, covers_from, covers_to, header_xxh3, data
@@ -528,7 +529,7 @@ fn value_chunks(db: &Connection) -> Vec<[i64; 3]> {
         };
         assert_eq!(statistics.xxh3(), row.get::<_, i64>(5)?);
         assert_eq!(statistics.header_xxh3, chunk::header_xxh3(&row.get::<_, Vec<u8>>(11)?));
-        // Without gaps.
+        // The chunks cover all ordinals, without gaps.
         assert_eq!((statistics.number, statistics.covers_from), (number, covered));
         assert!(statistics.covers_from <= statistics.first_ordinal);
         assert!(statistics.last_ordinal <= statistics.covers_to);
@@ -546,7 +547,7 @@ fn values_are_stored_beside_events_epoch_by_epoch() {
     let mut program = stream();
     program.calls(1000);
     push(&mut events, &program.words);
-    // Begins beyond 32 bits.
+    // The ordinals begin beyond 32 bits.
     let first = (1 << 33) - 5;
     let mut epoch = values.wanted_epoch();
     let mut begins = vec![first as i64];
@@ -586,12 +587,12 @@ fn values_are_stored_beside_events_epoch_by_epoch() {
     let at = chunk.moment(chunk.groups_of(ordinal).end);
     let held = chunk.object(id, at).unwrap().items.unwrap();
     assert_eq!((held.kept, held.length), (vec![Value::Int(small(ordinal))], 1));
-    // Both rings made their producers wait, or this one did.
+    // At least the producer of values had to wait.
     let waited = text(&db, "SELECT detail FROM losses WHERE kind = 'waited'");
     assert!(waited.contains("for room for values"), "{waited}");
 }
 
-/// Chunks are sealed all the same, and can be read.
+/// Chunks are sealed nevertheless, and can be read.
 #[test]
 fn a_shim_that_begins_no_epoch_does_not_take_all_memory() {
     const GROUPS: u64 = 7 << 19;
@@ -625,7 +626,7 @@ fn a_flush_takes_values_along() {
     let db = Connection::open(folder.db()).unwrap();
     assert_eq!(value_chunks(&db), [[0, 9, 10]]);
     assert!(values.wanted_epoch() > 0);
-    // Killed without a word: what was published is stored.
+    // The program is killed: the values that it published are stored.
     (10..20).for_each(|ordinal| put_value(&mut values, ordinal));
     let end = End { exit_signal: Some(9), ..End::default() };
     recording.finish(end).unwrap();
@@ -644,7 +645,7 @@ fn values_cover_events_as_far_as_they_were_read() {
     let mut program = stream();
     program.calls(5000);
     push(&mut events, &program.words);
-    // Events without values, as far as they are stored.
+    // The events have no values, so coverage extends to all stored events.
     recording.flush();
     let db = Connection::open(folder.db()).unwrap();
     let mask = dashcam_schema::event::kinds_that(EventKind::has_ordinal);
@@ -656,7 +657,7 @@ fn values_cover_events_as_far_as_they_were_read() {
     assert_eq!(covers_to(&db), with_ordinals + 1);
 }
 
-/// A program that stores nothing any more does not keep what it stored before from being read.
+/// The values of a program that records no more values can be read nevertheless.
 #[test]
 fn values_are_stored_though_no_epoch_begins() {
     let folder = Folder::new();
@@ -673,14 +674,14 @@ fn values_are_stored_though_no_epoch_begins() {
     recording.finish(COMPLETE).unwrap();
 }
 
-/// Every row of an ordinary table has its hash, whatever wrote it last.
+/// Every row of an ordinary table has its hash, whatever statement wrote it last.
 #[test]
 fn rows_have_their_hashes() {
     let mut program = stream();
     program.calls(3 * DIRECT_EVENTS as u64);
     let (_folder, db, _) = record(&program.words);
     for table in dashcam_schema::tables::TABLES.iter().filter(|t| !t.hashed_columns().is_empty()) {
-        // Those that were added later have values here.
+        // Columns that were added in later versions have values here.
         let columns = table.hashed_columns().iter().chain(table.later_columns());
         let names: Vec<&str> = columns.map(|c| c.name).collect();
         let sql = format!("SELECT {}, row_xxh3 FROM {}", names.join(", "), table.name);
@@ -704,8 +705,8 @@ fn rows_have_their_hashes() {
     assert!(counts.contains("\"threads\":1"), "{counts}");
 }
 
-/// A file of version 8, whose runs have no UUID, becomes one of this version when more is recorded into it. Rows
-/// that are there already stay as they are, their hashes too.
+/// A file of version 8, whose runs have no UUID, becomes a file of this version when more is
+/// recorded into it. Existing rows and their hashes do not change.
 #[test]
 fn an_older_file_gets_the_columns_it_lacks() {
     let folder = Folder::new();

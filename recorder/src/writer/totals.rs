@@ -1,11 +1,12 @@
-//! Per function: how often it was called, how long it took. Told by the call stacks as calls end.
+//! How often each function was called and how long it took. The call stacks report each call as it
+//! ends.
 
-/// What one chunk adds to a row of `function_totals`.
+/// One chunk's addition to a row of `function_totals`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct FunctionTotal {
     pub(super) calls: u64,
     pub(super) unwinds: u64,
-    /// Recursive calls are inside others of the same function and not added again.
+    /// Recursive calls are not added: they are inside other calls of the same function.
     pub(super) total_ns: u64,
     pub(super) self_ns: u64,
 }
@@ -45,7 +46,7 @@ impl Totals {
         self.by_code[index].add(one);
     }
 
-    /// What was added since the last time.
+    /// Returns what was added since the last call.
     pub(super) fn take(&mut self) -> Vec<(u32, FunctionTotal)> {
         let by_code = &mut self.by_code;
         self.touched

@@ -1,8 +1,9 @@
-//! `dashcam._arrow`: what `dashcam export arrow` writes, as an Arrow C stream.
+//! `dashcam._arrow`: the output of `dashcam export arrow` as an Arrow C stream.
 //!
-//! The C stream is how Arrow libraries hand each other data without copying it and without knowing each other;
-//! <https://arrow.apache.org/docs/format/CDataInterface/PyCapsuleInterface.html>. Nothing of Python is called
-//! while a stream is read: who reads it may do that in any thread.
+//! With the C stream, Arrow libraries pass data to each other without copying it and without
+//! knowing each other:
+//! <https://arrow.apache.org/docs/format/CDataInterface/PyCapsuleInterface.html>. No Python code
+//! runs while a stream is read, so it can be read in any thread.
 #![cfg(feature = "python")]
 
 use arrow_array::ffi_stream::FFI_ArrowArrayStream;
@@ -22,8 +23,9 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 mod _arrow {
     use super::*;
 
-    /// Runs a command, with `input` on its standard input, and gives the Arrow IPC stream that it writes as a
-    /// capsule `arrow_array_stream`. RuntimeError with the last line it wrote on standard error if it fails.
+    /// Runs a command, with `input` on its standard input, and returns the Arrow IPC stream that it
+    /// writes as a capsule `arrow_array_stream`. Raises RuntimeError with the last line that it
+    /// wrote on standard error if it fails.
     #[pyfunction]
     fn stream(
         py: Python<'_>,
@@ -32,11 +34,11 @@ mod _arrow {
     ) -> PyResult<Bound<'_, PyCapsule>> {
         let output = py.detach(|| Output::of(&command, &input)).map_err(PyRuntimeError::new_err)?;
         let stream = FFI_ArrowArrayStream::new(Box::new(output));
-        // Released when the capsule goes, if nobody has taken it over.
+        // The stream is released with the capsule, unless a consumer has taken it over.
         PyCapsule::new_with_value(py, stream, c"arrow_array_stream")
     }
 
-    /// The same command's columns only, as a capsule `arrow_schema`.
+    /// Like `stream`, but returns only the columns, as a capsule `arrow_schema`.
     #[pyfunction]
     fn schema(
         py: Python<'_>,
@@ -50,24 +52,24 @@ mod _arrow {
     }
 }
 
-/// What a command writes.
+/// The output of a command.
 struct Output {
     running: Running,
     reader: StreamReader<BufReader<ChildStdout>>,
     is_over: bool,
 }
 
-/// A command that is ended when nobody reads what it writes any more.
+/// A running command. It is killed when its output is no longer read.
 struct Running {
     child: Child,
-    /// What it writes on standard error.
+    /// Its standard error.
     errors: File,
-    /// The process whose child it is; a forked one has nothing to do with it.
+    /// The process that started it. A fork of that process must not kill it.
     parent: u32,
 }
 
 impl Output {
-    /// Starts a command and reads its columns, or gives a line that says why not.
+    /// Starts a command and reads its columns. The error is a line that says why that failed.
     fn of(command: &[std::ffi::OsString], input: &[u8]) -> Result<Output, String> {
         let failed = |error: std::io::Error| {
             let program = command.first().map(|word| word.to_string_lossy());
@@ -84,7 +86,7 @@ impl Output {
             .map_err(failed)?;
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
         let mut running = Running { child, errors, parent: std::process::id() };
-        // One that ends without reading it says why.
+        // A command that ends without reading its input reports the reason.
         let _ = stdin.map(|mut stdin| stdin.write_all(input));
         let stdout = stdout.ok_or("no standard output")?;
         match StreamReader::try_new(BufReader::with_capacity(1 << 16, stdout), None) {
@@ -103,7 +105,7 @@ impl Iterator for Output {
         }
         match self.reader.next() {
             Some(Ok(batch)) => Some(Ok(batch)),
-            // A stream that is cut short ends like one that is whole: the command knows.
+            // A stream that was cut short ends like a complete one: the exit status decides.
             other => {
                 self.is_over = true;
                 match (self.running.failure(), other) {
@@ -122,7 +124,7 @@ impl RecordBatchReader for Output {
 }
 
 impl Running {
-    /// Waits for the command's end. If it failed, the last line it wrote on standard error.
+    /// Waits until the command ends. If it failed, returns its last line on standard error.
     fn failure(&mut self) -> Option<String> {
         match self.child.wait() {
             Ok(status) if status.success() => return None,
@@ -143,7 +145,7 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         if std::process::id() == self.parent {
-            // It only reads, so it has nothing to lose. It may have ended already.
+            // The command only reads, so nothing is lost. It may have ended already.
             let _ = self.child.kill();
             let _ = self.child.wait();
         }

@@ -1,7 +1,7 @@
 //! dashcam's tables and functions for any SQLite client: a loadable extension.
 //!
-//! This crate is the door only: it looks which SQLite it was loaded into, and hands the connection to
-//! [`dashcam_replayer::sql::attach`].
+//! This crate is only the entry point: it checks which SQLite it was loaded into, and passes the
+//! connection to [`dashcam_replayer::sql::attach`].
 
 use rusqlite::{Connection, ffi};
 use std::ffi::{c_char, c_int};
@@ -9,16 +9,16 @@ use std::mem::{MaybeUninit, offset_of};
 use std::panic::catch_unwind;
 use std::sync::{Mutex, PoisonError};
 
-/// The oldest SQLite that can load this, as `sqlite3_libversion_number` has it; it brought
-/// `sqlite3_vtab_in` and `sqlite3_vtab_rhs_value`.
+/// The oldest SQLite that can load this extension, as returned by `sqlite3_libversion_number`. It
+/// was the first with `sqlite3_vtab_in` and `sqlite3_vtab_rhs_value`.
 const OLDEST: c_int = 3_038_000;
-/// The SQLite that brought `sqlite3_is_interrupted`.
+/// The first SQLite with `sqlite3_is_interrupted`.
 const IS_INTERRUPTED: c_int = 3_041_000;
 
-/// What SQLite calls when the extension is loaded.
+/// The function that SQLite calls when the extension is loaded.
 ///
 /// # Safety
-/// For SQLite to call: with a connection, a place for a message, and its table of functions.
+/// Must be called by SQLite, with a connection, a place for a message, and its table of functions.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sqlite3_extension_init(
     db: *mut ffi::sqlite3,
@@ -27,41 +27,44 @@ pub unsafe extern "C" fn sqlite3_extension_init(
 ) -> c_int {
     // SAFETY: as SQLite promises.
     let body = || match unsafe { functions(api) } {
-        // SAFETY: `db` is the connection that loads us, `api` is complete. `start` registers, no more.
+        // SAFETY: `db` is the connection that loads us, `api` is complete. `start` only registers.
         Ok(api) => unsafe { Connection::extension_init2(db, message, api, start) },
         Err(refusal) => {
             // SAFETY: as SQLite promises.
-            unsafe { say(api, message, &refusal) };
+            unsafe { set_message(api, message, &refusal) };
             ffi::SQLITE_ERROR
         }
     };
     catch_unwind(body).unwrap_or(ffi::SQLITE_INTERNAL)
 }
 
-/// The extension stays in memory when the connection is closed (`true`): a thread may still have to run
-/// what the standard library left in it.
+/// Returns `true`, so that the extension stays in memory when the connection is closed: a thread
+/// may still have to run what the standard library left in it.
 fn start(connection: Connection) -> rusqlite::Result<bool> {
     dashcam_replayer::sql::attach(connection).map(|()| true)
 }
 
-/// SQLite's functions in a table as rusqlite wants it, which expects the newest SQLite and refuses others;
-/// of what an older one lacks nothing is called. If it cannot be, a line that says why.
+/// Returns SQLite's functions in a table for rusqlite, which expects the newest SQLite and refuses
+/// others. Functions that an older SQLite lacks are never called.
+///
+/// # Errors
+/// A line that says why the extension cannot be loaded.
 ///
 /// # Safety
 /// `api` is null or what SQLite passes to an extension.
 unsafe fn functions(
     api: *mut ffi::sqlite3_api_routines,
 ) -> Result<*mut ffi::sqlite3_api_routines, String> {
-    /// The SQLite that this was loaded into first, and the table made for it. A process may have several;
-    /// rusqlite has room for the functions of one.
+    /// The SQLite that the extension was loaded into first, and the table made for it. A process
+    /// may have several; rusqlite has room for the functions of only one.
     static LOADED_INTO: Mutex<Option<(usize, usize)>> = Mutex::new(None);
 
     if api.is_null() {
         return Err("dashcam: SQLite passed no functions".to_owned());
     }
-    // SAFETY: tables have only ever grown, at their end: every one has this field.
+    // SAFETY: tables have only ever been extended at their end: every one has this field.
     let number = unsafe { (&raw const (*api).libversion_number).read() };
-    let number = number.ok_or("dashcam: SQLite does not say its version")?;
+    let number = number.ok_or("dashcam: SQLite does not report its version")?;
     // SAFETY: it has no arguments and only returns a constant.
     let version = unsafe { number() };
     if version < OLDEST {
@@ -92,11 +95,11 @@ unsafe fn functions(
     table.is_interrupted = match version {
         // SAFETY: tables of these versions have the field.
         IS_INTERRUPTED.. => unsafe { (&raw const (*api).is_interrupted).read() },
-        // What is read meanwhile notices an interrupt too.
+        // SQLite's own reads in the meantime notice an interrupt too.
         _ => Some(never),
     };
     table.libversion_number = Some(newest);
-    // For as long as the process: SQLite's own lives as long.
+    // The table lives as long as the process, as SQLite's own does.
     let table = Box::into_raw(table);
     *loaded_into = Some((identity, table as usize));
     Ok(table)
@@ -114,15 +117,15 @@ fn dotted(version: c_int) -> String {
     format!("{}.{}.{}", version / 1_000_000, version / 1000 % 1000, version % 1000)
 }
 
-/// Has SQLite say why the extension was not loaded.
+/// Makes SQLite report why the extension was not loaded.
 ///
 /// # Safety
 /// `api` is null or what SQLite passes to an extension, as is `message`.
-unsafe fn say(api: *mut ffi::sqlite3_api_routines, message: *mut *mut c_char, text: &str) {
+unsafe fn set_message(api: *mut ffi::sqlite3_api_routines, message: *mut *mut c_char, text: &str) {
     if api.is_null() || message.is_null() {
         return;
     }
-    // SAFETY: every table has this field; `message` is SQLite's to free with the same library's `free`.
+    // SAFETY: every table has this field; SQLite frees `message` with the same library's `free`.
     unsafe {
         let Some(malloc) = (&raw const (*api).malloc).read() else { return };
         let Ok(length) = c_int::try_from(text.len() + 1) else { return };

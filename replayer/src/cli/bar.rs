@@ -1,4 +1,4 @@
-//! A progress bar on standard error that appears only if it is worth it.
+//! A progress bar on standard error that appears only if the work takes long.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 use std::io::{self, Write as _};
@@ -6,9 +6,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Work shorter than this shows no progress.
-const PATIENCE: Duration = Duration::from_millis(500);
+const DELAY: Duration = Duration::from_millis(500);
 
-/// Draws a second.
+/// How often the bar is drawn per second.
 const RATE: u8 = 20;
 
 pub(super) struct Bar {
@@ -22,9 +22,9 @@ impl Bar {
         Bar { begun: Instant::now(), bar: None, ended: false }
     }
 
-    /// So many chunks are done of so many.
+    /// Sets how many of all chunks are done.
     pub(super) fn set(&mut self, done: usize, of: usize) {
-        if self.ended || self.begun.elapsed() < PATIENCE {
+        if self.ended || self.begun.elapsed() < DELAY {
             return;
         }
         let bar = self.bar.get_or_insert_with(|| {
@@ -37,7 +37,7 @@ impl Bar {
         bar.set_position(done as u64);
     }
 
-    /// Takes it away.
+    /// Removes the bar.
     pub(super) fn end(&mut self) {
         self.ended = true;
         if let Some(bar) = self.bar.take() {
@@ -46,8 +46,9 @@ impl Bar {
     }
 }
 
-/// The terminal on standard error without its last columns. A bar is padded to the width: in a full
-/// line, the ^C that terminals show would go to the next one, which would then be cleared instead.
+/// The terminal on standard error without its last columns. A bar is padded to the width. If it
+/// filled the line, the ^C that terminals show would go to the next line, and that line would be
+/// cleared instead.
 #[derive(Debug, Default)]
 struct Narrow(Mutex<Vec<u8>>);
 

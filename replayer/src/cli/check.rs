@@ -1,4 +1,4 @@
-//! `dashcam check`: reads everything there is and says what is not as it should be.
+//! `dashcam check`: reads everything and reports problems.
 
 use super::output::{printable, stdout};
 use super::session::Session;
@@ -18,10 +18,10 @@ pub(super) struct Args {
     pub(super) database: super::Database,
 }
 
-/// Events by run, process, thread, code object and kind, by their numbers in chunks.
+/// Numbers of events by process, thread, code object and kind, by their numbers in chunks.
 type Counts = FxHashMap<(i64, u32, u32, u8), i64>;
 
-/// Differences in counts that are named one by one; the rest is counted.
+/// Differences in counts that are listed one by one; the others are only counted.
 const NAMED: usize = 5;
 
 pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
@@ -64,7 +64,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
             }
         }
     }
-    // Chunks by now have their sentence; those of the headers are in both.
+    // The damage now includes the chunks; damage of headers is in both lists.
     for line in store.damage() {
         if !problems.contains(&line) {
             problems.push(line);
@@ -81,7 +81,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
     problems.extend(missing.iter().map(|problem| format!("{file}: {problem}")));
     problems.extend(values(store, damaged == 0)?);
     if damaged == 0 {
-        // Where chunks are missing, sums cannot be right.
+        // If chunks are missing, sums cannot be right.
         let sums = sums(store, &counts).map_err(explain)?;
         problems.extend(sums.iter().map(|problem| format!("{file}: {problem}")));
     }
@@ -101,8 +101,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
     Ok(u8::from(found > 0))
 }
 
-/// Whether values belong to events that may have such, and the numbering of events is right. Only
-/// if nothing is damaged.
+/// Checks that values belong to events that can have them, and that the ordinals of events are
+/// right. Does so only if nothing is damaged.
 fn values(store: &Store, is_whole: bool) -> Result<Vec<String>, Error> {
     let mut problems = Vec::new();
     if !is_whole {
@@ -125,14 +125,15 @@ fn values(store: &Store, is_whole: bool) -> Result<Vec<String>, Error> {
         if misfits > 0 {
             let id = header.value_chunk_id;
             problems.push(format!(
-                "{file}: chunk of values {id}: {misfits} groups are of events that have no such values"
+                "{file}: chunk of values {id}: {misfits} groups belong to events that cannot have such values"
             ));
         }
     }
     Ok(problems)
 }
 
-/// Whether each table has as many rows of each run as when it ended, and refers to what is there.
+/// Checks that each table has as many rows of each run as when the run ended, and that no
+/// references are broken.
 fn row_counts(store: &Store) -> rusqlite::Result<Vec<String>> {
     let connection = store.connection();
     let mut problems = Vec::new();
@@ -141,17 +142,17 @@ fn row_counts(store: &Store) -> rusqlite::Result<Vec<String>> {
     let mut runs = statement.query([])?;
     while let Some(row) = runs.next()? {
         let run_id: i64 = row.get(0)?;
-        // A row that lost it has another hash.
+        // A row that lost its counts has another hash.
         let Ok(counts) = row.get::<_, String>(1) else { continue };
         let counts: serde_json::Map<String, serde_json::Value> =
             serde_json::from_str(&counts).unwrap_or_default();
         for (table, sql) in tables::count_rows() {
             let there: i64 = connection.query_row(&sql, [run_id], |row| row.get(0))?;
-            let said = counts.get(table).and_then(|count| count.as_i64());
-            if said != Some(there) {
-                let said = said.map_or("no".to_owned(), |said| said.to_string());
+            let recorded = counts.get(table).and_then(|count| count.as_i64());
+            if recorded != Some(there) {
+                let recorded = recorded.map_or("no".to_owned(), |recorded| recorded.to_string());
                 problems.push(format!(
-                    "run {run_id}: {table} had {said} rows when it ended, but {there} are there"
+                    "run {run_id}: {table} had {recorded} rows when it ended, but has {there} now"
                 ));
             }
         }
@@ -160,19 +161,19 @@ fn row_counts(store: &Store) -> rusqlite::Result<Vec<String>> {
                WHERE file_id IS NOT NULL AND file_id NOT IN (SELECT file_id FROM files)";
     let lost: i64 = connection.query_row(sql, [], |row| row.get(0))?;
     if lost > 0 {
-        problems.push(format!("files: {lost} code objects refer to files that are not there"));
+        problems.push(format!("files: {lost} code objects refer to missing files"));
     }
     Ok(problems)
 }
 
-/// What SQLite says of its own structures.
+/// The problems that SQLite finds in its own structures.
 fn sqlite(store: &Store) -> rusqlite::Result<Vec<String>> {
     let mut statement = store.connection().prepare("PRAGMA quick_check(10)")?;
     let lines = statement.query_map([], |row| row.get::<_, String>(0))?;
     lines.filter(|line| line.as_ref().map_or(true, |line| line != "ok")).collect()
 }
 
-/// Whether the row says of the chunk what is in it. Queries pass over chunks by what it says.
+/// Checks that the chunk's row describes its contents. Queries skip chunks by this description.
 fn header_problems(store: &Store, header: &ChunkHeader, columns: &Columns) -> Vec<String> {
     let mut problems = Vec::new();
     let kinds = columns.kinds.iter().fold(0, |mask, kind| mask | 1u32 << kind);
@@ -232,7 +233,7 @@ fn add(header: &ChunkHeader, columns: &Columns, counts: &mut Counts) {
     }
 }
 
-/// Compares the summaries with what was counted.
+/// Compares the summaries with the counted events.
 fn sums(store: &Store, counts: &Counts) -> rusqlite::Result<Vec<String>> {
     let directory = store.directory();
     let mut counted: FxHashMap<(i64, i64, i64, String), i64> = FxHashMap::default();
@@ -247,16 +248,16 @@ fn sums(store: &Store, counts: &Counts) -> rusqlite::Result<Vec<String>> {
         *counted.entry(key).or_insert(0) += count;
     }
     let mut problems = Vec::new();
-    // While a run is being recorded its summaries may lag behind.
+    // While a run is being recorded, its summaries may be behind.
     let ended = "FROM runs WHERE status <> 'recording'";
     let mut statement =
         store.connection().prepare(&format!("SELECT run_id, event_count {ended}"))?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        let (run, says): (i64, i64) = (row.get(0)?, row.get(1)?);
+        let (run, stated): (i64, i64) = (row.get(0)?, row.get(1)?);
         let there = by_run.get(&run).copied().unwrap_or(0);
-        if says != there {
-            problems.push(format!("run {run}: event_count is {says}, but {there} are there"));
+        if stated != there {
+            problems.push(format!("run {run}: event_count is {stated}, but {there} are there"));
         }
     }
     let sql = format!(
@@ -266,19 +267,19 @@ fn sums(store: &Store, counts: &Counts) -> rusqlite::Result<Vec<String>> {
     let mut statement = store.connection().prepare(&sql)?;
     let mut rows = statement.query([])?;
     let mut different = 0;
-    let mut differ = |problems: &mut Vec<String>, process: i64, kind: &str, says: i64, there| {
+    let mut differ = |problems: &mut Vec<String>, process: i64, kind: &str, stated: i64, there| {
         different += 1;
         if different <= NAMED {
             problems.push(format!(
-                "process {process}: event_counts has {says} {kind}, but {there} are there"
+                "process {process}: event_counts has {stated} {kind}, but {there} are there"
             ));
         }
     };
     while let Some(row) = rows.next()? {
         let key = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
-        let (says, there): (i64, i64) = (row.get(4)?, counted.remove(&key).unwrap_or(0));
-        if says != there {
-            differ(&mut problems, key.0, &key.3, says, there);
+        let (stated, there): (i64, i64) = (row.get(4)?, counted.remove(&key).unwrap_or(0));
+        if stated != there {
+            differ(&mut problems, key.0, &key.3, stated, there);
         }
     }
     let mut statement = store.connection().prepare(

@@ -1,4 +1,4 @@
-//! `dashcam diff`: where two runs of a program part.
+//! `dashcam diff`: the places where two runs of a program differ.
 
 mod json;
 mod text;
@@ -21,34 +21,35 @@ Example: a test that fails one time in fifty
   dashcam record -o bad.db -m pytest tests/test_it.py
   dashcam diff good.db bad.db
 
-Without runs: the last two of the recording; of two recordings, the last of each. The
-earliest difference comes first; those like it at the same place are counted with it.
-`seq` is the position in each run, as for stack_at and locals_at.
+Without runs, the last two runs of the recording are compared; with two recordings, the
+last run of each. The earliest difference comes first, and similar ones at the same place
+are counted with it. `seq` is the position in each run, as for stack_at and locals_at.
 
-What differs between any two runs is left out: times, numbers of objects, addresses
-and ints that look like one, what __hash__ returns, which thread took its turn when, the order of sets. Clocks, random numbers, process ids
-and what depends on them are values like others: leave them out by --ignore, or the code
-that asks for them by --exclude and --no-stdlib. Set PYTHONHASHSEED while recording if
-sets of texts are gone through.
+Values that differ between any two runs are ignored: times, object numbers, addresses and
+ints that could be addresses, results of __hash__, the order in which threads take turns,
+and the order of sets. Clocks, random numbers, process ids and values that depend on them
+are compared: leave them out with --ignore, or leave out the code that uses them with
+--exclude and --no-stdlib. Set PYTHONHASHSEED while recording if the program iterates over
+sets of strings.
 
-Differences in your own code come first: what is neither standard library nor installed
-package, or what --mine names. What was not recorded cannot be told to be equal: where no
-difference is found, it is counted, and the exit code is 0.
+Differences in your own code come first: code that is neither standard library nor an
+installed package, or that --mine names. Values that were not recorded cannot be compared:
+if no difference is found, they are counted, and the exit code is 0.
 
-Exit codes: 0 no difference, 1 differences, 2 trouble, such as a damaged recording,
+Exit codes: 0 no difference, 1 differences, 2 an error, such as a damaged recording,
 130 interrupted."
 )]
 pub(super) struct Args {
     /// The recording (./dashcam.db if left out) and two runs, or two recordings
     #[arg(num_args = 0..=3, value_names = ["DB", "RUN", "RUN"])]
     arguments: Vec<String>,
-    /// Find so many differences at most
+    /// Find at most this many differences
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
-    /// Compare only which way control went
+    /// Compare only the control flow
     #[arg(long)]
     ignore_values: bool,
-    /// Values of these variables, arguments or functions do not count: names or globs
+    /// Ignore the values of these variables, arguments or functions: names or globs
     #[arg(long, value_name = "NAME")]
     ignore: Vec<String>,
     /// Leave this code out, as if it had not been recorded: a file, directory, function or glob
@@ -72,7 +73,7 @@ enum Format {
     Json,
 }
 
-/// As `diff` does: 1 is for differences, so what goes wrong is 2.
+/// Exits like `diff`: 1 means differences, so an error is 2.
 pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
     match compare(args) {
         Ok(code) => Ok(code),
@@ -83,21 +84,21 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
     }
 }
 
-/// A run of a file, the last if none is named.
+/// A run of a file; the last run if `run` is `None`.
 #[derive(Debug, PartialEq, Eq)]
 struct Wanted {
     path: PathBuf,
     run: Option<i64>,
 }
 
-/// What the arguments name. With `None` the last two runs of one recording.
+/// The runs that the arguments name. If the second is `None`, the last two runs of one recording.
 fn wanted(arguments: &[String]) -> anyhow::Result<(Wanted, Option<Wanted>)> {
     let is_file = |text: &str| Path::new(text).is_file();
     let number = |text: &str| text.parse::<i64>().ok().filter(|_| !is_file(text));
     let run =
         |text: &str| number(text).ok_or_else(|| anyhow!("{text}: not a run; see: dashcam runs"));
     let of = |path: &str, run| Wanted { path: path.into(), run };
-    // `a.db:3`, unless a file is called so.
+    // `a.db:3`, unless a file has that name.
     let file = |text: &str| match text.rsplit_once(':') {
         Some((path, number)) if !is_file(text) && number.parse::<i64>().is_ok() => {
             of(path, number.parse().ok())
@@ -138,7 +139,7 @@ fn compare(args: &Args) -> anyhow::Result<u8> {
     };
     let sessions = [&first, second.as_ref().unwrap_or(&first)];
     let stores = sessions.map(|session| session.recording.store());
-    stores.iter().for_each(|store| args.mine.say(store));
+    stores.iter().for_each(|store| args.mine.apply(store));
     let sides = [0, 1].map(|side: usize| Run { store: stores[side], run_id: runs[side] });
     let options = Options {
         values: !args.ignore_values,

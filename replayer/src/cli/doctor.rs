@@ -1,4 +1,4 @@
-//! `dashcam doctor`: what works with an interpreter, found out by trying.
+//! `dashcam doctor`: tests what works with an interpreter.
 
 use super::output::printable;
 use crate::store::{Chunk, ChunkHeader, Error, Store};
@@ -18,7 +18,7 @@ const PROBE: &str = include_str!("doctor/probe.py");
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  dashcam doctor --python python3.14")]
 pub(super) struct Args {
-    /// Interpreter to try [default: the one `dashcam record` would take]
+    /// Interpreter to test [default: the one that `dashcam record` uses]
     #[arg(long, value_name = "PYTHON")]
     python: Option<OsString>,
     /// How to print the findings
@@ -35,26 +35,26 @@ enum Format {
 /// One line of the findings.
 struct Finding {
     what: &'static str,
-    /// Whether it is as it should be.
+    /// Whether the result is as it should be.
     is_fine: bool,
     words: String,
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
     let folder = tempfile::tempdir().context("no temporary folder")?;
-    let patient = Patient { folder: folder.path(), python: args.python.as_ref() };
+    let interpreter = Interpreter { folder: folder.path(), python: args.python.as_ref() };
     let mut findings = Vec::new();
     let mut find = |what, is_fine, words: String| findings.push(Finding { what, is_fine, words });
 
-    // Recorded only to find the interpreter as `dashcam record` does.
-    let (_, python) = patient.record("where", "direct", "import sys; print(sys.executable)")?;
+    // This run is recorded only to find the interpreter as `dashcam record` does.
+    let (_, python) = interpreter.record("where", "direct", "import sys; print(sys.executable)")?;
     let probe = probe(python.trim())?;
     let text = |key: &str| probe[key].as_str().unwrap_or("?").to_owned();
     find("interpreter", true, format!("CPython {}, {}", text("version"), text("executable")));
 
-    let (verified, _) = patient.record("verify", "verify", PROGRAM)?;
-    let (direct, _) = patient.record("direct", "direct", PROGRAM)?;
-    let (derived, _) = patient.record("derived", "derived", PROGRAM)?;
+    let (verified, _) = interpreter.record("verify", "verify", PROGRAM)?;
+    let (direct, _) = interpreter.record("direct", "direct", PROGRAM)?;
+    let (derived, _) = interpreter.record("derived", "derived", PROGRAM)?;
     let mode: String = ask(&derived, "SELECT events_by FROM runs")?;
     let is_derived = mode == "derived";
     find(
@@ -117,7 +117,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
     let has_gil = probe["gil"].as_bool() != Some(false);
     let words = if has_gil { "on" } else { "off: free-threaded Python is not supported" };
     find("GIL", has_gil, words.to_owned());
-    find("shared memory", true, "the ring was made and emptied".to_owned());
+    find("shared memory", true, "the ring was created and read".to_owned());
     find(
         "ptrace",
         true,
@@ -135,14 +135,14 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
     Ok(u8::from(findings.iter().any(|finding| !finding.is_fine)))
 }
 
-/// Asks an interpreter that is not recorded.
+/// Runs the probe with an interpreter, without recording it.
 fn probe(python: &str) -> anyhow::Result<Value> {
     let mut command = Command::new(python);
     command.args(["-c", PROBE]).stdin(Stdio::null());
     let output = command.output().with_context(|| format!("{python} cannot be run"))?;
     serde_json::from_slice(&output.stdout).with_context(|| {
-        let said = String::from_utf8_lossy(&output.stderr);
-        format!("{python}: {}", said.trim().lines().last().unwrap_or("it answered nothing"))
+        let message = String::from_utf8_lossy(&output.stderr);
+        format!("{python}: {}", message.trim().lines().last().unwrap_or("it printed nothing"))
     })
 }
 
@@ -168,16 +168,16 @@ fn print(format: Format, findings: &[Finding]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// An interpreter, and where to try it.
-struct Patient<'a> {
+/// An interpreter, and a folder for its recordings.
+struct Interpreter<'a> {
     folder: &'a Path,
     python: Option<&'a OsString>,
 }
 
-impl Patient<'_> {
-    /// Records a program; gives the recording and what the program printed.
+impl Interpreter<'_> {
+    /// Records a program. Returns the recording and the program's output.
     fn record(&self, name: &str, mode: &str, program: &str) -> anyhow::Result<(Store, String)> {
-        // One path for all, so that recordings can be compared.
+        // The same path for all, so that recordings can be compared.
         let script = self.folder.join("program.py");
         std::fs::write(&script, program)?;
         let db = self.folder.join(format!("{name}.db"));
@@ -191,17 +191,17 @@ impl Patient<'_> {
             .stdin(Stdio::null())
             .output()
             .with_context(|| format!("{} cannot be run", super::record::sibling().display()))?;
-        let said = String::from_utf8_lossy(&output.stderr);
-        let said = said.trim().trim_start_matches("dashcam: ");
+        let message = String::from_utf8_lossy(&output.stderr);
+        let message = message.trim().trim_start_matches("dashcam: ");
         if !output.status.success() || !db.exists() {
-            bail!("recording failed: {said}");
+            bail!("recording failed: {message}");
         }
         let store = Store::open(&db)?;
         let sql = "SELECT lost_count - coalesce((SELECT sum(count) FROM losses
                                                  WHERE kind = 'interpreter_unknown'), 0) FROM runs";
         let lost: i64 = ask(&store, sql)?;
         if lost > 0 && mode != "verify" {
-            bail!("recording was not whole: {said}");
+            bail!("recording was incomplete: {message}");
         }
         Ok((store, String::from_utf8_lossy(&output.stdout).into_owned()))
     }
@@ -211,17 +211,18 @@ fn ask<T: rusqlite::types::FromSql>(store: &Store, sql: &str) -> anyhow::Result<
     Ok(store.connection().query_row(sql, [], |row| row.get(0))?)
 }
 
-/// What `--events verify` found, if it found anything.
+/// The differences that `--events verify` found; `None` if there are none.
 fn difference_in_one_run(store: &Store) -> anyhow::Result<Option<String>> {
     let sql = "SELECT group_concat(count || ' × ' || kind || ': ' || detail, '; ') FROM losses
                WHERE severity <> 'info'";
     ask(store, sql)
 }
 
-/// An event without what differs from run to run.
+/// An event without the parts that differ from run to run.
 type Event = (u8, u32, u32, Option<String>, Option<String>);
 
-/// The number of events of the program if they are equal in both recordings; else where they part.
+/// The number of events of the program if they are equal in both recordings; otherwise the first
+/// difference.
 fn compare(direct: &Store, derived: &Store) -> anyhow::Result<Result<usize, String>> {
     let (direct, derived) = (streams(direct)?, streams(derived)?);
     if direct.len() != derived.len() {
@@ -244,7 +245,7 @@ fn compare(direct: &Store, derived: &Store) -> anyhow::Result<Result<usize, Stri
     Ok(Ok(direct.iter().map(Vec::len).sum()))
 }
 
-/// The events of the program's own file, by thread in the order of their first.
+/// The events of the program's own file, by thread, in the order of the threads' first events.
 fn streams(store: &Store) -> anyhow::Result<Vec<Vec<(String, Event)>>> {
     let directory = store.directory();
     let mut streams: BTreeMap<u32, Vec<(String, Event)>> = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! `dashcam dump`: one event per line.
+//! `dashcam dump`: prints one event per line.
 
 use super::output::{json, printable, stdout};
 use super::session::Session;
@@ -9,11 +9,11 @@ use std::io::Write;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-Example: how two runs differ
+Example: the differences between two runs
   diff <(dashcam dump --run 1) <(dashcam dump --run 2)
 
-A line of text is: seq, thread, kind, path:line, qualified name, and what else the event carries,
-two spaces between. A NULL line or code object is `-`.")]
+A line of text is: seq, thread, kind, path:line, qualified name, and other properties of the event,
+separated by two spaces. A NULL line or code object is `-`.")]
 pub(super) struct Args {
     #[command(flatten)]
     database: super::Database,
@@ -22,7 +22,7 @@ pub(super) struct Args {
     /// How to print events
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
-    /// Print nanoseconds since the run began, too
+    /// Also print nanoseconds since the run began
     #[arg(long)]
     time: bool,
 }
@@ -31,7 +31,7 @@ pub(super) struct Args {
 enum Format {
     /// Stable text, good for diff
     Text,
-    /// One object a line
+    /// One object per line
     Jsonl,
 }
 
@@ -104,7 +104,7 @@ impl<'a> Event<'a> {
         Ok(self.row.get_ref(column)?.as_str_or_null().map_err(rusqlite::Error::from)?)
     }
 
-    /// The thread's name, or its id where it has none.
+    /// The thread's name, or its id if it has no name.
     fn thread(&self) -> Result<Option<String>, Failure> {
         Ok(self.int(3)?.map(|id| {
             let name = self.directory.threads.get(&id).and_then(|thread| thread.name.clone());
@@ -112,7 +112,7 @@ impl<'a> Event<'a> {
         }))
     }
 
-    /// Path and qualified name of the code object.
+    /// The path and qualified name of the code object.
     fn code(&self) -> Result<(Option<&'a str>, Option<&'a str>), Failure> {
         let code = self.int(5)?.and_then(|id| self.directory.code(id));
         let text = |id| self.directory.texts.get(id);

@@ -1,4 +1,4 @@
-//! `dashcam export`: tables as columns, for other engines.
+//! `dashcam export`: exports tables as columns, for other engines.
 
 use super::session::Session;
 use crate::export::{self, Layout, Options, Query, read_statement};
@@ -15,22 +15,23 @@ pub(super) struct Args {
 
 #[derive(clap::Subcommand)]
 enum Format {
-    /// All tables as a folder of Parquet files, to which further recordings can be added
+    /// Export all tables as a folder of Parquet files, to which further recordings can be added
     Parquet(Parquet),
-    /// One table as an Arrow IPC stream on standard output
+    /// Write one table as an Arrow IPC stream to standard output
     Arrow(Arrow),
 }
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-Example: what functions take, over all recordings that were exported
+Example: the time that functions take, in all recordings that were exported
   dashcam export parquet fleet/ monday.db --run all
   dashcam export parquet fleet/ tuesday.db --run all
   duckdb -c \"SELECT qualname, sum(self_ns) FROM 'fleet/calls/**/*.parquet' GROUP BY 1 ORDER BY 2 DESC\"
 
-Files are at DIR/TABLE/run=UUID/process=N/. Runs that are there already and have not changed are left alone.")]
+Files are at DIR/TABLE/run=UUID/process=N/. Runs that were exported before and have not changed
+are skipped.")]
 struct Parquet {
-    /// The folder; made if there is none
+    /// The folder; created if it does not exist
     #[arg(value_name = "DIR")]
     folder: PathBuf,
     #[command(flatten)]
@@ -40,10 +41,10 @@ struct Parquet {
     /// Only these tables
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
     tables: Vec<String>,
-    /// Values as JSON too, in columns such as value_json
+    /// Also export values as JSON, in columns such as value_json
     #[arg(long)]
     json_values: bool,
-    /// Also runs that were exported before and have not changed
+    /// Also export runs that were exported before and have not changed
     #[arg(long)]
     again: bool,
     #[command(flatten)]
@@ -66,13 +67,13 @@ struct Arrow {
     /// Only these columns, in this order
     #[arg(long, value_name = "A,B", value_delimiter = ',', conflicts_with = "sql")]
     columns: Vec<String>,
-    /// Only rows for which this holds, a condition in SQL; comparisons joined by AND are fastest
+    /// Only rows for which this SQL condition holds; comparisons joined by AND are fastest
     #[arg(long = "where", value_name = "SQL", conflicts_with = "sql")]
     condition: Option<String>,
-    /// The rows of a statement instead of a table
+    /// The rows of this statement instead of a table
     #[arg(long, value_name = "SQL")]
     sql: Option<String>,
-    /// The rows of a request `query` of `dashcam serve`, which is read from standard input
+    /// The rows of a `query` request of `dashcam serve`, which is read from standard input
     #[arg(long, hide = true, conflicts_with_all = ["sql", "columns", "condition"])]
     request: bool,
     #[command(flatten)]
@@ -89,7 +90,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
 fn parquet(args: &Parquet) -> anyhow::Result<u8> {
     let session = Session::open(&args.database.path)?;
     let store = session.recording.store();
-    args.mine.say(store);
+    args.mine.apply(store);
     let run = args.run.of(store)?;
     let runs = run.map_or_else(|| store.directory().runs.clone(), |run| vec![run]);
     let layout = Layout::open(&args.folder)?;
@@ -111,13 +112,13 @@ fn parquet(args: &Parquet) -> anyhow::Result<u8> {
 
 fn arrow(args: &Arrow) -> anyhow::Result<u8> {
     if std::io::stdout().is_terminal() {
-        bail!("an Arrow stream is not for a terminal; redirect standard output");
+        bail!("an Arrow stream cannot be shown on a terminal; redirect standard output");
     }
     let (table, database) = match &*args.arguments {
         rest if args.sql.is_some() || args.request => match rest {
             [] => (None, super::DEFAULT),
             [database] => (None, &**database),
-            _ => bail!("a table and --sql; one of them is enough"),
+            _ => bail!("a table and --sql exclude each other"),
         },
         [table] => (Some(table), super::DEFAULT),
         [table, database] => (Some(table), &**database),
@@ -125,7 +126,7 @@ fn arrow(args: &Arrow) -> anyhow::Result<u8> {
     };
     let session = Session::open(Path::new(database))?;
     let store = session.recording.store();
-    args.mine.say(store);
+    args.mine.apply(store);
     let out = super::output::stdout();
     if args.request {
         let request = std::io::read_to_string(std::io::stdin())?;
@@ -141,7 +142,7 @@ fn arrow(args: &Arrow) -> anyhow::Result<u8> {
         }
         (None, Some(table)) => {
             let mut query = Query::new(&session.recording, table)?;
-            // Otherwise `runs` would list all of them.
+            // Without this, `runs` would list all runs.
             if let Some(run) = run {
                 query = query.run(run);
             }
@@ -153,7 +154,7 @@ fn arrow(args: &Arrow) -> anyhow::Result<u8> {
             }
             export::stream(out, |sink| query.read(sink))?;
         }
-        // Both cannot be left out.
+        // One of the two is always given.
         (None, None) => {}
     }
     session.finish(run)

@@ -1,6 +1,6 @@
-//! The program `dashcam`: a module per verb, and what they share.
+//! The program `dashcam`: a module for each subcommand, and their common parts.
 //!
-//! Exit codes: 0 fine, 1 the thing asked for was not found or failed, 2 usage, 130 interrupted.
+//! Exit codes: 0 success, 1 something was not found or failed, 2 wrong usage, 130 interrupted.
 
 mod bar;
 mod check;
@@ -34,30 +34,30 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Verb {
-    /// Run a Python program and record it (hands over to dashcam-recorder)
+    /// Run a Python program and record it (passes all arguments to dashcam-recorder)
     #[command(disable_help_flag = true)]
     Record(record::Args),
     /// List the recorded runs
     Runs(runs::Args),
-    /// Ask a question in SQL
+    /// Query a recording in SQL
     Query(query::Args),
     /// Step through a run, forwards and backwards
     Replay(replay::Args),
-    /// Print a run's events, one a line
+    /// Print a run's events, one per line
     Dump(dump::Args),
     /// Write tables as Parquet files or an Arrow stream, for other engines
     Export(export::Args),
-    /// Say where two runs of a program part
+    /// Find the differences between two runs of a program
     Diff(diff::Args),
-    /// Verify every chunk and say what is damaged
+    /// Verify every chunk and report damage
     Check(check::Args),
     /// Describe the tables and their columns
     Schema(schema::Args),
-    /// Answer another program's questions, as lines of JSON
+    /// Answer another program's requests, as lines of JSON
     Serve(serve::Args),
-    /// Print where the extension is with which other SQLite clients read recordings
+    /// Print the path of the extension with which other SQLite clients read recordings
     SqliteExtension(sqlite_extension::Args),
-    /// Try what works with an interpreter, and whether derived events are the real ones
+    /// Test what works with an interpreter, and whether derived events are correct
     Doctor(doctor::Args),
 }
 
@@ -71,26 +71,26 @@ struct Database {
 
 const DEFAULT: &str = "dashcam.db";
 
-/// Which runs of a recording a verb is about.
+/// The runs of a recording that a subcommand reads.
 #[derive(clap::Args)]
 struct RunChoice {
-    /// The run, or all of them; the last if left out
+    /// The run, or all runs; the last run if left out
     #[arg(long, value_name = "N|all", value_parser = run_choice)]
     run: Option<Wanted>,
 }
 
-/// Which code is one's own.
+/// Which code is the user's own.
 #[derive(clap::Args)]
 struct MineChoice {
-    /// Code of these files is yours, by globs of paths or names of directories; if left out,
-    /// $DASHCAM_MINE, else what is neither standard library nor installed package
+    /// Your own code: globs of paths or names of directories; if left out, $DASHCAM_MINE, or else
+    /// everything outside the standard library and installed packages
     #[arg(long, value_name = "GLOB")]
     mine: Vec<String>,
 }
 
 impl MineChoice {
-    /// Tells the recording.
-    fn say(&self, store: &Store) {
+    /// Passes the choice to the store.
+    fn apply(&self, store: &Store) {
         if !self.mine.is_empty() {
             store.set_mine(Mine::new(&self.mine));
         }
@@ -124,7 +124,7 @@ fn run_choice(text: &str) -> Result<Wanted, String> {
 
 /// Runs the program with the process's arguments.
 pub fn main() -> ExitCode {
-    // Every argument of `record` is the recorder's, `--help` among them.
+    // All arguments of `record` are for the recorder, including `--help`.
     let mut arguments = std::env::args_os().skip(1);
     let result = if arguments.next().is_some_and(|verb| verb == "record") {
         record::run(arguments)
@@ -159,8 +159,9 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Says what a copy of the recording consists of, if that is more than one file: closing it moves the
-/// write-ahead log into it only if nobody else has it open and it may be written to.
+/// Prints which files a copy of the recording has to include, if there is more than one: closing
+/// the recording moves the write-ahead log into it only if no other process has it open and it is
+/// writable.
 fn noting_log(path: &Path, result: anyhow::Result<u8>) -> anyhow::Result<u8> {
     let bytes = wal_bytes(path);
     if bytes > 0 && result.is_ok() {
@@ -171,13 +172,13 @@ fn noting_log(path: &Path, result: anyhow::Result<u8>) -> anyhow::Result<u8> {
     result
 }
 
-/// Whether somebody who types this first means a program to record.
+/// Whether a user who types this as first argument means a program to record.
 fn is_program(word: &std::ffi::OsStr) -> bool {
     let path = std::path::Path::new(word);
     path.is_file() || path.extension().is_some_and(|extension| extension == "py")
 }
 
-/// Whether who reads our output has seen enough.
+/// Whether the reader of our output has closed it.
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         cause
@@ -186,7 +187,7 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
     })
 }
 
-/// Says in one line what went wrong; gives the exit code.
+/// Prints the error in one line. Returns the exit code.
 fn report(error: &anyhow::Error) -> u8 {
     if is_broken_pipe(error) {
         return 0;

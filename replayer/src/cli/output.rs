@@ -1,4 +1,4 @@
-//! Rows on standard output: as a table for people, as JSON or CSV for programs.
+//! Prints rows on standard output: as a table for people, as JSON or CSV for programs.
 
 pub(super) use crate::printable::{json_printable, printable};
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
@@ -12,13 +12,14 @@ pub(super) enum Format {
     Table,
     /// One array of objects
     Json,
-    /// One object a line
+    /// One object per line
     Jsonl,
     /// Comma-separated, with a header
     Csv,
 }
 
-/// Rows a table is laid out by. Those that follow get the same widths, or a table of their own.
+/// Rows that determine the layout of a table. Later rows get the same widths, or a table of their
+/// own.
 const PAGE: usize = 1000;
 
 /// Standard output, buffered.
@@ -26,9 +27,9 @@ pub(super) fn stdout() -> BufWriter<Stdout> {
     BufWriter::with_capacity(1 << 16, io::stdout())
 }
 
-/// Where rows go.
+/// The destination of rows.
 pub(super) trait Sink: Write {
-    /// All rows were written.
+    /// Called after all rows were written.
     fn finish(self) -> io::Result<()>;
 }
 
@@ -46,13 +47,13 @@ pub(super) struct Rows<W = BufWriter<Stdout>> {
     /// Cells, and whether they are numbers.
     page: Vec<Vec<(String, bool)>>,
     widths: Vec<usize>,
-    /// A value was cut to fit the screen.
+    /// Whether a value was cut to fit the screen.
     has_cut: bool,
     rows: u64,
 }
 
 impl Rows {
-    /// On standard output.
+    /// Writes rows to standard output.
     pub(super) fn new(format: Format, columns: Vec<String>) -> Rows {
         Rows::to(stdout(), format, columns)
     }
@@ -107,7 +108,7 @@ impl<W: Sink> Rows<W> {
         self.out.finish()?;
         if self.has_cut {
             eprintln!(
-                "dashcam: what ends in … did not fit the screen; --format json shows it whole"
+                "dashcam: values that end in … did not fit the screen; --format json shows them completely"
             );
         }
         Ok(())
@@ -143,7 +144,7 @@ impl<W: Sink> Rows<W> {
             table.load_style(presets::UTF8_FULL_CONDENSED);
             table.set_content_arrangement(ContentArrangement::Dynamic);
             table.set_header(&self.columns);
-            // Some terminals do not know their width.
+            // Some terminals do not report their width.
             if table.width().is_none_or(|width| width < 20) {
                 table.set_width(100);
             }
@@ -176,7 +177,7 @@ impl<W: Sink> Rows<W> {
     fn put_line(&mut self, cells: &[String], right: &[bool]) -> io::Result<()> {
         let mut line = String::new();
         for ((cell, width), right) in cells.iter().zip(&self.widths).zip(right) {
-            // Formatting pads to 65,535 characters at most, and panics beyond.
+            // Formatting pads to at most 65,535 characters, and panics for more.
             let padding = " ".repeat(width.saturating_sub(cell.chars().count()));
             match right {
                 true => line.extend([&*padding, cell, "  "]),
@@ -187,15 +188,16 @@ impl<W: Sink> Rows<W> {
     }
 }
 
-/// Without a terminal columns are padded so far. One long value is not to make every row long.
+/// Without a terminal, columns are padded to at most this width, so that one long value does not
+/// make every row long.
 const PADDED_MAX: usize = 60;
-/// What borders and padding take of each column on a terminal.
+/// The width of borders and padding per column on a terminal.
 const FRAME: usize = 3;
-/// A column is never narrower.
+/// The smallest width of a column.
 const NARROWEST: usize = 3;
 
-/// How wide each column may be for a row to fit the screen: those that need less than their share
-/// leave the rest to others.
+/// The width of each column so that a row fits the screen. Columns that need less than their share
+/// leave the rest to the others.
 fn fit(columns: &[String], cells: &[Vec<String>], screen: usize) -> Vec<usize> {
     let wanted = |i: usize| {
         let cells = cells.iter().map(|row| row[i].width()).max().unwrap_or(0);
@@ -217,7 +219,7 @@ fn too_wide((text, width): (&String, &usize)) -> bool {
     text.width() > *width
 }
 
-/// Text that takes so many cells of the screen at most.
+/// The text, cut to at most `width` cells of the screen.
 fn cut(text: String, width: usize) -> String {
     if !too_wide((&text, &width)) {
         return text;
@@ -244,7 +246,7 @@ fn csv(value: ValueRef<'_>) -> Vec<u8> {
     }
 }
 
-/// A value as a table shows it.
+/// The text of a value in a table.
 fn cell(value: ValueRef<'_>) -> String {
     match value {
         ValueRef::Null => "NULL".to_owned(),
@@ -255,7 +257,7 @@ fn cell(value: ValueRef<'_>) -> String {
     }
 }
 
-/// A value as JSON. What JSON has no number for is null, bytes are hexadecimal text.
+/// Writes a value as JSON. Numbers that JSON does not have become null, bytes hexadecimal text.
 pub(super) fn json(out: &mut impl Write, value: ValueRef<'_>) -> io::Result<()> {
     match value {
         ValueRef::Null => out.write_all(b"null"),

@@ -1,4 +1,4 @@
-//! `dashcam query`: one SQL statement, or many at a terminal.
+//! `dashcam query`: runs one SQL statement, or many at a terminal.
 
 mod complete;
 mod pager;
@@ -22,9 +22,10 @@ Example: the ten functions that took longest
   dashcam query \"SELECT qualname, count(*), sum(self_ns) / 1e6 AS self_ms
                  FROM calls GROUP BY code_id ORDER BY self_ms DESC LIMIT 10\"
 
-`dashcam schema` describes the tables. All of them but `runs` show the last run only, or the one that
---run names, or with --run all every run. Without a statement it asks for some at a terminal (.help lists
-what else there is), and reads one from standard input elsewhere, as it does with `-`."
+`dashcam schema` describes the tables. All of them except `runs` show only the last run, or the
+run that --run names, or with --run all every run. Without a statement, it prompts for statements
+at a terminal (.help lists the commands), and otherwise reads one from standard input, as it does
+with `-`."
 )]
 pub(super) struct Args {
     /// The recording (./dashcam.db if left out), and the statement
@@ -37,15 +38,15 @@ pub(super) struct Args {
     /// How to print the rows
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
-    /// Print long results as they are; else they go through $PAGER at a terminal
+    /// Print long results directly; otherwise they go through $PAGER at a terminal
     #[arg(long)]
     no_pager: bool,
 }
 
-/// How rows are shown.
+/// How rows are printed.
 struct Output {
     format: Format,
-    /// Long results go through a pager, if there is a terminal.
+    /// Whether long results go through a pager, if there is a terminal.
     pages: bool,
 }
 
@@ -74,12 +75,12 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
     };
     let session = Session::open(Path::new(database))?;
     let run = args.run.of(session.recording.store())?;
-    args.mine.say(session.recording.store());
+    args.mine.apply(session.recording.store());
     session.recording.bind(run)?;
     let output = Output { format: args.format, pages: !args.no_pager };
     match sql {
         None => return shell::run(&session, run, output),
-        // A pager is left by its own keys, and Ctrl-C ends the statement only.
+        // The pager handles its own keys, and Ctrl-C only ends the statement.
         Some(sql) if output.pages && io::stdout().is_terminal() => {
             session.command(|| execute(&session, sql, &output))?;
         }
@@ -93,7 +94,7 @@ fn execute(session: &Session, sql: &str, output: &Output) -> anyhow::Result<()> 
     let explain = |error| explain(session, &error);
     let mut statement = session.recording.prepare(sql, None).map_err(explain)?;
     if statement.column_count() == 0 {
-        bail!("no statement that gives rows");
+        bail!("the statement does not return rows");
     }
     let columns = statement.column_names().into_iter().map(str::to_owned);
     let paged = Paged::new(output.pages, || session.clear());
@@ -110,7 +111,7 @@ fn execute(session: &Session, sql: &str, output: &Output) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// What SQLite's complaint means, and what may have been meant.
+/// Explains SQLite's error, and suggests the name that was probably meant.
 fn explain(session: &Session, error: &rusqlite::Error) -> anyhow::Error {
     match sql::explain(session.recording.store().path(), error) {
         Some(line) => anyhow!(line),

@@ -1,4 +1,4 @@
-//! `dashcam record`: becomes `dashcam-recorder`, which lies beside it.
+//! `dashcam record`: executes `dashcam-recorder`, which is installed beside this program.
 
 use anyhow::anyhow;
 use std::ffi::OsString;
@@ -11,12 +11,12 @@ const PROGRAM: &str = "dashcam-recorder";
 
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// What dashcam-recorder is to be given
+    /// Arguments for dashcam-recorder
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
     pub(super) arguments: Vec<OsString>,
 }
 
-/// The recorder: beside this program, or wherever PATH has it.
+/// The recorder: beside this program, or found in PATH.
 pub(super) fn sibling() -> PathBuf {
     let sibling = std::env::current_exe().ok().map(|exe| exe.with_file_name(PROGRAM));
     sibling.filter(|path| path.exists()).unwrap_or_else(|| PathBuf::from(PROGRAM))
@@ -27,7 +27,7 @@ pub(super) fn run(arguments: impl Iterator<Item = OsString>) -> anyhow::Result<u
     let mut command = Command::new(&program);
     command.args(arguments);
     signals::keep(&mut command);
-    // Comes back only if it fails.
+    // Returns only on failure.
     let error = command.exec();
     Err(match error.kind() {
         ErrorKind::NotFound => anyhow!(
@@ -37,14 +37,15 @@ pub(super) fn run(arguments: impl Iterator<Item = OsString>) -> anyhow::Result<u
     })
 }
 
-/// The program is to find signals as they were when `dashcam` was started, so the recorder has to.
+/// Restores the signal dispositions that `dashcam` was started with, because the recorded program
+/// must start with them.
 #[allow(unsafe_code)]
 mod signals {
     use std::os::unix::process::CommandExt as _;
     use std::process::Command;
     use std::sync::atomic::{AtomicBool, Ordering};
 
-    /// Rust's own beginning ignores broken pipes, so what was so before is looked at before.
+    /// Rust's runtime ignores broken pipes at its start, so the disposition is read before that.
     static IGNORES_BROKEN_PIPES: AtomicBool = AtomicBool::new(false);
 
     #[used]
@@ -61,11 +62,11 @@ mod signals {
         IGNORES_BROKEN_PIPES.store(is_ignored, Ordering::Relaxed);
     }
 
-    /// Undoes what std does to signals before it executes a command.
+    /// Undoes what std changes about signals before it executes a command.
     pub(super) fn keep(command: &mut Command) {
         let is_ignored = IGNORES_BROKEN_PIPES.load(Ordering::Relaxed);
         let broken_pipe = if is_ignored { libc::SIG_IGN } else { libc::SIG_DFL };
-        // SAFETY: a set that the system fills; the closure makes plain system calls.
+        // SAFETY: a set that the system fills; the closure makes only system calls.
         unsafe {
             let mut blocked: libc::sigset_t = std::mem::zeroed();
             libc::pthread_sigmask(libc::SIG_BLOCK, std::ptr::null(), &mut blocked);

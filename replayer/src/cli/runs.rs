@@ -1,4 +1,4 @@
-//! `dashcam runs`: one line per run.
+//! `dashcam runs`: prints one line per run.
 
 use super::output::{Format, Rows};
 use super::session::Session;
@@ -20,7 +20,7 @@ pub(super) struct Args {
 const COLUMNS: [&str; 9] =
     ["run", "started", "seconds", "status", "exit", "events", "lost", "python", "command"];
 
-/// A run that is still being recorded has its totals only in its chunks.
+/// While a run is being recorded, its totals are only in its chunks.
 const SQL: &str = "
     SELECT run_id, started_at,
            round((julianday(ended_at) - julianday(started_at)) * 86400, 3), status,
@@ -70,7 +70,7 @@ fn exit(code: Option<i64>, signal: Option<i64>) -> Option<String> {
     signal.map(name).or(code.map(|code| code.to_string()))
 }
 
-/// A JSON array of arguments as one would type it.
+/// Formats a JSON array of arguments as a shell command.
 fn shell(command: &str) -> String {
     let Ok(arguments) = serde_json::from_str::<Vec<String>>(command) else {
         return command.to_owned();

@@ -1,4 +1,4 @@
-//! `dashcam schema`: what there is to ask about.
+//! `dashcam schema`: describes the tables and functions.
 
 use super::output::{Format, Rows, stdout};
 use crate::sql::{FUNCTIONS, Function};
@@ -14,7 +14,7 @@ pub(super) struct Args {
     /// Only this table
     #[arg(value_name = "TABLE")]
     table: Option<String>,
-    /// Also the tables that are dashcam's own business
+    /// Also the internal tables
     #[arg(long)]
     all: bool,
     /// How to print them
@@ -48,7 +48,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
     Ok(0)
 }
 
-/// The description of a table, or of all there are for users.
+/// The description of a table, or of all tables that are not internal.
 pub(super) fn text(table: Option<&str>) -> anyhow::Result<String> {
     let mut text = Vec::new();
     write(&mut text, &chosen(table, false)?, table.is_none())?;

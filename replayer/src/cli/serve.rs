@@ -1,4 +1,4 @@
-//! `dashcam serve`: answers another program's questions.
+//! `dashcam serve`: answers another program's requests.
 
 use super::output::stdout;
 use crate::Recording;
@@ -7,12 +7,12 @@ use std::rc::Rc;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-Reads requests and writes answers, a JSON object a line; the end of the input ends it.
+Reads requests and writes answers, one JSON object per line, until the input ends.
   {\"id\": 1, \"method\": \"goto\", \"run\": 1, \"to\": \"start\"}
   {\"id\": 1, \"result\": {\"position\": 1, \"event\": \"PY_START\", …}}
 
 Methods: query fetch close goto step resume stack threads source locals values interrupt.
-The Python API (dashcam.open) is made of it; replayer/src/serve/mod.rs describes it.")]
+The Python API (dashcam.open) uses it; replayer/src/serve/mod.rs describes it.")]
 pub(super) struct Args {
     #[command(flatten)]
     database: super::Database,

@@ -1,5 +1,4 @@
-//! An open recording with a person in front of it: interruption, progress, and what has to be
-//! said at the end.
+//! An open recording for a command-line user: interruption, progress, and the messages at the end.
 
 use super::bar::Bar;
 use crate::Recording;
@@ -20,24 +19,24 @@ pub(super) struct Session {
     bar: Rc<RefCell<Bar>>,
 }
 
-/// Ends what is being done, from another thread.
+/// Interrupts the current work, from another thread.
 #[derive(Clone)]
 pub(super) struct Interrupts(Arc<Interrupted>);
 
 struct Interrupted {
     handle: rusqlite::InterruptHandle,
-    asked: AtomicBool,
+    requested: AtomicBool,
     work: Mutex<Work>,
 }
 
-/// What there is to be interrupted.
+/// The work that can be interrupted.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Work {
-    /// All that the program is for: who asks twice wants to leave.
+    /// The only work of the program: a second interrupt ends the program.
     Only,
-    /// One command; there will be more.
+    /// One command; more will follow.
     Command,
-    /// Nothing until the next command.
+    /// No work until the next command.
     Waiting,
 }
 
@@ -52,7 +51,7 @@ impl Session {
         })?;
         let interrupts = Interrupts(Arc::new(Interrupted {
             handle: recording.connection().get_interrupt_handle(),
-            asked: AtomicBool::new(false),
+            requested: AtomicBool::new(false),
             work: Mutex::new(Work::Only),
         }));
         listen(interrupts.clone())?;
@@ -61,7 +60,7 @@ impl Session {
             let bar = bar.clone();
             let interrupts = interrupts.clone();
             let tick = move |done, of| {
-                interrupts.remind();
+                interrupts.repeat();
                 bar.borrow_mut().set(done, of);
             };
             recording.store().set_progress(Some(Box::new(tick)));
@@ -69,53 +68,53 @@ impl Session {
         Ok(Session { recording: Rc::new(recording), interrupts, bar })
     }
 
-    /// Does one command of many. Being interrupted ends it and nothing else, from the first of
-    /// these on.
+    /// Runs one of several commands. From the first of these on, an interrupt ends only the
+    /// command.
     pub(super) fn command<T>(&self, work: impl FnOnce() -> T) -> T {
         *self.bar.borrow_mut() = Bar::new();
         self.interrupts.begin();
         let done = work();
         self.interrupts.end();
-        // Being asked to stop outlives what was to stop, until a statement begins.
+        // An interrupt stays pending after the interrupted statement, until another statement
+        // begins.
         let _ = self.recording.connection().query_row("SELECT 1", [], |_| Ok(()));
         self.bar.borrow_mut().end();
         done
     }
 
-    /// What another thread interrupts with.
+    /// The handle by which another thread interrupts.
     pub(super) fn interrupts(&self) -> &Interrupts {
         &self.interrupts
     }
 
-    /// Says that work is going on outside of SQL, and fails if it shall not.
+    /// Reports progress of work outside of SQL. Fails if the work was interrupted.
     pub(super) fn tick(&self, done: usize, of: usize) -> Result<(), Error> {
         self.recording.store().progress(done, of);
-        if self.interrupts.is_asked() { Err(Error::Interrupted) } else { Ok(()) }
+        if self.interrupts.is_requested() { Err(Error::Interrupted) } else { Ok(()) }
     }
 
-    /// Makes way for output.
+    /// Removes the progress bar before output.
     pub(super) fn clear(&self) {
         if std::io::stdout().is_terminal() {
             self.bar.borrow_mut().end();
         }
     }
 
-    /// Begins work with a progress of its own, after output.
+    /// Begins work with a new progress bar, after output.
     pub(super) fn begin(&self) {
         *self.bar.borrow_mut() = Bar::new();
     }
 
-    /// What an error of SQLite's means here.
+    /// Converts an SQLite error; it may mean that the work was interrupted.
     pub(super) fn explain(&self, error: &rusqlite::Error) -> anyhow::Error {
         self.bar.borrow_mut().end();
-        if self.interrupts.is_asked() {
+        if self.interrupts.is_requested() {
             return Error::Interrupted.into();
         }
         Error::from_sqlite(self.recording.store().path(), error).into()
     }
 
-    /// Says what of these runs was not recorded and what cannot be read any more. Gives the exit
-    /// code.
+    /// Prints what was not recorded in these runs and what cannot be read. Returns the exit code.
     pub(super) fn finish(&self, runs: Option<i64>) -> anyhow::Result<u8> {
         self.bar.borrow_mut().end();
         for line in self.losses(runs).map_err(|error| self.explain(&error))? {
@@ -161,43 +160,43 @@ impl Session {
 }
 
 impl Interrupts {
-    /// Ends the statement, or the command, that runs. True if that was asked before and there is
-    /// nothing else to go on with.
-    pub(super) fn ask(&self) -> bool {
+    /// Interrupts the statement or command that is running. Returns true if that was requested
+    /// before and the program has no other work.
+    pub(super) fn interrupt(&self) -> bool {
         let work = self.work();
         if *work == Work::Waiting {
             return false;
         }
-        let again = self.0.asked.swap(true, Ordering::Relaxed);
+        let again = self.0.requested.swap(true, Ordering::Relaxed);
         self.0.handle.interrupt();
         again && *work == Work::Only
     }
 
-    /// Asks once more, if it was asked: what was about to begin may not have heard of it.
-    pub(super) fn remind(&self) {
-        if self.is_asked() {
+    /// Repeats a request: a statement that was just about to begin may have missed it.
+    pub(super) fn repeat(&self) {
+        if self.is_requested() {
             self.0.handle.interrupt();
         }
     }
 
-    /// Whether a command runs that can be interrupted.
+    /// Whether a command is running that can be interrupted.
     pub(super) fn is_working(&self) -> bool {
         *self.work() != Work::Waiting
     }
 
-    fn is_asked(&self) -> bool {
-        self.0.asked.load(Ordering::Relaxed)
+    fn is_requested(&self) -> bool {
+        self.0.requested.load(Ordering::Relaxed)
     }
 
     fn begin(&self) {
         let mut work = self.work();
-        self.0.asked.store(false, Ordering::Relaxed);
+        self.0.requested.store(false, Ordering::Relaxed);
         *work = Work::Command;
     }
 
     fn end(&self) {
         let mut work = self.work();
-        self.0.asked.store(false, Ordering::Relaxed);
+        self.0.requested.store(false, Ordering::Relaxed);
         *work = Work::Waiting;
     }
 
@@ -206,12 +205,12 @@ impl Interrupts {
     }
 }
 
-/// The first Ctrl-C ends the statement that runs, the second the program.
+/// Makes the first Ctrl-C end the statement that is running, and the second the program.
 fn listen(interrupts: Interrupts) -> std::io::Result<()> {
     let mut signals = signal_hook::iterator::Signals::new([SIGINT])?;
     std::thread::spawn(move || {
         for _ in &mut signals {
-            if interrupts.ask() {
+            if interrupts.interrupt() {
                 std::process::exit(130);
             }
         }

@@ -1,4 +1,4 @@
-//! `dashcam sqlite-extension`: where the extension for other SQLite clients is.
+//! `dashcam sqlite-extension`: prints the path of the extension for other SQLite clients.
 
 use anyhow::{Context, bail};
 use std::io::Write;
@@ -12,7 +12,7 @@ Example: the tables of a recording in SQLite's own shell
 pub(super) struct Args {}
 
 pub(super) fn run(_: &Args) -> anyhow::Result<u8> {
-    let program = std::env::current_exe().context("where this program is")?;
+    let program = std::env::current_exe().context("the path of this program is not known")?;
     let Some(path) = find(&program) else {
         bail!(
             "{}: there is no extension beside it; it comes with the Python package: pip install dashcam",
@@ -25,10 +25,10 @@ pub(super) fn run(_: &Args) -> anyhow::Result<u8> {
     Ok(0)
 }
 
-/// As the package names it, and as cargo does.
+/// The file's name in the Python package, and as cargo builds it.
 const FILES: [&str; 2] = ["dashcam_sqlite.abi3.so", "libdashcam_sqlite.so"];
 
-/// The extension that was installed with a program; the newest, if several Pythons share its folder.
+/// The extension that was installed with a program; the newest if several Pythons share a folder.
 fn find(program: &Path) -> Option<PathBuf> {
     let folder = program.parent()?;
     let prefix = folder.parent()?;
@@ -45,7 +45,7 @@ fn find(program: &Path) -> Option<PathBuf> {
     found.max_by_key(|path| modified(path).unwrap_or(SystemTime::UNIX_EPOCH))
 }
 
-/// Folders of the Pythons in a folder of libraries.
+/// The folders of Pythons in a folder of libraries.
 fn folders(libraries: &Path) -> Vec<PathBuf> {
     let Ok(entries) = libraries.read_dir() else { return Vec::new() };
     let entries = entries.filter_map(|entry| entry.ok().map(|entry| entry.path()));

@@ -1,4 +1,4 @@
-//! What can be said to a debugger: one line, one command.
+//! Commands of the debugger, one on a line.
 
 use crate::state::Direction;
 use crate::timeline::Step;
@@ -12,34 +12,35 @@ pub enum Command {
     Break {
         place: Place,
         condition: Option<String>,
-        /// It goes away when it is met.
+        /// The breakpoint is deleted when it is reached.
         once: bool,
     },
     Watch(String),
-    /// On to a line of this call beyond one; if it is not given, beyond the current one.
+    /// Go on to a line of this call at or after this line; without one, after the current line.
     Until(Option<u32>),
-    /// Show this wherever one stops; alone, what is shown.
+    /// Show an expression at every stop; without an expression, list the displays.
     Display(Option<String>),
-    /// All of them, if no number is given.
+    /// Remove a display; without a number, all.
     Undisplay(Option<usize>),
-    /// Arguments of the selected frame.
+    /// Show the arguments of the selected frame.
     Args,
     Set(Option<Setting>),
-    /// Breakpoints that are set.
+    /// List the breakpoints.
     Breakpoints,
-    /// All of them, if no number is given.
+    /// Delete a breakpoint; without a number, all.
     Delete(Option<usize>),
     Goto(Target),
-    /// Select a frame so many further out (or, if negative, in).
+    /// Select the frame this many frames further out (if negative, further in).
     Frame(i64),
     Where,
-    /// Of a frame, by depth; else of the selected one.
+    /// Show the variables of a frame, by depth; without a depth, of the selected one.
     Locals(Option<usize>),
     Print(String),
     LastWrite(String),
     NextWrite(String),
     Origin(String),
-    /// Around a line, of a file or the current one; else around the current line.
+    /// Show the source around a line of a file or of the current file; without one, around the
+    /// current line.
     List(Option<(Option<String>, u32)>),
     Threads,
     Thread(i64),
@@ -49,21 +50,21 @@ pub enum Command {
     Quit,
 }
 
-/// Whose lines `step` goes along.
+/// Whose lines `step` follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Followed {
     Thread,
     Task,
 }
 
-/// What can be set.
+/// A setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Setting {
-    /// Steps and exceptions stop in one's own code only.
+    /// Steps and exceptions stop in the user's own code only.
     Mine(bool),
 }
 
-/// Where a breakpoint stands.
+/// Where a breakpoint is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
     Line {
@@ -71,7 +72,7 @@ pub enum Place {
         line: u32,
     },
     Function(String),
-    /// Of a class, raised in a file.
+    /// Exceptions, of a class and raised in a file if these are given.
     Exception {
         class: Option<String>,
         unhandled: bool,
@@ -79,7 +80,7 @@ pub enum Place {
     },
 }
 
-/// Where to go.
+/// The destination of `goto`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Target {
     Seq(i64),
@@ -114,7 +115,7 @@ impl fmt::Display for Place {
     }
 }
 
-/// Every command: its names, the short ones last; what comes after it; what it does.
+/// Every command: its names, the short ones last; its arguments; what it does.
 pub const COMMANDS: &[(&[&str], &str, &str)] = &[
     (&["step", "s"], "", "the next line, whatever function it is in"),
     (&["next", "n"], "", "the next line of this call"),
@@ -138,15 +139,15 @@ pub const COMMANDS: &[(&[&str], &str, &str)] = &[
     (
         &["goto", "g"],
         "SEQ | start | end | crash | TIME | PERCENT% | call ID | FILE:LINE [N]",
-        "stand there; crash: what ended the program; TIME as 1.5s, 20ms, 7us; N: the n-th time the line runs",
+        "go there; crash: what ended the program; TIME as 1.5s, 20ms, 7us; N: the n-th time the line runs",
     ),
     (&["where", "bt", "w"], "", "the stack"),
     (&["up", "u"], "[N]", "select the frame further out"),
     (&["down", "d"], "[N]", "select the frame further in"),
     (&["locals"], "[DEPTH]", "the variables of the selected frame, or of another"),
     (&["args", "a"], "", "the arguments of the selected frame"),
-    (&["display"], "[EXPR]", "show it wherever one stops; alone: what is shown"),
-    (&["undisplay"], "[N]", "show it no more, or nothing"),
+    (&["display"], "[EXPR]", "show it at every stop; alone: what is shown"),
+    (&["undisplay"], "[N]", "stop showing it, or all"),
     (&["print", "p", "pp"], "EXPR", "what it held here, such as order.items[3].price"),
     (&["last-write", "lw"], "PATH", "go to where it was bound or changed last"),
     (&["next-write", "nw"], "PATH", "go to where it is bound or changed next"),
@@ -155,16 +156,16 @@ pub const COMMANDS: &[(&[&str], &str, &str)] = &[
     (&["set"], "mine on | off", "steps and exceptions stop in your own code only, or in all"),
     (&["threads"], "", "the threads, and where each stands"),
     (&["thread"], "ID", "go on with another thread"),
-    (&["follow"], "thread | task", "whose lines step goes along"),
-    (&["info", "i"], "", "the event one stands at"),
+    (&["follow"], "thread | task", "whose lines step follows"),
+    (&["info", "i"], "", "the event at this position"),
     (&["help", "h"], "", "this list"),
     (&["quit", "q"], "", "leave"),
 ];
 
-/// Reads a line. `None` if there is nothing on it.
+/// Parses a line. `None` if the line is empty or a comment.
 ///
 /// # Errors
-/// A line that says what is wrong.
+/// A line of text that says what is wrong.
 pub fn parse(line: &str) -> Result<Option<Command>, String> {
     let line = line.trim();
     if line.is_empty() || line.starts_with('#') {
@@ -280,7 +281,7 @@ fn breakpoint(rest: &str, once: bool) -> Result<Command, String> {
     Ok(Command::Break { place, condition, once })
 }
 
-/// `FILE:LINE`
+/// Parses `FILE:LINE`.
 fn path_and_line(text: &str) -> Option<(String, u32)> {
     let (path, line) = text.rsplit_once(':')?;
     Some((path.to_owned(), line.parse().ok()?)).filter(|(path, _)| !path.is_empty())
@@ -320,7 +321,7 @@ fn target(rest: &str) -> Result<Target, String> {
     })
 }
 
-/// `1.5s`, `20ms`, `7us` or `300ns`, in nanoseconds.
+/// Parses `1.5s`, `20ms`, `7us` or `300ns`, and returns nanoseconds.
 fn time(text: &str) -> Option<i64> {
     let units = [("ns", 1.0), ("us", 1e3), ("µs", 1e3), ("ms", 1e6), ("s", 1e9)];
     let (number, unit) =
@@ -335,12 +336,12 @@ mod tests {
 
     #[test]
     fn lines_become_commands() {
-        let say = |line: &str| parse(line).unwrap_or_else(|error| panic!("{error}"));
-        assert_eq!(say("  "), None);
-        assert_eq!(say("# a note"), None);
-        assert_eq!(say("rn"), Some(Command::Step(Step::Over, Direction::Backward)));
+        let command_of = |line: &str| parse(line).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(command_of("  "), None);
+        assert_eq!(command_of("# a note"), None);
+        assert_eq!(command_of("rn"), Some(Command::Step(Step::Over, Direction::Backward)));
         assert_eq!(
-            say("b a/b.py:7 if x > 3 and y"),
+            command_of("b a/b.py:7 if x > 3 and y"),
             Some(Command::Break {
                 place: Place::Line { path: "a/b.py".into(), line: 7 },
                 condition: Some("x > 3 and y".into()),
@@ -350,7 +351,7 @@ mod tests {
         let class = Some("KeyError".into());
         let unhandled = Place::Exception { class, unhandled: true, file: None };
         assert_eq!(
-            say("break unhandled KeyError"),
+            command_of("break unhandled KeyError"),
             Some(Command::Break { place: unhandled, condition: None, once: false })
         );
         let of_file = Place::Exception {
@@ -359,26 +360,26 @@ mod tests {
             file: Some("app.py".into()),
         };
         assert_eq!(
-            say("tbreak exception KeyError in app.py"),
+            command_of("tbreak exception KeyError in app.py"),
             Some(Command::Break { place: of_file, condition: None, once: true })
         );
-        assert_eq!(say("list x.py:3"), Some(Command::List(Some((Some("x.py".into()), 3)))));
-        assert_eq!(say("set mine off"), Some(Command::Set(Some(Setting::Mine(false)))));
-        assert_eq!(say("goto 1.5ms"), Some(Command::Goto(Target::Time(1_500_000))));
-        assert_eq!(say("g 25%"), Some(Command::Goto(Target::Fraction(0.25))));
+        assert_eq!(command_of("list x.py:3"), Some(Command::List(Some((Some("x.py".into()), 3)))));
+        assert_eq!(command_of("set mine off"), Some(Command::Set(Some(Setting::Mine(false)))));
+        assert_eq!(command_of("goto 1.5ms"), Some(Command::Goto(Target::Time(1_500_000))));
+        assert_eq!(command_of("g 25%"), Some(Command::Goto(Target::Fraction(0.25))));
         let third = Target::Line { path: "x.py".into(), line: 3, nth: 3 };
-        assert_eq!(say("g x.py:3 3"), Some(Command::Goto(third)));
+        assert_eq!(command_of("g x.py:3 3"), Some(Command::Goto(third)));
         let spaced = Target::Line { path: "a b/x y.py".into(), line: 3, nth: 2 };
-        assert_eq!(say("g a b/x y.py:3  2"), Some(Command::Goto(spaced)));
+        assert_eq!(command_of("g a b/x y.py:3  2"), Some(Command::Goto(spaced)));
         let frozen = Place::Line { path: "<frozen zipimport x>".into(), line: 9 };
         assert_eq!(
-            say("b <frozen zipimport x>:9"),
+            command_of("b <frozen zipimport x>:9"),
             Some(Command::Break { place: frozen, condition: None, once: false })
         );
     }
 
     #[test]
-    fn what_is_none_is_said() {
+    fn errors_name_what_is_wrong() {
         for (line, words) in [
             ("stpe", "did you mean step"),
             ("goto nowhere", "no position: nowhere"),

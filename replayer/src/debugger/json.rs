@@ -1,7 +1,7 @@
-//! Replies as JSON objects, for programs.
+//! Writes replies as JSON objects, for programs.
 //!
-//! Every object has `command`, the line that was said. One that refuses has `error`, a line;
-//! the others have what the reply is about:
+//! Every object has `command`, the command line. If the command is refused, the object has `error`,
+//! a line; otherwise the members for the kind of reply:
 //!
 //! | reply | members |
 //! |---|---|
@@ -11,14 +11,14 @@
 //! | `print` | `path`, `text`, `value` |
 //! | `origin` | `path`; `links`: `position`, `kind`, `text`, `value`, `path`, `line`, `function`, `operands` (`text`, `value`); `notes` |
 //! | `list` | `path`, `first`, `lines`, `current` |
-//! | `threads` | `threads`: `thread`, `process`, `name`, `current`, and where it stands as of a position |
+//! | `threads` | `threads`: `thread`, `process`, `name`, `current`, and where it is, as for a position |
 //! | breakpoints | `breakpoints`: `number`, `place`, `condition` |
 //! | `help` | `commands`: `names`, `arguments`, `does` |
-//! | else | `said` |
+//! | others | `said` |
 //!
-//! A position, frames and links also have the names that columns of the tables have: `seq`, `kind`, `run_id`,
-//! `process_id`, `thread_id`, `call_id`, `code_id`, `qualname`. With `display`, a position has `displays`:
-//! `number`, `expression`, and `text` or `error`.
+//! A position, frames and links also have the names that columns of the tables have: `seq`, `kind`,
+//! `run_id`, `process_id`, `thread_id`, `call_id`, `code_id`, `qualname`. With `display`, a
+//! position has `displays`: `number`, `expression`, and `text` or `error`.
 
 use super::COMMANDS;
 use super::reply::{Reply, Stop};
@@ -107,7 +107,7 @@ pub fn json(command: &str, run_id: i64, reply: &Reply) -> Value {
     Value::Object(object)
 }
 
-/// What is said when a command is refused.
+/// The reply to a command that is refused.
 pub fn error(command: &str, message: &str) -> Value {
     json!({"command": command, "error": message})
 }

@@ -1,7 +1,7 @@
-//! A debugger over a recorded run: one command in, one reply out.
+//! A debugger for recorded runs: it takes one command and returns one reply.
 //!
-//! The program's plain mode, its full-screen view and the Python API all speak to this type, and
-//! differ in how they write a [`Reply`] only.
+//! The program's plain mode, its full-screen view and the Python API all use this type. They differ
+//! only in how they write a [`Reply`].
 
 pub mod command;
 pub mod json;
@@ -22,10 +22,10 @@ use crate::timeline::{Direction, Event, Follow, Here, Moved, Position, Step, Tim
 use command::{Followed, Setting, Target};
 use std::rc::Rc;
 
-/// What goes wrong with a command.
+/// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// It makes no sense here; a line that says why.
+    /// The command makes no sense here; the text is a line that says why.
     #[error("{0}")]
     Refused(String),
     #[error(transparent)]
@@ -42,36 +42,37 @@ struct Breakpoint {
     place: String,
     event: Stopper,
     condition: Option<Expression>,
-    /// It goes away when it is met.
+    /// The breakpoint is deleted when it is reached.
     once: bool,
 }
 
+/// What a breakpoint stops at.
 enum Stopper {
     Event(Event),
-    /// A variable or attribute.
+    /// Writes of a variable or attribute.
     Watch(crate::timeline::Target),
 }
 
-/// A position in a run, and what a person has said about it.
+/// A debugger: a position in a run, with breakpoints, displays and settings.
 pub struct Debugger {
     recording: Rc<Recording>,
     timeline: Timeline,
     at: Position,
-    /// Depth of the frame that `locals` and `print` are about.
+    /// Depth of the selected frame, which `locals` and `print` refer to.
     frame: usize,
     follow: Follow,
     breakpoints: Vec<Breakpoint>,
-    /// Numbers are not given twice.
+    /// Number of breakpoints made so far; numbers are not used twice.
     breakpoints_made: usize,
-    /// What is shown wherever one stops, with its number.
+    /// Expressions shown at every stop, each with its number.
     displays: Vec<(usize, Expression)>,
     displays_made: usize,
-    /// Steps and exceptions stop in one's own code only.
+    /// Steps and exceptions stop in the user's own code only.
     only_mine: bool,
 }
 
 impl Debugger {
-    /// Stands at the first event of a run. `None` if the run has no events.
+    /// A debugger at the first event of a run. `None` if the run has no events.
     pub fn new(recording: Rc<Recording>, run_id: i64) -> Option<Debugger> {
         let timeline = Timeline::new(recording.store().clone(), run_id)?;
         let at = timeline.first();
@@ -94,12 +95,12 @@ impl Debugger {
         &self.recording
     }
 
-    /// The run.
+    /// The timeline of the run.
     pub fn timeline(&self) -> &Timeline {
         &self.timeline
     }
 
-    /// Where one stands.
+    /// The current position.
     pub fn position(&self) -> Position {
         self.at
     }
@@ -109,7 +110,7 @@ impl Debugger {
         self.frame
     }
 
-    /// Reads a line and does what it says. `None` if there is nothing on it.
+    /// Parses a line and runs its command. `None` if the line is empty or a comment.
     ///
     /// # Errors
     /// If the command makes no sense, or the recording cannot be read.
@@ -118,10 +119,10 @@ impl Debugger {
         command.map(|command| self.run(command)).transpose()
     }
 
-    /// Does what a command says.
+    /// Runs a command.
     ///
     /// # Errors
-    /// As [`Debugger::say`].
+    /// As for [`Debugger::say`].
     pub fn run(&mut self, command: Command) -> Result<Reply, Failure> {
         match command {
             Command::Step(step, direction) => self.step(step, direction),
@@ -167,7 +168,7 @@ impl Debugger {
         }
     }
 
-    /// Stands at a position.
+    /// Goes to a position.
     ///
     /// # Errors
     /// If the recording cannot be read.
@@ -187,17 +188,18 @@ impl Debugger {
 
     fn until(&mut self, line: Option<u32>) -> Result<Reply, Failure> {
         let here = self.here()?.line.and_then(|line| u32::try_from(line).ok()).unwrap_or(0);
-        // From a line on is beyond the one before.
+        // `until LINE` stops at that line or after it.
         let beyond = line.map_or(here, |line| line.saturating_sub(1));
         let moved = self.timeline.until(self.at, beyond)?;
         self.moved(moved, Direction::Forward, "step")
     }
 
-    /// Has steps and exceptions stop in one's own code only, or in all.
+    /// Sets whether steps and exceptions stop in the user's own code only.
     pub fn set_only_mine(&mut self, only_mine: bool) {
         self.only_mine = only_mine;
     }
 
+    /// Takes over the position of a movement. Returns the stop there.
     fn moved(
         &mut self,
         moved: Moved,
@@ -209,11 +211,11 @@ impl Debugger {
         let (why, breakpoint) = match ended {
             Why::Arrived => (why, None),
             Why::Breakpoint(index) => {
-                let met = self.breakpoints.get(index).map(|found| (found.number, found.once));
-                if met.is_some_and(|(_, once)| once) {
+                let hit = self.breakpoints.get(index).map(|found| (found.number, found.once));
+                if hit.is_some_and(|(_, once)| once) {
                     self.breakpoints.remove(index);
                 }
-                ("breakpoint", met.map(|(number, _)| number))
+                ("breakpoint", hit.map(|(number, _)| number))
             }
             Why::NoMore if direction == Direction::Forward => ("end", None),
             Why::NoMore => ("start", None),
@@ -222,6 +224,7 @@ impl Debugger {
         self.stop(why, breakpoint, missing)
     }
 
+    /// The reply for a stop at the current position.
     fn stop(
         &self,
         why: &'static str,
@@ -235,7 +238,7 @@ impl Debugger {
         Ok(Reply::Stop(Box::new(stop)))
     }
 
-    /// The event one stands at.
+    /// The event at the current position.
     ///
     /// # Errors
     /// If the recording, or this part of it, cannot be read.
@@ -246,6 +249,7 @@ impl Debugger {
         }
     }
 
+    /// Why the event at a position cannot be read.
     fn unreadable(&self, at: Position) -> String {
         let store = self.timeline.store();
         let chunk = store.locate(self.timeline.run_id(), at.seq());
@@ -292,14 +296,14 @@ impl Debugger {
                 }
             }
         };
-        // Who asks for what cannot be read stays where they are.
+        // If the destination cannot be read, the position does not change.
         if timeline.here(to)?.is_none() {
             return refused(self.unreadable(to));
         }
         self.stand(to, "goto")
     }
 
-    /// The position with a `seq`, or the nearest after it; within the run.
+    /// The position with a `seq` of the run, or the nearest after it.
     fn event(&self, seq: i64) -> Result<Position, Failure> {
         let (first, last) = (self.timeline.first(), self.timeline.last());
         if seq < first.seq() || seq > last.seq() {
@@ -309,7 +313,7 @@ impl Debugger {
         Ok(self.timeline.position(seq))
     }
 
-    /// How the run ended, if no exception ended it.
+    /// The message for a run that no exception ended: how it ended instead.
     fn no_crash(&self) -> Result<String, Failure> {
         let run = self.timeline.run_id();
         let sql = "SELECT status, exit_code, exit_signal FROM runs WHERE run_id = ?";
@@ -336,7 +340,7 @@ impl Debugger {
             Follow::Thread => "the thread",
             Follow::Task => "the task",
         };
-        format!("step goes along the lines of {whose}")
+        format!("step follows the lines of {whose}")
     }
 }
 

@@ -1,4 +1,4 @@
-//! Where a value came from.
+//! The command `origin`: where a value came from.
 
 use super::text::place;
 use super::{Debugger, Failure, Reply, refused};
@@ -14,7 +14,7 @@ impl Debugger {
         let (at, frame) = (self.at, self.frame);
         let (name, keys) = match parse(path) {
             Ok(parsed) => parsed,
-            // A key of another kind, as in a condition.
+            // Other keys are evaluated, as in a condition.
             Err(error) => match self.timeline.target(at, frame, path) {
                 Ok(Target::Member { object_id, is_attribute: false, key, .. }) => {
                     let (key, _) = self.resolve(object_id, &Key::Item(key.into()), path)?;
@@ -53,11 +53,11 @@ impl Debugger {
         }
         match object_id {
             Some(id) => Ok(id),
-            None => refused(format!("{path}: that is no part of an object")),
+            None => refused(format!("{path}: that is not a part of an object")),
         }
     }
 
-    /// A key as it fits the object, and what that has there.
+    /// The form of a key that the object has, and the id of the object there.
     fn resolve(
         &self,
         object_id: ObjectId,
@@ -76,11 +76,11 @@ impl Debugger {
                 return Ok((key.clone(), found.object_id));
             }
         }
-        refused(format!("{path}: the recording does not tell that there was one here"))
+        refused(format!("{path}: the recording does not show that this exists here"))
     }
 }
 
-/// A name, and attributes and literal subscripts after it.
+/// Parses a name followed by attributes and literal subscripts.
 fn parse(path: &str) -> Result<(String, Vec<Key>), Failure> {
     let bad = || Failure::Refused(format!("origin: no variable, attribute or item: {path}"));
     let is_name = |name: &str| {
@@ -121,7 +121,7 @@ fn parse(path: &str) -> Result<(String, Vec<Key>), Failure> {
     Ok((name.to_owned(), keys))
 }
 
-/// What a link says, but for where.
+/// A link as text, without its place.
 pub fn said(link: &Link) -> String {
     let text = &link.text;
     let value = link.value.as_deref().unwrap_or("…");

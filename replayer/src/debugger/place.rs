@@ -1,4 +1,4 @@
-//! Breakpoints: what they stand at, and whether their condition holds.
+//! Breakpoints: sets, lists and deletes them, and continues to the next one.
 
 use super::command::Place;
 use super::reply::BreakpointReply;
@@ -52,6 +52,7 @@ impl Debugger {
         Ok(reply)
     }
 
+    /// Adds a breakpoint.
     pub(super) fn put(
         &mut self,
         place: String,
@@ -61,9 +62,9 @@ impl Debugger {
         self.breakpoints_made += 1;
         let number = self.breakpoints_made;
         let with = condition.as_ref().map_or(String::new(), |c| format!(" if {}", c.text()));
-        let said = format!("breakpoint {number}: {place}{with}");
+        let message = format!("breakpoint {number}: {place}{with}");
         self.breakpoints.push(Breakpoint { number, place, event, condition, once: false });
-        Reply::Said(said)
+        Reply::Said(message)
     }
 
     /// The code objects that have a line of a file.
@@ -98,9 +99,9 @@ impl Debugger {
         self.breakpoints.retain(|breakpoint| number.is_some_and(|n| n != breakpoint.number));
         match (number, before - self.breakpoints.len()) {
             (Some(number), 0) => refused(format!("no breakpoint {number}")),
-            (Some(number), _) => Ok(Reply::Said(format!("breakpoint {number} is gone"))),
-            (None, 1) => Ok(Reply::Said("1 breakpoint is gone".to_owned())),
-            (None, gone) => Ok(Reply::Said(format!("{gone} breakpoints are gone"))),
+            (Some(number), _) => Ok(Reply::Said(format!("breakpoint {number} deleted"))),
+            (None, 1) => Ok(Reply::Said("1 breakpoint deleted".to_owned())),
+            (None, gone) => Ok(Reply::Said(format!("{gone} breakpoints deleted"))),
         }
     }
 
@@ -110,7 +111,7 @@ impl Debugger {
             events.push(match &breakpoint.event {
                 Stopper::Event(event) => {
                     let mut event = event.clone();
-                    // Who names a file means that.
+                    // A breakpoint for a named file stops there even if the file is not the user's.
                     if let Event::Exception { only_mine, file: None, .. } = &mut event {
                         *only_mine = self.only_mine;
                     }

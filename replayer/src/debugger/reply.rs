@@ -1,12 +1,12 @@
-//! What a debugger answers, as data; `text` and `json` write it.
+//! Replies of the debugger as data; `text` and `json` write them.
 
 use crate::state::Variable;
 use crate::timeline::{Here, Link};
 
-/// The answer to one command.
+/// The reply to one command.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Reply {
-    /// One stands somewhere, perhaps as before.
+    /// The current position, which may be unchanged.
     Stop(Box<Stop>),
     Stack {
         frames: Vec<FrameReply>,
@@ -27,7 +27,7 @@ pub enum Reply {
         links: Vec<Link>,
         notes: Vec<String>,
     },
-    /// Lines of a file from a first one on; the current one is marked.
+    /// Lines of a file; `first` is the number of the first one, `current` that of the current one.
     Source {
         path: String,
         first: u32,
@@ -36,13 +36,13 @@ pub enum Reply {
     },
     Threads(Vec<ThreadReply>),
     Breakpoints(Vec<BreakpointReply>),
-    /// Something was done that needs no more than a sentence.
+    /// A message.
     Said(String),
     Help,
     Quit,
 }
 
-/// Where one stands, and how one came there.
+/// A position where the debugger stopped, and why.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stop {
     pub here: Here,
@@ -50,13 +50,13 @@ pub struct Stop {
     pub why: &'static str,
     /// Number of the breakpoint.
     pub breakpoint: Option<usize>,
-    /// What happens here, if that was asked for: `total = 11`.
+    /// The write that happens here, if the command looked for one: `total = 11`.
     pub what: Option<String>,
-    /// What is to be said beside it, such as that a chunk on the way is damaged.
+    /// Further messages, such as that a chunk on the way is damaged.
     pub notes: Vec<String>,
-    /// The line one stands at.
+    /// The source line at the position.
     pub source: Option<String>,
-    /// What is shown wherever one stops: number, expression, and what it held or why that is not known.
+    /// The displays: number, expression, and value or why that is not known.
     pub displays: Vec<(usize, String, Result<String, String>)>,
 }
 
@@ -73,7 +73,7 @@ pub struct FrameReply {
     pub source: Option<String>,
 }
 
-/// A thread, and where it stands.
+/// A thread, and where it is.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ThreadReply {
     pub thread_id: i64,

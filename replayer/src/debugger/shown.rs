@@ -1,4 +1,4 @@
-//! What can be looked at from a position.
+//! Commands that show the state at a position: the stack, variables, source and threads.
 
 use super::reply::{FrameReply, ThreadReply};
 use super::{Debugger, Failure, Reply, refused};
@@ -6,7 +6,7 @@ use crate::state::Variable;
 use crate::store::{Code, Error};
 use crate::timeline::Position;
 
-/// Lines that `list` shows before and after.
+/// Number of lines that `list` shows before and after a line.
 const AROUND: u32 = 5;
 
 impl Debugger {
@@ -73,7 +73,7 @@ impl Debugger {
         Ok(source.line(line).map(str::to_owned))
     }
 
-    /// The arguments of the selected frame, as far as they are still bound.
+    /// The arguments of the selected frame that are still bound.
     pub(super) fn arguments(&self) -> Result<Vec<Variable>, Failure> {
         let stack = self.stack()?;
         let Some(frame) = stack.get(self.frame) else { return refused("no frame is known here") };

@@ -1,4 +1,4 @@
-//! Replies as plain text: stable, for scripts and diffs.
+//! Writes replies as plain text, in a stable format for scripts and diffs.
 
 use super::COMMANDS;
 use super::reply::{FrameReply, Reply, Stop, ThreadReply};
@@ -6,7 +6,7 @@ use crate::timeline::Here;
 use std::fmt::Write as _;
 use std::path::Path;
 
-/// A reply as lines of text, each ended.
+/// A reply as text; each line ends with a line break.
 pub fn text(reply: &Reply) -> String {
     let mut out = String::new();
     // Writing to a string does not fail.
@@ -57,7 +57,7 @@ fn write(out: &mut String, reply: &Reply) -> std::fmt::Result {
     }
 }
 
-/// Whether a value was cut, which stands outside of what its texts say.
+/// Whether a value was cut: an ellipsis that is not within a str or bytes literal.
 fn is_cut(text: &str) -> bool {
     let (mut quote, mut is_escaped) = (None, false);
     text.chars().any(|c| {
@@ -73,7 +73,7 @@ fn is_cut(text: &str) -> bool {
     })
 }
 
-/// How the event one stands at reads beside its place: nothing for a LINE.
+/// The description of an event that is shown after its place; `None` for LINE and INSTRUCTION.
 pub fn carried(here: &Here) -> Option<String> {
     let name = here.kind.name().unwrap_or("an event of a later Python");
     let value = here.value.as_deref();
@@ -97,7 +97,7 @@ pub fn carried(here: &Here) -> Option<String> {
     })
 }
 
-/// `file.py:12`, as short as it can be told apart by eye.
+/// The place in short form: `file.py:12`.
 pub fn place(path: &str, line: Option<i64>) -> String {
     let name = Path::new(path).file_name().map_or(path.into(), |name| name.to_string_lossy());
     line.map_or_else(|| format!("{name}:?"), |line| format!("{name}:{line}"))

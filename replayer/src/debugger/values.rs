@@ -1,11 +1,12 @@
-//! What expressions were, and who wrote the variables and objects in them.
+//! Commands that evaluate expressions or find writes: print, display, watch, last-write,
+//! next-write.
 
 use super::{Debugger, Failure, Reply, Stopper, refused};
 use crate::inspect::{Expression, InspectError, Limits, Snapshot};
 use crate::store::Error;
 use crate::timeline::{Direction, Position, Target};
 
-/// Number and expression of a display, and what it held or why that is not known.
+/// A display: its number, expression, and value or why that is not known.
 type Shown = (usize, String, Result<String, String>);
 
 impl From<InspectError> for Failure {
@@ -55,7 +56,7 @@ impl Debugger {
         }
     }
 
-    /// What is shown wherever one stops.
+    /// The displays, evaluated at the current position.
     pub(super) fn shown(&self) -> Result<Vec<Shown>, Failure> {
         let mut all = Vec::with_capacity(self.displays.len());
         for (number, expression) in &self.displays {
@@ -72,7 +73,8 @@ impl Debugger {
         Ok(all)
     }
 
-    /// While the run is being recorded, what is not known may only be late.
+    /// Returns an error. If the run was still being recorded when it was opened, the message adds
+    /// that the answer may not be in the file yet.
     fn not_yet<T>(&self, error: InspectError) -> Result<T, Failure> {
         let is_unknown = matches!(error, InspectError::Unknown(_) | InspectError::Missing(_));
         let store = self.timeline.store();
@@ -95,8 +97,8 @@ impl Debugger {
         }
     }
 
-    /// Whether a condition holds at a position. Where that cannot be known it does, as in pdb, and
-    /// why not is given.
+    /// Whether a condition holds at a position. If that cannot be known, the condition holds, as in
+    /// pdb, and the reason is returned too.
     pub(super) fn holds(
         &self,
         condition: &Expression,
@@ -122,7 +124,7 @@ impl Debugger {
         }
     }
 
-    /// Stands at the nearest write of what a path means in the selected frame. `None` if there is
+    /// Goes to the nearest write of what a path means in the selected frame. `None` if there is
     /// none.
     ///
     /// # Errors
@@ -154,7 +156,7 @@ impl Debugger {
         Ok(self.timeline.target(self.at, self.frame, path)?)
     }
 
-    /// Refuses where values were not recorded.
+    /// Returns an error if values were not recorded.
     pub(super) fn with_state(&self) -> Result<(), Failure> {
         let run_id = self.timeline.run_id();
         match self.timeline.state().is_there(run_id)? {
@@ -166,7 +168,7 @@ impl Debugger {
     }
 }
 
-/// Reads an expression.
+/// Parses an expression.
 pub(super) fn parse(text: &str) -> Result<Expression, Failure> {
     Expression::parse(text).map_err(|error| Failure::Refused(format!("{text}: {error}")))
 }

@@ -1,37 +1,40 @@
-//! Which parts of two sequences belong together.
+//! Aligns two sequences: finds which of their tokens correspond.
 //!
-//! A token has three faces, from the most telling to the plainest: all that happened, the same with
-//! the same arguments, and the same place in the code. Sequences whose plain faces are equal took one
-//! path, and belong together one by one whatever the values were. Others are anchored at what is
-//! unique and equal in both by the more telling faces, so that one iteration more in the middle of a
-//! loop is found where it is; between anchors, the fewest insertions by the plain face count (Myers).
+//! A token has three hashes, from the most specific to the least: of all that happened, of the
+//! place in the code with the arguments, and of the place in the code alone (`plain`). If the plain
+//! hashes of two sequences are equal, both runs took the same path, and the tokens correspond one
+//! to one whatever the values were. Otherwise the sequences are anchored at tokens that are unique
+//! and equal in both by a more specific hash, so that an additional iteration in the middle of a
+//! loop is found at its place. Between anchors, the alignment with the fewest insertions by plain
+//! hash is used (Myers).
 
 use rustc_hash::FxHashMap;
 use std::ops::Range;
 
-/// One place of a sequence.
+/// One element of a sequence, as hashes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Token {
     /// All that happened, values included.
     pub(super) whole: u64,
-    /// The same code, and for a call arguments that are alike.
+    /// The place in the code, and for a call its arguments (of objects only the class).
     pub(super) alike: u64,
-    /// The same place in the code.
+    /// The place in the code.
     pub(super) plain: u64,
 }
 
-/// What belongs together.
+/// A part of an alignment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Part {
-    /// So many, from these indexes on.
+    /// `count` tokens that correspond, from these indexes on.
     Both { a: usize, b: usize, count: usize },
-    /// What one has and the other has not. One of them may be empty.
+    /// Tokens without a counterpart. One of the ranges may be empty.
     Apart { a: Range<usize>, b: Range<usize> },
 }
 
-/// More insertions and deletions between two anchors are not tried: what is left is taken in parts.
+/// Maximum number of insertions and deletions tried at once between two anchors. The rest is then
+/// aligned in further parts.
 const EDITS_MAX: usize = 512;
-/// No index: a diagonal that nothing leads to.
+/// Not an index: a diagonal that cannot be reached.
 const NOWHERE: isize = -1;
 
 /// Aligns two sequences, in order and without gaps.
@@ -42,8 +45,8 @@ pub(super) fn align(a: &[Token], b: &[Token]) -> Vec<Part> {
         parts.both(0, 0, a.len());
         return parts.0;
     }
-    let faces: [fn(&Token) -> u64; 2] = [|token| token.whole, |token| token.alike];
-    anchored(a, b, (0, 0), &faces, &mut parts);
+    let hashes: [fn(&Token) -> u64; 2] = [|token| token.whole, |token| token.alike];
+    anchored(a, b, (0, 0), &hashes, &mut parts);
     parts.0
 }
 
@@ -76,18 +79,19 @@ impl Parts {
     }
 }
 
-/// Sequences that begin at these indexes of the whole ones.
+/// Aligns parts of sequences that begin at the indexes `at_a` and `at_b` of the whole ones, by the
+/// first of `hashes` and then recursively by the others.
 fn anchored(
     a: &[Token],
     b: &[Token],
     (at_a, at_b): (usize, usize),
-    faces: &[fn(&Token) -> u64],
+    hashes: &[fn(&Token) -> u64],
     out: &mut Parts,
 ) {
-    let Some((face, rest)) = faces.split_first() else {
+    let Some((hash, rest)) = hashes.split_first() else {
         return fewest(a, b, (at_a, at_b), out);
     };
-    let same = |(a, b): &(&Token, &Token)| face(a) == face(b) && a.plain == b.plain;
+    let same = |(a, b): &(&Token, &Token)| hash(a) == hash(b) && a.plain == b.plain;
     let first = a.iter().zip(b).take_while(same).count();
     let (a, b) = (&a[first..], &b[first..]);
     let last = a.iter().rev().zip(b.iter().rev()).take_while(same).count();
@@ -95,7 +99,7 @@ fn anchored(
     out.both(at_a, at_b, first);
     let (at_a, at_b) = (at_a + first, at_b + first);
     let (mut done_a, mut done_b) = (0, 0);
-    for (i, j) in anchors(a, b, *face) {
+    for (i, j) in anchors(a, b, *hash) {
         anchored(&a[done_a..i], &b[done_b..j], (at_a + done_a, at_b + done_b), rest, out);
         out.both(at_a + i, at_b + j, 1);
         (done_a, done_b) = (i + 1, j + 1);
@@ -104,23 +108,23 @@ fn anchored(
     out.both(at_a + a.len(), at_b + b.len(), last);
 }
 
-/// Tokens that are once in each and in the same order in both, as many as there are.
-fn anchors(a: &[Token], b: &[Token], face: fn(&Token) -> u64) -> Vec<(usize, usize)> {
-    // How often in each, and where.
+/// The longest list of tokens that occur once in each sequence and in the same order in both.
+fn anchors(a: &[Token], b: &[Token], hash: fn(&Token) -> u64) -> Vec<(usize, usize)> {
+    // How often each token occurs in each sequence, and where.
     let mut seen: FxHashMap<u64, ([u32; 2], [usize; 2])> = FxHashMap::default();
     for (side, tokens) in [a, b].into_iter().enumerate() {
         for (at, token) in tokens.iter().enumerate() {
-            let (counts, places) = seen.entry(face(token)).or_default();
+            let (counts, places) = seen.entry(hash(token)).or_default();
             counts[side] += 1;
             places[side] = at;
         }
     }
     let unique = |token: &Token| {
-        let (counts, places) = seen.get(&face(token))?;
+        let (counts, places) = seen.get(&hash(token))?;
         let is_one = *counts == [1, 1] && a[places[0]].plain == b[places[1]].plain;
         is_one.then_some((places[0], places[1]))
     };
-    // In the order of the first; the longest that ascends in the second.
+    // The pairs are in the order of `a`; the longest subsequence that ascends in `b` is taken.
     let pairs: Vec<_> = a.iter().filter_map(unique).collect();
     let mut ends: Vec<usize> = Vec::new();
     let mut before = vec![usize::MAX; pairs.len()];
@@ -138,7 +142,7 @@ fn anchors(a: &[Token], b: &[Token], face: fn(&Token) -> u64) -> Vec<(usize, usi
     found
 }
 
-/// By plain faces, with the fewest insertions and deletions.
+/// Aligns by plain hash, with the fewest insertions and deletions.
 fn fewest(mut a: &[Token], mut b: &[Token], (mut at_a, mut at_b): (usize, usize), out: &mut Parts) {
     let same = |(a, b): &(&Token, &Token)| a.plain == b.plain;
     while !a.is_empty() && !b.is_empty() {
@@ -158,7 +162,8 @@ fn fewest(mut a: &[Token], mut b: &[Token], (mut at_a, mut at_b): (usize, usize)
     out.apart(at_a..at_a + a.len(), at_b..at_b + b.len());
 }
 
-/// Myers' greedy algorithm; gives how far it came if it takes too many edits.
+/// Aligns by Myers' greedy algorithm. Returns how many tokens of each were aligned, which is not
+/// all of them if it would take too many edits.
 fn edits(
     a: &[Token],
     b: &[Token],
@@ -173,8 +178,8 @@ fn edits(
     let bound = (a.len() + b.len()).min(EDITS_MAX) as isize;
     let offset = bound + 1;
     let same = |x: isize, y: isize| a[x as usize].plain == b[y as usize].plain;
-    // From the diagonal above an insertion leads here, from the one below a deletion: which index of
-    // `a` that gives, if any, and whether it is an insertion.
+    // An insertion leads here from the diagonal above, a deletion from the one below. Returns the
+    // better index into `a`, if any, and whether it comes from an insertion.
     let step = |below: isize, above: isize, diagonal: isize| {
         let inserted = (above >= 0 && above - diagonal <= m).then_some((above, true));
         let deleted = (below >= 0 && below < n).then_some((below + 1, false));
@@ -184,12 +189,12 @@ fn edits(
             (inserted, _) => inserted,
         }
     };
-    // The furthest index into `a` on each diagonal, and what it was before each edit.
+    // The furthest index into `a` on each diagonal; `history` has these before each edit.
     let mut reach = vec![NOWHERE; 2 * offset as usize + 1];
     reach[offset as usize + 1] = 0;
     let mut history: Vec<Vec<isize>> = Vec::new();
     let mut end = None;
-    // Of those that used up all edits, the one that came furthest.
+    // The diagonal that came furthest with all edits used.
     let mut best = (0, 0, 0);
     'all: for edit in 0..=bound {
         let (low, high) = ((offset - edit - 1) as usize, (offset + edit + 1) as usize);
@@ -215,12 +220,12 @@ fn edits(
     }
     let (edit, mut diagonal, mut x) = end.unwrap_or((bound, best.0, best.1));
     let stop = (x as usize, (x - diagonal) as usize);
-    // Back from the end: the runs that are equal, last first.
+    // Goes back from the end and collects the runs of equal tokens, last first.
     let mut runs = Vec::new();
     for edit in (0..=edit).rev() {
         let known = &history[edit as usize];
         let get = |diagonal: isize| known[(diagonal + edit + 1) as usize];
-        // Invariant: it was reached, so one of both leads there.
+        // Invariant: the index was reached, so an insertion or a deletion leads there.
         let Some((from, inserts)) = step(get(diagonal - 1), get(diagonal + 1), diagonal) else {
             break;
         };
@@ -242,7 +247,8 @@ mod tests {
     use super::{Part, Token, align};
     use proptest::prelude::*;
 
-    /// `a` is a plain token, `a1` one with a value, so that `a1` and `a2` differ in it.
+    /// Makes tokens of words: the letter gives the plain hash, the number a value. `a1` and `a2`
+    /// differ only in the value.
     fn tokens(text: &str) -> Vec<Token> {
         let token = |word: &str| {
             let plain = u64::from(word.as_bytes()[0]);
@@ -263,14 +269,14 @@ mod tests {
     }
 
     #[test]
-    fn one_path_belongs_together_whatever_the_values() {
+    fn equal_paths_correspond_whatever_the_values() {
         assert_eq!(show("a b1 c", "a b2 c"), "=3");
         assert_eq!(show("f1 f2 f3", "f2 f9 f3"), "=3");
         assert_eq!(show("", ""), "");
     }
 
     #[test]
-    fn an_iteration_more_is_found_where_it_is() {
+    fn an_additional_iteration_is_found_at_its_place() {
         assert_eq!(show("l f1 l f2 l f4 e", "l f1 l f2 l f3 l f4 e"), "=5 -0+2 =2");
         assert_eq!(show("l l l e", "l l l l e"), "=3 -0+1 =1");
         assert_eq!(show("l f1 l f2 e", "l f1 e"), "=2 -2+0 =1");
@@ -284,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn long_and_unlike_ends_in_time() {
+    fn long_different_sequences_end_in_time() {
         let word = |seed: u64| move |i: u64| (((i * seed) >> 3) % 23).to_string();
         let text = |seed: u64| {
             let names = (0..6000u64).map(word(seed));

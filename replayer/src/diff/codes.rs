@@ -1,9 +1,10 @@
-//! Which code objects of two runs are the same.
+//! Finds which code objects of two runs are the same.
 //!
-//! Of one run of a file, those of a path, a qualified name and a first line. A path that only one run
-//! has stands for one of the other with the same source and file name: checkouts lie elsewhere. Where
-//! the source changed, lines moved, so those of a name count in their order; and where the bytecode of
-//! a code object changed, its instructions cannot be told to be the same, only what it calls.
+//! Code objects are the same if path, qualified name and first line are. A path that only one run
+//! has is paired with one of the other run that has the same source and file name, because a
+//! checkout may be elsewhere. If the source changed, lines have moved, so code objects with the
+//! same name are paired in their order. If the bytecode of a code object changed, its instructions
+//! cannot be compared, only what it calls.
 
 use super::hash::{mix, text};
 use crate::store::mine::{glob, is_stdlib};
@@ -11,13 +12,13 @@ use crate::store::{Error, Store};
 use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
 
-/// What is left out, as if it had not been recorded.
+/// Code that is left out, as if it had not been recorded.
 #[derive(Debug, Clone, Default)]
 pub struct Exclude {
-    /// Globs of paths or qualified names; without `*` and `?`, the name of a directory or file on the
-    /// path, a qualified name or the beginning of one.
+    /// Globs of paths or qualified names. A pattern without `*` and `?` is the name of a directory
+    /// or file in the path, a qualified name or the beginning of one.
     pub patterns: Vec<String>,
-    /// The standard library.
+    /// Leave out the standard library.
     pub stdlib: bool,
 }
 
@@ -40,12 +41,12 @@ fn is_like(pattern: &str, path: &str, qualname: &str) -> bool {
     has_part || is_name || path == pattern || path.rsplit('/').next() == Some(pattern)
 }
 
-/// A code object, for comparing.
+/// What the comparison needs to know of a code object.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Code {
-    /// The same in both runs for the same code object.
+    /// A hash that identifies the code object in both runs.
     pub(super) key: u64,
-    /// Its bytecode is not the same in the other run.
+    /// Its bytecode is different in the other run.
     pub(super) is_changed: bool,
     pub(super) is_excluded: bool,
 }
@@ -61,11 +62,11 @@ struct Row {
     qualname: String,
     first_line: i64,
     sha256: Option<String>,
-    /// Of the bytecode.
+    /// Hash of the bytecode.
     bytecode: u64,
 }
 
-/// The code objects of two runs, and the paths whose source is not the same in both.
+/// The code objects of two runs, and the paths whose source differs.
 pub(super) fn pair(
     (a, run_a): (&Store, i64),
     (b, run_b): (&Store, i64),
@@ -145,7 +146,7 @@ fn rows(store: &Store, run_id: i64) -> Result<Vec<Row>, Error> {
     read().map_err(|error| Error::from_sqlite(store.path(), &error))
 }
 
-/// Paths of the second run that stand for others of the first.
+/// Paths of the second run that are paired with other paths of the first.
 fn moved(
     a: &BTreeMap<String, Option<String>>,
     b: &BTreeMap<String, Option<String>>,
@@ -153,17 +154,18 @@ fn moved(
     fn name(path: &str) -> &str {
         path.rsplit('/').next().unwrap_or(path)
     }
-    let mut homeless: FxHashMap<(&str, &str), Vec<&str>> = FxHashMap::default();
+    let mut unmatched: FxHashMap<(&str, &str), Vec<&str>> = FxHashMap::default();
     for (path, sha) in a.iter().filter(|(path, _)| !b.contains_key(*path)) {
         if let Some(sha) = sha {
-            homeless.entry((sha, name(path))).or_default().push(path);
+            unmatched.entry((sha, name(path))).or_default().push(path);
         }
     }
     let mut moved = FxHashMap::default();
     for (path, sha) in b.iter().filter(|(path, _)| !a.contains_key(*path)) {
         let Some(sha) = sha else { continue };
-        let Some(places) = homeless.get_mut(&(&**sha, name(path))) else { continue };
-        // Of several, the one that ends alike: `a/__init__.py` and `b/__init__.py` may be the same.
+        let Some(places) = unmatched.get_mut(&(&**sha, name(path))) else { continue };
+        // Of several paths, the one with the longest common end: `a/__init__.py` and
+        // `b/__init__.py` may have the same source.
         let common = |place: &&str| {
             let parts = place.rsplit('/').zip(path.rsplit('/'));
             parts.take_while(|(a, b)| a == b).count()
@@ -176,14 +178,15 @@ fn moved(
     moved
 }
 
-/// A key for each row; rows come by path, name and line.
+/// A key for each row. Rows are sorted by path, name and line.
 fn keys(rows: &[Row], changed: &[String]) -> Vec<u64> {
     let mut keys: Vec<u64> = Vec::with_capacity(rows.len());
     let mut count: FxHashMap<(&str, &str), (u64, i64)> = FxHashMap::default();
     for row in rows {
         let place = match changed.binary_search(&row.path).is_ok() {
             false => row.first_line as u64,
-            // The how manieth of its name, definitions on the same line being one.
+            // The index among the definitions of this name. Definitions on the same line count as
+            // one.
             true => {
                 let (number, line) =
                     count.entry((&row.path, &row.qualname)).or_insert((0, row.first_line));

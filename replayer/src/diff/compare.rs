@@ -1,4 +1,4 @@
-//! Two threads side by side: into what differs, past what does not.
+//! Compares two threads: goes into calls that differ and skips those that do not.
 
 use super::align::{Part, align};
 use super::hash::mix;
@@ -15,37 +15,40 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::rc::Rc;
 
-/// Differences in code that is not one's own, beyond the limit, before it is given up to look for some that is.
+/// Maximum number of differences in other than the user's own code, beyond the limit, before the
+/// search for differences in the user's own code ends.
 const PASSED_OVER_MAX: u64 = 1000;
-/// Items of a call that are aligned at once.
+/// Number of items of a call that are aligned at once.
 const WINDOW: usize = 1 << 14;
-/// Calls of a gap that are named, by where they come from.
+/// Maximum number of functions whose calls in a gap are listed.
 const EXTRAS_MAX: usize = 8;
-/// So far from its place among an event's values one of the other run's is looked for.
+/// Maximum distance between the places of two corresponding values among the values of their
+/// events.
 const SEARCHED: usize = 1000;
 
-/// Something of both runs.
+/// The same thing for each of the two runs.
 pub(super) type Two<T> = [T; 2];
 
-/// What differs, by positions.
+/// A difference, by positions.
 #[derive(Debug)]
 pub(super) struct Found {
     pub(super) what: What,
-    /// Where to look.
+    /// Its position in each run.
     pub(super) seqs: Two<i64>,
-    /// How often the like was met further on.
+    /// Number of similar differences found later.
     pub(super) more: u64,
-    /// It is in one's own code.
+    /// It is in the user's own code.
     pub(super) is_mine: bool,
 }
 
+/// The kind of a difference.
 #[derive(Debug)]
 pub(super) enum What {
     Value { name: Name, texts: Two<Option<String>> },
     Path { gap: Box<Gap> },
 }
 
-/// What a value that differs is.
+/// Which value differs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Name {
     Argument(Box<str>),
@@ -54,33 +57,33 @@ pub(super) enum Name {
     Sent,
     Exception,
     Variable(Box<str>),
-    /// Into an attribute, or an item with a key.
+    /// The value stored into this attribute, or into the item with this key.
     Attribute(Box<str>),
     Item(Box<str>),
-    /// The key itself.
+    /// The key of a stored item, or the name of a stored attribute.
     Key,
 }
 
-/// What one run has and the other has not.
+/// Items that only one run has, or that differ in both.
 #[derive(Debug, Default)]
 pub(super) struct Gap {
-    /// The last item before that both have.
+    /// The last item before the gap that both runs have.
     pub(super) before: Option<Two<i64>>,
-    pub(super) sides: Two<Own>,
-    /// The first item afterwards that both have.
+    pub(super) sides: Two<GapSide>,
+    /// The first item after the gap that both runs have.
     pub(super) after: Option<Two<i64>>,
 }
 
 /// One run's part of a gap.
 #[derive(Debug, Default)]
-pub(super) struct Own {
+pub(super) struct GapSide {
     pub(super) first: Option<Item>,
-    /// The plain face of the last.
+    /// The plain hash of the last item.
     last: u64,
     pub(super) items: u64,
-    /// Calls by node's code object, with the first of each.
+    /// Calls by function: the plain hash, the `seq` of the first one, and their number.
     pub(super) extras: Vec<(u64, i64, u64)>,
-    /// Calls beyond those.
+    /// Number of calls of further functions.
     pub(super) others: u64,
 }
 
@@ -88,27 +91,29 @@ pub(super) struct Comparer<'r, 'a> {
     pub(super) readers: Two<&'r Reader<'a>>,
     pub(super) limit: usize,
     pub(super) found: Vec<Found>,
-    /// By what is alike, the index in `found`.
+    /// The index in `found` by a key that similar differences share.
     known: FxHashMap<u64, usize>,
-    /// There were more than the limit in one's own code, or far more in other.
+    /// There were more differences than the limit in the user's own code, or far more in other
+    /// code.
     pub(super) has_more: bool,
-    /// Differences in other code that were met, and passed over because there are enough of them.
+    /// Number of differences in other code that were skipped because there are enough of them.
     pub(super) passed_over: u64,
-    /// Told the position in the first run.
+    /// Called with the position in the first run.
     tick: &'r dyn Fn(i64) -> Result<(), Error>,
 }
 
-/// One pair of calls.
+/// A pair of corresponding calls that is being compared.
 struct Level {
     items: Two<Items>,
     windows: Two<Vec<Item>>,
     parts: VecDeque<Part>,
-    /// Done of the first of `parts`.
+    /// Number of items of the first of `parts` that are done.
     done: usize,
-    /// What is taken from the windows when all parts are done.
+    /// Number of items to remove from the windows when all parts are done.
     taken: Two<usize>,
+    /// The last item that both runs have.
     before: Option<Two<i64>>,
-    /// Nodes of the calls that came right before, if such did.
+    /// The nodes of the items right before, if these were calls.
     child: Two<Option<u32>>,
     gap: Option<Gap>,
 }
@@ -149,12 +154,13 @@ impl<'r, 'a> Comparer<'r, 'a> {
         Ok(())
     }
 
+    /// Begins to compare two nodes.
     fn level(&self, trees: Two<Rc<Tree>>, nodes: Two<u32>) -> Result<Option<Level>, Error> {
         let mut items = Vec::new();
         for (side, (tree, mut node)) in trees.into_iter().zip(nodes).enumerate() {
             let reader = self.readers[side];
             let mut tree = tree;
-            if !tree.knows(node)
+            if !tree.keeps_children_of(node)
                 && let Some(found) = tree.nodes.get(node as usize)
             {
                 let of = Some((tree.thread, found.first..=found.last));
@@ -202,10 +208,10 @@ impl<'r, 'a> Comparer<'r, 'a> {
                 let seqs = [a.seq, b.seq];
                 self.close(level, Some(seqs))?;
                 level.before = Some(seqs);
-                let came = std::mem::replace(&mut level.child, [a.child, b.child]);
+                let previous = std::mem::replace(&mut level.child, [a.child, b.child]);
                 if a.values != b.values
-                    && !(self.is_unwound(level, 0, came[0])?
-                        && self.is_unwound(level, 1, came[1])?)
+                    && !(self.is_unwound(level, 0, previous[0])?
+                        && self.is_unwound(level, 1, previous[1])?)
                 {
                     self.values(level, &a, &b)?;
                 }
@@ -217,7 +223,7 @@ impl<'r, 'a> Comparer<'r, 'a> {
         }
     }
 
-    /// Reads on, past what is the same, and aligns what comes then.
+    /// Reads more items, skips those that are the same in both, and aligns the following ones.
     fn refill(&mut self, level: &mut Level) -> Result<Step, Error> {
         for side in [0, 1] {
             level.windows[side].drain(..level.taken[side]);
@@ -249,7 +255,7 @@ impl<'r, 'a> Comparer<'r, 'a> {
         let tokens = |items: &[Item]| items.iter().map(Item::token).collect::<Vec<_>>();
         let mut parts = align(&tokens(a), &tokens(b));
         let is_all = level.items.iter().all(Items::is_done);
-        // What stands apart at the end of a window may belong to what comes after it.
+        // Items without a counterpart at the end of a window may correspond to later ones.
         let has_both = parts.iter().any(|part| matches!(part, Part::Both { .. }));
         if !is_all && has_both {
             while let Some(Part::Apart { .. }) = parts.last() {
@@ -265,7 +271,7 @@ impl<'r, 'a> Comparer<'r, 'a> {
         Ok(Step::On)
     }
 
-    /// Adds what stands apart to the gap.
+    /// Adds items without a counterpart to the gap.
     fn widen(&mut self, level: &mut Level, ranges: Two<Range<usize>>) -> Result<(), Error> {
         let before = level.before;
         let gap = level.gap.get_or_insert_with(|| Gap { before, ..Gap::default() });
@@ -289,11 +295,11 @@ impl<'r, 'a> Comparer<'r, 'a> {
         Ok(())
     }
 
-    /// Ends the gap, if there is one, before what both have again.
+    /// Ends the gap, if there is one, and reports it. `after` is the next item that both runs have.
     fn close(&mut self, level: &mut Level, after: Option<Two<i64>>) -> Result<(), Error> {
         let Some(mut gap) = level.gap.take() else { return Ok(()) };
         gap.after = after;
-        // Both stood at one branch: what they held by then tells why they part.
+        // Both runs were at the same branch: values that differ there explain why they part.
         if let [Some(a), Some(b)] = [0, 1].map(|side: usize| gap.sides[side].first)
             && self.is_one_branch(&a, &b)?
             && a.values != b.values
@@ -315,6 +321,7 @@ impl<'r, 'a> Comparer<'r, 'a> {
         Ok(())
     }
 
+    /// Whether two items are events of the same branch.
     fn is_one_branch(&self, a: &Item, b: &Item) -> Result<bool, Error> {
         let mut places = Vec::new();
         for (side, item) in [a, b].into_iter().enumerate() {
@@ -329,7 +336,7 @@ impl<'r, 'a> Comparer<'r, 'a> {
         Ok(matches!(places[..], [a, b] if a == b && !a.1))
     }
 
-    /// Whether a call was left by an exception, which its caller has next.
+    /// Whether a call was left by an exception, which is the caller's next event.
     fn is_unwound(&self, level: &Level, side: usize, child: Option<u32>) -> Result<bool, Error> {
         let node = child.and_then(|child| level.items[side].tree.nodes.get(child as usize));
         let Some(node) = node else { return Ok(false) };
@@ -337,13 +344,14 @@ impl<'r, 'a> Comparer<'r, 'a> {
         Ok(last.is_some_and(|(view, index)| view.kind(index) == Some(EventKind::PY_UNWIND)))
     }
 
-    /// Whether a call is of one's own code; so is what a thread begins with.
+    /// Whether a call is of the user's own code. The outermost level of a thread counts as that.
     fn is_mine(&self, level: &Level) -> bool {
         level.items[0].code.is_none_or(|code| self.readers[0].is_mine(code))
     }
 
-    /// Those in one's own code and those in other each have the limit, so that the ones do not take the
-    /// other's places.
+    /// Adds a difference, unless there are too many. The limit applies separately to differences in
+    /// the user's own code and in other code, so that one kind does not take the places of the
+    /// other.
     fn report(&mut self, key: u64, is_mine: bool, what: impl FnOnce() -> What, seqs: Two<i64>) {
         let alike = self.found.iter().filter(|found| found.is_mine == is_mine).count();
         if let Some(known) = self.known.get(&key) {
@@ -362,9 +370,10 @@ impl<'r, 'a> Comparer<'r, 'a> {
     fn values(&mut self, level: &Level, a: &Item, b: &Item) -> Result<(), Error> {
         let both = [a, b];
         let codes = [level.items[0].code, level.items[1].code];
-        // Of a call within, only what the caller held; the rest is found in the call.
+        // For a call, only the caller's values are compared here; the others when the call is
+        // compared.
         let is_wanted = |is_callers: bool| is_callers == a.child.is_some();
-        let mut met: Two<Vec<Told>> = Default::default();
+        let mut hashed: Two<Vec<HashedValue>> = Default::default();
         let has_state = self.readers[0].has_state;
         let mut kind = None;
         let mut raised: Two<Option<String>> = [None, None];
@@ -375,8 +384,9 @@ impl<'r, 'a> Comparer<'r, 'a> {
             reader.each_value(&view, index, codes[side], |value| {
                 if is_wanted(value.is_callers) {
                     let hash = values::hash(&value, true, has_state);
-                    let surely = if has_state { (hash, true) } else { values::surely(&value) };
-                    met[side].push((value.label, value.code, hash, surely));
+                    let certain =
+                        if has_state { (hash, true) } else { values::certain_hash(&value) };
+                    hashed[side].push((value.label, value.code, hash, certain));
                 }
             })?;
             if kind == Some(EventKind::RAISE)
@@ -399,19 +409,20 @@ impl<'r, 'a> Comparer<'r, 'a> {
             self.report(key, is_mine, || what, seqs);
         }
         let mut differing = Vec::new();
-        let mut used = vec![false; met[1].len()];
-        for (at, (label, _, hash, surely)) in met[0].iter().enumerate() {
-            // Most stand at the same place; of hostile ones, not all are searched.
+        let mut used = vec![false; hashed[1].len()];
+        for (at, (label, _, hash, certain)) in hashed[0].iter().enumerate() {
+            // Most values are at the same place in both. The search is limited, for hostile
+            // recordings.
             let is_it = |other: &usize| {
-                met[1].get(*other).is_some_and(|told| told.0 == *label) && !used[*other]
+                hashed[1].get(*other).is_some_and(|value| value.0 == *label) && !used[*other]
             };
             let near = at.saturating_sub(SEARCHED)..used.len().min(at + SEARCHED);
             let other = Some(at).filter(is_it).or_else(|| near.into_iter().find(is_it));
             let Some(other) = other else { continue };
             used[other] = true;
-            let (_, _, other_hash, other_surely) = met[1][other];
-            // What may have been told long before is no proof.
-            let is_known = surely.0 != other_surely.0 || surely.1 && other_surely.1;
+            let (_, _, other_hash, other_certain) = hashed[1][other];
+            // Parts that may have been described long before do not prove a difference.
+            let is_known = certain.0 != other_certain.0 || certain.1 && other_certain.1;
             if other_hash != *hash && is_known {
                 differing.push((*label, at, other));
             }
@@ -426,7 +437,7 @@ impl<'r, 'a> Comparer<'r, 'a> {
             {
                 continue;
             }
-            let owner = met[0][at].1;
+            let owner = hashed[0][at].1;
             let name = match label {
                 Label::Argument(number) => Name::Argument(self.readers[0].argument(owner, number)),
                 Label::Result if kind == Some(EventKind::PY_YIELD) => Name::Yielded,
@@ -438,7 +449,7 @@ impl<'r, 'a> Comparer<'r, 'a> {
                     let name = variables.and_then(|variables| variables.name(slot));
                     Name::Variable(name.unwrap_or("?").into())
                 }
-                // Its key comes right before it.
+                // The key is the value right before it.
                 Label::Stored(kind) => {
                     let key = (a.child.is_some(), at.saturating_sub(1));
                     let key = self.text(0, a.seq, codes[0], key)?.unwrap_or_default();
@@ -465,7 +476,7 @@ impl<'r, 'a> Comparer<'r, 'a> {
         Ok(())
     }
 
-    /// The text of one of the values that came with an event.
+    /// The text of one of the values of an event, by its index.
     fn text(
         &self,
         side: usize,
@@ -476,10 +487,10 @@ impl<'r, 'a> Comparer<'r, 'a> {
         let reader = self.readers[side];
         let Some((view, index)) = reader.locate(seq)? else { return Ok(None) };
         let (mut at, mut text) = (0, None);
-        reader.each_value(&view, index, code, |met| {
-            if met.is_callers == is_callers {
+        reader.each_value(&view, index, code, |found| {
+            if found.is_callers == is_callers {
                 if at == wanted {
-                    text = Some(met.text());
+                    text = Some(found.text());
                 }
                 at += 1;
             }
@@ -502,12 +513,15 @@ fn discriminant(name: &Name) -> u64 {
     }
 }
 
-/// A value with an event: what it is, whose code object's, its hash, and what is [sure](values::surely).
-type Told = (Label, u32, u64, (u64, bool));
+/// A value of an event: its role, the code object it belongs to, its hash, and its
+/// [`certain_hash`](values::certain_hash).
+type HashedValue = (Label, u32, u64, (u64, bool));
 
+/// What to do next in a comparison of two calls.
 enum Step {
+    /// Continue.
     On,
-    /// Into these nodes.
+    /// Compare these nodes.
     Into(Two<u32>),
     Done,
 }

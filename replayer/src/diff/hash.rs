@@ -1,6 +1,6 @@
-//! Hashes by which what happened in two runs is compared. They never leave the process.
+//! Hashes for comparing what happened in two runs. They never leave the process.
 
-/// Both together, in this order.
+/// Combines two hashes; their order matters.
 #[inline]
 pub(super) fn mix(a: u64, b: u64) -> u64 {
     let folded = u128::from(a.rotate_left(23) ^ 0x9e37_79b9_7f4a_7c15)
@@ -8,7 +8,7 @@ pub(super) fn mix(a: u64, b: u64) -> u64 {
     (folded as u64 ^ (folded >> 64) as u64) ^ b.wrapping_mul(0xff51_afd7_ed55_8ccd)
 }
 
-/// Of a text's bytes.
+/// The hash of bytes.
 pub(super) fn bytes(bytes: &[u8]) -> u64 {
     let (words, rest) = bytes.as_chunks::<8>();
     let mut last = [0; 8];
@@ -18,7 +18,7 @@ pub(super) fn bytes(bytes: &[u8]) -> u64 {
     mix(hash, u64::from_le_bytes(last))
 }
 
-/// Of a text.
+/// The hash of a text.
 pub(super) fn text(text: &str) -> u64 {
     bytes(text.as_bytes())
 }

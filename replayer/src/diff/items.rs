@@ -1,4 +1,4 @@
-//! What happened directly in a call: its own events, and the calls it made.
+//! Reads the items of a call: its own events, and the calls it made directly.
 
 use super::align::Token;
 use super::hash::mix;
@@ -15,11 +15,11 @@ pub(super) struct Item {
     pub(super) seq: i64,
     pub(super) plain: u64,
     pub(super) alike: u64,
-    /// All that happened, but for `values`.
+    /// All that happened, except `values`.
     pub(super) whole: u64,
-    /// Values of the frame itself that came with the event.
+    /// Values of the call whose item this is.
     pub(super) values: u64,
-    /// The call's node.
+    /// The node, if the item is a call.
     pub(super) child: Option<u32>,
 }
 
@@ -37,20 +37,21 @@ impl Item {
 /// Reads the items of one node, in order.
 pub(super) struct Items {
     pub(super) tree: Rc<Tree>,
-    /// Number of the node's code object; `None` of a thread.
+    /// Number of the node's code object; `None` for a thread.
     pub(super) code: Option<u32>,
-    /// The next event to look at, and the last.
+    /// The next event to read, and the last.
     next: i64,
     last: i64,
-    /// The next node within, and the first that is not within any more.
+    /// The next node within this one, and the first one after it.
     child: u32,
     after: u32,
-    /// Frames entered that are excluded.
+    /// Number of excluded frames that have been entered.
     excluded: u32,
 }
 
 impl Items {
-    /// `None` if there is no such node. What is within it must be known to the tree.
+    /// The items of a node; `None` if there is no such node. The tree must keep the node's
+    /// children.
     pub(super) fn new(
         reader: &Reader<'_>,
         tree: Rc<Tree>,
@@ -78,7 +79,7 @@ impl Items {
         self.next > self.last
     }
 
-    /// Reads on until there are so many.
+    /// Reads until there are `wanted` items, or no more.
     pub(super) fn fill(
         &mut self,
         reader: &Reader<'_>,
@@ -120,10 +121,10 @@ impl Items {
             }
             let within = self.tree.nodes.get(self.child as usize);
             if let Some(node) = within.filter(|node| self.child < self.after && node.first == seq) {
-                // Variables of what is excluded do not count.
+                // Variables of excluded frames do not count.
                 let code = self.code.filter(|_| self.excluded == 0 && reader.has_state);
                 let values = match code {
-                    Some(code) => reader.own(&view, index, Some(code))?.callers,
+                    Some(code) => reader.event_hashes(&view, index, Some(code))?.callers,
                     None => 0,
                 };
                 items.push(Item {
@@ -146,15 +147,15 @@ impl Items {
                 }
                 continue;
             }
-            let own = reader.own(&view, index, None)?;
-            let (plain, values) = (own.plain, own.values);
+            let hashes = reader.event_hashes(&view, index, None)?;
+            let (plain, values) = (hashes.plain, hashes.values);
             items.push(Item { seq, plain, alike: plain, whole: plain, values, child: None });
         }
         Ok(())
     }
 }
 
-/// Whether an event takes its frame from the stack.
+/// Whether an event removes its frame from the stack.
 pub(super) fn leaves(kind: EventKind) -> bool {
     matches!(kind, EventKind::PY_RETURN | EventKind::PY_YIELD | EventKind::PY_UNWIND)
 }

@@ -1,25 +1,26 @@
-//! Here are two runs of one program: where do they part?
+//! Compares two runs of one program and finds where they differ.
 //!
-//! What a thread did is a tree of calls, aligned from the outside in: two calls that belong together are
-//! looked into, unless all that happened in them is the same, which a hash tells. Within a call, its own
-//! events and the calls it made are aligned as two sequences, so that one iteration more, or one call, is
-//! one difference, and the comparison goes on after it.
+//! The events of a thread form a tree of calls, which is aligned from the outermost call inwards.
+//! Two calls that correspond are compared in detail unless their hashes show that the same happened
+//! in both. Within a call, its own events and the calls it made are aligned as two sequences. So
+//! one more iteration, or one more call, is one difference, and the comparison continues after it.
 //!
 //! - `codes`: which code objects of both runs are the same;
-//! - `reader`, `values`: what an event is and what came with it, by hashes;
+//! - `reader`, `values`: events and their values, as hashes;
 //! - `tree`: the calls, in one pass over each run;
 //! - `items`: what happened directly in a call;
-//! - `align`: which items of two calls belong together;
+//! - `align`: which items of two calls correspond;
 //! - `compare`: the walk through both trees;
 //! - `text`: whether two values differ, as far as they are known;
-//! - `report`: what to say of a difference: stacks, variables, what came next.
+//! - `report`: the details of a difference: stacks, variables, what came next.
 //!
 //! Useful for: two runs of the same program. Not useful for: programs that have little in common.
 //!
-//! What differs between any two runs is left out where that can be known: when something happened, numbers
-//! of objects, addresses in texts and ints that look like one, what `__hash__` returns, the order in which threads took turns, the order of a set, what was not
-//! looked at because there was too much. A clock, a random number or a process id that the program asks
-//! for is a value like any other, and so is the order in which a set is gone through.
+//! What differs between any two runs is left out where it can be recognised: times, numbers of
+//! objects, addresses in texts and ints that look like addresses, what `__hash__` returns, the
+//! order in which threads took turns, the order of a set, what was not examined because there was
+//! too much. A clock, a random number or a process id that the program reads is a value like any
+//! other, and so is the order in which a set is iterated over.
 
 mod align;
 mod codes;
@@ -49,19 +50,19 @@ pub struct Run<'a> {
     pub run_id: i64,
 }
 
-/// What counts as a difference, and how many are looked for.
+/// What counts as a difference, and how many to find.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Values count, and not only which way control went.
+    /// Compare values, and not only the flow of control.
     pub values: bool,
-    /// Differences to find at most. Those like one before do not count.
+    /// Maximum number of differences to find. Differences similar to an earlier one do not count.
     pub limit: usize,
     pub exclude: Exclude,
-    /// Globs of names of variables and arguments whose values do not count; of functions, what they
-    /// return.
+    /// Globs of names whose values do not count: of variables and arguments, and of functions for
+    /// their results.
     pub ignored: Vec<String>,
-    /// Calls of a run that are held in memory at once, some 50 bytes each; those that a thread or one call
-    /// makes directly are held in any case.
+    /// Maximum number of calls of a run held in memory, some 50 bytes each. Calls that a thread or
+    /// one call makes directly are held in any case.
     pub calls_max: usize,
 }
 
@@ -80,14 +81,14 @@ impl Default for Options {
 /// How two runs differ.
 #[derive(Debug, Default)]
 pub struct Report {
-    /// Those in one's own code first, by position in the first run.
+    /// Differences in the user's own code first, by position in the first run.
     pub differences: Vec<Difference>,
-    /// Values of one's own code that are not in the recording of the first run, so that nobody knows
-    /// whether they differ.
+    /// Values of the user's own code that are not in the recording of the first run, so that it is
+    /// not known whether they differ.
     pub unrecorded: Option<Unrecorded>,
-    /// No values were recorded, or they do not count.
+    /// Values were not recorded, or are not compared.
     pub without_values: bool,
-    /// The comparison ended at the limit.
+    /// There are more differences than the limit.
     pub has_more: bool,
     /// Paths whose source is not the same in both runs.
     pub changed: Vec<String>,
@@ -97,17 +98,18 @@ pub struct Report {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unrecorded {
     pub count: u64,
-    /// Where the first was met.
+    /// The event of the first one.
     pub seq: i64,
     pub path: String,
     pub line: Option<i64>,
 }
 
-/// Compares two runs. `tick` is told how far it is, and may end it.
+/// Compares two runs. `tick` is called with the progress and the total; an error from it ends the
+/// comparison.
 ///
 /// # Errors
-/// If a file cannot be read, a chunk is damaged (what is not there cannot be compared), or `tick` says
-/// so.
+/// If a file cannot be read, or a chunk is damaged (missing events cannot be compared); and the
+/// errors of `tick`.
 pub fn compare(
     a: Run<'_>,
     b: Run<'_>,
@@ -126,7 +128,7 @@ pub fn compare(
     let processes = runs.map(threads::processes);
     let chunks = runs
         .map(|run| run.store.chunks().iter().filter(|chunk| chunk.run_id == run.run_id).count());
-    // Each run is read once, and then as much as differs.
+    // Each run is read once, and then the parts that differ are read again.
     let all = 2 * chunks[0] + chunks[1];
     let mut done = 0;
     for at in 0..processes[0].len().max(processes[1].len()) {
@@ -173,8 +175,9 @@ pub fn compare(
                     comparer.run([one, two])?;
                     report.has_more |= comparer.has_more || comparer.passed_over > 0;
                     for found in comparer.found {
-                        let told = report::tell(both, &states, runs, &thread.name, found)?;
-                        report.differences.push(told);
+                        let difference =
+                            report::difference(both, &states, runs, &thread.name, found)?;
+                        report.differences.push(difference);
                     }
                 }
                 (roots, _) => {
@@ -184,7 +187,8 @@ pub fn compare(
             }
         }
     }
-    // Differences of threads that the other run has not come last among those of one position.
+    // The sort is stable: at one position, a thread that only one run has comes after other
+    // differences.
     report.differences.sort_by_key(|difference| difference.order());
     report.has_more |= report.differences.len() > options.limit;
     report.differences.truncate(options.limit);

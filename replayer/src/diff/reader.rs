@@ -1,9 +1,9 @@
-//! The events of one process of a run, for comparing.
+//! Reads the events of one process of a run, for comparison.
 
 use super::codes::{Code, Codes};
 use super::hash::{self, mix};
 use super::text::{NATIVE_ID, without_addresses};
-use super::values::{self, Label, Met};
+use super::values::{self, EventValue, Label};
 use crate::store::mine::glob;
 use crate::store::{Chunk, Error, Process, Store, Variables};
 use dashcam_schema::event::{EventKind, kinds_that};
@@ -12,7 +12,7 @@ use rustc_hash::FxHashMap;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-/// Chunks that are held beside what the store keeps.
+/// Number of chunks held in addition to those that the store keeps.
 const VIEWS: usize = 4;
 
 /// One process of a run.
@@ -22,27 +22,27 @@ pub(super) struct Reader<'a> {
     pub(super) codes: &'a Codes,
     /// Indexes of its chunks, in order.
     pub(super) chunks: Vec<usize>,
-    /// Variables were recorded, and count.
+    /// Variables were recorded and are compared.
     pub(super) has_state: bool,
-    /// Events that may come with values, by bit.
+    /// Kinds of events that may have values, a bit each.
     with_values: u32,
-    /// Messages of exceptions count.
+    /// Messages of exceptions are compared.
     has_messages: bool,
-    /// See [`Options`](super::Options).
+    /// See [`Options::calls_max`](super::Options::calls_max).
     pub(super) calls_max: usize,
     /// Globs of names whose values do not count.
     ignored: &'a [String],
     callables: RefCell<FxHashMap<u32, u64>>,
     names: RefCell<FxHashMap<u32, Rc<[Box<str>]>>>,
-    /// First and last ordinal of the chunk of values that was used last.
+    /// The chunk of values that was used last, with its first and last ordinal.
     pub(super) current: RefCell<Option<(i64, i64, Rc<Values>)>>,
-    /// Values of one's own code that were met and are not in the recording.
+    /// Values of the user's own code read so far that are not in the recording.
     pub(super) unrecorded: Cell<Option<Unrecorded>>,
-    /// Those used last, the last first.
+    /// The chunks used last, most recent first.
     views: RefCell<Vec<Rc<View>>>,
 }
 
-/// Whose events.
+/// The thread and code object of an event.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Context {
     pub(super) thread: u32,
@@ -51,7 +51,8 @@ pub(super) struct Context {
     pub(super) known: Code,
 }
 
-const NOBODY: Context = Context {
+/// The context of an event that has none.
+const NO_CONTEXT: Context = Context {
     thread: u32::MAX,
     code: u32::MAX,
     known: Code { key: 0, is_changed: false, is_excluded: false },
@@ -67,31 +68,31 @@ pub(super) struct View {
     contexts: Vec<Context>,
 }
 
-/// Values of which nothing or not all was recorded.
+/// Values that were not recorded, or not as a whole.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Unrecorded {
     pub(super) count: u64,
-    /// The first event with one, its code object and line.
+    /// The first event with such a value, its code object and line.
     pub(super) seq: i64,
     pub(super) code: u32,
     pub(super) line: Option<i64>,
 }
 
-/// What an event is, by hashes.
+/// Hashes of an event.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Own {
+pub(super) struct EventHashes {
     /// What happened, and where in the code.
     pub(super) plain: u64,
-    /// The values that came with it.
+    /// The values of the event, without those of the caller.
     pub(super) values: u64,
-    /// Those of variables of the frame that the event's was entered from.
+    /// Values of variables of the calling frame.
     pub(super) callers: u64,
-    /// Arguments, of objects the class.
+    /// Arguments; of objects only the class.
     pub(super) arguments: u64,
 }
 
-/// Events that count: those that nothing else follows from. A C call that returns is followed by what
-/// comes next.
+/// The kinds of events that are compared: those that do not follow from others. The return of a C
+/// call follows from the next event.
 pub(super) fn counts() -> u32 {
     kinds_that(EventKind::has_ordinal) & !(1 << EventKind::C_RETURN.number())
 }
@@ -138,7 +139,7 @@ impl<'a> Reader<'a> {
     /// A chunk, by its index in the store.
     ///
     /// # Errors
-    /// If it is damaged: what is not there cannot be compared.
+    /// If it is damaged: missing events cannot be compared.
     pub(super) fn view(&self, index: usize) -> Result<Rc<View>, Error> {
         let mut kept = self.views.borrow_mut();
         if let Some(at) = kept.iter().position(|view| view.index == index) {
@@ -159,7 +160,7 @@ impl<'a> Reader<'a> {
             contexts: chunk.runs()?.contexts.iter().map(context).collect(),
             chunk,
         };
-        // Read once, so that what is asked later does not fail.
+        // These are decoded now, so that reading them later does not fail.
         view.chunk.kinds()?;
         view.chunk.contexts()?;
         let view = Rc::new(view);
@@ -168,7 +169,7 @@ impl<'a> Reader<'a> {
         Ok(view)
     }
 
-    /// The first chunk with events of a thread from a position on, by its index in the store.
+    /// The first chunk with events of a thread at or after a position, by its index in the store.
     pub(super) fn chunk_from(&self, seq: i64, thread: u32) -> Option<usize> {
         let headers = self.store.chunks();
         let at = self.chunks.partition_point(|index| headers[*index].last_seq < seq);
@@ -189,13 +190,13 @@ impl<'a> Reader<'a> {
         Ok(view.kind(index).map(|_| (view, index)))
     }
 
-    /// What is known of a code object by its number.
+    /// A code object, by its number.
     pub(super) fn code(&self, number: u32) -> Code {
         let index = self.process.codes.get(&number);
         index.and_then(|index| self.codes.get(*index)).copied().unwrap_or_default()
     }
 
-    /// Qualified name and path of a code object.
+    /// The qualified name and path of a code object.
     pub(super) fn named(&self, number: u32) -> (&'a str, &'a str) {
         let directory = self.store.directory();
         let code = self.process.codes.get(&number).and_then(|index| directory.codes.get(*index));
@@ -203,27 +204,33 @@ impl<'a> Reader<'a> {
         code.map_or(("?", "?"), |code| (text(code.qualname), text(code.path)))
     }
 
-    /// Whether a code object is one's own.
+    /// Whether a code object is the user's own.
     pub(super) fn is_mine(&self, number: u32) -> bool {
         let index = self.process.codes.get(&number);
         let code = index.and_then(|index| self.store.directory().codes.get(*index));
         code.is_some_and(|code| self.store.is_mine(code))
     }
 
-    /// The line of a place of a code object.
+    /// The line of a code unit of a code object.
     pub(super) fn line(&self, code: u32, unit: u32) -> Option<i64> {
         let index = self.process.codes.get(&code)?;
         let code = self.store.directory().codes.get(*index)?;
         self.store.lines(code)?.line(unit).map(i64::from)
     }
 
+    /// Whether events of a kind may have values.
     pub(super) fn may_have_values(&self, kind: EventKind) -> bool {
         self.with_values >> kind.number() & 1 == 1
     }
 
-    /// What an event is. `caller`: see [`Reader::each_value`].
-    pub(super) fn own(&self, view: &View, index: usize, caller: Option<u32>) -> Result<Own, Error> {
-        let Some(kind) = view.kind(index) else { return Ok(Own::default()) };
+    /// The hashes of an event. For `caller` see [`Reader::each_value`].
+    pub(super) fn event_hashes(
+        &self,
+        view: &View,
+        index: usize,
+        caller: Option<u32>,
+    ) -> Result<EventHashes, Error> {
+        let Some(kind) = view.kind(index) else { return Ok(EventHashes::default()) };
         let context = view.context(index);
         let is_changed = context.known.is_changed;
         let place = if is_changed { 0 } else { u64::from(view.places()?[index]) };
@@ -232,7 +239,7 @@ impl<'a> Reader<'a> {
             false => 0,
         };
         let mut plain = mix(mix(context.known.key, kind.number().into()), place << 32 | target);
-        let mut own = Own::default();
+        let mut hashes = EventHashes::default();
         if kind.has_callable() {
             plain = mix(plain, self.callable(view.chunk.callables()?[index]));
         }
@@ -241,18 +248,19 @@ impl<'a> Reader<'a> {
         {
             plain = mix(plain, hash::text(name));
             if kind == EventKind::RAISE && self.has_messages {
-                own.values = hash::text(&without_addresses(message));
+                hashes.values = hash::text(&without_addresses(message));
             }
         }
-        own.plain = plain;
+        hashes.plain = plain;
         let (is_mine, mut unrecorded) = (self.is_mine(context.code), 0);
-        self.each_value(view, index, caller, |met| {
-            unrecorded += u64::from(is_mine && values::is_unrecorded(&met));
-            let whole = values::hash(&met, true, self.has_state);
-            let kept = if met.is_callers { &mut own.callers } else { &mut own.values };
+        self.each_value(view, index, caller, |found| {
+            unrecorded += u64::from(is_mine && values::is_unrecorded(&found));
+            let whole = values::hash(&found, true, self.has_state);
+            let kept = if found.is_callers { &mut hashes.callers } else { &mut hashes.values };
             *kept = mix(*kept, whole);
-            if let Label::Argument(_) = met.label {
-                own.arguments = mix(own.arguments, values::hash(&met, false, self.has_state));
+            if let Label::Argument(_) = found.label {
+                hashes.arguments =
+                    mix(hashes.arguments, values::hash(&found, false, self.has_state));
             }
         })?;
         if unrecorded > 0 {
@@ -266,10 +274,10 @@ impl<'a> Reader<'a> {
             all.count += unrecorded;
             self.unrecorded.set(Some(all));
         }
-        Ok(own)
+        Ok(hashes)
     }
 
-    /// Type and message of the exception an event carries.
+    /// The type and message of the exception of an event.
     pub(super) fn exception<'v>(
         &'v self,
         view: &'v View,
@@ -318,22 +326,23 @@ impl<'a> Reader<'a> {
         names.unwrap_or_default().into()
     }
 
-    pub(super) fn is_ignored(&self, met: &Met<'_>) -> bool {
-        if met.label == Label::Result {
-            let qualname = self.named(met.code).0;
-            // Hashes come from addresses, or from what Python chose by lot when it began.
+    /// Whether a value does not count.
+    pub(super) fn is_ignored(&self, found: &EventValue<'_>) -> bool {
+        if found.label == Label::Result {
+            let qualname = self.named(found.code).0;
+            // Hashes depend on addresses, or on the random seed of the interpreter.
             return qualname.ends_with(".__hash__") || self.has_ignored(qualname);
         }
         if self.ignored.is_empty() {
             return false;
         }
-        match met.label {
-            Label::Argument(number) => self.has_ignored(&self.argument(met.code, number)),
+        match found.label {
+            Label::Argument(number) => self.has_ignored(&self.argument(found.code, number)),
             Label::Variable(slot) => {
-                let name = self.variables(met.code).and_then(|variables| variables.name(slot));
+                let name = self.variables(found.code).and_then(|variables| variables.name(slot));
                 name.is_some_and(|name| self.has_ignored(name))
             }
-            Label::Sent | Label::Raised => self.has_ignored(self.named(met.code).0),
+            Label::Sent | Label::Raised => self.has_ignored(self.named(found.code).0),
             _ => false,
         }
     }
@@ -342,7 +351,7 @@ impl<'a> Reader<'a> {
         self.ignored.iter().any(|pattern| glob(pattern, name))
     }
 
-    /// Whether what is put into an attribute or item, named as `repr` writes it, does not count.
+    /// Whether values stored into an attribute or item do not count. `key` is written as by `repr`.
     pub(super) fn is_ignored_key(&self, key: &str) -> bool {
         let name = key.trim_matches('\'');
         name == NATIVE_ID || self.has_ignored(name)
@@ -350,7 +359,7 @@ impl<'a> Reader<'a> {
 }
 
 impl View {
-    /// The kind of the event with an index; `None` if there is no such.
+    /// The kind of the event with an index; `None` if there is no such event.
     pub(super) fn kind(&self, index: usize) -> Option<EventKind> {
         EventKind::from_number(*self.chunk.kinds().ok()?.get(index)?)
     }
@@ -359,29 +368,29 @@ impl View {
         self.first_seq + index as i64
     }
 
-    /// Whose the event with an index is.
+    /// The thread and code object of the event with an index.
     pub(super) fn context(&self, index: usize) -> Context {
         let context =
             self.chunk.contexts().ok().and_then(|of| self.contexts.get(*of.get(index)? as usize));
-        context.copied().unwrap_or(NOBODY)
+        context.copied().unwrap_or(NO_CONTEXT)
     }
 
-    /// Of whom runs of events are, by their number.
+    /// The thread and code object of a run of events, by the number of the context.
     pub(super) fn context_of_run(&self, context: u32) -> Context {
-        self.contexts.get(context as usize).copied().unwrap_or(NOBODY)
+        self.contexts.get(context as usize).copied().unwrap_or(NO_CONTEXT)
     }
 
     pub(super) fn places(&self) -> Result<&Vec<u32>, Error> {
         self.chunk.places()
     }
 
-    /// The unit of the branch that an event with a target is of, whichever way it goes.
+    /// The code unit of the branch of an event with a target, the same for both directions.
     pub(super) fn branch(&self, index: usize) -> Result<Option<u32>, Error> {
         let Some(kind) = self.kind(index).filter(|kind| kind.has_target()) else { return Ok(None) };
         let place = self.chunk.places()?.get(index).copied();
         let target = self.chunk.targets()?.get(index).copied();
         Ok(match (place, target) {
-            // Reported by the NOT_TAKEN behind the branch and its cache.
+            // This event is reported by the NOT_TAKEN after the branch and its cache.
             (Some(place), Some(target))
                 if kind == EventKind::BRANCH_LEFT && target == place.wrapping_add(1) =>
             {

@@ -1,7 +1,7 @@
-//! What to say of a difference.
+//! Collects the details of a difference.
 
 use super::Run;
-use super::compare::{Found, Gap, Name, Own, Two, What};
+use super::compare::{Found, Gap, GapSide, Name, Two, What};
 use super::items::leaves;
 use super::reader::{Reader, View, counts};
 use super::text::differ;
@@ -11,13 +11,13 @@ use dashcam_schema::event::EventKind;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-/// Differing variables that are named at most.
+/// Maximum number of differing variables that are listed.
 const VARIABLES_MAX: usize = 20;
-/// Frames whose variables are looked at, from the innermost.
+/// Maximum number of frames whose variables are compared, from the innermost.
 const FRAMES_MAX: usize = 50;
-/// Events in which the next line is looked for.
+/// Maximum number of events searched for the next line.
 const NEXT_MAX: usize = 1 << 12;
-/// Events in which the lines that one run has are looked for.
+/// Maximum number of events searched for the lines that only one run has.
 const LINES_MAX: usize = 1 << 16;
 
 /// One difference between two runs.
@@ -26,28 +26,29 @@ pub struct Difference {
     /// Name of the thread.
     pub thread: String,
     pub change: Change,
-    /// Where to look, in each run.
+    /// The place in each run.
     pub places: [Option<Place>; 2],
     /// Other variables that differ there, innermost frame first.
     pub variables: Vec<Variable>,
-    /// How often the like was met further on.
+    /// Number of similar differences later in the run.
     pub more: u64,
-    /// It is in one's own code.
+    /// It is in the user's own code.
     pub is_mine: bool,
 }
 
-/// What differs.
+/// The kind of a difference.
 #[derive(Debug, Clone)]
 pub enum Change {
-    /// A value; its name, if it has one; `None` where it was not bound.
+    /// A value, with its name if it has one. In `values`, `None` means that it was not bound.
     Value { of: ValueOf, name: Option<String>, values: [Option<String>; 2] },
-    /// Control went another way: what came next, and what only one run has before both go on together.
+    /// Control took another path: what came next, and what only one run has until both continue
+    /// alike.
     Path { line: Option<i64>, next: [Next; 2], only: [Only; 2] },
     /// One run has no such thread.
     Thread,
 }
 
-/// What a value that differs is.
+/// Which value differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ValueOf {
     Argument,
@@ -56,15 +57,15 @@ pub enum ValueOf {
     Sent,
     Exception,
     Variable,
-    /// What was put into an attribute.
+    /// The value that was stored into an attribute.
     Attribute,
-    /// What was put into an item of this key.
+    /// The value that was stored into an item, whose key is the name.
     Item,
     /// The key of an item that was set or deleted.
     Key,
 }
 
-/// A position, and how control got there.
+/// A position, with the stack there.
 #[derive(Debug, Clone)]
 pub struct Place {
     pub seq: i64,
@@ -80,7 +81,7 @@ pub struct Frame {
     pub line: Option<i64>,
 }
 
-/// A variable that is not the same in both runs.
+/// A variable that differs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Variable {
     /// 0 for the innermost frame.
@@ -94,12 +95,12 @@ pub struct Variable {
 pub enum Next {
     /// Went on to a line.
     Line(i64),
-    /// Called a function in Python, or let a generator or coroutine go on.
+    /// Called a function in Python, or resumed a generator or coroutine.
     Call {
         qualname: String,
         resumes: bool,
     },
-    /// Called something else; its name, and on which line.
+    /// Called another callable; its name, and the line.
     Callable {
         name: String,
         line: Option<i64>,
@@ -110,12 +111,12 @@ pub enum Next {
     Yield {
         line: Option<i64>,
     },
-    /// Raised an exception: its type, and its message if there is one.
+    /// Raised an exception: its type, with the message if there is one.
     Raise {
         exception: String,
         line: Option<i64>,
     },
-    /// Handled one.
+    /// Handled an exception.
     Handle {
         exception: String,
         line: Option<i64>,
@@ -128,17 +129,17 @@ pub enum Next {
     Other {
         line: Option<i64>,
     },
-    /// Nothing: the recording ends there.
+    /// Nothing: there are no more events.
     End,
 }
 
 /// What only one run has.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Only {
-    /// The lowest and highest line of the function itself that the other has not.
+    /// The lowest and highest line of the function itself that only this run has.
     pub lines: Option<(i64, i64)>,
     pub calls: Vec<Calls>,
-    /// Calls beyond those.
+    /// Number of calls of further functions.
     pub others: u64,
 }
 
@@ -148,14 +149,15 @@ pub struct Calls {
     pub qualname: String,
     /// Line of the caller.
     pub line: Option<i64>,
-    /// Arguments of the first.
+    /// Arguments of the first call.
     pub arguments: Option<String>,
     pub count: u64,
-    /// Event that began the first.
+    /// The event that began the first call.
     pub first_seq: i64,
 }
 
 impl Difference {
+    /// The difference for a thread that only one run has.
     pub(super) fn of_thread(thread: String, seqs: [Option<i64>; 2]) -> Difference {
         Difference {
             thread,
@@ -167,36 +169,37 @@ impl Difference {
         }
     }
 
-    /// One's own code first, then by position in the first run, as far as it has one.
+    /// The sort key: the user's own code first, then by position in the first run, or in the second
+    /// if it has none in the first.
     pub(super) fn order(&self) -> (bool, i64) {
         let seq = |side: usize| self.places[side].as_ref().map(|place: &Place| place.seq);
         (!self.is_mine, seq(0).or(seq(1)).unwrap_or(i64::MAX))
     }
 }
 
-/// Says all there is to say of what was found.
-pub(super) fn tell(
+/// Collects the details of a difference.
+pub(super) fn difference(
     readers: Two<&Reader<'_>>,
     states: &Two<State<'_>>,
     runs: Two<Run<'_>>,
     thread: &str,
     found: Found,
 ) -> Result<Difference, Error> {
-    let teller = Teller { readers, states, runs };
+    let reporter = Reporter { readers, states, runs };
     let is_mine = found.is_mine;
     let mut seqs = found.seqs;
     let mut texts = None;
     let stored = match &found.what {
-        What::Value { name: Name::Variable(name), .. } => teller.bound(seqs, name)?,
-        What::Value { name: Name::Attribute(_) | Name::Item(_), .. } => teller.changed(seqs)?,
+        What::Value { name: Name::Variable(name), .. } => reporter.bound(seqs, name)?,
+        What::Value { name: Name::Attribute(_) | Name::Item(_), .. } => reporter.changed(seqs)?,
         _ => None,
     };
     if let Some((at, values)) = stored {
         (seqs, texts) = (at, Some(values));
     }
     let change = match found.what {
-        What::Value { name, texts: told } => {
-            let values = texts.unwrap_or(told);
+        What::Value { name, texts: event_texts } => {
+            let values = texts.unwrap_or(event_texts);
             let (of, name) = match name {
                 Name::Argument(name) => (ValueOf::Argument, Some(name.into())),
                 Name::Result => (ValueOf::Result, None),
@@ -210,10 +213,10 @@ pub(super) fn tell(
             };
             Change::Value { of, name, values }
         }
-        What::Path { gap } => teller.path(&gap)?,
+        What::Path { gap } => reporter.path(&gap)?,
     };
-    let places = [teller.place(0, seqs[0])?, teller.place(1, seqs[1])?];
-    let mut variables = teller.variables(seqs, &places)?;
+    let places = [reporter.place(0, seqs[0])?, reporter.place(1, seqs[1])?];
+    let mut variables = reporter.variables(seqs, &places)?;
     if let Change::Value { name: Some(name), .. } = &change {
         variables.retain(|variable| variable.depth > 0 || variable.name != *name);
     }
@@ -228,12 +231,12 @@ pub(super) fn tell(
     })
 }
 
-/// What was stored, and by which event.
+/// The event of a store, and the stored value.
 type Row = (i64, Option<Box<str>>);
-/// The same of both runs.
+/// The event and the value, for each run.
 type Stored = (Two<i64>, Two<Option<String>>);
 
-/// The first that differ, if there are as many in both.
+/// The first stores that differ, if both runs have the same number of stores.
 fn first_other([a, b]: &Two<Vec<Row>>) -> Option<Stored> {
     let is_other = |((_, a), (_, b)): &(&Row, &Row)| match (a, b) {
         (Some(a), Some(b)) => differ(a, b, true),
@@ -244,13 +247,14 @@ fn first_other([a, b]: &Two<Vec<Row>>) -> Option<Stored> {
     found.map(|((at, one), (other, two))| ([*at, *other], [text(one), text(two)]))
 }
 
-struct Teller<'t, 'a> {
+struct Reporter<'t, 'a> {
     readers: Two<&'t Reader<'a>>,
     states: &'t Two<State<'a>>,
     runs: Two<Run<'a>>,
 }
 
-impl Teller<'_, '_> {
+impl Reporter<'_, '_> {
+    /// A position of one run with its stack.
     fn place(&self, side: usize, seq: i64) -> Result<Place, Error> {
         let reader = self.readers[side];
         let stack = self.states[side].stack_at(self.runs[side].run_id, seq)?;
@@ -261,7 +265,8 @@ impl Teller<'_, '_> {
         Ok(Place { seq, stack: stack.iter().map(frame).collect() })
     }
 
-    /// Chunk, thread and the part of the chunk since the event of its thread before.
+    /// The chunk and thread of an event, and the range of the chunk from the previous compared
+    /// event of the thread to it.
     fn since(&self, side: usize, seq: i64) -> Result<Option<(usize, u32, Range<usize>)>, Error> {
         let Some((view, index)) = self.readers[side].locate(seq)? else { return Ok(None) };
         let (thread, counts) = (view.context(index).thread, counts());
@@ -272,7 +277,8 @@ impl Teller<'_, '_> {
         Ok(Some((view.index, thread, before.unwrap_or(0)..index)))
     }
 
-    /// Where exactly a variable was bound to what differs, that two events tell of.
+    /// Where exactly a variable was bound to different values, which are recorded with the two
+    /// events.
     fn bound(&self, seqs: Two<i64>, name: &str) -> Result<Option<Stored>, Error> {
         let mut rows: Two<Vec<Row>> = Default::default();
         for side in [0, 1] {
@@ -289,7 +295,7 @@ impl Teller<'_, '_> {
         Ok(first_other(&rows))
     }
 
-    /// Where exactly an object was changed otherwise, that two events tell of.
+    /// Where exactly objects were changed differently, which is recorded with the two events.
     fn changed(&self, seqs: Two<i64>) -> Result<Option<Stored>, Error> {
         let mut rows: Two<Vec<Row>> = Default::default();
         for side in [0, 1] {
@@ -306,7 +312,7 @@ impl Teller<'_, '_> {
         Ok(first_other(&rows))
     }
 
-    /// Variables on both stacks that differ; without state, arguments.
+    /// The variables on both stacks that differ; without state, the arguments.
     fn variables(&self, seqs: Two<i64>, places: &Two<Place>) -> Result<Vec<Variable>, Error> {
         let mut known: Two<BTreeMap<(usize, String), String>> = Default::default();
         for side in [0, 1] {
@@ -328,10 +334,10 @@ impl Teller<'_, '_> {
                 if view.kind(index) != Some(EventKind::PY_START) {
                     continue;
                 }
-                reader.each_value(&view, index, None, |met| {
-                    if let super::values::Label::Argument(number) = met.label {
-                        let name = reader.argument(met.code, number).into();
-                        known[side].insert((depth, name), met.text());
+                reader.each_value(&view, index, None, |found| {
+                    if let super::values::Label::Argument(number) = found.label {
+                        let name = reader.argument(found.code, number).into();
+                        known[side].insert((depth, name), found.text());
                     }
                 })?;
             }
@@ -349,7 +355,7 @@ impl Teller<'_, '_> {
             let (one, two) = (a.get(key), b.get(key));
             let is_other = match (one, two) {
                 (Some(one), Some(two)) => differ(one, two, self.readers[0].has_state),
-                // What is not told of may be bound all the same.
+                // A variable that is not recorded may still be bound.
                 _ => false,
             };
             if is_other && is_same_frame(key.0) {
@@ -360,6 +366,7 @@ impl Teller<'_, '_> {
         Ok(found)
     }
 
+    /// The details of a gap.
     fn path(&self, gap: &Gap) -> Result<Change, Error> {
         let seq = |side: usize| {
             let first = gap.sides[side].first.map(|item| item.seq);
@@ -376,7 +383,7 @@ impl Teller<'_, '_> {
                 units.push(unit);
             }
         }
-        // Both stood at the same branch.
+        // The line counts only if both runs were at the same branch.
         line = line.filter(|_| matches!(units[..], [a, b] if a == b));
         let next = [self.next(0, seq(0))?, self.next(1, seq(1))?];
         let mut only = [self.only(0, &gap.sides[0])?, self.only(1, &gap.sides[1])?];
@@ -388,6 +395,7 @@ impl Teller<'_, '_> {
         Ok(Change::Path { line, next, only })
     }
 
+    /// What a run did next at an event.
     fn next(&self, side: usize, seq: Option<i64>) -> Result<Next, Error> {
         let reader = self.readers[side];
         let Some(seq) = seq else { return Ok(Next::End) };
@@ -427,7 +435,7 @@ impl Teller<'_, '_> {
         })
     }
 
-    /// The line that comes next in the frame of an event.
+    /// The next line in the frame of an event.
     fn next_line(&self, side: usize, view: &View, index: usize) -> Result<Option<i64>, Error> {
         let reader = self.readers[side];
         let kinds = view.chunk.kinds()?;
@@ -452,7 +460,7 @@ impl Teller<'_, '_> {
         Ok(target.and_then(|unit| reader.line(context.code, unit)))
     }
 
-    /// The lines of the function itself that ran in a gap, as far as they are looked for.
+    /// The lines of the function itself that ran in a gap, within [`LINES_MAX`] events.
     fn lines(&self, side: usize, gap: &Gap) -> Result<BTreeSet<i64>, Error> {
         let mut lines = BTreeSet::new();
         let Some(first) = gap.sides[side].first else { return Ok(lines) };
@@ -481,7 +489,8 @@ impl Teller<'_, '_> {
         Ok(lines)
     }
 
-    fn only(&self, side: usize, part: &Own) -> Result<Only, Error> {
+    /// The calls that only one run has in a gap.
+    fn only(&self, side: usize, part: &GapSide) -> Result<Only, Error> {
         let reader = self.readers[side];
         let mut only = Only { lines: None, calls: Vec::new(), others: part.others };
         for (_, seq, count) in &part.extras {

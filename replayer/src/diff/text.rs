@@ -1,14 +1,16 @@
-//! Whether two values differ, by their texts.
+//! Decides from the texts of two values whether they differ.
 //!
-//! What two runs cannot have in common is no difference: numbers of objects, addresses, the order of a
-//! set, a thread's number in the system. What one of them does not know (`[...]`, `… 8 more`, `<unread>`, an object by its class alone)
-//! may be anything.
+//! What two runs cannot have in common is not a difference: numbers of objects, addresses, the
+//! order of a set, a thread's number in the system. What one run does not know (`[...]`,
+//! `… 8 more`, `<unread>`, an object by its class alone) may be anything, so it is not a difference
+//! either.
 
-/// Values within values that are looked at. What is deeper counts as equal.
+/// Maximum depth of values within values that are compared. Deeper values count as equal.
 const DEPTH_MAX: usize = 200;
 
-/// Whether two texts, as [`render`](dashcam_schema::value::render) writes them, tell of values that
-/// differ. Without state, what instances within others hold is told as it once was: it does not count.
+/// Whether two texts, as written by [`render`](dashcam_schema::value::render), are of values that
+/// differ. Without state, the contents of instances within other objects may be old, so they do not
+/// count.
 pub(super) fn differ(a: &str, b: &str, has_state: bool) -> bool {
     if a == b {
         return false;
@@ -16,42 +18,42 @@ pub(super) fn differ(a: &str, b: &str, has_state: bool) -> bool {
     let [a, b] = [a, b].map(|text| {
         let mut items = parse(text);
         if !has_state {
-            items.iter_mut().flatten().for_each(|piece| forget(piece, true));
+            items.iter_mut().flatten().for_each(|piece| drop_attributes(piece, true));
         }
         items
     });
     !lists(&a, &b, false)
 }
 
-/// Drops the attributes of instances within others.
-fn forget(piece: &mut Piece, is_outermost: bool) {
+/// Drops the attributes of instances within other objects.
+fn drop_attributes(piece: &mut Piece, is_outermost: bool) {
     let Piece::Within(open, within) = piece else { return };
     if *open == '<' && !is_outermost {
         let is_attribute =
             |item: &Item| matches!(item.first(), Some(Piece::Plain(name)) if name.ends_with('='));
         within.retain(|item| !is_attribute(item) && !is_plain(item, "…") && more(item).is_none());
     }
-    within.iter_mut().flatten().for_each(|piece| forget(piece, false));
+    within.iter_mut().flatten().for_each(|piece| drop_attributes(piece, false));
 }
 
 /// A piece of a text.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Piece {
-    /// What stands between literals and brackets, without numbers of objects.
+    /// Text between literals and brackets, without numbers of objects.
     Plain(String),
     /// A str or bytes literal, without addresses.
     Quoted(String),
-    /// What stands in brackets, by the opening one.
+    /// The contents of brackets, with the opening bracket.
     Within(char, Vec<Item>),
 }
 
-/// What stands between commas.
+/// The text between two commas.
 type Item = Vec<Piece>;
 
 fn parse(text: &str) -> Vec<Item> {
     let mut parser = Parser { rest: text };
     let mut items = parser.items(None, 0);
-    // A closing bracket too many ends the items; the rest counts as it stands.
+    // An unmatched closing bracket ends the items; the rest is compared as plain text.
     if !parser.rest.is_empty() {
         items.push(vec![Piece::Plain(parser.rest.to_owned())]);
     }
@@ -62,7 +64,7 @@ struct Parser<'a> {
     rest: &'a str,
 }
 
-/// Ends a piece of plain text.
+/// Ends a piece of plain text, and adds it to the item.
 fn end(plain: &mut String, item: &mut Item) {
     if plain.is_empty() {
         return;
@@ -74,7 +76,7 @@ fn end(plain: &mut String, item: &mut Item) {
     item.push(Piece::Plain(std::mem::take(plain)));
 }
 
-/// Whether an int looks like the address of an object or a thread: `id()` gives such.
+/// Whether an int looks like the address of an object or a thread, as `id()` returns.
 pub(super) fn is_address(value: i64) -> bool {
     value % 8 == 0 && (0x5500_0000_0000..0x8000_0000_0000).contains(&value)
 }
@@ -82,7 +84,8 @@ pub(super) fn is_address(value: i64) -> bool {
 /// An attribute of `threading.Thread`: the number the system gave it.
 pub(super) const NATIVE_ID: &str = "_native_id";
 
-/// What `os.stat` returns, and its fields up to the three times, which are no difference.
+/// What `os.stat` returns, and the number of its fields before the three times, which are not a
+/// difference.
 const STAT_RESULT: &str = "os.stat_result";
 const STAT_FIELDS: usize = 7;
 
@@ -121,7 +124,7 @@ impl Parser<'_> {
                     self.rest = self.rest.strip_prefix(closing).unwrap_or(self.rest);
                     item.push(Piece::Within(c, within));
                 }
-                // What follows is a value.
+                // A value follows, which is a piece of its own.
                 '=' | ':' => {
                     plain.push(c);
                     end(&mut plain, &mut item);
@@ -144,7 +147,7 @@ impl Parser<'_> {
         items
     }
 
-    /// Up to the quote that ends it, which is taken too.
+    /// Reads a literal up to and including the quote that ends it. Returns it without the quote.
     fn literal(&mut self, quote: char) -> &str {
         let mut is_escaped = false;
         let end = self.rest.find(|c| {
@@ -161,12 +164,12 @@ impl Parser<'_> {
     }
 }
 
-/// `#17`, the number of an object.
+/// Whether a text is the number of an object, such as `#17`.
 fn is_number(text: &str) -> bool {
     text.strip_prefix('#').is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// Text without the addresses that Python's own `repr` writes.
+/// The text without the addresses that Python's own `repr` writes.
 pub(super) fn without_addresses(text: &str) -> String {
     const MARK: &str = " at 0x";
     let mut parts = text.split(MARK);
@@ -182,13 +185,13 @@ fn is_plain(item: &[Piece], wanted: &str) -> bool {
     matches!(item, [Piece::Plain(text)] if text == wanted)
 }
 
-/// `… 8 more`: how many are left out.
+/// The number of items left out, if an item is such as `… 8 more`.
 fn more(item: &[Piece]) -> Option<u64> {
     let [Piece::Plain(text)] = item else { return None };
     text.strip_prefix("… ")?.strip_suffix(" more")?.parse().ok()
 }
 
-/// Whether two lists of items may be the same; those of a set, in any order.
+/// Whether two lists of items may be the same; the items of sets, in any order.
 fn lists(a: &[Item], b: &[Item], are_sets: bool) -> bool {
     let (more_a, more_b) = (a.last().and_then(|item| more(item)), b.last().and_then(|i| more(i)));
     let a = &a[..a.len() - usize::from(more_a.is_some())];
@@ -201,7 +204,7 @@ fn lists(a: &[Item], b: &[Item], are_sets: bool) -> bool {
     if !are_sets {
         return a.iter().zip(b).all(|(a, b)| items(a, b));
     }
-    // Which of a set's items were kept is as good as random.
+    // Which items of a set were kept is random.
     if more_a.is_some() || more_b.is_some() {
         return true;
     }
@@ -214,7 +217,7 @@ fn lists(a: &[Item], b: &[Item], are_sets: bool) -> bool {
     sorted(a).iter().zip(&sorted(b)).all(|(a, b)| items(a, b))
 }
 
-/// Whether what stands in braces are values, not pairs.
+/// Whether the contents of braces are values, not pairs.
 fn is_set(within: &[Item]) -> bool {
     let is_pair = |item: &Item| {
         item.iter().any(|piece| matches!(piece, Piece::Plain(text) if text.ends_with(':')))
@@ -248,11 +251,11 @@ fn items(a: &[Piece], b: &[Piece]) -> bool {
         if is_anything(a) || is_anything(b) {
             return true;
         }
-        if let Some(past) = past_unseen(a, b) {
+        if let Some(past) = skip_class_only(a, b) {
             rest = past;
             continue;
         }
-        if let Some((b, a)) = past_unseen(b, a) {
+        if let Some((b, a)) = skip_class_only(b, a) {
             rest = (a, b);
             continue;
         }
@@ -264,7 +267,7 @@ fn items(a: &[Piece], b: &[Piece]) -> bool {
     }
 }
 
-/// What may be any value: `<unread>`, `<object #3>`, `…`.
+/// Whether an item may be any value: `<unread>`, `<object #3>`, `…`.
 fn is_anything(value: &[Piece]) -> bool {
     let value = match value {
         // After a key's colon.
@@ -280,11 +283,11 @@ fn is_anything(value: &[Piece]) -> bool {
     }
 }
 
-/// If `a` begins with an object by its class alone, and `b` with what is written of such otherwise
-/// (`slice(1, 2)`, `KeyError('x')`, a text): what follows upon each.
-fn past_unseen<'p>(a: &'p [Piece], b: &'p [Piece]) -> Option<(&'p [Piece], &'p [Piece])> {
+/// If `a` begins with an object of which only the class is known, and `b` with the full text of an
+/// object of that class (`slice(1, 2)`, `KeyError('x')`, a str): the rest of each.
+fn skip_class_only<'p>(a: &'p [Piece], b: &'p [Piece]) -> Option<(&'p [Piece], &'p [Piece])> {
     let [Piece::Within(open, within), a @ ..] = a else { return None };
-    if *open == '{' && is_unseen(within) {
+    if *open == '{' && is_unknown(within) {
         return match b {
             [Piece::Plain(set), Piece::Within('(', none), b @ ..] if none.is_empty() => {
                 (set == "set").then_some((a, b))
@@ -316,7 +319,7 @@ fn past_unseen<'p>(a: &'p [Piece], b: &'p [Piece]) -> Option<(&'p [Piece], &'p [
         },
         [] => (false, b),
     };
-    // How long a text is.
+    // Skips the length of a str or bytes that was cut.
     let b = match b {
         [Piece::Plain(dots), Piece::Within('(', _), rest @ ..] if dots == "… " => rest,
         b => b,
@@ -328,19 +331,20 @@ fn pieces(a: &Piece, b: &Piece) -> bool {
     match (a, b) {
         (Piece::Within(x, a), Piece::Within(y, b)) if x == y => match x {
             '<' => objects(a, b),
-            // `[...]` is a list, whatever is in it.
-            _ if is_unseen(a) || is_unseen(b) => true,
+            // `[...]` is a list with any contents.
+            _ if is_unknown(a) || is_unknown(b) => true,
             _ => lists(a, b, *x == '{' && is_set(a) && is_set(b)),
         },
         _ => a == b,
     }
 }
 
-fn is_unseen(within: &[Item]) -> bool {
+fn is_unknown(within: &[Item]) -> bool {
     matches!(within, [one] if is_plain(one, "...") || is_plain(one, "…"))
 }
 
-/// `app.Point object x=1 y=2`, of which all but the class may be missing on one side.
+/// Whether two instances may be the same, such as `app.Point object x=1 y=2`. On one side, all but
+/// the class may be missing.
 fn objects(a: &[Item], b: &[Item]) -> bool {
     let is_class = |items: &[Item]| items.len() == 2 && is_plain(&items[1], "object");
     let mut pairs = a.iter().zip(b);
@@ -358,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn without_state_instances_within_others_are_old_news() {
+    fn without_state_instances_within_others_do_not_count() {
         let one = "<a.B object #1 x=1 y=<a.C object #2 z=1>>";
         let two = "<a.B object #1 x=1 y=<a.C object #2 z=2 u=1>>";
         assert!(differ(one, two) && !super::differ(one, two, false));
@@ -368,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn times_of_files_are_no_difference() {
+    fn times_of_files_are_not_a_difference() {
         let stat = |size: u32, time: u32| {
             format!(
                 "<os.stat_result object #5 (16877, 1, 2, 2, 0, 0, {size}, {time}, {time}, {time})>"
@@ -413,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn what_two_runs_cannot_have_in_common_is_no_difference() {
+    fn numbers_addresses_and_order_of_sets_are_not_a_difference() {
         for (a, b) in [
             ("<app.Point object #1 x=1>", "<app.Point object #22 x=1>"),
             (
@@ -438,7 +442,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_may_be_anything() {
+    fn unknown_values_may_be_anything() {
         for (a, b) in [
             ("[...]", "[1, 2]"),
             ("{...}", "{'a': 1}"),
@@ -467,7 +471,7 @@ mod tests {
     }
 
     #[test]
-    fn any_text_will_do() {
+    fn any_text_is_compared_without_panic() {
         for text in ["", "[[[", "]]]", "'", "'\\", ">", "<", ", ", "{'a", "#", " #", "x="] {
             assert!(!differ(text, text));
             let _ = differ(text, "[1]");

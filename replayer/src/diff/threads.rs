@@ -1,4 +1,4 @@
-//! Which threads of two runs belong together.
+//! Pairs the threads of two runs.
 
 use super::Run;
 use super::reader::Reader;
@@ -13,10 +13,10 @@ pub(super) struct Thread {
     pub(super) numbers: [Option<u32>; 2],
 }
 
-/// Whether two names are of threads that belong together.
+/// Whether threads with two names can be paired.
 type Rule<'r> = &'r dyn Fn(&str, &str) -> bool;
 
-/// The processes of a run, in the order they began.
+/// The processes of a run, in the order in which they began.
 pub(super) fn processes<'a>(run: Run<'a>) -> Vec<&'a Process> {
     let processes = run.store.directory().processes.values();
     let mut found: Vec<_> = processes.filter(|process| process.run_id == run.run_id).collect();
@@ -24,8 +24,8 @@ pub(super) fn processes<'a>(run: Run<'a>) -> Vec<&'a Process> {
     found
 }
 
-/// Pairs threads by name, those of one name by when they began; those that are left by name without
-/// its digits (`Thread-5 (work)` and `Thread-6 (work)`).
+/// Pairs threads by name, and threads with the same name in the order in which they began. The rest
+/// is paired by name without digits (`Thread-5 (work)` and `Thread-6 (work)`).
 pub(super) fn pair(
     readers: &[Option<Reader<'_>>; 2],
     trees: &[FxHashMap<u32, Tree>; 2],

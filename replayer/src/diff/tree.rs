@@ -1,8 +1,9 @@
-//! The calls of a process by thread, each with a hash of all that happened in it.
+//! The tree of calls of each thread of a process, each call with a hash of all that happened in it.
 //!
-//! A generator or coroutine is a node each time it runs, under what let it go on. Nodes are made in one
-//! pass over the events, and there are at most so many: of a run with more calls, the innermost are
-//! hashed with their callers and not kept, and are found again when the caller is looked into.
+//! A generator or coroutine has a node for each time it runs, as a child of the call that resumed
+//! it. Nodes are made in one pass over the events. Their number is limited: in a run with more
+//! calls, the innermost calls are only hashed into their callers. Their nodes are made when the
+//! caller is compared in detail.
 
 use super::hash::mix;
 use super::reader::{Reader, counts};
@@ -14,57 +15,59 @@ use std::ops::RangeInclusive;
 /// A frame from where it is entered to where it is left.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Node {
-    /// `seq` of its first event and of its last, those within it included.
+    /// `seq` of its first event and of its last, including calls within it.
     pub(super) first: i64,
     pub(super) last: i64,
-    /// The code object, and how it was entered.
+    /// Hash of the code object, and of how it was entered.
     pub(super) plain: u64,
-    /// With the arguments, of objects the class.
+    /// The same with the arguments; of objects only the class.
     pub(super) alike: u64,
-    /// All that happened.
+    /// Hash of all that happened.
     pub(super) whole: u64,
     /// Index of the first node that is not within this one.
     pub(super) after: u32,
     depth: u32,
 }
 
-/// The nodes of one thread, each before those within it. The first is the thread itself.
+/// The nodes of one thread, each before its children. The first node is the thread itself.
 #[derive(Debug, Default)]
 pub(super) struct Tree {
     pub(super) nodes: Vec<Node>,
-    /// Nodes so deep have none within them here.
+    /// Children below this depth are not kept.
     limit: u32,
     /// Number of the thread.
     pub(super) thread: u32,
 }
 
 impl Tree {
-    /// Whether what is within a node is here.
-    pub(super) fn knows(&self, node: u32) -> bool {
+    /// Whether the children of a node are kept.
+    pub(super) fn keeps_children_of(&self, node: u32) -> bool {
         self.nodes.get(node as usize).is_some_and(|node| node.depth < self.limit)
     }
 }
 
+/// A frame on the stack.
 struct Open {
     /// Index of its node, if it has one.
     node: Option<u32>,
     code: u32,
-    /// What is left out has no node, and what is within it belongs to its caller.
+    /// The frame is excluded: it has no node, and calls it makes are children of its caller.
     is_excluded: bool,
     hash: u64,
 }
 
+/// A tree under construction.
 struct Building {
     tree: Tree,
-    /// The first stands for the thread.
+    /// The first entry is the thread itself.
     stack: Vec<Open>,
-    /// Frames on the stack that are not excluded.
+    /// Number of frames on the stack that are not excluded.
     depth: u32,
     /// The thread's last event.
     last: i64,
 }
 
-/// The thread, a call in it, and what that calls directly.
+/// The smallest limit of depth: the thread, a call in it, and the calls which that makes directly.
 const LIMIT_MIN: u32 = 2;
 /// The code number of the thread's own entry on the stack.
 const THREAD: u32 = u32::MAX;
@@ -80,7 +83,8 @@ impl Building {
         }
     }
 
-    /// Adds to the hash of the innermost frame that is not excluded, from an index on the stack down.
+    /// Adds a hash to the innermost frame that is not excluded, from an index on the stack
+    /// outwards.
     fn add(&mut self, from: usize, hash: u64) {
         if let Some(open) = self.stack[..=from].iter_mut().rfind(|open| !open.is_excluded) {
             open.hash = mix(open.hash, hash);
@@ -108,7 +112,7 @@ impl Building {
         self.stack.len() - 1
     }
 
-    /// Ends the frames from an index on the stack on, the last of which has its last event here.
+    /// Ends the frame at an index on the stack and all frames within it; `seq` is their last event.
     fn leave(&mut self, from: usize, seq: i64) {
         while self.stack.len() > from.max(1) {
             let Some(open) = self.stack.pop() else { break };
@@ -136,10 +140,10 @@ impl Building {
         self.tree
     }
 
-    /// Keeps only nodes up to a depth.
+    /// Removes the nodes below a depth.
     fn prune(&mut self, limit: u32) {
         self.tree.limit = limit;
-        // How many of those before an index are kept.
+        // For each index, how many nodes before it are kept.
         let mut kept = Vec::with_capacity(self.tree.nodes.len() + 1);
         let mut count = 0u32;
         for node in &self.tree.nodes {
@@ -159,8 +163,8 @@ impl Building {
     }
 }
 
-/// Reads the calls of a process, of all threads or of one and a part of its events. `tick` is told how
-/// many chunks were read.
+/// Reads the calls of a process: of all threads, or of a part of one thread. `tick` is called with
+/// the number of chunks read.
 pub(super) fn read(
     reader: &Reader<'_>,
     of: Option<(u32, RangeInclusive<i64>)>,
@@ -214,19 +218,20 @@ pub(super) fn read(
                     let caller = building.stack[at].code;
                     let caller = (caller != THREAD).then_some(caller);
                     let excluded = context.known.is_excluded;
-                    let own = if excluded {
+                    let hashes = if excluded {
                         Default::default()
                     } else {
-                        reader.own(&view, index, caller)?
+                        reader.event_hashes(&view, index, caller)?
                     };
-                    if own.callers != 0 && !building.stack[at].is_excluded {
-                        building.add(at, own.callers);
+                    if hashes.callers != 0 && !building.stack[at].is_excluded {
+                        building.add(at, hashes.callers);
                     }
-                    let alike = mix(own.plain, own.arguments);
-                    let at = building.enter(seq, context.code, excluded, own.plain, alike);
-                    building.stack[at].hash = mix(own.plain, own.values);
+                    let alike = mix(hashes.plain, hashes.arguments);
+                    let at = building.enter(seq, context.code, excluded, hashes.plain, alike);
+                    building.stack[at].hash = mix(hashes.plain, hashes.values);
                 } else {
-                    // What stands above a frame that has an event has ended unseen.
+                    // If a frame has an event, the frames above it on the stack have ended without
+                    // one.
                     let is_of = |open: &Open| open.code == context.code;
                     let at = match building.stack[at].code == context.code {
                         true => Some(at),
@@ -236,8 +241,8 @@ pub(super) fn read(
                         building.leave(at + 1, building.last);
                     }
                     if !context.known.is_excluded {
-                        let own = reader.own(&view, index, None)?;
-                        let hash = mix(own.plain, own.values);
+                        let hashes = reader.event_hashes(&view, index, None)?;
+                        let hash = mix(hashes.plain, hashes.values);
                         building.stack[at.unwrap_or(0)].hash =
                             mix(building.stack[at.unwrap_or(0)].hash, hash);
                     }
@@ -257,7 +262,7 @@ pub(super) fn read(
     Ok(building.into_iter().map(|(thread, building)| (thread, building.done())).collect())
 }
 
-/// The depth up to which there are at most so many nodes, but at least [`LIMIT_MIN`].
+/// The depth up to which there are at most `nodes_max` nodes, but at least [`LIMIT_MIN`].
 fn deepest<'a>(building: impl Iterator<Item = &'a Building>, nodes_max: usize) -> u32 {
     let mut by_depth: Vec<usize> = Vec::new();
     for node in building.flat_map(|building| &building.tree.nodes) {

@@ -1,4 +1,4 @@
-//! The values that came with an event, for comparing.
+//! Reads and hashes the values of events, for comparison.
 
 use super::hash::{self, mix};
 use super::reader::{Reader, View};
@@ -10,55 +10,56 @@ use dashcam_schema::value::chunk::{Moment, Values};
 use dashcam_schema::value::{GroupKind, ObjectId, Sort, Value, render};
 use std::rc::Rc;
 
-/// What a value is to its event.
+/// The role of a value in its event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Label {
-    /// By number.
+    /// The argument with this number.
     Argument(u32),
     Result,
     Sent,
     Raised,
     /// A variable that may have been stored since the frame's last event.
     Variable(Slot),
-    /// The name of an attribute that is set or deleted, the key or index of an item.
+    /// The name of an attribute that is set or deleted, or the key or index of an item.
     Key(GroupKind),
-    /// What was put there.
+    /// The value that was stored there.
     Stored(GroupKind),
 }
 
-/// A value with an event.
-pub(super) struct Met<'a> {
+/// A value of an event.
+pub(super) struct EventValue<'a> {
     pub(super) label: Label,
-    /// Number of the code object whose variable it is.
+    /// Number of the code object of the frame that the value belongs to.
     pub(super) code: u32,
-    /// It is of the frame that the event's was entered from.
+    /// The value belongs to the calling frame: the one from which the event's frame was entered.
     pub(super) is_callers: bool,
     pub(super) value: &'a Value,
     pub(super) values: &'a Values,
     pub(super) at: Moment,
-    /// Before the event's values came.
+    /// The moment before the event's values.
     pub(super) before: Moment,
 }
 
-impl Met<'_> {
+impl EventValue<'_> {
+    /// The value as `repr()` writes it.
     pub(super) fn text(&self) -> String {
         render::repr(self.values, self.value, self.at)
     }
 }
 
-/// Values within a value that are hashed. Texts are bounded alike.
+/// Maximum number of values within a value that are hashed. Texts have similar bounds.
 const STEPS_MAX: u32 = 1 << 12;
 const DEPTH_MAX: usize = render::DEPTH_MAX;
 
 impl Reader<'_> {
-    /// Visits the values of an event, in order. `caller` is the code object of the frame that an event
-    /// enters another from.
+    /// Visits the values of an event, in order. `caller` is the code object of the calling frame,
+    /// for an event that enters a frame.
     pub(super) fn each_value(
         &self,
         view: &View,
         index: usize,
         caller: Option<u32>,
-        mut visit: impl FnMut(Met<'_>),
+        mut visit: impl FnMut(EventValue<'_>),
     ) -> Result<(), Error> {
         let Some(kind) = view.kind(index) else { return Ok(()) };
         if !self.may_have_values(kind) || kind.is_branch() && !view.has_ordinal(index)? {
@@ -70,13 +71,14 @@ impl Reader<'_> {
             let label = if kind == EventKind::PY_RESUME { Label::Sent } else { Label::Result };
             let (code, values) = (context.code, &Values::default());
             let value = &Value::None;
-            let met = Met { label, code, is_callers: false, value, values, at: 0, before: 0 };
-            if !self.is_ignored(&met) {
-                visit(met);
+            let found =
+                EventValue { label, code, is_callers: false, value, values, at: 0, before: 0 };
+            if !self.is_ignored(&found) {
+                visit(found);
             }
         }
         let place = view.places()?[index];
-        // Where one chunk ends with an event's values and the next begins with more of them.
+        // There are two chunks if one ends with values of the event and the next begins with more.
         for values in self.values_with(ordinal)?.into_iter().flatten() {
             let groups = values.groups_of(ordinal.cast_unsigned());
             for at in groups.clone() {
@@ -91,11 +93,18 @@ impl Reader<'_> {
                 let Some(code) = code else { continue };
                 let before = values.moment(groups.start);
                 let moment = values.moment(if is_of_site { at + 1 } else { groups.end });
-                let mut meet = |label, value: &Value| {
-                    let met =
-                        Met { label, code, is_callers, value, values: &values, at: moment, before };
-                    if !self.is_ignored(&met) {
-                        visit(met);
+                let mut visit_value = |label, value: &Value| {
+                    let found = EventValue {
+                        label,
+                        code,
+                        is_callers,
+                        value,
+                        values: &values,
+                        at: moment,
+                        before,
+                    };
+                    if !self.is_ignored(&found) {
+                        visit(found);
                     }
                 };
                 let unit = |value: &Value| match value {
@@ -105,38 +114,43 @@ impl Reader<'_> {
                 let stores = || self.store.variables(self.process, code).map(|known| &known.stores);
                 match (group.kind, group.values) {
                     (GroupKind::Arguments, values) => {
-                        (0..).zip(values).for_each(|(slot, v)| meet(Label::Argument(slot), v));
+                        (0..)
+                            .zip(values)
+                            .for_each(|(slot, v)| visit_value(Label::Argument(slot), v));
                     }
-                    (GroupKind::Result, [value]) => meet(Label::Result, value),
-                    (GroupKind::Sent, [value]) => meet(Label::Sent, value),
-                    (GroupKind::Raised, [value]) => meet(Label::Raised, value),
-                    // At the beginning: cells of other functions, which they tell of.
+                    (GroupKind::Result, [value]) => visit_value(Label::Result, value),
+                    (GroupKind::Sent, [value]) => visit_value(Label::Sent, value),
+                    (GroupKind::Raised, [value]) => visit_value(Label::Raised, value),
+                    // At PY_START these are cells of other functions, which record them themselves.
                     (GroupKind::Bindings, _) if kind == EventKind::PY_START => {}
                     (GroupKind::Bindings, [at, values @ ..])
                     | (GroupKind::Overwrite, [_, at, values @ ..]) => {
                         let slots = stores().map_or(&[][..], |stores| stores.pending(unit(at)));
                         let pairs = slots.iter().zip(values);
-                        pairs.for_each(|(slot, value)| meet(Label::Variable(*slot), value));
+                        pairs.for_each(|(slot, value)| visit_value(Label::Variable(*slot), value));
                     }
                     (GroupKind::CallerBindings, [at, values @ ..]) => {
                         let stores = stores();
                         let slots = stores.map_or(&[][..], |s| s.pending_within(unit(at)));
                         let pairs = slots.iter().zip(values);
-                        pairs.for_each(|(slot, value)| meet(Label::Variable(*slot), value));
+                        pairs.for_each(|(slot, value)| visit_value(Label::Variable(*slot), value));
                     }
-                    // All are told of now and then; those that may have been stored count.
+                    // A snapshot, recorded now and then, has all variables. Only those count that
+                    // may have been stored.
                     (GroupKind::Snapshot, values) if !kind.enters() => {
                         let Some(stores) = stores() else { continue };
                         for slot in stores.pending(place) {
                             let at = stores.all().binary_search(slot).ok();
                             if let Some(value) = at.and_then(|at| values.get(at)) {
-                                meet(Label::Variable(*slot), value);
+                                visit_value(Label::Variable(*slot), value);
                             }
                         }
                     }
                     (kind, [_, _, _, key, rest @ ..]) if kind.is_store() => {
-                        meet(Label::Key(kind), key);
-                        rest.iter().take(1).for_each(|value| meet(Label::Stored(kind), value));
+                        visit_value(Label::Key(kind), key);
+                        rest.iter()
+                            .take(1)
+                            .for_each(|value| visit_value(Label::Stored(kind), value));
                     }
                     _ => {}
                 }
@@ -145,6 +159,7 @@ impl Reader<'_> {
         Ok(())
     }
 
+    /// The chunks with the values of an event, by its ordinal.
     fn values_with(&self, ordinal: i64) -> Result<[Option<Rc<Values>>; 2], Error> {
         let mut current = self.current.borrow_mut();
         if let Some((first, last, values)) = &*current
@@ -171,24 +186,24 @@ impl Reader<'_> {
     }
 }
 
-/// Whether nothing or not all of a value is in the recording, or of what it holds.
-pub(super) fn is_unrecorded(met: &Met<'_>) -> bool {
-    /// Values within values that are looked at, and how deep.
-    const LOOKED_AT: u32 = 200;
-    const DEEP: u32 = 4;
-    is_unknown(met, met.value, DEEP, &mut { LOOKED_AT })
+/// Whether a value, or something it holds, is not in the recording as a whole.
+pub(super) fn is_unrecorded(found: &EventValue<'_>) -> bool {
+    /// Maximum number and depth of values within the value that are checked.
+    const CHECKED_MAX: u32 = 200;
+    const CHECKED_DEPTH: u32 = 4;
+    is_unknown(found, found.value, CHECKED_DEPTH, &mut { CHECKED_MAX })
 }
 
-fn is_unknown(met: &Met<'_>, value: &Value, depth: u32, left: &mut u32) -> bool {
+fn is_unknown(found: &EventValue<'_>, value: &Value, depth: u32, left: &mut u32) -> bool {
     let (Value::Object(id) | Value::Shallow(id)) = *value else {
         return matches!(value, Value::Unread);
     };
     let Some(rest) = left.checked_sub(1).filter(|_| depth > 0) else { return false };
     *left = rest;
-    let Some(object) = met.values.object(id, met.at) else { return true };
-    let class = met.values.classes().get(object.class as usize);
+    let Some(object) = found.values.object(id, found.at) else { return true };
+    let class = found.values.classes().get(object.class as usize);
     let sort = class.map(|class| class.sort);
-    // What a class written in C keeps in fields of its own shows nowhere.
+    // The fields of classes written in C are not recorded.
     let may_hold_more = match sort {
         None | Some(Sort::Opaque) => true,
         Some(Sort::Instance) => class.is_some_and(|class| class.name != "object"),
@@ -197,7 +212,7 @@ fn is_unknown(met: &Met<'_>, value: &Value, depth: u32, left: &mut u32) -> bool 
     let has_nothing =
         object.text.is_none() && object.items.is_none() && object.attributes.is_none();
     let is_cut = object.text.as_ref().is_some_and(|text| {
-        let kept = met.values.text(text.kept);
+        let kept = found.values.text(text.kept);
         let known = if sort == Some(Sort::Str) {
             kept.iter().filter(|byte| **byte & 0xc0 != 0x80).count()
         } else {
@@ -213,25 +228,27 @@ fn is_unknown(met: &Met<'_>, value: &Value, depth: u32, left: &mut u32) -> bool 
     }
     let items = items.into_iter().flat_map(|items| &items.kept);
     let attributes = object.attributes.iter().flat_map(|(_, values)| values.iter());
-    items.chain(attributes).any(|value| is_unknown(met, value, depth - 1, left))
+    items.chain(attributes).any(|value| is_unknown(found, value, depth - 1, left))
 }
 
-/// The hash of a value: of all that is known of it, or of what is known of every object, its class.
-pub(super) fn hash(met: &Met<'_>, is_whole: bool, has_state: bool) -> u64 {
-    let mut hasher = Hasher::new(met, has_state);
+/// The hash of a value. With `is_whole`, all that is known of it is hashed; otherwise only the
+/// class of an object, which is always known.
+pub(super) fn hash(found: &EventValue<'_>, is_whole: bool, has_state: bool) -> u64 {
+    let mut hasher = Hasher::new(found, has_state);
     hasher.is_whole = is_whole;
-    hasher.value(met.value)
+    hasher.value(found.value)
 }
 
-/// Without state: the hash of what is surely as it was at the event, and whether that is all. A list
-/// within what has not changed was told of when that was first met.
-pub(super) fn surely(met: &Met<'_>) -> (u64, bool) {
-    let mut hasher = Hasher::new(met, false);
-    hasher.before = Some(met.before);
-    (hasher.value(met.value), !hasher.has_stale)
+/// For recordings without state: the hash of the parts of a value that are certainly as they were
+/// at the event, and whether these are all its parts. A list within an object that has not changed
+/// may have been described long before, together with that object.
+pub(super) fn certain_hash(found: &EventValue<'_>) -> (u64, bool) {
+    let mut hasher = Hasher::new(found, false);
+    hasher.before = Some(found.before);
+    (hasher.value(found.value), !hasher.has_stale)
 }
 
-/// Whether objects of a sort, told of within others, may hold something else by now.
+/// Whether objects of a sort that were described within others may have changed since.
 fn may_change(sort: Sort) -> bool {
     matches!(
         sort,
@@ -243,21 +260,22 @@ struct Hasher<'a> {
     values: &'a Values,
     at: Moment,
     is_whole: bool,
-    /// Without it, instances within others are told of as they once were.
+    /// Variables were recorded. Without them, instances within other objects may have old
+    /// descriptions.
     has_state: bool,
-    /// What may change and is within something else counts by its class.
+    /// If set, objects within others that may change are hashed by their class only.
     before: Option<Moment>,
-    /// Some of that was told of before the event.
+    /// Some of these objects were described before the event.
     has_stale: bool,
     steps: u32,
     open: Vec<ObjectId>,
 }
 
 impl<'a> Hasher<'a> {
-    fn new(met: &Met<'a>, has_state: bool) -> Hasher<'a> {
+    fn new(found: &EventValue<'a>, has_state: bool) -> Hasher<'a> {
         Hasher {
-            values: met.values,
-            at: met.at,
+            values: found.values,
+            at: found.at,
             is_whole: true,
             has_state,
             before: None,
@@ -287,7 +305,7 @@ impl<'a> Hasher<'a> {
             Value::Unread => 8,
             Value::Int(value) if is_address(value) => 17,
             Value::Int(value) => mix(9, value.cast_unsigned()),
-            // All that are not a number are written alike.
+            // All NaNs are written alike.
             Value::Float(value) if value.is_nan() => 10,
             Value::Float(value) => mix(11, value.to_bits()),
             Value::Str(number) => mix(12, self.text(self.values.text(number))),
@@ -311,8 +329,8 @@ impl<'a> Hasher<'a> {
         let class_alone = hash;
         let before = self.before.filter(|_| !self.open.is_empty() && may_change(class.sort));
         if let Some(before) = before {
-            let told = self.values.next_telling(id, before);
-            self.has_stale |= told.is_none_or(|told| told > self.at);
+            let described = self.values.next_description(id, before);
+            self.has_stale |= described.is_none_or(|described| described > self.at);
         }
         self.open.push(id);
         if let Some(text) = &object.text {
@@ -322,7 +340,8 @@ impl<'a> Hasher<'a> {
         if let Some(items) = &object.items {
             hash = mix(hash, items.length);
             if matches!(class.sort, Sort::Set | Sort::FrozenSet) {
-                // In any order; which were kept of more is as good as random.
+                // The order of a set does not count. If it was cut, which items were kept is
+                // random.
                 if items.kept.len() as u64 >= items.length {
                     let sum = items.kept.iter().map(|value| self.value(value));
                     hash = mix(hash, sum.fold(0, u64::wrapping_add));
@@ -343,7 +362,7 @@ impl<'a> Hasher<'a> {
             }
         }
         self.open.pop();
-        // What is within was gone through for its age.
+        // If `before` is set, the items were hashed only to find old descriptions.
         if before.is_some() { class_alone } else { hash }
     }
 }

@@ -20,35 +20,36 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// A column of an export: one that the table declares, or one that follows from it.
+/// A column of an export: one that the table declares, or one that is derived from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Exported {
-    /// Of the declaration, at this index.
+    /// The declared column with this index.
     Declared(usize),
-    /// The declared column, which holds nanoseconds since the run began by the clock, as a point in time.
+    /// The declared column, which holds nanoseconds of wall-clock time since the run began, as a
+    /// point in time.
     WallTime(usize),
     /// The declared column, which holds values as `repr()` writes them, as JSON.
     Json(usize),
 }
 
 impl Exported {
-    /// The declared column it is made of.
+    /// The index of the declared column that it is made from.
     pub(super) fn source(self) -> usize {
         let (Exported::Declared(at) | Exported::WallTime(at) | Exported::Json(at)) = self;
         at
     }
 }
 
-/// The name of the column that has `wall_ns` as a point in time.
+/// The name of the column that holds `wall_ns` as a point in time.
 pub(super) const WALL_TIME: &str = "wall_time";
 const WALL_NS: &str = "wall_ns";
 const JSON: &str = "_json";
 
 /// Columns that hold values as `repr()` writes them.
 const VALUES: &[&str] = &["value", "arguments", "result", "key", "cause", "context"];
-/// Other texts of tables decoded from chunks that have about as many texts as rows.
+/// Other texts of tables decoded from chunks that are different in almost every row.
 const LONG: &[&str] = &["message"];
-/// Points in time, as ISO 8601.
+/// Points in time, in ISO 8601.
 const TIMES: &[&str] = &["started_at", "ended_at"];
 
 /// Whether a column holds values as `repr()` writes them.
@@ -61,7 +62,7 @@ pub(super) fn is_time(column: &tables::Column) -> bool {
     column.r#type == Type::Text && TIMES.contains(&column.name)
 }
 
-/// All columns of a table, in order: those declared, then those that follow from them.
+/// All columns of a table, in order: the declared ones, then the ones derived from them.
 pub(super) fn all(table: &Table, with_json: bool) -> Vec<Exported> {
     let mut columns: Vec<Exported> = (0..table.columns.len())
         .filter(|at| table.columns[*at].constraint != "HIDDEN")
@@ -75,7 +76,7 @@ pub(super) fn all(table: &Table, with_json: bool) -> Vec<Exported> {
     columns
 }
 
-/// The column of this name.
+/// The column with this name.
 pub(super) fn find(table: &Table, name: &str) -> Option<Exported> {
     let position = |name: &str| table.columns.iter().position(|column| column.name == name);
     if let Some(at) = position(name) {
@@ -88,7 +89,7 @@ pub(super) fn find(table: &Table, name: &str) -> Option<Exported> {
     is_value(table, &table.columns[at]).then_some(Exported::Json(at))
 }
 
-/// A column's name and Arrow type.
+/// The name and Arrow type of a column.
 pub(super) fn field(table: &Table, column: Exported) -> Field {
     let declared = &table.columns[column.source()];
     let time = DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into()));
@@ -111,17 +112,17 @@ pub(super) fn field(table: &Table, column: Exported) -> Field {
     Field::new(name, r#type, true)
 }
 
-/// Whether a text column of a virtual table is a dictionary.
+/// Whether a text column is exported as a dictionary, which is only so in virtual tables.
 fn is_dictionary(table: &Table, column: &tables::Column) -> bool {
     table.is_virtual && !is_value(table, column) && !LONG.contains(&column.name)
 }
 
-/// Rows of a scan to be added to arrays.
+/// Rows of a scan that are added to arrays.
 pub(super) struct Added<'a> {
     pub(super) store: &'a Store,
     pub(super) scan: &'a dyn Scan,
     pub(super) batch: &'a Batch,
-    /// Which rows of the batch; all, if none are named.
+    /// The rows of the batch to add; all rows if `None`.
     pub(super) kept: Option<&'a [u32]>,
 }
 
@@ -138,7 +139,7 @@ impl Added<'_> {
         }
     }
 
-    /// Appends the numbers of a column.
+    /// Appends the integers of a column.
     fn ints(&self, column: usize, ints: &mut Vec<i64>) {
         match &self.batch.columns[column] {
             Column::Ints(values) => match self.kept {
@@ -146,7 +147,7 @@ impl Added<'_> {
                 Some(kept) => ints.extend(kept.iter().map(|row| values[*row as usize])),
             },
             Column::Int(value) => ints.extend(std::iter::repeat_n(*value, self.len())),
-            // No column of integers has texts.
+            // A column of integers has no texts.
             _ => ints.extend(std::iter::repeat_n(NULL, self.len())),
         }
     }
@@ -167,9 +168,9 @@ impl Added<'_> {
     }
 }
 
-/// An array in the making.
+/// Builds the array of one column.
 pub(super) struct Builder {
-    /// Of the batch.
+    /// The index of the column in the batch.
     column: usize,
     values: Values,
 }
@@ -182,7 +183,7 @@ enum Values {
     Json(StringBuilder),
 }
 
-/// When runs began, in nanoseconds since 1970, and which column has the run.
+/// When runs began, in nanoseconds since 1970, and the column that holds the run.
 struct Epochs {
     run_id: usize,
     by_run: Rc<BTreeMap<i64, i64>>,
@@ -240,7 +241,7 @@ impl Builder {
         Ok(())
     }
 
-    /// How much memory its texts take, in bytes.
+    /// The memory that its texts use, in bytes.
     pub(super) fn text_bytes(&self) -> usize {
         match &self.values {
             Values::Texts(texts) | Values::Json(texts) => texts.values_slice().len(),
@@ -248,7 +249,7 @@ impl Builder {
         }
     }
 
-    /// The array of what was added since the last.
+    /// Returns the array of the values added since the last call.
     pub(super) fn finish(&mut self, store: &Store) -> Result<ArrayRef, ArrowError> {
         Ok(match &mut self.values {
             Values::Ints(ints) => {
@@ -265,7 +266,7 @@ impl Builder {
     }
 }
 
-/// Values, and which of them are NULL.
+/// Returns values, and which of them are not NULL.
 fn nullable(values: Vec<i64>) -> (ScalarBuffer<i64>, Option<NullBuffer>) {
     let is_set = |row: usize| values[row] != NULL;
     let nulls = values
@@ -274,16 +275,16 @@ fn nullable(values: Vec<i64>) -> (ScalarBuffer<i64>, Option<NullBuffer>) {
     (values.into(), nulls)
 }
 
-/// A dictionary in the making: names by their number in the recording, or by what they are.
+/// Builds a dictionary. Names are found by their number in the recording, or by their text.
 #[derive(Default)]
 pub(super) struct Names {
     keys: Vec<i32>,
     has_null: bool,
-    /// By number of the text in the recording: its key, or -1.
+    /// The key of each text, by its number in the recording; or [`NO_KEY`].
     by_id: Vec<i32>,
     by_text: FxHashMap<Box<str>, i32>,
     names: Vec<Name>,
-    /// That of the last array.
+    /// The dictionary of the last array.
     dictionary: Option<ArrayRef>,
 }
 
@@ -292,7 +293,7 @@ enum Name {
     Text(Box<str>),
 }
 
-/// The key of NULL while a dictionary is made.
+/// The key of NULL while a dictionary is built.
 const NO_KEY: i32 = -1;
 
 impl Names {
@@ -339,7 +340,8 @@ impl Names {
         self.keys.push(key);
     }
 
-    /// The array. Names stay known, so that the next array's dictionary begins with this one's.
+    /// Returns the array. Names are kept, so that the next array's dictionary begins with this
+    /// one's.
     fn finish(&mut self, store: &Store) -> Result<ArrayRef, ArrowError> {
         let keys = std::mem::replace(&mut self.keys, Vec::with_capacity(ROWS));
         let nulls = std::mem::take(&mut self.has_null).then(|| {

@@ -1,12 +1,12 @@
-//! Conditions in SQL that are nothing but filters.
+//! SQL conditions that consist only of filters.
 
 use super::Filter;
 use crate::tables::plan::{Op, Value};
 use std::iter::Peekable;
 use std::str::Chars;
 
-/// The filters that a condition in SQL stands for: comparisons of a column with an integer or text, and
-/// `IN` with a list of them, joined by `AND`. `None` if it is anything else.
+/// The filters that an SQL condition consists of: comparisons of a column with an integer or text,
+/// and `IN` with a list of these, joined by `AND`. `None` if it contains anything else.
 pub(super) fn parse(sql: &str) -> Option<Vec<Filter>> {
     let mut words = Words { rest: sql.chars().peekable() };
     let mut filters = Vec::new();
@@ -45,7 +45,7 @@ fn filter(words: &mut Words<'_>) -> Option<Filter> {
 }
 
 enum Word {
-    /// In lower case, as SQL does not tell cases of names apart.
+    /// In lower case, because SQL ignores the case of names.
     Name(String),
     Op(Op),
     Value(Value),
@@ -60,7 +60,7 @@ struct Words<'a> {
 }
 
 impl Words<'_> {
-    /// The next word; `None` if it is none of those above.
+    /// The next word; `None` if it is not one of [`Word`].
     fn next(&mut self) -> Option<Word> {
         while self.rest.next_if(char::is_ascii_whitespace).is_some() {}
         let Some(first) = self.rest.next() else { return Some(Word::End) };
@@ -74,7 +74,7 @@ impl Words<'_> {
             }
             '<' if self.rest.next_if_eq(&'=').is_some() => Word::Op(Op::Le),
             '>' if self.rest.next_if_eq(&'=').is_some() => Word::Op(Op::Ge),
-            // `<>` and `<<` begin alike.
+            // `<>` and `<<` begin with the same character.
             '<' if !matches!(self.rest.peek(), Some('>' | '<')) => Word::Op(Op::Lt),
             '>' if self.rest.peek() != Some(&'>') => Word::Op(Op::Gt),
             '\'' => Word::Value(Value::Text(self.text()?)),
@@ -91,7 +91,7 @@ impl Words<'_> {
         })
     }
 
-    /// What is left of a text after its first quote.
+    /// The rest of a text after its opening quote.
     fn text(&mut self) -> Option<String> {
         let mut text = String::new();
         loop {
@@ -105,13 +105,13 @@ impl Words<'_> {
         }
     }
 
-    /// An integer that begins so.
+    /// The integer that begins with this character.
     fn integer(&mut self, first: char) -> Option<i64> {
         let mut digits = first.to_string();
         while let Some(digit) = self.rest.next_if(char::is_ascii_digit) {
             digits.push(digit);
         }
-        // 1.5, 1e3, 0x10 and 1_000 are something else.
+        // 1.5, 1e3, 0x10 and 1_000 are not integers.
         let is_more = |c: &char| c.is_alphanumeric() || matches!(c, '.' | '_');
         if self.rest.peek().is_some_and(is_more) {
             return None;

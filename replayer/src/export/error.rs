@@ -1,11 +1,11 @@
-//! What can go wrong with an export.
+//! Errors of an export.
 
 use crate::store;
 use arrow_schema::ArrowError;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Why an export failed. One line, which says what to do where something can be done.
+/// Why an export failed. The message is one line, and says what to do if something can be done.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -24,7 +24,7 @@ pub enum Error {
     NotFiltered { table: &'static str, column: String, instead: &'static str },
     #[error("{message}")]
     Sql { message: String },
-    /// A column of Arrow has one type, one of SQLite's need not.
+    /// An Arrow column has one type; an SQLite column may have several.
     #[error("column {column} has {one} and {other}; choose one: cast({column} as text)")]
     Mixed { column: String, one: &'static str, other: &'static str },
     #[error("{}: {source}", path.display())]
@@ -35,8 +35,8 @@ pub enum Error {
     Newer { path: PathBuf, found: u64, ours: u64 },
     #[error("{}: not as dashcam wrote it ({why}); remove it and export again", path.display())]
     Marker { path: PathBuf, why: String },
-    /// Who was to take the batches has ended, and says why itself.
-    #[error("nobody takes the rows")]
+    /// The reader of the batches has ended; it reports the reason itself.
+    #[error("the reader of the rows has ended")]
     NotTaken,
     #[error("{0}")]
     Output(#[source] io::Error),
@@ -47,7 +47,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// An error of the system, about a file.
+    /// Creates an operating system error about a file.
     pub(super) fn io(path: &Path) -> impl FnOnce(io::Error) -> Error {
         move |source| Error::Io { path: path.to_owned(), source }
     }

@@ -3,13 +3,14 @@
 //! ```text
 //! DIR/events/run=<uuid>/process=<process_id>/part-0.parquet   tables decoded from chunks
 //! DIR/threads/run=<uuid>/part-0.parquet                       the others
-//! DIR/_dashcam/layout.json                                    that it is such a folder
+//! DIR/_dashcam/layout.json                                    marks the folder as an export
 //! DIR/_dashcam/runs/<uuid>.json                               what was exported of a run
 //! ```
 //!
-//! Names are those of Hive partitions, which most engines read as columns `run` and `process`. Files are made in
-//! a folder of their own and moved when they are whole, then what was exported is noted: whatever ends an export,
-//! the next one does what is missing. Several may write to one folder at once, for runs have names of their own.
+//! The names are those of Hive partitions, which most engines read as columns `run` and `process`.
+//! Files are written in a temporary folder and moved when they are complete; then the exported
+//! tables are noted. So after an export that was interrupted, the next one does what is missing.
+//! Several exports may write to one folder at once, because runs have unique names.
 
 use super::parquet::Writer;
 use super::query::{Filter, Query};
@@ -24,52 +25,52 @@ use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
 
-/// Of ours; engines leave out what begins with `_`.
+/// The folder for our own files. Engines ignore names that begin with `_`.
 const OURS: &str = "_dashcam";
 const FILE: &str = "part-0.parquet";
-/// Batches on their way to the thread that writes.
+/// The largest number of batches that wait for the thread that writes.
 const WAITING: usize = 4;
 
 /// What to export.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Tables; all if none are named.
+    /// Tables to export; all if there are none.
     pub tables: Vec<String>,
-    /// Whether values are exported as JSON too, in columns such as `value_json`.
+    /// Whether values are also exported as JSON, in columns such as `value_json`.
     pub json_values: bool,
-    /// Whether runs are exported that were exported before and have not changed.
+    /// Whether runs that were exported before are exported again even if they have not changed.
     pub again: bool,
 }
 
-/// What was done with a run.
+/// The result of exporting a run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Done {
     pub run_id: i64,
     pub uuid: String,
-    /// Rows that were written; `None` if it was exported before and has not changed since.
+    /// The number of rows written; `None` if the run was exported before and has not changed since.
     pub rows: Option<u64>,
 }
 
-/// The folder.
+/// The folder of an export.
 pub struct Layout {
     path: PathBuf,
 }
 
-/// What is known of a run that was exported.
+/// What was exported of a run.
 #[derive(Default)]
 struct Marker {
-    /// What the recording said of the run: as long as it says the same, nothing has changed.
+    /// What the recording says about the run. While this is equal, the run has not changed.
     state: Json,
     json_values: bool,
-    /// Rows by table.
+    /// The number of rows by table.
     tables: Map<String, Json>,
 }
 
 impl Layout {
-    /// Opens an export, or begins one in an empty folder, which is made if there is none.
+    /// Opens an export, or begins one in an empty folder. Creates the folder if it does not exist.
     ///
     /// # Errors
-    /// If there is something else in the folder, or it cannot be written to.
+    /// If the folder contains anything else, or cannot be written to.
     pub fn open(path: &Path) -> Result<Layout, Error> {
         let layout = Layout { path: path.to_owned() };
         fs::create_dir_all(path).map_err(Error::io(path))?;
@@ -84,7 +85,7 @@ impl Layout {
             }
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 let mut entries = fs::read_dir(path).map_err(Error::io(path))?;
-                // Another export may be making this one.
+                // Another export may be creating this folder.
                 let is_other = |entry: fs::DirEntry| entry.file_name() != OURS;
                 if entries.any(|entry| entry.is_ok_and(is_other)) {
                     return Err(Error::NotAnExport { path: path.to_owned() });
@@ -98,11 +99,11 @@ impl Layout {
         Ok(layout)
     }
 
-    /// Exports a run, unless that was done before and it has not changed since.
+    /// Exports a run, unless it was exported before and has not changed since.
     ///
     /// # Errors
-    /// If there is no such run or table, if the recording cannot be read, or a file cannot be written. Files
-    /// of the run are then as they were, or gone; the next export writes them again.
+    /// If there is no such run or table, if the recording cannot be read, or a file cannot be
+    /// written. Files of the run are then unchanged or missing; the next export writes them again.
     pub fn export(
         &self,
         recording: &Recording,
@@ -119,7 +120,7 @@ impl Layout {
             let is_known = known.tables.contains_key(table.name);
             let is_as_wanted = is_known && (known.json_values || !options.json_values);
             match has_changed {
-                // What was exported before is not to stay behind.
+                // Files of an earlier export must not remain.
                 true => is_named || is_known,
                 false => is_named && !is_as_wanted,
             }
@@ -142,7 +143,7 @@ impl Layout {
             marker.tables.insert(table.name.to_owned(), rows.into());
             total += rows;
         }
-        // From here on until it is written again, the run counts as not exported.
+        // From here until the marker is written again, the run counts as not exported.
         remove(&path)?;
         for table in &wanted {
             self.put(&made.path().join(table.name), table.name, &uuid, made.path())?;
@@ -151,7 +152,7 @@ impl Layout {
         Ok(Done { run_id, uuid, rows: Some(total) })
     }
 
-    /// Moves a run's files of a table to where they belong, in place of those that are there.
+    /// Moves a run's files of a table to their final place, and replaces those that are there.
     fn put(&self, from: &Path, table: &str, uuid: &str, made: &Path) -> Result<(), Error> {
         let folder = self.path.join(table);
         fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
@@ -167,7 +168,7 @@ impl Layout {
         self.path.join(OURS).join(name)
     }
 
-    /// Writes a file, which is there whole or not at all.
+    /// Writes a file so that either all of it exists or nothing.
     fn write_whole(&self, path: &Path, json: &Json) -> Result<(), Error> {
         let ours = self.ours("");
         let written = tempfile::NamedTempFile::new_in(&ours).and_then(|mut file| {
@@ -206,7 +207,8 @@ impl Marker {
     }
 }
 
-/// The tables that are exported: all but those with arguments and those that repeat what others say.
+/// The tables that are exported: all except those with arguments and those that repeat other
+/// tables.
 pub fn exported_tables() -> impl Iterator<Item = &'static Table> {
     let has = |table: &Table, name| table.columns.iter().any(|column| column.name == name);
     TABLES.iter().filter(move |table| {
@@ -215,7 +217,7 @@ pub fn exported_tables() -> impl Iterator<Item = &'static Table> {
     })
 }
 
-/// A run's UUID, and what says whether anything has changed about it.
+/// A run's UUID, and values that change whenever the run changes.
 fn state(recording: &Recording, run_id: i64) -> Result<(String, Json), Error> {
     recording.store().run(Some(run_id))?;
     let sql =
@@ -229,7 +231,7 @@ fn state(recording: &Recording, run_id: i64) -> Result<(String, Json), Error> {
     let path = recording.store().path();
     let (uuid, state): (String, _) =
         row.map_err(|error| store::Error::from_sqlite(path, &error))?;
-    // It becomes part of a path, and may have been written by anybody.
+    // It becomes part of a path, and anyone may have written it.
     if !uuid.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-') || uuid.len() != 36 {
         let message = format!("{}: run {run_id} has no UUID but {uuid:?}", path.display());
         return Err(Error::Sql { message });
@@ -237,7 +239,7 @@ fn state(recording: &Recording, run_id: i64) -> Result<(String, Json), Error> {
     Ok((uuid, serde_json::from_str(&state).unwrap_or_default()))
 }
 
-/// Writes a run's rows of a table below a folder; gives how many there are.
+/// Writes a run's rows of a table into a folder. Returns the number of rows.
 fn write_table(
     recording: &Recording,
     run_id: i64,
@@ -263,7 +265,7 @@ fn write_table(
         let filter = Filter { column: "process_id".to_owned(), op: Op::Eq, values };
         let folder = folder.join(format!("process={process}"));
         let rows = write_file(&query()?.filter(filter)?, table, &folder)?;
-        // The first is there for its columns also where it has no rows.
+        // The first file is kept even without rows, because it has the columns.
         if rows == 0 && at > 0 {
             fs::remove_dir_all(&folder).map_err(Error::io(&folder))?;
         }
@@ -272,7 +274,8 @@ fn write_table(
     Ok(total)
 }
 
-/// Writes the rows of a query into a file, which a thread of its own encodes; gives how many there are.
+/// Writes the rows of a query into a file, which a separate thread encodes. Returns the number of
+/// rows.
 fn write_file(query: &Query<'_>, table: &Table, folder: &Path) -> Result<u64, Error> {
     fs::create_dir_all(folder).map_err(Error::io(folder))?;
     let path = folder.join(FILE);

@@ -1,13 +1,14 @@
-//! Tables as Arrow columns, for other engines than SQLite.
+//! Tables as Arrow columns, for engines other than SQLite.
 //!
 //! - [`Query`] reads any table by name, with columns and simple filters, in batches.
 //! - [`read_statement`] does the same with the rows of an SQL statement.
 //! - [`stream`] writes batches as an Arrow IPC stream.
 //! - [`Layout`] is a folder of Parquet files with the runs of many recordings.
 //!
-//! Types: integers are `int64`, points in time `timestamp(ns, UTC)`, blobs `binary`. Texts are `utf8`; those
-//! of which a recording has few, such as names and paths, are dictionaries in tables decoded from chunks.
-//! `events` has one column more than in SQL: `wall_time`, which is `wall_ns` as a point in time.
+//! Types: integers are `int64`, points in time `timestamp(ns, UTC)`, blobs `binary`. Texts are
+//! `utf8`; in tables decoded from chunks, texts with few different values, such as names and paths,
+//! are dictionaries. `events` has one column more than in SQL: `wall_time`, which is `wall_ns` as a
+//! point in time.
 
 mod columns;
 mod condition;
@@ -27,22 +28,22 @@ use arrow_ipc::writer::StreamWriter;
 use arrow_schema::ArrowError;
 use std::io::Write;
 
-/// Where a reader puts the batches it reads: one at least, so that the schema is known.
+/// Receives the batches that a reader reads. There is at least one, so that the schema is known.
 pub type Sink<'a> = &'a mut dyn FnMut(RecordBatch) -> Result<(), Error>;
 
-/// The version of the layout this build writes: which folders, files and columns there are. Columns are only
-/// ever added.
+/// The version of the layout that this build writes: its folders, files and columns. Columns are
+/// only ever added.
 ///
 /// 1. All tables of format 9.
 pub const LAYOUT_VERSION: u64 = 1;
 
-/// Rows of a batch at most.
+/// The largest number of rows in a batch.
 pub const ROWS: usize = 1 << 16;
 
-/// Writes what `read` reads as an Arrow IPC stream, batch by batch.
+/// Writes the batches that `read` reads as an Arrow IPC stream.
 ///
 /// # Errors
-/// Those of `read`, and if `out` cannot be written to.
+/// The errors of `read`, and if `out` cannot be written to.
 pub fn stream<W: Write>(
     out: W,
     read: impl FnOnce(Sink<'_>) -> Result<(), Error>,
@@ -59,7 +60,7 @@ pub fn stream<W: Write>(
     writer.map_or(Ok(()), |mut writer| writer.finish().map_err(written))
 }
 
-/// An error while writing is the output's, if it is not a mistake of ours.
+/// An error while writing: an error of the output, unless it is a bug of ours.
 fn written(error: ArrowError) -> Error {
     match error {
         ArrowError::IoError(_, error) => Error::Output(error),

@@ -1,4 +1,4 @@
-//! One Parquet file.
+//! Writes one Parquet file.
 
 use super::columns::WALL_TIME;
 use super::{Error, LAYOUT_VERSION};
@@ -17,15 +17,16 @@ use std::fs::File;
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
-/// Rows of a row group at most: four full chunks of events. Engines read row groups in parallel, and skip
-/// them by their statistics.
+/// The largest number of rows in a row group: four full chunks of events. Engines read row groups
+/// in parallel, and skip them by their statistics.
 const ROWS: usize = 4 << 17;
-/// A row group ends after so many bytes in memory, though it has room for more rows.
+/// A row group ends at this number of bytes in memory, even if it has room for more rows.
 const BYTES: usize = 96 << 20;
-/// zstd's fastest; the columns are nearly as small as with the slower ones.
+/// zstd's fastest level; with slower ones the columns are only slightly smaller.
 const LEVEL: i32 = 1;
 
-/// Columns that grow from row to row, or have as many values as rows: dictionaries do not pay.
+/// Columns that grow from row to row, or have as many values as rows: dictionaries are not
+/// worthwhile.
 const GROWING: &[&str] = &[
     "seq",
     "time_ns",
@@ -40,7 +41,7 @@ const GROWING: &[&str] = &[
     "self_ns",
 ];
 
-/// A file in the making, at its final path only when it is whole.
+/// A file that is being written. It is at its final path only when it is complete.
 pub(super) struct Writer {
     path: PathBuf,
     writer: ArrowWriter<BufWriter<File>>,
@@ -70,8 +71,8 @@ impl Writer {
             }
         }
         let file = BufWriter::with_capacity(1 << 20, file);
-        // Without the types that columns have in Arrow: some engines would make categories of dictionaries, which
-        // they do not compare with texts.
+        // Without the types that columns have in Arrow: some engines would turn dictionaries into
+        // categories, which they do not compare with texts.
         let options = ArrowWriterOptions::new()
             .with_properties(properties.build())
             .with_skip_arrow_metadata(true);
@@ -89,18 +90,18 @@ impl Writer {
         Ok(())
     }
 
-    /// Ends the file; gives how many rows it has.
+    /// Completes the file. Returns the number of its rows.
     pub(super) fn finish(self) -> Result<u64, Error> {
         let Writer { path, writer, rows } = self;
         let file = writer.into_inner().map_err(failed(&path))?;
-        // What a full disk has to say it may say only now.
+        // A full disk may be reported only now.
         let file = file.into_inner().map_err(|error| Error::io(&path)(error.into_error()))?;
         file.sync_all().map_err(Error::io(&path))?;
         Ok(rows)
     }
 }
 
-/// An error of the system is said as such: a full disk is one.
+/// Converts an error. An operating system error, such as a full disk, is reported as such.
 fn failed(path: &Path) -> impl FnOnce(ParquetError) -> Error {
     move |error| match error {
         ParquetError::External(source) => match source.downcast::<std::io::Error>() {

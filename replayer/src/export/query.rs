@@ -1,4 +1,4 @@
-//! Any table by name, with columns and simple filters.
+//! Reads any table by name, with columns and simple filters.
 
 use super::columns::{self, Added, Builder, Exported};
 use super::{Error, ROWS, Sink, condition, statement};
@@ -19,42 +19,42 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// A batch ends after so many bytes of text, though it has room for more rows.
+/// A batch ends at this number of bytes of text, even if it has room for more rows.
 const TEXT_BYTES: usize = 16 << 20;
 
-/// What a column's values have to be. NULL passes no filter.
+/// A condition on a column's values. NULL passes no filter.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Filter {
     pub column: String,
-    /// Any but `Like` and `Glob`.
+    /// Any operator except `Like` and `Glob`.
     pub op: Op,
-    /// One value, or any number with [`Op::In`]; integers or texts, as the column has.
+    /// One value, or any number with [`Op::In`]; integers or texts, like the column.
     pub values: Vec<Value>,
 }
 
 /// Some columns and rows of a table.
 ///
-/// Without filters all rows are read: of the run that the recording is [bound](Recording::bind) to, else
-/// of all runs.
+/// Without filters all rows are read: those of the run that the recording is
+/// [bound](Recording::bind) to, or of all runs.
 pub struct Query<'a> {
     recording: &'a Recording,
     table: &'static Table,
     columns: Vec<Exported>,
     filters: Vec<(usize, Filter)>,
-    /// In SQL.
+    /// Conditions in SQL.
     conditions: Vec<String>,
     run_id: Option<i64>,
     schema: SchemaRef,
 }
 
-/// A scan, and the filters by column that it leaves to be tested.
+/// A scan, and the filters by column that the scan does not test itself.
 type Begun<'a> = (Box<dyn Scan>, Vec<&'a (usize, Filter)>);
 
 impl<'a> Query<'a> {
-    /// All columns of a table.
+    /// A query for all columns of a table.
     ///
     /// # Errors
-    /// If there is no such table, or one that cannot be read without arguments.
+    /// If there is no such table, or it cannot be read without arguments.
     pub fn new(recording: &'a Recording, table: &str) -> Result<Query<'a>, Error> {
         let is_public = |table: &&&Table| !table.is_internal;
         let Some(table) = tables::find(table).filter(|table| is_public(&table)) else {
@@ -79,7 +79,7 @@ impl<'a> Query<'a> {
         })
     }
 
-    /// Only these columns, in this order.
+    /// Selects only these columns, in this order.
     ///
     /// # Errors
     /// If the table has no such column.
@@ -93,24 +93,24 @@ impl<'a> Query<'a> {
         Ok(self)
     }
 
-    /// All columns, and values as JSON too.
+    /// Selects all columns, including values as JSON.
     pub(super) fn with_json(mut self) -> Query<'a> {
         self.columns = columns::all(self.table, true);
         self.schema = schema(self.table, &self.columns);
         self
     }
 
-    /// Only rows that pass this filter, and those named before.
+    /// Selects only rows that pass this filter, in addition to earlier ones.
     ///
     /// # Errors
-    /// If the table has no such column, or it holds something else.
+    /// If the table has no such column, or the column holds another type.
     pub fn filter(mut self, filter: Filter) -> Result<Query<'a>, Error> {
         let column = self.filtered(&filter)?;
         self.filters.push((column, filter));
         Ok(self)
     }
 
-    /// The column of a filter, if it can be filtered so.
+    /// The column of a filter, if it can be filtered this way.
     fn filtered(&self, filter: &Filter) -> Result<usize, Error> {
         let Some(column) = columns::find(self.table, &filter.column) else {
             return Err(self.no_column(&filter.column));
@@ -145,12 +145,12 @@ impl<'a> Query<'a> {
         Ok(column.source())
     }
 
-    /// Only rows for which a condition in SQL holds. One that is nothing but filters joined by `AND` is read
-    /// as such, which is several times as fast.
+    /// Selects only rows for which an SQL condition holds. A condition that consists only of
+    /// filters joined by `AND` is read as filters, which is several times as fast.
     ///
     /// # Errors
-    /// If it names a column in such a filter that the table does not have. What else can be wrong with
-    /// it is said when rows are [read](Query::read).
+    /// If it is such a filter and names a column that the table does not have. Other errors in it
+    /// are reported when rows are [read](Query::read).
     pub fn condition(mut self, sql: &str) -> Result<Query<'a>, Error> {
         let filters = condition::parse(sql).unwrap_or_default();
         let is_filtered = |filter: &Filter| self.filtered(filter).map(|_| ());
@@ -158,7 +158,7 @@ impl<'a> Query<'a> {
         match checked {
             Ok(()) if !filters.is_empty() => filters.into_iter().try_fold(self, Query::filter),
             Err(error @ (Error::NoColumn { .. } | Error::NotFiltered { .. })) => Err(error),
-            // What is compared with a value of another type is SQLite's to convert.
+            // SQLite converts values that are compared with a value of another type.
             _ => {
                 self.conditions.push(sql.to_owned());
                 Ok(self)
@@ -166,23 +166,24 @@ impl<'a> Query<'a> {
         }
     }
 
-    /// Only rows of this run.
+    /// Selects only rows of this run.
     #[must_use]
     pub fn run(mut self, run_id: i64) -> Query<'a> {
         self.run_id = Some(run_id);
         self
     }
 
-    /// Names and types of the columns.
+    /// The names and types of the columns.
     pub fn schema(&self) -> &SchemaRef {
         &self.schema
     }
 
-    /// Reads the rows, in batches of [`ROWS`](super::ROWS) at most; an empty batch if there are none.
+    /// Reads the rows, in batches of at most [`ROWS`](super::ROWS); one empty batch if there are
+    /// none.
     ///
     /// # Errors
-    /// If the recording cannot be read, and those of `sink`. A damaged chunk is no error: it is left out
-    /// and [noted](Store::damage).
+    /// If the recording cannot be read, and the errors of `sink`. A damaged chunk is not an error:
+    /// it is left out and [noted](Store::damage).
     pub fn read(&self, sink: Sink<'_>) -> Result<(), Error> {
         if !self.conditions.is_empty() {
             return self.read_by_sql(sink);
@@ -200,7 +201,7 @@ impl<'a> Query<'a> {
         self.read_scan(&mut *scan, &tested, sink)
     }
 
-    /// Begins a scan, and gives the filters that it leaves to be tested.
+    /// Begins a scan. Returns it with the filters that it does not test itself.
     fn begin<T: VirtualTable>(&self, store: &Rc<Store>) -> Result<Begun<'_>, Error> {
         let run = self.run_id.or(store.bound_to());
         let run = run.zip(self.table.columns.iter().position(|column| column.name == "run_id"));
@@ -276,7 +277,7 @@ impl<'a> Query<'a> {
         if rows > 0 || !has_given { self.give(&mut builders, &mut rows, sink) } else { Ok(()) }
     }
 
-    /// Hands over what was gathered.
+    /// Passes the collected rows to the sink.
     fn give(
         &self,
         builders: &mut [Builder],
@@ -289,7 +290,7 @@ impl<'a> Query<'a> {
         let options = RecordBatchOptions::new().with_row_count(Some(std::mem::take(rows)));
         let batch = RecordBatch::try_new_with_options(self.schema.clone(), arrays, &options);
         let batch = batch.map_err(Error::Arrow)?;
-        // Where nothing of single rows is read, a table says all at once how many there are.
+        // If no single rows are read, a table may return all of them in one batch.
         for from in (0..batch.num_rows().max(1)).step_by(ROWS) {
             sink(batch.slice(from, ROWS.min(batch.num_rows() - from)))?;
         }
@@ -312,7 +313,7 @@ impl<'a> Query<'a> {
             }
         });
         let columns: Vec<String> = columns.collect();
-        // On a line of its own, for it may end in a comment.
+        // The parenthesis is on a line of its own, because the condition may end in a comment.
         let mut conditions: Vec<String> =
             self.conditions.iter().map(|condition| format!("({condition}\n)")).collect();
         let mut parameters = Vec::new();
@@ -364,8 +365,8 @@ fn schema(table: &Table, columns: &[Exported]) -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
-/// SQL that makes nanoseconds since 1970 of a column with a point in time, of which the recorder writes
-/// milliseconds.
+/// The SQL that converts a column with a point in time to nanoseconds since 1970. The recorder
+/// writes milliseconds.
 fn nanoseconds(column: &str) -> String {
     format!("CAST(round(unixepoch({column}, 'subsec') * 1000) AS INTEGER) * 1000000")
 }
@@ -380,7 +381,7 @@ fn epochs(recording: &Recording) -> Result<BTreeMap<i64, i64>, Error> {
     rows.map_err(|error| store::Error::from_sqlite(recording.store().path(), &error).into())
 }
 
-/// The rows of a batch that pass the filters, if there are any.
+/// The rows of a batch that pass the filters; `None` if there are no filters.
 fn kept(
     store: &Store,
     scan: &dyn Scan,
@@ -408,7 +409,7 @@ fn kept(
     Ok(Some(kept))
 }
 
-/// What a row of a batch has in a column.
+/// The value of a row of a batch in a column.
 enum Found<'a> {
     Null,
     Integer(i64),
@@ -440,7 +441,7 @@ fn value<'a>(
     Ok(text.map_or(Found::Null, Found::Text))
 }
 
-/// Whether a value passes. Texts compare bytewise, as in SQL.
+/// Whether a value passes a filter. Texts compare bytewise, as in SQL.
 fn passes(filter: &Filter, found: &Found<'_>) -> bool {
     let order = |value: &Value| match (found, value) {
         (Found::Integer(found), Value::Integer(value)) => Some(found.cmp(value)),

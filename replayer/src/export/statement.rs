@@ -1,4 +1,4 @@
-//! Rows of SQL statements as Arrow columns.
+//! Reads the rows of SQL statements as Arrow columns.
 
 use super::{Error, ROWS, Sink};
 use crate::sql::{Recording, explain_any};
@@ -14,17 +14,18 @@ use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Rows, Statement};
 use std::sync::Arc;
 
-/// A batch ends after so many bytes of text and blobs.
+/// A batch ends at this number of bytes of text and blobs.
 const BYTES: usize = 16 << 20;
 
-/// Reads the rows of an SQL statement, in batches; an empty batch if there are none. `bind` gives it its
-/// parameters.
+/// Reads the rows of an SQL statement, in batches; one empty batch if there are none. `bind` sets
+/// the statement's parameters.
 ///
-/// A column has the type of the values in it, of which those of the first batch decide. Integers among real
-/// numbers become real numbers.
+/// The type of a column is the type of its values in the first batch. Integers among real numbers
+/// become real numbers.
 ///
 /// # Errors
-/// If it is no statement that gives rows, if a column has values of several types, and those of `sink`.
+/// If the statement does not return rows, if a column has values of several types, and the errors
+/// of `sink`.
 pub fn read_statement(
     recording: &Recording,
     sql: &str,
@@ -35,7 +36,7 @@ pub fn read_statement(
     let mut statement = recording.connection().prepare(sql).map_err(failed)?;
     if statement.column_count() == 0 {
         let path = recording.store().path().display();
-        return Err(Error::Sql { message: format!("{path}: no statement that gives rows") });
+        return Err(Error::Sql { message: format!("{path}: the statement does not return rows") });
     }
     let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
     bind(&mut statement)?;
@@ -66,7 +67,7 @@ pub fn read_statement(
     building.add_all(rows, failed, sink)
 }
 
-/// The type of a column in which values of this type were, and now another value is.
+/// The type of a column that had values of type `known` and now gets another value.
 fn both(
     known: Option<DataType>,
     value: ValueRef<'_>,
@@ -88,7 +89,8 @@ fn both(
     }
 }
 
-/// The rows of a statement, in columns of the types that `schema` says; an empty batch if there are none.
+/// Reads the rows of a statement into columns of the types in `schema`; one empty batch if there
+/// are none.
 pub(super) fn read_typed(
     recording: &Recording,
     sql: &str,
@@ -102,7 +104,7 @@ pub(super) fn read_typed(
     Building::new(schema.clone()).add_all(rows, failed, sink)
 }
 
-/// A batch in the making.
+/// A batch that is being built.
 struct Building {
     schema: SchemaRef,
     columns: Vec<Column>,
@@ -221,7 +223,7 @@ impl Column {
         }
     }
 
-    /// Adds a value, or says what type it has if that is another.
+    /// Adds a value. If it has another type than the column, returns that type.
     fn add(&mut self, value: ValueRef<'_>) -> Result<(), DataType> {
         match (self, value) {
             (Column::Null(builder), ValueRef::Null) => builder.append_null(),

@@ -1,4 +1,4 @@
-//! `+ - * / // %` on numbers, exactly as Python computes them.
+//! Computes `+ - * / // %` on numbers, exactly as Python does.
 
 use super::error::InspectError;
 use super::evaluate::Evaluated;
@@ -7,15 +7,17 @@ use super::parse::Arithmetic;
 use num_bigint::{BigInt, BigUint};
 use num_traits::{Signed, ToPrimitive, Zero};
 
-/// Bits of an int that is computed.
+/// Maximum number of bits of both operands together.
 const BITS_MAX: u64 = 1 << 17;
 
 fn invalid(message: &str) -> InspectError {
     InspectError::Invalid(message.to_owned())
 }
 
+/// Computes a binary operator on two numbers.
+///
 /// # Errors
-/// If Python would raise an exception, or these are no numbers.
+/// If Python would raise an exception, or an operand is not an int, bool or float.
 pub(super) fn compute(
     a: &Operand,
     how: Arithmetic,
@@ -62,7 +64,7 @@ fn ints(a: &BigInt, how: Arithmetic, b: &BigInt) -> Result<Evaluated, InspectErr
     if divides && b.is_zero() {
         return Err(invalid("division by zero"));
     }
-    // Rounded down, and the rest has the sign of the divisor.
+    // The quotient is rounded down, so the remainder has the sign of the divisor.
     let rest = || {
         let rest = a % b;
         if !rest.is_zero() && rest.is_negative() != b.is_negative() { rest + b } else { rest }
@@ -77,20 +79,20 @@ fn ints(a: &BigInt, how: Arithmetic, b: &BigInt) -> Result<Evaluated, InspectErr
     }))
 }
 
-/// An int as a float, rounded to the nearest.
+/// An int as the nearest float.
 fn to_float(value: &BigInt) -> Result<f64, InspectError> {
     divide(value, &BigInt::from(1)).map_err(|_| invalid("int too large to convert to float"))
 }
 
-/// The quotient of two ints, rounded once.
+/// The quotient of two ints as a float, rounded once.
 fn divide(a: &BigInt, b: &BigInt) -> Result<f64, InspectError> {
     if a.is_zero() {
         return Ok(0.0);
     }
     let is_negative = a.is_negative() != b.is_negative();
     let (a, b) = (a.magnitude(), b.magnitude());
-    // So that the quotient has 55 or 56 bits: two at least more than a float, the last of which says
-    // whether anything is left.
+    // With this shift the quotient has 55 or 56 bits, at least two more than a float has. These and
+    // `is_exact` decide how it is rounded.
     let shift = 55 - (a.bits() as i64 - b.bits() as i64);
     let (a, b) = match shift >= 0 {
         true => (a << shift.unsigned_abs(), b.clone()),
@@ -100,7 +102,7 @@ fn divide(a: &BigInt, b: &BigInt) -> Result<f64, InspectError> {
     let is_exact = (&quotient * &b) == a;
     let mut bits = quotient.to_u64().unwrap_or(u64::MAX);
     let mut exponent = -shift;
-    // Bits that the float has no room for: fewer below the smallest normal one.
+    // Bits that do not fit into the float. A float below the smallest normal one holds fewer bits.
     let length = i64::from(64 - bits.leading_zeros());
     let lost = (length - 53).max(-1074 - exponent);
     if lost > 60 {
@@ -119,7 +121,7 @@ fn divide(a: &BigInt, b: &BigInt) -> Result<f64, InspectError> {
     if length + exponent > 1024 {
         return Err(invalid("integer division result too large for a float"));
     }
-    // Both steps are exact: there are 53 bits at most, and none below the smallest.
+    // Both multiplications are exact: there are at most 53 bits, and none below the smallest float.
     let first = exponent.clamp(-1000, 900);
     let power = |exponent: i64| 2f64.powi(exponent as i32);
     let value = bits as f64 * power(first) * power(exponent - first);
@@ -131,7 +133,7 @@ fn floats(a: f64, how: Arithmetic, b: f64) -> Result<f64, InspectError> {
     if divides && b == 0.0 {
         return Err(invalid("division by zero"));
     }
-    // As `float_divmod` of CPython.
+    // As in CPython's `float_divmod`.
     let rest = || {
         let rest = a % b;
         match rest == 0.0 {
@@ -161,7 +163,7 @@ fn floats(a: f64, how: Arithmetic, b: f64) -> Result<f64, InspectError> {
     })
 }
 
-/// The number with its sign turned.
+/// The negated number.
 pub(super) fn negative(of: &Operand) -> Result<Evaluated, InspectError> {
     match of {
         Operand::Int(value) => Ok(Evaluated::Int(-value)),

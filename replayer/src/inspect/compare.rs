@@ -1,4 +1,5 @@
-//! Comparisons as Python makes them, of values of builtin classes. What cannot be known is an error.
+//! Compares values of builtin classes as Python does. If the result cannot be known, it is an
+//! error.
 
 use super::error::InspectError;
 use super::evaluate::Evaluated;
@@ -10,11 +11,12 @@ use num_traits::{FromPrimitive, Signed, Zero};
 use std::cell::Cell;
 use std::cmp::Ordering;
 
-/// Values compared for one comparison, and values within values.
+/// Maximum number of values compared for one comparison.
 const COMPARED_MAX: u32 = 1 << 18;
+/// Maximum depth of values within values.
 const DEPTH_MAX: u32 = 60;
 
-/// An int and a float, compared without rounding; `None` if the float is no number.
+/// Compares an int with a float, without rounding; `None` if the float is NaN.
 fn int_and_float(int: &BigInt, float: f64) -> Option<Ordering> {
     if float.is_nan() {
         return None;
@@ -28,8 +30,8 @@ fn int_and_float(int: &BigInt, float: f64) -> Option<Ordering> {
     Some(int.cmp(&whole).then_with(fraction))
 }
 
-/// How two numbers compare. `Err` if one is none that has an order, `Ok(None)` if one is not a
-/// number.
+/// Compares two numbers. `Err` if an operand is not an int, bool or float, `Ok(None)` if one is
+/// NaN.
 fn numbers(a: &Operand, b: &Operand) -> Result<Option<Ordering>, ()> {
     let int = |operand: &Operand| match operand {
         Operand::Int(value) => Some(value.clone()),
@@ -45,10 +47,10 @@ fn numbers(a: &Operand, b: &Operand) -> Result<Option<Ordering>, ()> {
     })
 }
 
-/// How two texts compare; `None` if that depends on what was cut.
+/// Compares two texts; `None` if the result depends on what was cut.
 fn texts(a: &Text, b: &Text) -> Option<Ordering> {
     let shorter = a.kept.len().min(b.kept.len());
-    // Bytes of UTF-8 compare as code points do.
+    // In UTF-8, comparing bytes gives the same order as comparing code points.
     match a.kept[..shorter].cmp(&b.kept[..shorter]) {
         Ordering::Equal
             if (a.is_cut && a.kept.len() == shorter) || (b.is_cut && b.kept.len() == shorter) =>
@@ -68,18 +70,20 @@ fn texts(a: &Text, b: &Text) -> Option<Ordering> {
     }
 }
 
-/// One comparison.
+/// One comparison. `left` is the number of values that may still be compared.
 pub(super) struct Comparing<'s, 'a> {
     snapshot: &'s Snapshot<'a>,
     left: Cell<u32>,
 }
 
-/// Two values, each with what it is called.
+/// Two values, each with its name in errors.
 type Both<'b> = ((&'b Evaluated, &'b str), (&'b Evaluated, &'b str));
 
 impl<'a> Snapshot<'a> {
+    /// Compares two values.
+    ///
     /// # Errors
-    /// If it is not known, or Python would raise an exception.
+    /// If the result is not known, or Python would raise an exception.
     pub(super) fn compare(&self, how: Comparison, both: Both<'_>) -> Result<bool, InspectError> {
         let comparing = Comparing { snapshot: self, left: Cell::new(COMPARED_MAX) };
         match how {
@@ -93,12 +97,12 @@ impl<'a> Snapshot<'a> {
         }
     }
 
-    /// An error if a value cannot be the key of a dict.
+    /// Returns an error if a value cannot be the key of a dict.
     pub(super) fn check_hashable(&self, value: &Evaluated) -> Result<(), InspectError> {
         Comparing { snapshot: self, left: Cell::new(COMPARED_MAX) }.hashable(value, "the key", 0)
     }
 
-    /// Whether a key of a dict is this one, as Python finds it.
+    /// Whether Python takes two values for the same key of a dict.
     pub(super) fn is_key(&self, both: Both<'_>) -> Result<bool, InspectError> {
         Comparing { snapshot: self, left: Cell::new(COMPARED_MAX) }.same_or_equal(both, 0)
     }
@@ -115,7 +119,7 @@ impl Comparing<'_, '_> {
         }
     }
 
-    /// As containers compare what they hold: the same object is equal to itself.
+    /// Compares as containers compare their items: an object is always equal to itself.
     fn same_or_equal(&self, both: Both<'_>, depth: u32) -> Result<bool, InspectError> {
         let ((a, shown), (b, _)) = both;
         if a.object_id().is_some() && a.object_id() == b.object_id() {
@@ -125,13 +129,13 @@ impl Comparing<'_, '_> {
             Ok(match value {
                 Evaluated::Float(value) => value.is_nan(),
                 Evaluated::Recorded(handle) => {
-                    matches!(self.snapshot.look(handle)?, crate::state::Look::Float(v) if v.is_nan())
+                    matches!(self.snapshot.expand(handle)?, crate::state::Expanded::Float(v) if v.is_nan())
                 }
                 _ => false,
             })
         };
         if is_nan(a)? && is_nan(b)? {
-            // Equal only if it is the same object, and of floats that is not recorded.
+            // They are equal only if they are the same object, which is not recorded of floats.
             return Err(unknown(shown, "holds nan, and whether it is the same was not recorded"));
         }
         self.equal(both, depth)
@@ -150,7 +154,7 @@ impl Comparing<'_, '_> {
                 let same = matches!(other, Operand::Other(other, _) if other == id);
                 let what = match same {
                     true => {
-                        "is the same object; whether it is equal to itself is for its class to say"
+                        "is the same object; whether it is equal to itself is decided by its class"
                     }
                     false => "may have an __eq__ of its own",
                 };
@@ -226,7 +230,7 @@ impl Comparing<'_, '_> {
         }
     }
 
-    /// Whether all of one is in the other. Both are sets.
+    /// Whether set `a` is a subset of set `b`.
     fn is_subset(
         &self,
         (a, a_shown): (&Items, &str),
@@ -239,17 +243,17 @@ impl Comparing<'_, '_> {
         if a.id.is_some() && a.id == b.id {
             return Ok(true);
         }
-        let mut doubt = None;
+        let mut uncertain = None;
         for one in &a.kept {
             match self.is_among((one, a_shown), (&b.kept, b.is_cut(), b_shown), depth) {
                 Ok(true) => {}
                 Ok(false) => return Ok(false),
-                Err(error @ InspectError::Unknown(_)) => doubt = Some(error),
+                Err(error @ InspectError::Unknown(_)) => uncertain = Some(error),
                 Err(error) => return Err(error),
             }
         }
-        match (doubt, a.is_cut()) {
-            (Some(doubt), _) => Err(doubt),
+        match (uncertain, a.is_cut()) {
+            (Some(uncertain), _) => Err(uncertain),
             (None, true) => Err(cut(a_shown, true, b_shown)),
             (None, false) => Ok(true),
         }
@@ -296,31 +300,31 @@ impl Comparing<'_, '_> {
         }
     }
 
-    /// Whether a value is equal to one of these.
+    /// Whether a value is equal to one of some items.
     fn is_among(
         &self,
         value: (&Evaluated, &str),
         (kept, is_cut, shown): (&[Evaluated], bool, &str),
         depth: u32,
     ) -> Result<bool, InspectError> {
-        let mut doubt = None;
+        let mut uncertain = None;
         let within = format!("an item of {shown}");
         for item in kept {
             match self.same_or_equal(((item, &within), value), depth + 1) {
                 Ok(true) => return Ok(true),
                 Ok(false) => {}
-                Err(error @ InspectError::Unknown(_)) => doubt = Some(error),
+                Err(error @ InspectError::Unknown(_)) => uncertain = Some(error),
                 Err(error) => return Err(error),
             }
         }
-        match doubt {
-            Some(doubt) => Err(doubt),
+        match uncertain {
+            Some(uncertain) => Err(uncertain),
             None if is_cut => Err(cut(shown, true, value.1)),
             None => Ok(false),
         }
     }
 
-    /// `in`
+    /// Evaluates `in`.
     fn contains(&self, both: Both<'_>) -> Result<bool, InspectError> {
         let ((value, value_shown), (container, shown)) = both;
         let within = self.snapshot.operand(container, shown)?;
@@ -339,7 +343,7 @@ impl Comparing<'_, '_> {
                 Operand::Str(part) => within_text(&part, text, value_shown, shown),
                 other @ Operand::Other(..) => Err(unknown(
                     value_shown,
-                    &format!("is a {}, and what of it is in a str is not known", other.class()),
+                    &format!("is a {}, so whether a str contains it is not known", other.class()),
                 )),
                 other => Err(InspectError::Invalid(format!(
                     "'in <string>' requires string as left operand, not {}",
@@ -372,12 +376,12 @@ impl Comparing<'_, '_> {
                     Ok(BigInt::from_f64(value).is_some_and(|value| in_range(range, &value)))
                 }
                 Operand::Other(..) | Operand::Complex(..) => {
-                    Err(unknown(value_shown, &format!("in {shown} is not known: it is no int")))
+                    Err(unknown(value_shown, &format!("in {shown} is not known: it is not an int")))
                 }
                 _ => Ok(false),
             },
             Operand::Other(_, class) | Operand::Itself(_, class) => Err(InspectError::Unknown(
-                format!("what is in {shown} is for its class {class} to say"),
+                format!("what is in {shown} is decided by its class {class}"),
             )),
             Operand::Type(_) | Operand::NotImplemented => {
                 Err(unknown(shown, "may be iterable, or not"))
@@ -389,7 +393,7 @@ impl Comparing<'_, '_> {
         }
     }
 
-    /// An error if it cannot be a key.
+    /// Returns an error if a value cannot be hashed.
     fn hashable(&self, value: &Evaluated, shown: &str, depth: u32) -> Result<(), InspectError> {
         self.step(depth)?;
         match self.snapshot.operand(value, shown)? {
@@ -413,7 +417,7 @@ impl Comparing<'_, '_> {
         }
     }
 
-    /// `is`
+    /// Evaluates `is`.
     fn is_same(&self, both: Both<'_>) -> Result<bool, InspectError> {
         let ((left, left_shown), (right, right_shown)) = both;
         let is_singleton = |operand: &Operand| {
@@ -422,7 +426,7 @@ impl Comparing<'_, '_> {
                 Operand::None | Operand::Ellipsis | Operand::NotImplemented | Operand::Bool(_)
             )
         };
-        // Of an object with an identity no more need be known.
+        // For objects with an identity, the ids are enough.
         match (left.object_id(), right.object_id()) {
             (Some(a), Some(b)) => return Ok(a == b),
             (Some(_), None) if is_singleton(&self.snapshot.operand(right, right_shown)?) => {
@@ -444,7 +448,7 @@ impl Comparing<'_, '_> {
         if matches!(a, Operand::Type(_)) || matches!(b, Operand::Type(_)) {
             return self.same_class(both);
         }
-        // A list that is written here is a new one.
+        // A list display in the expression makes a new object.
         let is_new = |value: &Evaluated| matches!(value, Evaluated::List(_));
         if is_new(left) || is_new(right) || a.class() != b.class() {
             return Ok(false);
@@ -467,7 +471,7 @@ impl Comparing<'_, '_> {
         }
     }
 
-    /// Whether two are the same class, one of which is known by its name alone.
+    /// Whether two classes are the same, if only the name of one is known.
     fn same_class(&self, both: Both<'_>) -> Result<bool, InspectError> {
         let ((left, left_shown), (right, right_shown)) = both;
         let name = |value: &Evaluated| self.snapshot.class_name(value);
@@ -481,7 +485,7 @@ impl Comparing<'_, '_> {
         }
     }
 
-    /// `<` and the like.
+    /// Evaluates `<`, `<=`, `>` or `>=`.
     fn ordered(&self, how: Comparison, both: Both<'_>, depth: u32) -> Result<bool, InspectError> {
         self.step(depth)?;
         let ((left, left_shown), (right, right_shown)) = both;
@@ -528,7 +532,7 @@ impl Comparing<'_, '_> {
             }
             (Operand::Other(_, class), _) | (_, Operand::Other(_, class)) => {
                 Err(InspectError::Unknown(format!(
-                    "{left_shown} {} {right_shown} is not known: it is for {class} to say",
+                    "{left_shown} {} {right_shown} is not known: it is decided by {class}",
                     sign(how)
                 )))
             }
@@ -586,7 +590,7 @@ fn within_text(
         || text.kept.windows(part.kept.len()).any(|window| *window == *part.kept);
     match (is_there, part.is_cut, text.is_cut) {
         (true, false, _) => Ok(true),
-        // Its beginning is not there, so it is not.
+        // The kept beginning of the part is not in the text, so the whole part is not either.
         (false, _, false) => Ok(false),
         (_, is_cut, _) => Err(cut(part_shown, is_cut, shown)),
     }

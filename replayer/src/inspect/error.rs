@@ -1,4 +1,4 @@
-//! Why there is no answer.
+//! Errors of parsing and evaluating expressions.
 
 use crate::store::Error;
 
@@ -9,21 +9,21 @@ pub enum InspectError {
     /// There is no such item, key or attribute, or the variable is not bound.
     #[error("{0}")]
     Missing(String),
-    /// The recording does not say, or does not say for certain.
+    /// The recording does not contain the answer, or the answer is not certain.
     #[error("{0}")]
     Unknown(String),
-    /// Python would raise an exception, or it is nothing that is computed here.
+    /// Python would raise an exception, or this is not computed here.
     #[error("{0}")]
     Invalid(String),
     #[error(transparent)]
     Store(#[from] Error),
 }
 
-/// What is not an expression.
+/// Why a text is not an expression.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message} at column {column}")]
 pub struct ParseError {
     pub message: String,
-    /// In characters, from 1: where a caret belongs.
+    /// The place of the error, in characters from 1.
     pub column: usize,
 }

@@ -1,20 +1,20 @@
-//! What an expression is at a position.
+//! Evaluates expressions on a snapshot.
 
 use super::arithmetic;
 use super::error::InspectError;
 use super::operand::{Operand, unknown};
 use super::parse::{Ast, Expression, Kind};
 use super::snapshot::Snapshot;
-use crate::state::{Contents, Handle, Look};
+use crate::state::{Contents, Expanded, Handle};
 use dashcam_schema::value::{ObjectId, Sort};
 use num_bigint::BigInt;
 use num_traits::ToPrimitive;
 use std::rc::Rc;
 
-/// What an expression is: something recorded, or what was computed.
+/// The value of an expression: recorded, or computed here.
 #[derive(Debug, Clone)]
 pub enum Evaluated {
-    /// Of the snapshot it was evaluated on.
+    /// A recorded value of the snapshot it was evaluated on.
     Recorded(Handle),
     None,
     Ellipsis,
@@ -26,12 +26,13 @@ pub enum Evaluated {
     Bytes(Rc<[u8]>),
     Tuple(Vec<Evaluated>),
     List(Vec<Evaluated>),
-    /// A class of which the name alone is known, as [`Class::name`](dashcam_schema::value::Class::name).
+    /// A class of which only the name is known, written as
+    /// [`Class::name`](dashcam_schema::value::Class::name).
     Type(Box<str>),
 }
 
 impl Evaluated {
-    /// The object it is, if it is one with an identity.
+    /// The id of the object, if the value is an object with an identity.
     pub fn object_id(&self) -> Option<ObjectId> {
         match self {
             Evaluated::Recorded(handle) => handle.object_id(),
@@ -40,7 +41,8 @@ impl Evaluated {
     }
 }
 
-/// Classes that there is one of: a name that is bound to nothing else means them.
+/// Builtin classes. A name that no variable has means the class of that name, and no other class
+/// has such a name.
 pub(super) const BUILTIN_CLASSES: [&str; 20] = [
     "bool",
     "bytearray",
@@ -64,23 +66,23 @@ pub(super) const BUILTIN_CLASSES: [&str; 20] = [
     "type",
 ];
 
-/// Names in a message.
+/// Maximum number of names listed in a message.
 const NAMES_MAX: usize = 12;
 
 impl Snapshot<'_> {
     /// Evaluates an expression.
     ///
     /// # Errors
-    /// If a part of it is not there or was not recorded, or Python would raise an exception, or
-    /// code of the program would decide.
+    /// If a part of the expression does not exist or was not recorded, if Python would raise an
+    /// exception, or if code of the program would decide the result.
     pub fn evaluate(&self, expression: &Expression) -> Result<Evaluated, InspectError> {
         self.eval(expression, &expression.ast)
     }
 
-    /// Whether an expression is true, as `if` sees it.
+    /// Whether an expression is true in the sense of `if`.
     ///
     /// # Errors
-    /// As [`Snapshot::evaluate`].
+    /// As for [`Snapshot::evaluate`].
     pub fn is_true(&self, expression: &Expression) -> Result<bool, InspectError> {
         let value = self.evaluate(expression)?;
         self.truth(&value, expression.text())
@@ -157,7 +159,7 @@ impl Snapshot<'_> {
                 let mut value = Evaluated::None;
                 for (at, part) in parts.iter().enumerate() {
                     value = self.eval(of, part)?;
-                    // The last is not asked whether it is true.
+                    // Whether the last part is true does not matter.
                     if at + 1 < parts.len() && self.truth(&value, of.shown(part))? == stops_at {
                         break;
                     }
@@ -182,12 +184,12 @@ impl Snapshot<'_> {
         items.iter().map(|item| self.eval(of, item)).collect()
     }
 
-    /// Whether a name stands for a class of Python's own: nothing else is known to be bound to it.
+    /// Whether a name means a class of `builtins`: no variable is known to have that name.
     fn is_builtin(&self, name: &str) -> bool {
         BUILTIN_CLASSES.contains(&name) && !self.stores(name)
     }
 
-    /// An error if a builtin function's name is a variable's.
+    /// Returns an error if a variable has the name of a builtin function.
     fn is_not_bound(&self, name: &str) -> Result<(), InspectError> {
         match self.lookup(name) {
             Err(InspectError::Unknown(_)) if !self.stores(name) => Ok(()),
@@ -198,10 +200,10 @@ impl Snapshot<'_> {
         }
     }
 
-    /// Whether a value is true, as `if` sees it.
+    /// Whether a value is true in the sense of `if`. `shown` is its name in errors.
     ///
     /// # Errors
-    /// If that is not known, or its class may have a `__bool__` of its own.
+    /// If that is not known, or the class may have a `__bool__` of its own.
     pub fn truth(&self, value: &Evaluated, shown: &str) -> Result<bool, InspectError> {
         Ok(match self.operand(value, shown)? {
             Operand::None => false,
@@ -220,7 +222,7 @@ impl Snapshot<'_> {
             }
             Operand::Other(_, class) => {
                 return Err(InspectError::Unknown(format!(
-                    "whether {shown} is true is for its class {class} to say"
+                    "whether {shown} is true is decided by its class {class}"
                 )));
             }
         })
@@ -234,7 +236,7 @@ impl Snapshot<'_> {
             Operand::Range(range) => range.length.clone(),
             Operand::Other(_, class) => {
                 return Err(InspectError::Unknown(format!(
-                    "how long {shown} is, is for its class {class} to say"
+                    "the length of {shown} is decided by its class {class}"
                 )));
             }
             other => {
@@ -246,11 +248,11 @@ impl Snapshot<'_> {
         })
     }
 
-    /// `type(x)`
+    /// The value of `type(x)`.
     fn class_of(&self, value: &Evaluated, shown: &str) -> Result<Evaluated, InspectError> {
         let name: Box<str> = match value {
-            Evaluated::Recorded(handle) => match self.look(handle)? {
-                Look::Object(contents) => contents.class.name.as_str().into(),
+            Evaluated::Recorded(handle) => match self.expand(handle)? {
+                Expanded::Object(contents) => contents.class.name.as_str().into(),
                 _ => self.operand(value, shown)?.class().into(),
             },
             _ => self.operand(value, shown)?.class().into(),
@@ -258,12 +260,12 @@ impl Snapshot<'_> {
         Ok(Evaluated::Type(name))
     }
 
-    /// The name of a class; `None` of what is none.
+    /// The name of a class; `None` if the value is not a class.
     pub(super) fn class_name(&self, value: &Evaluated) -> Result<Option<Box<str>>, InspectError> {
         Ok(match value {
             Evaluated::Type(name) => Some(name.clone()),
-            Evaluated::Recorded(handle) => match self.look(handle)? {
-                Look::Object(contents) if contents.class.sort == Sort::Class => {
+            Evaluated::Recorded(handle) => match self.expand(handle)? {
+                Expanded::Object(contents) if contents.class.sort == Sort::Class => {
                     Some(name_of(&contents))
                 }
                 _ => None,
@@ -272,7 +274,7 @@ impl Snapshot<'_> {
         })
     }
 
-    /// An attribute of a value: one of its own, as it is in its `__dict__` or slots.
+    /// An attribute of a value: one of the object's own, from its `__dict__` or slots.
     pub(super) fn attribute(
         &self,
         value: &Evaluated,
@@ -289,8 +291,8 @@ impl Snapshot<'_> {
                 "{class} has no attribute {name} of its own"
             )));
         };
-        let contents = match self.look(handle)? {
-            Look::Object(contents) => contents,
+        let contents = match self.expand(handle)? {
+            Expanded::Object(contents) => contents,
             _ => {
                 let operand = self.operand(value, shown)?;
                 let class = operand.class();
@@ -347,19 +349,19 @@ impl Snapshot<'_> {
         )))
     }
 
-    /// What was recorded at a place, unless nothing was.
+    /// A recorded value; an error if it was not read.
     fn recorded(
         &self,
         value: Handle,
         shown: impl Fn() -> String,
     ) -> Result<Evaluated, InspectError> {
-        match self.look(&value)? {
-            Look::Unread => Err(unknown(&shown(), "was not recorded")),
+        match self.expand(&value)? {
+            Expanded::Unread => Err(unknown(&shown(), "was not recorded")),
             _ => Ok(Evaluated::Recorded(value)),
         }
     }
 
-    /// An index from the front, if it is one into a sequence.
+    /// A key; an index into a sequence becomes one that counts from the front.
     pub(super) fn front_index(
         &self,
         holder: &Evaluated,
@@ -374,14 +376,14 @@ impl Snapshot<'_> {
         })
     }
 
-    /// The items of what is indexed by numbers.
+    /// The items of a value, if it is a sequence.
     fn sequence(&self, holder: &Evaluated) -> Result<Option<Sequence>, InspectError> {
         Ok(match holder {
             Evaluated::Tuple(items) | Evaluated::List(items) => {
                 Some(Sequence { length: items.len() as u64, kept: items.clone() })
             }
-            Evaluated::Recorded(handle) => match self.look(handle)? {
-                Look::Object(contents) => {
+            Evaluated::Recorded(handle) => match self.expand(handle)? {
+                Expanded::Object(contents) => {
                     let is_sequence = matches!(
                         contents.class.sort,
                         Sort::List | Sort::Tuple | Sort::Deque | Sort::Array
@@ -398,7 +400,7 @@ impl Snapshot<'_> {
         })
     }
 
-    /// An item of a value, as the builtin class gives it that it is, or is derived from.
+    /// An item of a value, as returned by the builtin class that its class is, or is derived from.
     pub(super) fn item(
         &self,
         holder: &Evaluated,
@@ -421,7 +423,7 @@ impl Snapshot<'_> {
             };
         }
         if let Evaluated::Recorded(handle) = holder
-            && let Look::Object(contents) = self.look(handle)?
+            && let Expanded::Object(contents) = self.expand(handle)?
         {
             match (contents.class.sort, &contents.items) {
                 (Sort::Dict, Some(items)) => {
@@ -459,10 +461,10 @@ impl Snapshot<'_> {
                     let at = self.index(key, length, shown, "items")?;
                     Ok(Evaluated::Int(range.start + range.step * at))
                 }
-                None => Err(unknown(shown, "is too long a range")),
+                None => Err(unknown(shown, "is a range that is too long")),
             },
             Operand::Other(_, class) => Err(InspectError::Unknown(format!(
-                "what {shown}[{}] is, is for its class {class} to say",
+                "the value of {shown}[{}] is decided by the class {class}",
                 key_shown()
             ))),
             other => {
@@ -473,7 +475,7 @@ impl Snapshot<'_> {
         }
     }
 
-    /// A part of a slice: an index, or None.
+    /// A bound or step of a slice: an int, or None.
     fn bound(&self, value: &Evaluated, shown: &str) -> Result<Option<BigInt>, InspectError> {
         match self.operand(value, shown)? {
             Operand::None => Ok(None),
@@ -486,7 +488,7 @@ impl Snapshot<'_> {
         }
     }
 
-    /// A slice of a value, as the builtin class gives it.
+    /// A slice of a value, as the builtin class returns it.
     fn slice(
         &self,
         holder: &Evaluated,
@@ -496,19 +498,19 @@ impl Snapshot<'_> {
         let cut = || unknown(shown, "was cut before the end of that slice");
         if let Some(Sequence { kept, length }) = self.sequence(holder)? {
             let is_list = match holder {
-                Evaluated::Recorded(handle) => match self.look(handle)? {
-                    Look::Object(contents) if contents.class.sort == Sort::Deque => {
+                Evaluated::Recorded(handle) => match self.expand(handle)? {
+                    Expanded::Object(contents) if contents.class.sort == Sort::Deque => {
                         return Err(InspectError::Invalid(format!(
                             "{shown}: a deque has no slices"
                         )));
                     }
-                    Look::Object(contents) if contents.class.sort == Sort::Array => {
+                    Expanded::Object(contents) if contents.class.sort == Sort::Array => {
                         return Err(unknown(
                             shown,
-                            "is an array, of which no slices are made here",
+                            "is an array, and slices of arrays are not computed",
                         ));
                     }
-                    Look::Object(contents) => contents.class.sort == Sort::List,
+                    Expanded::Object(contents) => contents.class.sort == Sort::List,
                     _ => false,
                 },
                 other => matches!(other, Evaluated::List(_)),
@@ -544,7 +546,7 @@ impl Snapshot<'_> {
         }
     }
 
-    /// The index that a key is into so many items.
+    /// The index, from the front, that a key means in a sequence of `length` items.
     fn index(
         &self,
         key: &Evaluated,
@@ -557,7 +559,7 @@ impl Snapshot<'_> {
             Operand::Bool(index) => index.into(),
             Operand::Other(_, class) => {
                 return Err(InspectError::Unknown(format!(
-                    "which index a {class} is, is for its class to say"
+                    "which index a {class} stands for is decided by its class"
                 )));
             }
             other => {
@@ -573,7 +575,7 @@ impl Snapshot<'_> {
         })
     }
 
-    /// What a dict holds for a key.
+    /// The value of a dict for a key.
     fn value_of(
         &self,
         pairs: &[[Handle; 2]],
@@ -582,7 +584,7 @@ impl Snapshot<'_> {
         shown: &str,
     ) -> Result<Evaluated, InspectError> {
         self.check_hashable(key)?;
-        let mut doubt = None;
+        let mut uncertain = None;
         for [known, value] in pairs {
             let known = Evaluated::Recorded(*known);
             match self.is_key(((&known, "a key"), (key, "the key"))) {
@@ -592,7 +594,7 @@ impl Snapshot<'_> {
                     });
                 }
                 Ok(false) => {}
-                Err(error @ InspectError::Unknown(_)) => doubt = Some(error),
+                Err(error @ InspectError::Unknown(_)) => uncertain = Some(error),
                 Err(error) => return Err(error),
             }
         }
@@ -603,8 +605,8 @@ impl Snapshot<'_> {
                 "{shown} was cut after {kept} of {length} items, [{key}] was not recorded"
             )));
         }
-        if let Some(doubt) = doubt {
-            return Err(InspectError::Unknown(format!("{shown}[{key}] is not known: {doubt}")));
+        if let Some(uncertain) = uncertain {
+            return Err(InspectError::Unknown(format!("{shown}[{key}] is not known: {uncertain}")));
         }
         let mut keys = Vec::new();
         for [known, _] in pairs.iter().take(NAMES_MAX + 1) {
@@ -620,25 +622,25 @@ struct Sequence {
     length: u64,
 }
 
-/// What a class, function or module goes by.
+/// The name of a class, function or module.
 fn name_of(contents: &Contents) -> Box<str> {
     let text = contents.text.as_ref().map(|text| String::from_utf8_lossy(&text.kept));
     text.unwrap_or_default().into()
 }
 
-/// `__name__` of a class: the last part of what it is called.
+/// An attribute of a class: `__name__` is the last part of the recorded name.
 fn class_attribute(class: &str, attribute: &str) -> Result<Evaluated, InspectError> {
     let last = class.rsplit_once('.').map_or(class, |(_, last)| last);
     match attribute {
         "__name__" => Ok(Evaluated::Str(last.as_bytes().into())),
-        // Where the module's name ends is not recorded.
+        // It is not recorded where the module's name ends.
         _ => Err(InspectError::Unknown(format!(
             "{attribute} of {class} was not recorded; __name__ was"
         ))),
     }
 }
 
-/// Names for a message.
+/// Joins names for a message.
 fn list_names(names: impl Iterator<Item = String>) -> String {
     let mut names: Vec<String> = names.take(NAMES_MAX + 1).collect();
     if names.len() > NAMES_MAX {
@@ -648,10 +650,10 @@ fn list_names(names: impl Iterator<Item = String>) -> String {
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
 
-/// Items of a slice at most.
+/// Maximum number of items of a slice.
 const SLICE_MAX: u64 = 1 << 20;
 
-/// The indices of a slice, as `slice.indices` has them.
+/// The indices of a slice, as in `slice.indices`.
 fn indices(
     bounds: &[Option<BigInt>; 3],
     length: u64,
@@ -693,7 +695,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slices_are_pythons() {
+    fn slices_are_as_in_python() {
         let of = |bounds: [Option<i64>; 3], length| -> Vec<u64> {
             let bounds = bounds.map(|bound| bound.map(BigInt::from));
             indices(&bounds, length).unwrap().collect()

@@ -1,13 +1,13 @@
-//! Names of the module a frame's code is in.
+//! Looks up names among the globals of a frame.
 //!
-//! A recording knows the variables of frames. What a function sees among its globals is what the
-//! module's code bound last, or a function of the module that declares the name `global`; those
-//! bindings are all recorded. It is an answer only if no other namespace and nothing else that binds
-//! names comes into question:
+//! A recording has the variables of frames. A global is bound by the module's code, or by a
+//! function of the module that declares the name `global`. All these bindings are recorded, and the
+//! last one gives the value. The value is certain only if no other module has the same code, and
+//! nothing else can have bound the name:
 //!
-//! - the file's code ran as a module once;
-//! - no source text of the run sets an attribute of that name, other than of `self` and `cls`, or sets
-//!   it by its name in quotes (`setattr`, `patch`, `globals()`): that may be the module's.
+//! - The file's code ran as a module exactly once.
+//! - No source text of the run sets an attribute of that name, except of `self` and `cls`, or sets
+//!   it by its name in quotes (`setattr`, `patch`, `globals()`): the attribute may be the module's.
 
 use super::error::InspectError;
 use super::snapshot::Snapshot;
@@ -18,10 +18,11 @@ use rustc_hash::FxHashMap;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-/// A run, or a process, and a name or path.
+/// A run and a name, or a process and a path.
 type Key = (i64, Box<str>);
 
-/// By run and name: where it is set as an attribute, if anywhere. Kept as long as the recording is open.
+/// By run and name: where the name is set as an attribute, if anywhere. Kept while the recording is
+/// open.
 #[derive(Default)]
 struct SetElsewhere(RefCell<FxHashMap<Key, Option<String>>>);
 
@@ -32,7 +33,7 @@ struct Code {
 }
 
 impl Snapshot<'_> {
-    /// What a name is bound to among the globals of the frame.
+    /// The value that a name is bound to among the globals of the frame.
     pub(super) fn global(&self, name: &str) -> Result<Handle, InspectError> {
         let frame = self.graph().frame();
         let code = self.code(frame.process_id, frame.code)?;
@@ -42,7 +43,7 @@ impl Snapshot<'_> {
         let mut others = self.graph().others().filter(|(_, scope, _)| *scope == "global");
         let unbound = others.find(|(other, ..)| *other == name).map(|(.., why)| why);
         let Some(code) = code else { return Err(self.unknown_name(name, std::iter::empty())) };
-        // The frame that runs is told of what others bind.
+        // The values of the running frame include what other frames have bound.
         if self.depth == 0 {
             match (own, unbound) {
                 (Some(own), _) => return self.known(own.value, name),
@@ -76,7 +77,7 @@ impl Snapshot<'_> {
         }
         let uncertain = |why: &str| {
             InspectError::Unknown(format!(
-                "{name} is a global, and what it is here is not certain: {why}"
+                "{name} is a global, and its value here is not certain: {why}"
             ))
         };
         let [module] = binders.modules[..] else {
@@ -102,7 +103,7 @@ impl Snapshot<'_> {
         }
     }
 
-    /// Whether a name is a variable's of the frame or its module, bound or not.
+    /// Whether the frame or its module has a variable of this name, bound or not.
     pub(super) fn stores(&self, name: &str) -> bool {
         let own = self.variables().iter().any(|named| *named.name == *name)
             || self.graph().others().any(|(other, ..)| other == name);
@@ -110,13 +111,13 @@ impl Snapshot<'_> {
         let in_module = || {
             let code = self.code(frame.process_id, frame.code).ok().flatten();
             let binders = code.map(|code| self.binders(frame.process_id, &code.path));
-            // What is not known may be.
+            // If the binders cannot be read, the module may have the variable.
             binders.is_none_or(|binders| binders.map_or(true, |binders| binders.binds(name)))
         };
         own || in_module()
     }
 
-    /// Whether the frame is of the body of a class.
+    /// Whether the frame runs the body of a class.
     pub(super) fn is_class_body(&self) -> bool {
         let frame = self.graph().frame();
         let code = self.code(frame.process_id, frame.code);
@@ -176,7 +177,7 @@ impl Snapshot<'_> {
         Ok(found)
     }
 
-    /// Whether a code object was entered once.
+    /// Whether a code object was entered exactly once.
     fn ran_once(&self, process_id: i64, number: u32) -> Result<bool, InspectError> {
         let sql = "SELECT sum(count) FROM main.event_counts JOIN main.code_objects USING (code_id)
                    WHERE event_counts.process_id = ? AND number = ?
@@ -188,8 +189,8 @@ impl Snapshot<'_> {
         Ok(read().map_err(|error| self.explain(&error))? == Some(1))
     }
 
-    /// Where a source text of the run sets an attribute of this name, or sets the name otherwise than
-    /// by binding it.
+    /// The first place where a source text of the run sets an attribute of this name, or sets the
+    /// name in another way than by binding it.
     fn set_elsewhere(&self, name: &str) -> Result<Option<String>, InspectError> {
         let known = self.store.keep::<SetElsewhere>();
         let key = (self.run_id, Box::from(name));
@@ -217,18 +218,18 @@ impl Snapshot<'_> {
     }
 }
 
-/// The code objects of a file that bind globals, by number.
+/// The numbers of the code objects of a file that bind globals.
 #[derive(Default)]
 struct Binders {
     modules: Vec<u32>,
-    /// What the modules bind.
+    /// Names that the modules bind.
     names: Vec<Box<str>>,
-    /// Names that are declared `global` and bound, and by which code object.
+    /// Names that functions declare `global` and bind, each with the code object.
     functions: Vec<(Box<str>, u32)>,
 }
 
 impl Binders {
-    /// Those besides the module that bind a name.
+    /// The code objects other than the module's that bind a name.
     fn functions(&self, name: &str) -> Vec<u32> {
         let of_name = self.functions.iter().filter(|(bound, _)| **bound == *name);
         of_name.map(|(_, code)| *code).collect()
@@ -240,11 +241,11 @@ impl Binders {
     }
 }
 
-/// By process and path. Kept as long as the recording is open.
+/// By process and path. Kept while the recording is open.
 #[derive(Default)]
 struct KnownBinders(RefCell<FxHashMap<Key, Rc<Binders>>>);
 
-/// Whether a line of source may set a name of a module other than by binding it there.
+/// Whether a line of source may set a name of a module in another way than by binding it there.
 fn sets(line: &str, name: &str) -> bool {
     let is_word = |c: char| c == '_' || c.is_alphanumeric();
     line.match_indices(name).any(|(at, _)| {
@@ -276,7 +277,7 @@ mod tests {
     use super::sets;
 
     #[test]
-    fn what_may_set_a_name_from_outside() {
+    fn lines_that_may_set_a_name_from_outside() {
         for line in [
             "config.LIMIT = 3",
             "app.config.LIMIT += 1",

@@ -1,4 +1,4 @@
-//! Words, numbers, strs and signs of an expression, as Python's tokenizer finds them.
+//! Splits an expression into names, numbers, strs and operators, as Python's tokenizer does.
 
 use super::error::ParseError;
 use num_bigint::BigInt;
@@ -21,11 +21,12 @@ const SIGNS: [&str; 26] = [
     ")", "[", "]", ",", ".", ":", "=", "{", "}",
 ];
 
-/// Digits of an int, and bytes of an expression.
+/// Maximum number of digits of an int.
 const DIGITS_MAX: usize = 4300;
+/// Maximum length of an expression, in bytes.
 const TEXT_MAX: usize = 1 << 16;
 
-/// The tokens of a text, each with where it begins and ends, in bytes.
+/// The tokens of a text, each with its begin and end in bytes.
 pub(super) fn tokens(text: &str) -> Result<Vec<(Token, usize, usize)>, ParseError> {
     let mut lexer = Lexer { text, at: 0 };
     if text.len() > TEXT_MAX {
@@ -191,7 +192,7 @@ impl<'t> Lexer<'t> {
         Ok(if is_bytes { Token::Bytes(out.into()) } else { Token::Str(out.into()) })
     }
 
-    /// What stands after a backslash.
+    /// Reads an escape sequence whose backslash has been read, and appends what it means to `out`.
     fn escape(&mut self, is_bytes: bool, out: &mut Vec<u8>) -> Result<(), ParseError> {
         let begin = self.at - 1;
         let Some(c) = self.rest().chars().next() else {
@@ -251,7 +252,7 @@ impl<'t> Lexer<'t> {
     }
 }
 
-/// Appends a code point as recordings have it: lone surrogates are encoded like others.
+/// Appends a code point in UTF-8. Lone surrogates are encoded like others, as in recordings.
 pub(super) fn push_point(out: &mut Vec<u8>, point: u32) {
     match char::from_u32(point) {
         Some(c) => out.extend(c.encode_utf8(&mut [0; 4]).bytes()),

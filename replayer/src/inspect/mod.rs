@@ -1,4 +1,4 @@
-//! What did this expression hold at this position?
+//! Evaluates expressions at a position of a run.
 //!
 //! ```no_run
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -11,23 +11,24 @@
 //! # Ok(()) }
 //! ```
 //!
-//! A [`Snapshot`] is the variables of one frame at one position. An [`Expression`] is the part of
-//! Python's grammar that needs no code: names, attributes, items, literals, comparisons, `and`, `or`,
-//! `not`, arithmetic on numbers, `len(x)`, `type(x)`. A [`Path`] is one that leads from a name to a
-//! value, and can be asked which object holds it. A [`Node`] is a value as an owned tree, or JSON.
+//! A [`Snapshot`] is the variables of one frame at one position. An [`Expression`] is an expression
+//! of the part of Python's grammar that runs no code: names, attributes, items, literals,
+//! comparisons, `and`, `or`, `not`, arithmetic on numbers, `len(x)`, `type(x)`. A [`Path`] is an
+//! expression that leads from a name to a value; resolving it also gives the object that holds the
+//! value. A [`Node`] is a value as an owned tree, which can be written as JSON.
 //!
-//! Nothing of the program runs, so what its code would decide is not known here:
+//! No code of the program runs, so what its code would decide is not known here:
 //!
-//! - An attribute is one of the object's own, as it stands in its `__dict__` or slots. Properties,
-//!   `__getattr__` and what its class has are not looked at.
-//! - An item is what the builtin container holds that the object is, or is derived from.
-//! - Where a class may have an `__eq__`, `__lt__`, `__bool__`, `__len__` or `__contains__` of its own, the
-//!   answer is an error, and so it is where it depends on what was cut or not recorded.
+//! - An attribute is one of the object's own, from its `__dict__` or slots. Properties,
+//!   `__getattr__` and attributes of the class are not considered.
+//! - Items are those of the builtin container that the object's class is, or is derived from.
+//! - The answer is an error where a class may have an `__eq__`, `__lt__`, `__bool__`, `__len__` or
+//!   `__contains__` of its own, and where it depends on what was cut or not recorded.
 //!
 //! - `lexer`, `parse`: text to expressions;
-//! - `snapshot`: names, and a value as text; `globals`: names of the module;
+//! - `snapshot`: looks up names, and writes a value as text; `globals`: names of the module;
 //! - `evaluate`, `path`: expressions to values;
-//! - `operand`, `compare`, `arithmetic`: what Python's operators do;
+//! - `operand`, `compare`, `arithmetic`: Python's operators;
 //! - `node`: values as trees and JSON.
 
 mod arithmetic;

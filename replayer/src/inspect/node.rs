@@ -8,36 +8,36 @@
 //! | dict whose keys are strs, none of them `type` | object |
 //! | all others | an object with `type`, the class, and `object_id`, if it has an identity |
 //!
-//! Beside `type`, there stands in such an object what is known of the value:
+//! Beside `type`, such an object has what is known of the value:
 //!
-//! - `value`: the digits of a longer int, the text of a float or complex that JSON has no number for,
-//!   the text of a str that was cut, the bytes of a bytes or bytearray as numbers, the name of a
-//!   function, class, module or generator, the item type of an array;
-//! - `items`: of a container or range, and the arguments of an exception; of a dict pairs of key and
-//!   value;
-//! - `length`: the real length, if fewer were kept;
-//! - `attributes`: of an instance;
-//! - `unknown`: why nothing is known of it: `redacted`, `unread`, `class only`, `too deep` (it can be
-//!   asked for by itself), `within itself`.
+//! - `value`: the digits of a longer int, the text of a float or complex that JSON has no number
+//!   for, the text of a str that was cut, the bytes of a bytes or bytearray as numbers, the name of
+//!   a function, class, module or generator, the item type of an array;
+//! - `items`: the items of a container or range, or the arguments of an exception; for a dict,
+//!   pairs of key and value;
+//! - `length`: the real length, if fewer items were kept;
+//! - `attributes`: the attributes of an instance;
+//! - `unknown`: why nothing is known of the value: `redacted`, `unread`, `class only`, `too deep`
+//!   (it can be requested by itself), `within itself`.
 //!
-//! A list, tuple or dict that was cut is such an object too. JSON has no lone surrogates: they become
-//! U+FFFD.
+//! A list, tuple or dict that was cut is such an object too. JSON has no lone surrogates: they
+//! become U+FFFD.
 
 use super::error::InspectError;
 use super::evaluate::Evaluated;
 use super::operand::characters;
 use super::snapshot::Snapshot;
-use crate::state::{Contents, Handle, Look, Named};
+use crate::state::{Contents, Expanded, Handle, Named};
 use crate::store::Error;
 use dashcam_schema::value::{ObjectId, Sort};
 use serde_json::{Map, Number, json};
 
-/// How much of a value becomes a tree. What is left out can be asked for by itself.
+/// How much of a value becomes a tree. What is left out can be requested by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Objects within objects.
+    /// Maximum depth of objects within objects.
     pub depth: usize,
-    /// Values in all.
+    /// Maximum number of values in total.
     pub values: usize,
 }
 
@@ -47,7 +47,7 @@ impl Default for Limits {
     }
 }
 
-/// A value, taken apart.
+/// A value as a tree.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Node {
     None,
@@ -56,21 +56,21 @@ pub enum Node {
     NotImplemented,
     /// An int of 64 bits.
     Int(i64),
-    /// A longer int that is no recorded object, in decimal.
+    /// A longer int that is not a recorded object, in decimal.
     LongInt(Box<str>),
     Float(f64),
-    /// A str, without lone surrogates: they become U+FFFD.
+    /// A str, in which lone surrogates become U+FFFD.
     Str(Box<str>),
     Bytes(Box<[u8]>),
-    /// A list or tuple that is no recorded object.
+    /// A list or tuple that is not a recorded object.
     List(Vec<Node>),
     Tuple(Vec<Node>),
-    /// A class of which the name alone is known.
+    /// A class of which only the name is known.
     Type(Box<str>),
     Redacted,
-    /// It could not be read, or was not recorded.
+    /// The value could not be read, or was not recorded.
     Unread,
-    /// There were too many values before it.
+    /// Left out because there were [`Limits::values`] values before it.
     Omitted,
     Object(Box<ObjectNode>),
 }
@@ -79,22 +79,22 @@ pub enum Node {
 #[derive(Debug, Clone, PartialEq)]
 pub struct ObjectNode {
     pub object_id: ObjectId,
-    /// The class, with the module unless built in or of `__main__`.
+    /// The class, with its module unless that is `builtins` or `__main__`.
     pub class: Box<str>,
-    /// Of which builtin class it is, or is derived from.
+    /// The builtin class that the class is, or is derived from.
     pub sort: Sort,
-    /// It is that class itself.
+    /// The class is that builtin class itself.
     pub is_exact: bool,
     pub body: Body,
     pub attributes: Vec<(Box<str>, Node)>,
 }
 
-/// What an object holds besides attributes. Lengths are the real ones.
+/// What an object holds besides attributes. Lengths are real lengths, even if less was kept.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Body {
     /// Nothing else.
     Nothing,
-    /// Digits of an int, characters of a str (lone surrogates become U+FFFD), a name.
+    /// The digits of an int, the characters of a str (lone surrogates become U+FFFD), or a name.
     Text {
         text: Box<str>,
         length: u64,
@@ -112,19 +112,19 @@ pub enum Body {
         pairs: Vec<(Node, Node)>,
         length: u64,
     },
-    /// Item type and items of an array.
+    /// The item type and the items of an array.
     Array {
         code: Box<str>,
         items: Vec<Node>,
         length: u64,
     },
-    /// Class and identity are known, and no more.
+    /// Only class and identity are known.
     ClassOnly,
-    /// Not even the class is.
+    /// Only the identity is known.
     Unknown,
-    /// It is within itself.
+    /// The object is within itself.
     Cycle,
-    /// It lies too deep.
+    /// The object is deeper than [`Limits::depth`].
     TooDeep,
 }
 
@@ -132,8 +132,9 @@ pub enum Body {
 struct Building<'s, 'a> {
     snapshot: &'s Snapshot<'a>,
     limits: Limits,
-    /// Objects that the next value lies in.
+    /// Objects that contain the next value.
     within: Vec<ObjectId>,
+    /// Values that may still be added.
     left: usize,
 }
 
@@ -147,9 +148,9 @@ impl Snapshot<'_> {
         Building { snapshot: self, limits, within, left: limits.values }.node(value)
     }
 
-    /// All variables as JSON: an array of objects with `name`, `scope` (`local`, `global` or `cell`),
-    /// `type` (the class), `object_id` if it is an object with an identity, `repr`, and `value` as
-    /// [`Node::to_json`] has it. By name.
+    /// All variables as JSON, by name: an array of objects with `name`, `scope` (`local`, `global`
+    /// or `cell`), `type` (the class), `object_id` if the value is an object with an identity,
+    /// `repr`, and `value` as [`Node::to_json`] writes it.
     ///
     /// # Errors
     /// If the file cannot be read, or reading was interrupted.
@@ -223,18 +224,18 @@ impl Building<'_, '_> {
     }
 
     fn recorded(&mut self, handle: &Handle) -> Result<Node, Error> {
-        Ok(match self.snapshot.look(handle)? {
-            Look::None => Node::None,
-            Look::Bool(value) => Node::Bool(value),
-            Look::Ellipsis => Node::Ellipsis,
-            Look::NotImplemented => Node::NotImplemented,
-            Look::Redacted => Node::Redacted,
-            Look::Unread => Node::Unread,
-            Look::Int(value) => Node::Int(value),
-            Look::Float(value) => Node::Float(value),
-            Look::Str(text) => Node::Str(lossy(&text)),
-            Look::Bytes(bytes) => Node::Bytes((*bytes).into()),
-            Look::Object(contents) => {
+        Ok(match self.snapshot.expand(handle)? {
+            Expanded::None => Node::None,
+            Expanded::Bool(value) => Node::Bool(value),
+            Expanded::Ellipsis => Node::Ellipsis,
+            Expanded::NotImplemented => Node::NotImplemented,
+            Expanded::Redacted => Node::Redacted,
+            Expanded::Unread => Node::Unread,
+            Expanded::Int(value) => Node::Int(value),
+            Expanded::Float(value) => Node::Float(value),
+            Expanded::Str(text) => Node::Str(lossy(&text)),
+            Expanded::Bytes(bytes) => Node::Bytes((*bytes).into()),
+            Expanded::Object(contents) => {
                 let class = &contents.class;
                 Node::Object(Box::new(ObjectNode {
                     object_id: contents.id,
@@ -246,7 +247,7 @@ impl Building<'_, '_> {
                 }))
                 .filled(self, &contents)?
             }
-            Look::Unknown(object_id) => Node::Object(Box::new(ObjectNode {
+            Expanded::Unknown(object_id) => Node::Object(Box::new(ObjectNode {
                 object_id,
                 class: "object".into(),
                 sort: Sort::Opaque,
@@ -308,7 +309,7 @@ impl Building<'_, '_> {
 }
 
 impl Node {
-    /// Fills in what an object holds.
+    /// Adds what an object holds to its node.
     fn filled(
         mut self,
         building: &mut Building<'_, '_>,
@@ -332,7 +333,7 @@ impl Node {
         Ok(self)
     }
 
-    /// The name of its class.
+    /// The name of the value's class.
     pub fn class(&self) -> &str {
         match self {
             Node::None => "NoneType",
@@ -351,7 +352,7 @@ impl Node {
         }
     }
 
-    /// As JSON; see the table above.
+    /// The value as JSON; see the documentation of this module.
     pub fn to_json(&self) -> serde_json::Value {
         let array = |items: &[Node]| items.iter().map(Node::to_json).collect();
         match self {
@@ -376,7 +377,7 @@ impl Node {
     }
 }
 
-/// A float that JSON has no number for.
+/// The text of a float that JSON has no number for.
 fn float(value: f64) -> &'static str {
     match value {
         value if value.is_nan() => "nan",
@@ -386,7 +387,7 @@ fn float(value: f64) -> &'static str {
 }
 
 impl ObjectNode {
-    /// The JSON value it is, if it is nothing else.
+    /// The object as a string, array or object without `type`, if nothing is lost by that.
     fn plain(&self) -> Option<serde_json::Value> {
         if !self.is_exact {
             return None;
@@ -415,7 +416,7 @@ impl ObjectNode {
                         },
                         _ => return None,
                     };
-                    // Keys that have lost surrogates may be the same.
+                    // Two keys may have become the same by replacing surrogates.
                     if key == "type" || key.contains('\u{fffd}') || map.contains_key(&key) {
                         return None;
                     }

@@ -1,17 +1,17 @@
-//! Values as Python's operators see them, of builtin classes only.
+//! Values as operands: how Python's operators treat values of builtin classes.
 
 use super::error::InspectError;
 use super::evaluate::Evaluated;
 use super::snapshot::Snapshot;
-use crate::state::{Contents, Look};
+use crate::state::{Contents, Expanded};
 use dashcam_schema::value::{ObjectId, Part, Sort};
 use num_bigint::BigInt;
 use num_traits::Signed;
 use std::borrow::Cow;
 use std::rc::Rc;
 
-/// A value whose class is one of Python's own, so that it is known what operators do. What is cut
-/// says its real length.
+/// A value as an operand. It is known what operators do with all but [`Operand::Other`]. A value
+/// that was cut has its real length.
 #[derive(Debug, Clone)]
 pub(super) enum Operand {
     None,
@@ -22,20 +22,21 @@ pub(super) enum Operand {
     Float(f64),
     Complex(f64, f64),
     Str(Text),
-    /// bytes, and bytearray.
+    /// A bytes or bytearray.
     Bytes(Text),
-    /// A class, by its name.
+    /// A class of which only the name is known.
     Type(Box<str>),
     Items(Items),
     Pairs(Pairs),
     Range(Range),
-    /// What cannot be equal to another object, and is true: a module, a class, a generator.
+    /// An object that is true and equal to no other object: a module, a class, a function, a
+    /// generator.
     Itself(ObjectId, Box<str>),
-    /// Its class may say what operators do.
+    /// An object whose class may define operators itself.
     Other(ObjectId, Box<str>),
 }
 
-/// What there is of a text, and its real length in characters or bytes.
+/// The kept part of a text, and its real length in characters or bytes.
 #[derive(Debug, Clone)]
 pub(super) struct Text {
     pub(super) kept: Rc<[u8]>,
@@ -86,7 +87,7 @@ impl Pairs {
 }
 
 impl Operand {
-    /// The name of its class.
+    /// The name of the value's class.
     pub(super) fn class(&self) -> &str {
         match self {
             Operand::None => "NoneType",
@@ -106,7 +107,7 @@ impl Operand {
     }
 }
 
-/// How many code points a text has in which lone surrogates are encoded like others.
+/// The number of code points of a text in UTF-8. Lone surrogates may be encoded like others.
 pub(super) fn characters(text: &[u8]) -> u64 {
     text.iter().filter(|byte| **byte & 0xc0 != 0x80).count() as u64
 }
@@ -116,13 +117,13 @@ fn text(kept: &Rc<[u8]>, length: u64, class: &'static str) -> Text {
     Text { kept: kept.clone(), length: length.max(known), is_cut: length > known, class }
 }
 
-/// What is not known of a value, as an error.
+/// An [`InspectError::Unknown`] for a value: its name, and what is not known of it.
 pub(super) fn unknown(shown: &str, what: &str) -> InspectError {
     InspectError::Unknown(format!("{shown} {what}"))
 }
 
 impl Snapshot<'_> {
-    /// A value as operators see it. `shown`: what it is called in errors.
+    /// A value as an operand. `shown` is its name in errors.
     pub(super) fn operand(&self, value: &Evaluated, shown: &str) -> Result<Operand, InspectError> {
         let handle = match value {
             Evaluated::Recorded(handle) => handle,
@@ -144,19 +145,21 @@ impl Snapshot<'_> {
                 }));
             }
         };
-        Ok(match self.look(handle)? {
-            Look::None => Operand::None,
-            Look::Ellipsis => Operand::Ellipsis,
-            Look::NotImplemented => Operand::NotImplemented,
-            Look::Bool(value) => Operand::Bool(value),
-            Look::Int(value) => Operand::Int(value.into()),
-            Look::Float(value) => Operand::Float(value),
-            Look::Str(kept) => Operand::Str(text(&kept, 0, "str")),
-            Look::Bytes(kept) => Operand::Bytes(text(&kept, 0, "bytes")),
-            Look::Redacted => return Err(unknown(shown, "is redacted")),
-            Look::Unread => return Err(unknown(shown, "was not recorded")),
-            Look::Unknown(_) => return Err(unknown(shown, "is an object that was not recorded")),
-            Look::Object(contents) => self.of_object(&contents, shown)?,
+        Ok(match self.expand(handle)? {
+            Expanded::None => Operand::None,
+            Expanded::Ellipsis => Operand::Ellipsis,
+            Expanded::NotImplemented => Operand::NotImplemented,
+            Expanded::Bool(value) => Operand::Bool(value),
+            Expanded::Int(value) => Operand::Int(value.into()),
+            Expanded::Float(value) => Operand::Float(value),
+            Expanded::Str(kept) => Operand::Str(text(&kept, 0, "str")),
+            Expanded::Bytes(kept) => Operand::Bytes(text(&kept, 0, "bytes")),
+            Expanded::Redacted => return Err(unknown(shown, "is redacted")),
+            Expanded::Unread => return Err(unknown(shown, "was not recorded")),
+            Expanded::Unknown(_) => {
+                return Err(unknown(shown, "is an object that was not recorded"));
+            }
+            Expanded::Object(contents) => self.of_object(&contents, shown)?,
         })
     }
 
@@ -166,7 +169,7 @@ impl Snapshot<'_> {
         if !class.is_exact {
             return Ok(other());
         }
-        let untold = || match class.sort {
+        let undescribed = || match class.sort {
             Sort::Opaque | Sort::Instance | Sort::Exception | Sort::Function => Ok(other()),
             _ => Err(unknown(shown, "was not recorded: only its class was")),
         };
@@ -181,7 +184,7 @@ impl Snapshot<'_> {
                 kept: part.kept.iter().copied().map(Evaluated::Recorded).collect(),
                 length: part.length.max(part.kept.len() as u64),
             })),
-            None => untold(),
+            None => undescribed(),
         };
         match (class.sort, &*class.name) {
             (Sort::Str, _) => Ok(Operand::Str(as_text("str")?)),
@@ -192,16 +195,16 @@ impl Snapshot<'_> {
                     Some(value) => Ok(Operand::Int(value)),
                     None => Err(unknown(shown, "is an int whose digits were cut")),
                 },
-                None => untold(),
+                None => undescribed(),
             },
             (Sort::Complex, _) => match &self.numbers(object)?[..] {
-                [Look::Float(real), Look::Float(imaginary)] => {
+                [Expanded::Float(real), Expanded::Float(imaginary)] => {
                     Ok(Operand::Complex(*real, *imaginary))
                 }
-                _ => untold(),
+                _ => undescribed(),
             },
             (Sort::Range, _) => match &self.numbers(object)?[..] {
-                [Look::Int(start), Look::Int(stop), Look::Int(step)] if *step != 0 => {
+                [Expanded::Int(start), Expanded::Int(stop), Expanded::Int(step)] if *step != 0 => {
                     let [start, stop, step] = [*start, *stop, *step].map(BigInt::from);
                     let length = (&stop - &start + &step - step.signum()) / &step;
                     Ok(Operand::Range(Range { length: length.max(BigInt::ZERO), start, step }))
@@ -221,7 +224,7 @@ impl Snapshot<'_> {
                     "collections.defaultdict" => "collections.defaultdict",
                     _ => return Ok(other()),
                 };
-                let Some(part) = &object.items else { return untold() };
+                let Some(part) = &object.items else { return undescribed() };
                 let pairs: &[[_; 2]] = part.kept.as_chunks().0;
                 let pair = |pair: &[_; 2]| {
                     let [key, value] = *pair;
@@ -234,7 +237,7 @@ impl Snapshot<'_> {
                     length: part.length.max(pairs.len() as u64),
                 }))
             }
-            // Of another metaclass, or bound to an object, it may be equal to others.
+            // A class with another metaclass, or a bound method, may be equal to other objects.
             (Sort::Class, "type")
             | (Sort::Function, "function")
             | (Sort::Module | Sort::Generator, _) => {
@@ -244,14 +247,14 @@ impl Snapshot<'_> {
         }
     }
 
-    /// What an object's items are.
-    fn numbers(&self, object: &Contents) -> Result<Vec<Look>, InspectError> {
+    /// The items of an object, expanded.
+    fn numbers(&self, object: &Contents) -> Result<Vec<Expanded>, InspectError> {
         let items = object.items.iter().flat_map(|part| part.kept.iter());
-        items.map(|item| Ok(self.look(item)?)).collect()
+        items.map(|item| Ok(self.expand(item)?)).collect()
     }
 }
 
-/// An int by its digits; `None` if they were cut.
+/// Parses the digits of an int; `None` if they were cut.
 pub(super) fn int(part: &Part<Rc<[u8]>>) -> Option<BigInt> {
     if part.length > part.kept.len() as u64 {
         return None;

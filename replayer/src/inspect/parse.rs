@@ -1,5 +1,5 @@
-//! The part of Python's expressions that is understood here: names, attributes, items, literals,
-//! slices, comparisons, `and`, `or`, `not`, `x if y else z`, arithmetic, `len(x)` and `type(x)`.
+//! Parses the supported part of Python's expressions: names, attributes, items, literals, slices,
+//! comparisons, `and`, `or`, `not`, `x if y else z`, arithmetic, `len(x)` and `type(x)`.
 
 use super::error::ParseError;
 use super::lexer::{Token, error_at, tokens};
@@ -7,10 +7,10 @@ use super::path::{Path, PathStep};
 use num_bigint::BigInt;
 use std::sync::Arc;
 
-/// An expression, ready to be evaluated at positions.
+/// A parsed expression, which can be evaluated at any position.
 #[derive(Debug, Clone)]
 pub struct Expression {
-    /// All of what was parsed: spans are places in it.
+    /// The whole parsed text; spans refer to it.
     pub(super) text: Arc<str>,
     pub(super) ast: Ast,
 }
@@ -18,9 +18,9 @@ pub struct Expression {
 #[derive(Debug, Clone)]
 pub(super) struct Ast {
     pub(super) kind: Kind,
-    /// In bytes of the text.
+    /// Begin and end in the text, in bytes.
     pub(super) span: (usize, usize),
-    /// Of the tree from here.
+    /// Depth of the tree with this node as root.
     depth: usize,
 }
 
@@ -38,9 +38,9 @@ pub(super) enum Kind {
     List(Vec<Ast>),
     Attribute(Box<Ast>, Box<str>),
     Item(Box<Ast>, Box<Ast>),
-    /// From where, up to where, and by which step.
+    /// The sequence; start, stop and step.
     Slice(Box<Ast>, Box<[Option<Ast>; 3]>),
-    /// What decides, what it is if that is true, and what else.
+    /// The condition, the value if it is true, and the value if it is false.
     If(Box<[Ast; 3]>),
     Len(Box<Ast>),
     Type(Box<Ast>),
@@ -50,7 +50,7 @@ pub(super) enum Kind {
     Arithmetic(Box<Ast>, Arithmetic, Box<Ast>),
     And(Vec<Ast>),
     Or(Vec<Ast>),
-    /// The first, and each of the others with how it is compared to the one before.
+    /// The first operand, and each further operand with the operator before it.
     Compare(Box<Ast>, Vec<(Comparison, Ast)>),
 }
 
@@ -78,7 +78,7 @@ pub(super) enum Comparison {
     IsNot,
 }
 
-/// Expressions within expressions: evaluating goes as deep.
+/// Maximum depth of expressions within expressions. Evaluation recurses as deeply.
 const DEPTH_MAX: usize = 100;
 
 const KEYWORDS: [&str; 35] = [
@@ -89,8 +89,10 @@ const KEYWORDS: [&str; 35] = [
 ];
 
 impl Expression {
+    /// Parses an expression.
+    ///
     /// # Errors
-    /// If the text is no such expression.
+    /// If the text is not a supported expression.
     pub fn parse(text: &str) -> Result<Expression, ParseError> {
         let mut parser = Parser { text, tokens: tokens(text)?, at: 0, depth: 0 };
         let ast = parser.tuple()?;
@@ -100,17 +102,17 @@ impl Expression {
         }
     }
 
-    /// As it was written.
+    /// The expression as it was written.
     pub fn text(&self) -> &str {
         self.shown(&self.ast)
     }
 
-    /// A part of it, as it was written.
+    /// A part of the expression as it was written.
     pub(super) fn shown(&self, ast: &Ast) -> &str {
         self.text.get(ast.span.0..ast.span.1).unwrap_or_default()
     }
 
-    /// The expression as a path, if it is one: a name, and attributes and items from there.
+    /// The expression as a path, if it is a name followed by attributes and items.
     pub fn path(&self) -> Option<Path> {
         let (mut ast, mut steps, mut ends) = (&self.ast, Vec::new(), Vec::new());
         loop {
@@ -138,10 +140,10 @@ impl Expression {
     }
 }
 
-/// What stands between brackets.
+/// The contents of brackets.
 enum Subscript {
     Key(Ast),
-    /// From where, up to where, and by which step.
+    /// Start, stop and step.
     Slice(Box<[Option<Ast>; 3]>),
 }
 
@@ -154,7 +156,7 @@ struct Parser<'t> {
 
 impl Parser<'_> {
     fn current(&self) -> &(Token, usize, usize) {
-        // Invariant: the last token is the end, and nothing goes past it.
+        // Invariant: the last token is `End`, and `advance` does not go past it.
         &self.tokens[self.at]
     }
 
@@ -166,7 +168,7 @@ impl Parser<'_> {
         self.current().1
     }
 
-    /// Where the token before ends.
+    /// The end of the previous token.
     fn end(&self) -> usize {
         self.at.checked_sub(1).map_or(0, |at| self.tokens[at].2)
     }
@@ -250,7 +252,7 @@ impl Parser<'_> {
         }
     }
 
-    /// Expressions, separated by commas if there are more.
+    /// An expression, or several separated by commas: a tuple.
     fn tuple(&mut self) -> Result<Ast, ParseError> {
         let begin = self.begin();
         let first = self.expression()?;
@@ -280,11 +282,11 @@ impl Parser<'_> {
     /// `x if y else z`
     fn conditional(&mut self) -> Result<Ast, ParseError> {
         let begin = self.begin();
-        let then = self.either()?;
+        let then = self.disjunction()?;
         if !self.eat_word("if") {
             return Ok(then);
         }
-        let condition = self.either()?;
+        let condition = self.disjunction()?;
         if !self.eat_word("else") {
             return Err(self.error("else is missing"));
         }
@@ -315,11 +317,11 @@ impl Parser<'_> {
         }
     }
 
-    fn either(&mut self) -> Result<Ast, ParseError> {
+    fn disjunction(&mut self) -> Result<Ast, ParseError> {
         let begin = self.begin();
-        let mut parts = vec![self.both()?];
+        let mut parts = vec![self.conjunction()?];
         while self.eat_word("or") {
-            parts.push(self.both()?);
+            parts.push(self.conjunction()?);
         }
         match parts.len() {
             1 => Ok(parts.remove(0)),
@@ -327,11 +329,11 @@ impl Parser<'_> {
         }
     }
 
-    fn both(&mut self) -> Result<Ast, ParseError> {
+    fn conjunction(&mut self) -> Result<Ast, ParseError> {
         let begin = self.begin();
-        let mut parts = vec![self.inverse()?];
+        let mut parts = vec![self.inversion()?];
         while self.eat_word("and") {
-            parts.push(self.inverse()?);
+            parts.push(self.inversion()?);
         }
         match parts.len() {
             1 => Ok(parts.remove(0)),
@@ -339,8 +341,8 @@ impl Parser<'_> {
         }
     }
 
-    /// `not`, as often as it stands there.
-    fn inverse(&mut self) -> Result<Ast, ParseError> {
+    /// Any number of `not`, and a comparison.
+    fn inversion(&mut self) -> Result<Ast, ParseError> {
         let mut begins = Vec::new();
         loop {
             let begin = self.begin();
@@ -360,7 +362,7 @@ impl Parser<'_> {
         let begin = self.begin();
         let first = self.binary(0)?;
         let mut others = Vec::new();
-        while let Some(how) = self.compares()? {
+        while let Some(how) = self.comparison_operator()? {
             others.push((how, self.binary(0)?));
         }
         match others.is_empty() {
@@ -369,7 +371,7 @@ impl Parser<'_> {
         }
     }
 
-    fn compares(&mut self) -> Result<Option<Comparison>, ParseError> {
+    fn comparison_operator(&mut self) -> Result<Option<Comparison>, ParseError> {
         let how = match self.peek() {
             Token::Sign("==") => Comparison::Equal,
             Token::Sign("!=") => Comparison::NotEqual,
@@ -390,7 +392,7 @@ impl Parser<'_> {
         Ok(Some(if is_not { Comparison::IsNot } else { how }))
     }
 
-    /// Sums, and products above level 0.
+    /// Sums at level 0, products at level 1.
     fn binary(&mut self, level: u8) -> Result<Ast, ParseError> {
         let operand = |parser: &mut Self| match level {
             0 => parser.binary(1),
@@ -508,11 +510,11 @@ impl Parser<'_> {
         }
         let Ast { kind, .. } = self.tuple()?;
         self.expect(")")?;
-        // What is shown of it has its parentheses.
+        // The text of the node includes the parentheses.
         self.make(begin, kind)
     }
 
-    /// Strs that stand side by side are one.
+    /// Adjacent string literals, which form one.
     fn strings(&mut self, begin: usize) -> Result<Ast, ParseError> {
         let (mut all, mut kind) = (Vec::new(), None);
         loop {

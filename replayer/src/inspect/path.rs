@@ -1,4 +1,4 @@
-//! A name, and attributes and items from there: `order.items[3].price`.
+//! Paths: a name followed by attributes and items, such as `order.items[3].price`.
 
 use super::error::{InspectError, ParseError};
 use super::evaluate::Evaluated;
@@ -14,44 +14,47 @@ pub struct Path {
     pub root: Box<str>,
     pub steps: Vec<PathStep>,
     pub(super) text: Arc<str>,
-    /// Where it begins in the text, and where the root and each step ends.
+    /// Where the path begins in the text, in bytes.
     pub(super) begin: usize,
+    /// Where the root and each step end.
     pub(super) ends: Vec<usize>,
 }
 
-/// What leads from a value to one that it holds.
+/// A step from a value to one that it holds.
 #[derive(Debug, Clone)]
 pub enum PathStep {
     Attribute(Box<str>),
-    /// A key or index: what it is, is found out at a position.
+    /// A key or index, evaluated when the path is resolved.
     Item(Expression),
 }
 
-/// Where a path leads at a position.
+/// What a path leads to at a position.
 #[derive(Debug)]
 pub struct Resolved {
-    /// The object that holds the value. `None` if the path is a name alone, or what holds it has no
+    /// The object that holds the value. `None` if the path is a name alone, or the holder has no
     /// identity.
     pub container: Option<ObjectId>,
     /// The last step; `None` if the path is a name alone.
     pub step: Option<ResolvedStep>,
-    /// What is there, or why that is not known.
+    /// The value, or why it is not known.
     pub value: Result<Evaluated, InspectError>,
 }
 
-/// A step whose key is known.
+/// A step whose key has been evaluated.
 #[derive(Debug, Clone)]
 pub enum ResolvedStep {
     Attribute(Box<str>),
     Item {
         key: Evaluated,
-        /// As `mutations.key` has it: as `repr()` writes it; the index into a sequence counts from
-        /// the front.
+        /// As in `mutations.key`: the key as `repr()` writes it. An index into a sequence counts
+        /// from the front.
         text: String,
     },
 }
 
 impl Path {
+    /// Parses a path.
+    ///
     /// # Errors
     /// If the text is no path.
     pub fn parse(text: &str) -> Result<Path, ParseError> {
@@ -62,12 +65,12 @@ impl Path {
         Expression::parse(text)?.path().ok_or_else(no_path)
     }
 
-    /// As it was written.
+    /// The path as it was written.
     pub fn text(&self) -> &str {
         self.shown(self.steps.len())
     }
 
-    /// The root and the first so many steps.
+    /// The text of the root and the first `steps` steps.
     fn shown(&self, steps: usize) -> &str {
         let end = self.ends.get(steps).copied().unwrap_or(self.text.len());
         self.text.get(self.begin..end).unwrap_or_default()
@@ -78,8 +81,8 @@ impl Snapshot<'_> {
     /// Follows a path.
     ///
     /// # Errors
-    /// If what holds the value is not found, or the last step's key. That the value itself is not
-    /// there or not known is in [`Resolved::value`].
+    /// If the holder of the value or the key of the last step is not found. If only the value
+    /// itself is missing or not known, the error is in [`Resolved::value`].
     pub fn resolve(&self, path: &Path) -> Result<Resolved, InspectError> {
         let root = self.lookup(&path.root).map(Evaluated::Recorded);
         let Some((last, before)) = path.steps.split_last() else {

@@ -2,7 +2,7 @@
 
 use super::error::InspectError;
 use super::evaluate::Evaluated;
-use crate::state::{Graph, Handle, Look, Named, State, Unbound};
+use crate::state::{Expanded, Graph, Handle, Named, State, Unbound};
 use crate::store::{Error, Store};
 use crate::suggest::closest;
 use dashcam_schema::value::chunk::Moment;
@@ -11,9 +11,9 @@ use dashcam_schema::value::{Class, ClassNumber, Object, ObjectId, Shape, ShapeNu
 use dashcam_schema::value::{Part, Sort, Value};
 use std::borrow::Cow;
 
-/// The variables of one frame just before an event, and all they lead to.
+/// The variables of one frame just before an event, and all objects they lead to.
 ///
-/// Objects are looked up as they are asked for, so it costs what is looked at.
+/// Objects are found when they are requested, so only these cost time.
 pub struct Snapshot<'a> {
     pub(super) store: &'a Store,
     pub(super) state: State<'a>,
@@ -25,8 +25,8 @@ pub struct Snapshot<'a> {
 }
 
 impl<'a> Snapshot<'a> {
-    /// The variables of a frame of an event's stack, depth 0 being the innermost. `None` if there is
-    /// no such event or frame, or its chunk is damaged, which is noted.
+    /// The variables of a frame of an event's stack; depth 0 is the innermost frame. `None` if
+    /// there is no such event or frame, or if its chunk is damaged. Damage is noted in the store.
     ///
     /// # Errors
     /// If the file cannot be read, or reading was interrupted.
@@ -42,29 +42,30 @@ impl<'a> Snapshot<'a> {
         Ok(Some(Snapshot { store, state, graph, run_id, seq, depth, has_state }))
     }
 
-    /// The variables that are bound and known, in no particular order. Those of the module are not
-    /// among them, unless it is the module's frame.
+    /// The variables that are bound and known, in no particular order. Variables of the module are
+    /// included only if the frame is the module's.
     pub fn variables(&self) -> &[Named] {
         self.graph.variables()
     }
 
-    /// What the frame's variables lead to.
+    /// The graph of objects that the frame's variables lead to.
     pub fn graph(&self) -> &Graph<'a> {
         &self.graph
     }
 
-    /// What a recorded value is, and what it holds.
+    /// A recorded value with what it holds.
     ///
     /// # Errors
     /// If the file cannot be read, or reading was interrupted.
-    pub fn look(&self, value: &Handle) -> Result<Look, Error> {
-        self.graph.look(value)
+    pub fn expand(&self, value: &Handle) -> Result<Expanded, Error> {
+        self.graph.expand(value)
     }
 
-    /// What a name is bound to: in the frame, or else in its module.
+    /// The value that a name is bound to in the frame, or else in its module.
     ///
     /// # Errors
-    /// [`InspectError::Missing`] if it is not bound, [`InspectError::Unknown`] if that is not known.
+    /// [`InspectError::Missing`] if it is not bound, [`InspectError::Unknown`] if that is not
+    /// known.
     pub fn lookup(&self, name: &str) -> Result<Handle, InspectError> {
         if !self.has_state {
             let run = self.run_id;
@@ -88,7 +89,7 @@ impl<'a> Snapshot<'a> {
         if is_unknown {
             return Err(InspectError::Unknown(format!("{name} was not recorded")));
         }
-        // In the body of a class, a name that is unbound there is the module's.
+        // In the body of a class, a name that is unbound there means the module's variable.
         if is_unbound && !is_stored && !self.is_class_body() {
             return Err(InspectError::Missing(format!("{name} is not bound here")));
         }
@@ -96,13 +97,13 @@ impl<'a> Snapshot<'a> {
     }
 
     pub(super) fn known(&self, value: Handle, name: &str) -> Result<Handle, InspectError> {
-        match self.look(&value)? {
-            Look::Unread => Err(InspectError::Unknown(format!("{name} was not recorded"))),
+        match self.expand(&value)? {
+            Expanded::Unread => Err(InspectError::Unknown(format!("{name} was not recorded"))),
             _ => Ok(value),
         }
     }
 
-    /// That there is no such name, as far as is known.
+    /// The error for a name that no recorded variable has.
     pub(super) fn unknown_name<'n>(
         &'n self,
         name: &str,
@@ -114,8 +115,8 @@ impl<'a> Snapshot<'a> {
         InspectError::Unknown(format!("no variable {name} was recorded{meant}"))
     }
 
-    /// A value as `repr()` writes it: of a variable, the text that
-    /// [`State::locals_at`](crate::state::State::locals_at) gives.
+    /// A value as `repr()` writes it. For a variable this is the text that
+    /// [`State::locals_at`](crate::state::State::locals_at) returns.
     ///
     /// # Errors
     /// If the file cannot be read, or reading was interrupted.
@@ -149,7 +150,8 @@ impl<'a> Snapshot<'a> {
     }
 }
 
-/// The text of a value that refers to this text at most, or to an int of these digits.
+/// The text of a value. If the value refers to a text or to an int object, `text` is that text or
+/// the int's digits.
 fn written(value: Value, text: &[u8]) -> String {
     struct One<'t>(&'t [u8], Class);
     impl Objects for One<'_> {

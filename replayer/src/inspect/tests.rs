@@ -1,10 +1,10 @@
-//! What is an expression, and what is not.
+//! Which texts are expressions.
 
 use super::{Expression, Path, PathStep};
 use proptest::prelude::*;
 
 #[test]
-fn what_is_no_expression_is_refused_where_it_is_wrong() {
+fn parse_errors_have_a_message_and_a_column() {
     let refused = [
         ("", "an expression is missing at column 1"),
         ("a b", "unexpected b at column 3"),
@@ -77,12 +77,12 @@ fn a_path_is_a_name_and_steps() -> Result<(), super::ParseError> {
 
 proptest! {
     #[test]
-    fn no_text_makes_a_panic(text in ".{0,60}") {
+    fn any_text_is_parsed_without_panic(text in ".{0,60}") {
         let _ = Expression::parse(&text);
     }
 
     #[test]
-    fn no_tokens_make_a_panic(
+    fn any_tokens_are_parsed_without_panic(
         tokens in prop::collection::vec(
             prop::sample::select(vec![
                 "a", ".", "[", "]", "(", ")", ",", "1", "1.5", "'x'", "\\", "'", "\"\"\"", "not", "in",

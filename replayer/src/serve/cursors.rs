@@ -1,4 +1,4 @@
-//! Statements that are being read, a batch of rows at a time.
+//! Cursors: statements that are read a batch of rows at a time.
 
 use super::inbox::Request;
 use super::{Answer, Failure};
@@ -17,32 +17,34 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-/// Rows of a batch at most, if nobody says how many. The first has one and each twice as many as the
-/// one before: who wants the first row does not wait for more.
+/// Maximum number of rows of a batch if the request names none. The first batch has one row, and
+/// each has twice as many as the one before, so that the first row is available without waiting for
+/// more.
 const ROWS: usize = 1024;
-/// A batch is not added to after so many bytes,
+/// A batch is full at this number of bytes.
 const BYTES: usize = 1 << 20;
-/// or if its first row is so old: who reads along does not wait for the rows after it.
+/// A batch is full when its first row is this old, so that a client that shows rows as they come
+/// does not wait for later ones.
 const AGE: Duration = Duration::from_millis(50);
 
-/// A statement on its way. It and its rows borrow from each other, which a future may do.
+/// A running statement. Its rows borrow from it, which is possible within a future.
 type Cursor<'a> = Pin<Box<dyn Future<Output = Result<(), Failure>> + 'a>>;
 
 pub(super) struct Cursors<'a> {
     recording: &'a Recording,
     open: BTreeMap<i64, Open<'a>>,
-    /// Numbers are not given twice.
+    /// Number of cursors made so far; numbers are not used twice.
     made: i64,
 }
 
 struct Open<'a> {
     cursor: Cursor<'a>,
     batch: Rc<RefCell<Batch>>,
-    /// The run it is about, if it is one.
+    /// The run whose tables it reads, if only one.
     run_id: Option<i64>,
 }
 
-/// What a cursor and who asks it share.
+/// The rows that a cursor has read for the current request. Shared by the cursor and `go_on`.
 #[derive(Default)]
 struct Batch {
     wanted: usize,
@@ -58,7 +60,7 @@ impl<'a> Cursors<'a> {
         Cursors { recording, open: BTreeMap::new(), made: 0 }
     }
 
-    /// Ends all.
+    /// Closes all cursors.
     pub(super) fn clear(&mut self) {
         self.open.clear();
     }
@@ -88,8 +90,9 @@ impl<'a> Cursors<'a> {
         Ok("null".to_owned())
     }
 
+    /// Runs a cursor until its batch is full, and returns the batch.
     fn go_on(&mut self, number: i64, mut open: Open<'a>, is_first: bool) -> Answer {
-        // Table-valued functions are not named as tables, so that `scope` cannot stand before them.
+        // Table-valued functions do not appear as tables, so `scope` cannot restrict them to a run.
         let store = self.recording.store();
         let before = store.bind(open.run_id);
         let poll = open.cursor.as_mut().poll(&mut Context::from_waker(Waker::noop()));
@@ -116,7 +119,7 @@ impl<'a> Cursors<'a> {
     }
 }
 
-/// The statement of a request, and the run it is about, if it names one.
+/// The statement of a request, and the run whose tables it reads, if the request names one.
 fn scoped(recording: &Recording, request: &Request) -> Result<(String, Option<i64>), Failure> {
     let sql = request.text("sql")?.to_owned();
     let run_id = match request.get("run")? {
@@ -126,7 +129,7 @@ fn scoped(recording: &Recording, request: &Request) -> Result<(String, Option<i6
     Ok((sql, run_id))
 }
 
-/// The rows of a request `query` as Arrow columns instead of JSON.
+/// Writes the rows of a request `query` as Arrow columns to `sink`, instead of JSON.
 pub(super) fn columns(
     recording: &Recording,
     request: &Request,
@@ -151,6 +154,7 @@ pub(super) fn columns(
     read
 }
 
+/// The number of rows of a request, or `default`.
 fn wanted(request: &Request, default: usize) -> Result<usize, Failure> {
     match request.get("rows")? {
         None => Ok(default),
@@ -161,7 +165,7 @@ fn wanted(request: &Request, default: usize) -> Result<usize, Failure> {
     }
 }
 
-/// Puts the rows of a statement into the batch, and waits whenever it is full.
+/// Adds the rows of a statement to the batch, and pauses whenever it is full.
 async fn rows(
     recording: &Recording,
     (sql, run_id): (String, Option<i64>),
@@ -187,7 +191,7 @@ async fn rows(
     Ok(())
 }
 
-/// Lets whoever polls go on, once.
+/// A future that is pending once: returns control to the caller that polls it.
 fn pause() -> impl Future<Output = ()> {
     let mut has_paused = false;
     poll_fn(move |_| match std::mem::replace(&mut has_paused, true) {
@@ -208,7 +212,7 @@ fn with_parameters<'c>(
     Ok(statement)
 }
 
-/// Gives a statement its parameters.
+/// Binds the parameters of a statement.
 fn bind(
     statement: &mut Statement<'_>,
     parameters: &Value,
@@ -240,7 +244,7 @@ fn bind(
     Ok(())
 }
 
-/// A value as SQL has it.
+/// A JSON value as an SQL value.
 fn bound(value: &Value) -> Result<ToSqlOutput<'_>, Failure> {
     let wrong = || Failure::Protocol(format!("no parameter: {value}"));
     Ok(match value {
@@ -281,7 +285,7 @@ impl Batch {
             || self.begun.is_some_and(|begun| begun.elapsed() >= AGE)
     }
 
-    /// Puts a row of so many columns. Gives whether it is full now.
+    /// Adds a row of `width` columns. Returns whether the batch is full now.
     fn put_row(&mut self, row: &Row<'_>, width: usize) -> rusqlite::Result<bool> {
         self.begin_row();
         for column in 0..width {

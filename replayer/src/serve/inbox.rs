@@ -1,7 +1,6 @@
-//! Requests as they come in.
+//! Receives requests.
 //!
-//! A thread reads them, so that one that is being answered can be interrupted by a line that comes
-//! after it.
+//! A thread reads them, so that a later line can interrupt the request that is being answered.
 
 use super::Failure;
 use rusqlite::InterruptHandle;
@@ -13,11 +12,11 @@ use std::sync::mpsc::{self, Receiver, Sender};
 
 pub(super) struct Inbox {
     requests: Receiver<Request>,
-    /// Requests up to this number are not to be answered any more.
+    /// Requests up to this number are interrupted and not executed.
     interrupted: Arc<AtomicU64>,
 }
 
-/// A line.
+/// A request: a line of input.
 pub(super) struct Request {
     /// Counted from 1.
     number: u64,
@@ -25,10 +24,10 @@ pub(super) struct Request {
 }
 
 impl Inbox {
-    /// Begins to read.
+    /// Starts the thread that reads requests.
     ///
     /// # Errors
-    /// If there can be no more threads.
+    /// If the thread cannot be started.
     pub(super) fn open(
         handle: InterruptHandle,
         input: impl BufRead + Send + 'static,
@@ -45,12 +44,12 @@ impl Inbox {
         Ok(inbox)
     }
 
-    /// The next one; none at the end of the input.
+    /// The next request; `None` at the end of the input.
     pub(super) fn next(&self) -> Option<Request> {
         self.requests.recv().ok()
     }
 
-    /// Whether nobody waits for an answer to this one any more.
+    /// Whether a request was interrupted, so that its result is no longer wanted.
     pub(super) fn is_interrupted(&self, request: &Request) -> bool {
         self.interrupted.load(Ordering::SeqCst) >= request.number
     }
@@ -59,7 +58,7 @@ impl Inbox {
 fn read(mut input: impl BufRead, requests: &Sender<Request>, interrupt: impl Fn(u64)) {
     let mut line = Vec::new();
     let mut number = 0;
-    // What cannot be read is the end. What came before it is still answered.
+    // A read error is treated as the end of the input. Requests before it are still answered.
     while let Ok(1..) = input.read_until(b'\n', &mut line) {
         let members = members(&line);
         line.clear();
@@ -84,18 +83,18 @@ fn members(line: &[u8]) -> Result<Map<String, Value>, String> {
 }
 
 impl Request {
-    /// The only one there is.
+    /// A request that does not come through an inbox.
     pub(super) fn of(line: &[u8]) -> Request {
         Request { number: 1, members: members(line) }
     }
 
-    /// As it was said.
+    /// The `id` as it was in the request; null if there is none.
     pub(super) fn id(&self) -> Value {
         let id = self.members.as_ref().ok().and_then(|members| members.get("id"));
         id.cloned().unwrap_or_default()
     }
 
-    /// A member; none if it is null or not there.
+    /// A member; `None` if it is null or missing.
     pub(super) fn get(&self, name: &str) -> Result<Option<&Value>, Failure> {
         match &self.members {
             Ok(members) => Ok(members.get(name).filter(|value| !value.is_null())),

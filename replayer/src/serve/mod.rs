@@ -1,36 +1,37 @@
-//! Questions from a program, as lines of JSON: what the Python API stands on.
+//! Answers requests of a program, as lines of JSON. The Python API is built on this.
 //!
-//! The first line says what is served: `{"dashcam": "0.1.0", "protocol": 1}`. After that each line
-//! in is a request, `{"id": 1, "method": "goto", "run": 1, "to": "start"}`, and each line out its
-//! answer, `{"id": 1, "result": …}` or `{"id": 1, "error": {"kind": "refused", "message": …}}`, in
-//! the order of the requests. An answer has `notes` if chunks turned out to be damaged: a sentence
-//! for each, told once. The end of the input ends it. Nothing is remembered but cursors: a request
-//! says where it stands.
+//! The first line of output names version and protocol: `{"dashcam": "0.1.0", "protocol": 1}`.
+//! After that each line of input is a request,
+//! `{"id": 1, "method": "goto", "run": 1, "to": "start"}`, and each line of output its answer,
+//! `{"id": 1, "result": …}` or `{"id": 1, "error": {"kind": "refused", "message": …}}`, in the
+//! order of the requests. An answer has `notes` if chunks turned out to be damaged: a sentence for
+//! each, reported once. The server ends at the end of the input. Only cursors are kept between
+//! requests: a request contains its position.
 //!
 //! | method | members | result |
 //! |---|---|---|
-//! | `query` | `sql`; `parameters`: array or object; `run`: its tables only; `rows`: most at once | `columns`, `rows`, `cursor`: of the rest, which may be none, or null |
+//! | `query` | `sql`; `parameters`: array or object; `run`: tables of that run only; `rows`: maximum number of rows | `columns`, `rows`, `cursor`: for the rest, which may be empty; null if there is none |
 //! | `fetch` | `cursor`, `rows` | `rows`, `cursor` |
 //! | `close` | `cursor` | null |
-//! | `goto` | `run`; `to`: as [`replay`](crate::debugger::COMMANDS) has it; or `position`: an event there is | where one stands |
-//! | `step` | `run`, `position`; `step`: `step`, `back-next` …; `follow`: `thread` or `task`; `mine`: true for lines of your own code only | where one stands |
-//! | `resume` | `run`, `position`; `direction`: `forward` or `backward`; `breakpoints`: array | where one stands; `breakpoint` is an index into the array |
+//! | `goto` | `run`; `to`: as in [`replay`](crate::debugger::COMMANDS); or `position`: of an existing event | the position |
+//! | `step` | `run`, `position`; `step`: `step`, `back-next` …; `follow`: `thread` or `task`; `mine`: true for lines of your own code only | the position |
+//! | `resume` | `run`, `position`; `direction`: `forward` or `backward`; `breakpoints`: array | the position; `breakpoint` is an index into the array |
 //! | `stack`, `threads` | `run`, `position` | `frames`, `threads` |
 //! | `source`, `locals` | `run`, `position`, `depth` | lines; `variables` |
 //! | `evaluate` | `run`, `position`, `depth`, `expression` | `text`; `held` |
-//! | `write` | `run`, `position`, `depth`, `path`; `direction` | where one stands at the nearest write, or null |
+//! | `write` | `run`, `position`, `depth`, `path`; `direction` | the position of the nearest write, or null |
 //! | `origin` | `run`, `position`, `depth`, `path` | `links` |
 //! | `values` | `texts`, `arguments`: whether they are named values | the values |
-//! | `interrupt` | | none: requests before it that are not answered yet fail with kind `interrupted`; cursors are closed |
+//! | `interrupt` | | no answer: earlier requests that are not answered yet fail with kind `interrupted`; cursors are closed |
 //!
-//! Where one stands, frames, threads and lines are as [`debugger::json`](crate::debugger::json) has
-//! them; a value that is a text there has its structure beside it (see `tagged`): `held`. In rows, bytes
-//! are `{"bytes": "00ff"}` and floats that JSON does not have `{"float": "inf"}`; so they are in
-//! `parameters`. Kinds of errors: `refused` (it makes no sense here), `sql`, `recording` (the file
-//! cannot be read), `interrupted`, `protocol`.
+//! Positions, frames, threads and lines are written as in
+//! [`debugger::json`](crate::debugger::json). Beside a value that is a text there, `held` has its
+//! structure (see `tagged`). In rows and in `parameters`, bytes are `{"bytes": "00ff"}`, and floats
+//! that JSON does not have `{"float": "inf"}`. Kinds of errors: `refused` (the request makes no
+//! sense here), `sql`, `recording` (the file cannot be read), `interrupted`, `protocol`.
 //!
-//! A `query` whose rows are to be Arrow columns goes to a process of its own, `dashcam export arrow --request`
-//! ([`columns`]).
+//! A `query` whose rows are to be Arrow columns goes to a process of its own,
+//! `dashcam export arrow --request` ([`columns`]).
 
 mod cursors;
 mod inbox;
@@ -48,7 +49,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead, Write};
 use std::rc::Rc;
 
-/// Changes when an old client would misunderstand.
+/// Version of the protocol. It changes when old clients would misunderstand the new one.
 const PROTOCOL: u32 = 1;
 
 /// Why a request has no result.
@@ -85,22 +86,22 @@ impl Failure {
     }
 }
 
-/// What is answered, as JSON.
+/// The answer to a request: its result as JSON.
 type Answer = Result<String, Failure>;
 
 struct Server<'a> {
     recording: &'a Rc<Recording>,
     cursors: Cursors<'a>,
-    /// By run. They remember nothing from one request to the next but what makes them fast.
+    /// By run. They are kept between requests only to be faster.
     debuggers: BTreeMap<i64, Debugger>,
-    /// Sentences about damage that were said.
-    said: BTreeSet<String>,
+    /// Sentences about damage that were reported.
+    reported: BTreeSet<String>,
 }
 
-/// The rows of a request `query`, a line of JSON, as Arrow columns.
+/// Writes the rows of a request `query`, a line of JSON, as Arrow columns to `sink`.
 ///
 /// # Errors
-/// If the request makes no sense, those of the statement and those of `sink`.
+/// If the request makes no sense; the errors of the statement and of `sink`.
 pub fn columns(recording: &Recording, line: &[u8], sink: Sink<'_>) -> Result<(), export::Error> {
     cursors::columns(recording, &Request::of(line), sink)
 }
@@ -122,10 +123,10 @@ pub fn serve(
         recording,
         cursors: Cursors::new(recording),
         debuggers: BTreeMap::new(),
-        said: BTreeSet::new(),
+        reported: BTreeSet::new(),
     };
     while let Some(request) = inbox.next() {
-        server.be_ready();
+        server.forget_interrupt();
         let answer = match inbox.is_interrupted(&request) {
             true => Err(Error::Interrupted.into()),
             false => server.answer(&request),
@@ -143,26 +144,27 @@ pub fn serve(
             write!(out, ",\"notes\":{}", Value::from(notes))?;
         }
         writeln!(out, "}}")?;
-        // Who speaks with us waits for the answer.
+        // The client waits for the answer.
         out.flush()?;
     }
     Ok(())
 }
 
 impl Server<'_> {
-    /// Forgets an interrupt that came after what it was meant for.
-    fn be_ready(&mut self) {
+    /// Resets an interrupt that came after the request it was meant for was answered.
+    fn forget_interrupt(&mut self) {
         let connection = self.recording.connection();
         if connection.is_interrupted() {
-            // SQLite forgets it when a statement starts and no other is under way.
+            // SQLite resets it when a statement starts while no other is running.
             self.cursors.clear();
             let _ = connection.query_row("SELECT 1", [], |_| Ok(()));
         }
     }
 
+    /// Sentences about damage that have not been reported yet.
     fn notes(&mut self) -> Vec<String> {
         let damage = self.recording.store().damage();
-        damage.into_iter().filter(|line| self.said.insert(line.clone())).collect()
+        damage.into_iter().filter(|line| self.reported.insert(line.clone())).collect()
     }
 
     fn answer(&mut self, request: &Request) -> Answer {

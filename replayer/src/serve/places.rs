@@ -1,5 +1,5 @@
-//! Positions, and what can be looked at from them. A debugger per run answers; where it stands is
-//! said anew each time.
+//! Requests about positions and the state there. There is one debugger per run, and each request
+//! sets its position.
 
 use super::inbox::Request;
 use super::{Answer, Failure, Server, tagged};
@@ -8,7 +8,7 @@ use crate::timeline::Direction;
 use serde_json::{Value, json};
 
 impl Server<'_> {
-    /// The debugger of a run, standing wherever it did last.
+    /// The debugger of a run, at the position of the last request.
     fn debugger(&mut self, request: &Request) -> Result<(i64, &mut Debugger), Failure> {
         let store = self.recording.store();
         let run_id = store.run(Some(request.integer("run")?))?;
@@ -23,9 +23,9 @@ impl Server<'_> {
         }
     }
 
-    /// The debugger of a run, standing at the position that the request names, with nothing else
-    /// said to it.
-    fn standing(&mut self, request: &Request) -> Result<(i64, &mut Debugger, Reply), Failure> {
+    /// The debugger of a run at the position of the request, without breakpoints and following the
+    /// thread.
+    fn at_position(&mut self, request: &Request) -> Result<(i64, &mut Debugger, Reply), Failure> {
         let seq = request.integer("position")?;
         let (run_id, debugger) = self.debugger(request)?;
         let at = debugger.timeline().position(seq);
@@ -46,7 +46,7 @@ impl Server<'_> {
 
     pub(super) fn goto(&mut self, request: &Request) -> Answer {
         if request.get("position")?.is_some() {
-            let (run_id, _, reply) = self.standing(request)?;
+            let (run_id, _, reply) = self.at_position(request)?;
             return Ok(stop(run_id, &reply, None));
         }
         let to = request.text("to")?;
@@ -73,7 +73,7 @@ impl Server<'_> {
             Some(Some(only_mine)) => only_mine,
             Some(None) => return Err(Failure::Protocol("mine is true or false".to_owned())),
         };
-        let (run_id, debugger, _) = self.standing(request)?;
+        let (run_id, debugger, _) = self.at_position(request)?;
         debugger.run(Command::Follow(Some(followed)))?;
         debugger.set_only_mine(only_mine);
         let reply = debugger.run(command);
@@ -91,7 +91,7 @@ impl Server<'_> {
                 _ => return Err(Failure::Refused(format!("break: no place: {place}"))),
             }
         }
-        let (run_id, debugger, _) = self.standing(request)?;
+        let (run_id, debugger, _) = self.at_position(request)?;
         for command in commands {
             debugger.run(command)?;
         }
@@ -109,17 +109,17 @@ impl Server<'_> {
     }
 
     pub(super) fn stack(&mut self, request: &Request) -> Answer {
-        self.looked(request, Command::Where)
+        self.reply_to(request, Command::Where)
     }
 
     pub(super) fn threads(&mut self, request: &Request) -> Answer {
-        self.looked(request, Command::Threads)
+        self.reply_to(request, Command::Threads)
     }
 
-    /// The same, with the frame selected that the request names.
+    /// The same, with the frame of the request selected.
     fn in_frame(&mut self, request: &Request) -> Result<(i64, &mut Debugger), Failure> {
         let depth = request.integer("depth")?;
-        let (run_id, debugger, _) = self.standing(request)?;
+        let (run_id, debugger, _) = self.at_position(request)?;
         if depth > 0 {
             debugger.run(Command::Frame(depth))?;
             if debugger.selected() as i64 != depth {
@@ -162,15 +162,16 @@ impl Server<'_> {
         Ok(json::json("list", run_id, &reply).to_string())
     }
 
-    fn looked(&mut self, request: &Request, command: Command) -> Answer {
-        let (run_id, debugger, _) = self.standing(request)?;
+    /// The reply to a command at the position of the request.
+    fn reply_to(&mut self, request: &Request, command: Command) -> Answer {
+        let (run_id, debugger, _) = self.at_position(request)?;
         let reply = debugger.run(command)?;
         Ok(json::json("", run_id, &reply).to_string())
     }
 
     pub(super) fn locals(&mut self, request: &Request) -> Answer {
         let depth = request.integer("depth")?;
-        let (_, debugger, _) = self.standing(request)?;
+        let (_, debugger, _) = self.at_position(request)?;
         let no_frame = |_| Failure::Refused(format!("no frame {depth}"));
         let variables = debugger.locals(usize::try_from(depth).map_err(no_frame)?)?;
         let variables: Vec<Value> = variables
@@ -198,7 +199,7 @@ fn no_command(what: &str) -> Failure {
     Failure::Protocol(format!("no step: {what}"))
 }
 
-/// Where one stands, with the structure of what the event carries.
+/// A stop as JSON, with the structure of the event's value.
 fn stop(run_id: i64, reply: &Reply, breakpoint: Option<usize>) -> String {
     let mut object = json::json("", run_id, reply);
     if let (Reply::Stop(stop), Value::Object(members)) = (reply, &mut object) {

@@ -1,45 +1,45 @@
-//! Values as JSON from which Python can make them again.
+//! Writes values as JSON from which Python can rebuild them.
 //!
 //! | JSON | value |
 //! |---|---|
 //! | `null`, `true`, `1`, `1.5`, `"a"`, `[…]` | None, bool, int of 64 bits, float, str, list |
-//! | `{"int": "…"}`, `{"float": "nan"}`, `{"complex": "…"}` | as `int`, `float` and `complex` read them, an int perhaps in hexadecimal |
-//! | `{"bytes": "b'…'"}`, `{"str": "'…'"}` | as Python's source has it; a str if it has lone surrogates |
+//! | `{"int": "…"}`, `{"float": "nan"}`, `{"complex": "…"}` | in the syntax of `int`, `float` and `complex`; an int may be hexadecimal |
+//! | `{"bytes": "b'…'"}`, `{"str": "'…'"}` | a Python literal; a str only if it has lone surrogates |
 //! | `{"constant": "Ellipsis"}` | Ellipsis or NotImplemented |
-//! | `{"tuple": […]}`; so `set`, `frozenset`, `range`, `slice` | that, of these |
-//! | `{"dict": [[k, v], …]}`; so `OrderedDict`, `Counter` | that, of these |
-//! | `{"bytearray": {"bytes": …}}` | that |
-//! | `{"deque": […], "maxlen": n}` | that; without `maxlen` there is none |
-//! | `{"standard": "datetime.date", "args": […], "named": [[k, v], …]}` | what that class of the standard library's makes of these |
-//! | `{"recorded": [begin, end], …}` | anything else: the part of the text that it is, in characters |
+//! | `{"tuple": […]}`; also `set`, `frozenset`, `range`, `slice` | an object of that class, made from these |
+//! | `{"dict": [[k, v], …]}`; also `OrderedDict`, `Counter` | an object of that class, made from these |
+//! | `{"bytearray": {"bytes": …}}` | a bytearray |
+//! | `{"deque": […], "maxlen": n}` | a deque; without `maxlen` it has none |
+//! | `{"standard": "datetime.date", "args": […], "named": [[k, v], …]}` | the result of calling that class of the standard library |
+//! | `{"recorded": [begin, end], …}` | any other value: its part of the text, in characters |
 //!
-//! What is recorded only has, where that is known, `type`, `object_id`, `attributes` (pairs), `args`
-//! (an exception's), `held` (what an instance of a subclass of a builtin class holds), `items` (an
-//! array, or pairs, of what was kept of a container), `kept` (what was kept of a str or bytes),
-//! `length` (of what was cut). A value of which anything is missing is always recorded only; what it
-//! is part of is not, for that has it whole.
+//! A `recorded` value has, where known, `type`, `object_id`, `attributes` (pairs), `args` (of an
+//! exception), `held` (what an instance of a subclass of a builtin class holds), `items` (the kept
+//! items of a container, an array or pairs), `kept` (the kept part of a str or bytes), `length`
+//! (the real length of a value that was cut). A value of which anything is missing is always
+//! `recorded`. A container is not `recorded` just because one of its items is.
 
 use dashcam_schema::value::parse::{self, Named, Node, Parsed};
 use dashcam_schema::value::render::STANDARD;
 use serde_json::{Map, Value, json};
 
-/// A value. Of a text that is none, all of it is recorded only.
+/// A value as JSON. If the text is not a value, it is `recorded` as a whole.
 pub(super) fn value(text: &str) -> Value {
     let whole = || json!({"recorded": [0, text.chars().count()]});
     parse::value(text).map_or_else(whole, |value| Writer { whole: text }.value(&value))
 }
 
-/// Named values: `{"names": [[name, value], …], "more": 0}`.
+/// Named values as JSON: `{"names": [[name, value], …], "more": 0}`.
 pub(super) fn arguments(text: &str) -> Value {
     let Some(named) = parse::arguments(text) else {
-        // What there is of them is not known.
+        // The text cannot be read, so it is not known how many there are.
         return json!({"names": [], "more": 1});
     };
     let (names, more) = Writer { whole: text }.named(&named);
     json!({"names": names, "more": more})
 }
 
-/// Whether nothing is missing of a value.
+/// Whether no part of a value is missing.
 fn is_whole(value: &Value) -> bool {
     match value {
         Value::Object(object) => !object.contains_key("recorded") && object.values().all(is_whole),
@@ -111,7 +111,7 @@ impl Writer<'_> {
         }
     }
 
-    /// Items, and how many more there were.
+    /// Items, and the number of items that are missing.
     fn items(&self, items: &[Parsed<'_>]) -> (Vec<Value>, u64) {
         let mut more = 0u64;
         let mut values = Vec::with_capacity(items.len());
@@ -124,7 +124,7 @@ impl Writer<'_> {
         (values, more)
     }
 
-    /// Pairs of names and values, and how many more there were.
+    /// Pairs of names and values, and the number of pairs that are missing.
     fn named(&self, named: &Named<'_>) -> (Vec<Value>, u64) {
         let mut more = 0u64;
         let mut values = Vec::with_capacity(named.len());
@@ -159,14 +159,14 @@ impl Writer<'_> {
         }
     }
 
-    /// A container of which there is only a part.
+    /// A container that was cut; `more` items are missing.
     fn cut(&self, value: &Parsed<'_>, class: &str, items: Vec<Value>, more: u64) -> Value {
         let length = (items.len() as u64).saturating_add(more);
         let known = [("type", class.into()), ("items", items.into()), ("length", json!(length))];
         self.recorded(value, known)
     }
 
-    /// What is written as a call: some builtin classes, and exceptions.
+    /// A value that is written as a call: of some builtin classes, or an exception.
     fn call(
         &self,
         value: &Parsed<'_>,
@@ -250,7 +250,8 @@ impl Writer<'_> {
         self.recorded(value, known)
     }
 
-    /// A `defaultdict`, whose factory nobody knows, or a `frozendict`: its items.
+    /// A `defaultdict`, whose factory is not known, or a `frozendict`, as `recorded` with its
+    /// items.
     fn part_of(&self, value: &Parsed<'_>, class: &str, dict: Value) -> Value {
         let items = dict.get(class).or(dict.get("items")).cloned().unwrap_or_default();
         let all = items.as_array().map_or(0, Vec::len);
@@ -258,12 +259,13 @@ impl Writer<'_> {
         self.recorded(value, [("type", class.into()), ("items", items), ("length", length)])
     }
 
+    /// A `recorded` value, with what is known of it.
     fn recorded(
         &self,
         value: &Parsed<'_>,
         known: impl IntoIterator<Item = (&'static str, Value)>,
     ) -> Value {
-        // Its text is a part of the whole.
+        // `value.text` is a slice of `whole`.
         let begin = value.text.as_ptr() as usize - self.whole.as_ptr() as usize;
         let end = begin + value.text.len();
         let (begin, end) = match self.whole.is_ascii() {
@@ -282,13 +284,13 @@ impl Writer<'_> {
 
 fn str(kept: &str, literal: &str) -> Value {
     match kept.contains(char::REPLACEMENT_CHARACTER) {
-        // It may stand for a lone surrogate, which JSON does not have.
+        // The character may stand for a lone surrogate, which JSON does not have.
         true => json!({"str": literal}),
         false => kept.into(),
     }
 }
 
-/// What a mark says of what it stands for.
+/// What a mark in a text shows of the value it stands for.
 fn mark(text: &str) -> Vec<(&'static str, Value)> {
     let starts = |with: &str| text.starts_with(with);
     let class = match text {

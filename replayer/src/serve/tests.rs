@@ -2,7 +2,7 @@ use super::tagged;
 use serde_json::json;
 
 #[test]
-fn values_can_be_made_again() {
+fn values_can_be_rebuilt() {
     for (text, expected) in [
         ("None", json!(null)),
         ("-3", json!(-3)),
@@ -31,7 +31,7 @@ fn values_can_be_made_again() {
 }
 
 #[test]
-fn what_is_not_whole_is_recorded_only() {
+fn incomplete_values_are_recorded() {
     for (text, kind) in [
         ("[1, … 9 more]", Some("list")),
         ("(… 9 more)", Some("tuple")),
@@ -70,7 +70,7 @@ fn what_is_not_whole_is_recorded_only() {
 }
 
 #[test]
-fn parts_say_where_they_are() {
+fn parts_have_their_place_in_the_text() {
     let value = tagged::value("['ü', <app.P object #3 x=[1, … 2 more]>]");
     let expected = json!(["ü", {
         "recorded": [6, 39], "type": "app.P", "object_id": 3,

@@ -1,12 +1,14 @@
-//! Statements that only count rows, as statements about groups of rows.
+//! Rewrites statements that only count rows into statements about groups of rows.
 //!
 //! `SELECT kind, count(*) FROM events GROUP BY kind` becomes `SELECT kind, sum(rows_in_group) FROM
-//! grouped_events(…) AS events GROUP BY kind` ([`crate::tables::Groups`]). That is done before SQLite
-//! prepares the statement, for a virtual table is not told that its rows are only counted.
+//! grouped_events(…) AS events GROUP BY kind` ([`crate::tables::Groups`]). This happens before
+//! SQLite prepares the statement, because SQLite does not tell a virtual table that its rows are
+//! only counted.
 //!
-//! The answer must be the same in every case, so only what is understood completely is rewritten: any
-//! expression that is not listed here leaves the statement as it is. So does the table itself, if it
-//! cannot decide on a condition alone: then the new statement cannot be prepared, and the old one is used.
+//! The answer must be the same in every case, so only statements that are understood completely are
+//! rewritten: any expression that is not listed here leaves the statement unchanged. The same holds
+//! if the table cannot test a condition alone: then the new statement cannot be prepared, and the
+//! old one is used.
 
 mod expressions;
 
@@ -22,9 +24,10 @@ use sqlparser::dialect::SQLiteDialect;
 use sqlparser::parser::{Parser, ParserOptions};
 use std::ops::ControlFlow;
 
-/// The statement about groups that gives the same rows; `None` if there is none. `names` are those of the
-/// statement's columns, and `run_id` is the only run it is about, if there is one. With `leaves_conditions`, the table
-/// has to decide on conditions with constants; else SQLite tests them, and rows are grouped by what they are about.
+/// Returns the statement about groups that gives the same rows; `None` if there is none. `names`
+/// are the names of the statement's columns. If there is a `run_id`, the statement is about that
+/// run only. With `leaves_conditions`, the table has to test conditions with constants. Otherwise
+/// SQLite tests them, and rows are grouped by the columns in them.
 pub(super) fn of_groups(
     sql: &str,
     names: &[&str],
@@ -41,8 +44,8 @@ pub(super) fn of_groups(
     }
 }
 
-/// A parser of a text of SQL. It leaves quotes within quotes doubled, as they are written: two of them next to each
-/// other would be written as one.
+/// A parser of SQL text. It leaves doubled quotes within quotes as they are: if two quotes next to
+/// each other were unescaped, they would be written as one.
 fn parser(sql: &str) -> Option<Parser<'static>> {
     let options = ParserOptions::new().with_unescape(false);
     Parser::new(&SQLiteDialect {}).with_options(options).try_with_sql(sql).ok()
@@ -53,7 +56,7 @@ struct Rewriter<'a> {
     names: &'a [&'a str],
     run_id: Option<i64>,
     leaves_conditions: bool,
-    /// Queries that the current one is within, itself included.
+    /// The depth of nested queries, including the current one.
     depth: usize,
     has_changed: bool,
 }
@@ -63,7 +66,7 @@ impl VisitorMut for Rewriter<'_> {
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
         self.depth += 1;
-        // A name that stands for something else is not looked up here.
+        // A statement in which WITH redefines one of our tables is left unchanged.
         let tables = query.with.iter().flat_map(|with| &with.cte_tables);
         let is_ours = |name: &Ident| COUNTABLE.iter().any(|table| is_name(name, table.name));
         match tables.into_iter().any(|table| is_ours(&table.alias.name)) {
@@ -76,7 +79,7 @@ impl VisitorMut for Rewriter<'_> {
         self.depth -= 1;
         let names = if self.depth == 0 { Some(self.names) } else { None };
         match &mut *query.body {
-            // The first few of what is distinct are found without reading everything.
+            // The first few distinct rows are found without reading everything.
             SetExpr::Select(select)
                 if select.distinct.is_some()
                     && query.limit_clause.is_some()
@@ -84,7 +87,8 @@ impl VisitorMut for Rewriter<'_> {
             SetExpr::Select(select) => self.select(select, query.order_by.as_mut(), names),
             other => self.each_select(other, names),
         }
-        // The name of a column without one is its text, and with that the text of counts in it.
+        // A column without an alias is named after its text, which changes if counts in it are
+        // rewritten.
         if let (SetExpr::Select(select), Some(names), true) =
             (&mut *query.body, names, self.has_changed)
             && select.projection.len() == names.len()
@@ -130,7 +134,7 @@ impl Rewriter<'_> {
         }
     }
 
-    /// Gives columns the names they had before.
+    /// Gives columns the names that they had before.
     fn name(
         &self,
         before: &[SelectItem],
@@ -147,7 +151,7 @@ impl Rewriter<'_> {
                 ) => {
                     continue;
                 }
-                // SQLite takes the statement's own words for a name.
+                // SQLite names the column after its text in the statement.
                 (None, before) => {
                     Some(before.to_string()).filter(|name| self.sql.contains(name))?
                 }
@@ -166,20 +170,20 @@ pub(super) struct Counted {
     pub(super) columns: &'static [Column],
     /// Columns that rows can be grouped by.
     keys: &'static [usize],
-    /// What the table of its groups is called.
+    /// The name of the table of its groups.
     groups: &'static str,
-    /// What columns are qualified with.
+    /// The name that qualifies the table's columns.
     pub(super) alias: Ident,
 }
 
 /// A SELECT that counts the rows of one table.
 struct Counting {
     table: Counted,
-    /// Which of FROM's parts it is in, and which join there; the part itself if none.
+    /// The table's part of FROM, and its join in that part; `None` if it is the first of the part.
     at: (usize, Option<usize>),
     expressions: Expressions,
     leaves_conditions: bool,
-    /// Columns that conditions the table has to decide on are about, one entry per constraint.
+    /// The columns of conditions that the table has to test, one entry per constraint.
     filters: Vec<usize>,
 }
 
@@ -202,7 +206,7 @@ impl Counting {
             }
         }
         let (table, at) = found?;
-        // Rows that a join makes up are counted too, but have no group.
+        // Rows that an outer join adds are counted too, but belong to no group.
         let is_first = at == (0, None);
         let joins = select.from.iter().flat_map(|from| &from.joins);
         let may_join = |join: &JoinOperator| match join {
@@ -240,7 +244,7 @@ impl Counting {
         self.expressions.may_be_empty = !has_groups;
         let groups = self.group_by(group_by.clone(), &select.projection)?;
 
-        // Outside of aggregates, what is selected has to be the same in all rows of a group.
+        // Outside of aggregates, selected expressions have to be equal in all rows of a group.
         for (at, item) in select.projection.iter_mut().enumerate() {
             let (SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = item
             else {
@@ -323,7 +327,7 @@ impl Counting {
         Some(())
     }
 
-    /// What a GROUP BY names: columns, and columns of the result.
+    /// The columns that a GROUP BY names: of tables, and of the result.
     fn group_by(&mut self, group_by: Vec<Expr>, projection: &[SelectItem]) -> Option<GroupedBy> {
         let mut groups = GroupedBy::default();
         self.expressions.is_grouped = true;
@@ -354,12 +358,12 @@ impl Counting {
             };
             groups.columns.extend(expressions::name(expr));
         }
-        // What an aggregate gives cannot be grouped by: SQLite says so.
+        // Grouping by an aggregate is an error, which SQLite reports.
         (!self.expressions.has_aggregate).then_some(groups)
     }
 
-    /// Whether a column is the same in all rows of a group: grouped by, or of the one row of another table
-    /// that a column grouped by leads to.
+    /// Whether a column is equal in all rows of a group: because it is grouped by, or because it
+    /// belongs to the single row of another table that a column grouped by refers to.
     fn is_same(
         &self,
         select: &Select,
@@ -408,7 +412,8 @@ impl Counting {
         })
     }
 
-    /// Leaves to the table what it can decide on; what else conditions are about has to be a key.
+    /// Leaves conditions to the table if it can test them. The columns of other conditions become
+    /// keys.
     fn conditions(&mut self, expr: &mut Expr) -> Option<()> {
         match expr {
             Expr::Nested(inner) => self.conditions(inner),
@@ -426,8 +431,8 @@ impl Counting {
         }
     }
 
-    /// Takes in a condition that SQLite tests. It must not divide an OR into several scans: what their rows
-    /// have in common it tells by the row's identity, and groups have none.
+    /// Adds a condition that SQLite tests. SQLite must not split an OR into several scans: it
+    /// merges their rows by rowid, and groups have none.
     fn tested_by_sqlite(&mut self, expr: &mut Expr) -> Option<()> {
         self.expressions.visit(expr)?;
         let has_or = visit_expressions(expr, |part| match part {
@@ -443,7 +448,8 @@ impl Counting {
         Some(())
     }
 
-    /// A comparison of a column with constants: the column, and how many constraints SQLite makes of it.
+    /// For a comparison of a column with constants: the column, and the number of constraints that
+    /// SQLite makes of it.
     fn decided_by_table(&self, expr: &Expr) -> Option<(usize, usize)> {
         let of_type = |expr: &Expr, wanted| {
             let (table, name) = expressions::name(expr)?;
@@ -482,7 +488,7 @@ impl Counting {
     }
 }
 
-/// What rows are grouped by.
+/// What the rows are grouped by.
 #[derive(Default)]
 struct GroupedBy {
     /// Columns of the result, from 0.
@@ -491,7 +497,8 @@ struct GroupedBy {
     columns: Vec<(Option<Ident>, Ident)>,
 }
 
-/// The name of a table that stands in FROM with nothing but an alias, and what its columns are qualified with.
+/// The name of a table that stands in FROM with at most an alias, and the name that qualifies its
+/// columns.
 fn plain(factor: &TableFactor) -> Option<(&Ident, &Ident)> {
     let TableFactor::Table { name, alias, args: None, .. } = factor else { return None };
     let [name] = &name.0[..] else { return None };
@@ -503,12 +510,12 @@ fn plain(factor: &TableFactor) -> Option<(&Ident, &Ident)> {
     Some((name, alias.map_or(name, |alias| &alias.name)))
 }
 
-/// A part of FROM, of its text.
+/// Parses a part of FROM.
 fn table(text: &str) -> Option<TableFactor> {
     parser(text)?.parse_table_factor().ok()
 }
 
-/// The sum of the rows in the groups of a table.
+/// The text of the sum of the rows in the groups of a table.
 pub(super) fn sum(alias: &Ident, of: Option<&Expr>) -> String {
     match of {
         None => format!("sum({alias}.{COUNT_NAME})"),

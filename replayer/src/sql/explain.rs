@@ -1,4 +1,4 @@
-//! What SQLite's complaint means, and what may have been meant.
+//! Explains SQLite's errors, and suggests the name that was probably meant.
 
 use crate::store::{Error, message};
 use crate::suggest::closest;
@@ -6,7 +6,7 @@ use dashcam_schema::tables::{self, TABLES};
 use rusqlite::ErrorCode;
 use std::path::Path;
 
-/// A line about a statement that was wrong; nothing if it is not about the statement.
+/// A line about an error in a statement; `None` if the error is not in the statement.
 pub fn explain(path: &Path, error: &rusqlite::Error) -> Option<String> {
     let file = path.display();
     if matches!(error, rusqlite::Error::MultipleStatement) {
@@ -14,7 +14,7 @@ pub fn explain(path: &Path, error: &rusqlite::Error) -> Option<String> {
     }
     let message = message(error);
     let is_denied = error.sqlite_error_code() == Some(ErrorCode::AuthorizationForStatementDenied);
-    // Of what is a view here, SQLite says that first.
+    // For tables that are views here, SQLite reports this error first.
     if is_denied || message.starts_with("cannot modify ") {
         return Some(format!("{file}: recordings are read-only: this statement is not a query"));
     }
@@ -34,12 +34,12 @@ pub fn explain(path: &Path, error: &rusqlite::Error) -> Option<String> {
     Some(format!("{file}: {message}; {hint}"))
 }
 
-/// The same for any error of SQLite's.
+/// Like [`explain`], for any SQLite error.
 pub fn explain_any(path: &Path, error: &rusqlite::Error) -> String {
     explain(path, error).unwrap_or_else(|| Error::from_sqlite(path, error).to_string())
 }
 
-/// The tables that have a column.
+/// The tables that have a column with this name.
 fn tables_with(name: &str) -> String {
     let tables = TABLES.iter().filter(|table| !table.is_internal);
     let has = |table: &&tables::Table| table.columns.iter().any(|column| column.name == name);
@@ -47,7 +47,7 @@ fn tables_with(name: &str) -> String {
     names.join(" or ")
 }
 
-/// The column like this one, of a table if one was named.
+/// The column with the most similar name, in one table if `table` names one.
 fn column_like(table: &str, name: &str) -> Option<&'static str> {
     let tables = TABLES.iter().filter(|t| tables::find(table).is_none() || t.name == table);
     let tables = tables.filter(|table| !table.is_internal);

@@ -1,4 +1,4 @@
-//! SQL functions: values, calls and writes at a position, and what SQLite lacks for texts and numbers.
+//! SQL functions: values, calls and writes at a position, and general functions that SQLite lacks.
 
 use super::source::Source;
 use super::vtab::OfConnection;
@@ -12,7 +12,7 @@ use rusqlite::Connection;
 use rusqlite::functions::{Aggregate, Context, FunctionFlags};
 use rusqlite::types::ValueRef;
 
-/// A function, for `dashcam schema`.
+/// The description of a function, for `dashcam schema`.
 pub struct Function {
     pub name: &'static str,
     pub arguments: &'static str,
@@ -26,13 +26,13 @@ pub const FUNCTIONS: &[Function] = &[
         name: "value_json",
         arguments: "value",
         returns: "TEXT",
-        sentence: "A value as text (arguments, result, value …) as JSON, for ->, ->> and json_each; NULL of what is no such text.",
+        sentence: "The text of a value (arguments, result, value …) as JSON, for ->, ->> and json_each; NULL if the text is not that of a value.",
     },
     Function {
         name: "value_at",
         arguments: "run_id, seq, depth, expression",
         returns: "TEXT",
-        sentence: "What an expression such as 'order.items[-1].price > 5' was in a frame of an event's stack (depth 0: the innermost) just before the event, as repr() writes it, at capture level state; NULL if there is no such event or frame; an error if a part of it was not there, or is not known.",
+        sentence: "The value of an expression such as 'order.items[-1].price > 5' in a frame of an event's stack (depth 0: the innermost) just before the event, as repr() writes it, at capture level state; NULL if there is no such event or frame; an error if a part of the expression did not exist or is not known.",
     },
     Function {
         name: "is_mine",
@@ -62,19 +62,19 @@ pub const FUNCTIONS: &[Function] = &[
         name: "last_write",
         arguments: "run_id, seq, depth, path",
         returns: "INTEGER",
-        sentence: "seq of the last event before this one that bound or changed what a path such as 'order.total' means in a frame of its stack; NULL if none did; an error if the path leads nowhere. At capture level state.",
+        sentence: "seq of the last event before this one that bound or changed the variable, attribute or item that a path such as 'order.total' refers to in a frame of its stack; NULL if none did; an error if the path refers to nothing. At capture level state.",
     },
     Function {
         name: "next_write",
         arguments: "run_id, seq, depth, path",
         returns: "INTEGER",
-        sentence: "The same, of the first event after this one.",
+        sentence: "Like last_write, for the first event after this one.",
     },
     Function {
         name: "regexp",
         arguments: "pattern, text",
         returns: "INTEGER",
-        sentence: "1 if a regular expression matches somewhere in a text, else 0: what text REGEXP pattern asks for. Syntax as of the Rust crate regex: like Python's re, without look-around and back-references.",
+        sentence: "1 if a regular expression matches somewhere in a text, else 0. The operator in text REGEXP pattern calls it. The syntax is that of the Rust crate regex: like Python's re, without look-around and back-references.",
     },
     Function {
         name: "median",
@@ -90,13 +90,13 @@ pub const FUNCTIONS: &[Function] = &[
     },
 ];
 
-/// Numbers of a group, and which part of them is asked for.
+/// The numbers of a group, and the percentile that is wanted.
 struct Numbers {
     values: Vec<f64>,
     percent: Option<f64>,
 }
 
-/// `median`, which has one argument, and `percentile`, which has two.
+/// `median` with one argument, and `percentile` with two.
 struct Percentile(&'static str);
 
 impl Aggregate<Numbers, Option<f64>> for Percentile {
@@ -149,7 +149,7 @@ fn regexp(context: &Context<'_>) -> rusqlite::Result<Option<bool>> {
     let (ValueRef::Text(_), ValueRef::Text(text)) = (context.get_raw(0), context.get_raw(1)) else {
         return Ok(None);
     };
-    // Compiled once for a statement in which it is a constant.
+    // Compiled once if it is constant in the statement.
     let pattern = context.get_or_create_aux(
         0,
         |value| -> Result<Regex, Box<dyn std::error::Error + Send + Sync>> {
@@ -163,8 +163,8 @@ fn regexp(context: &Context<'_>) -> rusqlite::Result<Option<bool>> {
     Ok(Some(pattern.is_match(&String::from_utf8_lossy(text))))
 }
 
-/// Makes the functions known to a connection. Those that other programs have under the same name, for they
-/// have nothing to do with recordings, only where there is none.
+/// Registers the functions with a connection. General functions are registered only if there is
+/// none of the same name, because another program may have its own.
 pub(super) fn register(connection: &Connection, source: &Source) -> rusqlite::Result<()> {
     let flags = FunctionFlags::SQLITE_UTF8
         | FunctionFlags::SQLITE_DETERMINISTIC
@@ -225,7 +225,7 @@ pub(super) fn register(connection: &Connection, source: &Source) -> rusqlite::Re
     Ok(())
 }
 
-/// An error that SQLite passes on in its own words.
+/// An error whose message SQLite passes on unchanged.
 fn failed(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> rusqlite::Error {
     rusqlite::Error::UserFunctionError(error.into())
 }
@@ -257,7 +257,7 @@ fn enclosing_call(source: &Source, context: &Context<'_>) -> rusqlite::Result<Op
         return Ok(None);
     };
     let store = source.refresh().map_err(failed)?;
-    // A call is named by the event that begins it.
+    // The id of a call is the `seq` of the event that begins it.
     match frame_call(&store, run_id, call_id, 0)? {
         Some(call) if call == call_id => frame_call(&store, run_id, call_id, 1),
         _ => Ok(None),
@@ -307,7 +307,7 @@ fn value_at(source: &Source, context: &Context<'_>) -> rusqlite::Result<Option<S
     if context.get_raw(3) == ValueRef::Null {
         return Ok(None);
     }
-    // Parsed once for a statement in which it is a constant.
+    // Parsed once if it is constant in the statement.
     let expression = context.get_or_create_aux(
         3,
         |value| -> Result<_, Box<dyn std::error::Error + Send + Sync>> {

@@ -1,9 +1,9 @@
-//! What SQL may do here: read.
+//! Restricts SQL to reading.
 
 use rusqlite::Connection;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 
-/// Pragmas that describe and change nothing.
+/// Pragmas that only describe, and change nothing.
 const PRAGMAS: &[&str] = &[
     "application_id",
     "collation_list",
@@ -34,7 +34,7 @@ fn takes_name(pragma: &str) -> bool {
         || pragma.ends_with("_list")
 }
 
-/// Lets our own statements write to what is not in the file, until [`install`].
+/// Lets our own statements write to temporary tables and views, until [`install`] is called.
 pub(super) fn lift(connection: &Connection) -> rusqlite::Result<()> {
     connection.authorizer(None::<fn(AuthContext<'_>) -> Authorization>)?;
     connection.execute_batch("PRAGMA query_only = OFF")

@@ -1,8 +1,10 @@
-//! Tables and functions in a connection that another program has opened: what the loadable extension does.
+//! Tables and functions in a connection that another program has opened, for the loadable
+//! extension.
 //!
-//! Everything is read through that connection and nothing else: databases in memory, attached to a virtual
-//! file system of their own or encrypted are read as they are, and within the program's transactions. Nothing
-//! is set on it: no pragma, no authorizer, no handler, no timeout. What is made in it is temporary.
+//! Everything is read through that connection only. So databases that are in memory, encrypted, or
+//! attached to a virtual file system of their own can be read, and reads are part of the program's
+//! transactions. Nothing is set on the connection: no pragma, authorizer, handler or timeout.
+//! Everything that is created in it is temporary.
 
 use super::register;
 use super::scope::{self, views};
@@ -14,18 +16,19 @@ use rusqlite::Connection;
 use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::types::ValueRef;
 
-/// Gives a connection of another program the tables and functions over the recording that is its main
-/// database. If that is no recording they say so when they are used, and nothing is in the way of
-/// tables of the program's with the same names. Asked again, it does what has become possible since.
+/// Adds tables and functions for the recording that is the main database of another program's
+/// connection. If the main database is not a recording, they report that when they are used, and
+/// they do not hide tables of the program with the same names. A repeated call does what has become
+/// possible since the last one.
 ///
 /// # Errors
-/// If a transaction is open, for its end might take the tables away again; if a temporary table of the
-/// program's has the name of one of ours; if the program forbids what is needed.
+/// If a transaction is open, because its end might remove the tables again; if the program has a
+/// temporary table with the name of one of ours; if the program forbids a necessary action.
 pub fn attach(connection: Connection) -> rusqlite::Result<()> {
     if !connection.is_autocommit() {
         return Err(failed("a transaction is open; load the dashcam extension before or after it"));
     }
-    // Loaded before, into the same connection.
+    // The extension was loaded into this connection before.
     if connection.prepare("SELECT dashcam_run()").is_ok() {
         return connection.query_row("SELECT dashcam_run(dashcam_run())", [], |_| Ok(()));
     }
@@ -41,7 +44,8 @@ pub fn attach(connection: Connection) -> rusqlite::Result<()> {
     let created = match read {
         Ok(_) => create(&host),
         Err(Error::Interrupted) => Err(failed(Error::Interrupted)),
-        // The tables say what is wrong with it, and not the views that the file has in their place.
+        // The tables report what is wrong with the recording, unlike the file's views of the same
+        // names.
         Err(_) => scope::create(host.connection()),
     };
     if created.is_err() {
@@ -57,8 +61,8 @@ fn is_recording(host: &Host) -> rusqlite::Result<bool> {
     Ok(id == APPLICATION_ID)
 }
 
-/// Makes the tables available, and has the ordinary ones show what the virtual ones do: the rows of the run
-/// that was chosen, and whether code is one's own.
+/// Creates the tables. Also creates views so that ordinary tables, like virtual ones, show the rows
+/// of the chosen run only, and whether code is the user's own.
 fn create(host: &Host) -> rusqlite::Result<()> {
     scope::create(host.connection())?;
     for name in host.views.take() {
@@ -71,9 +75,10 @@ fn create(host: &Host) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// `dashcam_run(N)`, which chooses the run that tables show, and `dashcam_run()`, which says which one.
+/// Registers `dashcam_run(N)`, which chooses the run that tables show, and `dashcam_run()`, which
+/// returns the chosen one.
 fn register_run(connection: &Connection, source: &Source) -> rusqlite::Result<()> {
-    // A view or trigger in a file must not change what a program's statements mean.
+    // A view or trigger in a file must not change the meaning of a program's statements.
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DIRECTONLY;
     for arguments in [0, 1] {
         let source = OfConnection::new(source);
@@ -97,7 +102,7 @@ fn choose_run(host: &Host, context: &Context<'_>) -> rusqlite::Result<Option<i64
     if wanted.is_none() && !is_recording(host)? {
         return Ok(None);
     }
-    // Another database may have been put in the place of one in memory; SQLite gives no sign of it.
+    // An in-memory database may have been replaced by another one. SQLite does not report that.
     host.forget();
     let store = host.refresh().map_err(failed)?;
     if wanted.is_some() {

@@ -1,7 +1,7 @@
 //! SQL over a recording: the ordinary tables of the file, and others such as `events`, `calls` and
-//! `locals_at`, decoded from its chunks as they are asked for.
+//! `locals_at`, which are decoded from its chunks when they are read.
 //!
-//! The rows come from [`crate::tables`]; `vtab` is the only module that speaks SQLite's C interface.
+//! The rows come from [`crate::tables`]. `vtab` is the only module that uses SQLite's C interface.
 
 mod counts;
 mod explain;
@@ -28,7 +28,7 @@ use source::Source;
 use std::path::Path;
 use std::rc::Rc;
 
-/// A recording, ready for questions.
+/// An open recording that can be queried.
 pub struct Recording {
     store: Rc<Store>,
 }
@@ -50,25 +50,26 @@ impl Recording {
         Ok(Recording { store })
     }
 
-    /// What the recording is made of, without SQL.
+    /// The contents of the recording, without SQL.
     pub fn store(&self) -> &Rc<Store> {
         &self.store
     }
 
-    /// Has every table show the rows of one run only, if one is named, but `runs`, which lists all.
+    /// Makes every table show the rows of one run only, or of all runs. `runs` always lists all.
     ///
     /// # Errors
-    /// If SQLite does not want to.
+    /// If a statement of SQLite fails.
     pub fn bind(&self, run_id: Option<i64>) -> Result<(), Error> {
         let explain = |error| Error::from_sqlite(self.store.path(), &error);
         scope::bind(&self.store, run_id).map_err(explain)
     }
 
-    /// Prepares a statement, about one run if one is named and else about those that tables show. One that only
-    /// counts rows is prepared as a statement about groups of them, which gives the same.
+    /// Prepares a statement, for one run if `run_id` names one and otherwise for the runs that
+    /// tables show. A statement that only counts rows is prepared as a statement about groups of
+    /// rows, which gives the same result.
     ///
     /// # Errors
-    /// SQLite's, about the statement as it is.
+    /// SQLite's error for the statement as it was written.
     pub fn prepare(&self, sql: &str, run_id: Option<i64>) -> rusqlite::Result<Statement<'_>> {
         let scoped = |sql: &str| match run_id {
             Some(run_id) => of_run(sql, run_id),
@@ -89,13 +90,13 @@ impl Recording {
         Ok(statement)
     }
 
-    /// Where to ask. Statements that would write, attach or load anything are refused.
+    /// The connection to query. It refuses statements that would write, attach or load anything.
     pub fn connection(&self) -> &Connection {
         self.store.connection()
     }
 }
 
-/// Makes all virtual tables and functions known to a connection.
+/// Registers all virtual tables and functions with a connection.
 fn register(connection: &Connection, source: &Source) -> rusqlite::Result<()> {
     vtab::register::<tables::Events>(connection, source)?;
     vtab::register::<tables::Groups<tables::Events>>(connection, source)?;

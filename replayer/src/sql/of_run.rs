@@ -1,11 +1,12 @@
-//! A statement about one run: every table that has several runs stands for that run's rows.
+//! Restricts a statement to one run: in every table that holds several runs, only that run's rows
+//! remain.
 
 use super::scope::rows_of_run;
 use dashcam_schema::tables::TABLES;
 use std::fmt::Write as _;
 
-/// The statement, in front of which the names of tables are defined as those of one run. Statements
-/// that cannot have that in front, such as pragmas, stay as they are.
+/// Returns the statement with definitions of the tables' names as the rows of one run in front of
+/// it. Statements that cannot have these in front, such as pragmas, are returned unchanged.
 pub(crate) fn of_run(sql: &str, run_id: i64) -> String {
     let (begin, word) = first_word(sql, 0);
     let end = begin + word.len();
@@ -22,7 +23,7 @@ pub(crate) fn of_run(sql: &str, run_id: i64) -> String {
         "WITH" => {
             let (next, word) = first_word(sql, end);
             let rest = if word.eq_ignore_ascii_case("recursive") { next + word.len() } else { end };
-            // RECURSIVE only allows it.
+            // RECURSIVE permits recursion, but does not require it.
             format!("WITH RECURSIVE {},{}", tables(run_id), &sql[rest..])
         }
         "SELECT" | "VALUES" => format!("WITH {} {sql}", tables(run_id)),
@@ -30,14 +31,14 @@ pub(crate) fn of_run(sql: &str, run_id: i64) -> String {
     }
 }
 
-/// `events AS NOT MATERIALIZED (SELECT * FROM temp.events WHERE run_id = 1), …`
+/// For example `events AS NOT MATERIALIZED (SELECT * FROM temp.events WHERE run_id = 1), …`.
 fn tables(run_id: i64) -> String {
     let mut out = String::new();
     for table in TABLES {
         let Some(filter) = rows_of_run(table, run_id) else { continue };
         let comma = if out.is_empty() { "" } else { ", " };
         let name = table.name;
-        // In the file, a run may be without its UUID.
+        // In the file, a run may have no UUID. The temporary view has it.
         let is_temporary = table.is_virtual || name == "runs";
         let schema = if is_temporary { "temp" } else { "main" };
         // Writing to a string does not fail.
@@ -49,7 +50,7 @@ fn tables(run_id: i64) -> String {
     out
 }
 
-/// The first word at or after an offset, behind space and comments, and where it begins.
+/// The first word at or after an offset, after spaces and comments, and the offset where it begins.
 fn first_word(sql: &str, from: usize) -> (usize, &str) {
     let mut rest = &sql[from..];
     loop {

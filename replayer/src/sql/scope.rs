@@ -1,7 +1,7 @@
-//! What one run has of tables that hold several.
+//! Restricts tables that hold several runs to one of them.
 //!
-//! Virtual tables leave out the other runs' rows themselves, so that what they take over of a statement
-//! stays theirs. Ordinary tables are covered by views.
+//! Virtual tables leave out the rows of other runs themselves, so that they can still take over
+//! constraints of a statement. Ordinary tables are replaced by views.
 
 use super::guard;
 use crate::store::Store;
@@ -9,8 +9,8 @@ use crate::tables::COUNTABLE;
 use dashcam_schema::tables::{TABLES, Table};
 use rusqlite::Connection;
 
-/// Has the tables show one run's rows, if one is named, and say of code whether it is one's own. `runs`
-/// goes on to list all.
+/// Makes the tables show the rows of one run, or of all, and adds whether code is the user's own.
+/// `runs` always lists all runs.
 pub(super) fn bind(store: &Store, run_id: Option<i64>) -> rusqlite::Result<()> {
     let connection = store.connection();
     guard::lift(connection)?;
@@ -25,7 +25,7 @@ pub(super) fn bind(store: &Store, run_id: Option<i64>) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Ordinary tables that are not shown as they are, and the statement whose rows are shown instead.
+/// Ordinary tables that are replaced by views, and the statements of these views.
 pub(super) fn views(run_id: Option<i64>) -> impl Iterator<Item = (&'static str, String)> {
     TABLES.iter().filter(|table| !table.is_virtual && !table.is_internal).filter_map(move |table| {
         let name = table.name;
@@ -40,9 +40,9 @@ pub(super) fn views(run_id: Option<i64>) -> impl Iterator<Item = (&'static str, 
     })
 }
 
-/// Which rows of a table are a run's. None if it is no table of several runs.
+/// The condition for the rows of a run in a table. `None` if the table does not hold several runs.
 pub(crate) fn rows_of_run(table: &Table, run_id: i64) -> Option<String> {
-    // A table with arguments is asked for as a function, which nothing else can stand for.
+    // A table with arguments is used like a function, and no view can replace it.
     if table.has_arguments() {
         return None;
     }
@@ -57,9 +57,9 @@ pub(crate) fn rows_of_run(table: &Table, run_id: i64) -> Option<String> {
     Some(format!("{key} IN (SELECT {key} FROM main.{of} WHERE run_id = {run_id})"))
 }
 
-/// Makes the registered tables, and the views declared beside them, available by name, those that are not yet.
-/// They are temporary, so that they come before all of the file's own: the views that explain the same names
-/// to clients without them, and whatever else somebody has put there.
+/// Creates the registered tables, and the views declared beside them, unless they exist. They are
+/// temporary, so that they take precedence over everything in the file: over its views with the
+/// same names, which explain them to clients without the tables, and over anything else.
 pub(super) fn create(connection: &Connection) -> rusqlite::Result<()> {
     let is_there = "SELECT count(*) FROM sqlite_temp_schema WHERE name = ?1 AND sql = ?2";
     let mut is_there = connection.prepare(is_there)?;

@@ -1,4 +1,4 @@
-//! Which recording the tables and functions of a connection read.
+//! The recording that the tables and functions of a connection read.
 
 use crate::store::{Error, Store};
 use rusqlite::Connection;
@@ -6,17 +6,17 @@ use std::cell::{Cell, RefCell};
 use std::path::PathBuf;
 use std::rc::{Rc, Weak};
 
-/// Where tables and functions get the recording from.
+/// How tables and functions get the recording.
 #[derive(Clone)]
 pub(super) enum Source {
-    /// The store that owns the connection; weak, for the connection owns the tables.
+    /// The store that owns the connection. Weak, because the connection owns the tables.
     Own(Weak<Store>),
-    /// Another program's connection: the recording in its main database, as it is by now.
+    /// Another program's connection: the recording in its main database, in its current state.
     Host(Rc<Host>),
 }
 
 impl Source {
-    /// The recording, read again if it has changed. Runs SQL on the connection.
+    /// Returns the recording, and reads it again if it has changed. Runs SQL on the connection.
     pub(super) fn refresh(&self) -> Result<Rc<Store>, Error> {
         match self {
             Source::Own(_) => self.current(),
@@ -24,8 +24,9 @@ impl Source {
         }
     }
 
-    /// A recording to plan a statement by: as it was when it could be read last, or without runs. Runs no SQL,
-    /// by which SQLite might notice that tables have changed which it is planning with.
+    /// A recording for planning a statement: as it was when it could last be read, or without runs.
+    /// Runs no SQL, because SQLite might then notice a change of tables while it is planning with
+    /// them.
     pub(super) fn for_planning(&self) -> Result<Rc<Store>, Error> {
         match self {
             Source::Own(_) => self.current(),
@@ -50,27 +51,27 @@ impl Source {
     }
 }
 
-/// A connection of another program, and what its main database held when it was last looked at.
+/// A connection of another program, and the contents of its main database when it was last read.
 pub(super) struct Host {
     connection: Rc<Connection>,
     store: RefCell<Result<Rc<Store>, String>>,
-    /// The store, or what it was before it could not be read.
+    /// The last store that could be read.
     planned_by: RefCell<Rc<Store>>,
-    /// What the connection said of its database when `store` was read.
+    /// The connection's stamp when `store` was read.
     stamp: Cell<Option<Stamp>>,
     /// The only run that tables show.
     run: Cell<Option<i64>>,
-    /// Names of the views that were made.
+    /// Names of the views that were created.
     pub(super) views: RefCell<Vec<&'static str>>,
 }
 
-/// Two equal ones have the same database between them: changes by others, changes by the connection
-/// itself, and whether it is in a transaction, whose changes it may take back.
+/// While it stays equal, the database is unchanged: counts changes by others and changes by the
+/// connection itself, and says whether it is in a transaction, whose changes may be rolled back.
 type Stamp = (i64, u64, bool);
 
 impl Host {
     pub(super) fn new(connection: Connection) -> Rc<Host> {
-        // A statement that is kept would keep the host from closing its connection.
+        // A cached statement would keep the host from closing its connection.
         connection.set_prepared_statement_cache_capacity(0);
         let connection = Rc::new(connection);
         Rc::new(Host {
@@ -91,13 +92,13 @@ impl Host {
         self.run.get()
     }
 
-    /// Has the tables show the rows of one run, or of all.
+    /// Makes the tables show the rows of one run, or of all.
     pub(super) fn set_run(&self, run_id: Option<i64>) {
         self.run.set(run_id);
         self.planned_by.borrow().bind(run_id);
     }
 
-    /// Has the recording read anew.
+    /// Makes the next [`refresh`](Host::refresh) read the recording again.
     pub(super) fn forget(&self) {
         self.stamp.set(None);
     }
@@ -120,17 +121,17 @@ impl Host {
         self.current()
     }
 
-    /// Reads the recording; an error of its own is what is wrong with it, the other that it could not be
-    /// read now.
+    /// Reads the recording. The inner error says what is wrong with it; the outer error means that
+    /// it could not be read at this time.
     fn read(&self) -> Result<Result<Rc<Store>, String>, Error> {
         let failed = |error| Error::from_sqlite(&self.path(), &error);
-        // A statement that is under way keeps the database as it is for all that are run meanwhile.
+        // While a statement is running, all others see the database in the same state.
         let mut first =
             self.connection.prepare("SELECT 1 FROM main.sqlite_schema").map_err(failed)?;
         let mut first = first.query([]).map_err(failed)?;
         first.next().map_err(failed)?;
         match Store::over(self.connection.clone()) {
-            // Here is nobody to whom damage could be reported beside the rows of a statement.
+            // There is no way here to report damage separately from the rows of a statement.
             Ok(store) => Ok(match store.damage().into_iter().next() {
                 Some(line) => Err(format!("{line}; see: dashcam check")),
                 None => Ok(Rc::new(store)),

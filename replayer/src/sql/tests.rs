@@ -1,4 +1,5 @@
-//! The fence: what a table does wrong is the statement's error, not the process's end.
+//! Tests the fence: an error in a table becomes an error of the statement and does not end the
+//! process.
 
 use super::source::Source;
 use super::{guard, scope, vtab};
@@ -11,7 +12,7 @@ use dashcam_schema::{tables, version};
 use rusqlite::Connection;
 use std::rc::Rc;
 
-/// Stands in for `calls` and panics where the constant says.
+/// Replaces `calls`, and panics where the constants say.
 struct Broken<const PLAN: bool, const SCAN: bool>;
 struct BrokenScan;
 
@@ -50,7 +51,7 @@ fn a_panic_is_an_error_of_the_statement() -> Result<(), Box<dyn std::error::Erro
     db.pragma_update(None, "application_id", version::APPLICATION_ID)?;
     db.pragma_update(None, "user_version", version::FORMAT_VERSION)?;
     type Register = fn(&Connection, &Source) -> rusqlite::Result<()>;
-    let says = |register: Register| -> rusqlite::Result<String> {
+    let error_of = |register: Register| -> rusqlite::Result<String> {
         let recording = Recording::open(&path).map_err(|_| rusqlite::Error::InvalidQuery)?;
         let connection = recording.connection();
         guard::lift(connection)?;
@@ -61,13 +62,13 @@ fn a_panic_is_an_error_of_the_statement() -> Result<(), Box<dyn std::error::Erro
             recording.connection().query_row("SELECT count(*) FROM calls", [], |row| row.get(0));
         let error =
             count.map(|n: i64| n.to_string()).map_err(|error| crate::store::message(&error));
-        // The connection goes on working.
+        // The connection still works.
         recording.connection().query_row("SELECT count(*) FROM events", [], |_| Ok(()))?;
         Ok(error.unwrap_or_else(|error| error))
     };
-    assert_eq!(says(vtab::register::<Broken<true, false>>)?, "bug in dashcam: no plan");
-    assert_eq!(says(vtab::register::<Broken<false, true>>)?, "bug in dashcam: no scan");
-    let index = says(vtab::register::<Broken<false, false>>)?;
+    assert_eq!(error_of(vtab::register::<Broken<true, false>>)?, "bug in dashcam: no plan");
+    assert_eq!(error_of(vtab::register::<Broken<false, true>>)?, "bug in dashcam: no scan");
+    let index = error_of(vtab::register::<Broken<false, false>>)?;
     assert!(index.starts_with("bug in dashcam: index out of bounds"), "{index}");
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Every run has a UUID, also those recorded before there were any.
+//! Gives every run a UUID, including runs recorded before there were UUIDs.
 
 use super::guard;
 use dashcam_schema::tables;
@@ -6,8 +6,8 @@ use dashcam_schema::uuid;
 use rusqlite::Connection;
 use rusqlite::functions::FunctionFlags;
 
-/// Covers the table `runs` by a view in which each run has its UUID. Older files do not have the column. Call
-/// [`guard::install`] afterwards.
+/// Creates a view over the table `runs` in which each run has its UUID. Older files do not have the
+/// column. Call [`guard::install`] afterwards.
 pub(super) fn show(connection: &Connection) -> rusqlite::Result<()> {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
     connection.create_scalar_function("derived_uuid", 5, flags, |context| {

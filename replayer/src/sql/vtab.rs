@@ -1,10 +1,10 @@
-//! The one adapter between [`Table`] and SQLite's virtual tables.
+//! The adapter between [`Table`] and SQLite's virtual tables.
 //!
 //! SQLite asks for rows one at a time and for their values one at a time; tables produce
-//! [`Batch`]es. Between two batches, `xNext` counts and `xColumn` looks up, nothing else.
+//! [`Batch`]es. Between two batches, `xNext` only counts and `xColumn` only looks up.
 //!
-//! Every callback is fenced: a panic in a table becomes an error of the statement, as it must
-//! not unwind into C. This is the only module of the replayer with `unsafe` in it.
+//! Every callback is fenced: a panic in a table becomes an error of the statement, because it must
+//! not unwind into C. This is the only module of the replayer that contains `unsafe`.
 #![allow(unsafe_code)]
 
 mod values;
@@ -21,12 +21,12 @@ use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
-/// Makes a table known to a connection; [`create`](super::scope::create) makes it available by its name.
+/// Registers a table with a connection; [`create`](super::scope::create) creates it under its name.
 pub(super) fn register<T: Table>(connection: &Connection, source: &Source) -> rusqlite::Result<()> {
     let name = CString::new(T::NAME).map_err(rusqlite::Error::NulError)?;
     let source_for_module = Box::into_raw(Box::new(source.clone()));
     // SAFETY: the connection is open; SQLite copies the name, the module is static, and
-    // `drop_source` frees exactly what `Box::into_raw` gave, once, also if this call fails.
+    // `drop_source` frees exactly what `Box::into_raw` returned, once, also if this call fails.
     let code = unsafe {
         ffi::sqlite3_create_module_v2(
             connection.handle(),
@@ -50,13 +50,14 @@ unsafe extern "C" fn drop_source(source: *mut c_void) {
     drop(unsafe { Box::from_raw(source.cast::<Source>()) });
 }
 
-/// A source in a closure that rusqlite wants to be `Send`.
+/// A source in a closure that rusqlite requires to be `Send`.
 pub(super) struct OfConnection(Source);
 
-// SAFETY: SQLite calls and drops the functions of a connection only while its mutex is held, or, if it was
-// opened without one, from the thread that uses the connection just then: never from two at once, and what
-// one thread did is seen by the next. What a source leads to is reachable from its connection's functions
-// and tables only (`Source::Host`), or never leaves its thread, because a `Recording` cannot
+// SAFETY: SQLite calls and drops the functions of a connection only while the connection's mutex is
+// held, or, if it was opened without a mutex, from the thread that currently uses the connection.
+// So this never happens in two threads at once, and the effects of one thread are visible to the
+// next. Everything that a source refers to is reachable only from its connection's functions and
+// tables (`Source::Host`), or never leaves its thread, because a `Recording` cannot
 // (`Source::Own`).
 unsafe impl Send for OfConnection {}
 
@@ -76,20 +77,20 @@ impl std::ops::Deref for OfConnection {
 
 #[repr(C)]
 struct VirtualTable {
-    /// First, so that a pointer to it is a pointer to this.
+    /// First, so that a pointer to it is a pointer to this struct.
     base: ffi::sqlite3_vtab,
     source: Source,
 }
 
 #[repr(C)]
 struct Cursor<S> {
-    /// First, so that a pointer to it is a pointer to this.
+    /// First, so that a pointer to it is a pointer to this struct.
     base: ffi::sqlite3_vtab_cursor,
-    /// Keeps alive what texts in `batch` refer to.
+    /// Keeps the texts alive that `batch` refers to.
     store: Rc<Store>,
     /// Whether `store` lives as long as the connection, so that SQLite need not copy its texts.
     is_own: bool,
-    /// How often the store had met damage when the scan began.
+    /// How often the store had found damage when the scan began.
     damage_before: u64,
     scan: Option<S>,
     batch: Batch,
@@ -103,16 +104,17 @@ fn failed(message: impl ToString) -> Error {
     Error::Sqlite { path: Default::default(), message: message.to_string() }
 }
 
-/// What SQLite fills in itself.
+/// A table without contents: SQLite fills them in.
 fn no_table() -> ffi::sqlite3_vtab {
     let (module, message) = (std::ptr::null(), std::ptr::null_mut());
     ffi::sqlite3_vtab { pModule: module, nRef: 0, zErrMsg: message }
 }
 
-/// A copy of a text that is SQLite's to free; null if there is no memory.
+/// Copies a text into memory that SQLite frees. Returns null if there is no memory.
 fn copy(text: &CStr) -> *mut c_char {
     let bytes = text.to_bytes_with_nul();
-    // SAFETY: what was allocated is as long as what is copied, and nobody else has it yet.
+    // SAFETY: the allocation is as long as the copied bytes, and nothing else has a pointer to it
+    // yet.
     unsafe {
         let place = ffi::sqlite3_malloc64(bytes.len() as u64).cast::<c_char>();
         if !place.is_null() {
@@ -122,10 +124,10 @@ fn copy(text: &CStr) -> *mut c_char {
     }
 }
 
-/// Runs a callback's body; gives SQLite its result code, and its message to `table`.
+/// Runs a callback's body. Returns SQLite's result code, and stores an error's message in `table`.
 ///
 /// # Safety
-/// `table` is null or a table SQLite passed in.
+/// `table` is null or a table that SQLite passed in.
 unsafe fn fence(table: *mut ffi::sqlite3_vtab, body: impl FnOnce() -> Result<(), Error>) -> c_int {
     let error = match catch_unwind(AssertUnwindSafe(body)) {
         Ok(Ok(())) => return ffi::SQLITE_OK,
@@ -139,7 +141,8 @@ unsafe fn fence(table: *mut ffi::sqlite3_vtab, body: impl FnOnce() -> Result<(),
         }
     };
     let error = CString::new(error.replace('\0', " ")).unwrap_or_default();
-    // SAFETY: `table` is live during its callback, and its message, if any, is SQLite's to free.
+    // SAFETY: `table` is live during its callback, and SQLite allocated and frees its message, if
+    // any.
     unsafe {
         if let Some(table) = table.as_mut() {
             ffi::sqlite3_free(table.zErrMsg.cast());
@@ -150,8 +153,8 @@ unsafe fn fence(table: *mut ffi::sqlite3_vtab, body: impl FnOnce() -> Result<(),
 }
 
 impl<T: Table> Adapter<T> {
-    /// `xCreate` is `xConnect`, so that SQLite also finds the table where it was not created; `connect`
-    /// then explains where it is.
+    /// `xCreate` is `xConnect`, so that SQLite also finds the table under a name that was not
+    /// created. `connect` then reports which name to use.
     const MODULE: &'static ffi::sqlite3_module = &ffi::sqlite3_module {
         iVersion: 2,
         xCreate: Some(Self::connect),
@@ -192,7 +195,7 @@ impl<T: Table> Adapter<T> {
         table: *mut *mut ffi::sqlite3_vtab,
         message: *mut *mut c_char,
     ) -> c_int {
-        // Stands in for the table while there is none.
+        // Takes the place of the table until there is one.
         let mut base = no_table();
         let body = || {
             // SAFETY: `source` is what `register` passed and `drop_source` has not yet freed.
@@ -200,7 +203,7 @@ impl<T: Table> Adapter<T> {
             // SAFETY: SQLite passes at least the names of the module, the database and the table.
             let is_created = count > 1 && unsafe { CStr::from_ptr(*arguments.add(1)) } == c"temp";
             if !is_created {
-                // Also says what is wrong with the main database, if it is no recording.
+                // If the main database is not a recording, this reports what is wrong with it.
                 source.current()?;
                 let name = T::NAME;
                 return Err(failed(format!(
@@ -208,15 +211,16 @@ impl<T: Table> Adapter<T> {
                 )));
             }
             let ddl = CString::new(T::ddl()).map_err(failed)?;
-            // SAFETY: `db` is the connection that calls us, `ddl` lives through the call.
+            // SAFETY: `db` is the connection that called us, `ddl` lives through the call.
             let code = unsafe { ffi::sqlite3_declare_vtab(db, ddl.as_ptr()) };
             if code != ffi::SQLITE_OK {
                 return Err(failed(format!("{} cannot be declared", T::NAME)));
             }
             if !source.is_own() {
-                // Read transactions last as long as a statement: no chunk goes while it is running. SQLite
-                // before 3.41 does not know the option; there, a chunk that is gone is an error.
-                // SAFETY: within `xConnect` or `xCreate`, with the connection that calls.
+                // With this option, read transactions last as long as a statement, so that no chunk
+                // is removed while it runs. SQLite before 3.41 does not know the option; there, a
+                // removed chunk is an error.
+                // SAFETY: within `xConnect` or `xCreate`, with the connection that called.
                 unsafe { ffi::sqlite3_vtab_config(db, ffi::SQLITE_VTAB_USES_ALL_SCHEMAS) };
             }
             let made = Box::into_raw(Box::new(VirtualTable { base: no_table(), source }));
@@ -224,7 +228,7 @@ impl<T: Table> Adapter<T> {
             unsafe { *table = made.cast() };
             Ok(())
         };
-        // SAFETY: `base` outlives the call; its message, if any, goes on to SQLite.
+        // SAFETY: `base` outlives the call; its message, if any, is passed on to SQLite.
         unsafe {
             let code = fence(&raw mut base, body);
             *message = base.zErrMsg;
@@ -235,7 +239,7 @@ impl<T: Table> Adapter<T> {
     unsafe extern "C" fn disconnect(table: *mut ffi::sqlite3_vtab) -> c_int {
         // SAFETY: made by `connect` with `Box::into_raw`; SQLite disconnects once.
         let table = unsafe { Box::from_raw(table.cast::<VirtualTable>()) };
-        // SAFETY: there is no table any more to leave a message with.
+        // SAFETY: the table is null: there is no table any more that could hold a message.
         unsafe {
             fence(std::ptr::null_mut(), || {
                 drop(table);
@@ -308,7 +312,7 @@ impl<T: Table> Adapter<T> {
         let cursor = unsafe { &mut *cursor.cast::<Cursor<T::Scan>>() };
         let table = cursor.base.pVtab;
         let body = || {
-            // SAFETY: `text` is what `answer` put there, `values` has `count` entries.
+            // SAFETY: `text` is what `answer` wrote to `idxStr`, `values` has `count` entries.
             let (text, values) = unsafe {
                 let values = match usize::try_from(count) {
                     Ok(count) if count > 0 => std::slice::from_raw_parts(values, count),
@@ -325,7 +329,7 @@ impl<T: Table> Adapter<T> {
             let constraints = arguments.into_iter().zip(values).map(|((column, op), value)| {
                 let numeric =
                     Self::columns().get(column).is_some_and(|c| c.r#type == Type::Integer);
-                // SAFETY: `value` is SQLite's, alive and ours to read in this callback.
+                // SAFETY: `value` is SQLite's, and may be read during this callback.
                 (column, op, unsafe { values::read(*value, op, numeric) })
             });
             let mut constraints: Vec<_> = constraints.collect();
@@ -387,7 +391,7 @@ impl<T: Table> Adapter<T> {
             // SAFETY: the table outlives its cursors.
             return unsafe { fence(cursor.base.pVtab, body) };
         }
-        // No fence: nothing below can panic.
+        // No fence is needed: nothing below can panic.
         let text = match cursor.batch.columns.get(column as usize) {
             Some(Column::Ints(ints)) => match ints.get(row) {
                 Some(&value) if value != NULL => {
@@ -417,9 +421,9 @@ impl<T: Table> Adapter<T> {
         };
         if let Some(text) = text {
             let keeps = if cursor.is_own { ffi::SQLITE_STATIC() } else { ffi::SQLITE_TRANSIENT() };
-            // SAFETY: as above. The directory never changes or drops a text, and a store that owns its
-            // connection closes it, and with it all that could hold this pointer, first. Of a store
-            // that does not, SQLite copies the text.
+            // SAFETY: as above. The directory never changes or drops a text. A store that owns its
+            // connection closes it, and with it everything that could hold this pointer, before the
+            // texts are dropped. For other stores, SQLite copies the text.
             unsafe { result(context, text, keeps) };
         }
         ffi::SQLITE_OK
@@ -440,9 +444,9 @@ impl<T: Table> Adapter<T> {
 }
 
 impl<S: Scan> Cursor<S> {
-    /// An error if something could not be read, and if this scan met damage in a connection of another
-    /// program: it would not notice that rows and values are left out. Of a connection of its own,
-    /// dashcam reports damage beside the rows.
+    /// Returns an error if something could not be read, or if this scan found damage in a
+    /// connection of another program, which would not notice that rows and values are missing. On
+    /// its own connection, dashcam reports damage separately from the rows.
     fn whole(&self) -> Result<(), Error> {
         if let Some(error) = self.store.take_unread() {
             return Err(error);
@@ -487,8 +491,8 @@ unsafe fn result(
     }
 }
 
-/// Turns SQLite's question into a [`Request`], and the answer into what SQLite wants to hear. False if
-/// the table cannot be read that way.
+/// Converts SQLite's question into a [`Request`], and the table's answer into SQLite's form.
+/// Returns false if the table cannot be read with these constraints.
 ///
 /// # Safety
 /// Within `xBestIndex`, with its `info`.
@@ -498,10 +502,10 @@ unsafe fn answer(
 ) -> Result<bool, Error> {
     let offered = info.nConstraint.max(0) as usize;
     let mut constraints = Vec::new();
-    // Which of SQLite's constraints each of ours is.
+    // For each of our constraints, its index in SQLite's array.
     let mut indexes = Vec::new();
-    // Rows that are wanted, the sum of LIMIT and OFFSET: SQLite names them only where nothing but what it
-    // offers here decides on the rows and their order.
+    // The number of wanted rows: the sum of LIMIT and OFFSET. SQLite offers them only if nothing
+    // except the offered constraints and order decides which rows come first.
     let (mut limit, mut others) = (None, false);
     for i in 0..offered {
         // SAFETY: `aConstraint` has `nConstraint` entries.

@@ -1,12 +1,13 @@
-//! Which arguments calls were given, for many calls at once.
+//! The arguments that calls were given, for many calls at once.
 
 use super::caches::State;
 use crate::store::Error;
 use dashcam_schema::value::GroupKind;
 
 impl State<'_> {
-    /// Visits the events of a process with these ordinals, which ascend, and whether each argument of the call
-    /// has a value; nothing for an event that no arguments came with. The values must be known.
+    /// Calls `visit` for each event of a process with these ordinals, which ascend. It gets for
+    /// each argument of the call whether it has a value, and nothing for an event without recorded
+    /// arguments. The values must be stored.
     ///
     /// # Errors
     /// If the file cannot be read, or reading was interrupted. Damage is noted.
@@ -20,7 +21,7 @@ impl State<'_> {
         let Some(first) = ends.next() else { return Ok(()) };
         let last = ends.last().unwrap_or(first);
         let groups = self.groups_between(process_id, first - 1, last)?;
-        // Of each chunk of values, the first group that may be of the next ordinal.
+        // For each chunk of values, the first group that may have the next ordinal.
         let mut next: Vec<usize> = groups.iter().map(|groups| groups.of(first).start).collect();
         let mut are_bound = Vec::new();
         for ordinal in ordinals {

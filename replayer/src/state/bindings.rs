@@ -1,4 +1,4 @@
-//! What the variables of a frame held at an event of its chain.
+//! The values of a frame's variables at an event of its chain.
 
 use super::caches::State;
 use super::frames::{Frames, Link};
@@ -17,7 +17,7 @@ pub(super) struct Element {
     pub(super) thread: u32,
     /// Index among the thread's events with an ordinal.
     pub(super) event: u32,
-    /// It enters another frame from this one.
+    /// Whether the event enters another frame from this one.
     pub(super) is_callee: bool,
 }
 
@@ -34,19 +34,20 @@ pub(super) struct Held {
     pub(super) chunk: usize,
 }
 
-/// What each of [`all`](dashcam_schema::bytecode::stores::Stores::all) slots held, as far as it is known.
+/// The value of each of the [`all`](dashcam_schema::bytecode::stores::Stores::all) slots, as far as
+/// it is known.
 pub(super) type Base = [Option<Held>];
 
-/// What came with one event of a chain.
-struct Told {
-    /// The frame begins, and so do its variables.
+/// What an event of a chain records about the frame's variables.
+struct Update {
+    /// Whether the frame begins here, and its variables with it.
     begins: bool,
     flushes: Vec<Flush>,
 }
 
 impl Flush {
-    /// Which variables are told of, and what they hold.
-    fn told<'b>(&'b self, variables: &'b Variables) -> (Slots<'b>, &'b [Value]) {
+    /// The variables that this records, and their values.
+    fn slots_and_values<'b>(&'b self, variables: &'b Variables) -> (Slots<'b>, &'b [Value]) {
         let stores = &variables.stores;
         let values = self.groups.values.group_at(self.group).map_or(&[][..], |group| group.values);
         let unit = |value: &Value| match value {
@@ -70,21 +71,21 @@ impl Flush {
             }
             _ => (Slots::First(0), &[][..]),
         };
-        // Of another number, they are not of these variables.
+        // If their numbers differ, the values are not those of these variables.
         if slots.len() == values.len() { (slots, values) } else { (Slots::First(0), &[]) }
     }
 
-    /// The variables it tells of.
+    /// The variables that this records.
     pub(super) fn slots(&self, variables: &Variables) -> Vec<Slot> {
-        match self.told(variables).0 {
+        match self.slots_and_values(variables).0 {
             Slots::First(count) => (0..count as Slot).collect(),
             Slots::These(slots) => slots.to_vec(),
         }
     }
 
-    /// What a variable holds, if this tells it.
+    /// The value of a variable, if this records it.
     pub(super) fn value_of(&self, slot: Slot, variables: &Variables) -> Option<Held> {
-        let (slots, values) = self.told(variables);
+        let (slots, values) = self.slots_and_values(variables);
         let at = match slots {
             Slots::First(count) => Some(slot as usize).filter(|slot| *slot < count),
             Slots::These(slots) => slots.binary_search(&slot).ok(),
@@ -94,9 +95,9 @@ impl Flush {
 }
 
 enum Slots<'a> {
-    /// So many from 0 on.
+    /// This many slots, from 0 on.
     First(usize),
-    /// Ascending.
+    /// These slots, ascending.
     These(&'a [Slot]),
 }
 
@@ -110,7 +111,7 @@ impl Slots<'_> {
 }
 
 impl State<'_> {
-    /// The event that stands before, or that a link leads to.
+    /// The event of a call's chain that a link leads to, in this chunk or an earlier one.
     pub(super) fn element(
         &self,
         chunk: usize,
@@ -129,7 +130,7 @@ impl State<'_> {
         let Some(frames) = self.frames(chunk)? else { return Ok(None) };
         let waits_for = frames.tracks.get(&thread).and_then(|track| track.waits_for(call_id));
         let run_id = self.store.chunks()[chunk].run_id;
-        // What was entered once was entered by the event that it is called after.
+        // The id of a call that was entered only once is the position of the event that entered it.
         if let Some((callee, _, true)) = waits_for
             && let Some((entered, _)) = self.store.locate(run_id, callee.cast_signed())
             && entered < chunk
@@ -139,11 +140,11 @@ impl State<'_> {
         {
             return Ok(at(entered, Link::Callee(event)));
         }
-        // It is the position it began at.
+        // A call's id is the position at which it began.
         let begins_in =
             |chunk: usize| self.store.chunks()[chunk].first_seq <= call_id.cast_signed();
         for chunk in self.neighbours(chunk, thread).0 {
-            // Where the call it waits for has no event, it was not entered.
+            // If the call it waits for has no event in a chunk, it was not entered there.
             let codes = &self.store.chunks()[chunk].codes;
             if waits_for.is_some_and(|(_, code, _)| codes.binary_search(&code).is_err()) {
                 continue;
@@ -160,7 +161,7 @@ impl State<'_> {
         Ok(None)
     }
 
-    /// What the variables of a frame held at an event of its chain; nothing is pending then.
+    /// The values of a frame's variables at an event of its chain, where none is pending.
     pub(super) fn base(&self, element: Element, variables: &Variables) -> Result<Rc<Base>, Error> {
         let stores = &variables.stores;
         if stores.all().is_empty() {
@@ -178,12 +179,12 @@ impl State<'_> {
                 break;
             }
             let Some(frames) = self.frames(at.chunk)? else { break };
-            let told = self.told_at(&frames, at)?;
+            let update = self.update_at(&frames, at)?;
             let is_whole = |flush: &Flush| {
-                flush.kind == GroupKind::Snapshot && !flush.told(variables).1.is_empty()
+                flush.kind == GroupKind::Snapshot && !flush.slots_and_values(variables).1.is_empty()
             };
-            let is_complete = told.begins || told.flushes.iter().any(is_whole);
-            path.push(told);
+            let is_complete = update.begins || update.flushes.iter().any(is_whole);
+            path.push(update);
             if is_complete {
                 break;
             }
@@ -192,20 +193,20 @@ impl State<'_> {
             next = self.element(at.chunk, at.thread, call_id, link)?;
         }
         slots.resize(stores.all().len(), None);
-        for told in path.iter().rev() {
-            if told.begins {
-                // Names are not the frame's own: they may be bound from before.
+        for update in path.iter().rev() {
+            if update.begins {
+                // Names do not belong to the frame alone: they may have been bound before it began.
                 let unbound = Held { value: Value::Unbound, chunk: 0 };
                 let fast = slots.len().min(stores.fast() as usize);
                 slots[..fast].fill(Some(unbound));
                 slots[..fast.min(variables.arguments)].fill(None);
             }
-            for flush in &told.flushes {
-                let (told, values) = flush.told(variables);
+            for flush in &update.flushes {
+                let (flushed, values) = flush.slots_and_values(variables);
                 for (at, value) in values.iter().enumerate() {
-                    let at = match &told {
+                    let at = match &flushed {
                         Slots::First(_) => Some(at),
-                        Slots::These(told) => stores.all().binary_search(&told[at]).ok(),
+                        Slots::These(flushed) => stores.all().binary_search(&flushed[at]).ok(),
                     };
                     if let Some(slot) = at.and_then(|at| slots.get_mut(at)) {
                         *slot = Some(Held { value: *value, chunk: flush.groups.index });
@@ -218,8 +219,8 @@ impl State<'_> {
         Ok(base)
     }
 
-    /// What the variables of a frame held when it went on after so many events of its thread, if that was
-    /// told when the frame was left that had changed them.
+    /// The values of a frame's variables when it continued after `events` events of its thread, if
+    /// they were recorded when the frame that had changed them was left.
     pub(super) fn reached(
         &self,
         frames: &Frames,
@@ -241,10 +242,10 @@ impl State<'_> {
         Ok(Some(all.iter().map(|slot| flush.value_of(*slot, variables)).collect()))
     }
 
-    /// What is told of a frame's variables at an event of its chain, and since the thread's event
-    /// before that.
-    fn told_at(&self, frames: &Frames, at: Element) -> Result<Told, Error> {
-        let nothing = Told { begins: false, flushes: Vec::new() };
+    /// What is recorded about a frame's variables at an event of its chain, and since the thread's
+    /// event before that.
+    fn update_at(&self, frames: &Frames, at: Element) -> Result<Update, Error> {
+        let nothing = Update { begins: false, flushes: Vec::new() };
         let Some(track) = frames.tracks.get(&at.thread) else { return Ok(nothing) };
         let Some(&index) = track.events.get(at.event as usize) else { return Ok(nothing) };
         let kinds = frames.chunk.kinds()?;
@@ -264,10 +265,10 @@ impl State<'_> {
             }
         }
         flushes.extend(self.flushes(frames, at)?);
-        Ok(Told { begins: enters && kind == Some(EventKind::PY_START), flushes })
+        Ok(Update { begins: enters && kind == Some(EventKind::PY_START), flushes })
     }
 
-    /// What comes with an event of a frame's chain and is of its variables.
+    /// The groups that come with an event of a frame's chain and hold values of its variables.
     pub(super) fn flushes(&self, frames: &Frames, at: Element) -> Result<Vec<Flush>, Error> {
         let index = frames
             .tracks
@@ -292,8 +293,8 @@ impl State<'_> {
         Ok(flushes)
     }
 
-    /// The number of an event among its process's events with an ordinal; of another event, that
-    /// of the next such.
+    /// The ordinal of an event. For an event without one, the ordinal of the next event that has
+    /// one.
     pub(super) fn ordinal(
         &self,
         frames: &Frames,
@@ -303,7 +304,7 @@ impl State<'_> {
         Ok(self.store.chunks()[chunk].first_ordinal + i64::from(frames.ordinal(index)?))
     }
 
-    /// The ordinal of the thread's event before an event; -1 if that is its first.
+    /// The ordinal of the thread's event before this one; -1 if this is the first.
     pub(super) fn ordinal_before(&self, at: Element) -> Result<i64, Error> {
         let here = at.event.checked_sub(1).map(|event| (at.chunk, Some(event as usize)));
         let earlier = self.neighbours(at.chunk, at.thread).0.map(|chunk| (chunk, None));

@@ -1,4 +1,4 @@
-//! What is kept from one question to the next, and how it is read.
+//! What is kept from one query to the next, and how it is read.
 
 use super::bindings::{Base, Element};
 use super::frames::Frames;
@@ -10,45 +10,47 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 
-/// Memory that the frames of chunks may take.
+/// Bytes of memory for the frames of chunks.
 const FRAMES_BYTES_MAX: usize = 64 << 20;
-/// Memory that chunks of values may take that are kept, as the store keeps some. What a stack's
-/// variables lead to was told in many.
+/// Bytes of memory for the chunks of values that are kept here; the store keeps some, too. The
+/// objects that a stack's variables lead to were described in many chunks.
 const GROUPS_BYTES_MAX: usize = 128 << 20;
-/// Frames' variables that are kept.
+/// Number of events at which a frame's variables are kept.
 const BASES_MAX: usize = 4096;
-/// Objects of which it is kept where they were told of.
-const TOLD_MAX: usize = 1 << 16;
+/// Number of objects for which the last chunk that describes them is kept.
+const DESCRIBED_MAX: usize = 1 << 16;
 
 #[derive(Default)]
 pub(super) struct Caches {
-    /// By index of the chunk; those used last at the end.
+    /// By index of the chunk; the one used last is at the end.
     frames: RefCell<Vec<(usize, Rc<Frames>)>>,
     groups: RefCell<Vec<(usize, Rc<Groups>)>>,
     bases: RefCell<FxHashMap<Element, Rc<Base>>>,
-    /// By process and object: the last chunk of values that tells of it, of those before another.
-    pub(super) told: RefCell<FxHashMap<(i64, ObjectId), LastTold>>,
-    /// The last of each process and thread.
+    /// By process and object: the last chunk of values that describes the object, among those
+    /// before a given chunk.
+    pub(super) described: RefCell<FxHashMap<(i64, ObjectId), LastDescribed>>,
+    /// The last window of each process and thread.
     windows: RefCell<FxHashMap<(i64, u32), LastWindow>>,
-    /// By process.
+    /// Indexes of chunks, by process.
     chunks: OnceCell<FxHashMap<i64, Vec<usize>>>,
-    /// Runs with state.
+    /// Runs that were recorded with state.
     runs: OnceCell<FxHashSet<i64>>,
 }
 
-/// A window, by the index of its chunk and the number of events with an ordinal before it there.
+/// The index of the window's chunk, the number of events with an ordinal before the window there,
+/// and the window.
 type LastWindow = (usize, usize, Rc<Window>);
 
-/// A chunk of values, and the one up to which it was looked for.
-type LastTold = (Option<usize>, usize);
+/// The last chunk of values that describes an object, and the chunk before which the search ended.
+type LastDescribed = (Option<usize>, usize);
 
-/// What variables and objects of a recording held.
+/// Reads what variables and objects of a recording held.
 pub struct State<'a> {
     pub(super) store: &'a Store,
     pub(super) caches: Rc<Caches>,
 }
 
-/// Takes what was used before from its place, and puts it at the end.
+/// Moves a cached entry to the end, as the one used last, and returns it.
 fn take<T>(kept: &RefCell<Vec<(usize, Rc<T>)>>, index: usize) -> Option<Rc<T>> {
     let mut kept = kept.borrow_mut();
     let at = kept.iter().rposition(|(of, _)| *of == index)?;
@@ -60,8 +62,8 @@ fn take<T>(kept: &RefCell<Vec<(usize, Rc<T>)>>, index: usize) -> Option<Rc<T>> {
 }
 
 impl<'a> State<'a> {
-    /// Asks about a recording. What was read for one question is kept for the next, also by other
-    /// values of this type.
+    /// A reader of the state in a recording. What is read for one query is kept for the next, also
+    /// for queries of other values of this type.
     pub fn of(store: &'a Store) -> State<'a> {
         State { store, caches: store.keep() }
     }
@@ -69,7 +71,7 @@ impl<'a> State<'a> {
     /// Whether a run was recorded with [`Capture::State`].
     ///
     /// # Errors
-    /// If SQLite cannot say.
+    /// If SQLite cannot read the table of runs.
     pub fn is_there(&self, run_id: i64) -> Result<bool, Error> {
         if let Some(runs) = self.caches.runs.get() {
             return Ok(runs.contains(&run_id));
@@ -95,7 +97,8 @@ impl<'a> State<'a> {
         chunks.get(&process_id).map_or(&[], |chunks| chunks)
     }
 
-    /// The chunks before and after one, of the same process and with this thread.
+    /// The chunks before and after a chunk that are of the same process and contain this thread,
+    /// nearest first.
     pub(crate) fn neighbours(
         &self,
         chunk: usize,
@@ -160,10 +163,11 @@ impl<'a> State<'a> {
         Ok(Some(groups))
     }
 
-    /// The chunks of values with groups of ordinals from one, exclusive, to another, or without an end.
+    /// The chunks of values with groups whose ordinals are above `lower` and up to `upper`. An
+    /// `upper` of `i64::MAX` means no end.
     ///
     /// # Errors
-    /// If values of these events were not all stored.
+    /// If not all values of these events were stored.
     pub(super) fn groups_between(
         &self,
         process_id: i64,
@@ -176,7 +180,7 @@ impl<'a> State<'a> {
         self.stored_between(process_id, lower, upper)
     }
 
-    /// The same, as far as they were stored.
+    /// As [`State::groups_between`], but only what was stored.
     ///
     /// # Errors
     /// If the file cannot be read, or reading was interrupted. Damage is noted.
@@ -211,15 +215,15 @@ impl<'a> State<'a> {
         bases.insert(element, base);
     }
 
-    pub(super) fn keep_told(&self, key: (i64, ObjectId), last: LastTold) {
-        let mut told = self.caches.told.borrow_mut();
-        if told.len() >= TOLD_MAX {
-            told.clear();
+    pub(super) fn keep_described(&self, key: (i64, ObjectId), last: LastDescribed) {
+        let mut described = self.caches.described.borrow_mut();
+        if described.len() >= DESCRIBED_MAX {
+            described.clear();
         }
-        told.insert(key, last);
+        described.insert(key, last);
     }
 
-    /// The window that begins after so many events with an ordinal of a chunk.
+    /// The window that begins after the thread's first `events` events with an ordinal in a chunk.
     pub(super) fn window(
         &self,
         chunk: usize,

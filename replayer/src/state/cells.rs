@@ -1,4 +1,4 @@
-//! Which cell a variable that functions share is in.
+//! The cells of variables that functions share.
 
 use super::bindings::Held;
 use super::caches::State;
@@ -8,8 +8,8 @@ use dashcam_schema::bytecode::stores::Slot;
 use dashcam_schema::value::{ObjectId, Sort};
 
 impl State<'_> {
-    /// The cell that a slot of a frame holds at an event. `None` if it is not known, or the frame
-    /// has no cell there yet.
+    /// The cell that a slot of a frame holds at an event. `None` if it is not known, or the slot
+    /// holds no cell yet.
     pub(crate) fn cell_at(
         &self,
         run_id: i64,
@@ -29,7 +29,7 @@ impl State<'_> {
         let Some(variables) = self.store.variables(process, frame.code) else { return Ok(None) };
         let window = self.window_of(&position)?;
         let window = window.as_ref().map(|window| (&**window, window.executed_before(seq)));
-        let Some(sight) = self.sight_of(&position, window)? else { return Ok(None) };
+        let Some(viewpoint) = self.viewpoint_of(&position, window)? else { return Ok(None) };
         let element = self.element(position.chunk, position.thread, frame.call_id, link)?;
         let base = element.map(|element| self.base(element, variables)).transpose()?;
         let held = slots(variables, base.as_deref(), window.filter(|_| depth == 0));
@@ -39,9 +39,9 @@ impl State<'_> {
             return Ok(None);
         };
         let Some(id) = id_of(value) else { return Ok(None) };
-        let Some(telling) = self.telling(&sight, id, until)? else { return Ok(None) };
-        let class = telling.object(id).map(|object| object.class as usize);
-        let class = class.and_then(|class| telling.groups.values.classes().get(class));
+        let Some(description) = self.description(&viewpoint, id, until)? else { return Ok(None) };
+        let class = description.object(id).map(|object| object.class as usize);
+        let class = class.and_then(|class| description.groups.values.classes().get(class));
         Ok(class.filter(|class| class.sort == Sort::Cell).map(|_| id))
     }
 }

@@ -3,7 +3,7 @@
 use super::bindings::{Element, Held};
 use super::caches::State;
 use super::groups::{Groups, Instant};
-use super::objects::{Copied, Sight, Telling};
+use super::objects::{Copied, Description, Viewpoint};
 use super::window::{SiteGroup, Window};
 use super::{Position, id_of};
 use crate::store::{Error, Variables};
@@ -14,25 +14,26 @@ use dashcam_schema::value::{GroupKind, ObjectId, Sort, Value, render};
 use std::ops::Range;
 use std::rc::Rc;
 
-/// Which events are of interest. Rows of others are not made.
+/// The events of interest. Other events get no rows.
 pub struct Wanted<'a> {
-    /// By position and number of the thread.
+    /// Selects events by position and number of the thread.
     pub event: &'a dyn Fn(i64, u32) -> bool,
-    /// By name of the variable.
+    /// Selects variables by name.
     pub name: &'a dyn Fn(&str) -> bool,
-    /// If only some calls are wanted.
+    /// Selects events by call, unless all calls are wanted.
     pub calls: Option<&'a dyn Fn(CallId) -> bool>,
-    /// If only some code objects are, by number.
+    /// Selects events by the number of their code object, unless all are wanted.
     pub codes: Option<&'a dyn Fn(u32) -> bool>,
-    /// If only some lines are.
+    /// Selects events by line, unless all lines are wanted.
     pub lines: Option<&'a dyn Fn(i64) -> bool>,
     pub detail: Detail,
-    /// Events whose values were not stored are left out, which is noted; else they are an error.
+    /// True if events whose values were not stored are left out and noted. Otherwise they are an
+    /// error.
     pub skips_unknown: bool,
 }
 
 impl<'a> Wanted<'a> {
-    /// Everything about these events and variables; what was not stored is an error.
+    /// Everything about these events and variables. Values that were not stored are an error.
     pub fn all(event: &'a dyn Fn(i64, u32) -> bool, name: &'a dyn Fn(&str) -> bool) -> Wanted<'a> {
         Wanted {
             event,
@@ -46,21 +47,21 @@ impl<'a> Wanted<'a> {
     }
 }
 
-/// What rows say. Each costs more than the one before.
+/// What rows contain. Each level costs more than the one before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Detail {
-    /// Where something was bound or changed, and what it is called.
+    /// Where something was bound or changed, and its name.
     Places,
-    /// Also numbers and classes of objects, and what a binding bound, for [`State::write_content`].
+    /// Also ids and classes of objects, and the bound value, for [`State::write_content`].
     Values,
-    /// Also values as texts.
+    /// Also values as text.
     Texts,
 }
 
 /// A value at a position, from which its text can be made.
 #[derive(Debug, Clone)]
 pub struct Content {
-    sight: Sight,
+    viewpoint: Viewpoint,
     held: Held,
     until: Option<Instant>,
 }
@@ -69,14 +70,14 @@ pub struct Content {
 #[derive(Debug, Clone)]
 pub struct Binding {
     pub at: Where,
-    /// Which it is of those that the event may bind, wanted or not.
+    /// Its index among the variables that the event may bind, wanted or not.
     pub number: u32,
     /// `local`, `global` or `cell`.
     pub scope: &'static str,
     pub name: Box<str>,
-    /// As `repr()` writes it; `None` if it was unbound, or texts are not wanted.
+    /// As `repr()` writes it; `None` if the variable was unbound, or texts are not wanted.
     pub value: Option<Box<str>>,
-    /// What it was bound to, unless texts are wanted.
+    /// The value it was bound to, unless texts are wanted.
     pub content: Option<Content>,
     pub object_id: Option<ObjectId>,
 }
@@ -88,17 +89,17 @@ pub struct Mutation {
     pub object_id: ObjectId,
     /// Name of its class, if it is known.
     pub r#type: Option<Box<str>>,
-    /// What was done, or which callable did it.
+    /// What was done, or the name of the callable that did it.
     pub operation: Box<str>,
-    /// The key is the name of an attribute.
+    /// Whether the key is the name of an attribute.
     pub is_attribute: bool,
     pub key: Option<Box<str>>,
     pub value: Option<Box<str>>,
-    /// If what is stored is an object with an identity.
+    /// Set if the stored value is an object with an identity.
     pub value_id: Option<ObjectId>,
 }
 
-/// The event something happened at.
+/// The event at which something happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Where {
     pub seq: i64,
@@ -109,13 +110,14 @@ pub struct Where {
     pub line: Option<i64>,
 }
 
-/// So many events are passed to find out what an instruction bound that runs other code.
+/// Number of events to search for the value that an instruction bound, if the instruction runs
+/// other code.
 const LATER_MAX: usize = 1 << 12;
 const CALLED: u32 = 1 << EventKind::C_RETURN.number() | 1 << EventKind::C_RAISE.number();
 const INSTRUCTION: u8 = EventKind::INSTRUCTION.number();
 
 impl State<'_> {
-    /// The bindings by a chunk's events with these indexes, in order.
+    /// The bindings by the events of a chunk with these indexes, in order.
     ///
     /// # Errors
     /// If the file cannot be read, or reading was interrupted. Damage is noted.
@@ -148,30 +150,31 @@ impl State<'_> {
                 let Some(window) = &window else { continue };
                 let by = window.executed_before(position.seq);
                 let mut stored = if binds { window.stored(by, slot, variables) } else { None };
-                // One that runs code in Python to bind a name is not over when that begins.
+                // An instruction that runs Python code in order to bind a name is not finished when
+                // that code begins.
                 let is_last = by + 1 == window.executed.len();
                 if binds && is_last && slot >= variables.stores.fast() && window.enters {
                     stored = self.stored_later(position, slot, variables)?.or(stored);
                 }
-                let until = stored.map(|(_, told)| told);
-                // What is stored is told of, unless the recording ends before.
+                let until = stored.map(|(_, described)| described);
+                // The stored value is recorded later, unless the recording ends before that.
                 let unknown = if binds { Value::Unread } else { Value::Unbound };
                 let held = stored.map_or(Held { value: unknown, chunk: 0 }, |(held, _)| held);
-                let sight = self.sight_of(position, Some((window, by + 1)))?;
+                let viewpoint = self.viewpoint_of(position, Some((window, by + 1)))?;
                 let is_cell = variables.is_cell(slot);
-                let content = match &sight {
-                    Some(sight) => self.content(sight, held, is_cell, until)?,
+                let content = match &viewpoint {
+                    Some(viewpoint) => self.content(viewpoint, held, is_cell, until)?,
                     None => None,
                 };
                 let value = content.map_or(Value::Unread, |content| content.value);
                 binding.object_id = id_of(value);
                 if value != Value::Unbound {
-                    match (sight, content, wanted.detail) {
-                        (Some(sight), Some(held), Detail::Values) => {
-                            binding.content = Some(Content { sight, held, until });
+                    match (viewpoint, content, wanted.detail) {
+                        (Some(viewpoint), Some(held), Detail::Values) => {
+                            binding.content = Some(Content { viewpoint, held, until });
                         }
-                        (Some(sight), Some(content), _) => {
-                            binding.value = self.text(&sight, content, until)?;
+                        (Some(viewpoint), Some(content), _) => {
+                            binding.value = self.text(&viewpoint, content, until)?;
                         }
                         _ => binding.value = Some("<unread>".into()),
                     }
@@ -183,7 +186,7 @@ impl State<'_> {
         Ok(found)
     }
 
-    /// A binding, as far as its place goes.
+    /// A binding without its value.
     fn binding(
         &self,
         position: &Position,
@@ -202,8 +205,8 @@ impl State<'_> {
         })
     }
 
-    /// What a variable is told to hold with the next event of the frame itself, once what it has entered
-    /// meanwhile is left.
+    /// The value that the frame's own next event records for a variable, after the frames it has
+    /// entered meanwhile are left.
     fn stored_later(
         &self,
         position: &Position,
@@ -219,14 +222,14 @@ impl State<'_> {
                 continue;
             }
             let window = self.window(position.chunk, position.thread, events)?;
-            if let Some(found) = window.told_next(slot, variables) {
+            if let Some(found) = window.next_value(slot, variables) {
                 return Ok(Some(found));
             }
         }
         Ok(None)
     }
 
-    /// What a call was given.
+    /// Appends the bindings of a call's arguments to `found`.
     fn arguments(
         &self,
         position: &Position,
@@ -241,11 +244,11 @@ impl State<'_> {
         else {
             return Ok(());
         };
-        let sight = match wanted.detail {
+        let viewpoint = match wanted.detail {
             Detail::Places => None,
-            _ => match self.sight_of(position, None)? {
+            _ => match self.viewpoint_of(position, None)? {
                 None => return Ok(()),
-                sight => sight,
+                viewpoint => viewpoint,
             },
         };
         for slot in 0..variables.arguments as u32 {
@@ -255,13 +258,13 @@ impl State<'_> {
             let (Some(held), Some(name)) = (held, name) else { continue };
             let mut binding = self.binding(position, variables, slot, name)?;
             binding.object_id = id_of(held.value);
-            match &sight {
-                Some(sight) if wanted.detail == Detail::Texts => {
-                    binding.value = self.text(sight, held, None)?;
+            match &viewpoint {
+                Some(viewpoint) if wanted.detail == Detail::Texts => {
+                    binding.value = self.text(viewpoint, held, None)?;
                 }
-                Some(sight) => {
-                    let sight = sight.clone();
-                    binding.content = Some(Content { sight, held, until: None });
+                Some(viewpoint) => {
+                    let viewpoint = viewpoint.clone();
+                    binding.content = Some(Content { viewpoint, held, until: None });
                 }
                 None => {}
             }
@@ -278,7 +281,7 @@ impl State<'_> {
         let Some(frames) = self.frames(chunk)? else { return Ok(false) };
         let header = &self.store.chunks()[chunk];
         let count = i64::from(frames.ordinal(frames.chunk.kinds()?.len())?);
-        // What its last instructions did comes with the event after it.
+        // The effects of the chunk's last instructions are recorded with the event after it.
         let next = header.first_ordinal + count;
         Ok(self.store.is_known(header.process_id, header.first_ordinal, next))
     }
@@ -288,10 +291,10 @@ impl State<'_> {
     /// # Errors
     /// If the file cannot be read, or reading was interrupted.
     pub fn write_content(&self, content: &Content) -> Result<Option<Box<str>>, Error> {
-        self.text(&content.sight, content.held, content.until)
+        self.text(&content.viewpoint, content.held, content.until)
     }
 
-    /// The changes of objects by a chunk's events with these indexes, in order.
+    /// The changes of objects by the events of a chunk with these indexes, in order.
     ///
     /// # Errors
     /// As [`State::bindings`].
@@ -331,8 +334,8 @@ impl State<'_> {
         Ok(found)
     }
 
-    /// Changes that looking showed at events which are no return of code in C: what that was handed is
-    /// called when it likes. True if there are such.
+    /// Appends changes that were found by examining objects at events other than the end of C code:
+    /// C code may call the functions it was handed at any time. Returns true if there are any.
     fn seen_elsewhere(
         &self,
         chunk: usize,
@@ -353,12 +356,14 @@ impl State<'_> {
         let mask = kinds_that(EventKind::has_ordinal) & !CALLED;
         for groups in self.stored_between(process_id, from - 1, to - 1)? {
             for (group, ordinal) in groups.seen_between(from, to) {
-                // The last of those with as many before it has the ordinal.
+                // Of the events with the same number of ordinals before them, the last one has the
+                // ordinal.
                 let ordinals = frames.chunk.ordinals()?;
                 let end = ordinals.partition_point(|it| i64::from(*it) <= ordinal - first);
                 let event = end.saturating_sub(1)..end;
                 self.visit((chunk, event), mask, wanted, |position, kind, _, _| {
-                    // A list is empty while it is sorted, which the functions see that sorting calls.
+                    // A list is empty while it is being sorted, and the functions that the sort
+                    // calls see it empty.
                     let enters = EventKind::from_number(kind).is_some_and(EventKind::enters);
                     for id in groups.ids(*group).filter(|_| position.has_ordinal) {
                         if !enters || !groups.is_emptied(*group, id) {
@@ -374,7 +379,7 @@ impl State<'_> {
         Ok(found.len() > before)
     }
 
-    /// The row of a group that stands before an instruction and changes an object.
+    /// The row of a group that was recorded before an instruction and changes an object.
     fn change(
         &self,
         position: &Position,
@@ -387,12 +392,12 @@ impl State<'_> {
             return Ok(None);
         };
         let Some(id) = id_of(*object) else { return Ok(None) };
-        let Some(sight) = self.sight_of(position, Some((window, group.by + 1)))? else {
+        let Some(viewpoint) = self.viewpoint_of(position, Some((window, group.by + 1)))? else {
             return Ok(None);
         };
-        let telling = match wanted.detail {
+        let description = match wanted.detail {
             Detail::Places => None,
-            _ => self.telling(&sight, id, None)?,
+            _ => self.description(&viewpoint, id, None)?,
         };
         let (operation, key, value) = match (group.kind, rest) {
             (GroupKind::SetAttribute, [key, value]) => ("set attribute", key, Some(*value)),
@@ -405,23 +410,24 @@ impl State<'_> {
             matches!(group.kind, GroupKind::SetAttribute | GroupKind::DeleteAttribute);
         let text = |value: Option<Value>| match value {
             Some(value) if wanted.detail == Detail::Texts => {
-                self.text(&sight, Held { value, chunk: group.groups.index }, None)
+                self.text(&viewpoint, Held { value, chunk: group.groups.index }, None)
             }
             _ => Ok(None),
         };
         Ok(Some(Mutation {
             at: self.whereabouts(position)?,
             object_id: id,
-            r#type: telling.and_then(|telling| class_name(&telling, id)),
+            r#type: description.and_then(|description| class_name(&description, id)),
             operation: operation.into(),
             is_attribute,
-            key: self.key_text(&sight, Some(*key), group.groups.index, is_attribute, wanted)?,
+            key: self.key_text(&viewpoint, Some(*key), group.groups.index, is_attribute, wanted)?,
             value: text(value)?,
             value_id: value.and_then(id_of),
         }))
     }
 
-    /// What a function in C has changed: said as a change, or seen afterwards.
+    /// Appends what a function in C changed: changes that were recorded as such, and changes that
+    /// were found by examining objects afterwards.
     fn called(
         &self,
         position: &Position,
@@ -455,7 +461,7 @@ impl State<'_> {
         Ok(())
     }
 
-    /// The rows of an object that was looked at again, if it holds something else.
+    /// The rows of an object that was examined again, if its contents changed.
     fn seen(
         &self,
         position: &Position,
@@ -466,23 +472,23 @@ impl State<'_> {
         wanted: &Wanted<'_>,
     ) -> Result<Vec<Mutation>, Error> {
         let process = self.process(position.chunk);
-        let Instant { chunk, at } = groups.looked(group);
-        if groups.values.next_telling(id, at - 1) != Some(at) {
+        let Instant { chunk, at } = groups.examined_at(group);
+        if groups.values.next_description(id, at - 1) != Some(at) {
             return Ok(Vec::new());
         }
         let before = Instant { chunk, at: at - 1 };
-        let Some(before) = self.last_telling(process.process_id, id, before)? else {
+        let Some(before) = self.last_description(process.process_id, id, before)? else {
             return Ok(Vec::new());
         };
-        let after = Telling { groups: groups.clone(), at };
+        let after = Description { groups: groups.clone(), at };
         if !differs(id, &before, &after) {
             return Ok(Vec::new());
         }
-        let Some(sight) = self.sight_of(position, None)? else { return Ok(Vec::new()) };
-        self.rows(position, id, &sight, (Some(before), &after), operation, wanted)
+        let Some(viewpoint) = self.viewpoint_of(position, None)? else { return Ok(Vec::new()) };
+        self.rows(position, id, &viewpoint, (Some(before), &after), operation, wanted)
     }
 
-    /// The row of a group that says how a function in C has changed an object.
+    /// The row of a group that records how a function in C changed an object.
     fn stored(
         &self,
         position: &Position,
@@ -498,32 +504,33 @@ impl State<'_> {
             (kind, [_, _, object, key, rest @ ..]) if kind.is_store() => (object, key, rest, false),
             _ => return Ok(None),
         };
-        let (Some(id), Some(sight)) = (id_of(*object), self.sight_of(position, None)?) else {
+        let (Some(id), Some(viewpoint)) = (id_of(*object), self.viewpoint_of(position, None)?)
+        else {
             return Ok(None);
         };
         let text = |value: Option<&Value>| match value {
             Some(value) if wanted.detail == Detail::Texts => {
-                self.text(&sight, Held { value: *value, chunk: groups.index }, None)
+                self.text(&viewpoint, Held { value: *value, chunk: groups.index }, None)
             }
             _ => Ok(None),
         };
-        let telling = match wanted.detail {
+        let description = match wanted.detail {
             Detail::Places => None,
-            _ => self.telling(&sight, id, None)?,
+            _ => self.description(&viewpoint, id, None)?,
         };
         Ok(Some(Mutation {
             at: self.whereabouts(position)?,
             object_id: id,
-            r#type: telling.and_then(|telling| class_name(&telling, id)),
+            r#type: description.and_then(|description| class_name(&description, id)),
             operation: self.callable(position)?,
             is_attribute,
-            key: self.key_text(&sight, Some(*key), groups.index, is_attribute, wanted)?,
+            key: self.key_text(&viewpoint, Some(*key), groups.index, is_attribute, wanted)?,
             value: text(rest.first())?,
             value_id: rest.first().copied().and_then(id_of),
         }))
     }
 
-    /// What an event's callable is called.
+    /// The name of an event's callable.
     fn callable(&self, position: &Position) -> Result<Box<str>, Error> {
         let callable = position.frames.chunk.callables()?[position.index];
         let name = self.process(position.chunk).callables.get(&callable);
@@ -531,7 +538,8 @@ impl State<'_> {
         Ok(name.unwrap_or_default().into())
     }
 
-    /// Visits the events of some kinds whose code object is known, with kind and place.
+    /// Calls `visit` for the wanted events of the kinds in `mask` whose code object is known, with
+    /// their kind and place.
     fn visit(
         &self,
         (chunk, visited): (usize, Range<usize>),
@@ -563,7 +571,7 @@ impl State<'_> {
             let Some(variables) = self.store.variables(process, context.code) else { continue };
             let stores = &variables.stores;
             let track = frames.tracks.get(&context.thread);
-            // Events of the thread with an ordinal before the one that is visited.
+            // Number of the thread's events with an ordinal before the visited event.
             let mut events = track.map_or(0, |track| track.before(range.start));
             for index in range.filter(|index| mask >> kinds[*index] & 1 == 1) {
                 let (kind, unit) = (kinds[index], places[index]);
@@ -624,19 +632,19 @@ impl State<'_> {
 
     pub(super) fn text(
         &self,
-        sight: &Sight,
+        viewpoint: &Viewpoint,
         held: Held,
         until: Option<Instant>,
     ) -> Result<Option<Box<str>>, Error> {
         let mut copied = Copied::default();
-        let value = copied.add(self, sight, &[(held, until)])?.into_iter().next();
+        let value = copied.add(self, viewpoint, &[(held, until)])?.into_iter().next();
         Ok(value.map(|value| render::repr(&copied, &value, 0).into()))
     }
 }
 
-pub(super) fn class_name(telling: &Telling, id: ObjectId) -> Option<Box<str>> {
-    let class = telling.object(id)?.class;
-    Some(telling.groups.values.classes().get(class as usize)?.name.as_str().into())
+pub(super) fn class_name(description: &Description, id: ObjectId) -> Option<Box<str>> {
+    let class = description.object(id)?.class;
+    Some(description.groups.values.classes().get(class as usize)?.name.as_str().into())
 }
 
 /// A value that can be compared across chunks.
@@ -648,7 +656,7 @@ enum Piece {
     Other(Value),
 }
 
-/// Pieces in order, as many of them as were kept, and how many there really are.
+/// The pieces that were kept, in order, and the number of pieces there really are.
 #[derive(Debug, Default)]
 struct Pieces {
     kept: Vec<Piece>,
@@ -656,7 +664,7 @@ struct Pieces {
 }
 
 impl Pieces {
-    /// Whether they certainly differ: what could not be read, or was cut, may be anything.
+    /// Whether they certainly differ. What could not be read, or was cut off, may be anything.
     fn differs(&self, other: &Pieces) -> bool {
         let is_read = |piece: &Piece| *piece != Piece::Other(Value::Unread);
         let mut both = self.kept.iter().zip(&other.kept);
@@ -665,17 +673,17 @@ impl Pieces {
     }
 }
 
-/// Whether an object certainly holds something else at two tellings.
-fn differs(id: ObjectId, one: &Telling, other: &Telling) -> bool {
+/// Whether the contents of an object certainly differ between two descriptions.
+fn differs(id: ObjectId, one: &Description, other: &Description) -> bool {
     let (Some(one), Some(other)) = (pieces(one, id), pieces(other, id)) else { return false };
     one.1 != other.1 || one.0.iter().zip(&other.0).any(|(one, two)| one.differs(two))
 }
 
-/// What an object holds, text, items and attributes, and the names of the attributes; `None` if that is not
+/// An object's text, items and attributes, and the names of the attributes; `None` if they are not
 /// known.
-fn pieces(telling: &Telling, id: ObjectId) -> Option<([Pieces; 3], Vec<String>)> {
-    let values = &telling.groups.values;
-    let object = telling.object(id)?;
+fn pieces(description: &Description, id: ObjectId) -> Option<([Pieces; 3], Vec<String>)> {
+    let values = &description.groups.values;
+    let object = description.object(id)?;
     if object.text.is_none() && object.items.is_none() && object.attributes.is_none() {
         return None;
     }
@@ -689,7 +697,7 @@ fn pieces(telling: &Telling, id: ObjectId) -> Option<([Pieces; 3], Vec<String>)>
         let bytes = values.text(text.kept);
         Pieces {
             kept: bytes.iter().map(|byte| Piece::Bits(u64::from(*byte))).collect(),
-            // Of a text that was not cut, there may be more bytes than characters.
+            // A text that was not cut off may have more bytes than characters.
             length: text.length,
         }
     });

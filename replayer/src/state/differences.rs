@@ -1,9 +1,9 @@
-//! What was changed by something whose effect shows only afterwards: an instruction that runs other
-//! code, or a function in C.
+//! Changes whose effect is known only afterwards: by an instruction that runs other code, or by a
+//! function in C.
 
 use super::changes::{Mutation, class_name};
 use super::groups::{Groups, Instant};
-use super::objects::{Sight, Telling};
+use super::objects::{Description, Viewpoint};
 use super::window::{SiteGroup, Window};
 use super::{Position, State, id_of};
 use crate::state::bindings::Held;
@@ -13,12 +13,12 @@ use dashcam_schema::bytecode::stores::Site;
 use dashcam_schema::value::{GroupKind, Object, ObjectId, Sort, Value};
 use std::rc::Rc;
 
-/// Something under a key of an object that is different afterwards; both are values of the chunk they
-/// are told in.
+/// An item or attribute that differs afterwards. Key and value are values of the chunk that
+/// describes them.
 #[derive(Debug, PartialEq)]
 struct Difference {
     key: Key,
-    /// `None` if it is no longer there.
+    /// `None` if it is gone.
     value: Option<Value>,
 }
 
@@ -26,7 +26,7 @@ struct Difference {
 enum Key {
     Attribute(String),
     Index(usize),
-    /// It is of the later telling, or if there is nothing under it any more, of the earlier.
+    /// A value of the later description; of the earlier one if the item is gone.
     Item(Value),
 }
 
@@ -38,7 +38,8 @@ pub(super) struct End {
 }
 
 impl State<'_> {
-    /// The rows of an instruction that changes an object in a way that shows when it is over.
+    /// The rows of an instruction whose change of an object is known only when the instruction
+    /// ends.
     pub(super) fn changed(
         &self,
         position: &Position,
@@ -57,18 +58,18 @@ impl State<'_> {
             return Ok(Vec::new());
         };
         let End { groups, group: at, succeeded } = end;
-        let instant = groups.looked(at);
+        let instant = groups.examined_at(at);
         let before = Instant { at: instant.at - 1, ..instant };
-        let before = self.last_telling(process_id, id, before)?;
-        let after = self.last_telling(process_id, id, instant)?;
-        let Some(mut sight) = self.sight_of(position, Some((window, group.by)))? else {
+        let before = self.last_description(process_id, id, before)?;
+        let after = self.last_description(process_id, id, instant)?;
+        let Some(mut viewpoint) = self.viewpoint_of(position, Some((window, group.by)))? else {
             return Ok(Vec::new());
         };
-        sight.instant = groups.after(at);
+        viewpoint.instant = groups.after(at);
         let operation = match (site, rest) {
             (Site::SetSlice, _) | (Site::SetItem, []) => "set slice",
             (Site::DeleteItem, []) => "delete slice",
-            // `__missing__` has put it there.
+            // `__missing__` put it there.
             (Site::SetItem | Site::Subscript, _) => "set item",
             (Site::DeleteItem, _) => "delete item",
             (Site::SetAttribute, _) => "set attribute",
@@ -83,18 +84,24 @@ impl State<'_> {
                 (true, _) => "set attribute",
                 _ => operation,
             };
-            let told = after.as_ref().or(before.as_ref());
+            let latest = after.as_ref().or(before.as_ref());
             let row = Mutation {
                 at: self.whereabouts(position)?,
                 object_id: id,
-                r#type: told.and_then(|telling| class_name(telling, id)),
+                r#type: latest.and_then(|description| class_name(description, id)),
                 operation: operation.into(),
                 is_attribute,
-                key: self.key_text(&sight, Some(*key), group.groups.index, is_attribute, wanted)?,
+                key: self.key_text(
+                    &viewpoint,
+                    Some(*key),
+                    group.groups.index,
+                    is_attribute,
+                    wanted,
+                )?,
                 value: match value.first() {
                     Some(value) if wanted.detail == Detail::Texts => {
                         let held = Held { value: *value, chunk: group.groups.index };
-                        self.text(&sight, held, None)?
+                        self.text(&viewpoint, held, None)?
                     }
                     _ => None,
                 },
@@ -103,12 +110,13 @@ impl State<'_> {
             return Ok(vec![row]);
         }
         match after {
-            Some(after) => self.rows(position, id, &sight, (before, &after), operation, wanted),
+            Some(after) => self.rows(position, id, &viewpoint, (before, &after), operation, wanted),
             None => Ok(Vec::new()),
         }
     }
 
-    /// Where the instruction that a group stands before is over; `None` if it has changed nothing.
+    /// The end of the instruction at which a group was recorded; `None` if the instruction changed
+    /// nothing.
     fn end_of(
         &self,
         process_id: i64,
@@ -124,7 +132,7 @@ impl State<'_> {
         if let Some(done) = same.find(|site| site.kind == GroupKind::Done) {
             return Ok(end(&done.groups, done.group));
         }
-        // Other events came first.
+        // Other events came before the end.
         let Some(begun) = site.groups.values.group_at(site.group) else { return Ok(None) };
         let [thread, unit, ..] = begun.values else { return Ok(None) };
         let ordinal = Value::Int((begun.ordinal as u32).into());
@@ -147,14 +155,14 @@ impl State<'_> {
         Ok(None)
     }
 
-    /// The rows of an object that is different from what it was: one for each key if that says it all,
-    /// or one for the whole.
+    /// The rows of an object whose contents changed: one for each key if that describes the change
+    /// completely, otherwise one for the whole object.
     pub(super) fn rows(
         &self,
         position: &Position,
         id: ObjectId,
-        sight: &Sight,
-        (before, after): (Option<Telling>, &Telling),
+        viewpoint: &Viewpoint,
+        (before, after): (Option<Description>, &Description),
         operation: &str,
         wanted: &Wanted<'_>,
     ) -> Result<Vec<Mutation>, Error> {
@@ -172,8 +180,11 @@ impl State<'_> {
         let at = self.whereabouts(position)?;
         let Some(differences) = differences else {
             let held = Held { value: Value::Object(id), chunk: after.groups.index };
-            let value =
-                if wanted.detail == Detail::Texts { self.text(sight, held, None)? } else { None };
+            let value = if wanted.detail == Detail::Texts {
+                self.text(viewpoint, held, None)?
+            } else {
+                None
+            };
             return Ok(vec![Mutation { value, ..whole(at) }]);
         };
         let mut rows = Vec::with_capacity(differences.len());
@@ -186,11 +197,11 @@ impl State<'_> {
             let key = match key {
                 Key::Attribute(name) => Some(name.into()),
                 Key::Index(index) => Some(index.to_string().into()),
-                Key::Item(key) => self.key_text(sight, Some(key), of, false, wanted)?,
+                Key::Item(key) => self.key_text(viewpoint, Some(key), of, false, wanted)?,
             };
             let held = value.map(|value| Held { value, chunk: after.groups.index });
             let text = match held {
-                Some(held) if wanted.detail == Detail::Texts => self.text(sight, held, None)?,
+                Some(held) if wanted.detail == Detail::Texts => self.text(viewpoint, held, None)?,
                 _ => None,
             };
             rows.push(Mutation {
@@ -204,10 +215,10 @@ impl State<'_> {
         Ok(rows)
     }
 
-    /// A key as rows have it: the name of an attribute, or what `repr` writes.
+    /// The text of a key in a row: the name of an attribute, or the key as `repr()` writes it.
     pub(super) fn key_text(
         &self,
-        sight: &Sight,
+        viewpoint: &Viewpoint,
         key: Option<Value>,
         chunk: usize,
         is_attribute: bool,
@@ -219,10 +230,11 @@ impl State<'_> {
                 self.groups(chunk)?.map(|groups| groups.values.text(number).to_vec())
             }
             Value::Object(id) | Value::Shallow(id) if is_attribute => {
-                let telling = self.last_telling(sight.process_id, id, sight.instant)?;
-                telling.and_then(|telling| {
-                    let text = telling.object(id)?.text?;
-                    Some(telling.groups.values.text(text.kept).to_vec())
+                let description =
+                    self.last_description(viewpoint.process_id, id, viewpoint.instant)?;
+                description.and_then(|description| {
+                    let text = description.object(id)?.text?;
+                    Some(description.groups.values.text(text.kept).to_vec())
                 })
             }
             _ => None,
@@ -230,13 +242,13 @@ impl State<'_> {
         if let Some(name) = name {
             return Ok(Some(String::from_utf8_lossy(&name).into()));
         }
-        self.text(sight, Held { value: key, chunk }, None)
+        self.text(viewpoint, Held { value: key, chunk }, None)
     }
 }
 
 /// Whether an object's contents are its attributes.
-fn is_instance(telling: &Telling, id: ObjectId) -> bool {
-    sort_of(telling, id).is_some_and(|sort| {
+fn is_instance(description: &Description, id: ObjectId) -> bool {
+    sort_of(description, id).is_some_and(|sort| {
         !matches!(
             sort,
             Sort::List | Sort::Dict | Sort::Set | Sort::ByteArray | Sort::Deque | Sort::Array
@@ -244,15 +256,15 @@ fn is_instance(telling: &Telling, id: ObjectId) -> bool {
     })
 }
 
-fn sort_of(telling: &Telling, id: ObjectId) -> Option<Sort> {
-    let class = telling.object(id)?.class;
-    Some(telling.groups.values.classes().get(class as usize)?.sort)
+fn sort_of(description: &Description, id: ObjectId) -> Option<Sort> {
+    let class = description.object(id)?.class;
+    Some(description.groups.values.classes().get(class as usize)?.sort)
 }
 
-/// Two tellings of an object, to be compared value by value.
+/// Two descriptions of an object, to be compared value by value.
 struct Both<'a> {
-    before: &'a Telling,
-    after: &'a Telling,
+    before: &'a Description,
+    after: &'a Description,
 }
 
 impl Both<'_> {
@@ -277,9 +289,9 @@ impl Both<'_> {
     }
 }
 
-/// What is different between two tellings of an object, if single keys are. `None` if that is not
-/// known, or it is something else.
-fn differences(id: ObjectId, before: &Telling, after: &Telling) -> Option<Vec<Difference>> {
+/// What differs between two descriptions of an object, key by key. `None` if that is not known, or
+/// the change cannot be described by single keys.
+fn differences(id: ObjectId, before: &Description, after: &Description) -> Option<Vec<Difference>> {
     let (one, two) = (before.object(id)?, after.object(id)?);
     let sort = sort_of(after, id)?;
     let both = Both { before, after };
@@ -290,9 +302,9 @@ fn differences(id: ObjectId, before: &Telling, after: &Telling) -> Option<Vec<Di
         Sort::Array => both.sequence(items(&one, 1)?, items(&two, 1)?, &mut found)?,
         Sort::Set => both.set(items(&one, 1)?, items(&two, 1)?, &mut found),
         Sort::ByteArray => {
-            let bytes = |telling: &Telling, object: &Object| {
+            let bytes = |description: &Description, object: &Object| {
                 let text = object.text.clone()?;
-                let kept = telling.groups.values.text(text.kept);
+                let kept = description.groups.values.text(text.kept);
                 (kept.len() as u64 == text.length)
                     .then(|| kept.iter().map(|byte| Value::Int((*byte).into())).collect::<Vec<_>>())
             };
@@ -306,7 +318,7 @@ fn differences(id: ObjectId, before: &Telling, after: &Telling) -> Option<Vec<Di
     (!found.is_empty()).then_some(found)
 }
 
-/// The items of an object, if all of them are known.
+/// The items of an object; `None` unless all of them are known.
 fn items(object: &Object, each: u64) -> Option<&[Value]> {
     let items = object.items.as_ref()?;
     let is_known = |value: &Value| *value != Value::Unread;
@@ -317,7 +329,7 @@ fn items(object: &Object, each: u64) -> Option<&[Value]> {
 impl Both<'_> {
     fn pairs(&self, one: &[Value], two: &[Value], found: &mut Vec<Difference>) -> Option<()> {
         let (one, two) = (one.as_chunks::<2>().0, two.as_chunks::<2>().0);
-        // Those that stay do so in their order.
+        // Keys that stay keep their order.
         let mut stays = 0;
         for [key, value] in two {
             let at = one.iter().position(|[of, _]| self.is_same(of, key));
@@ -375,9 +387,9 @@ impl Both<'_> {
     }
 
     fn attributes(&self, one: &Object, two: &Object, found: &mut Vec<Difference>) {
-        let named = |telling: &Telling, object: &Object| -> Vec<(String, Value)> {
+        let named = |description: &Description, object: &Object| -> Vec<(String, Value)> {
             let Some((shape, values)) = &object.attributes else { return Vec::new() };
-            let shape = telling.groups.values.shapes().get(*shape as usize);
+            let shape = description.groups.values.shapes().get(*shape as usize);
             let names = shape.map_or(&[][..], |shape| &shape.names);
             let bound = names.iter().cloned().zip(values.iter().copied());
             bound.filter(|(_, value)| *value != Value::Unbound).collect()

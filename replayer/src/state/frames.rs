@@ -1,7 +1,7 @@
-//! Whose frame each event of a chunk is of, and what the same frame did before.
+//! The frame of each event in a chunk, and the earlier events of the same frame.
 //!
-//! The *chain* of a frame is its own events with an ordinal, and those that enter another frame
-//! from it: at both, what its variables hold may be told. Stacks follow the rules of
+//! The *chain* of a frame consists of its own events with an ordinal, and of those that enter
+//! another frame from it: both may record values of its variables. Stacks follow the rules of
 //! [`dashcam_schema::calls`].
 
 use crate::store::{Chunk, Error};
@@ -12,7 +12,7 @@ use rustc_hash::FxHashMap;
 use std::ops::Range;
 use std::rc::Rc;
 
-/// What stands before in the chain of a frame.
+/// What comes before, in the chain of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Link {
     /// Nothing: the frame is entered here.
@@ -21,35 +21,37 @@ pub(super) enum Link {
     Own(u32),
     /// An event that enters another frame from this one.
     Callee(u32),
-    /// Whatever came last in the chunks before.
+    /// The last event of the chain in earlier chunks.
     Earlier,
 }
 
-/// A frame from where it is entered to where it is left.
+/// A frame, from where it is entered to where it is left.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Frame {
     pub(super) call_id: CallId,
     pub(super) code: u32,
-    /// The event that enters it; `None` if that is not in the chunk.
+    /// The event that enters it; `None` if that event is not in the chunk.
     pub(super) entered: Option<u32>,
     /// The frame it was entered from, as an index into [`Track::frames`].
     pub(super) caller: Option<u32>,
-    /// Before the event that enters it, in the chain of the caller.
+    /// What comes before the event that enters it, in the chain of the caller.
     caller_link: Link,
-    /// Where it stood when the chunk began, if it was entered before.
+    /// Where it stood when the chunk began, if it was entered before that.
     pub(super) stood: Site,
-    /// The first of the frames that were entered from its caller one right after another, ending with
-    /// itself: the caller stood at the same place all the while.
+    /// The first of the frames that its caller entered directly one after another, up to this one.
+    /// The caller stood at the same place all the while.
     pub(super) row: u32,
-    /// It was entered before, and once only: it is of no generator or coroutine.
+    /// Whether it was entered before the chunk, and only once: it is not of a generator or
+    /// coroutine.
     is_plain: bool,
 }
 
 /// The part of a call that is in a chunk.
 pub(crate) struct CallIn {
-    /// Indexes of the events from the first to the last while it is on the stack, others among them.
+    /// Indexes from the first to the last event while the call is on the stack, with events of
+    /// others among them.
     pub(crate) events: Range<usize>,
-    /// It returns or is unwound: no later event is of it.
+    /// Whether the call returns or is unwound, so that no later event is of it.
     pub(crate) is_over: bool,
 }
 
@@ -58,33 +60,34 @@ pub(crate) struct CallIn {
 pub(super) struct Track {
     /// Indexes of its events with an ordinal.
     pub(super) events: Vec<u32>,
-    /// Of each: its frame, if it is known.
+    /// The frame of each of these events, if it is known.
     frame: Vec<Option<u32>>,
-    /// Of each: what stands before in the chain of its frame.
+    /// What comes before each of these events in the chain of its frame.
     before: Vec<Link>,
-    /// Those the chunk begins with, outermost first, and those entered in it.
+    /// The frames that the chunk begins with, outermost first, then those that are entered in it.
     pub(super) frames: Vec<Frame>,
-    /// How many the chunk begins with.
+    /// The number of frames that the chunk begins with.
     pub(super) first: usize,
-    /// When the chunk ends, what came last in the chain of each call on the stack, and of those that
-    /// were suspended in it.
+    /// The last event in the chain of each call that is on the stack when the chunk ends, or was
+    /// suspended in the chunk.
     pub(super) ends: FxHashMap<CallId, Link>,
     leaving: Vec<bool>,
 }
 
 impl Track {
-    /// How many events with an ordinal there are before the event with an index.
+    /// The number of events with an ordinal before the event with an index.
     pub(super) fn before(&self, index: usize) -> usize {
         self.events.partition_point(|event| (*event as usize) < index)
     }
 
-    /// The frame of an event, and the event's place in its chain.
+    /// The frame of an event, and a link to the event.
     pub(super) fn at(&self, event: u32) -> Option<(u32, Link)> {
         let frame = (*self.frame.get(event as usize)?)?;
         Some((frame, Link::Own(event)))
     }
 
-    /// The frame that runs after so many events with an ordinal, and what came last in its chain.
+    /// The frame that runs after the first `events` events with an ordinal, and a link to the last
+    /// event of its chain.
     pub(super) fn after(&self, events: usize) -> Option<(u32, Link)> {
         let Some(last) = events.checked_sub(1) else {
             return Some((u32::try_from(self.first.checked_sub(1)?).ok()?, Link::Earlier));
@@ -93,26 +96,26 @@ impl Track {
         if self.leaving[last] { self.caller(frame) } else { Some((frame, link)) }
     }
 
-    /// Whether the frame of an event is left with it.
+    /// Whether an event leaves its frame.
     pub(super) fn leaves(&self, event: usize) -> bool {
         self.leaving.get(event) == Some(&true)
     }
 
-    /// The frame that a frame was entered from, and where in its chain that was.
+    /// The frame that a frame was entered from, and a link to where in its chain that was.
     pub(super) fn caller(&self, frame: u32) -> Option<(u32, Link)> {
         let Frame { entered, caller, .. } = self.frames[frame as usize];
         Some((caller?, entered.map_or(Link::Earlier, Link::Callee)))
     }
 
-    /// The call that a frame the chunk begins with waits for when it begins: the call and its code
-    /// object, and whether it was entered only once.
+    /// For a call whose frame is on the stack when the chunk begins: the call it waits for, the
+    /// code object of that call, and whether that call was entered only once.
     pub(super) fn waits_for(&self, call_id: CallId) -> Option<(CallId, u32, bool)> {
         let first = self.frames.get(..self.first)?;
         let at = first.iter().rposition(|frame| frame.call_id == call_id)?;
         first.get(at + 1).map(|callee| (callee.call_id, callee.code, callee.is_plain))
     }
 
-    /// The event by which a frame that is on the stack when the chunk ends entered a call.
+    /// The event by which a call that is on the stack when the chunk ends entered `callee`.
     pub(super) fn entered_last(&self, call_id: CallId, callee: CallId) -> Option<u32> {
         let Link::Callee(event) = *self.ends.get(&call_id)? else { return None };
         let (entered, _) = self.at(event)?;
@@ -125,7 +128,7 @@ impl Track {
         frame.is_some_and(|frame| self.frames[frame as usize].call_id == call)
     }
 
-    /// The part of a call that is here; `None` if there is none.
+    /// The part of a call that is in this track; `None` if there is none.
     fn extent(&self, call: CallId, kinds: &[u8]) -> Option<CallIn> {
         let mut extent: Option<CallIn> = None;
         for (number, frame) in self.frames.iter().enumerate().filter(|(_, f)| f.call_id == call) {
@@ -153,7 +156,7 @@ impl Track {
         extent
     }
 
-    /// What stands before in a chain, and the call whose chain it is.
+    /// The call that an element of a chain belongs to, and what comes before the element.
     pub(super) fn previous(&self, link: Link) -> (CallId, Link) {
         let nothing = (0, Link::Entered);
         match link {
@@ -179,9 +182,9 @@ impl Track {
 pub(super) struct Frames {
     pub(super) chunk: Rc<Chunk>,
     pub(super) tracks: FxHashMap<u32, Track>,
-    /// Where each run of events begins.
+    /// The index at which each run of events begins.
     starts: Vec<u32>,
-    /// Events with an ordinal before every so many events.
+    /// The number of events with an ordinal before every [`STRIDE`]th event.
     ordinals: Vec<u32>,
 }
 
@@ -189,7 +192,7 @@ pub(super) struct Frames {
 const STRIDE: usize = 1 << 6;
 
 impl Frames {
-    /// Reads all columns that are needed, so that what is asked later does not fail.
+    /// Reads all columns that are needed, so that later queries do not fail.
     pub(super) fn new(chunk: Rc<Chunk>, first_seq: i64) -> Result<Frames, Error> {
         let (kinds, runs) = (chunk.kinds()?, chunk.runs()?);
         chunk.places()?;
@@ -207,7 +210,7 @@ impl Frames {
             ordinals.push(all);
             all += chunk.count_ordinals(from..(from + STRIDE).min(kinds.len()))?;
         }
-        // Most chunks are of one thread.
+        // Most chunks have events of one thread only.
         let all = all as usize;
         if let [stack] = &chunk.state()?.stacks[..] {
             let track = &mut building.entry(stack.thread).or_default().track;
@@ -246,7 +249,7 @@ impl Frames {
         Ok(Frames { chunk, tracks, starts, ordinals })
     }
 
-    /// Thread and code object of an event.
+    /// The thread and code object of an event.
     ///
     /// # Errors
     /// If the chunk is damaged.
@@ -256,7 +259,7 @@ impl Frames {
         Ok(runs.contexts[runs.runs[run].context as usize])
     }
 
-    /// How many events with an ordinal there are in the chunk before an event.
+    /// The number of events with an ordinal in the chunk before an event.
     ///
     /// # Errors
     /// If the chunk is damaged.
@@ -295,7 +298,7 @@ impl Frames {
         }))
     }
 
-    /// Memory it takes, roughly.
+    /// Bytes of memory it takes, roughly.
     pub(super) fn size(&self) -> usize {
         let tracks = self.tracks.values();
         let of = |track: &Track| {
@@ -311,19 +314,19 @@ impl Frames {
 struct Open {
     frame: u32,
     code: u32,
-    /// What came last in its chain.
+    /// A link to the last event of its chain.
     last: Link,
 }
 
-/// A track while its events come in.
+/// A track to which events are still added.
 #[derive(Default)]
 struct Building {
     track: Track,
     /// Outermost first.
     stack: Vec<Open>,
-    /// What came last in the chain of calls that left the stack and may go on.
+    /// The last event in the chain of each call that left the stack and may continue.
     suspended: FxHashMap<CallId, Link>,
-    /// One after the thread's last event.
+    /// The index after the thread's last event.
     end: usize,
 }
 
@@ -349,15 +352,16 @@ impl Building {
         number
     }
 
-    /// `before` is one after the event of the thread that came before.
+    /// Adds an event. `before` is the index after the thread's previous event.
     fn event(&mut self, index: u32, kind: EventKind, code: u32, call_id: CallId, before: usize) {
         let event = self.track.events.len() as u32;
         self.track.events.push(index);
         let is_leaving =
             matches!(kind, EventKind::PY_RETURN | EventKind::PY_YIELD | EventKind::PY_UNWIND);
         self.track.leaving.push(is_leaving);
-        // A signal at its entry, or from 3.15 on what a generator expression cannot go over, has a function
-        // raise before it begins: the calls have it begin there.
+        // A function can raise before it begins: because of a signal at its entry, or, from 3.15
+        // on, in a generator expression over something that is not iterable. By the rules of calls
+        // it begins there.
         let begins_by_raising =
             kind == EventKind::RAISE && !self.stack.iter().any(|open| open.code == code);
         if kind.enters() || begins_by_raising {
@@ -392,7 +396,7 @@ impl Building {
             }
             return;
         }
-        // What stands above a frame that has an event has ended unseen.
+        // Frames above one that has an event have ended without an event.
         let Some(keep) = self.stack.iter().rposition(|open| open.code == code) else {
             self.track.frame.push(None);
             self.track.before.push(Link::Entered);
@@ -409,7 +413,7 @@ impl Building {
         }
     }
 
-    /// Takes frames off the stack that may be entered again.
+    /// Takes all frames but the outermost `keep` off the stack; they may be entered again.
     fn suspend(&mut self, keep: usize) {
         for open in self.stack.drain(keep..) {
             self.suspended.insert(self.track.frames[open.frame as usize].call_id, open.last);

@@ -1,13 +1,13 @@
-//! The variables of a frame and the objects they lead to, to be taken apart.
+//! The variables of a frame and the objects they lead to, for readers that take them apart.
 //!
-//! What [`State::locals_at`] writes as text, here is a graph: a variable has a [`Handle`], a look at it
-//! shows what it is, and handles of what it holds. Each look asks for one object and no more, so there
-//! is no limit to how deep one may go, and a number costs nothing.
+//! What [`State::locals_at`] writes as text is a graph here: a variable has a [`Handle`], and
+//! expanding it gives its value, with handles for what that holds. Each expansion reads one object
+//! and no more, so there is no limit to the depth, and expanding a number costs nothing.
 
 use super::bindings::Held;
 use super::caches::State;
 use super::groups::Instant;
-use super::objects::{Copied, Sight, Telling};
+use super::objects::{Copied, Description, Viewpoint};
 use super::{Bound, StackFrame, id_of};
 use crate::store::Error;
 use dashcam_schema::bytecode::stores::Slot;
@@ -17,24 +17,24 @@ use rustc_hash::FxHashMap;
 use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 
-/// A value, where it was told. Means something to the graph it came from only.
+/// A value, and where it was recorded. It is valid only for the graph it came from.
 #[derive(Debug, Clone, Copy)]
 pub struct Handle {
     held: Held,
-    /// By when the objects it leads to are told of, if they may be new.
+    /// The instant by which the objects it leads to are described, if they may be new.
     until: Option<Instant>,
-    /// If it is what a variable holds: its index.
+    /// The index of the variable, if it is the value of one.
     variable: Option<usize>,
 }
 
 impl Handle {
-    /// The object it is, if it is one with an identity.
+    /// The id of the object, if it is one with an identity.
     pub fn object_id(&self) -> Option<ObjectId> {
         id_of(self.held.value)
     }
 }
 
-/// A variable that is bound.
+/// A bound variable.
 #[derive(Debug, Clone)]
 pub struct Named {
     /// `local`, `global` or `cell`.
@@ -43,14 +43,14 @@ pub struct Named {
     pub value: Handle,
 }
 
-/// What a value is.
+/// A value, with handles for what it holds.
 #[derive(Debug, Clone)]
-pub enum Look {
+pub enum Expanded {
     None,
     Bool(bool),
     Ellipsis,
     NotImplemented,
-    /// Its name is one whose values must not leave the program.
+    /// Its value must not leave the program, because of its name.
     Redacted,
     /// It could not be read, or was not recorded.
     Unread,
@@ -62,58 +62,58 @@ pub enum Look {
     /// Longer ones are objects.
     Bytes(Rc<[u8]>),
     Object(Rc<Contents>),
-    /// An object of which nothing is known but its identity.
+    /// An object of which only the identity is known.
     Unknown(ObjectId),
 }
 
-/// What an object held, as [`Object`](dashcam_schema::value::Object) says it. Where neither text nor items nor attributes are
-/// known, its class alone is.
+/// What an object held, as in [`Object`](dashcam_schema::value::Object). If neither text nor items
+/// nor attributes are known, only its class is.
 #[derive(Debug)]
 pub struct Contents {
     pub id: ObjectId,
     pub class: Class,
     pub text: Option<Part<Rc<[u8]>>>,
     pub items: Option<Part<Vec<Handle>>>,
-    /// Those that are there; `None` if nothing is known of them, or there are none.
+    /// The attributes that are there; `None` if nothing is known of them, or there are none.
     pub attributes: Option<Vec<(Box<str>, Handle)>>,
 }
 
 /// The variables of one frame, and the objects they lead to, as they were just before an event.
 pub struct Graph<'a> {
     state: State<'a>,
-    sight: Option<Sight>,
+    viewpoint: Option<Viewpoint>,
     frame: StackFrame,
-    /// Those that were bound before come first.
+    /// Those that were bound before the window come first.
     variables: Vec<Named>,
-    /// How many were.
+    /// The number of those.
     before: usize,
-    /// Names that the code object stores and that are not among those: whether that is because they
-    /// are unbound, or nothing is known of them.
+    /// Other names that the code object stores: either they are unbound, or nothing is known of
+    /// them.
     others: Vec<(Box<str>, &'static str, Unbound)>,
     near: OnceCell<Near>,
-    looks: RefCell<FxHashMap<ObjectId, Rc<Contents>>>,
+    expanded: RefCell<FxHashMap<ObjectId, Rc<Contents>>>,
 }
 
 /// Why a name that a code object stores has no value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unbound {
     Unbound,
-    /// What it holds is not known, or whether it is bound.
+    /// It is not known what it holds, or whether it is bound.
     Unknown,
 }
 
-/// What the variables lead to, as far as it is written with them.
+/// The objects that the variables lead to, as far as they are written with the variables.
 struct Near {
     copied: Copied,
-    /// Of each variable.
+    /// The value of each variable.
     values: Vec<Value>,
 }
 
 impl<'a> State<'a> {
-    /// The variables of a frame of an event's stack as they are just before the event, and what they
-    /// lead to; depth 0 is the innermost frame. `None` if there is no such event or frame, or the
-    /// chunk it is in is damaged, which is noted. Of a run that was recorded without
-    /// [`Capture::State`] there are no variables.
+    /// The variables of a frame of an event's stack as they are just before the event, and the
+    /// objects they lead to; depth 0 is the innermost frame. `None` if there is no such event or
+    /// frame, or its chunk is damaged, which is noted. A run that was recorded without
+    /// [`Capture::State`] has no variables.
     ///
     /// [`Capture::State`]: dashcam_schema::value::Capture::State
     ///
@@ -141,24 +141,24 @@ impl<'a> State<'a> {
         let state = State { store: self.store, caches: self.caches.clone() };
         let mut graph = Graph {
             state,
-            sight: None,
+            viewpoint: None,
             frame,
             variables: Vec::new(),
             before: 0,
             others: Vec::new(),
             near: OnceCell::new(),
-            looks: RefCell::default(),
+            expanded: RefCell::default(),
         };
         if !self.is_there(run_id)? {
             return Ok(Some(graph));
         }
         let window = self.window_of(&position)?;
         let window = window.as_ref().map(|window| (&**window, window.executed_before(seq)));
-        let Some(sight) = self.sight_of(&position, window)? else { return Ok(Some(graph)) };
+        let Some(viewpoint) = self.viewpoint_of(&position, window)? else { return Ok(Some(graph)) };
         let window = window.filter(|_| depth == 0);
         if let Some((variables, slots)) = self.slots_of(&position, found, window)? {
-            let told = slots.clone();
-            let [before, new] = self.bound(variables, &sight, slots)?;
+            let recorded = slots.clone();
+            let [before, new] = self.bound(variables, &viewpoint, slots)?;
             graph.before = before.len();
             let all = before.iter().chain(&new).enumerate();
             let named = |(at, (slot, name, (held, until))): (usize, &Bound<'_>)| Named {
@@ -168,13 +168,13 @@ impl<'a> State<'a> {
             };
             graph.variables = all.map(named).collect();
             let is_bound = |slot: &Slot| before.iter().chain(&new).any(|(bound, ..)| bound == slot);
-            for (slot, held) in variables.stores.all().iter().zip(told) {
+            for (slot, held) in variables.stores.all().iter().zip(recorded) {
                 let Some(name) = variables.name(*slot).filter(|_| !is_bound(slot)) else {
                     continue;
                 };
                 let is_cell = variables.is_cell(*slot);
                 let held = match held {
-                    Some((held, until)) => self.content(&sight, held, is_cell, until)?,
+                    Some((held, until)) => self.content(&viewpoint, held, is_cell, until)?,
                     None => None,
                 };
                 let is_unbound = held.is_some_and(|held| held.value == Value::Unbound);
@@ -182,17 +182,17 @@ impl<'a> State<'a> {
                 graph.others.push((name.into(), variables.scope(*slot), why));
             }
         }
-        graph.sight = Some(sight);
+        graph.viewpoint = Some(viewpoint);
         Ok(Some(graph))
     }
 }
 
-/// What bound or unbound a name of a module.
+/// The event that last bound or unbound a name of a module.
 #[derive(Debug, Clone, Copy)]
 pub struct LastBinding {
-    /// The INSTRUCTION event that did.
+    /// The position of that INSTRUCTION event.
     pub seq: i64,
-    /// What it was bound to; `None` if it was unbound.
+    /// The value it was bound to; `None` if it was unbound.
     pub value: Option<Handle>,
 }
 
@@ -209,7 +209,7 @@ impl State<'_> {
         codes: &[u32],
         name: &str,
     ) -> Result<Option<LastBinding>, Error> {
-        let Some(sight) = &graph.sight else { return Ok(None) };
+        let Some(viewpoint) = &graph.viewpoint else { return Ok(None) };
         let chunks = self.chunks_of(graph.frame.process_id);
         for chunk in chunks.iter().rev().copied() {
             let header = &self.store.chunks()[chunk];
@@ -250,10 +250,10 @@ impl State<'_> {
                     let position = self.position_in(&frames, chunk, index)?;
                     let Some(window) = self.window_of(&position)? else { return Ok(None) };
                     let by = window.executed_before(at);
-                    let Some((held, told)) = window.stored(by, slot, variables) else {
+                    let Some((held, described)) = window.stored(by, slot, variables) else {
                         return Ok(None);
                     };
-                    let until = Some(told).filter(|told| *told > sight.instant);
+                    let until = Some(described).filter(|described| *described > viewpoint.instant);
                     let value = Handle { held, until, variable: None };
                     return Ok(Some(LastBinding { seq: at, value: Some(value) }));
                 }
@@ -264,7 +264,7 @@ impl State<'_> {
 }
 
 impl Graph<'_> {
-    /// The frame. Its line is not looked up.
+    /// The frame, without its line.
     pub fn frame(&self) -> StackFrame {
         self.frame
     }
@@ -274,35 +274,35 @@ impl Graph<'_> {
         &self.variables
     }
 
-    /// Names that the code object stores, with their scope, that have no value here.
+    /// Names that the code object stores and that have no value here, with their scope.
     pub fn others(&self) -> impl Iterator<Item = (&str, &'static str, Unbound)> {
         self.others.iter().map(|(name, scope, why)| (&**name, *scope, *why))
     }
 
-    /// What a value is.
+    /// The value behind a handle.
     ///
     /// # Errors
     /// If the file cannot be read, or reading was interrupted.
-    pub fn look(&self, value: &Handle) -> Result<Look, Error> {
+    pub fn expand(&self, value: &Handle) -> Result<Expanded, Error> {
         let text = |number| -> Result<Option<Rc<[u8]>>, Error> {
             let groups = self.state.groups(value.held.chunk)?;
             Ok(groups.map(|groups| groups.values.text(number).into()))
         };
         Ok(match value.held.value {
-            Value::None => Look::None,
-            Value::False => Look::Bool(false),
-            Value::True => Look::Bool(true),
-            Value::Ellipsis => Look::Ellipsis,
-            Value::NotImplemented => Look::NotImplemented,
-            Value::Redacted => Look::Redacted,
-            Value::Unbound | Value::Unread => Look::Unread,
-            Value::Int(value) => Look::Int(value),
-            Value::Float(value) => Look::Float(value),
-            Value::Str(number) => text(number)?.map_or(Look::Unread, Look::Str),
-            Value::Bytes(number) => text(number)?.map_or(Look::Unread, Look::Bytes),
+            Value::None => Expanded::None,
+            Value::False => Expanded::Bool(false),
+            Value::True => Expanded::Bool(true),
+            Value::Ellipsis => Expanded::Ellipsis,
+            Value::NotImplemented => Expanded::NotImplemented,
+            Value::Redacted => Expanded::Redacted,
+            Value::Unbound | Value::Unread => Expanded::Unread,
+            Value::Int(value) => Expanded::Int(value),
+            Value::Float(value) => Expanded::Float(value),
+            Value::Str(number) => text(number)?.map_or(Expanded::Unread, Expanded::Str),
+            Value::Bytes(number) => text(number)?.map_or(Expanded::Unread, Expanded::Bytes),
             Value::Object(id) | Value::Shallow(id) => match self.contents(id, value.until)? {
-                Some(contents) => Look::Object(contents),
-                None => Look::Unknown(id),
+                Some(contents) => Expanded::Object(contents),
+                None => Expanded::Unknown(id),
             },
         })
     }
@@ -312,30 +312,30 @@ impl Graph<'_> {
         id: ObjectId,
         until: Option<Instant>,
     ) -> Result<Option<Rc<Contents>>, Error> {
-        if let Some(known) = self.looks.borrow().get(&id) {
+        if let Some(known) = self.expanded.borrow().get(&id) {
             return Ok(Some(known.clone()));
         }
-        let Some(sight) = &self.sight else { return Ok(None) };
-        let old = self.state.telling(sight, id, None)?;
+        let Some(viewpoint) = &self.viewpoint else { return Ok(None) };
+        let old = self.state.description(viewpoint, id, None)?;
         let new = match until {
-            Some(_) => self.state.telling(sight, id, until)?,
+            Some(_) => self.state.description(viewpoint, id, until)?,
             None => None,
         };
-        let place = |telling: &Option<Telling>| {
-            telling.as_ref().map(|telling| (telling.groups.index, telling.at))
+        let place = |description: &Option<Description>| {
+            description.as_ref().map(|description| (description.groups.index, description.at))
         };
-        let (telling, until) = if until.is_none() || place(&old) == place(&new) {
+        let (description, until) = if until.is_none() || place(&old) == place(&new) {
             (old, until)
         } else {
-            // What was there before is not new, however it is reached.
-            match self.near(sight)?.copied.until(id, until) {
+            // An object that was there before the window is not new, however it is reached.
+            match self.near(viewpoint)?.copied.until(id, until) {
                 None => (old, None),
                 until => (new, until),
             }
         };
-        let Some(telling) = telling else { return Ok(None) };
-        let Some(object) = telling.object(id) else { return Ok(None) };
-        let (values, chunk) = (&telling.groups.values, telling.groups.index);
+        let Some(description) = description else { return Ok(None) };
+        let Some(object) = description.object(id) else { return Ok(None) };
+        let (values, chunk) = (&description.groups.values, description.groups.index);
         let Some(class) = values.classes().get(object.class as usize) else { return Ok(None) };
         let handle = |value: Value| Handle { held: Held { value, chunk }, until, variable: None };
         let attributes = object.attributes.and_then(|(shape, attributes)| {
@@ -355,42 +355,43 @@ impl Graph<'_> {
             }),
             attributes,
         });
-        self.looks.borrow_mut().insert(id, contents.clone());
+        self.expanded.borrow_mut().insert(id, contents.clone());
         Ok(Some(contents))
     }
 
-    /// A value as `repr()` writes it: of a variable the text that [`State::locals_at`] gives.
+    /// A value as `repr()` writes it; for a variable, the text that [`State::locals_at`] gives.
     ///
     /// # Errors
     /// If the file cannot be read, or reading was interrupted.
     pub fn repr(&self, value: &Handle) -> Result<String, Error> {
         let unread = || "<unread>".to_owned();
-        let Some(sight) = &self.sight else { return Ok(unread()) };
+        let Some(viewpoint) = &self.viewpoint else { return Ok(unread()) };
         if let Some(at) = value.variable {
-            let near = self.near(sight)?;
+            let near = self.near(viewpoint)?;
             let value = near.values.get(at);
             return Ok(value.map_or_else(unread, |value| render::repr(&near.copied, value, 0)));
         }
         let mut copied = match value.until {
-            Some(_) => self.near(sight)?.copied.another(),
+            Some(_) => self.near(viewpoint)?.copied.new_with_known(),
             None => Copied::default(),
         };
-        let value = copied.add(&self.state, sight, &[(value.held, value.until)])?;
+        let value = copied.add(&self.state, viewpoint, &[(value.held, value.until)])?;
         Ok(value.first().map_or_else(unread, |value| render::repr(&copied, value, 0)))
     }
 
-    fn near(&self, sight: &Sight) -> Result<&Near, Error> {
+    fn near(&self, viewpoint: &Viewpoint) -> Result<&Near, Error> {
         if let Some(near) = self.near.get() {
             return Ok(near);
         }
         let mut copied = Copied::default();
         let held: Vec<_> =
             self.variables.iter().map(|named| (named.value.held, named.value.until)).collect();
-        // What is known already first: what an object reached both ways holds is known from there.
+        // Values from before the window go first: an object that is reached from both is read as it
+        // was known before.
         let (before, new) = held.split_at(self.before);
-        let mut values = copied.add(&self.state, sight, before)?;
-        copied.know();
-        values.extend(copied.add(&self.state, sight, new)?);
+        let mut values = copied.add(&self.state, viewpoint, before)?;
+        copied.mark_known();
+        values.extend(copied.add(&self.state, viewpoint, new)?);
         Ok(self.near.get_or_init(|| Near { copied, values }))
     }
 }

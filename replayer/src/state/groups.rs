@@ -1,4 +1,4 @@
-//! Groups of values by where they stand: with an event, or before an instruction of a thread.
+//! Groups of values by their place: with an event, or at an instruction of a thread.
 
 use dashcam_schema::value::chunk::{Moment, Values};
 use dashcam_schema::value::{GroupKind, ObjectId, Value};
@@ -15,18 +15,18 @@ pub(super) struct Instant {
     pub(super) at: Moment,
 }
 
-/// Groups that are looked through one by one to find those of a thread; more are indexed.
+/// Up to this many groups are searched one by one for those of a thread; more are indexed.
 const LISTED: usize = 1 << 10;
 
-/// A chunk of values, and which of its groups stand between events.
+/// A chunk of values, with indexes of its groups.
 pub(super) struct Groups {
     pub(super) index: usize,
     pub(super) values: Rc<Values>,
-    /// By thread, ascending; made when there is much to look through.
+    /// The groups between events, by thread, ascending; built if there are many groups to search.
     sites: OnceCell<FxHashMap<i64, Vec<u32>>>,
-    /// Those that say that an instruction is over.
+    /// The groups that record that an instruction is finished.
     ends: OnceCell<Vec<u32>>,
-    /// Those that say that an object was looked at again, with their ordinals; ascending.
+    /// The groups that record that an object was examined again, with their ordinals; ascending.
     seen: OnceCell<Vec<(usize, i64)>>,
 }
 
@@ -36,7 +36,7 @@ impl Groups {
         Groups { index, values, sites, ends, seen }
     }
 
-    /// The thread of a group that stands between events.
+    /// The thread of a group between events; `None` for other groups.
     fn thread_of_site(&self, group: usize) -> Option<i64> {
         let is_of_site = self.kind(group).is_some_and(GroupKind::is_of_site);
         match self.values.first_value_at(group).filter(|_| is_of_site)? {
@@ -45,7 +45,7 @@ impl Groups {
         }
     }
 
-    /// The groups between events, of a thread and of ordinals from one, exclusive, to another.
+    /// The groups of a thread between events, with ordinals above `lower` and up to `upper`.
     pub(super) fn of_sites(&self, thread: u32, lower: i64, upper: i64) -> Vec<u32> {
         let between = self.values.groups_between(lower, upper);
         let thread = i64::from(thread);
@@ -68,7 +68,7 @@ impl Groups {
         sites[from..to].to_vec()
     }
 
-    /// The groups that say that an instruction is over which changes an object, in order.
+    /// The groups that record that an instruction which changes an object is finished, in order.
     pub(super) fn ends(&self) -> &[u32] {
         self.ends.get_or_init(|| {
             let all = 0..self.values.groups().len();
@@ -77,8 +77,8 @@ impl Groups {
         })
     }
 
-    /// Whether an object is looked at with a group because it has been changed.
-    pub(super) fn looks_again_at(&self, group: usize, id: ObjectId) -> bool {
+    /// Whether a group examines an object because the object was changed.
+    pub(super) fn examines_again(&self, group: usize, id: ObjectId) -> bool {
         let is_again = |kind| matches!(kind, GroupKind::Seen | GroupKind::Done | GroupKind::Called);
         let Some(group) = self.values.group_at(group).filter(|group| is_again(group.kind)) else {
             return false;
@@ -94,14 +94,15 @@ impl Groups {
         self.values.groups_of(ordinal.cast_unsigned())
     }
 
-    /// Of those, the ones that come with the event itself: after all that stand before it.
+    /// Of those, the groups that come with the event itself: after all that come before it.
     pub(super) fn of_event(&self, ordinal: i64) -> Range<usize> {
         let all = self.of(ordinal);
         let is_of_site = |group: &usize| self.kind(*group).is_some_and(GroupKind::is_of_site);
         all.clone().rfind(is_of_site).map_or(all.start, |last| last + 1)..all.end
     }
 
-    /// The groups that say that an object was looked at again, of ordinals from one to another, exclusive.
+    /// The groups that record that an object was examined again, with ordinals from `from` to `to`,
+    /// exclusive.
     pub(super) fn seen_between(&self, from: i64, to: i64) -> &[(usize, i64)] {
         let seen = self.seen.get_or_init(|| {
             let all = 0..self.values.groups().len();
@@ -120,9 +121,9 @@ impl Groups {
         values.iter().filter_map(|value| super::id_of(*value))
     }
 
-    /// Whether an object holds no items any more, as is told by looking with a group.
+    /// Whether an object holds no items any more when it is examined with a group.
     pub(super) fn is_emptied(&self, group: usize, id: ObjectId) -> bool {
-        let object = self.values.object(id, self.looked(group).at);
+        let object = self.values.object(id, self.examined_at(group).at);
         object.and_then(|object| object.items).is_some_and(|items| items.length == 0)
     }
 
@@ -130,18 +131,18 @@ impl Groups {
         self.values.kind_at(group)
     }
 
-    /// When the groups up to and including this one have come.
+    /// The instant after this group and all groups before it.
     pub(super) fn after(&self, group: usize) -> Instant {
         Instant { chunk: self.index, at: self.values.moment(group + 1) }
     }
 
-    /// The moment of what is told by looking, with a group.
-    pub(super) fn looked(&self, group: usize) -> Instant {
+    /// The instant of what is described by examining objects with a group.
+    pub(super) fn examined_at(&self, group: usize) -> Instant {
         Instant { chunk: self.index, at: self.values.moment(group) + 1 }
     }
 }
 
-/// A group of values that says what variables hold.
+/// A group that records values of variables.
 #[derive(Clone)]
 pub(super) struct Flush {
     pub(super) groups: Rc<Groups>,

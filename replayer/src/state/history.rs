@@ -1,4 +1,4 @@
-//! When one object was changed.
+//! The changes of one object.
 
 use super::caches::State;
 use super::changes::{Mutation, Wanted};
@@ -9,8 +9,9 @@ use dashcam_schema::value::{GroupKind, ObjectId, Value};
 use std::ops::Range;
 
 impl State<'_> {
-    /// The nearest change of an object before an event, or, forwards, after it, that `is_wanted`.
-    /// Chunks of values say which objects they tell of, so the others are not read.
+    /// The nearest change of an object that `is_wanted`: the last before an event, or, forwards,
+    /// the first after it. Chunks of values record which objects they describe, so the others are
+    /// not read.
     ///
     /// # Errors
     /// If the file cannot be read, or reading was interrupted. Damage is noted.
@@ -31,7 +32,7 @@ impl State<'_> {
         let chunks = self.store.value_chunks();
         let of_process = |index: &usize| chunks[*index].process_id == process_id;
         let first = chunks.partition_point(|chunk| chunk.process_id < process_id);
-        // A change is told of with the next event of its thread: look a little farther.
+        // A change is described with the next event of its thread, which may be in the next chunk.
         let split =
             chunks.partition_point(|c| (c.process_id, c.first_ordinal) <= (process_id, ordinal));
         let ahead: Box<dyn Iterator<Item = usize>> = match direction {
@@ -39,22 +40,23 @@ impl State<'_> {
             Direction::Backward => Box::new((first..chunks.len().min(split + 1)).rev()),
         };
         for index in ahead.take_while(of_process) {
-            // Between there and here no change may be unknown.
+            // All values between the event and this chunk must be known, or a change could be
+            // missed.
             let covers = &chunks[index].covers;
             let (from, to) = match direction {
                 Direction::Forward => (ordinal.min(covers.start), ordinal.max(covers.start - 1)),
                 Direction::Backward => (covers.end.min(ordinal), ordinal),
             };
             self.store.known(process_id, from, to)?;
-            if !chunks[index].told.contains(object_id) {
+            if !chunks[index].described.contains(object_id) {
                 continue;
             }
             let Some(groups) = self.groups(index)? else { continue };
-            let mut told = told_in(&groups, object_id);
+            let mut described = described_in(&groups, object_id);
             if direction == Direction::Backward {
-                told.reverse();
+                described.reverse();
             }
-            for group in told {
+            for group in described {
                 let mut changes = self.changes_at(process_id, &groups, group, object_id)?;
                 let is_ahead = |change: &Mutation| match direction {
                     Direction::Forward => change.at.seq > seq,
@@ -79,7 +81,7 @@ impl State<'_> {
         Ok(None)
     }
 
-    /// The ordinal of the last event of a process that has one; -1 without any.
+    /// The ordinal of the last event of a process that has one; -1 if there is none.
     fn last_ordinal(&self, process_id: i64) -> Result<i64, Error> {
         let Some(&chunk) = self.chunks_of(process_id).last() else { return Ok(-1) };
         let Some(frames) = self.frames(chunk)? else { return Ok(-1) };
@@ -87,7 +89,7 @@ impl State<'_> {
         Ok(self.store.chunks()[chunk].first_ordinal + i64::from(count) - 1)
     }
 
-    /// The changes of an object by the events that a group of values may come with.
+    /// The changes of an object by the events that a group of values may belong to.
     fn changes_at(
         &self,
         process_id: i64,
@@ -96,7 +98,7 @@ impl State<'_> {
         object_id: ObjectId,
     ) -> Result<Vec<Mutation>, Error> {
         let Some(found) = groups.values.group_at(group) else { return Ok(Vec::new()) };
-        // An instruction that is over may have begun long before.
+        // An instruction that ends here may have begun long before.
         let ordinal = match (found.kind, found.values) {
             (GroupKind::Done, [_, _, _, Value::Int(low), ..]) => {
                 let ago = (found.ordinal as u32).wrapping_sub(*low as u32);
@@ -119,8 +121,9 @@ impl State<'_> {
         Ok(changes)
     }
 
-    /// The events of a thread around an ordinal, from one with an ordinal to the next: chunks, and
-    /// indexes in them. Without a thread, of that of the event with the ordinal.
+    /// The events of a thread around an ordinal, from one event with an ordinal to the next:
+    /// chunks, and ranges of indexes in them. Without a thread, the events of the thread that has
+    /// the event with the ordinal.
     fn events_near(
         &self,
         process_id: i64,
@@ -136,7 +139,7 @@ impl State<'_> {
         let Some(frames) = self.frames(chunk)? else { return Ok(Vec::new()) };
         let within = ordinal - headers[chunk].first_ordinal;
         let ordinals = frames.chunk.ordinals()?;
-        // The last of those with as many before it has the ordinal.
+        // Of the events with the same number of ordinals before them, the last one has the ordinal.
         let end = ordinals.partition_point(|before| i64::from(*before) <= within);
         let index = end.saturating_sub(1);
         let context = frames.chunk.contexts()?.get(index);
@@ -173,18 +176,19 @@ impl State<'_> {
     }
 }
 
-/// The groups of a chunk with which an object is told of, ascending. That is when it holds
-/// something else than before, or when the recorder begins to tell of everything anew.
-fn told_in(groups: &Groups, object_id: ObjectId) -> Vec<usize> {
-    let mut told = Vec::new();
+/// The groups of a chunk with which an object is described, ascending. An object is described when
+/// its contents changed, and when an epoch begins in which everything is described anew.
+fn described_in(groups: &Groups, object_id: ObjectId) -> Vec<usize> {
+    let mut described = Vec::new();
     let mut after = 0;
-    while let Some(at) = groups.values.next_telling(object_id, after) {
-        // Odd moments are what a group tells by looking, even ones the result of a store.
+    while let Some(at) = groups.values.next_description(object_id, after) {
+        // At an odd moment a group describes the object by examining it; at an even one this is the
+        // effect of a store.
         let group = (at as usize).saturating_sub(1) / 2;
-        if told.last() != Some(&group) {
-            told.push(group);
+        if described.last() != Some(&group) {
+            described.push(group);
         }
         after = at;
     }
-    told
+    described
 }

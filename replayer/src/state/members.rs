@@ -7,17 +7,17 @@ use super::id_of;
 use crate::store::Error;
 use dashcam_schema::value::{GroupKind, ObjectId, Sort, Value};
 
-/// What a variable or the like held.
+/// The value of a variable, a member or an event.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Seen {
     /// As `repr()` writes it; `None` if it is not known.
     pub text: Option<Box<str>>,
-    /// If it is an object with an identity.
+    /// Set if it is an object with an identity.
     pub object_id: Option<ObjectId>,
 }
 
 impl Seen {
-    /// Whether it may be the same value: as far as both are known, they are.
+    /// Whether both may be the same value, as far as they are known.
     pub fn may_be(&self, other: &Seen) -> bool {
         match (self.object_id, other.object_id) {
             (Some(one), Some(two)) => one == two,
@@ -25,12 +25,12 @@ impl Seen {
                 (Some(one), Some(two)) => one == two,
                 _ => true,
             },
-            // What an object holds may have changed.
+            // The contents of an object may have changed.
             _ => true,
         }
     }
 
-    /// Whether it is certain that it is the same value or an equal one.
+    /// Whether both are certainly the same value, or equal values.
     pub fn is(&self, other: &Seen) -> bool {
         let is_known = match (self.object_id, other.object_id) {
             (Some(_), Some(_)) => true,
@@ -45,13 +45,13 @@ impl Seen {
     }
 }
 
-/// What is asked for of an object.
+/// Which member of an object to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Key {
     Attribute(Box<str>),
-    /// Of a list or tuple; negative from the end.
+    /// Index in a list or tuple; negative from the end.
     Index(i64),
-    /// Of a dict, as `repr()` writes it.
+    /// Key of a dict, as `repr()` writes it.
     Item(Box<str>),
 }
 
@@ -61,18 +61,18 @@ pub struct Members {
     /// Name of its class.
     pub class: Box<str>,
     pub is_class: bool,
-    /// Its attributes are known.
+    /// Whether its attributes are known.
     pub has_attributes: bool,
-    /// Items or pairs; `None` if it has none or they are not known.
+    /// Number of items or pairs; `None` if it has none or they are not known.
     pub length: Option<u64>,
-    /// What was asked for.
+    /// That member, if it is there and known.
     pub found: Option<Seen>,
-    /// For an item of a list, tuple or dict: the how-manieth it is.
+    /// The index of an item of a list, tuple or dict.
     pub index: Option<usize>,
 }
 
 impl State<'_> {
-    /// What an event carries: a result, what is yielded or sent, an exception.
+    /// The value that an event carries: a result, a yielded or sent value, or an exception.
     ///
     /// # Errors
     /// If the file cannot be read, or reading was interrupted.
@@ -83,7 +83,7 @@ impl State<'_> {
         }
         let ordinal = self.ordinal(&position.frames, position.chunk, position.index)?;
         let process_id = self.process(position.chunk).process_id;
-        let Some(sight) = self.sight_of(&position, None)? else { return Ok(None) };
+        let Some(viewpoint) = self.viewpoint_of(&position, None)? else { return Ok(None) };
         for groups in self.groups_between(process_id, ordinal - 1, ordinal)? {
             for group in groups.of(ordinal) {
                 let kind = groups.kind(group);
@@ -92,7 +92,7 @@ impl State<'_> {
                     matches!(kind, Some(GroupKind::Result | GroupKind::Sent | GroupKind::Raised));
                 if let (true, [value]) = (is_wanted, values) {
                     let held = Held { value: *value, chunk: groups.index };
-                    let text = self.text(&sight, held, None)?;
+                    let text = self.text(&viewpoint, held, None)?;
                     return Ok(Some(Seen { text, object_id: id_of(*value) }));
                 }
             }
@@ -100,7 +100,7 @@ impl State<'_> {
         Ok(None)
     }
 
-    /// What an event binds a variable to; the last, if it binds it more than once.
+    /// The value that an event binds a variable to; the last one if it binds it more than once.
     ///
     /// # Errors
     /// If the file cannot be read, or reading was interrupted.
@@ -111,7 +111,8 @@ impl State<'_> {
         Ok(found.into_iter().last().map(|b| Seen { text: b.value, object_id: b.object_id }))
     }
 
-    /// What an object has under a key, just before an event. `None` if the object is not known.
+    /// What is known of an object just before an event, and its member under a key. `None` if the
+    /// object is not known.
     ///
     /// # Errors
     /// If the file cannot be read, or reading was interrupted.
@@ -125,21 +126,22 @@ impl State<'_> {
         let Some(position) = self.position(run_id, seq)? else { return Ok(None) };
         let window = self.window_of(&position)?;
         let window = window.as_ref().map(|window| (&**window, window.executed_before(seq)));
-        let Some(sight) = self.sight_of(&position, window)? else { return Ok(None) };
+        let Some(viewpoint) = self.viewpoint_of(&position, window)? else { return Ok(None) };
         let until = window.and_then(|(window, _)| window.upper);
-        let until = until.map(|upper| self.instant_after(sight.process_id, upper)).transpose()?;
-        let mut telling = self.telling(&sight, object_id, None)?;
-        if telling.is_none() {
-            telling = self.telling(&sight, object_id, until.flatten())?;
+        let until =
+            until.map(|upper| self.instant_after(viewpoint.process_id, upper)).transpose()?;
+        let mut description = self.description(&viewpoint, object_id, None)?;
+        if description.is_none() {
+            description = self.description(&viewpoint, object_id, until.flatten())?;
         }
-        let Some(telling) = telling else { return Ok(None) };
-        let Some(object) = telling.object(object_id) else { return Ok(None) };
-        let Some(class) = telling.groups.values.classes().get(object.class as usize) else {
+        let Some(description) = description else { return Ok(None) };
+        let Some(object) = description.object(object_id) else { return Ok(None) };
+        let Some(class) = description.groups.values.classes().get(object.class as usize) else {
             return Ok(None);
         };
-        let chunk = telling.groups.index;
+        let chunk = description.groups.index;
         let seen = |value: Value| -> Result<Seen, Error> {
-            let text = self.text(&sight, Held { value, chunk }, None)?;
+            let text = self.text(&viewpoint, Held { value, chunk }, None)?;
             Ok(Seen { text, object_id: id_of(value) })
         };
         let is_map = class.sort == Sort::Dict;
@@ -155,7 +157,7 @@ impl State<'_> {
         match (key, items) {
             (Some(Key::Attribute(name)), _) => {
                 let Some((shape, values)) = &object.attributes else { return Ok(Some(members)) };
-                let shape = telling.groups.values.shapes().get(*shape as usize);
+                let shape = description.groups.values.shapes().get(*shape as usize);
                 let names = shape.map_or(&[][..], |shape| &shape.names);
                 let mut named = names.iter().zip(values).filter(|(of, _)| **of == **name);
                 let value = named.next().map(|(_, value)| *value);

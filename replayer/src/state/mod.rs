@@ -1,23 +1,23 @@
-//! Here is a position; what did variables and objects hold?
+//! What variables and objects held at a position.
 //!
-//! With capture level `state`, a recording tells what variables hold at the events that were
-//! recorded, and at instructions that could not wait. What happened between follows from the
-//! bytecode: which instructions were executed is known, and what they stored is told by the event
-//! that comes next.
+//! With capture level `state`, a recording holds the values of variables at the recorded events,
+//! and at instructions whose effect had to be recorded at once. What happened in between follows
+//! from the bytecode: the executed instructions are known, and the next recorded event records what
+//! they stored.
 //!
-//! - `frames`: whose frame an event is of, and what the same frame did before;
-//! - `groups`: the groups of a chunk of values by where they stand;
-//! - `bindings`: what the variables of a frame held at an event;
-//! - `window`: what was executed between two events;
-//! - `objects`: what objects held, and a copy of it that can be written;
-//! - `graph`: a frame's variables and the objects they lead to, to be taken apart;
-//! - `changes`: the same forwards, every binding and every change of an object;
-//! - `differences`: what was changed, from what an object held before and after.
+//! - `frames`: the frame of each event, and the earlier events of the same frame;
+//! - `groups`: the groups of a chunk of values, by the event or instruction they belong to;
+//! - `bindings`: the values of a frame's variables at an event;
+//! - `window`: the instructions executed between two events;
+//! - `objects`: what objects held, and a copy of it that can be written as text;
+//! - `graph`: a frame's variables and the objects they lead to, for readers that take them apart;
+//! - `changes`: the same forwards: every binding and every change of an object;
+//! - `differences`: changes found by comparing what an object held before and after.
 //!
-//! A question costs what lies between the position and the last that was asked about in its
-//! thread, or else the last complete telling of the frame's variables, a quarter of a second before
-//! at most; and the chunks of events and values that this is in, some milliseconds each unless
-//! they were read before.
+//! A query reads what lies between the position and the last position queried in its thread, or
+//! else the last snapshot of the frame's variables, which is at most a quarter of a second earlier.
+//! It also reads the chunks of events and values in that range, which takes some milliseconds each
+//! unless they were read before.
 
 mod arguments;
 mod bindings;
@@ -37,7 +37,7 @@ mod within;
 
 pub use caches::State;
 pub use changes::{Binding, Content, Detail, Mutation, Wanted, Where};
-pub use graph::{Contents, Graph, Handle, LastBinding, Look, Named, Unbound};
+pub use graph::{Contents, Expanded, Graph, Handle, LastBinding, Named, Unbound};
 pub use members::{Key, Members, Seen};
 pub(crate) use own::{Did, Own};
 pub use within::Direction;
@@ -50,7 +50,7 @@ use dashcam_schema::calls::{CallId, Site};
 use dashcam_schema::value::{ObjectId, Sort, Value, render};
 use frames::{CallIn, Frames, Link, Track};
 use groups::Instant;
-use objects::{Copied, Sight};
+use objects::{Copied, Viewpoint};
 use rustc_hash::FxHashMap;
 use std::rc::Rc;
 use window::{SiteGroup, Window};
@@ -62,11 +62,11 @@ pub struct StackFrame {
     pub call_id: CallId,
     /// Number of its code object.
     pub code: u32,
-    /// The line it stands at.
+    /// The current line.
     pub line: Option<i64>,
 }
 
-/// A variable that is bound.
+/// A bound variable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Variable {
     /// 0 for the innermost frame.
@@ -76,7 +76,7 @@ pub struct Variable {
     pub name: Box<str>,
     /// As `repr()` writes it.
     pub value: Box<str>,
-    /// If it is an object with an identity.
+    /// Set if it is an object with an identity.
     pub object_id: Option<ObjectId>,
 }
 
@@ -89,14 +89,14 @@ pub struct ObjectText {
     pub value: Box<str>,
 }
 
-/// An event, seen from its thread.
+/// An event, and its place among the events of its thread.
 struct Position {
     chunk: usize,
     index: usize,
     seq: i64,
     thread: u32,
     frames: Rc<Frames>,
-    /// Events of the thread with an ordinal that come before, in the chunk.
+    /// Number of the thread's events in the chunk that have an ordinal and come before this one.
     events: usize,
     has_ordinal: bool,
 }
@@ -106,7 +106,7 @@ impl Position {
         self.frames.tracks.get(&self.thread)
     }
 
-    /// The frame that runs, and what came last in its chain.
+    /// The running frame, and a link to the last event of its chain.
     fn innermost(&self) -> Option<(u32, Link)> {
         match self.has_ordinal {
             true => self.track()?.at(self.events as u32),
@@ -114,13 +114,13 @@ impl Position {
         }
     }
 
-    /// The call that runs, if it is known.
+    /// The running call, if it is known.
     fn call_id(&self) -> Option<CallId> {
         let (frame, _) = self.innermost()?;
         Some(self.track()?.frames[frame as usize].call_id)
     }
 
-    /// The frames on the stack, innermost first, each with what came last in its chain.
+    /// The frames on the stack, innermost first, each with a link to the last event of its chain.
     fn stack(&self) -> impl Iterator<Item = (u32, Link)> {
         let caller = |(frame, _): &(u32, Link)| self.track()?.caller(*frame);
         std::iter::successors(self.innermost(), caller)
@@ -152,9 +152,9 @@ impl State<'_> {
         })
     }
 
-    /// The stack of an event's thread, innermost frame first. At an event that enters a frame it is
-    /// on the stack, at one that leaves a frame it still is. Empty if there is no such event, or its
-    /// chunk is damaged, which is noted.
+    /// The stack of an event's thread, innermost frame first. At an event that enters a frame, that
+    /// frame is on the stack; at an event that leaves a frame, that frame still is. Empty if there
+    /// is no such event, or its chunk is damaged, which is noted.
     ///
     /// # Errors
     /// If the file cannot be read, or reading was interrupted.
@@ -190,8 +190,8 @@ impl State<'_> {
         frames.context(index).map(|context| Some(context.code))
     }
 
-    /// The part of a call that is in a chunk; `None` if it has none, or the chunk is damaged, which is
-    /// noted.
+    /// The part of a call that is in a chunk; `None` if there is none, or the chunk is damaged,
+    /// which is noted.
     ///
     /// # Errors
     /// If the file cannot be read, or reading was interrupted.
@@ -208,7 +208,8 @@ impl State<'_> {
         })
     }
 
-    /// Where the caller of a frame stood when it was entered.
+    /// The site where the caller of a frame stood when it entered the frame. `None` if there is no
+    /// caller or the site is not known.
     fn stood(
         &self,
         position: &Position,
@@ -217,7 +218,7 @@ impl State<'_> {
     ) -> Result<Option<Site>, Error> {
         let Some(caller) = track.frames[callee as usize].caller else { return Ok(None) };
         let first = &track.frames[track.frames[callee as usize].row as usize];
-        // Before the chunk's first event there is none.
+        // If the frame was entered before the chunk began, no event of the chunk comes before that.
         let entered = first.entered.map_or(0, |entered| track.events[entered as usize] as usize);
         let Some(before) = position.frames.events_of(position.thread, 0, entered)?.next_back()
         else {
@@ -229,9 +230,9 @@ impl State<'_> {
         is_own.then(|| self.site(&position.frames, before)).transpose()
     }
 
-    /// The variables of an event's stack that are bound, of all frames or of one, as they are just
-    /// before the event. Those that nothing is known of are left out, and so is everything that was
-    /// not recorded with [`Capture::State`]. Damaged chunks are noted.
+    /// The bound variables of an event's stack, of all frames or of one, as they are just before
+    /// the event. Variables of which nothing is known are left out, as is everything that was not
+    /// recorded with [`Capture::State`]. Damaged chunks are noted.
     ///
     /// [`Capture::State`]: dashcam_schema::value::Capture::State
     ///
@@ -250,21 +251,21 @@ impl State<'_> {
         let Some(position) = self.position(run_id, seq)? else { return Ok(found) };
         let window = self.window_of(&position)?;
         let window = window.as_ref().map(|window| (&**window, window.executed_before(seq)));
-        let Some(sight) = self.sight_of(&position, window)? else { return Ok(found) };
+        let Some(viewpoint) = self.viewpoint_of(&position, window)? else { return Ok(found) };
         for (at, at_frame) in position.stack().enumerate() {
             if depth.is_some_and(|depth| depth != at) {
                 continue;
             }
             let window = window.filter(|_| at == 0);
             if let Some((variables, slots)) = self.slots_of(&position, at_frame, window)? {
-                self.write(at, variables, &sight, slots, &mut found)?;
+                self.write(at, variables, &viewpoint, slots, &mut found)?;
             }
         }
         Ok(found)
     }
 
-    /// What an object held just before an event. `None` if it was not told of, or the recording has
-    /// no state.
+    /// What an object held just before an event. `None` if it was not described, or the run was
+    /// recorded without state.
     ///
     /// # Errors
     /// If the file cannot be read, or reading was interrupted.
@@ -280,14 +281,15 @@ impl State<'_> {
         let Some(position) = self.position(run_id, seq)? else { return Ok(None) };
         let window = self.window_of(&position)?;
         let window = window.as_ref().map(|window| (&**window, window.executed_before(seq)));
-        let Some(sight) = self.sight_of(&position, window)? else { return Ok(None) };
+        let Some(viewpoint) = self.viewpoint_of(&position, window)? else { return Ok(None) };
         let mut copied = Copied::default();
         let until = window.and_then(|(window, _)| window.upper);
-        let until = until.map(|upper| self.instant_after(sight.process_id, upper)).transpose()?;
-        // One that is new is told of later.
+        let until =
+            until.map(|upper| self.instant_after(viewpoint.process_id, upper)).transpose()?;
+        // A new object is described only later.
         for until in [None, until.flatten()] {
-            let held = Held { value: Value::Object(object_id), chunk: sight.instant.chunk };
-            let value = copied.add(self, &sight, &[(held, until)])?.into_iter().next();
+            let held = Held { value: Value::Object(object_id), chunk: viewpoint.instant.chunk };
+            let value = copied.add(self, &viewpoint, &[(held, until)])?.into_iter().next();
             if let (Some(value), Some(class)) = (value, copied.class_of(object_id)) {
                 let value = render::repr(&copied, &value, 0).into();
                 return Ok(Some(ObjectText { r#type: class.into(), value }));
@@ -296,7 +298,7 @@ impl State<'_> {
         Ok(None)
     }
 
-    /// The window a position is in; none at an event that has an ordinal.
+    /// The window that contains a position; `None` at an event that has an ordinal.
     fn window_of(&self, position: &Position) -> Result<Option<Rc<Window>>, Error> {
         if position.has_ordinal {
             return Ok(None);
@@ -304,22 +306,23 @@ impl State<'_> {
         self.window(position.chunk, position.thread, position.events).map(Some)
     }
 
-    /// How objects are seen from a position, after so many instructions of its window.
+    /// The viewpoint of a position, after the given number of instructions of its window. `None` if
+    /// the process has no values.
     ///
     /// # Errors
-    /// If values of what was executed until then were not stored.
-    fn sight_of(
+    /// If the values of what was executed up to there were not stored.
+    fn viewpoint_of(
         &self,
         position: &Position,
         window: Option<(&Window, usize)>,
-    ) -> Result<Option<Sight>, Error> {
+    ) -> Result<Option<Viewpoint>, Error> {
         let process_id = self.process(position.chunk).process_id;
         let next = self.ordinal(&position.frames, position.chunk, position.index)?;
         let last = if position.has_ordinal { next } else { next - 1 };
         let Some(mut instant) = self.instant_after(process_id, last)? else { return Ok(None) };
-        let mut sight = Sight { process_id, instant, until: None, changed: None };
+        let mut viewpoint = Viewpoint { process_id, instant, until: None, changed: None };
         if let Some((window, executed)) = window {
-            // Without an event at the end nothing has said yet whether all groups are there.
+            // If no event ends the window, nothing has shown yet whether all its groups are stored.
             let stored = window.stored_before();
             if window.upper.is_none() && executed > stored {
                 self.store.known(process_id, next, next).map_err(|error| {
@@ -329,21 +332,22 @@ impl State<'_> {
                 })?;
             }
             instant = window.consumed(executed).map_or(instant, |consumed| consumed.max(instant));
-            // Another thread may have had events after what this one stores next, and before its next event.
+            // Another thread may have had events between this thread's next store and its next
+            // event.
             instant = window.before_next(executed).map_or(instant, |next| next.min(instant));
-            sight.instant = instant;
+            viewpoint.instant = instant;
             let until = window.upper.map(|upper| self.instant_after(process_id, upper));
-            sight.until = until.transpose()?.flatten();
-            sight.changed = Some((Rc::clone(&window.changes), executed));
+            viewpoint.until = until.transpose()?.flatten();
+            viewpoint.changed = Some((Rc::clone(&window.changes), executed));
         }
-        Ok(Some(sight))
+        Ok(Some(viewpoint))
     }
 
-    /// When all groups have come that have an ordinal or one before it. `None` if the process has
-    /// no values.
+    /// The instant after all groups that have this ordinal or an earlier one. `None` if the process
+    /// has no values.
     ///
     /// # Errors
-    /// If values of that event were not stored.
+    /// If the values of that event were not stored.
     fn instant_after(&self, process_id: i64, ordinal: i64) -> Result<Option<Instant>, Error> {
         self.store.known(process_id, ordinal, ordinal)?;
         let chunks = self.store.value_chunks();
@@ -364,11 +368,11 @@ impl State<'_> {
         Ok(Some(Instant { chunk, at }))
     }
 
-    /// What is in the cell a variable is kept in; else the value itself. `None` if that is not
-    /// known.
+    /// The content of the cell that holds a variable; the value itself if it is not in a cell.
+    /// `None` if it is not known.
     fn content(
         &self,
-        sight: &Sight,
+        viewpoint: &Viewpoint,
         held: Held,
         is_cell: bool,
         until: Option<Instant>,
@@ -377,30 +381,30 @@ impl State<'_> {
         if !is_cell {
             return Ok(Some(held));
         }
-        let Some(telling) = self.telling(sight, id, until)? else { return Ok(None) };
-        let Some(object) = telling.object(id) else { return Ok(None) };
-        let values = &telling.groups.values;
+        let Some(description) = self.description(viewpoint, id, until)? else { return Ok(None) };
+        let Some(object) = description.object(id) else { return Ok(None) };
+        let values = &description.groups.values;
         let class = values.classes().get(object.class as usize);
         if class.is_none_or(|class| class.sort != Sort::Cell) {
-            // Before the cell is made, an argument stands in its place.
+            // Before the cell is made, its slot holds the argument itself.
             return Ok(Some(held));
         }
         let value = object.items.map(|items| items.kept.first().copied().unwrap_or(Value::Unbound));
-        Ok(value.map(|value| Held { value, chunk: telling.groups.index }))
+        Ok(value.map(|value| Held { value, chunk: description.groups.index }))
     }
 
-    /// The variables that are bound: those that were so before, and those stored in the window.
+    /// The bound variables: those bound before the window, and those stored in it.
     fn bound<'v>(
         &self,
         variables: &'v Variables,
-        sight: &Sight,
+        viewpoint: &Viewpoint,
         slots: Slots,
     ) -> Result<[Vec<Bound<'v>>; 2], Error> {
         let (mut before, mut new) = (Vec::new(), Vec::new());
         for (slot, held) in variables.stores.all().iter().zip(slots) {
             let Some((held, until)) = held else { continue };
             let is_cell = variables.is_cell(*slot);
-            let Some(held) = self.content(sight, held, is_cell, until)? else { continue };
+            let Some(held) = self.content(viewpoint, held, is_cell, until)? else { continue };
             let Some(name) = variables.name(*slot) else { continue };
             if held.value != Value::Unbound {
                 let found = if until.is_some() { &mut new } else { &mut before };
@@ -410,22 +414,23 @@ impl State<'_> {
         Ok([before, new])
     }
 
-    /// Writes the variables that are bound.
+    /// Appends the bound variables to `out`, with their values as text.
     fn write(
         &self,
         depth: usize,
         variables: &Variables,
-        sight: &Sight,
+        viewpoint: &Viewpoint,
         slots: Slots,
         out: &mut Vec<Variable>,
     ) -> Result<(), Error> {
-        // What is known already first: what an object reached both ways holds is known from there.
-        let [before, new] = self.bound(variables, sight, slots)?;
+        // Values from before the window go first: an object that is reached from both is read as it
+        // was known before.
+        let [before, new] = self.bound(variables, viewpoint, slots)?;
         let mut copied = Copied::default();
         let mut values = Vec::new();
         for found in [&before, &new] {
             let held: Vec<_> = found.iter().map(|(.., held)| *held).collect();
-            values.extend(copied.add(self, sight, &held)?);
+            values.extend(copied.add(self, viewpoint, &held)?);
         }
         let mut rows: Vec<_> = before.iter().chain(&new).zip(values).collect();
         rows.sort_unstable_by_key(|((slot, ..), _)| *slot);
@@ -441,8 +446,8 @@ impl State<'_> {
 }
 
 impl<'a> State<'a> {
-    /// The variables of a frame of a stack, and what each holds; of the innermost, after so many
-    /// instructions of the window.
+    /// The variables of a frame on a stack and the value of each; for the innermost frame, after
+    /// the given number of instructions of the window.
     fn slots_of(
         &self,
         position: &Position,
@@ -465,13 +470,16 @@ impl<'a> State<'a> {
     }
 }
 
-/// What each of a frame's variables holds, and if it was stored in the window, when that is told.
+/// The value of each of a frame's variables, and, if it was stored in the window, the instant when
+/// it is described.
 type Slots = Vec<Option<(Held, Option<Instant>)>>;
 
-/// A variable that is bound: its slot, its name, what it holds, and when that is told.
+/// A bound variable: its slot, name and value, and, if it was stored in the window, the instant
+/// when it is described.
 type Bound<'v> = (Slot, &'v str, (Held, Option<Instant>));
 
-/// What each variable holds, and if it was stored in the window, when that is told.
+/// The value of each variable, and, if it was stored in the window, the instant when it is
+/// described.
 fn slots(
     variables: &Variables,
     base: Option<&[Option<Held>]>,
@@ -482,24 +490,25 @@ fn slots(
     let mut slots: Vec<_> = base.collect();
     slots.resize(all.len(), None);
     let Some((window, executed)) = window else { return slots };
-    // The last that stored each.
+    // The last instruction that stored each slot.
     let mut stored = FxHashMap::default();
     for (by, executed) in window.executed[..executed].iter().enumerate() {
         for (slot, binds) in variables.stores.stored(executed.unit) {
             stored.insert(slot, (by, binds));
         }
     }
-    // Names are not the frame's own: those that it does not store may have been bound elsewhere before
-    // it went on, and are what they are when they are told of next.
+    // Names do not belong to the frame alone. Those that it does not store in the window may have
+    // been bound elsewhere before the frame continued: they have the value that is recorded next.
     for (at, slot) in all.iter().enumerate().filter(|(_, slot)| **slot >= variables.stores.fast()) {
         let stores = |unit| variables.stores.stored(unit).any(|(stored, _)| stored == *slot);
-        // By way of the namespace they may be bound later: then what they are until then is not known.
-        let is_due = |name| window.changes_under(name, false).any(|site| site.by >= executed);
+        // They may be bound later through the namespace. Their value until then is not known.
+        let is_bound_later =
+            |name| window.changes_under(name, false).any(|site| site.by >= executed);
         if !window.executed.iter().any(|executed| stores(executed.unit))
-            && let Some((held, told)) = window.told_next(*slot, variables)
+            && let Some((held, described)) = window.next_value(*slot, variables)
         {
-            let is_known = !variables.name(*slot).is_some_and(is_due);
-            slots[at] = is_known.then_some((held, Some(told)));
+            let is_known = !variables.name(*slot).is_some_and(is_bound_later);
+            slots[at] = is_known.then_some((held, Some(described)));
         }
     }
     for (at, slot) in all.iter().enumerate().take_while(|(_, s)| **s < variables.stores.fast()) {
@@ -507,10 +516,10 @@ fn slots(
         let is_later = |site: &&SiteGroup| {
             site.by < executed && stored.get(slot).is_none_or(|(by, _)| *by < site.by)
         };
-        // By way of the frame's `f_locals`.
+        // A change through the frame's `f_locals`.
         if let Some(site) = window.changes_under(name, true).rev().find(is_later) {
             stored.remove(slot);
-            slots[at] = site.value().map(|held| (held, Some(site.told())));
+            slots[at] = site.value().map(|held| (held, Some(site.described())));
         }
     }
     for (slot, (by, binds)) in stored {
@@ -518,7 +527,7 @@ fn slots(
         slots[at] = match binds {
             true => {
                 let stored = window.stored(by, slot, variables);
-                stored.map(|(held, told)| (held, Some(told)))
+                stored.map(|(held, described)| (held, Some(described)))
             }
             false => None,
         };

@@ -1,4 +1,5 @@
-//! What objects held at a position: the telling that counts, and a copy of it that can be written.
+//! What objects held at a position: the description that applies, and a copy of it that can be
+//! written as text.
 
 use super::bindings::Held;
 use super::caches::State;
@@ -16,29 +17,30 @@ use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-/// Objects in one copy, and objects within objects.
+/// Limits of one copy: the number of objects, and the depth of objects within objects.
 const OBJECTS_MAX: usize = 2000;
 const DEPTH_MAX: u32 = 6;
 
-/// From where in time objects are seen.
+/// The point in time at which objects are read.
 #[derive(Debug, Clone)]
-pub(super) struct Sight {
+pub(super) struct Viewpoint {
     pub(super) process_id: i64,
     pub(super) instant: Instant,
-    /// When the event that comes next has been told of: what nothing was known of, and is told of by
-    /// then, was so already.
+    /// The instant after everything that is recorded with the next event. If an object's contents
+    /// are not known before, but are described by then, it already had them.
     pub(super) until: Option<Instant>,
-    /// The changes of objects in the window, and how many of its instructions came before.
+    /// The changes of objects in the window, and how many of its instructions come before this
+    /// point.
     pub(super) changed: Option<(Rc<Changes>, usize)>,
 }
 
-/// A telling of an object.
-pub(super) struct Telling {
+/// A description of an object.
+pub(super) struct Description {
     pub(super) groups: Rc<Groups>,
     pub(super) at: Moment,
 }
 
-impl Telling {
+impl Description {
     pub(super) fn object(&self, id: ObjectId) -> Option<Object> {
         self.groups.values.object(id, self.at)
     }
@@ -52,86 +54,86 @@ impl Telling {
 }
 
 impl State<'_> {
-    /// The telling of an object that counts. `until`: it may be new, and told of only later, but
-    /// by then.
-    pub(super) fn telling(
+    /// The description of an object that applies. With `until`, the object may be new, and
+    /// described only later, but by that instant.
+    pub(super) fn description(
         &self,
-        sight: &Sight,
+        viewpoint: &Viewpoint,
         id: ObjectId,
         until: Option<Instant>,
-    ) -> Result<Option<Telling>, Error> {
+    ) -> Result<Option<Description>, Error> {
         if let Some(until) = until
-            && let Some(next) = self.next_look(sight, id, until)?
+            && let Some(next) = self.next_examination(viewpoint, id, until)?
         {
             return Ok(Some(next));
         }
-        let last = self.last_telling(sight.process_id, id, sight.instant)?;
-        if let Some(until) = sight.until
-            && !last.as_ref().is_some_and(|telling| telling.has_contents(id))
-            && let Some(next) = self.next_look(sight, id, until)?
+        let last = self.last_description(viewpoint.process_id, id, viewpoint.instant)?;
+        if let Some(until) = viewpoint.until
+            && !last.as_ref().is_some_and(|description| description.has_contents(id))
+            && let Some(next) = self.next_examination(viewpoint, id, until)?
         {
             return Ok(Some(next));
         }
         Ok(last)
     }
 
-    /// How an object was, as it is told next and up to an instant: by looking at it, and not because
-    /// it has been changed.
-    fn next_look(
+    /// The next description of an object up to an instant, if it shows what the object held before:
+    /// it must come from examining the object, and not because the object was changed.
+    fn next_examination(
         &self,
-        sight: &Sight,
+        viewpoint: &Viewpoint,
         id: ObjectId,
         until: Instant,
-    ) -> Result<Option<Telling>, Error> {
-        // What is told after it is changed is not how it was.
-        let changed = sight.changed.as_ref();
+    ) -> Result<Option<Description>, Error> {
+        // A description after a change does not show what the object held before it.
+        let changed = viewpoint.changed.as_ref();
         let changed = changed.and_then(|(changes, executed)| changes.first(*executed, id));
-        let until = changed.map_or(until, |told| until.min(told));
-        for chunk in sight.instant.chunk..=until.chunk {
+        let until = changed.map_or(until, |described| until.min(described));
+        for chunk in viewpoint.instant.chunk..=until.chunk {
             let Some(groups) = self.groups(chunk)? else { continue };
-            let from = if chunk == sight.instant.chunk { sight.instant.at } else { 0 };
-            let Some(at) = groups.values.next_telling(id, from) else { continue };
-            // Odd if told by looking, and not as the effect of a store. What was looked at
-            // again had been changed.
-            let is_look = at % 2 == 1 && !groups.looks_again_at(at as usize / 2, id);
-            if is_look && (Instant { chunk, at }) <= until {
-                return Ok(Some(Telling { groups, at }));
+            let from = if chunk == viewpoint.instant.chunk { viewpoint.instant.at } else { 0 };
+            let Some(at) = groups.values.next_description(id, from) else { continue };
+            // Odd if the object was examined, even if this is the effect of a store. An object that
+            // is examined again had been changed.
+            let is_examination = at % 2 == 1 && !groups.examines_again(at as usize / 2, id);
+            if is_examination && (Instant { chunk, at }) <= until {
+                return Ok(Some(Description { groups, at }));
             }
             break;
         }
         Ok(None)
     }
 
-    /// The last chunk of values of a process, up to one, that tells of an object.
+    /// The last chunk of values of a process, up to `upto`, that describes an object.
     fn last_chunk(&self, process_id: i64, id: ObjectId, upto: usize) -> Option<usize> {
         let chunks = self.store.value_chunks();
         let key = (process_id, id);
         let is_of = |chunk: &usize| chunks.get(*chunk).is_some_and(|c| c.process_id == process_id);
-        // What was found is the last up to where it was looked for.
-        let (known, from) = match self.caches.told.borrow().get(&key) {
-            Some((found, looked)) if found.is_none_or(|found| found <= upto) => (*found, *looked),
+        // The chunk in the cache is the last one in the range that was searched.
+        let (known, from) = match self.caches.described.borrow().get(&key) {
+            Some((found, end)) if found.is_none_or(|found| found <= upto) => (*found, *end),
             _ => (None, 0),
         };
         let mut later = (from..upto + 1).rev().take_while(is_of);
-        let found = later.find(|chunk| chunks[*chunk].told.contains(id)).or(known);
-        self.keep_told(key, (found, from.max(upto + 1)));
+        let found = later.find(|chunk| chunks[*chunk].described.contains(id)).or(known);
+        self.keep_described(key, (found, from.max(upto + 1)));
         found
     }
 
-    /// The last telling of an object at an instant or before.
-    pub(super) fn last_telling(
+    /// The last description of an object at or before an instant.
+    pub(super) fn last_description(
         &self,
         process_id: i64,
         id: ObjectId,
         instant: Instant,
-    ) -> Result<Option<Telling>, Error> {
+    ) -> Result<Option<Description>, Error> {
         let mut next = Some(instant.chunk);
         while let Some(chunk) = next.and_then(|upto| self.last_chunk(process_id, id, upto)) {
             let at = if chunk == instant.chunk { instant.at } else { Moment::MAX };
             if let Some(groups) = self.groups(chunk)?
-                && groups.values.next_telling(id, 0).is_some_and(|first| first <= at)
+                && groups.values.next_description(id, 0).is_some_and(|first| first <= at)
             {
-                return Ok(Some(Telling { groups, at }));
+                return Ok(Some(Description { groups, at }));
             }
             next = chunk.checked_sub(1);
         }
@@ -139,34 +141,34 @@ impl State<'_> {
     }
 }
 
-/// How deep an object lies, and if it may be new, by when it is told of.
+/// The depth of an object, and, if it may be new, the instant by which it is described.
 type Reached = (u32, Option<Instant>);
 
-/// Objects out of several chunks, with numbers of their own.
+/// Objects from several chunks, with texts, classes and shapes that are numbered anew.
 #[derive(Default)]
 pub(super) struct Copied {
     objects: FxHashMap<ObjectId, Object>,
-    /// Those whose contents are left out.
+    /// Objects whose contents are left out.
     stubs: FxHashMap<ObjectId, Object>,
-    /// Those that cannot be new, however they are reached.
+    /// Objects that cannot be new, however they are reached.
     known: Rc<FxHashSet<ObjectId>>,
     texts: Vec<Box<[u8]>>,
     classes: Vec<Class>,
     shapes: Vec<Shape>,
-    /// By chunk and the number there.
+    /// By chunk and the number in it.
     text_numbers: FxHashMap<(usize, TextNumber), TextNumber>,
     class_numbers: FxHashMap<(usize, ClassNumber), ClassNumber>,
     shape_numbers: FxHashMap<(usize, ShapeNumber), ShapeNumber>,
 }
 
 impl Copied {
-    /// Copies values and what is known of the objects they lead to; gives the values back as the
-    /// copy has them. Nearer objects go before farther ones. With each value comes by when the
-    /// objects it leads to are told of, if they may be new.
+    /// Copies values and what is known of the objects they lead to; returns the values as the copy
+    /// has them. Nearer objects go before farther ones. Each value comes with the instant by which
+    /// the objects it leads to are described, if they may be new.
     pub(super) fn add(
         &mut self,
         state: &State<'_>,
-        sight: &Sight,
+        viewpoint: &Viewpoint,
         values: &[(Held, Option<Instant>)],
     ) -> Result<Vec<Value>, Error> {
         let (mut queue, mut level) = (VecDeque::new(), 0);
@@ -180,11 +182,12 @@ impl Copied {
         }
         while let Some((id, (depth, until))) = queue.pop_front() {
             if depth > level {
-                // Those that were told of in one chunk after each other: it is decoded once.
+                // Objects that were last described in the same chunk follow each other, so that the
+                // chunk is decoded only once.
                 level = depth;
                 queue.push_front((id, (depth, until)));
                 let ids = queue.make_contiguous();
-                let last = |id| state.last_chunk(sight.process_id, id, sight.instant.chunk);
+                let last = |id| state.last_chunk(viewpoint.process_id, id, viewpoint.instant.chunk);
                 ids.sort_by_cached_key(|(id, _)| Reverse(last(*id)));
                 continue;
             }
@@ -192,12 +195,12 @@ impl Copied {
                 continue;
             }
             let until = self.until(id, until);
-            let Some(telling) = state.telling(sight, id, until)? else { continue };
-            let Some(object) = telling.object(id) else { continue };
+            let Some(description) = state.description(viewpoint, id, until)? else { continue };
+            let Some(object) = description.object(id) else { continue };
             if depth > DEPTH_MAX || self.objects.len() >= OBJECTS_MAX {
-                self.stub(&telling.groups, object);
+                self.stub(&description.groups, object);
             } else {
-                self.object(&telling.groups, object, (depth + 1, until), &mut queue);
+                self.object(&description.groups, object, (depth + 1, until), &mut queue);
             }
         }
         Ok(copied)
@@ -215,7 +218,7 @@ impl Copied {
             Value::Bytes(number) => Value::Bytes(self.text(groups, number)),
             Value::Object(id) | Value::Shallow(id) => {
                 queue.push_back((id, at));
-                // Writing it falls back on what a shallow one shows.
+                // Without contents, it is written like a shallow reference.
                 Value::Object(id)
             }
             other => other,
@@ -236,7 +239,7 @@ impl Copied {
         let class = self.class(groups, object.class);
         let is_dict = self.classes.get(class as usize).is_some_and(|c| c.sort == Sort::Dict);
         let items = object.items.map(|Part { mut kept, length }| {
-            // The others are not written.
+            // The other items are not written.
             if let Some(shown) = object.shown {
                 kept.truncate((shown as usize) << u32::from(is_dict));
             }
@@ -250,7 +253,7 @@ impl Copied {
         self.objects.insert(id, Object { id, class, text, items, shown: None, attributes });
     }
 
-    /// Keeps the class, and the name of what goes by one.
+    /// Keeps the class of an object, and the name of one that is written by its name.
     fn stub(&mut self, groups: &Groups, object: Object) {
         let class = self.class(groups, object.class);
         let sort = self.classes.get(class as usize).map(|class| class.sort);
@@ -284,17 +287,18 @@ impl Copied {
         })
     }
 
-    /// Takes note that what has been copied so far was there before.
-    pub(super) fn know(&mut self) {
+    /// Marks the objects copied so far as known from before.
+    pub(super) fn mark_known(&mut self) {
         self.known = Rc::new(self.objects.keys().copied().collect());
     }
 
-    /// An empty copy that knows the same of what was there before.
-    pub(super) fn another(&self) -> Copied {
+    /// An empty copy with the same objects marked as known from before.
+    pub(super) fn new_with_known(&self) -> Copied {
         Copied { known: self.known.clone(), ..Copied::default() }
     }
 
-    /// By when an object is told of, if it may be new by how it was reached.
+    /// `until`, the instant by which an object is described if it may be new; `None` if the object
+    /// is known from before.
     pub(super) fn until(&self, id: ObjectId, until: Option<Instant>) -> Option<Instant> {
         until.filter(|_| !self.known.contains(&id))
     }

@@ -12,19 +12,19 @@ pub(crate) struct Own {
     pub(crate) what: Did,
 }
 
-/// What a call does.
+/// What a call does at an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Did {
-    /// It executes the instruction at a code unit.
+    /// It executes the instruction at this code unit.
     Execute(u32),
-    /// An event of its own with an ordinal, and the code unit.
+    /// An event of the call itself that has an ordinal, and its code unit.
     Event(EventKind, u32),
-    /// Another call begins or goes on from it.
+    /// Another call begins or continues from it.
     Enter(CallId, EventKind),
 }
 
 impl Within {
-    /// What a call does in the chunk, in order.
+    /// The events of a call in the chunk, in order.
     pub(crate) fn own(&self, call: CallId) -> Result<Vec<Own>, Error> {
         let (kinds, places) = (self.chunk().kinds()?, self.chunk().places()?);
         let instruction = EventKind::INSTRUCTION.number();

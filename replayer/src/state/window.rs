@@ -1,5 +1,5 @@
-//! Between two events of a thread that have an ordinal: the instructions that were executed, and
-//! what was told meanwhile.
+//! What lies between two events of a thread that have an ordinal: the instructions that were
+//! executed, and what was recorded meanwhile.
 
 use super::bindings::{Element, Held};
 use super::caches::State;
@@ -19,9 +19,9 @@ pub(super) struct Executed {
     pub(super) unit: u32,
 }
 
-/// A group that stands before an instruction.
+/// A group that was recorded at an instruction.
 pub(super) struct SiteGroup {
-    /// Index into [`Window::executed`].
+    /// The instruction: index into [`Window::executed`].
     pub(super) by: usize,
     pub(super) groups: Rc<Groups>,
     pub(super) group: usize,
@@ -37,22 +37,22 @@ impl SiteGroup {
         else {
             return None;
         };
-        let object = values.object(*id, self.groups.looked(self.group).at)?;
+        let object = values.object(*id, self.groups.examined_at(self.group).at)?;
         values.classes().get(object.class as usize)
     }
 
-    /// What is put there.
+    /// The value that is put into the object.
     pub(super) fn value(&self) -> Option<Held> {
         let value = *self.groups.values.group_at(self.group)?.values.get(4)?;
         Some(Held { value, chunk: self.groups.index })
     }
 
-    /// When it is told of.
-    pub(super) fn told(&self) -> Instant {
-        self.groups.looked(self.group)
+    /// The instant when the objects of the group are described.
+    pub(super) fn described(&self) -> Instant {
+        self.groups.examined_at(self.group)
     }
 
-    /// As what says what variables hold, if it does.
+    /// The group as one that records values of variables, if it is one.
     fn overwrite(&self) -> Option<Flush> {
         let Self { groups, group, kind, .. } = self;
         let flush = || Flush { groups: groups.clone(), group: *group, kind: *kind };
@@ -69,63 +69,67 @@ pub(super) struct Window {
     pub(super) changes: Rc<Changes>,
     overwrites: OnceCell<Overwrites>,
     by_key: OnceCell<FxHashMap<Box<[u8]>, Vec<u32>>>,
-    /// What the event at the end tells of the frame's variables.
+    /// The values of the frame's variables that are recorded with the event at the end.
     flushes: Vec<Flush>,
-    /// When it was told what an instruction has changed that began before the window and is over in it.
+    /// The instant after the group that records the end of an instruction which began before the
+    /// window.
     finished: Option<Instant>,
     /// The ordinal of the event at the end.
     pub(super) upper: Option<i64>,
-    /// That event enters another frame.
+    /// Whether that event enters another frame.
     pub(super) enters: bool,
 }
 
 /// The groups of a window's instructions that change objects. There may be as many as instructions.
 #[derive(Debug, Default)]
 pub(super) struct Changes {
-    /// By object, if the group says which: the instruction, as an index into [`Window::executed`], and when
-    /// the object is told of as it was before. Ascending.
+    /// By object, or `None` if the group does not name it: the instruction, as an index into
+    /// [`Window::executed`], and the instant when the object is described as it was before.
+    /// Ascending.
     by_object: FxHashMap<Option<ObjectId>, Vec<(usize, Instant)>>,
 }
 
 impl Changes {
-    /// When an object is told of as it was before it is first changed by one of the instructions from this
-    /// one on.
+    /// The instant when an object is described as it was before its first change by one of the
+    /// instructions from `from` on.
     pub(super) fn first(&self, from: usize, id: ObjectId) -> Option<Instant> {
         let of = |object| {
             let changes = self.by_object.get(&object).map_or(&[][..], Vec::as_slice);
             changes.get(changes.partition_point(|(by, _)| *by < from)).copied()
         };
         let first = [of(Some(id)), of(None)].into_iter().flatten().min_by_key(|(by, _)| *by);
-        first.map(|(_, told)| told)
+        first.map(|(_, described)| described)
     }
 }
 
-/// Which groups say what a variable held before it was stored again, as indexes into [`Window::sites`].
+/// The groups that record the value of a variable before it is stored again, as indexes into
+/// [`Window::sites`].
 struct Overwrites {
-    /// Whose variables they are.
+    /// The variables that the slots belong to.
     variables: *const Variables,
     by_slot: FxHashMap<Slot, Vec<u32>>,
 }
 
-/// Fewer groups are looked through one by one.
+/// Up to this many groups are searched one by one; more are indexed.
 const LISTED: usize = 1 << 6;
 
 impl Window {
-    /// How many of the instructions come before a position.
+    /// The number of instructions before a position.
     pub(super) fn executed_before(&self, seq: i64) -> usize {
         self.executed.partition_point(|executed| executed.seq < seq)
     }
 
-    /// What the event at the end says that a variable holds, and when that is told.
-    pub(super) fn told_next(&self, slot: Slot, variables: &Variables) -> Option<(Held, Instant)> {
+    /// The value that the event at the end records for a variable, and the instant when the value
+    /// is described.
+    pub(super) fn next_value(&self, slot: Slot, variables: &Variables) -> Option<(Held, Instant)> {
         self.flushes.iter().find_map(|flush| {
             let held = flush.value_of(slot, variables)?;
-            Some((held, flush.groups.looked(flush.group)))
+            Some((held, flush.groups.examined_at(flush.group)))
         })
     }
 
-    /// What a variable holds that an instruction stores, if it is told before it is stored again,
-    /// and when that is told.
+    /// The value that an instruction stores in a variable, if it is recorded before the variable is
+    /// stored again, and the instant when the value is described.
     pub(super) fn stored(
         &self,
         by: usize,
@@ -135,7 +139,7 @@ impl Window {
         let later = self.sites.partition_point(|site| site.by <= by);
         let held_by = |flush: &Flush| {
             let held = flush.value_of(slot, variables)?;
-            Some((held, flush.groups.looked(flush.group)))
+            Some((held, flush.groups.examined_at(flush.group)))
         };
         let overwritten = if self.sites.len() - later <= LISTED {
             self.sites[later..].iter().filter_map(SiteGroup::overwrite).find_map(|it| held_by(&it))
@@ -154,8 +158,8 @@ impl Window {
         overwritten.or_else(|| self.flushes.iter().find_map(held_by))
     }
 
-    /// The groups of the window that change something under a name which may be a variable's: entries of a
-    /// module or dict, or, if `is_local`, of a frame's variables by `f_locals`.
+    /// The groups of the window that change something under a name which may be that of a variable:
+    /// an entry of a module or dict, or, if `is_local`, a variable of a frame through `f_locals`.
     pub(super) fn changes_under(
         &self,
         name: &str,
@@ -199,22 +203,23 @@ impl Window {
         Overwrites { variables, by_slot }
     }
 
-    /// The groups that stand before an instruction.
+    /// The groups that were recorded at an instruction.
     pub(super) fn sites_of(&self, by: usize) -> &[SiteGroup] {
         let from = self.sites.partition_point(|site| site.by < by);
         let to = self.sites.partition_point(|site| site.by <= by);
         &self.sites[from..to]
     }
 
-    /// How many of the instructions come before the last that a group says something of: what these have
-    /// changed is stored, whatever else is not.
+    /// The number of instructions whose changes are certainly stored, whatever else is not: those
+    /// before the last instruction with a group, and that instruction too if its last group records
+    /// its effect.
     pub(super) fn stored_before(&self) -> usize {
         let is_over = |last: &SiteGroup| usize::from(rank(last.kind) > rank(GroupKind::Change));
         self.sites.last().map_or(0, |last| last.by + is_over(last))
     }
 
-    /// When the groups of the first so many instructions have come, those of one that began before
-    /// included; `None` if there are none.
+    /// The instant after the groups of the first `executed` instructions, including those of an
+    /// instruction that began before the window. `None` if there are no such groups.
     pub(super) fn consumed(&self, executed: usize) -> Option<Instant> {
         let count = self.sites.partition_point(|site| site.by < executed);
         let Some(last) = count.checked_sub(1).map(|last| &self.sites[last]) else {
@@ -223,16 +228,17 @@ impl Window {
         Some(last.groups.after(last.group))
     }
 
-    /// When all has come that is known before what the first instruction after so many stores; `None` if there is no
-    /// such.
+    /// The instant when everything is recorded that was known before the first group after
+    /// `executed` instructions takes effect. `None` if there is no such group.
     pub(super) fn before_next(&self, executed: usize) -> Option<Instant> {
         let next = self.sites.get(self.sites.partition_point(|site| site.by < executed))?;
-        Some(next.groups.looked(next.group))
+        Some(next.groups.examined_at(next.group))
     }
 }
 
 impl State<'_> {
-    /// Reads what lies after so many events with an ordinal of a chunk.
+    /// Reads the window that begins after the thread's first `events` events with an ordinal in a
+    /// chunk.
     pub(super) fn read_window(
         &self,
         chunk: usize,
@@ -241,7 +247,7 @@ impl State<'_> {
     ) -> Result<Window, Error> {
         let mut window = Window::default();
         let (before, after) = self.neighbours(chunk, thread);
-        // Chunks, and from where to where in each.
+        // Chunks, and the range of indexes in each.
         let mut parts = Vec::new();
         let mut lower = -1;
         for (part, chunk) in std::iter::once(chunk).chain(before).enumerate() {
@@ -317,14 +323,15 @@ impl Window {
                 Some(Value::Object(id) | Value::Shallow(id)) => Some(*id),
                 _ => None,
             });
-            let change = (site.by, site.groups.looked(site.group));
+            let change = (site.by, site.groups.examined_at(site.group));
             changes.by_object.entry(object).or_default().push(change);
         }
         self.changes = Rc::new(changes);
     }
 
-    /// Finds the instruction a group stands before: the next with its unit. What is told when one is over
-    /// is of the last that changes an object, or of one before the window. One may have a group of
+    /// Finds the instruction at which a group was recorded: the next one with its code unit. A
+    /// group that records that an instruction is finished belongs to the last instruction that
+    /// changes an object, or to one before the window. An instruction may have a group of
     /// variables, then one of an object that is changed otherwise, then one of what it stores.
     fn match_site(&mut self, groups: &Rc<Groups>, group: usize) {
         let Some(found) = groups.values.group_at(group) else { return };
@@ -353,7 +360,7 @@ impl Window {
     }
 }
 
-/// The order of what is told of one instruction.
+/// The order of the groups of one instruction.
 fn rank(kind: GroupKind) -> u8 {
     match kind {
         GroupKind::Overwrite => 0,

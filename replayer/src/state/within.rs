@@ -1,5 +1,5 @@
-//! One chunk's events as a person steps through them: which call each is of, and where the next
-//! line of a call is.
+//! One chunk's events, for stepping through them: the call of each event, and where the next line
+//! of a call is.
 
 use super::caches::State;
 use super::frames::{Frames, Track};
@@ -8,7 +8,7 @@ use dashcam_schema::calls::CallId;
 use dashcam_schema::event::EventKind;
 use std::rc::Rc;
 
-/// Which way to go.
+/// The direction to go in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Direction {
     Forward,
@@ -22,7 +22,7 @@ pub(crate) struct FrameIn {
     frame: u32,
 }
 
-/// What a search along a call found, with the index of an event.
+/// The result of a search along a call, with the index of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Met {
     Event(usize),
@@ -30,7 +30,7 @@ pub(crate) enum Met {
     End(usize),
     /// The call begins: PY_START.
     Start(usize),
-    /// None of these, but it is suspended here, the last time in the chunk.
+    /// None of these, but the call is suspended here, for the last time in the chunk.
     Suspended(usize),
 }
 
@@ -54,7 +54,7 @@ impl Within {
         &self.frames.chunk
     }
 
-    /// How many events there are.
+    /// The number of events.
     pub(crate) fn events(&self) -> Result<usize, Error> {
         Ok(self.frames.chunk.kinds()?.len())
     }
@@ -64,14 +64,14 @@ impl Within {
         Ok(self.frames.chunk.kinds()?.get(index).and_then(|kind| EventKind::from_number(*kind)))
     }
 
-    /// Numbers of the event's thread and code object.
+    /// The numbers of the event's thread and code object.
     pub(crate) fn context(&self, index: usize) -> Result<Option<(u32, u32)>, Error> {
         let Some(context) = self.frames.chunk.contexts()?.get(index) else { return Ok(None) };
         let context = self.frames.chunk.runs()?.contexts.get(*context as usize);
         Ok(context.map(|context| (context.thread, context.code)))
     }
 
-    /// The frame an event is of. One that leaves a frame is of that.
+    /// The frame of an event. An event that leaves a frame is of that frame.
     pub(crate) fn frame_at(&self, index: usize) -> Result<Option<FrameIn>, Error> {
         let Some((thread, _)) = self.context(index)? else { return Ok(None) };
         let Some(track) = self.frames.tracks.get(&thread) else { return Ok(None) };
@@ -87,7 +87,7 @@ impl Within {
         track.and_then(|track| track.frames.get(at.frame as usize)).map_or(0, |f| f.call_id)
     }
 
-    /// Number of a frame's code object.
+    /// The number of a frame's code object.
     pub(crate) fn code_of(&self, at: FrameIn) -> Option<u32> {
         let track = self.frames.tracks.get(&at.thread)?;
         track.frames.get(at.frame as usize).map(|frame| frame.code)
@@ -106,7 +106,7 @@ impl Within {
         Ok(std::iter::successors(innermost, |frame| self.caller(*frame)))
     }
 
-    /// The event that enters a frame; `None` if that is not in the chunk.
+    /// The event that enters a frame; `None` if that event is not in the chunk.
     pub(crate) fn entered(&self, at: FrameIn) -> Option<usize> {
         let track = self.frames.tracks.get(&at.thread)?;
         let entered = track.frames.get(at.frame as usize)?.entered?;
@@ -129,7 +129,8 @@ impl Within {
         Ok(last)
     }
 
-    /// The nearest event of a thread that `is_wanted`, from an index on or, backwards, before it.
+    /// The nearest event of a thread that `is_wanted`: the first from an index on, or, backwards,
+    /// the last before it.
     pub(crate) fn nearest(
         &self,
         thread: u32,
@@ -154,8 +155,9 @@ impl Within {
         }
     }
 
-    /// The next event of a call without an ordinal that `is_wanted`, from an index on, or, backwards,
-    /// the last before it; or where the call ends or begins, if that comes first.
+    /// The nearest event of a call that has no ordinal and `is_wanted`: the first from an index on,
+    /// or, backwards, the last before it. If the call ends or begins before that, the event where
+    /// it does.
     pub(crate) fn event_of(
         &self,
         call: CallId,
@@ -248,7 +250,7 @@ impl Within {
         Ok(None)
     }
 
-    /// Where a call ends, from an index on.
+    /// The event where a call ends, from an index on.
     pub(crate) fn end_of(&self, call: CallId, from: usize) -> Result<Option<usize>, Error> {
         let kinds = self.frames.chunk.kinds()?;
         let mut nearest: Option<usize> = None;

@@ -1,4 +1,5 @@
-//! The chunks used last, up to a bound on their memory, and those that cannot be read.
+//! The chunks that were used last, up to a limit on their memory, and the errors of those that
+//! cannot be read.
 
 use super::{Chunk, Error};
 use dashcam_schema::FormatError;
@@ -7,10 +8,10 @@ use rustc_hash::FxHashMap;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-/// Memory that the decoded chunks of one kind may take.
+/// Bytes of memory for the decoded chunks of one kind.
 const BYTES_MAX: usize = 64 << 20;
 
-/// What says how much memory it takes now.
+/// Something that reports how many bytes of memory it takes now.
 pub(super) trait Measured {
     fn size(&self) -> usize;
 }
@@ -29,9 +30,9 @@ impl Measured for Values {
 
 /// Decoded chunks of one kind, by their index in the store.
 pub(super) struct Cache<T> {
-    /// The one used last at the end.
+    /// The one used last is at the end.
     chunks: RefCell<Vec<(usize, Rc<T>)>>,
-    /// What is wrong with those that were found to be damaged: they are not read again and again.
+    /// The errors of chunks that were found to be damaged, so that they are not read again.
     unreadable: RefCell<FxHashMap<usize, FormatError>>,
     bytes_max: Cell<usize>,
 }
@@ -47,16 +48,16 @@ impl<T> Default for Cache<T> {
 }
 
 impl<T: Measured> Cache<T> {
-    /// Takes only a part of the memory, of so many.
+    /// Uses only one part of the memory, which is divided into `parts`.
     pub(super) fn share(&self, parts: usize) {
         self.bytes_max.set(BYTES_MAX / parts.max(1));
     }
 
-    /// The chunk with this index, read if it is not here; `damaged` gives the error for one that was
-    /// found to be damaged before.
+    /// The chunk with this index, read if it is not cached; `damaged` makes the error for a chunk
+    /// that was found to be damaged before.
     ///
     /// # Errors
-    /// What `read` and `damaged` give.
+    /// Those of `read` and `damaged`.
     pub(super) fn get_or_read(
         &self,
         index: usize,
@@ -89,7 +90,8 @@ impl<T: Measured> Cache<T> {
         Some(chunk)
     }
 
-    /// Chunks grow as their columns are decoded, so sizes are added up anew each time.
+    /// Adds a chunk. Chunks grow as their columns are decoded, so sizes are added up again each
+    /// time.
     fn put(&self, index: usize, chunk: Rc<T>) {
         let mut chunks = self.chunks.borrow_mut();
         chunks.push((index, chunk));
@@ -98,7 +100,7 @@ impl<T: Measured> Cache<T> {
             total += chunk.size();
             total <= self.bytes_max.get()
         });
-        // The newest stays, however large.
+        // The newest chunk stays, whatever its size.
         let keep = keep.count().max(1);
         let dropped = chunks.len() - keep;
         chunks.drain(..dropped);

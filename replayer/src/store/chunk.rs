@@ -1,4 +1,4 @@
-//! One chunk's events, a vector per column, each decoded when first asked for.
+//! One chunk's events: a vector per column, each decoded when it is first used.
 //!
 //! Columns that only some events have are spread out to one entry per event, so that a reader can
 //! take any event by its index.
@@ -16,7 +16,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::rc::Rc;
 
-/// In a column that was spread out: this event has no entry.
+/// Marks an event without an entry in a column that was spread out.
 pub const NONE: u32 = u32::MAX;
 
 /// Runs of events of one context, and the contexts.
@@ -46,13 +46,14 @@ pub struct Chunk {
 
 /// Where the columns come from.
 pub(super) enum Source {
-    /// The chunk's bytes: each column by itself.
+    /// The chunk's bytes, from which each column is decoded by itself.
     Stored(Vec<u8>),
-    /// Derived, all at once.
+    /// Columns that were derived, all at once.
     Derived(Box<Columns>),
 }
 
-/// One method per column: decodes it the first time, and fails each time if it is damaged.
+/// One method per column. It decodes the column the first time, and fails each time if the column
+/// is damaged.
 macro_rules! columns {
     ($($(#[$doc:meta])* $name:ident: $type:ty = $decode:expr;)*) => {
         $($(#[$doc])*
@@ -95,7 +96,7 @@ impl Chunk {
         Ok(chunk)
     }
 
-    /// Takes a column from where it is.
+    /// Reads a column from the chunk's source.
     fn take<'a, T: Clone>(
         &'a self,
         stored: impl FnOnce(&OpenChunk<'_>) -> Result<T, FormatError>,
@@ -165,8 +166,8 @@ impl Chunk {
         times: Vec<u64> = |chunk| {
             let deltas = chunk.take(|open| open.times(), |columns| &columns.times)?;
             let count = deltas.len();
-            // Without branches: which events are timed is as good as random. There always is one
-            // delta to read.
+            // Written without branches, because which events are timed is as good as random. There
+            // always is one delta to read.
             let padded: [u64; 1] = [0];
             let deltas = if count == 0 { &padded[..] } else { &deltas[..] };
             let last = deltas.len() - 1;
@@ -186,7 +187,7 @@ impl Chunk {
             let callables = chunk.take(|open| open.callables(), |columns| &columns.callables)?;
             chunk.spread("column of callables", &callables, EventKind::has_callable)
         };
-        /// How many events with an ordinal there are in the chunk before each event.
+        /// The number of events with an ordinal in the chunk before each event.
         ordinals: Vec<u32> = |chunk| {
             let has_ordinal = kinds_that(EventKind::has_ordinal);
             let mut implied = chunk.implied().iter().peekable();
@@ -214,7 +215,7 @@ impl Chunk {
         }
     }
 
-    /// Whether an event says that its value is None.
+    /// Whether an event itself records that its value is None.
     pub fn says_none(&self, index: usize) -> bool {
         match &self.source {
             Source::Stored(_) => false,
@@ -229,7 +230,7 @@ impl Chunk {
         Ok(kind.is_some_and(|kind| kind.has_ordinal() && !(kind.is_branch() && is_implied())))
     }
 
-    /// How many events of a range have one.
+    /// The number of events of a range that have an ordinal.
     pub fn count_ordinals(&self, range: Range<usize>) -> Result<u32, Error> {
         let has_ordinal = kinds_that(EventKind::has_ordinal);
         let [from, to] = [range.start, range.end]
@@ -249,7 +250,7 @@ impl Chunk {
         self.plain(&self.places, |open| open.places(), |columns| &columns.places)
     }
 
-    /// For each event that resumes, in order: the call it goes on in.
+    /// For each event that resumes a call, in order: that call.
     pub fn resumed(&self) -> Result<&Vec<u64>, Error> {
         let resumed =
             self.plain(&self.resumed, |open| open.resumed(), |columns| &columns.resumed)?;
@@ -262,12 +263,12 @@ impl Chunk {
         }
     }
 
-    /// What the chunk begins with.
+    /// The state that the chunk begins with.
     pub fn state(&self) -> Result<&State, Error> {
         self.plain(&self.state, |open| open.state(), |columns| &columns.state)
     }
 
-    /// A column that is used as it stands in the chunk.
+    /// A column that is used as it is stored in the chunk.
     fn plain<'a, T: Clone>(
         &'a self,
         cell: &'a OnceCell<T>,
@@ -306,13 +307,13 @@ impl Chunk {
         if next == values.len() { Ok(spread) } else { Err(self.misfit(part)) }
     }
 
-    /// What the chunk knows of the exception with this number.
+    /// The chunk's entry for the exception with this number.
     pub fn exception(&self, number: u32) -> Result<Option<&ExceptionEntry>, Error> {
         let entries = &self.state()?.exceptions;
         Ok(entries.binary_search_by_key(&number, |e| e.number).ok().map(|i| &entries[i]))
     }
 
-    /// All columns and their cross-checks.
+    /// All columns, after they were checked against each other.
     pub fn verify(&self) -> Result<Cow<'_, Columns>, Error> {
         let columns = match &self.source {
             Source::Stored(bytes) => {
@@ -323,12 +324,12 @@ impl Chunk {
         columns.map_err(|source| self.error(source))
     }
 
-    /// Memory it takes now.
+    /// Bytes of memory it takes now.
     pub(super) fn size(&self) -> usize {
         let words = |column: &OnceCell<Vec<u32>>| column.get().map_or(0, Vec::len) * 4;
         let longs = |column: &OnceCell<Vec<u64>>| column.get().map_or(0, Vec::len) * 8;
         let runs = self.runs.get().map_or(0, |r| (r.runs.len() + r.contexts.len()) * 8);
-        // Calls on a stack take some 150 bytes each; few chunks begin with many.
+        // A call on a stack takes some 150 bytes; few chunks begin with many.
         let state = self.state.get().map_or(0, |state| {
             let calls = state.stacks.iter().map(|s| s.calls.len()).sum::<usize>();
             (calls + state.suspended.len() + state.exceptions.len()) * 150

@@ -1,4 +1,4 @@
-//! The rows of `chunks` without their data: what a scan can decide by without decompressing.
+//! The rows of `chunks` without their data: what a scan can decide on without decompressing.
 
 use super::Directory;
 use dashcam_schema::chunk::{EVENTS_MAX, Statistics};
@@ -16,14 +16,15 @@ pub struct ChunkHeader {
     pub events: usize,
     pub first_ns: i64,
     pub last_ns: i64,
-    /// What the clock had then: the program's own time, and what recording took before.
+    /// What the clock showed at these times: the program's own time plus what recording took
+    /// before.
     pub first_wall_ns: i64,
     pub last_wall_ns: i64,
-    /// Bit per event kind that occurs.
+    /// A bit for each event kind that occurs.
     pub kinds: u32,
-    /// Events of its process before it that have an ordinal.
+    /// Number of events with an ordinal in its process before the chunk.
     pub first_ordinal: i64,
-    /// What ties it to its data.
+    /// Ties the row to its data.
     pub header_xxh3: i64,
     /// Numbers of its threads and code objects, ascending.
     pub threads: Box<[u32]>,
@@ -34,7 +35,7 @@ pub struct ChunkHeader {
 #[derive(Default)]
 pub(super) struct Headers {
     pub(super) chunks: Vec<ChunkHeader>,
-    /// Chunks whose row makes no sense: id and what is wrong.
+    /// Chunks whose row is invalid: the id, and what is wrong.
     pub(super) impossible: Vec<(i64, String)>,
 }
 
@@ -116,7 +117,7 @@ fn header(row: &Row<'_>) -> Result<ChunkHeader, String> {
     Ok(header)
 }
 
-/// Whether the row is as it was written: a scan passes over chunks by what it says.
+/// Checks that the row is as it was written, because a scan skips chunks by their rows.
 fn check(row: &Row<'_>) -> Result<(), String> {
     let integer = |column: usize| row.get::<_, i64>(column);
     let blob = |column: usize| row.get::<_, Vec<u8>>(column);
@@ -142,8 +143,8 @@ fn check(row: &Row<'_>) -> Result<(), String> {
 }
 
 impl ChunkHeader {
-    /// What the clock had at its event number `index`, from 0, whose own time is `time_ns`. What recording
-    /// took is spread evenly over the events.
+    /// What the clock showed at the chunk's event with this index, whose own time is `time_ns`. The
+    /// time that recording took is spread evenly over the events.
     pub fn wall_ns(&self, index: usize, time_ns: i64) -> i64 {
         let took_before = self.first_wall_ns.saturating_sub(self.first_ns);
         let took_within =
@@ -153,7 +154,7 @@ impl ChunkHeader {
         time_ns.saturating_add(took_before).saturating_add(share as i64)
     }
 
-    /// Whether any of these numbers, ascending, is among its code objects.
+    /// Whether any of these numbers, which ascend, is that of one of its code objects.
     pub fn has_code(&self, numbers: impl IntoIterator<Item = u32>) -> bool {
         numbers.into_iter().any(|number| self.codes.binary_search(&number).is_ok())
     }
@@ -164,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_recording_took_is_spread_over_a_chunk() {
+    fn recording_time_is_spread_over_a_chunk() {
         let header = ChunkHeader {
             chunk_id: 1,
             run_id: 1,

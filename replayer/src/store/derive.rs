@@ -1,4 +1,4 @@
-//! The bytecode that a derived recording's events follow from, read when first needed.
+//! The bytecode that the events of a derived recording follow from, read when it is first needed.
 
 use super::{Directory, Process, Store, directory};
 use dashcam_schema::bytecode::code::Code;
@@ -17,7 +17,7 @@ pub(super) struct Bytecode<'a> {
 }
 
 impl Codes for Bytecode<'_> {
-    /// `None` also if the row is damaged: then the events of the chunk do not add up.
+    /// `None` also if the row is damaged: the events of the chunk do not add up then.
     fn code(&self, number: u32) -> Option<&Code> {
         let code = &self.directory.codes[*self.process.codes.get(&number)?];
         let version = Version::from_magic(self.process.magic?)?;
@@ -27,12 +27,13 @@ impl Codes for Bytecode<'_> {
 }
 
 impl Store {
-    /// The lines of a code object that have a LINE event when they run.
+    /// The lines of a code object that have a LINE event when they are executed.
     pub fn executable_lines(&self, process: &Process, code: &directory::Code) -> BTreeSet<i64> {
         let version = process.magic.and_then(Version::from_magic);
         let read = || read(&self.connection, code.code_id, version?).ok().flatten();
         let Some(bytecode) = code.bytecode.get_or_init(read) else {
-            // Of an interpreter whose bytecode is not known: every line an instruction has.
+            // The bytecode of this interpreter is not known: take every line that an instruction
+            // has.
             let lines = self.lines(code).map_or(&[][..], |table| table.by_unit());
             let lines = lines.iter().filter(|line| ![0, NO_LINE].contains(*line));
             return lines.map(|line| i64::from(*line)).collect();

@@ -1,10 +1,10 @@
 //! What the numbers in chunks stand for: threads, code objects, names.
 //!
-//! Chunks number things per process; users see the ids of the tables. Everything here is read
-//! when the file is opened and does not change afterwards, except line tables, which are decoded
-//! when first asked for.
+//! Chunks number these per process; users see the ids of the tables. Everything here is read when
+//! the file is opened and does not change afterwards, except line tables, which are decoded when
+//! they are first used.
 
-use super::error::is_passing;
+use super::error::is_temporary;
 use super::texts::{TextId, Texts};
 use super::{Evaluated, Variables, rows};
 use dashcam_schema::bytecode::{self, lines::LineTable};
@@ -23,9 +23,9 @@ pub struct Code {
     pub path: TextId,
     pub qualname: TextId,
     pub is_coroutine: bool,
-    /// Whether it is a module's.
+    /// Whether it is the code of a module.
     pub is_module: bool,
-    /// Whether it is one's own, once that was asked.
+    /// Whether it is the user's own code, once that was determined.
     pub(super) is_mine: Cell<Option<bool>>,
     first_line: u32,
     lines: OnceCell<LineTable>,
@@ -48,29 +48,30 @@ pub struct Thread {
 pub struct Process {
     pub process_id: i64,
     pub run_id: i64,
-    /// Which bytecode its code objects have.
+    /// The magic number of its code objects' bytecode.
     pub magic: Option<u16>,
     /// Which of its events were recorded.
     pub mode: Mode,
-    /// Values were to be recorded.
+    /// Whether values were to be recorded.
     pub captures: bool,
-    /// Up to which ordinal they are stored, exclusive, and in how many chunks; `None` if none are.
+    /// The ordinal up to which values are stored, exclusive, and the number of chunks they are in;
+    /// `None` if none are stored.
     pub values: Option<(i64, i64)>,
     pub threads: FxHashMap<u32, i64>,
-    /// The number of its main thread, where that is known.
+    /// The number of its main thread, if it is known.
     pub main_thread: Option<u32>,
-    /// Its exit status; `None` if it has none yet, or a signal ended it.
+    /// Its exit status; `None` if it has none yet, or was ended by a signal.
     pub exit_code: Option<i64>,
-    /// A signal ended it.
+    /// Whether a signal ended it.
     pub was_killed: bool,
     pub codes: FxHashMap<u32, CodeIndex>,
     pub callables: FxHashMap<u32, TextId>,
     pub exception_types: FxHashMap<u32, TextId>,
-    /// Names of event kinds by number; [`TextId::NONE`] where no kind has it.
+    /// Names of event kinds by number; [`TextId::NONE`] for numbers of no kind.
     pub kinds: [TextId; EventKind::LIMIT as usize],
 }
 
-/// Everything that is named in a recording.
+/// Everything in a recording that has a name.
 #[derive(Default)]
 pub struct Directory {
     pub runs: Vec<i64>,
@@ -80,7 +81,7 @@ pub struct Directory {
     pub texts: Texts,
     /// A line for each row that is not as it was written.
     pub damage: Vec<String>,
-    /// Why something could not be read that is there; taken by who passes it on.
+    /// Why something that is there could not be read; taken by the caller that reports it.
     pub(super) unread: Cell<Option<rusqlite::ErrorCode>>,
     code_by_id: FxHashMap<i64, CodeIndex>,
 }
@@ -92,7 +93,7 @@ impl Directory {
         let known: Vec<TextId> = known.map(|name| directory.texts.intern(name)).collect();
         let mut kinds = [TextId::NONE; EventKind::LIMIT as usize];
         kinds[..known.len()].copy_from_slice(&known);
-        // What `calls.exit` says, and `scope` of variables.
+        // The values of `calls.exit`, and of `scope` for variables.
         for word in ["return", "unwind", "open", "local", "global", "cell"] {
             directory.texts.intern(word);
         }
@@ -101,12 +102,12 @@ impl Directory {
             directory.runs.push(row.get(0)?);
             Ok(())
         })?;
-        // What everything else is read by.
+        // The tables that are needed to read everything else.
         for table in ["runs", "processes", "threads", "callables", "exception_types", "event_kinds"]
         {
             directory.damage.extend(rows::damaged(connection, table)?);
         }
-        // How a run ended is how its first process did.
+        // A run ended the way its first process did.
         let sql = "SELECT process_id, run_id, magic, events_by,
                           coalesce(p.exit_code, iif(parent_process_id IS NULL, r.exit_code, NULL)),
                           coalesce(p.exit_signal, iif(parent_process_id IS NULL, r.exit_signal, NULL)),
@@ -116,7 +117,7 @@ impl Directory {
             let process = Process {
                 process_id: row.get(0)?,
                 run_id: row.get(1)?,
-                // A damaged number costs the derived chunks, not the file.
+                // A damaged number makes the derived chunks unreadable, not the file.
                 magic: row.get::<_, i64>(2).ok().and_then(|magic| magic.try_into().ok()),
                 mode: row
                     .get::<_, String>(3)
@@ -203,7 +204,7 @@ impl Directory {
         Ok(directory)
     }
 
-    /// Calls `put` with the process in column 0 and the number in column 1, if they make sense.
+    /// Calls `put` with the process in column 0 and the number in column 1, if both are valid.
     fn named(
         &mut self,
         row: &Row<'_>,
@@ -218,8 +219,8 @@ impl Directory {
         Ok(())
     }
 
-    /// What is read once, when it is first needed. If it cannot be read now, it is not decided whether it is there,
-    /// and `unread` says why.
+    /// Reads something once, when it is first needed. If it cannot be read at the moment, it stays
+    /// undecided whether it is there, and `unread` says why.
     pub(super) fn once<'c, T>(
         &self,
         cell: &'c OnceCell<Option<T>>,
@@ -229,7 +230,7 @@ impl Directory {
             return known.as_ref();
         }
         match read() {
-            Err(error) if is_passing(&error) => {
+            Err(error) if is_temporary(&error) => {
                 self.unread.set(error.sqlite_error_code());
                 None
             }
@@ -254,7 +255,7 @@ impl Code {
         self.lines.get()
     }
 
-    /// Names of the arguments, in order; none if they cannot be read.
+    /// The names of the arguments, in order; none if they cannot be read.
     pub(super) fn argument_names(&self, connection: &Connection) -> rusqlite::Result<&[Box<str>]> {
         if let Some(names) = self.argument_names.get() {
             return Ok(names);
@@ -262,7 +263,7 @@ impl Code {
         let sql = "SELECT argument_names FROM main.code_objects WHERE code_id = ?";
         let names = connection.query_row(sql, [self.code_id], |row| row.get::<_, String>(0));
         let names = match names {
-            Err(error) if is_passing(&error) => return Err(error),
+            Err(error) if is_temporary(&error) => return Err(error),
             names => {
                 names.ok().and_then(|names| serde_json::from_str::<Vec<Box<str>>>(&names).ok())
             }
@@ -293,7 +294,7 @@ fn each(
     Ok(())
 }
 
-/// A text column. Bytes that are not UTF-8 are replaced, not refused.
+/// A text column. Bytes that are not UTF-8 are replaced instead of refused.
 fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<String> {
     let value = row.get_ref(column)?;
     Ok(String::from_utf8_lossy(value.as_bytes_or_null().ok().flatten().unwrap_or(b"")).into_owned())

@@ -1,5 +1,5 @@
-//! How often events of each kind happened in chunks of a derived recording, without making any: each is
-//! of an edge of the automaton, and edges are counted.
+//! Counts the events of each kind in chunks of a derived recording without deriving the events:
+//! each event belongs to an edge of the automaton, and edges are counted.
 
 use super::derive::Bytecode;
 use super::{Error, Process, Store};
@@ -10,7 +10,7 @@ use dashcam_schema::derive::automaton::EdgeId;
 use dashcam_schema::event::{EventKind, kinds_that};
 use rustc_hash::FxHashMap;
 
-/// What counted events have in common.
+/// What counted events have in common, and their number.
 #[derive(Clone, Copy)]
 pub(crate) struct Happened {
     pub(crate) process_id: i64,
@@ -32,17 +32,17 @@ impl Happened {
     }
 }
 
-/// A call's beginning in a chunk.
+/// The beginning of a call in a chunk.
 #[derive(Clone, Copy)]
 pub(crate) struct Start {
-    /// Ordinal of its event, counted from the chunk's first.
+    /// The ordinal of its event, counted from the chunk's first.
     pub(crate) ordinal: u32,
     pub(crate) thread: u32,
     pub(crate) code: u32,
     pub(crate) place: u32,
 }
 
-/// By edge, and which edges there are.
+/// A count for each edge, and the edges that have one.
 #[derive(Default)]
 struct Counts {
     by_edge: Vec<u64>,
@@ -61,21 +61,22 @@ impl Counts {
         self.by_edge[at] += times;
     }
 
-    /// Gives the counts and forgets them.
+    /// Returns the counts and resets them.
     fn drain(&mut self) -> impl Iterator<Item = (EdgeId, u64)> {
         self.edges.drain(..).map(|edge| (edge, std::mem::take(&mut self.by_edge[edge as usize])))
     }
 }
 
-/// Edges of chunks that were counted. What was followed is counted once it is kept.
+/// Counts of the edges that chunks go over. A chunk that was followed is counted when
+/// [`Edges::keep`] is called.
 pub(crate) struct Edges<'s> {
     store: &'s Store,
-    /// By process and thread.
+    /// Counts of the chunks that were kept, by process and thread.
     kept: FxHashMap<(i64, u32), Counts>,
-    /// Of the chunk that was followed last, by thread.
+    /// Counts of the chunk that was followed last, by thread.
     followed: FxHashMap<u32, Counts>,
     process_id: i64,
-    /// In the chunk that was followed last.
+    /// Number of events with an ordinal in the chunk that was followed last.
     pub(crate) ordinals: u32,
     pub(crate) starts: Vec<Start>,
 }
@@ -92,8 +93,9 @@ impl<'s> Edges<'s> {
         }
     }
 
-    /// Goes over a chunk, and notes the beginnings of calls if they are wanted. False if every event of it
-    /// was recorded. `visit` is given what was kept, if it cannot be kept any longer.
+    /// Goes over a chunk, and collects the beginnings of calls if they are wanted. Returns false if
+    /// every event of the chunk was recorded. If the counts that were kept cannot be kept any
+    /// longer, `visit` gets them.
     ///
     /// # Errors
     /// If the chunk is damaged, the file cannot be read, or reading was interrupted.
@@ -144,7 +146,7 @@ impl<'s> Edges<'s> {
                 let (code, place) = (edge.step.code, edge.place);
                 starts.push(Start { ordinal: ordinals, thread, code, place });
             }
-            // Branches that follow are within edges; those at their ends were recorded.
+            // Derived branches are inside edges; branches at the end of an edge were recorded.
             ordinals += has_ordinal >> kind & 1;
         });
         followed.insert(thread, counts);
@@ -152,7 +154,7 @@ impl<'s> Edges<'s> {
         done.map(|()| true).map_err(of_chunk)
     }
 
-    /// Counts what was followed last.
+    /// Adds the counts of the chunk that was followed last.
     pub(crate) fn keep(&mut self) {
         for (thread, counts) in &mut self.followed {
             let kept = self.kept.entry((self.process_id, *thread)).or_default();
@@ -160,7 +162,7 @@ impl<'s> Edges<'s> {
         }
     }
 
-    /// Gives what was kept and forgets it.
+    /// Passes what was kept to `visit`, and resets it.
     pub(crate) fn each(&mut self, visit: &mut dyn FnMut(Happened)) {
         let expanders = self.store.expanders.borrow();
         let has_callable = kinds_that(EventKind::has_callable);

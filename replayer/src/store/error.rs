@@ -1,4 +1,4 @@
-//! What can go wrong with a file, each worth its own sentence.
+//! What can go wrong with a file, each with a message of its own.
 
 use dashcam_schema::FormatError;
 use std::path::PathBuf;
@@ -28,13 +28,13 @@ pub enum Error {
     Chunk { path: PathBuf, chunk: i64, source: FormatError },
     #[error("{}: chunk of values {chunk}: {source}", path.display())]
     Values { path: PathBuf, chunk: i64, source: FormatError },
-    /// Values of an event are not in the recording, although such were captured.
+    /// Values of an event are not in the recording, although such values were captured.
     #[error("{}: {}", path.display(), unknown(*last))]
     Unknown { path: PathBuf, last: Option<i64> },
     #[error("{}: {}", path.display(), no_run(*wanted, *last))]
     NoRun { path: PathBuf, wanted: Option<i64>, last: Option<i64> },
-    /// A question in SQL about what is not there; SQLite passes the sentence on, and who reads it knows of
-    /// which file.
+    /// An SQL query asks for something that is not there. SQLite passes the message on, and its
+    /// reader knows which file it is about.
     #[error("{what}")]
     NotThere { what: String },
     #[error("interrupted")]
@@ -42,7 +42,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// What an error of SQLite's means for this file.
+    /// What an SQLite error means for this file.
     pub fn from_sqlite(path: &std::path::Path, error: &rusqlite::Error) -> Error {
         use rusqlite::ErrorCode as Code;
         let path = path.to_owned();
@@ -52,7 +52,7 @@ impl Error {
             Some(Code::NotADatabase) => Error::NotADatabase { path, hint: "" },
             Some(Code::OperationInterrupted) => Error::Interrupted,
             _ => {
-                // What our own tables say has the name already.
+                // Messages of our own tables contain the file's name already.
                 let named = format!("{}: ", path.display());
                 let message = message.strip_prefix(&named).map(str::to_owned).unwrap_or(message);
                 Error::Sqlite { path, message }
@@ -61,8 +61,8 @@ impl Error {
     }
 }
 
-/// Whether an error says nothing about the file: another time it can be read.
-pub(super) fn is_passing(error: &rusqlite::Error) -> bool {
+/// Whether an error is temporary: it says nothing about the file, which can be read another time.
+pub(super) fn is_temporary(error: &rusqlite::Error) -> bool {
     use rusqlite::ErrorCode as Code;
     matches!(
         error.sqlite_error_code(),
@@ -94,7 +94,7 @@ fn no_run(wanted: Option<i64>, last: Option<i64>) -> String {
     }
 }
 
-/// SQLite's own words, without the result code rusqlite puts around them.
+/// SQLite's own message, without the result code that rusqlite puts around it.
 pub fn message(error: &rusqlite::Error) -> String {
     match error {
         rusqlite::Error::SqliteFailure(_, Some(message)) => message.clone(),

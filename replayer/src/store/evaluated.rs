@@ -1,4 +1,4 @@
-//! How a code object is evaluated: its instructions and the source they are for.
+//! How a code object is evaluated: its instructions, and the source they are for.
 
 use super::{Code, Process, Store};
 use dashcam_schema::bytecode::evaluation::Evaluation;
@@ -15,7 +15,7 @@ const VARKEYWORDS: i64 = 8;
 pub struct Evaluated {
     pub evaluation: Evaluation,
     pub spans: Spans,
-    /// `co_names`, where the code binds any of them.
+    /// `co_names`, if the code binds any of them.
     pub names: Box<[Box<str>]>,
     /// Plain name, such as `total`.
     pub name: Box<str>,
@@ -42,7 +42,8 @@ impl Evaluated {
 }
 
 impl Store {
-    /// How a process's code object is evaluated; `None` if there is no such, or it cannot be read.
+    /// How a process's code object is evaluated; `None` if there is no such code object, or it
+    /// cannot be read.
     pub fn evaluated(&self, process: &Process, code: u32) -> Option<&Evaluated> {
         let code = &self.directory.codes[*process.codes.get(&code)?];
         let version = Version::from_magic(process.magic?)?;

@@ -1,31 +1,31 @@
-//! Which code is one's own: what is neither the standard library's nor an installed package's.
+//! Which code is the user's own: that of neither the standard library nor an installed package.
 
-/// The paths that are one's own; without any patterns, those of no library.
+/// The paths of the user's own code; without any patterns, the paths of no library.
 #[derive(Debug, Clone, Default)]
 pub struct Mine {
     patterns: Vec<String>,
 }
 
-/// Globs of paths that are one's own, between colons.
+/// The environment variable with globs of paths of the user's own code, separated by colons.
 pub const VARIABLE: &str = "DASHCAM_MINE";
 
 impl Mine {
-    /// Globs of paths; none for what is in no library.
+    /// Takes globs of paths; without any, code that is in no library is the user's own.
     pub fn new(patterns: &[String]) -> Mine {
         Mine { patterns: patterns.to_vec() }
     }
 
-    /// What the environment says.
+    /// Reads the patterns from the environment.
     pub fn of_environment() -> Mine {
         let patterns = std::env::var(VARIABLE).unwrap_or_default();
         let patterns = patterns.split(':').filter(|pattern| !pattern.is_empty());
         Mine { patterns: patterns.map(str::to_owned).collect() }
     }
 
-    /// Whether the code of a file is one's own.
+    /// Whether the code of a file is the user's own.
     pub fn has(&self, path: &str) -> bool {
         if self.patterns.is_empty() {
-            return !is_stdlib(path) && !is_installed(path) && !is_made(path);
+            return !is_stdlib(path) && !is_installed(path) && !is_generated(path);
         }
         self.patterns.iter().any(|pattern| {
             let is_part = |part: &str| part == pattern;
@@ -34,7 +34,7 @@ impl Mine {
     }
 }
 
-/// Whether a file is the standard library's.
+/// Whether a file is part of the standard library.
 pub fn is_stdlib(path: &str) -> bool {
     path.starts_with("<frozen ")
         || path.split_once("/lib/python3").is_some_and(|(_, rest)| !is_installed(rest))
@@ -44,19 +44,20 @@ fn is_installed(path: &str) -> bool {
     path.contains("/site-packages/") || path.contains("/dist-packages/")
 }
 
-/// Code that a library made from a text has no file; what somebody typed has none either.
-fn is_made(path: &str) -> bool {
+/// Whether a library generated the code from a text: such code has no file. Neither has code that
+/// somebody typed, which does not count.
+fn is_generated(path: &str) -> bool {
     path.starts_with('<')
         && !["<string>", "<stdin>"].contains(&path)
         && !path.starts_with("<ipython-input")
 }
 
-/// `*` is any text, `?` any character.
+/// Whether a text matches a pattern: `*` is any text, `?` any character.
 pub fn glob(pattern: &str, text: &str) -> bool {
     let (pattern, text): (Vec<char>, Vec<char>) =
         (pattern.chars().collect(), text.chars().collect());
     let (mut p, mut t) = (0, 0);
-    // Where the last `*` stood, and up to where its text goes.
+    // The position of the last `*`, and the end of the text it stands for.
     let mut star = None;
     while t < text.len() {
         match pattern.get(p) {
@@ -80,7 +81,7 @@ mod tests {
     use super::Mine;
 
     #[test]
-    fn libraries_are_not_ones_own() {
+    fn libraries_are_not_mine() {
         let mine = Mine::default();
         for path in ["/home/me/app.py", "<string>", "/srv/lib/app.py", "/home/me/lib/python/x.py"] {
             assert!(mine.has(path), "{path}");

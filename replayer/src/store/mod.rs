@@ -1,8 +1,8 @@
-//! Here is a file; give me what is in it.
+//! Opens a file and reads what is in it.
 //!
-//! Opening reads the names and the chunks' headers (milliseconds for 100 million events). A
-//! chunk's events are read when asked for: about a millisecond for the first column of 131,072
-//! events, nothing while it is in the cache.
+//! Opening reads the names and the chunks' headers (milliseconds for 100 million events). A chunk's
+//! events are read when they are needed: that takes about a millisecond for the first column of
+//! 131,072 events, and no time while it is in the cache.
 
 mod cache;
 pub mod chunk;
@@ -56,14 +56,14 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// Told how far a scan is: chunks done, chunks in all.
+/// Called with the progress of a scan: chunks done, chunks in all.
 pub type Progress = Box<dyn Fn(usize, usize)>;
 
-/// An open recording, seen as it was when it was opened.
+/// An open recording, as it was when it was opened.
 pub struct Store {
-    // First, so that it is closed first: its statements may point at texts of the directory.
+    // First, so that it is closed first: its statements may point to texts of the directory.
     connection: Rc<Connection>,
-    /// None where somebody else has opened the file.
+    /// `None` if the connection is not ours.
     opened: Option<Arc<open::Opened>>,
     path: Rc<PathBuf>,
     directory: Directory,
@@ -71,18 +71,18 @@ pub struct Store {
     cache: Cache<Chunk>,
     value_chunks: Vec<values::ValueHeader>,
     value_cache: Cache<Values>,
-    /// By process: which ordinals the chunks of values cover.
+    /// By process: the ordinals that the chunks of values cover.
     coverage: FxHashMap<i64, values::Coverage>,
-    went: went::Went,
+    parts: went::ChunkParts,
     sources: sources::Sources,
     decoded: Cell<u64>,
     /// By process.
     expanders: RefCell<FxHashMap<i64, Expander>>,
-    /// By chunk id, a line for each that could not be read.
+    /// By chunk id: a line for each chunk that could not be read.
     damage: RefCell<BTreeMap<i64, String>>,
     /// The same for chunks of values.
     value_damage: RefCell<BTreeMap<i64, String>>,
-    /// How often damage was met.
+    /// How often damage was found.
     noted: Cell<u64>,
     /// Runs with a loss of kind desync.
     desynced: FxHashSet<i64>,
@@ -114,14 +114,14 @@ impl Store {
             .map_err(|error| open::explain(path, &error))
     }
 
-    /// Reads the recording that is the main database of somebody else's connection, which is left as it is.
-    /// Statements run on it one after the other, and none stays open; the recording is as they
-    /// find it, so a new store is needed when it has changed.
+    /// Reads the recording that is the main database of a connection which somebody else opened,
+    /// and which is left as it is. Statements run on it one after the other, and none stays open.
+    /// They read the recording as it is at that time, so a new store is needed when it has changed.
     ///
     /// # Errors
-    /// If it is no recording, is of a format that is not read, or cannot be read.
+    /// If it is not a recording, has a format that is not read, or cannot be read.
     pub fn over(connection: Rc<Connection>) -> Result<Store, Error> {
-        // In memory it has no name, nor before its first page is written.
+        // A database has no name in memory, or before its first page is written.
         let path = connection.path().filter(|path| !path.is_empty()).unwrap_or(":memory:");
         let path = PathBuf::from(path);
         open::check(&connection, &path)?;
@@ -166,7 +166,7 @@ impl Store {
             value_chunks: value_headers.chunks,
             value_cache: Cache::default(),
             coverage: value_headers.coverage,
-            went: went::Went::default(),
+            parts: went::ChunkParts::default(),
             sources: sources::Sources::default(),
             decoded: Cell::new(0),
             expanders: RefCell::default(),
@@ -193,7 +193,7 @@ impl Store {
         }
         for (process, what) in value_headers.missing {
             let line = format!("{}: process {process}: {what}", store.path().display());
-            // Processes and chunks are told apart by sign.
+            // The sign tells processes from chunks.
             store.value_damage.borrow_mut().insert(-process, line);
         }
         for (number, what) in (0..).zip(&store.directory.damage) {
@@ -203,8 +203,8 @@ impl Store {
         store
     }
 
-    /// Whether there will never be more in it than there is now. Otherwise a statement that is planned by this
-    /// store may be run on a later one.
+    /// Whether nothing will be added to what is in it now. Otherwise a statement that is planned
+    /// with this store may run on a later one.
     pub fn is_final(&self) -> bool {
         self.opened.is_some()
     }
@@ -214,12 +214,12 @@ impl Store {
         &self.path
     }
 
-    /// The connection all reading goes through. In a read transaction.
+    /// The connection that all reading uses, in a read transaction.
     pub fn connection(&self) -> &Connection {
         &self.connection
     }
 
-    /// Names of a code object's arguments, in order; none if they cannot be read.
+    /// The names of a code object's arguments, in order; none if they cannot be read.
     pub fn argument_names<'a>(&self, code: &'a Code) -> &'a [Box<str>] {
         code.argument_names(&self.connection).unwrap_or_else(|error| {
             self.directory.unread.set(error.sqlite_error_code());
@@ -227,7 +227,7 @@ impl Store {
         })
     }
 
-    /// Says which code is one's own.
+    /// Sets which code is the user's own.
     pub fn set_mine(&self, mine: mine::Mine) {
         for code in &self.directory.codes {
             code.is_mine.set(None);
@@ -235,7 +235,7 @@ impl Store {
         *self.mine.borrow_mut() = mine;
     }
 
-    /// Whether code is one's own.
+    /// Whether code is the user's own.
     pub fn is_mine(&self, code: &Code) -> bool {
         code.is_mine.get().unwrap_or_else(|| {
             let path = self.directory.texts.get(code.path).unwrap_or_default();
@@ -245,12 +245,12 @@ impl Store {
         })
     }
 
-    /// Whether the code of a file is one's own.
+    /// Whether the code of a file is the user's own.
     pub fn is_my_path(&self, path: &str) -> bool {
         self.mine.borrow().has(path)
     }
 
-    /// Has tables show the rows of one run only, or of all. Gives back which it was before.
+    /// Makes tables show the rows of one run only, or of all. Returns the setting before.
     pub fn bind(&self, run_id: Option<i64>) -> Option<i64> {
         self.bound_to.replace(run_id)
     }
@@ -265,7 +265,7 @@ impl Store {
         &self.directory
     }
 
-    /// The run with this number, or the last.
+    /// The run with this number, or the last run.
     ///
     /// # Errors
     /// If there is no such run.
@@ -280,7 +280,7 @@ impl Store {
         }
     }
 
-    /// All chunks, by run and position. Those whose row makes no sense are left out and noted.
+    /// All chunks, by run and position. Chunks whose row is invalid are left out and noted.
     pub fn chunks(&self) -> &[ChunkHeader] {
         &self.chunks
     }
@@ -310,7 +310,8 @@ impl Store {
         let bytes = self.bytes(index)?;
         self.decoded.set(self.decoded.get() + 1);
         let source = self.source(header, bytes).map_err(|source| {
-            // What it follows from was not all there. What was worked out by then may be wrong, too.
+            // Not everything that the chunk follows from could be read. What was worked out by then
+            // may be wrong, too.
             self.take_unread().map_or_else(
                 || self.of_chunk(index, source),
                 |error| {
@@ -348,26 +349,26 @@ impl Store {
         Error::Chunk { path: self.path.to_path_buf(), chunk, source }
     }
 
-    /// What it means that a chunk could not be read: `damaged`, unless another time it can.
+    /// The error for a chunk that could not be read: `damaged`, unless it can be read another time.
     fn not_read(&self, error: &rusqlite::Error, damaged: impl FnOnce(String) -> Error) -> Error {
-        match error::is_passing(error) {
+        match error::is_temporary(error) {
             true => Error::from_sqlite(&self.path, error),
             false => damaged(message(error)),
         }
     }
 
-    /// Why something was left out since this was asked last that could not be read then, but is there.
+    /// Why something was left out since the last call that is there, but could not be read then.
     pub fn take_unread(&self) -> Option<Error> {
         self.directory.unread.take().map(|code| match code {
             rusqlite::ErrorCode::OperationInterrupted => Error::Interrupted,
             code => {
-                let message = format!("it could not be read just now ({code:?}); ask again");
+                let message = format!("it could not be read at the moment ({code:?}); try again");
                 Error::Sqlite { path: self.path.to_path_buf(), message }
             }
         })
     }
 
-    /// How many chunks were read from the file so far.
+    /// The number of chunks that were read from the file so far.
     pub fn chunks_decoded(&self) -> u64 {
         self.decoded.get()
     }
@@ -377,12 +378,12 @@ impl Store {
         code.lines().or_else(|| {
             code.read_lines(&self.connection)
                 .inspect_err(|error| {
-                    if error::is_passing(error) {
+                    if error::is_temporary(error) {
                         return self.directory.unread.set(error.sqlite_error_code());
                     }
                     let (path, message) = (self.path.display(), message(error));
                     let line = format!("{path}: code object {}: {message}", code.code_id);
-                    // Code objects and chunks are told apart by sign.
+                    // The sign tells code objects from chunks.
                     self.damage.borrow_mut().insert(-code.code_id, line);
                     self.noted.set(self.noted.get() + 1);
                 })
@@ -400,7 +401,7 @@ impl Store {
         self.lines(code)?.line(site.place).map(i64::from)
     }
 
-    /// Takes note of a damaged chunk, so that who asked can be told; passes on what is not one.
+    /// Notes a damaged chunk, so that it can be reported to the user; returns every other error.
     pub fn note(&self, index: usize, error: Error) -> Result<(), Error> {
         let Error::Chunk { .. } = error else { return Err(error) };
         let header = &self.chunks[index];
@@ -411,23 +412,24 @@ impl Store {
         Ok(())
     }
 
-    /// The sentence about a chunk, if it was met and is damaged.
+    /// The message about a chunk, if it was found to be damaged.
     pub fn damage_of(&self, index: usize) -> Option<String> {
         self.damage.borrow().get(&self.chunks[index].chunk_id).cloned()
     }
 
-    /// A sentence for each damaged chunk that was met so far.
+    /// A message for each chunk that was found to be damaged so far.
     pub fn damage(&self) -> Vec<String> {
         let (events, values) = (self.damage.borrow(), self.value_damage.borrow());
         events.values().chain(values.values()).cloned().collect()
     }
 
-    /// How often damage was met, the same again included.
+    /// How often damage was found, including the same damage again.
     pub fn damage_met(&self) -> u64 {
         self.noted.get()
     }
 
-    /// Something a table keeps from one scan to the next, for as long as the recording is open.
+    /// Something that a table keeps from one scan to the next, for as long as the recording is
+    /// open.
     pub fn keep<T: Any + Default>(&self) -> Rc<T> {
         let mut kept = self.kept.borrow_mut();
         if let Some(found) = kept.iter().find_map(|any| any.clone().downcast().ok()) {
@@ -438,12 +440,12 @@ impl Store {
         new
     }
 
-    /// Has scans tell how far they are.
+    /// Sets the function to which scans report their progress.
     pub fn set_progress(&self, progress: Option<Progress>) {
         *self.progress.borrow_mut() = progress;
     }
 
-    /// Tells how far a scan is.
+    /// Reports the progress of a scan.
     pub fn progress(&self, done: usize, of: usize) {
         if let Some(progress) = &*self.progress.borrow() {
             progress(done, of);

@@ -1,4 +1,4 @@
-//! Opens the file, or says what is wrong with it.
+//! Opens the file, or reports what is wrong with it.
 
 use super::Error;
 use dashcam_schema::tables::TABLES;
@@ -14,37 +14,37 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
-/// A connection that only reads, in a read transaction: all that is read from it later is the file as
-/// it was now, also while a recorder goes on writing.
+/// A connection that only reads, in a read transaction: all later reads see the file as it is now,
+/// even while a recorder goes on writing.
 ///
-/// Where it may, it opens the file for writing nevertheless. SQLite then does what has to be done when
-/// the last connection is closed: it moves what a dead recorder has left in the write-ahead log into
+/// Where it may, it opens the file for writing nevertheless. SQLite then does what is due when the
+/// last connection is closed: it moves what a dead recorder has left in the write-ahead log into
 /// the file. A connection that cannot write would leave files beside it instead.
 pub(super) fn connect(path: &Path) -> Result<(Connection, Arc<Opened>), Error> {
     let opened = Opened::get(path).map_err(|error| io(path, error))?;
     let now = opened.header(path)?;
     let access = match opened.is_writable {
         true => Access::Write,
-        // Files that we made beside somebody else's recording would be in its recorder's way.
+        // Files that we made beside another user's recording would get in the way of its recorder.
         false if !wal(path).exists() => Access::FileAlone,
         false => Access::Read,
     };
     let connection = match begin(path, access) {
-        // The folder allows no files beside it. Then there is no writer either, and without a log the
-        // file alone is all there is.
+        // The folder allows no files beside it. Then there is no writer either, and without a log
+        // the file alone is complete.
         Err(error) if is_cannot_open(&error) && wal_bytes(path) == 0 => {
             begin(path, Access::FileAlone)
         }
         Err(error) if is_cannot_open(&error) => {
-            let message = "a part of it is in the -wal file beside it, which can be read only where more files may \
-                           be made; copy both to another folder";
+            let message = "part of it is in the -wal file beside it, which can be read only where \
+                           new files can be made; copy both to another folder";
             return Err(Error::Sqlite { path: path.to_owned(), message: message.to_owned() });
         }
         other => other,
     }
     .map_err(|error| explain(path, &error))?;
-    // SQLite notices a page cut short only when it reads it. Beside a write-ahead log somebody may
-    // be writing that page right now.
+    // SQLite notices a truncated page only when it reads it. If there is a write-ahead log,
+    // somebody may be writing that page right now.
     let Header { length, .. } = now;
     if length < now.expected() && !length.is_multiple_of(now.page()) && wal_bytes(path) == 0 {
         let (path, expected) = (path.to_owned(), now.expected());
@@ -55,8 +55,8 @@ pub(super) fn connect(path: &Path) -> Result<(Connection, Arc<Opened>), Error> {
     Ok((connection, opened))
 }
 
-/// That the main database is a recording of a format that is read, and its tables are tables: a view of
-/// that name could call whatever functions the connection has.
+/// Checks that the main database is a recording of a format that is read, and that its tables are
+/// tables: a view with the name of one could call any function that the connection has.
 pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), Error> {
     let failed = |error| explain(path, &error);
     let pragma = |name| {
@@ -82,7 +82,7 @@ pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), Error> {
 enum Access {
     Write,
     Read,
-    /// Without its write-ahead log; nobody writes to it.
+    /// Without its write-ahead log; nothing writes to the file.
     FileAlone,
 }
 
@@ -99,7 +99,7 @@ fn begin(path: &Path, access: Access) -> rusqlite::Result<Connection> {
             Connection::open_with_flags(uri, read | OpenFlags::SQLITE_OPEN_URI)?
         }
     };
-    // Until it is known to be a recording.
+    // Until the file is known to be a recording.
     fold_at_close(&connection, false)?;
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
     // A recording is untrusted input: nothing in its schema may call functions with effects.
@@ -108,13 +108,13 @@ fn begin(path: &Path, access: Access) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// Whether closing the last connection moves the write-ahead log into the file.
+/// Sets whether closing the last connection moves the write-ahead log into the file.
 fn fold_at_close(connection: &Connection, folds: bool) -> rusqlite::Result<()> {
     let leaves = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
     connection.set_db_config(leaves, !folds).map(|_| ())
 }
 
-/// Bytes in the write-ahead log beside a recording, which belong to it.
+/// Bytes in the write-ahead log beside a recording. They belong to the recording.
 pub fn wal_bytes(path: &Path) -> u64 {
     std::fs::metadata(wal(path)).map_or(0, |about| about.len())
 }
@@ -126,7 +126,7 @@ fn is_cannot_open(error: &rusqlite::Error) -> bool {
     )
 }
 
-/// The write-ahead log's name.
+/// The path of the write-ahead log.
 fn wal(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push("-wal");
@@ -145,15 +145,15 @@ fn escape(path: &Path) -> String {
     })
 }
 
-/// The file's length and first bytes, if they are SQLite's.
+/// The file's length and its first bytes, if they are SQLite's.
 struct Header {
     length: u64,
     bytes: [u8; 100],
 }
 
-/// A descriptor of a file that SQLite has open too. Closing any gives up all locks that the process
-/// has on the file, so there is one for all that have it open, and it is closed after the last of
-/// their connections.
+/// A descriptor of a file that SQLite has open too. Closing any descriptor gives up all locks that
+/// the process has on the file. So all connections to the file share one descriptor, which is
+/// closed after the last of them.
 pub(super) struct Opened {
     file: File,
     is_writable: bool,
@@ -166,9 +166,9 @@ impl Opened {
         let mut files = FILES.lock().unwrap_or_else(PoisonError::into_inner);
         files.retain(|_, file| file.strong_count() > 0);
         let about = std::fs::metadata(path)?;
-        // To open a FIFO is to wait for somebody who writes to it.
+        // Opening a FIFO would wait for a writer.
         if !about.is_file() && !about.is_dir() {
-            return Err(std::io::Error::other("no regular file"));
+            return Err(std::io::Error::other("not a regular file"));
         }
         let identity = (about.dev(), about.ino());
         if let Some(opened) = files.get(&identity).and_then(Weak::upgrade) {
@@ -225,7 +225,7 @@ fn header(path: &Path) -> Result<Header, Error> {
 }
 
 impl Header {
-    /// Bytes of a page.
+    /// The size of a page in bytes.
     fn page(&self) -> u64 {
         match u16::from_be_bytes([self.bytes[16], self.bytes[17]]) {
             1 => 65536,
@@ -233,14 +233,14 @@ impl Header {
         }
     }
 
-    /// The length SQLite gave the file when it last wrote the header.
+    /// The length that the file had when SQLite last wrote the header.
     fn expected(&self) -> u64 {
         let at = |i: usize| u64::from(self.bytes[i]);
         self.page() * (at(28) << 24 | at(29) << 16 | at(30) << 8 | at(31))
     }
 }
 
-/// What an error of SQLite's means, be it that the file is shorter than it should be.
+/// What an SQLite error means. It may be that the file is shorter than it should be.
 pub(super) fn explain(path: &Path, error: &rusqlite::Error) -> Error {
     match (Error::from_sqlite(path, error), header(path)) {
         (Error::Corrupt { path, .. }, Ok(header)) if header.length < header.expected() => {

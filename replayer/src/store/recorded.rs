@@ -1,5 +1,5 @@
-//! The recorded events of a chunk, with those that follow from them left where they are: enough for
-//! calls and times, and much quicker to read than all events.
+//! The recorded events of a chunk. The events that follow from them are not copied. This is enough
+//! for calls and times, and much faster than reading all events.
 
 use super::derive::Bytecode;
 use super::texts::TextId;
@@ -11,21 +11,22 @@ use dashcam_schema::chunk::{self, ExceptionEntry, State};
 use dashcam_schema::event::{EventKind, kinds_that};
 use std::rc::Rc;
 
-/// A recorded event, after those that were derived before it.
+/// A recorded event, with the events that were derived before it.
 #[derive(Clone, Copy, Debug)]
 pub struct Step<'a> {
     pub thread: u32,
     /// The event's index in the chunk.
     pub index: usize,
-    /// Where it stands.
+    /// The event's place.
     pub site: Site,
-    /// Read at this event, or the last reading, in nanoseconds since the run began.
+    /// The time that was read at this event, or the last time read before it, in nanoseconds since
+    /// the run began.
     pub time_ns: u64,
     /// Number of its exception; `u32::MAX` if its kind has none.
     pub exception: u32,
     /// Number of its callable; `u32::MAX` if its kind has none.
     pub callable: u32,
-    /// The call it goes on in; 0 if its kind does not resume.
+    /// The call that it resumes; 0 if its kind does not resume.
     pub resumed: u64,
     /// Code object, kinds and places of the events derived before it.
     pub derived_code: u32,
@@ -49,7 +50,7 @@ pub struct Recorded<'a> {
 }
 
 enum Source {
-    /// Other events follow from these.
+    /// The other events follow from these.
     Control(Box<Control>),
     /// All events were recorded.
     All(Rc<Chunk>),
@@ -79,7 +80,7 @@ impl Store {
 }
 
 impl Recorded<'_> {
-    /// What the chunk begins with.
+    /// The state that the chunk begins with.
     ///
     /// # Errors
     /// If that is damaged.
@@ -90,7 +91,7 @@ impl Recorded<'_> {
         }
     }
 
-    /// What the chunk knows of the exception with this number.
+    /// The chunk's entry for the exception with this number.
     ///
     /// # Errors
     /// If the chunk is damaged.
@@ -99,7 +100,7 @@ impl Recorded<'_> {
         Ok(entries.binary_search_by_key(&number, |e| e.number).ok().map(|i| &entries[i]))
     }
 
-    /// Name of the class of the exception with this number; none if that is not known.
+    /// The name of the class of the exception with this number; none if it is not known.
     pub(crate) fn exception_type(&self, process: &Process, number: u32) -> TextId {
         let entry = self.exception(number).ok().flatten();
         let name = entry.and_then(|entry| process.exception_types.get(&entry.exception_type));

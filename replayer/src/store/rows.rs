@@ -1,13 +1,13 @@
-//! Whether rows of ordinary tables are as they were written.
+//! Checks that rows of ordinary tables are as they were written.
 
 use dashcam_schema::tables::{self, ROW_HASH, RowHash};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 
-/// Damaged rows of one table that are named one by one; the rest is counted.
+/// Number of damaged rows of one table that are named one by one; the others are counted.
 const NAMED: usize = 5;
 
-/// A line for each row of a table whose hash does not fit.
+/// A line for each row of a table whose hash does not match.
 pub(crate) fn damaged(connection: &Connection, table: &str) -> rusqlite::Result<Vec<String>> {
     let columns = tables::find(table).map_or(&[][..], |table| table.hashed_columns());
     if columns.is_empty() {
@@ -30,7 +30,7 @@ pub(crate) fn damaged(connection: &Connection, table: &str) -> rusqlite::Result<
             more += 1;
             continue;
         }
-        // The first columns are what tells a row from others.
+        // The first columns identify a row.
         let key = names.iter().zip(0..).take(2).map(|(name, at)| match row.get_ref(at) {
             Ok(ValueRef::Integer(value)) => format!("{name} {value}"),
             _ => format!("{name} ?"),
@@ -44,8 +44,9 @@ pub(crate) fn damaged(connection: &Connection, table: &str) -> rusqlite::Result<
     Ok(lines)
 }
 
-/// Whether a row has the hash of its columns: the first `always`, and those after it, `width` in all, up to the
-/// last that is not NULL. The hash follows them.
+/// Whether a row has the hash of its columns. The hash covers the first `always` columns, and of
+/// those after them, `width` in all, the ones up to the last that is not NULL. It is in the column
+/// after them all.
 fn fits(row: &Row<'_>, always: usize, width: usize) -> rusqlite::Result<bool> {
     let mut columns = width;
     while columns > always && row.get_ref(columns - 1)? == ValueRef::Null {

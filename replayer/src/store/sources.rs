@@ -7,13 +7,13 @@ use rustc_hash::FxHashMap;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-/// Files whose text is kept.
+/// Number of files whose text is kept.
 const FILES_MAX: usize = 64;
 
 /// The lines of a file.
 pub struct SourceText {
     text: String,
-    /// Where each line begins.
+    /// The offset at which each line begins.
     starts: Vec<usize>,
 }
 
@@ -27,7 +27,7 @@ impl SourceText {
         SourceText { text, starts }
     }
 
-    /// A line, counted from 1, without its end.
+    /// A line, counted from 1, without its line ending.
     pub fn line(&self, line: usize) -> Option<&str> {
         let at = line.checked_sub(1)?;
         let start = *self.starts.get(at)?;
@@ -35,7 +35,7 @@ impl SourceText {
         Some(self.text.get(start..end)?.trim_end_matches(['\n', '\r']))
     }
 
-    /// A part of the text; `None` if it is not there.
+    /// The part of the text that a span covers; `None` if the text has no such part.
     pub fn part(&self, span: Span) -> Option<&str> {
         let start = *self.starts.get((span.line as usize).checked_sub(1)?)?;
         let end = *self.starts.get((span.end_line as usize).checked_sub(1)?)?;
@@ -43,17 +43,17 @@ impl SourceText {
         self.text.get(start..end.checked_add(span.end_column as usize)?)
     }
 
-    /// The text from a line, counted from 1, on.
+    /// The text from a line on; lines are counted from 1.
     pub fn from_line(&self, line: usize) -> Option<&str> {
         self.text.get(*self.starts.get(line.checked_sub(1)?)?..)
     }
 
-    /// How many lines there are.
+    /// The number of lines.
     pub fn len(&self) -> usize {
         self.starts.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no lines.
     pub fn is_empty(&self) -> bool {
         self.starts.is_empty()
     }
@@ -61,13 +61,13 @@ impl SourceText {
 
 #[derive(Default)]
 pub(super) struct Sources {
-    /// By `code_id`.
+    /// The `file_id` by `code_id`.
     files: RefCell<FxHashMap<i64, Option<i64>>>,
     texts: RefCell<FxHashMap<i64, Option<Rc<SourceText>>>>,
 }
 
 impl Store {
-    /// The source of the file a code object is in; `None` if it was not kept.
+    /// The source of the file that a code object is in; `None` if it was not kept.
     ///
     /// # Errors
     /// If the file cannot be read, or reading was interrupted.

@@ -3,7 +3,7 @@
 use rustc_hash::FxHashMap;
 use std::rc::Rc;
 
-/// Stands for one text of a [`Texts`].
+/// The number of a text in [`Texts`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct TextId(u32);
 
@@ -11,13 +11,13 @@ impl TextId {
     /// No text: SQL's NULL.
     pub const NONE: TextId = TextId(u32::MAX);
 
-    /// Its number: dense from 0, but for [`TextId::NONE`].
+    /// The number: dense from 0, except for [`TextId::NONE`].
     pub fn index(self) -> usize {
         self.0 as usize
     }
 }
 
-/// Texts by number. Only grows, and never moves a text, for as long as the store lives.
+/// Texts by number. It only grows, and never moves a text, for as long as the store lives.
 #[derive(Default)]
 pub struct Texts {
     texts: Vec<Rc<str>>,
@@ -41,7 +41,7 @@ impl Texts {
         self.texts.get(id.0 as usize).map(|text| &**text)
     }
 
-    /// The number of a text, if any row of the recording can hold it.
+    /// The number of a text, if a row of the recording can hold the text.
     pub fn find(&self, text: &str) -> Option<TextId> {
         self.index.get(text).copied()
     }

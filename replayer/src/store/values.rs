@@ -1,14 +1,15 @@
-//! Values of events: where they are, and how they read.
+//! Values of events: where they are, and how they are read.
 //!
-//! An event and its values are tied by the event's ordinal, its number among the process's recorded
-//! events that may carry any. Chunks of values can be read alone, so one look-up reads one.
+//! An event and its values are connected by the event's ordinal, its number among the process's
+//! recorded events that may carry values. Chunks of values can be read alone, so one look-up reads
+//! one chunk.
 
 use super::chunks::ChunkHeader;
 use super::{Chunk, Directory, Error, Process, Store};
 use dashcam_schema::FormatError;
 use dashcam_schema::chunk::{ValueStatistics, header_xxh3};
 use dashcam_schema::event::EventKind;
-use dashcam_schema::value::chunk::{Moment, ToldIds, Values};
+use dashcam_schema::value::chunk::{DescribedIds, Moment, Values};
 use dashcam_schema::value::handed::Handed;
 use dashcam_schema::value::{Group, GroupKind, ObjectId, Value, render};
 use rusqlite::{Connection, Row};
@@ -22,27 +23,27 @@ pub struct ValueHeader {
     pub value_chunk_id: i64,
     pub run_id: i64,
     pub process_id: i64,
-    /// Counts the chunks of values of its process.
+    /// Its number among the chunks of values of its process.
     number: i64,
-    /// All values of events with these ordinals are in it.
+    /// All values of the events with these ordinals are in it.
     pub covers: Range<i64>,
     pub first_ordinal: i64,
     pub last_ordinal: i64,
     pub groups: i64,
     header_xxh3: i64,
-    /// The objects it tells of.
-    pub told: ToldIds,
+    /// The objects that it describes.
+    pub described: DescribedIds,
 }
 
 impl ValueHeader {
-    /// What ties it to its data.
+    /// Ties the row to its data.
     pub(super) fn header_xxh3(&self) -> i64 {
         self.header_xxh3
     }
 }
 
-/// Which ordinals of a process chunks of values cover that are there, ascending and apart. Of other events
-/// nothing is known.
+/// The ordinals of a process that the chunks of values which are there cover: ascending ranges that
+/// do not touch. Nothing is known of other events.
 #[derive(Default)]
 pub(super) struct Coverage(Vec<Range<i64>>);
 
@@ -54,7 +55,7 @@ impl Coverage {
         }
     }
 
-    /// The last that begins at an ordinal or before.
+    /// The last range that begins at or before an ordinal.
     fn around(&self, ordinal: i64) -> Option<&Range<i64>> {
         let after = self.0.partition_point(|range| range.start <= ordinal);
         after.checked_sub(1).map(|at| &self.0[at])
@@ -65,10 +66,10 @@ impl Coverage {
 #[derive(Default)]
 pub(super) struct ValueHeaders {
     pub(super) chunks: Vec<ValueHeader>,
-    /// Rows that make no sense: id and what is wrong.
+    /// Rows that are invalid: the id, and what is wrong.
     pub(super) impossible: Vec<(i64, String)>,
     pub(super) coverage: FxHashMap<i64, Coverage>,
-    /// Processes of which chunks of values are missing, and what is.
+    /// Processes with missing chunks of values, and what is missing.
     pub(super) missing: Vec<(i64, String)>,
 }
 
@@ -157,9 +158,9 @@ fn header(row: &Row<'_>) -> Option<ValueHeader> {
     };
     let ascends = [0, covers_from, first_ordinal, last_ordinal, covers_to].is_sorted();
     let fits = statistics.xxh3() == integer(6)? && ascends && number >= 0;
-    let told = ToldIds::decode(told)?;
+    let described = DescribedIds::decode(told)?;
     fits.then_some(ValueHeader {
-        told,
+        described,
         value_chunk_id: row.get(0).ok()?,
         run_id,
         process_id,
@@ -172,7 +173,7 @@ fn header(row: &Row<'_>) -> Option<ValueHeader> {
     })
 }
 
-/// Values of one event.
+/// The values of one kind that came with an event.
 pub struct Found {
     values: Rc<Values>,
     ordinal: u64,
@@ -188,30 +189,30 @@ impl Found {
         self.values.moment(self.values.groups_of(self.ordinal).end)
     }
 
-    /// The only value, as text.
+    /// The value as text, if there is only one.
     pub fn text(&self) -> Option<String> {
         let group = self.group()?;
         let [value] = group.values else { return None };
         Some(self.repr(value))
     }
 
-    /// A value that it refers to, as text.
+    /// A value that the group refers to, as text.
     pub fn repr(&self, value: &Value) -> String {
         render::repr(&*self.values, value, self.moment())
     }
 
-    /// What a call was handed.
+    /// What a call was given; `None` for groups of other kinds.
     pub fn handed(&self) -> Option<Handed> {
         let group = self.group().filter(|group| group.kind == GroupKind::Handed)?;
         Handed::read(&*self.values, group.values, self.moment())
     }
 
-    /// The same, as text.
+    /// What a call was given, as text.
     pub fn handed_text(&self) -> Option<String> {
         Some(render::handed(&*self.values, &self.handed()?, self.moment()))
     }
 
-    /// The values as arguments of these names.
+    /// The values as text: arguments with these names.
     pub fn arguments(&self, names: &[Box<str>]) -> Option<String> {
         let group = self.group()?;
         let names = names.iter().map(|name| &**name);
@@ -219,7 +220,8 @@ impl Found {
     }
 }
 
-/// What is known of an exception beside its type, as text; of itself and those it names, which object it is.
+/// What is known of an exception besides its type, as text; and the ids of the exception and of
+/// those that it names.
 #[derive(Debug, Default, Clone)]
 pub struct Raised {
     pub object_id: Option<ObjectId>,
@@ -231,7 +233,7 @@ pub struct Raised {
 }
 
 impl Found {
-    /// The parts of the exception that is the only value.
+    /// The parts of the exception, if the group's only value is one.
     fn raised(&self) -> Option<Raised> {
         let [Value::Object(object_id)] = self.group()?.values else { return None };
         let object = self.values.object(*object_id, self.moment())?;
@@ -278,8 +280,8 @@ impl Store {
         }
     }
 
-    /// All chunks of values, by process and position. Those whose row makes no sense are left out
-    /// and noted.
+    /// All chunks of values, by process and position. Chunks whose row is invalid are left out and
+    /// noted.
     pub fn value_chunks(&self) -> &[ValueHeader] {
         &self.value_chunks
     }
@@ -287,7 +289,7 @@ impl Store {
     /// The chunk of values with this index in [`Store::value_chunks`].
     ///
     /// # Errors
-    /// If it is damaged or not there.
+    /// If it is damaged or missing.
     pub fn values(&self, index: usize) -> Result<Rc<Values>, Error> {
         if self.is_interrupted() {
             return Err(Error::Interrupted);
@@ -313,7 +315,7 @@ impl Store {
             .map_err(|error| self.not_read(&error, |what| invalid("data", what)))?;
         let values = Rc::new(Values::open(&bytes).map_err(failed)?);
         if header_xxh3(&bytes) != header.header_xxh3 {
-            return Err(invalid("data", "not that of this chunk".to_owned()));
+            return Err(invalid("data", "does not belong to this chunk".to_owned()));
         }
         let groups = values.groups().len();
         let ends = [Some(0), groups.checked_sub(1)].map(|at| {
@@ -332,15 +334,15 @@ impl Store {
         self.value_chunks.get(at).is_some_and(|chunk| chunk.process_id == id)
     }
 
-    /// Whether all values of a process's events with these ordinals, both included, are stored. So it is if
-    /// none were captured.
+    /// Whether all values of a process's events with these ordinals, both included, are stored.
+    /// True if none were captured.
     pub fn is_known(&self, process_id: i64, from: i64, to: i64) -> bool {
         let captures = self.directory.processes.get(&process_id).is_some_and(|p| p.captures);
         let around = self.coverage.get(&process_id).and_then(|c| c.around(from.max(0)));
         !captures || to < 0 || around.is_some_and(|range| to < range.end)
     }
 
-    /// The same, as an error.
+    /// Checks that all values of a process's events with these ordinals are stored.
     ///
     /// # Errors
     /// If they are not.
@@ -363,22 +365,22 @@ impl Store {
         };
         let within = (ordinal - self.chunks[at].first_ordinal) as u32;
         let chunk = self.chunk(at)?;
-        // The last of those with as many before it: the others have no ordinal.
+        // The last of the events with this number of ordinals before them has the ordinal.
         let last = chunk.ordinals()?.partition_point(|before| *before <= within).checked_sub(1);
         Ok(last.map(|last| self.chunks[at].first_seq + last as i64))
     }
 
-    /// Takes note of values that are not stored; passes on what is something else.
+    /// Notes that values are not stored; returns every other error.
     pub fn note_unknown(&self, process_id: i64, error: Error) -> Result<(), Error> {
         let Error::Unknown { .. } = error else { return Err(error) };
         let line = format!("{error}; rows of later events are left out");
-        // Processes and chunks are told apart by sign.
+        // The sign tells processes from chunks.
         self.value_damage.borrow_mut().entry(-process_id).or_insert(line);
         Ok(())
     }
 
     /// The values of one kind that came with an event, given by its index in its chunk. A damaged
-    /// chunk of values is noted, and has none.
+    /// chunk of values is noted, and gives none.
     pub fn values_of(
         &self,
         header: &ChunkHeader,
@@ -394,7 +396,7 @@ impl Store {
         let after = self.value_chunks.partition_point(|chunk| {
             (chunk.process_id, chunk.first_ordinal) <= (process_id, ordinal)
         });
-        // Where one chunk ends with an event's values and the next begins with more of them.
+        // One chunk may end with an event's values, and the next begin with more of them.
         for index in (after.saturating_sub(2)..after).rev() {
             let found = &self.value_chunks[index];
             if found.process_id != process_id || found.last_ordinal < ordinal {
@@ -413,7 +415,7 @@ impl Store {
         Ok(None)
     }
 
-    /// Takes note of a damaged chunk of values; passes on what is not one.
+    /// Notes a damaged chunk of values; returns every other error.
     pub fn note_values(&self, index: usize, error: Error) -> Result<(), Error> {
         let Error::Values { .. } = error else { return Err(error) };
         let header = &self.value_chunks[index];
@@ -433,8 +435,8 @@ impl Store {
         is_there.then(|| (index, (seq - header.first_seq) as usize))
     }
 
-    /// How many groups of a chunk of values are of events that cannot have them. The process has so
-    /// many events; values may be ahead of them where it died.
+    /// The number of groups in a chunk of values that belong to events which cannot have them. The
+    /// process has `events` events; values may be ahead of them if it died.
     pub fn misfits(&self, index: usize, events: i64) -> Result<usize, Error> {
         let process_id = self.value_chunks[index].process_id;
         let of_process = |at: &usize| self.chunks[*at].process_id == process_id;
@@ -460,13 +462,13 @@ impl Store {
         let within = (ordinal - self.chunks[chunk].first_ordinal) as u32;
         let chunk = self.chunk(chunk)?;
         let (kinds, ordinals) = (chunk.kinds()?, chunk.ordinals()?);
-        // The last of those with as many before it: the others have no ordinal.
+        // The last of the events with this number of ordinals before them has the ordinal.
         let last = ordinals.partition_point(|before| *before <= within).checked_sub(1);
         let found = last.filter(|last| ordinals[*last] == within).map(|last| kinds[last]);
         Ok(found.and_then(EventKind::from_number))
     }
 
-    /// As [`Store::value_text`], of the event at a position. A damaged chunk is noted.
+    /// As [`Store::value_text`], for the event at a position. A damaged chunk is noted.
     pub fn value_text_at(&self, run_id: i64, seq: i64) -> Result<Option<String>, Error> {
         let Some((at, index)) = self.locate(run_id, seq) else { return Ok(None) };
         let header = &self.chunks[at];
@@ -476,8 +478,8 @@ impl Store {
         }
     }
 
-    /// What arguments, results and the like an event of this kind carries, as text; `None` if it
-    /// carries none or they were not recorded.
+    /// The arguments, result or other value that an event of this kind carries, as text; `None` if
+    /// it carries none or it was not recorded.
     pub fn value_text(
         &self,
         header: &ChunkHeader,

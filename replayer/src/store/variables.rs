@@ -1,4 +1,4 @@
-//! The variables of a code object: what they are called, and where they are stored.
+//! The variables of a code object: their names, and where they are stored.
 
 use super::{Code, Process, Store};
 use dashcam_schema::bytecode::branches::Branches;
@@ -12,18 +12,18 @@ use rusqlite::{Connection, OptionalExtension as _};
 /// The variables of a code object.
 pub struct Variables {
     pub stores: Stores,
-    /// Of the slots in a frame.
+    /// Names of the slots in a frame.
     fast: Box<[Box<str>]>,
     /// `co_names`
     names: Box<[Box<str>]>,
-    /// Slots from 0 on that hold arguments.
+    /// Number of slots, from 0 on, that hold arguments.
     pub arguments: usize,
-    /// The code's own namespace is the globals.
+    /// Whether the code's own namespace is the globals.
     is_module: bool,
 }
 
 impl Variables {
-    /// What the variable in a slot is called; `None` if the code object has no such.
+    /// The name of the variable in a slot; `None` if the code object has no such variable.
     pub fn name(&self, slot: Slot) -> Option<&str> {
         let (names, at) = match self.stores.place(slot) {
             Place::Fast(at) => (&self.fast, at),
@@ -32,7 +32,7 @@ impl Variables {
         names.get(at as usize).map(|name| &**name)
     }
 
-    /// Whose the variable in a slot is: `local`, `global`, or `cell` if functions share it.
+    /// The scope of the variable in a slot: `local`, `global`, or `cell` if functions share it.
     pub fn scope(&self, slot: Slot) -> &'static str {
         match self.stores.place(slot) {
             Place::Fast(_) if self.is_cell(slot) => "cell",
@@ -42,15 +42,15 @@ impl Variables {
         }
     }
 
-    /// Whether what a slot holds is a cell, and the variable is in it.
+    /// Whether a slot holds a cell, and the variable is in that cell.
     pub fn is_cell(&self, slot: Slot) -> bool {
         self.stores.cells().binary_search(&slot).is_ok()
     }
 }
 
 impl Store {
-    /// The variables of a process's code object; `None` if there is no such, or it cannot be read,
-    /// which is noted.
+    /// The variables of a process's code object; `None` if there is no such code object, or it
+    /// cannot be read, which is noted.
     pub fn variables(&self, process: &Process, code: u32) -> Option<&Variables> {
         let code = &self.directory.codes[*process.codes.get(&code)?];
         let variables = self.directory.once(&code.variables, || {

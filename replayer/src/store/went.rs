@@ -1,5 +1,5 @@
 //! What can have happened in a chunk, without its events: the stacks it begins with, and the edges
-//! it goes over. Both cost a fraction of reading it.
+//! it goes over. Reading either costs a fraction of reading the chunk.
 
 use super::derive::Bytecode;
 use super::{Error, Process, Store};
@@ -11,18 +11,18 @@ use rustc_hash::FxHashMap;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-/// Stacks of chunks that are kept: a search by halving looks at some ten, and its neighbours at
-/// the same.
+/// Number of chunks whose stacks are kept: a binary search reads some ten, and searches nearby read
+/// the same ones.
 const STATES_MAX: usize = 256;
 
 /// Edges, and the generation of their numbers.
 type Edges = (u32, Rc<[EdgeId]>);
 
-/// What was found out about chunks so far, by their index.
+/// What was read about chunks so far, by their index.
 #[derive(Default)]
-pub(super) struct Went {
+pub(super) struct ChunkParts {
     states: RefCell<FxHashMap<usize, Rc<State>>>,
-    /// A few hundred edges for each chunk that was asked about.
+    /// A few hundred edges for each chunk that was queried.
     edges: RefCell<FxHashMap<usize, Edges>>,
 }
 
@@ -32,13 +32,13 @@ impl Store {
     /// # Errors
     /// If they are damaged, the file cannot be read, or reading was interrupted.
     pub fn state(&self, index: usize) -> Result<Rc<State>, Error> {
-        if let Some(state) = self.went.states.borrow().get(&index) {
+        if let Some(state) = self.parts.states.borrow().get(&index) {
             return Ok(state.clone());
         }
         let bytes = self.bytes(index)?;
         let state = chunk::open(&bytes).and_then(|open| open.state());
         let state = Rc::new(state.map_err(|source| self.of_chunk(index, source))?);
-        let mut states = self.went.states.borrow_mut();
+        let mut states = self.parts.states.borrow_mut();
         if states.len() >= STATES_MAX {
             states.clear();
         }
@@ -52,7 +52,7 @@ impl Store {
         let header = &self.chunks[index];
         let mut expanders = self.expanders.borrow_mut();
         let expander = expanders.entry(header.process_id).or_default();
-        if let Some((generation, edges)) = self.went.edges.borrow().get(&index)
+        if let Some((generation, edges)) = self.parts.edges.borrow().get(&index)
             && *generation == expander.generation()
         {
             return Ok(Some((*generation, edges.clone())));
@@ -71,7 +71,7 @@ impl Store {
         };
         let edges: Rc<[EdgeId]> = expander.edges(&codes, &control).map_err(of_chunk)?.into();
         let generation = expander.generation();
-        self.went.edges.borrow_mut().insert(index, (generation, edges.clone()));
+        self.parts.edges.borrow_mut().insert(index, (generation, edges.clone()));
         Ok(Some((generation, edges)))
     }
 
@@ -88,17 +88,17 @@ impl Store {
             .and_then(|mut statement| statement.query_row([chunk_id], |row| row.get(0)).optional())
             .map_err(|error| self.not_read(&error, |what| self.unreadable(chunk_id, what)))?;
         let bytes = bytes.ok_or_else(|| self.unreadable(chunk_id, "no data".to_owned()))?;
-        // Other damage is described better by who reads it.
+        // The code that decodes the chunk describes other damage better.
         if dashcam_schema::chunk::header_xxh3(&bytes) != header_xxh3
             && dashcam_schema::chunk::open(&bytes).is_ok()
         {
-            return Err(self.unreadable(chunk_id, "not that of this chunk".to_owned()));
+            return Err(self.unreadable(chunk_id, "does not belong to this chunk".to_owned()));
         }
         Ok(bytes)
     }
 }
 
-/// An event that is looked for.
+/// An event to search for.
 #[derive(Clone, Copy)]
 pub struct Sought<'a> {
     pub process: &'a Process,
@@ -109,22 +109,22 @@ pub struct Sought<'a> {
     pub place: u32,
 }
 
-/// Looks for chunks that may hold an event of some kind. What it found out about one chunk serves
-/// the others.
+/// Searches for chunks that may hold a wanted event. What it finds out about one chunk is reused
+/// for the others.
 pub struct Search<'a, F> {
     store: &'a Store,
     is_wanted: F,
-    /// By process: the generation, and per edge whether it has a wanted event.
+    /// By process: the generation, and for each edge whether it has a wanted event.
     known: FxHashMap<i64, (u32, Vec<Option<bool>>)>,
 }
 
 impl<'a, F: Fn(Sought<'_>) -> bool> Search<'a, F> {
-    /// Looks for events that `is_wanted` says yes to.
+    /// Searches for events for which `is_wanted` returns true.
     pub fn new(store: &'a Store, is_wanted: F) -> Search<'a, F> {
         Search { store, is_wanted, known: FxHashMap::default() }
     }
 
-    /// Whether such an event may be in the chunk with this index; if not, it is not.
+    /// Whether a wanted event may be in the chunk with this index. If false, there is none in it.
     ///
     /// # Errors
     /// If the chunk is damaged, the file cannot be read, or reading was interrupted.

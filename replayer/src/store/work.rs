@@ -8,29 +8,30 @@ use std::hash::Hasher as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// What one of several knows of the others.
+/// What a store knows of the others that share the work.
 #[derive(Default)]
 pub(super) struct Work {
-    /// How many share the memory; 0 for one alone.
+    /// Number of stores that share the memory; 0 if this one is alone.
     parts: Cell<usize>,
     is_cancelled: RefCell<Option<Arc<AtomicBool>>>,
 }
 
-/// Lines about what cannot be read, by what it is.
+/// Messages about what cannot be read, by the key that each is noted under.
 pub(crate) struct Damage {
     events: BTreeMap<i64, String>,
     values: BTreeMap<i64, String>,
 }
 
 impl Store {
-    /// Whether whoever asked does not want to know any more.
+    /// Whether the query was interrupted or cancelled.
     pub(crate) fn is_interrupted(&self) -> bool {
         let is_cancelled = self.work.is_cancelled.borrow();
         self.connection.is_interrupted()
             || is_cancelled.as_ref().is_some_and(|cancelled| cancelled.load(Ordering::Relaxed))
     }
 
-    /// Makes this one of several that share the memory, and end when they are told.
+    /// Makes this store one of `parts` that share the memory, and that stop when `is_cancelled` is
+    /// set.
     pub(crate) fn work(&self, parts: usize, is_cancelled: Arc<AtomicBool>) {
         self.work.parts.set(parts);
         *self.work.is_cancelled.borrow_mut() = Some(is_cancelled);
@@ -38,12 +39,12 @@ impl Store {
         self.value_cache.share(parts);
     }
 
-    /// What this one may take of so many bytes.
+    /// This store's share of an amount of memory.
     pub(crate) fn memory(&self, bytes: usize) -> usize {
         bytes / self.work.parts.get().max(1)
     }
 
-    /// Tells one recording from another, and from itself when more had been written.
+    /// A hash that tells one recording from another, and from itself after more was written.
     pub(crate) fn fingerprint(&self) -> u64 {
         let mut hasher = FxHasher::default();
         for chunk in &self.chunks {
@@ -63,13 +64,13 @@ impl Store {
         hasher.finish()
     }
 
-    /// What was found to be damaged.
+    /// Takes the damage that was found so far.
     pub(crate) fn take_damage(&self) -> Damage {
         let (events, values) = (self.damage.take(), self.value_damage.take());
         Damage { events, values }
     }
 
-    /// Notes what another has found to be damaged.
+    /// Adds the damage that another store has found.
     pub(crate) fn add_damage(&self, damage: Damage) {
         let Damage { events, values } = damage;
         for (all, more) in [(&self.damage, events), (&self.value_damage, values)] {

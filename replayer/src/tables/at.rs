@@ -1,7 +1,7 @@
-//! Tables with arguments: what was the case at a position.
+//! Tables with arguments that show the state at a position.
 //!
-//! `stack_at(run_id, seq)` is to SQLite a table with hidden columns that have to be equal to the
-//! arguments. Without them there is no row to begin with.
+//! To SQLite, `stack_at(run_id, seq)` is a table with hidden columns that have to equal the
+//! arguments. Without arguments there are no rows.
 
 use super::rowid;
 use crate::store::{Error, Store};
@@ -12,10 +12,10 @@ use crate::tables::plan::{Op, Plan, Request};
 use dashcam_schema::tables::Type;
 use std::rc::Rc;
 
-/// Worse than any other way to read the table: SQLite takes it only if there is no other.
+/// Higher than the cost of any real plan: SQLite takes it only if there is no other.
 const IMPOSSIBLE: f64 = 1e30;
 
-/// Takes over the constraints on the arguments, and says what each question costs.
+/// Takes over the constraints on the arguments, and estimates the cost of a question.
 pub(super) fn plan(request: &mut Request, arguments: &[usize], rows: f64) {
     request.rows = rows;
     for argument in arguments {
@@ -41,7 +41,7 @@ pub(crate) trait Answer {
     /// The rows for these arguments.
     fn rows(&self, store: &Store, arguments: &[i64]) -> Result<Vec<Self::Row>, Error>;
 
-    /// Puts the columns, but those of the arguments, into the batch.
+    /// Puts all columns except those of the arguments into the batch.
     fn put(store: &Store, rows: &[Self::Row], batch: &mut Batch);
 }
 
@@ -50,7 +50,7 @@ pub(crate) struct AtScan<A: Answer> {
     answer: A,
     /// One set of arguments per question, the last first.
     questions: Vec<Vec<i64>>,
-    /// Run and position of the last, and the rows before its own.
+    /// Run and position of the last question.
     current: (i64, i64),
 }
 
@@ -75,7 +75,7 @@ impl<A: Answer> AtScan<A> {
 }
 
 impl<A: Answer> AtScan<A> {
-    /// Refuses to answer of what is not there.
+    /// Returns an error if the run or the position does not exist.
     fn check(&self, question: &[i64]) -> Result<(), Error> {
         let argument = |column: usize| {
             let at = A::ARGUMENTS.iter().position(|argument| *argument == column);

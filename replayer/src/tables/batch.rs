@@ -1,29 +1,29 @@
-//! Rows on their way to SQLite, a column at a time.
+//! Batches of rows for SQLite, stored by column.
 
 use crate::store::texts::TextId;
 
-/// Rows handed over at once: enough to make the cost per batch vanish, few enough for the
-/// vectors to stay in the nearest caches.
+/// Rows per batch: enough to make the cost of a batch negligible, few enough for the vectors to
+/// stay in the nearest caches.
 pub const ROWS: usize = 2048;
 
-/// In [`Column::Ints`], NULL. No column of ours holds this number otherwise.
+/// NULL in [`Column::Ints`]. None of our columns holds this number otherwise.
 pub const NULL: i64 = i64::MIN;
 
 /// One column's values in a batch.
 #[derive(Default)]
 pub enum Column {
-    /// NULL in every row; also what nobody asked for.
+    /// NULL in every row. Also used for columns that are not read.
     #[default]
     Null,
-    /// The same in every row.
+    /// The same integer in every row.
     Int(i64),
     Ints(Vec<i64>),
-    /// The same in every row.
+    /// The same text in every row.
     Text(TextId),
     Texts(Vec<TextId>),
-    /// Texts that are made when they are asked for, by [`Scan::text`](super::Scan::text).
+    /// Texts that [`Scan::text`](super::Scan::text) makes when they are read.
     Lazy,
-    /// Texts the directory does not have.
+    /// Texts that are not in the directory.
     Owned(Vec<Option<Box<str>>>),
 }
 
@@ -35,13 +35,13 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Forgets the rows and makes room for this many columns, keeping vectors for reuse.
+    /// Removes the rows and makes room for this many columns, keeping vectors for reuse.
     pub fn reset(&mut self, columns: usize) {
         self.rows = 0;
         self.columns.resize_with(columns, Column::default);
     }
 
-    /// Makes a column of integers.
+    /// Fills a column with integers.
     pub fn ints(&mut self, column: usize, values: impl Iterator<Item = i64>) {
         match &mut self.columns[column] {
             Column::Ints(ints) => {
@@ -52,7 +52,7 @@ impl Batch {
         }
     }
 
-    /// Makes a column of texts.
+    /// Fills a column with texts.
     pub fn texts(&mut self, column: usize, values: impl Iterator<Item = TextId>) {
         match &mut self.columns[column] {
             Column::Texts(texts) => {

@@ -1,13 +1,13 @@
 //! `c_calls`: every call of a function that is written in C.
 //!
-//! A frame that calls has no event until the call is over, so a row is known at the C_RETURN or C_RAISE
-//! that is its frame's next event; at a RAISE after that, if an exception comes out. A CALL whose frame
-//! goes on otherwise was of a Python function.
+//! A frame that calls has no event until the call is over. So a row is complete at the next event
+//! of the frame if that is C_RETURN or C_RAISE, and in case of C_RAISE at the RAISE after it. If
+//! the frame's next event is another one, the CALL was of a Python function.
 
 mod result;
 
 use super::candidates::{self, CodeFilter, CodeTest, CodeText, Scope};
-use super::replay::{Deaf, calls_after, last_of, replay_recorded_with};
+use super::replay::{Ignore, calls_after, last_of, replay_recorded_with};
 use super::{int, rowid};
 use crate::store::texts::TextId;
 use crate::store::{ChunkHeader, Error, Process, Recorded, Step, Store};
@@ -91,7 +91,7 @@ impl Filter {
         let codes = candidates::codes(store, plan, CODE_ID, &texts)?;
         let mut seqs = IntSet::of(plan, SEQ);
         let calls = IntSet::of(plan, CALL_ID);
-        // A call is made after the one it is made from began.
+        // A call is made after the call that makes it has begun.
         seqs.lo = seqs.lo.max(calls.lo);
         Ok(Filter {
             scope: Scope {
@@ -106,7 +106,7 @@ impl Filter {
         })
     }
 
-    /// Whether a call that passes can begin in this chunk.
+    /// Whether a call that passes can begin in a chunk.
     fn may_pass(&self, store: &Store, header: &ChunkHeader) -> bool {
         header.kinds & CALLING != 0
             && self.seqs.overlaps(header.first_seq, header.last_seq)
@@ -135,15 +135,15 @@ struct Row {
     site: Site,
     callable: u32,
     start_ns: u64,
-    /// `seq` and time.
+    /// The `seq` and time of its end.
     end: Option<(u64, u64)>,
-    /// It has ended with an exception, of which the next event says what it is.
+    /// It ended with an exception, whose type the next event shows.
     raised: bool,
     exception: TextId,
 }
 
-/// What frames of one process have called and have not gone on from, by the call of a Python function that made them.
-/// Each makes one at a time.
+/// The calls that frames of one process have made and not returned from, by the id of the Python
+/// call that made them. Each Python call makes one at a time.
 type Begun = FxHashMap<CallId, Row>;
 
 pub(crate) struct CCallScan {
@@ -202,7 +202,7 @@ impl CCallScan {
         if !self.filter.scope.has(header) {
             return Ok(());
         }
-        // What goes on from a call is an event of the code that made it.
+        // The event after a call has the same code object as the call.
         let may_end = self
             .pending
             .get(&header.process_id)
@@ -222,13 +222,14 @@ impl CCallScan {
                 begun,
                 rows: &mut rows,
             };
-            replay_recorded_with(header, &recorded, &mut Deaf, |calls, step| {
+            replay_recorded_with(header, &recorded, &mut Ignore, |calls, step| {
                 collect.step(calls, step);
             })
         });
         self.found.rows = rows;
         if let Err(error) = read {
-            // Half a chunk's rows would be worse than none, and what had begun may have ended there.
+            // A part of the chunk's rows would be worse than nothing, and calls from before may
+            // have ended in it.
             self.found.rows.clear();
             self.pending.remove(&header.process_id);
             return store.note(index, error);
@@ -236,8 +237,8 @@ impl CCallScan {
         Ok(())
     }
 
-    /// The calls that had not ended when the recording did. Where a frame has called another that goes on, it may
-    /// have been a call of that.
+    /// The calls that had not ended when the recording did. If the frame has called another frame
+    /// that is still running, the call may have been of that Python function, and is left out.
     fn unfinished(&self, process_id: i64, begun: Begun) -> Result<Vec<Row>, Error> {
         let last = last_of(&self.store, process_id).filter(|_| !begun.is_empty());
         let calls = last.map(|last| calls_after(&self.store, last)).transpose()?.flatten();
@@ -251,7 +252,7 @@ impl CCallScan {
     }
 }
 
-/// Gathers the rows of a chunk.
+/// Collects the rows of a chunk.
 struct Collect<'a> {
     store: &'a Store,
     process: &'a Process,
@@ -263,10 +264,10 @@ struct Collect<'a> {
 }
 
 impl Collect<'_> {
-    /// An event comes, with the stacks as they are before it.
+    /// Handles an event. The stacks are as before it.
     fn step(&mut self, calls: &Calls, step: &Step<'_>) {
         let Some(kind) = EventKind::from_number(step.site.kind) else { return };
-        // That is of a frame which is entered, and its caller still waits.
+        // These events are of a frame that is being entered. Its caller is still in the call.
         if kind.enters() {
             return;
         }
@@ -314,7 +315,7 @@ impl Collect<'_> {
     }
 }
 
-/// Puts the columns the plan uses into the batch.
+/// Puts the columns that the plan uses into the batch.
 fn put(store: &Store, plan: &Plan, rows: &[Row], batch: &mut Batch) {
     batch.rows = rows.len();
     let directory = store.directory();

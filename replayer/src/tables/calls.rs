@@ -1,9 +1,9 @@
 //! `calls`: every call of a Python function.
 //!
-//! A row comes out at the event that ends its call. Each chunk begins with the stacks as they are
-//! there, so a chunk can be read without those before it. What is open at the end of a chunk
-//! that was read is *pending*: it may end in a later one, and what never does is given last, as
-//! `open`.
+//! A row is produced at the event that ends its call. Each chunk begins with the stacks at its
+//! beginning, so it can be read without the chunks before it. A call that is open at the end of a
+//! chunk that was read is *pending*: it may end in a later chunk. Calls that never end come last,
+//! as `open`.
 
 pub(super) mod edges;
 mod filter;
@@ -38,7 +38,7 @@ columns! {
     START_SEQ END_SEQ START_NS END_NS DURATION_NS SELF_NS EXIT ARGUMENTS RESULT EXCEPTION
 }
 
-/// Most rows that are sorted here, when only those are wanted that come first.
+/// The largest LIMIT for which rows are sorted here.
 const TOP_MAX: u64 = 100_000;
 
 pub(crate) struct Calls;
@@ -51,7 +51,7 @@ impl Table for Calls {
         let directory = store.directory();
         let events: f64 = store.chunks().iter().map(|chunk| chunk.events as f64).sum();
         let one_of = |n: usize| 1.0 / n.max(1) as f64;
-        // Some thirty events go by in a call, and each costs a fraction of a row.
+        // There are some thirty events to a call, and each costs a fraction of a row.
         let total = (events / 32.0).max(1.0);
         let names = one_of(directory.codes.len().max(4));
         request.rows = total;
@@ -72,7 +72,7 @@ impl Table for Calls {
         request.take(PARENT_CALL_ID, Type::Integer, 10.0 / total.max(10.0), 0.25);
         request.take(DEPTH, Type::Integer, 0.1, 0.5);
         request.cost = request.rows * 2.0 + scanned * 0.1;
-        // The second few of such questions are answered from memory.
+        // After the first few such look-ups, calls are found in memory.
         let is_looked_up = |c: &Constraint| {
             c.op == Op::Eq && [CALL_ID, PARENT_CALL_ID, START_SEQ].contains(&c.column)
         };
@@ -95,7 +95,7 @@ impl Table for Calls {
 
 impl Countable for Calls {
     const GROUPS: &'static str = "grouped_calls";
-    /// What began in one part of a run may end in any other.
+    /// A call that began in one part of a run may end in any other.
     const POSITION: Option<[usize; 2]> = None;
     const KEYS: &'static [usize] = &[
         RUN_ID,
@@ -118,11 +118,11 @@ impl Countable for Calls {
 #[derive(Default)]
 struct Pending {
     calls: FxHashMap<CallId, OpenCall>,
-    /// Numbers of their code objects: only a chunk with one of them can end one of them.
+    /// Numbers of their code objects: only a chunk that has one of these can end one of the calls.
     codes: Vec<u32>,
-    /// A chunk since could not be read, so calls may be open that are not here.
+    /// A later chunk could not be read, so calls may be open that are not in `calls`.
     gap: bool,
-    /// The chunk after which this holds.
+    /// The last chunk that was read.
     chunk: usize,
 }
 
@@ -140,7 +140,7 @@ pub(crate) struct CallScan {
 
 impl Scan for CallScan {
     fn fill(&mut self, batch: &mut Batch) -> Result<(), Error> {
-        // What was looked up is not in that order either.
+        // Rows that were looked up are not in that order either.
         if let Some(top) = self.plan.top.take() {
             self.sort(top)?;
         }
@@ -182,7 +182,7 @@ impl CallScan {
         })
     }
 
-    /// Reads all calls and leaves those in `rows` that come first, in order.
+    /// Reads all calls. Leaves those that come first in `found`, in order.
     fn sort(&mut self, top: Top) -> Result<(), Error> {
         let is_descending = self.plan.flags.has(Flags::DESCENDING);
         let keep = usize::try_from(top.rows).unwrap_or(usize::MAX);
@@ -191,12 +191,12 @@ impl CallScan {
             let order = one.number(top.column).cmp(&other.number(top.column));
             if is_descending { order.reverse() } else { order }
         };
-        // What is equal stays as it came.
+        // Equal rows keep their order.
         let settle = |rows: &mut Vec<Row>| {
             rows.sort_by(compare);
             rows.truncate(keep);
         };
-        // The last of those that come first so far: what comes after it need not be sorted.
+        // The last of the first rows so far. Rows that come after it need not be sorted.
         let mut worst: Option<Row> = None;
         while self.more()? {
             if let Some(worst) = &worst {
@@ -213,8 +213,8 @@ impl CallScan {
         Ok(())
     }
 
-    /// Looks one chunk further, or at what is left open after the last, and adds to `rows`. False
-    /// if that was all.
+    /// Reads one more chunk, or after the last the calls that are still open, and adds to `found`.
+    /// Returns false at the end.
     fn more(&mut self) -> Result<bool, Error> {
         self.store.progress(self.done, self.chunks.len());
         if let Some(&index) = self.chunks.get(self.done) {
@@ -228,7 +228,7 @@ impl CallScan {
         Ok(true)
     }
 
-    /// Reads a chunk, if its header does not tell that nothing of interest ends or begins there.
+    /// Reads a chunk, unless its header shows that no wanted call ends or begins there.
     fn visit(&mut self, index: usize) -> Result<(), Error> {
         let store = self.store.clone();
         let header = &store.chunks()[index];
@@ -261,7 +261,7 @@ impl CallScan {
         match read {
             Ok(()) => Ok(()),
             Err(error) => {
-                // Half a chunk's rows would be worse than none.
+                // A part of the chunk's rows would be worse than nothing.
                 self.found.rows.clear();
                 pending.gap = true;
                 store.note(index, error)
@@ -269,8 +269,8 @@ impl CallScan {
         }
     }
 
-    /// Gives the calls of a process that never ended. Those on a stack were charged time for as
-    /// long as their process ran, which only its last chunk can tell.
+    /// Adds the calls of a process that never ended. Time of calls on a stack was counted until the
+    /// process ended, so the last chunk has their `self_ns`.
     fn finish(&mut self, process_id: i64, mut pending: Pending) -> Result<(), Error> {
         if pending.calls.is_empty() || self.filter.has_end() {
             return Ok(());
@@ -295,7 +295,7 @@ impl CallScan {
     }
 }
 
-/// Gathers the rows of a chunk.
+/// Collects the rows of a chunk.
 struct Collect<'a> {
     store: &'a Store,
     process: &'a Process,
@@ -307,7 +307,7 @@ struct Collect<'a> {
 }
 
 impl Collect<'_> {
-    /// Notes what is open at the chunk's end.
+    /// Adds the calls that are open at the chunk's end to the pending ones.
     fn keep(&mut self, calls: &calls::Calls) {
         for call in calls.all() {
             if self.filter.passes(self.store, self.process, call) {
@@ -342,7 +342,7 @@ impl Sink for Collect<'_> {
     fn desync(&mut self, _: u64, _: u64) {}
 }
 
-/// Constraints on `call_id` and `start_seq` are about the same number.
+/// The calls that pass by their beginning. `call_id` and `start_seq` are the same number.
 fn starts(plan: &Plan) -> IntSet {
     IntSet::of_either(plan, CALL_ID, START_SEQ)
 }

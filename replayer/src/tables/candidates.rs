@@ -1,4 +1,4 @@
-//! Which chunks a scan has to look at, from their headers.
+//! Which chunks a scan has to read, according to their headers.
 
 use crate::store::directory::CodeIndex;
 use crate::store::texts::TextId;
@@ -10,7 +10,7 @@ use rustc_hash::FxHashMap;
 use std::cell::RefCell;
 use std::ops::Range;
 
-/// Runs and processes a scan is about; every table has these columns.
+/// The runs and processes that a scan covers. Every table has these columns.
 pub(super) struct Scope {
     pub(super) runs: IntSet,
     pub(super) processes: IntSet,
@@ -35,7 +35,7 @@ impl Scope {
     }
 }
 
-/// Plans for some of the chunks that a plan is about.
+/// Plans for some of the chunks that a plan covers.
 pub(super) struct Chunks<'a> {
     plan: &'a Plan,
     /// Columns of the run and the position.
@@ -50,7 +50,7 @@ impl<'a> Chunks<'a> {
         Chunks { plan, columns, last: None, plans: Vec::new() }
     }
 
-    /// Adds a chunk, to the plan before if it comes right after what that is about.
+    /// Adds a chunk, to the previous plan if the chunk comes right after those of that plan.
     pub(super) fn add(&mut self, store: &Store, index: usize) {
         let chunks = store.chunks();
         let header = &chunks[index];
@@ -74,8 +74,8 @@ impl<'a> Chunks<'a> {
     }
 }
 
-/// Takes over an order by run and position, in which rows come by themselves, or all the other way round.
-/// `is_unique`: a run has one row at a position, so what is sorted by after it does not matter.
+/// Takes over an order by run and position, which is the natural order of rows, or its reverse.
+/// `is_unique`: a run has one row at a position, so later columns of the order do not matter.
 pub(super) fn take_order(
     store: &Store,
     request: &mut Request,
@@ -103,8 +103,8 @@ pub(super) fn take_order(
     }
 }
 
-/// What constraints on names of code objects leave over: on `code_id` itself, on texts it decides, and on
-/// patterns for those, which SQLite is asked about. A test, if any are left out.
+/// Returns a test for the constraints on code objects: on `code_id` itself, on texts that depend on
+/// it, and on patterns for these, which SQLite evaluates. `None` if every code object passes.
 pub(super) fn codes(
     store: &Store,
     plan: &Plan,
@@ -141,11 +141,11 @@ pub(super) fn codes(
     }))
 }
 
-/// A column that shows a text of a code object: its number, the name it has in `code_objects`,
-/// and the text.
+/// A column that shows a text of a code object: its number, its name in `code_objects`, and the
+/// text.
 pub(super) type CodeText = (usize, &'static str, fn(&Code) -> TextId);
 
-/// The same, and which code objects have any of these lines.
+/// Adds to a test that the code object must have any of these lines.
 pub(super) fn with_lines(test: Option<CodeTest>, lines: &IntSet) -> Option<CodeTest> {
     if lines.is_all() {
         return test;
@@ -162,7 +162,7 @@ pub(super) fn with_lines(test: Option<CodeTest>, lines: &IntSet) -> Option<CodeT
 
 pub(super) type CodeTest = Box<dyn Fn(&Store, &Code) -> bool>;
 
-/// Which code objects pass. Found out once per scan for each that occurs.
+/// Tests which code objects pass. Each is tested at most once per scan.
 pub(super) struct CodeFilter<F> {
     test: Option<F>,
     unknown_passes: bool,
@@ -170,8 +170,8 @@ pub(super) struct CodeFilter<F> {
 }
 
 impl<F: Fn(&Store, &Code) -> bool> CodeFilter<F> {
-    /// Without a test everything passes. `unknown_passes` decides on code objects that are not in
-    /// the directory.
+    /// Without a test everything passes. `unknown_passes` says whether code objects that are not in
+    /// the directory pass.
     pub(super) fn new(test: Option<F>, unknown_passes: bool) -> Self {
         CodeFilter { test, unknown_passes, known: RefCell::default() }
     }

@@ -1,4 +1,4 @@
-//! What `variables` and `mutations` have in common: a row is made of an event, chunk by chunk.
+//! The common part of `variables` and `mutations`: rows are made from events, chunk by chunk.
 
 use super::candidates::{self, CodeFilter, CodeTest, Scope};
 use super::{int, rowid};
@@ -16,24 +16,25 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::rc::Rc;
 
-/// The columns both tables begin with.
+/// The columns that both tables begin with.
 pub(super) const RUN_ID: usize = 0;
 pub(super) const SEQ: usize = 1;
 pub(super) const PROCESS_ID: usize = 2;
 pub(super) const THREAD_ID: usize = 3;
 const CALL_ID: usize = 4;
 
-/// Events looked at at once: enough to make the cost per time vanish, few enough for a query that
-/// wants a few rows.
+/// Events visited at once: enough to make the cost of a visit negligible, few enough for a query
+/// that wants only a few rows.
 const EVENTS: usize = 1 << 14;
 
-/// What a call is expected to have.
+/// Rows and events that a call is expected to have.
 const ROWS_OF_CALL: f64 = 10.0;
 const EVENTS_OF_CALL: f64 = 1000.0;
-/// Calls that are followed from where they begin to where they end; with more, all events are visited.
+/// Up to this many calls are followed from their beginning to their end. With more, all events are
+/// visited.
 const CALLS_FOLLOWED: usize = 64;
 
-/// One of the tables.
+/// One of the two tables.
 pub(crate) trait Rows {
     /// Columns of the line and the object.
     const LINE: usize;
@@ -44,10 +45,10 @@ pub(crate) trait Rows {
     const KINDS: u32;
     type Row;
 
-    /// What has to be known of the rows.
+    /// How much has to be known about the rows.
     fn detail(plan: &Plan) -> Detail;
 
-    /// Those of a chunk's events with these indexes.
+    /// The rows of those events of a chunk that have these indexes.
     fn of_chunk(
         state: &State<'_>,
         chunk: usize,
@@ -59,13 +60,14 @@ pub(crate) trait Rows {
 
     fn object_id(row: &Self::Row) -> Option<i64>;
 
-    /// Which it is of its event's rows, if those that are left out are of no account. They count from 0.
+    /// The row's number among its event's rows, from 0. `None` if rows that are left out do not
+    /// count.
     fn number(row: &Self::Row) -> Option<u32>;
 
-    /// Puts the columns of its own into the batch.
+    /// Puts the table's own columns into the batch.
     fn put(store: &Store, rows: &[(u32, Self::Row)], batch: &mut Batch);
 
-    /// A row's text in a column that is made when it is asked for.
+    /// A row's text in a column that is [`Column::Lazy`](crate::tables::batch::Column::Lazy).
     fn text<'r>(
         state: &State<'_>,
         row: &'r Self::Row,
@@ -73,7 +75,7 @@ pub(crate) trait Rows {
     ) -> Result<Option<Cow<'r, str>>, Error>;
 }
 
-/// Takes over the constraints that both tables know.
+/// Takes over the constraints that both tables have in common.
 pub(super) fn plan<T: Rows>(store: &Store, request: &mut Request) {
     let directory = store.directory();
     let chunks = store.chunks().iter().filter(|chunk| chunk.kinds & T::KINDS != 0);
@@ -84,7 +86,7 @@ pub(super) fn plan<T: Rows>(store: &Store, request: &mut Request) {
     request.take(RUN_ID, Type::Integer, one_of(directory.runs.len()), 0.5);
     request.take(SEQ, Type::Integer, 1.0 / total, 0.25);
     let is_of_call = request.constraints.iter().any(|c| c.column == CALL_ID && c.op == Op::Eq);
-    // Of a call, only its own events are visited.
+    // For a given call, only its own events are visited.
     let scanned = match is_of_call {
         true => EVENTS_OF_CALL,
         false => (request.rows * 20.0).max(events.min(DERIVED_EVENTS_MAX as f64)),
@@ -105,7 +107,7 @@ pub(super) fn plan<T: Rows>(store: &Store, request: &mut Request) {
 struct Followed {
     call: CallId,
     code: u32,
-    /// No later chunk has a part of it.
+    /// No later chunk contains a part of it.
     is_over: bool,
 }
 
@@ -119,14 +121,14 @@ pub(crate) struct ChangeScan<T: Rows> {
     lines: IntSet,
     objects: IntSet,
     codes: CodeFilter<CodeTest>,
-    /// If only a few calls are wanted: those of the run that is read.
+    /// The wanted calls of the run that is being read, if there are only a few.
     followed: Option<(i64, Vec<Followed>)>,
     detail: Detail,
-    /// Variables that are wanted, if not all are.
+    /// The wanted variables; `None` for all.
     names: Option<Vec<String>>,
     chunks: Vec<usize>,
     done: usize,
-    /// The chunk that what was found is of, and which of its events are still to be looked at.
+    /// The chunk of the rows in `found`, and its events that are still to be visited.
     chunk: usize,
     left: Range<usize>,
     found: Found<(u32, T::Row)>,
@@ -135,7 +137,7 @@ pub(crate) struct ChangeScan<T: Rows> {
 impl<T: Rows> ChangeScan<T> {
     pub(super) fn new(store: Rc<Store>, plan: Plan) -> ChangeScan<T> {
         let lines = IntSet::of(&plan, T::LINE);
-        // Those that cannot be looked up may have any line.
+        // Code objects that cannot be looked up may have any line.
         let codes = CodeFilter::new(candidates::with_lines(None, &lines), true);
         let scope =
             Scope { runs: IntSet::of(&plan, RUN_ID), processes: IntSet::of(&plan, PROCESS_ID) };
@@ -166,14 +168,14 @@ impl<T: Rows> ChangeScan<T> {
         }
     }
 
-    /// Goes on to a chunk, if its header does not tell that nothing in it passes.
+    /// Begins with a chunk, unless its header shows that nothing in it passes.
     fn begin(&mut self, chunk: usize) -> Result<(), Error> {
         let (store, state) = (&self.store, State::of(&self.store));
         let header = &store.chunks()[chunk];
         let may_pass = self.scope.has(header)
             && header.kinds & T::KINDS != 0
             && self.seqs.overlaps(header.first_seq, header.last_seq)
-            // A call is never after what happens in it.
+            // A call begins before the events in it.
             && header.last_seq >= self.calls.lo
             && self.codes.passes_any(store, header)
             && state.is_there(header.run_id)?;
@@ -190,7 +192,7 @@ impl<T: Rows> ChangeScan<T> {
         Ok(())
     }
 
-    /// Where in a chunk the wanted calls are, if only a few are.
+    /// The range of a chunk's events that holds the wanted calls, if only a few are wanted.
     fn of_calls(&mut self, chunk: usize) -> Result<Option<Range<usize>>, Error> {
         let Some(calls) = self.calls.values.as_ref().filter(|calls| calls.len() <= CALLS_FOLLOWED)
         else {
@@ -225,7 +227,7 @@ impl<T: Rows> ChangeScan<T> {
         Ok(Some(range))
     }
 
-    /// Looks at some more events.
+    /// Visits the next events.
     fn visit(&mut self) -> Result<(), Error> {
         let (store, state) = (&self.store, State::of(&self.store));
         let process = store.process(&store.chunks()[self.chunk]);
@@ -249,7 +251,7 @@ impl<T: Rows> ChangeScan<T> {
         let name = |name: &str| {
             self.names.as_ref().is_none_or(|names| names.iter().any(|wanted| wanted == name))
         };
-        // Where something is bound is known though its value is not: then it is no row.
+        // The place of a binding is known even where its value is not. Such a binding is no row.
         let detail = match self.detail {
             Detail::Places if !state.is_known(self.chunk)? => Detail::Values,
             detail => detail,
@@ -317,7 +319,7 @@ impl<T: Rows> Scan for ChangeScan<T> {
         Ok(())
     }
 
-    /// By the event and the number among its rows: it may have several.
+    /// Made of the event and the row's number among the rows of the event.
     fn rowid(&self, row: usize) -> i64 {
         let run_id = self.store.chunks()[self.chunk].run_id;
         self.found.row(row).map_or(0, |(number, row)| {
@@ -335,7 +337,7 @@ fn thread_id(process: &Process, thread: u32) -> Option<i64> {
     process.threads.get(&thread).copied()
 }
 
-/// The texts that constraints leave of a column; `None` for all.
+/// The texts of a column that pass constraints; `None` for all.
 pub(super) fn texts(plan: &Plan, column: usize) -> Option<Vec<String>> {
     let is_set = |op: &Op| matches!(op, Op::Eq | Op::In);
     let constraints = plan.constraints.iter().filter(|(c, op, _)| *c == column && is_set(op));
@@ -346,7 +348,7 @@ pub(super) fn texts(plan: &Plan, column: usize) -> Option<Vec<String>> {
             match value {
                 Value::Text(text) => texts.push(text.clone()),
                 Value::Null => {}
-                // SQLite converts the others, and tests them itself.
+                // SQLite converts other values, and tests them itself.
                 _ => return None,
             }
         }

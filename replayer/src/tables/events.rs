@@ -40,7 +40,7 @@ impl Table for Events {
         request.take(RUN_ID, Type::Integer, one_of(directory.runs.len()), 0.5);
         request.take(SEQ, Type::Integer, 1.0 / total.max(1.0), 0.25);
         request.take(TIME_NS, Type::Integer, 100.0 / total.max(100.0), 0.25);
-        // What is left is decided event by event, at a small part of the price of a row.
+        // The other constraints are tested event by event, at a small part of the cost of a row.
         let scanned = request.rows.max(total.min(DERIVED_EVENTS_MAX as f64));
         request.take(PROCESS_ID, Type::Integer, one_of(directory.processes.len()), 0.5);
         request.take(THREAD_ID, Type::Integer, one_of(directory.threads.len()), 0.5);
@@ -91,18 +91,18 @@ impl Countable for Events {
     }
 }
 
-/// What rows can be grouped by.
+/// The columns that rows can be grouped by.
 const GROUPS: [(usize, Flags); 3] =
     [(KIND, Flags::BY_KIND), (THREAD_ID, Flags::BY_THREAD), (CODE_ID, Flags::BY_CODE)];
 
-/// Takes over orders by position, and by what rows can be grouped by.
+/// Takes over orders by position, and by the columns that rows can be grouped by.
 fn order(store: &Store, request: &mut Request) {
     candidates::take_order(store, request, [RUN_ID, SEQ], true);
     if let [(column, descending)] = request.order_by[..]
         && let Some((_, group)) = GROUPS.iter().find(|(of, _)| *of == column)
         && request.used & !(1 << RUN_ID | 1 << PROCESS_ID | 1 << column) == 0
     {
-        // Counting is enough to produce the rows, and SQLite is spared a sort of them all.
+        // Counting is enough to produce the rows, and saves SQLite from sorting them all.
         request.flags = Flags(group.0 | if descending { Flags::DESCENDING.0 } else { 0 });
         request.order_consumed = true;
     }
@@ -124,23 +124,23 @@ impl Scan for EventScan {
     fn rowid(&self, row: usize) -> i64 {
         match self {
             EventScan::Rows(rows) => rows.rowid(row),
-            // Never part of an OR, and groups are all it knows.
+            // A grouped scan is never part of an OR, and it only knows groups.
             EventScan::Grouped(_) => 0,
         }
     }
 }
 
-/// Chunk by chunk, and in each by the events its filter selects.
+/// Reads the rows chunk by chunk: in each, the events that the filter selects.
 pub(crate) struct Rows {
     store: Rc<Store>,
     plan: Plan,
     filter: Filter,
-    /// Indexes of the chunks to look at; in the order of the scan.
+    /// Indexes of the chunks to read, in the order of the scan.
     chunks: Vec<usize>,
-    /// How many of them are done.
+    /// How many of them were read.
     done: usize,
     current: Option<(Reader, Selection)>,
-    /// Events of the last batch, or if that is empty, the ranges of them.
+    /// The events of the last batch; if it is empty, their ranges are in `all`.
     indexes: Vec<u32>,
     all: Vec<Range<u32>>,
 }
@@ -165,7 +165,7 @@ impl Rows {
         }
     }
 
-    /// Goes on to the next chunk with events that pass; `None` at the end.
+    /// Finds the next chunk with events that pass; `None` at the end.
     fn advance(&mut self) -> Result<Option<(Reader, Selection)>, Error> {
         while let Some(&index) = self.chunks.get(self.done) {
             self.store.progress(self.done, self.chunks.len());
@@ -200,7 +200,7 @@ impl Rows {
         }
         let Some((reader, rows)) = &mut self.current else { return Ok(()) };
         if reader.chunk().is_none() && self.plan.used & !(1 << RUN_ID | 1 << PROCESS_ID) == 0 {
-            // Nothing about single events is asked: SQLite may count them all at once.
+            // No single events are needed: SQLite can count them all at once.
             self.indexes.clear();
             self.all = rows.ranges().to_vec();
             batch.rows = rows.take_all();
@@ -212,7 +212,7 @@ impl Rows {
     }
 }
 
-/// The parts of [`Filter`] every table shares.
+/// The part of [`Filter`] that every table has.
 fn scope(plan: &Plan) -> Scope {
     Scope { runs: IntSet::of(plan, RUN_ID), processes: IntSet::of(plan, PROCESS_ID) }
 }

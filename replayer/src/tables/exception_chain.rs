@@ -1,4 +1,4 @@
-//! `exception_chain`: an exception, what caused it, and what caused that.
+//! `exception_chain`: an exception, its cause, the cause of that, and so on.
 
 use super::int;
 use super::question::{Answer, Cell, Question, code, integer};
@@ -13,7 +13,7 @@ columns! {
     LEVEL RELATION TYPE MESSAGE SEQ THREAD_ID CALL_ID QUALNAME PATH LINE ARGUMENTS RUN_ID RAISED_SEQ
 }
 
-/// Longer chains are cut: one can lead in a circle.
+/// The largest number of links. Chains can be circular.
 const LINKS_MAX: i64 = 100;
 
 const RAISE: u8 = EventKind::RAISE.number();
@@ -40,7 +40,8 @@ impl Question for ExceptionChain {
         for level in 0..LINKS_MAX {
             rows.push(link.row(store, level, relation)?);
             let Some(raised) = link.raised.take() else { break };
-            // As in a traceback: what was given after `from`, or else what was being handled.
+            // As in a traceback: the exception after `from`, or else the one that was being
+            // handled.
             let (next, id) = match (raised.cause_id, raised.context_id) {
                 (Some(id), _) => ((raised.cause, "cause"), id),
                 (None, Some(id)) => ((raised.context, "context"), id),
@@ -50,7 +51,7 @@ impl Question for ExceptionChain {
             let Some(text) = next.0 else { break };
             match raise_of(store, &link, &text, id)? {
                 Some(found) => link = found,
-                // It was made and never raised, or in code that was not recorded.
+                // It was never raised, or raised in code that was not recorded.
                 None => {
                     let name = text.split('(').next().unwrap_or_default().to_owned();
                     let mut cells = vec![Cell::Null; 11];
@@ -76,7 +77,7 @@ struct Link {
     seq: i64,
     thread: u32,
     site: Site,
-    /// Its number in the process.
+    /// The exception's number in its process.
     exception: u32,
     r#type: Option<String>,
     message: Option<String>,
@@ -108,7 +109,7 @@ impl Link {
     }
 }
 
-/// What is raised by the event at a position.
+/// The exception that the event at a position raises.
 fn raise_at(store: &Store, run_id: i64, seq: i64) -> Result<Option<Link>, Error> {
     let Some((chunk, _)) = store.locate(run_id, seq) else { return Ok(None) };
     let mut found = raises(store, chunk)?;
@@ -118,8 +119,8 @@ fn raise_at(store: &Store, run_id: i64, seq: i64) -> Result<Option<Link>, Error>
     Ok(Some(link))
 }
 
-/// Where an exception was raised first that another one names: by its text, of which the class is told
-/// quickly, and its number.
+/// Where an exception was first raised that is the cause or context of another one. `text` is a
+/// quick test of its class; `id` decides.
 fn raise_of(store: &Store, after: &Link, text: &str, id: u64) -> Result<Option<Link>, Error> {
     let chunks = store.chunks();
     let process_id = chunks[after.chunk].process_id;
@@ -148,7 +149,7 @@ fn raise_of(store: &Store, after: &Link, text: &str, id: u64) -> Result<Option<L
                 }
             }
         }
-        // It is raised again in each frame it goes through.
+        // An exception is raised again in each frame that it passes through.
         let Some(known) = &best else { continue };
         let first = found.into_iter().find(|link| link.exception == known.exception);
         let Some(first) = first else { break };
@@ -157,7 +158,7 @@ fn raise_of(store: &Store, after: &Link, text: &str, id: u64) -> Result<Option<L
     Ok(best)
 }
 
-/// What is raised in a chunk. A damaged one is noted.
+/// The exceptions that are raised in a chunk. A damaged chunk is noted.
 fn raises(store: &Store, chunk: usize) -> Result<Vec<Link>, Error> {
     let header = &store.chunks()[chunk];
     let process: &Process = store.process(header);

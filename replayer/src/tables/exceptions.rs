@@ -1,9 +1,9 @@
 //! `exceptions`: every exception raised in Python code.
 //!
-//! A row is known when the call that holds the exception ends. What an exception's row says
-//! changes only at events about exceptions, so chunks without any are passed over, and an
-//! exception that is pending at the end of the last chunk that was read is as it will stay. Whether one
-//! is swallowed takes the next event of a frame: see `fates.rs`.
+//! A row is complete when the call that holds the exception ends. An exception's row changes only
+//! at events about exceptions, so chunks without any are skipped, and an exception that is pending
+//! at the end of the last chunk that was read does not change any more. Whether an exception is
+//! swallowed depends on the next event of a frame: see `fates.rs`.
 
 mod fates;
 mod outcome;
@@ -37,13 +37,14 @@ columns! {
 
 /// Kinds that begin a row.
 const RAISING: u32 = 1 << EventKind::RAISE.number() | 1 << EventKind::RERAISE.number();
-/// Kinds that change what a row says.
+/// Kinds that change a row.
 const CHANGING: u32 =
     RAISING | 1 << EventKind::EXCEPTION_HANDLED.number() | 1 << EventKind::PY_UNWIND.number();
 
-/// So many chunks in a row are read for the next event of one frame. C code may call Python for as long as
-/// the program runs; then it is not known what of it swallowed an exception.
-const PATIENCE: usize = 8;
+/// The number of consecutive chunks that are read to find the next event of a frame. C code may
+/// call Python for as long as the program runs. After this many chunks it stays unknown which C
+/// code swallowed the exception.
+const WAIT_CHUNKS_MAX: usize = 8;
 
 pub(crate) struct Exceptions;
 
@@ -83,14 +84,14 @@ impl Table for Exceptions {
             done: 0,
             pending: BTreeMap::new(),
             found: Found::default(),
-            patience: 0,
+            waited_chunks: 0,
         })
     }
 }
 
 impl Countable for Exceptions {
     const GROUPS: &'static str = "grouped_exceptions";
-    /// What began in one part of a run may end in any other.
+    /// An exception that was raised in one part of a run may end in any other.
     const POSITION: Option<[usize; 2]> = None;
     const KEYS: &'static [usize] = &[
         RUN_ID,
@@ -138,7 +139,7 @@ impl Filter {
         })
     }
 
-    /// Whether an exception that passes can be raised in this chunk.
+    /// Whether an exception that passes can be raised in a chunk.
     fn may_pass(&self, store: &Store, header: &ChunkHeader) -> bool {
         header.kinds & RAISING != 0
             && self.seqs.overlaps(header.first_seq, header.last_seq)
@@ -160,19 +161,19 @@ struct Row {
     process_id: i64,
     open: OpenException,
     r#type: TextId,
-    /// `None` if the chunk it was raised in cannot be read.
+    /// `None` if the chunk in which it was raised cannot be read.
     message: Option<Box<str>>,
     outcome: Outcome,
 }
 
-/// What is not settled of a process.
+/// The exceptions of a process whose outcome is not known yet.
 #[derive(Default)]
 struct Pending {
     /// By `seq`.
     rows: FxHashMap<u64, Row>,
     fates: Fates,
-    /// Exceptions that left the outermost frame of the main thread. Only the last can have ended the
-    /// program.
+    /// The last exception that left the outermost frame of the main thread. Only the last can have
+    /// ended the program.
     outermost: Option<Row>,
 }
 
@@ -191,8 +192,9 @@ pub(crate) struct ExceptionScan {
     /// By process.
     pending: BTreeMap<i64, Pending>,
     found: Found<Row>,
-    /// Chunks that were read since the last with an event about an exception, for what waits.
-    patience: usize,
+    /// Chunks read since the last one with an event about an exception, while a frame is waited
+    /// for.
+    waited_chunks: usize,
 }
 
 impl Scan for ExceptionScan {
@@ -229,12 +231,12 @@ impl ExceptionScan {
         let is_pending = pending.is_some_and(|p| !p.is_empty());
         let awaits = pending.is_some_and(|p| p.fates.awaits_any(&header.threads));
         if awaits && header.kinds & CHANGING == 0 {
-            self.patience += 1;
+            self.waited_chunks += 1;
         } else {
-            self.patience = 0;
+            self.waited_chunks = 0;
         }
         if !self.filter.scope.has(header)
-            || header.kinds & CHANGING == 0 && (!awaits || self.patience > PATIENCE)
+            || header.kinds & CHANGING == 0 && (!awaits || self.waited_chunks > WAIT_CHUNKS_MAX)
             || !is_pending && !self.filter.may_pass(&store, header)
         {
             if let Some(pending) = self.pending.get_mut(&header.process_id) {
@@ -272,7 +274,7 @@ impl ExceptionScan {
 }
 
 impl ExceptionScan {
-    /// The rows of a process whose last chunk was read.
+    /// The rows of a process after its last chunk was read.
     fn settled(&self, mut pending: Pending) -> Vec<Row> {
         let mut rows: Vec<Row> = pending.rows.into_values().collect();
         let directory = self.store.directory();
@@ -300,7 +302,7 @@ impl ExceptionScan {
     }
 }
 
-/// Gathers the rows of a chunk.
+/// Collects the rows of a chunk.
 struct Collect<'a> {
     store: &'a Store,
     process: &'a Process,
@@ -308,13 +310,13 @@ struct Collect<'a> {
     filter: &'a Filter,
     pending: &'a mut Pending,
     rows: &'a mut Vec<Row>,
-    /// The event that is being taken in.
+    /// The event that is being applied.
     event: Option<Event>,
     failed: Option<Error>,
 }
 
 impl Collect<'_> {
-    /// Notes what is not settled at the chunk's end.
+    /// Adds the exceptions that are open at the chunk's end to the pending rows.
     fn keep(&mut self, calls: &Calls) {
         let open = calls.all().flat_map(|call| &call.exceptions);
         for exception in open {
@@ -325,7 +327,8 @@ impl Collect<'_> {
         }
     }
 
-    /// What an exception is comes from the chunk it was raised in: later ones need not name it.
+    /// The type and message come from the chunk in which it was raised: later chunks need not have
+    /// them.
     fn row(&mut self, open: &OpenException) -> Row {
         let (process_id, open) = (self.process.process_id, open.clone());
         if let Some(before) = self.pending.rows.remove(&open.seq) {
@@ -387,7 +390,7 @@ impl Sink for Collect<'_> {
         let type_name = directory.texts.get(row.r#type).unwrap_or_default();
         let by = self.pending.fates.settle(exception.seq);
         let code = |number: u32| self.process.codes.get(&number).map(|i| &directory.codes[*i]);
-        // What leaves a frame that others are below is held by the next.
+        // An exception that leaves a frame is held by the frame below it, if there is one.
         let unwound = self.event.filter(|event| {
             event.kind == EventKind::PY_UNWIND && event.exception == exception.exception
         });
@@ -403,7 +406,7 @@ impl Sink for Collect<'_> {
                     .is_some_and(|code| code.is_module || outcome::is_runpy(directory, code));
                 let ended = self.pending.outermost.as_ref();
                 if !is_main && ended.is_some_and(|row| row.outcome == Outcome::Program) {
-                    // sys.excepthook and what atexit calls run when the program has ended.
+                    // sys.excepthook and atexit functions run after the program has ended.
                     row.outcome = outcome::at_exit();
                     self.rows.push(row);
                     return;
@@ -488,7 +491,7 @@ fn put(store: &Store, plan: &Plan, rows: &[Row], batch: &mut Batch) -> Result<()
     Ok(())
 }
 
-/// Something of each exception that was captured with its value.
+/// A part of each exception that was captured with its value.
 fn parts(store: &Store, rows: &[Row], part: fn(Raised) -> Option<String>) -> Result<Column, Error> {
     let text = |row: &Row| {
         let process = &store.directory().processes[&row.process_id];

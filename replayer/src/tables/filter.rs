@@ -1,9 +1,9 @@
-//! Sets of values that constraints leave over.
+//! Sets of values that pass constraints.
 
 use super::plan::{Op, Plan, Value};
 use crate::store::texts::{TextId, Texts};
 
-/// Integers from `lo` to `hi`, and if there are `values`, only those.
+/// Integers from `lo` to `hi`, or only some of them if there are `values`.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct IntSet {
     pub(super) lo: i64,
@@ -15,12 +15,12 @@ pub(super) struct IntSet {
 impl IntSet {
     pub(super) const ALL: IntSet = IntSet { lo: i64::MIN, hi: i64::MAX, values: None };
 
-    /// What a plan's constraints leave of an integer column.
+    /// The values of an integer column that pass a plan's constraints.
     pub(super) fn of(plan: &Plan, column: usize) -> IntSet {
         IntSet::of_either(plan, column, column)
     }
 
-    /// What a plan's constraints leave of two columns that always are equal.
+    /// The values that pass a plan's constraints on two columns that are always equal.
     pub(super) fn of_either(plan: &Plan, one: usize, other: usize) -> IntSet {
         let mut set = IntSet::ALL;
         let constraints = plan.constraints.iter().filter(|(c, ..)| *c == one || *c == other);
@@ -43,10 +43,11 @@ impl IntSet {
         self.values = Some(values);
     }
 
-    /// Numeric affinity has been applied to `value`: a text that is left is none of a number,
-    /// and texts and blobs sort after all numbers.
+    /// Keeps the integers that pass a comparison with `value`. SQLite has applied numeric affinity
+    /// to it: a text that is still a text does not hold a number. Texts and blobs sort after all
+    /// numbers.
     fn narrow(&mut self, op: Op, value: &Value) {
-        // Whatever the value, NULL does not pass. No column holds the smallest integer.
+        // NULL never passes, whatever the value. No column holds the smallest integer.
         self.lo = self.lo.max(i64::MIN + 1);
         let below = matches!(op, Op::Lt | Op::Le);
         let empty = |set: &mut IntSet| set.values = Some(Vec::new());
@@ -61,7 +62,7 @@ impl IntSet {
                 (Op::Lt | Op::Gt, ..) => empty(self),
                 _ => self.lo = self.lo.max(*n),
             },
-            // 2^63 is the first real beyond all integers; `as` saturates.
+            // 2^63 is the first real above all integers; `as` saturates.
             Value::Real(r) if *r >= 9_223_372_036_854_775_808.0 => {
                 if !below {
                     empty(self);
@@ -113,7 +114,7 @@ impl IntSet {
         })
     }
 
-    /// Whether all integers from `first` to `last` are.
+    /// Whether all integers from `first` to `last` are in the set.
     pub(super) fn covers(&self, first: i64, last: i64) -> bool {
         self.lo <= first
             && last <= self.hi
@@ -126,20 +127,20 @@ fn as_integer(value: &Value) -> Option<i64> {
     match value {
         Value::Integer(n) => Some(*n),
         Value::Real(r) if r.fract() == 0.0 && (-9.3e18..9.223_372_036_854_776e18).contains(r) => {
-            // Exact below 2^63 in magnitude; the comparison discards what `as` saturated.
+            // Exact below 2^63 in magnitude; the comparison excludes values that `as` saturated.
             Some(*r as i64).filter(|n| *n as f64 == *r)
         }
         _ => None,
     }
 }
 
-/// Texts that constraints leave over; `None` for all.
+/// Texts that pass constraints; `None` for all.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct TextSet(pub(super) Option<Vec<TextId>>);
 
 impl TextSet {
-    /// What a plan's constraints leave of a text column. Where other types are compared with, SQLite
-    /// tests it itself.
+    /// The values of a text column that pass a plan's constraints. Comparisons with other types are
+    /// left to SQLite.
     pub(super) fn of(plan: &Plan, column: usize, texts: &Texts) -> TextSet {
         let mut set: Option<Vec<TextId>> = None;
         let is_set = |op: &Op| matches!(op, Op::Eq | Op::In);

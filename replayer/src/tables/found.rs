@@ -1,10 +1,10 @@
-//! Rows that a scan has found, on their way into batches.
+//! Rows that a scan has found and hands out in batches.
 
 use super::batch::ROWS;
 
 pub(super) struct Found<R> {
     pub(super) rows: Vec<R>,
-    /// So many were given.
+    /// The number of rows that were handed out.
     given: usize,
     /// Where the last batch begins.
     batch: usize,
@@ -17,7 +17,7 @@ impl<R> Default for Found<R> {
 }
 
 impl<R> Found<R> {
-    /// Whether more have to be found: all were given, and are forgotten.
+    /// Whether all rows were handed out. If so, removes them, and the scan has to find more.
     pub(super) fn is_over(&mut self) -> bool {
         let is_over = self.given == self.rows.len();
         if is_over {

@@ -1,10 +1,11 @@
-//! Rows counted by what they have in common, before SQLite sees any: `grouped_events`,
+//! Rows counted in groups of equal rows, before SQLite sees any: `grouped_events`,
 //! `grouped_variables` and so on.
 //!
-//! A query that only counts rows costs SQLite some fifty nanoseconds a row to be told of each.
-//! [`crate::sql`] turns such queries into ones about these tables: one row for all rows that are equal
-//! in the columns of [`Groups`]' first argument, a bit each, with their number as last column. A group
-//! may come out in several parts, each with its own number: whoever asks adds them up.
+//! In a query that only counts rows, passing each row to SQLite costs some fifty nanoseconds.
+//! [`crate::sql`] turns such queries into queries of these tables. They have one row for all rows
+//! that are equal in some columns, and the number of those rows in the last column. The first
+//! argument of [`Groups`] holds a bit for each of these columns. A group may come in several parts,
+//! each with its own number; the query adds them up.
 
 mod tally;
 mod workers;
@@ -25,15 +26,15 @@ use workers::Workers;
 
 /// A table whose rows can be counted.
 pub(crate) trait Countable: Table {
-    /// What the table of its groups is called.
+    /// The name of the table of its groups.
     const GROUPS: &'static str;
-    /// Columns that rows can be grouped by: those that many rows have in common.
+    /// Columns that rows can be grouped by: those in which many rows are equal.
     const KEYS: &'static [usize];
-    /// Columns of the run and the position, if the rows of a part of a run can be read by themselves.
+    /// Columns of the run and the position, if the rows of a part of a run can be read alone.
     const POSITION: Option<[usize; 2]>;
 
-    /// Counts the rows of whole chunks without making them, where that is possible. Gives plans for the
-    /// rest, and damage is noted.
+    /// Counts the rows of whole chunks without making them, where that is possible. Returns plans
+    /// for the other rows. Damage is noted.
     fn count(
         store: &Rc<Store>,
         plan: &Plan,
@@ -48,19 +49,19 @@ pub(crate) trait Countable: Table {
 /// The groups of a table's rows.
 pub(crate) struct Groups<T>(PhantomData<T>);
 
-/// The columns behind those of the table itself.
+/// The columns after those of the table itself.
 const NAMES: [&str; 3] = ["rows_in_group", "key_columns", "filter_count"];
 const COUNT: usize = 0;
 const KEYS: usize = 1;
 const FILTERS: usize = 2;
 
-/// The call that stands for a table in the FROM of a statement: groups by these columns, a bit each,
-/// where so many constraints are on other columns.
+/// The call that replaces a table in the FROM of a statement. `keys` has a bit for each column to
+/// group by; `filters` is the number of constraints on other columns.
 pub(crate) fn call(name: &str, keys: u64, filters: usize) -> String {
     format!("{name}({keys}, {filters})")
 }
 
-/// What the column with a group's number of rows is called.
+/// The name of the column that holds the number of rows in a group.
 pub(crate) const COUNT_NAME: &str = NAMES[COUNT];
 
 impl<T: Countable> Table for Groups<T> {
@@ -86,8 +87,8 @@ impl<T: Countable> Table for Groups<T> {
         )
     }
 
-    /// Only if the table takes over every constraint on a column that groups are not of: a row here has
-    /// no value in those that SQLite could test.
+    /// Refuses unless the table takes over every constraint on a column that is not a key: a group
+    /// has no value in such a column that SQLite could test.
     fn plan(store: &Store, request: &mut Request) {
         let width = T::width();
         let known = |column| {
@@ -99,7 +100,7 @@ impl<T: Countable> Table for Groups<T> {
             return;
         };
         let keys = keys.cast_unsigned();
-        // What is tested is read too.
+        // Columns that are tested are read too.
         let tested = request.constraints.iter().filter(|c| c.column < width);
         request.used = tested.fold(keys, |used, constraint| used | 1 << constraint.column);
         request.limit = None;
@@ -143,29 +144,29 @@ impl<T: Countable> Table for Groups<T> {
 
 pub(crate) struct GroupScan<T: Countable> {
     store: Rc<Store>,
-    /// The columns rows are grouped by.
+    /// The columns that rows are grouped by.
     keys: Vec<usize>,
-    /// What is to be counted; `None` once that has begun.
+    /// The rows to count; `None` once counting has begun.
     plan: Option<Plan>,
-    /// Plans of the rows that are to be counted one by one, the next at the end, and the scan of one.
+    /// Plans of the rows to count one by one, the next at the end; and the scan of the current one.
     left: Vec<Plan>,
     rows: Option<T::Scan>,
-    /// Those that count instead.
+    /// The threads that count instead.
     workers: Option<Workers>,
     tally: Tally,
-    /// Groups that were counted, and how many of them were given.
+    /// The counted groups, and how many of them were handed out.
     groups: Vec<(Row, u64)>,
     given: usize,
     /// Where the last batch begins.
     batch: usize,
 }
 
-/// Chunks that a thread reads one after another. Of what it has found out about one, most helps with the
-/// next.
+/// Chunks that a thread reads one after another. Most of what it has found out about one of them
+/// helps with the next.
 const CHUNKS: usize = 16;
 
-/// Plans that together are about the same rows, the first at the end; as many as there is work for several
-/// threads.
+/// Splits the plans into parts for several threads, the first at the end. Empty if there is only
+/// one thread.
 fn parts(store: &Store, plans: &[Plan], columns: [usize; 2]) -> Vec<Plan> {
     if Workers::threads() == 1 {
         return Vec::new();
@@ -188,7 +189,7 @@ fn parts(store: &Store, plans: &[Plan], columns: [usize; 2]) -> Vec<Plan> {
 }
 
 impl<T: Countable> GroupScan<T> {
-    /// Counts the rows that are left, or as many as have a limited number of groups.
+    /// Counts the remaining rows, but stops once the tally is large.
     fn count(&mut self) -> Result<(), Error> {
         let mut batch = Batch::default();
         if let Some(plan) = self.plan.take() {
@@ -250,7 +251,7 @@ impl<T: Countable> Scan for GroupScan<T> {
                 Some(part) if is_number => {
                     batch.ints(column, groups.iter().map(|(row, _)| row[part]));
                 }
-                // Also what groups are not of: to ask for it is an error.
+                // Also for columns that are not keys: reading one is an error.
                 _ => batch.columns[column] = Column::Lazy,
             }
         }
@@ -260,7 +261,8 @@ impl<T: Countable> Scan for GroupScan<T> {
         Ok(())
     }
 
-    /// Of a group, there is no row to tell it by: no statement that is about groups has an OR over them.
+    /// A group has no row whose id it could use. No statement that reads groups has an OR over
+    /// them.
     fn rowid(&self, row: usize) -> i64 {
         (self.batch + row) as i64
     }

@@ -1,5 +1,5 @@
-//! `lines`: a source file, with how often each line ran and how long it took; and
-//! `executable_lines`: the lines of code that ran, those that never did included.
+//! `lines`: a source file, with how often each line ran and how long it took.
+//! `executable_lines`: the lines of all code objects that ran, including lines that never did.
 
 use super::question::{Answer, Cell, Question, codes_of, processes};
 use crate::store::texts::TextId;
@@ -33,11 +33,11 @@ impl Question for Lines {
         let Some(Value::Text(file)) = arguments.first() else { return Ok(Answer::new()) };
         let texts = &store.directory().texts;
         let is_meant = |code: &&Code| is_file(texts.get(code.path).unwrap_or_default(), file);
-        // By path: a code object of each, for its source.
+        // By path: one code object of each file, for its source.
         let mut files: BTreeMap<&str, &Code> = BTreeMap::new();
         for code in codes_of(store, run_id).filter(is_meant) {
             let known = files.entry(texts.get(code.path).unwrap_or_default()).or_insert(code);
-            // Of a file that changed during the run, the text that ran last.
+            // If a file changed during the run, the text that ran last is shown.
             if known.code_id < code.code_id {
                 *known = code;
             }
@@ -77,7 +77,7 @@ impl Question for Lines {
     }
 }
 
-/// Whether a path is a file's, or ends with it.
+/// Whether a path is `file` or ends with it.
 fn is_file(path: &str, file: &str) -> bool {
     let before = path.strip_suffix(file);
     !file.is_empty() && before.is_some_and(|rest| rest.is_empty() || rest.ends_with('/'))
@@ -92,7 +92,7 @@ fn hits(store: &Store, run_id: i64, path: &str) -> Result<BTreeMap<i64, i64>, Er
     read.map_err(|error| Error::from_sqlite(store.path(), &error))
 }
 
-/// The table of all of them.
+/// The table of all executable lines.
 pub(crate) struct ExecutableLines;
 
 pub(super) mod executable_columns {
@@ -146,11 +146,11 @@ impl Table for ExecutableLines {
 pub(crate) struct ExecutableScan {
     store: Rc<Store>,
     lines: IntSet,
-    /// Runs, code objects and processes that are left, the last first.
+    /// The runs, code objects and processes that are left, the last first.
     codes: Vec<(i64, i64, i64)>,
-    /// By run and path.
+    /// Hits of each line, by run and path.
     counts: FxHashMap<(i64, TextId), Rc<BTreeMap<i64, i64>>>,
-    /// Of the last batch: code object and line.
+    /// Code object and line of each row of the last batch.
     rows: Vec<(i64, i64)>,
 }
 

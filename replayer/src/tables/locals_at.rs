@@ -31,7 +31,7 @@ impl Table for LocalsAt {
     }
 
     fn scan(store: Rc<Store>, plan: Plan) -> Result<AtScan<LocalsAt>, Error> {
-        // The argument is the column's value.
+        // The argument has the same value as the column.
         let depths = IntSet::of_either(&plan, DEPTH, FRAME);
         AtScan::new(store, &plan, LocalsAt { depths })
     }

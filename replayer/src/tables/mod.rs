@@ -1,8 +1,8 @@
 //! Rows of a recording as batches of columns.
 //!
-//! A [`Table`] says in `plan` which constraints it will take over and in `scan` how to produce the
-//! rows that pass them, as [`Batch`](batch::Batch)es. SQLite's virtual tables ([`crate::sql`]) are
-//! made of these. A table's columns are those that `dashcam_schema::tables` declares.
+//! A [`Table`] takes over constraints in `plan`, and in `scan` produces the rows that pass them as
+//! [`Batch`](batch::Batch)es. SQLite's virtual tables ([`crate::sql`]) are made of these. A table's
+//! columns are those that `dashcam_schema::tables` declares.
 
 /// Numbers the columns of a table in the order given, which must be that of the declaration.
 macro_rules! columns {
@@ -72,23 +72,23 @@ pub trait Table: 'static {
     const NAME: &'static str;
     type Scan: Scan;
 
-    /// The columns that have a declaration.
+    /// The columns as declared; empty if the table has no declaration.
     fn columns() -> &'static [Column] {
         tables::find(Self::NAME).map_or(&[], |table| table.columns)
     }
 
-    /// How many columns a batch has.
+    /// The number of columns in a batch.
     fn width() -> usize {
         Self::columns().len()
     }
 
-    /// What SQLite is told of the columns.
+    /// The statement that declares the columns to SQLite.
     fn ddl() -> String {
         tables::find(Self::NAME).map(tables::Table::ddl).unwrap_or_default()
     }
 
-    /// Takes over the constraints it can test, and says what a scan will cost. Must not use the
-    /// connection: it is busy preparing the statement.
+    /// Takes over the constraints that the table can test, and estimates the cost of a scan. Must
+    /// not use the connection: it is busy preparing the statement.
     fn plan(store: &Store, request: &mut Request);
 
     /// Begins a scan.
@@ -97,14 +97,14 @@ pub trait Table: 'static {
 
 /// A scan in progress.
 pub trait Scan {
-    /// Puts the next rows into `batch`, which was reset; none means the end.
+    /// Puts the next rows into `batch`, which was reset. No rows means the end.
     fn fill(&mut self, batch: &mut Batch) -> Result<(), Error>;
 
-    /// Identifies a row of the last batch. The same row has to have the same in every scan:
-    /// SQLite tells by it what the two sides of an OR have in common.
+    /// Returns the id of a row of the last batch. A row must have the same id in every scan: SQLite
+    /// uses it to find the rows that both sides of an OR have in common.
     fn rowid(&self, row: usize) -> i64;
 
-    /// A row of the last batch, in a column that is [`Column::Lazy`] there.
+    /// The text of a row of the last batch, in a column that is [`Column::Lazy`] there.
     fn text(&self, row: usize, column: usize) -> Result<Option<Cow<'_, str>>, Error> {
         let _ = (row, column);
         Ok(None)
@@ -114,7 +114,7 @@ pub trait Scan {
 /// A table whose rows can be counted without SQLite.
 pub(crate) struct CountableTable {
     pub(crate) name: &'static str,
-    /// What the table of its groups is called.
+    /// The name of the table of its groups.
     pub(crate) groups: &'static str,
     /// Columns that rows can be grouped by.
     pub(crate) keys: &'static [usize],
@@ -132,12 +132,12 @@ pub(crate) const COUNTABLE: [CountableTable; 5] = [
     countable::<Mutations>(),
 ];
 
-/// A row's identity, of its run and its number there.
+/// A row's id, made of its run and its number in the run.
 fn rowid(run_id: i64, seq: i64) -> i64 {
     run_id.wrapping_shl(44) ^ seq
 }
 
-/// For columns of SQL, which has no larger integers.
+/// Converts for SQL, whose integers end at `i64::MAX`.
 fn int(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }

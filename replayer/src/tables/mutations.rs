@@ -1,4 +1,4 @@
-//! `mutations`: every change of an object in place.
+//! `mutations`: every in-place change of an object.
 
 use super::changes::{self, ChangeScan, Rows};
 use super::int;

@@ -1,5 +1,5 @@
-//! Tables that are a part of another one, with names in place of numbers: `events_between` and
-//! `values_of`. Rows are passed on as they come, however many there are.
+//! Tables that show a part of another table, with names instead of numbers: `events_between` and
+//! `values_of`. Rows are passed on as they come, without limit.
 
 use super::question::{Asked, asked, put_asked, take_arguments};
 use crate::store::texts::TextId;
@@ -11,24 +11,23 @@ use std::borrow::Cow;
 use std::marker::PhantomData;
 use std::rc::Rc;
 
-/// A table that passes on rows of another.
+/// A table that passes on rows of another table.
 pub(crate) trait Named: 'static {
     const NAME: &'static str;
     type Inner: Table;
     const RUN_ID: usize;
     const ARGUMENTS: &'static [usize];
-    /// Columns that are passed on, and where they stand in the other table. Constraints on those that
-    /// hold integers are, too.
+    /// Columns that are passed on, and their numbers in the other table.
     const COLUMNS: &'static [(usize, usize)];
     /// Columns of the other table that have to be read for [`Self::put`].
     const READ: u64;
-    /// Column of the position, here and there.
+    /// Number of the column with the position, here and in the other table.
     const SEQ: (usize, usize);
 
-    /// What the arguments mean for the other table.
+    /// The constraints on the other table that the arguments stand for.
     fn constraints(arguments: &[Value]) -> Vec<(usize, Op, Vec<Value>)>;
 
-    /// Adds the columns of its own, as far as the plan uses them; `rows` is the other table's.
+    /// Adds the table's own columns, as far as the plan uses them; `rows` is from the other table.
     fn put(
         store: &Store,
         plan: &Plan,
@@ -74,7 +73,7 @@ pub(crate) struct NamedScan<N: Named> {
     plan: Plan,
     /// Columns of the other table that are read.
     used: u64,
-    /// The last first.
+    /// The questions that are left, the last first.
     left: Vec<Asked>,
     current: Option<(Asked, <N::Inner as Table>::Scan)>,
     rows: Batch,
@@ -248,7 +247,7 @@ impl Named for ValuesOf {
         let (mut times, mut names, mut paths) = (Vec::new(), Vec::new(), Vec::new());
         for seq in seqs {
             let (mut time, mut name, mut file) = (NULL, TextId::NONE, TextId::NONE);
-            // The chunk was read for the row, or there would be none.
+            // The chunk was read for this row, so it exists.
             if let Some((chunk, index)) = store.locate(run_id, *seq) {
                 let process = store.process(&store.chunks()[chunk]);
                 let chunk = store.chunk(chunk)?;

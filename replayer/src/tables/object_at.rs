@@ -1,4 +1,4 @@
-//! `object_at`: what an object held at a position.
+//! `object_at`: the contents of an object at a position.
 
 use super::at::{self, Answer, AtScan};
 use crate::state::{ObjectText, State};

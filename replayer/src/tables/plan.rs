@@ -1,5 +1,5 @@
-//! What SQLite wants from a scan, what a table takes over of it, and how the one gets from
-//! planning to scanning: as the text and number SQLite carries between `xBestIndex` and `xFilter`.
+//! Query plans: what SQLite asks of a scan, what a table takes over, and how a plan gets from
+//! planning to scanning, as the text and number that SQLite carries from `xBestIndex` to `xFilter`.
 
 use dashcam_schema::tables::Type;
 
@@ -38,52 +38,52 @@ pub enum Value {
     Blob,
 }
 
-/// A constraint SQLite offers.
+/// A constraint that SQLite offers.
 #[derive(Debug)]
 pub struct Constraint {
     pub column: usize,
     pub op: Op,
-    /// The right side is a text for certain. A text column is compared as text only then:
-    /// compared with a numeric column it is SQLite's to convert.
+    /// Whether the right side is certainly a text. Only then is a text column compared as text: in
+    /// a comparison with a numeric column, SQLite converts the text.
     pub is_text: bool,
-    /// The right side, if it is known to be this number.
+    /// The right side, if it is known to be an integer.
     pub integer: Option<i64>,
-    /// Texts compare bytewise, as tables here do.
+    /// Whether texts are compared bytewise, as the tables here do.
     pub is_binary: bool,
-    /// The table will test it. Set by [`Request::take`].
+    /// Whether the table tests it. Set by [`Request::take`].
     pub taken: bool,
-    /// SQLite need not test it again.
+    /// Whether SQLite need not test it again.
     pub omit: bool,
 }
 
-/// What SQLite asks in `xBestIndex`, and the answer.
+/// What SQLite asks in `xBestIndex`, and the table's answer.
 pub struct Request {
     pub constraints: Vec<Constraint>,
-    /// Columns and whether descending.
+    /// Columns to sort by, and whether descending.
     pub order_by: Vec<(usize, bool)>,
-    /// Bit per column that is read.
+    /// A bit for each column that is read.
     pub used: u64,
-    /// Rows that are wanted of those that pass, in the order wanted, if that is known.
+    /// How many of the passing rows are wanted, in the wanted order, if that is known.
     pub limit: Option<u64>,
 
     pub flags: Flags,
-    /// The scan gives the rows that come first by a column only: as many of them, by which column.
+    /// Set if the scan produces only the rows that come first by a column.
     pub top: Option<Top>,
     pub order_consumed: bool,
-    /// The table cannot be read with these constraints: SQLite has to find another way, or give up.
+    /// The table cannot be read with these constraints. SQLite has to find another plan or give up.
     pub is_refused: bool,
     pub cost: f64,
     pub rows: f64,
 }
 
-/// The rows that come first by a column; last, with [`Flags::DESCENDING`].
+/// A number of rows that come first by a column, or last with [`Flags::DESCENDING`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Top {
     pub rows: u64,
     pub column: usize,
 }
 
-/// Bits a plan passes to its scan.
+/// Bits that a plan passes to its scan.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Flags(pub i32);
 
@@ -96,7 +96,7 @@ impl Flags {
     pub const BY_THREAD: Flags = Flags(4);
     /// Rows grouped by code object.
     pub const BY_CODE: Flags = Flags(8);
-    /// Rows grouped by whatever it is.
+    /// Rows grouped by any of these.
     pub const GROUPED: Flags = Flags(Flags::BY_KIND.0 | Flags::BY_THREAD.0 | Flags::BY_CODE.0);
 
     pub fn has(self, flag: Flags) -> bool {
@@ -105,11 +105,12 @@ impl Flags {
 }
 
 impl Request {
-    /// Takes over all constraints on `column`, and says of each what share of the rows is
-    /// expected to pass.
+    /// Takes over all comparisons with `column`. `equal` and `range` are the shares of the rows
+    /// that are expected to pass.
     ///
-    /// Integers are compared exactly as SQLite would, whatever the type of the other side, so it
-    /// need not do it again. Texts are, if the other side is a text and the collation is bytewise.
+    /// Integers are compared exactly as SQLite does, whatever the type of the other side, so SQLite
+    /// need not test them again. Texts are too, if the other side is a text and the collation is
+    /// bytewise.
     pub fn take(&mut self, column: usize, r#type: Type, equal: f64, range: f64) {
         let compares = |c: &&mut Constraint| !matches!(c.op, Op::Like | Op::Glob);
         let constraints = self.constraints.iter_mut().filter(|c| c.column == column);
@@ -130,7 +131,7 @@ impl Request {
         }
     }
 
-    /// Takes note of patterns that `column` has to match. SQLite tests them again.
+    /// Marks the patterns that `column` has to match as taken. SQLite tests them again.
     pub fn take_patterns(&mut self, column: usize) {
         let is_pattern = |c: &&mut Constraint| matches!(c.op, Op::Like | Op::Glob);
         let constraints = self.constraints.iter_mut().filter(|c| c.column == column);
@@ -145,7 +146,8 @@ impl Request {
         self.constraints.iter().any(|c| c.column == column && c.op == Op::Eq && c.taken)
     }
 
-    /// Takes over the order by a column of a few rows that come first, if nothing else decides on them.
+    /// Takes over sorting by a column and a small LIMIT, if no other constraint decides on the
+    /// rows.
     pub fn take_top(&mut self, columns: &[usize], rows_max: u64) {
         let [(column, descending)] = self.order_by[..] else { return };
         let is_all = self.constraints.iter().all(|constraint| constraint.omit);
@@ -159,8 +161,8 @@ impl Request {
         }
     }
 
-    /// For `idxStr`: the columns used, how many rows that come first by which column, then two bytes for
-    /// each taken constraint.
+    /// Returns the text for `idxStr`: the columns used, the number of rows of [`Request::top`] and
+    /// their column, then two bytes for each taken constraint.
     pub fn encode(&self) -> String {
         let Top { rows, column } = self.top.unwrap_or(Top { rows: 0, column: 0 });
         let mut text = format!("{:016x}{rows:016x}{column:02x}", self.used);
@@ -173,13 +175,13 @@ impl Request {
     }
 }
 
-/// What a scan is to do.
+/// What a scan has to produce.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Plan {
     pub used: u64,
     pub flags: Flags,
     pub top: Option<Top>,
-    /// Column, operator, and what to compare with: one value, or for [`Op::In`] any number.
+    /// Column, operator, and the values to compare with: one, or any number for [`Op::In`].
     pub constraints: Vec<(usize, Op, Vec<Value>)>,
 }
 
@@ -190,12 +192,12 @@ impl Plan {
     }
 }
 
-/// What [`Request::encode`] has written.
+/// The contents of a text that [`Request::encode`] has written.
 #[derive(Debug, PartialEq)]
 pub struct Encoded {
     pub used: u64,
     pub top: Option<Top>,
-    /// Column and operator per argument.
+    /// Column and operator of each argument.
     pub arguments: Vec<(usize, Op)>,
 }
 

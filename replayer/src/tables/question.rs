@@ -1,8 +1,8 @@
 //! Tables that answer a question about a run: `callers_of('parse')`, `call_tree(1, 200)`.
 //!
-//! To SQLite, arguments are hidden columns that have to be equal to something. A question that is
-//! about a position has the run as its first argument, for positions are numbered by run. Others
-//! have `run_id` as a column, and answer for every run that is wanted.
+//! To SQLite, arguments are hidden columns that have to equal something. A question about a
+//! position has the run as its first argument, because positions are numbered by run. Other
+//! questions have `run_id` as a column, and answer for every wanted run.
 
 use crate::store::texts::TextId;
 use crate::store::{Code, Error, Process, Store};
@@ -15,10 +15,10 @@ use rustc_hash::FxHashSet;
 use std::marker::PhantomData;
 use std::rc::Rc;
 
-/// Worse than any other way to read the table: SQLite takes it only if there is no other.
+/// Higher than the cost of any real plan: SQLite takes it only if there is no other.
 const IMPOSSIBLE: f64 = 1e30;
 
-/// What is in one column of one row.
+/// The value in one column of one row.
 #[derive(Clone, Debug)]
 pub(crate) enum Cell {
     Null,
@@ -41,7 +41,7 @@ impl Cell {
     }
 }
 
-/// Rows, whose cells are the columns that are neither `run_id` nor arguments.
+/// Rows. Their cells are the columns that are neither `run_id` nor arguments.
 pub(crate) type Answer = Vec<Vec<Cell>>;
 
 /// A table with arguments.
@@ -49,14 +49,15 @@ pub(crate) trait Question: 'static {
     const NAME: &'static str;
     /// Column of the run.
     const RUN_ID: usize;
-    /// Columns of the arguments, in order; [`Self::RUN_ID`] is one if the question is about a position.
+    /// Columns of the arguments, in order. Contains [`Self::RUN_ID`] if the question is about a
+    /// position.
     const ARGUMENTS: &'static [usize];
     /// Rows an answer is expected to have.
     const ROWS: f64;
-    /// What an answer costs, in rows of an ordinary table.
+    /// The cost of an answer, in rows of an ordinary table.
     const COST: f64;
 
-    /// The rows for these arguments, the run left out.
+    /// The rows for these arguments, without `run_id`.
     fn answer(store: &Rc<Store>, run_id: i64, arguments: &[Value]) -> Result<Answer, Error>;
 }
 
@@ -67,7 +68,8 @@ pub(super) struct Asked {
     pub(super) arguments: Vec<Value>,
 }
 
-/// Takes over the constraints on the run and the arguments. True if every argument is given.
+/// Takes over the constraints on the run and the arguments. Returns whether every argument is
+/// given.
 pub(super) fn take_arguments(
     request: &mut Request,
     table: &str,
@@ -84,7 +86,7 @@ pub(super) fn take_arguments(
     })
 }
 
-/// Every set of arguments that is asked about.
+/// Every set of arguments that the plan asks for.
 pub(super) fn asked(
     store: &Store,
     plan: &Plan,
@@ -136,7 +138,7 @@ pub(super) fn asked(
     Ok(found)
 }
 
-/// `callers_of(function)`
+/// For example `callers_of(function)`.
 fn usage(table: &str, run_id: usize, arguments: &[usize]) -> String {
     let columns = tables::find(table).map_or(&[][..], |table| table.columns);
     let name = |at: &usize| columns.get(*at).map_or("?", |column| column.name);
@@ -152,7 +154,7 @@ fn type_of(table: &str, column: usize) -> Type {
     columns.get(column).map_or(Type::Text, |column| column.r#type)
 }
 
-/// The values that constraints leave of a text column; `None` for all.
+/// The values of a text column that pass constraints; `None` for all.
 fn values(plan: &Plan, column: usize) -> Option<Vec<Value>> {
     let is_set = |op: &Op| matches!(op, Op::Eq | Op::In);
     let constraints = plan.constraints.iter().filter(|(c, op, _)| *c == column && is_set(op));
@@ -198,14 +200,14 @@ impl<Q: Question> Table for Questions<Q> {
 
 pub(crate) struct QuestionScan<Q> {
     store: Rc<Store>,
-    /// The last first.
+    /// The questions that are left, the last first.
     left: Vec<Asked>,
     current: Option<Asked>,
     rows: Answer,
     given: usize,
     /// Where the last batch begins.
     batch: usize,
-    /// Rows of the answers before this one.
+    /// The number of rows of the previous answers.
     before: usize,
     of: PhantomData<Q>,
 }
@@ -255,7 +257,7 @@ impl<Q: Question> Scan for QuestionScan<Q> {
     }
 }
 
-/// Puts the run and the arguments into a batch whose rows are counted.
+/// Puts the run and the arguments into a batch, whose number of rows is set.
 pub(super) fn put_asked(asked: &Asked, run_id: usize, arguments: &[usize], batch: &mut Batch) {
     batch.columns[run_id] = Column::Int(asked.run_id);
     let others = arguments.iter().filter(|argument| **argument != run_id);
@@ -276,8 +278,8 @@ pub(super) fn integer(arguments: &[Value], at: usize) -> i64 {
     }
 }
 
-/// Ids of the code objects of a run that a function's name means: its qualified name, or the end of
-/// one (`total` for `Order.total`); or its `code_id`.
+/// Ids of the code objects of a run that a name refers to: a qualified name, the end of one
+/// (`total` for `Order.total`), or a `code_id`.
 pub(super) fn functions(store: &Store, run_id: i64, named: Option<&Value>) -> FxHashSet<i64> {
     let is_meant = |code: &Code| match named {
         Some(Value::Integer(id)) => code.code_id == *id,
@@ -302,7 +304,7 @@ pub(super) fn codes_of(store: &Store, run_id: i64) -> impl Iterator<Item = &Code
     codes.map(|index| &store.directory().codes[*index])
 }
 
-/// A process's code object of this number.
+/// The code object that has this number in a process.
 pub(super) fn code<'a>(store: &'a Store, process: &Process, number: u32) -> Option<&'a Code> {
     process.codes.get(&number).map(|index| &store.directory().codes[*index])
 }

@@ -5,24 +5,26 @@ use dashcam_schema::calls::{Calls, Event, Exit, OpenCall, OpenException, Sink, S
 use dashcam_schema::event::EventKind;
 use dashcam_schema::event::kinds_that;
 
-/// Hears of what ends, and of events as they are taken in.
+/// A sink that also sees events before and after they are applied to the stacks.
 pub(super) trait Listener: Sink {
-    /// Whether events of this thread are to be heard of that do not touch the stack.
+    /// Whether [`Listener::before`] is also called for events of this thread that do not touch the
+    /// stack.
     fn wants_all(&self, _thread: u32) -> bool {
         false
     }
 
-    /// An event is about to be taken in; `index` is its place in the chunk.
+    /// Called before an event is applied; `index` is its place in the chunk.
     fn before(&mut self, _calls: &Calls, _event: &Event, _index: usize) {}
 
-    /// An event was taken in.
+    /// Called after an event that touches the stack was applied.
     fn after(&mut self, _calls: &Calls, _event: &Event) {}
 }
 
-/// Tells `listener` what ends in a chunk; gives back the stacks as they are at its end.
+/// Replays a chunk and reports to `listener` each call and exception that ends in it. Returns the
+/// stacks at its end.
 ///
-/// Only events that touch the stack go through the machine. Of those between, each call needs to
-/// know the last: that is where its next callee was called from.
+/// Only events that touch the stack go through the machine. Of the events in between, the last one
+/// is passed on as well: it is the place from which the next callee is called.
 pub(super) fn replay(
     header: &ChunkHeader,
     chunk: &Chunk,
@@ -41,7 +43,7 @@ pub(super) fn replay(
         let end = start + run.events as usize;
         calls.set_thread(context.thread);
         let site = |i: usize| Site { code: context.code, kind: kinds[i], place: places[i] };
-        // First event that `calls` does not know of.
+        // The first event that `calls` has not seen.
         let mut unseen = start;
         for i in start..end {
             let is_touching = touches >> kinds[i] & 1 == 1;
@@ -80,7 +82,7 @@ pub(super) fn replay(
     Ok(calls)
 }
 
-/// The same of a chunk's recorded events, for who need not hear of the others.
+/// Like [`replay`], from the recorded events of a chunk only.
 pub(super) fn replay_recorded(
     header: &ChunkHeader,
     recorded: &Recorded<'_>,
@@ -89,7 +91,7 @@ pub(super) fn replay_recorded(
     replay_recorded_with(header, recorded, sink, |_, _| {})
 }
 
-/// The same, for who is to hear of each recorded event, too, before it is taken in.
+/// Like [`replay_recorded`]; `visit` is called for each recorded event before it is applied.
 pub(super) fn replay_recorded_with(
     header: &ChunkHeader,
     recorded: &Recorded<'_>,
@@ -125,29 +127,29 @@ pub(super) fn replay_recorded_with(
     Ok(calls)
 }
 
-/// The last chunk of a process, by its index.
+/// The index of the last chunk of a process.
 pub(super) fn last_of(store: &Store, process_id: i64) -> Option<usize> {
     store.chunks().iter().rposition(|header| header.process_id == process_id)
 }
 
-/// The stacks at the end of a chunk; `None` if it is damaged, which is noted.
+/// The stacks at the end of a chunk. If the chunk is damaged, notes that and returns `None`.
 ///
 /// # Errors
 /// If the file cannot be read, or reading was interrupted.
 pub(super) fn calls_after(store: &Store, chunk: usize) -> Result<Option<Calls>, Error> {
     let header = &store.chunks()[chunk];
     let read =
-        store.recorded(chunk).and_then(|recorded| replay_recorded(header, &recorded, &mut Deaf));
+        store.recorded(chunk).and_then(|recorded| replay_recorded(header, &recorded, &mut Ignore));
     match read {
         Ok(calls) => Ok(Some(calls)),
         Err(error) => store.note(chunk, error).map(|()| None),
     }
 }
 
-/// Hears nothing.
-pub(super) struct Deaf;
+/// A sink that ignores everything.
+pub(super) struct Ignore;
 
-impl Sink for Deaf {
+impl Sink for Ignore {
     fn call(&mut self, _: &OpenCall, _: u64, _: u64, _: Exit) {}
     fn exception(&mut self, _: &OpenException) {}
     fn desync(&mut self, _: u64, _: u64) {}

@@ -1,4 +1,4 @@
-//! `timeline`: what happened in each of so many equal parts of a run.
+//! `timeline`: the numbers of events, calls and exceptions in equal parts of a run.
 
 use super::question::{Answer, Cell, Question, integer};
 use crate::store::{Error, Process, Store};
@@ -12,7 +12,7 @@ columns! {
     RUN_ID BUCKET START_NS END_NS EVENTS CALLS EXCEPTIONS THREADS BUCKETS
 }
 
-/// Most buckets.
+/// The largest number of buckets.
 const BUCKETS_MAX: i64 = 1_000_000;
 
 pub(crate) struct Timeline;
@@ -37,14 +37,14 @@ impl Question for Timeline {
         let Some(end) = end.and_then(|end| u64::try_from(end).ok()) else {
             return Ok(Answer::new());
         };
-        // The number of buckets, over times from 0 to the last one.
+        // The number of buckets, and the end of the times that they cover, which begin at 0.
         let scale = (count as u64, end.saturating_add(1));
         let mut buckets = Buckets::new();
         for (done, index) in of_run.iter().enumerate() {
             store.progress(done, of_run.len());
             let header = &chunks[*index];
             let process = store.process(header);
-            // The derived events that a chunk begins with carry the reading before it.
+            // The derived events at the beginning of a chunk carry the clock reading before it.
             let mut now = u64::try_from(header.first_ns).unwrap_or(0);
             let mut part = Part::new(scale);
             let read = store.recorded(*index).and_then(|recorded| {
@@ -61,7 +61,7 @@ impl Question for Timeline {
             });
             match read {
                 Ok(()) => part.add_to(&mut buckets, process),
-                // Half a chunk would be worse than none.
+                // A part of a chunk would be worse than nothing.
                 Err(error) => store.note(*index, error)?,
             }
         }
@@ -83,13 +83,13 @@ struct Bucket {
 
 type Buckets = BTreeMap<u64, Bucket>;
 
-/// The buckets of one chunk. Times ascend, so there is one that is added to.
+/// The buckets of one chunk. Times ascend, so only the last one grows.
 struct Part {
-    /// How many buckets there are, and how long they are in all.
+    /// The number of buckets, and their total length.
     scale: (u64, u64),
-    /// With numbers of threads.
+    /// Numbers of buckets, and their contents. Threads are numbers here, not ids.
     buckets: Vec<(u64, Bucket)>,
-    /// The first time beyond the last of them, and the thread of its last event.
+    /// The end of the last bucket, and the thread of its last event.
     until: u64,
     thread: Option<u32>,
 }
@@ -128,18 +128,18 @@ impl Part {
     }
 }
 
-/// The bucket of a time.
+/// The number of the bucket that contains a time.
 fn number(time: u64, (count, length): (u64, u64)) -> u64 {
     let number = u128::from(time) * u128::from(count) / u128::from(length);
     (number as u64).min(count - 1)
 }
 
-/// The first time of a bucket.
+/// The beginning of a bucket.
 fn start(number: u64, (count, length): (u64, u64)) -> u64 {
     (u128::from(number) * u128::from(length)).div_ceil(u128::from(count)) as u64
 }
 
-/// A row for each bucket, those without events included.
+/// One row for each bucket, including those without events.
 fn rows(buckets: &Buckets, scale: (u64, u64)) -> Answer {
     let empty = Bucket::default();
     let row = |at: u64| {

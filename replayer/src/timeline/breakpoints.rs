@@ -1,4 +1,4 @@
-//! On to the next event that somebody wants to see.
+//! Finds the next event that has a breakpoint.
 
 use super::{Direction, Moved, Position, Timeline, Why};
 use crate::state::Within;
@@ -13,24 +13,27 @@ pub enum Event {
     Line { codes: FxHashSet<i64>, line: u32 },
     /// Calls of these code objects: PY_START.
     Call { codes: FxHashSet<i64> },
-    /// Exceptions as they are raised, once however far they travel, by the name of their class
-    /// (`KeyError`, or `json.decoder.JSONDecodeError`, or its end); all if there is none. If only
-    /// the unhandled are wanted, those that ended the program, a thread or a task.
-    /// Raised in a file, if one is named; if wanted, only those that have to do with one's own code:
-    /// that raised or handled them, or that nothing did.
+    /// Exceptions where they are raised, each once, however far they travel.
+    ///
+    /// `class` is the name of the class: `KeyError`, or `json.decoder.JSONDecodeError` or its end;
+    /// all exceptions if it is `None`. With `unhandled`, only those that ended the program, a
+    /// thread or a task. With `file`, only those raised in that file. With `only_mine`, only those
+    /// that the user's own code raised or handled, and those that ended the program, a thread or a
+    /// task.
     Exception { class: Option<String>, unhandled: bool, file: Option<String>, only_mine: bool },
-    /// Calls of what is written in C: CALL.
+    /// Calls of a function in C: CALL.
     CallInC { name: String },
-    /// These events, ascending: whatever somebody has found out.
+    /// The events at these positions, in ascending order.
     At(Vec<Position>),
 }
 
 impl Timeline {
-    /// On from a position to the next event at which a breakpoint stands and whose condition, by the
-    /// breakpoint's index, holds; if there is none, to the end of the run, or its beginning.
+    /// Moves from a position to the next event that has a breakpoint whose condition holds; if
+    /// there is none, to the end of the run, or backwards to its beginning. `condition` is called
+    /// with the index of the breakpoint and the position.
     ///
     /// # Errors
-    /// If the file cannot be read, or reading was interrupted; and what a condition fails with.
+    /// If the file cannot be read, or reading was interrupted; and the errors of `condition`.
     pub fn resume<E: From<Error>>(
         &self,
         from: Position,
@@ -72,7 +75,7 @@ impl Timeline {
                 }
                 Ok(_) => {}
             }
-            let Some(within) = self.look(index, &mut missing)? else { continue };
+            let Some(within) = self.load(index, &mut missing)? else { continue };
             let mut hits = self.hits(index, &within, &events)?;
             let is_ahead = |(at, _): &(usize, usize)| match direction {
                 Direction::Forward => self.at(index, *at) > from,
@@ -96,7 +99,7 @@ impl Timeline {
         Ok(Moved { to, why: Why::NoMore, missing })
     }
 
-    /// As an event that can be told from the bytes of a chunk.
+    /// The event in a form that can be found in chunks: exceptions and calls in C become positions.
     fn prepared(&self, event: &Event) -> Result<Event, Error> {
         let (class, unhandled, file, only_mine) = match event {
             Event::Exception { class, unhandled, file, only_mine } => {
@@ -133,7 +136,8 @@ impl Timeline {
         read().map(Event::At).map_err(|error| Error::from_sqlite(self.store.path(), &error))
     }
 
-    /// The callables that are meant by a name: that, or its end (`append` is `list.append`).
+    /// The callables that a name means: a qualified name, or its end (`append` matches
+    /// `list.append`).
     fn callables(&self, name: &str) -> Vec<&str> {
         let directory = self.store.directory();
         let of_run = directory.processes.values().filter(|p| p.run_id == self.run_id);
@@ -148,11 +152,12 @@ impl Timeline {
         found
     }
 
-    /// Whether something of this name was called that is no function in Python.
+    /// Whether a callable of this name was called that is not a function in Python.
     pub fn calls_in_c(&self, name: &str) -> bool {
         !self.callables(name).is_empty()
     }
 
+    /// The positions of the calls of a function in C.
     fn called_in_c(&self, name: &str) -> Result<Event, Error> {
         let sql =
             "SELECT seq FROM temp.events WHERE run_id = ?1 AND kind = 'CALL' AND callable = ?2";
@@ -171,6 +176,7 @@ impl Timeline {
         read().map(Event::At).map_err(|error| Error::from_sqlite(self.store.path(), &error))
     }
 
+    /// Whether a chunk may have events of a breakpoint, according to its header.
     fn may_have(&self, event: &Event, header: &ChunkHeader) -> bool {
         let has = |kind: EventKind| header.kinds >> kind.number() & 1 == 1;
         let process = self.store.process(header);
@@ -190,6 +196,7 @@ impl Timeline {
         }
     }
 
+    /// Whether a breakpoint is for an event.
     fn is_meant(&self, event: &Event, sought: Sought<'_>) -> bool {
         let is_of = |codes: &FxHashSet<i64>| {
             self.code_id(sought).is_some_and(|code_id| codes.contains(&code_id))
@@ -203,7 +210,7 @@ impl Timeline {
         }
     }
 
-    /// The events of a chunk that breakpoints stand at, ascending, with the breakpoint's index.
+    /// The events of a chunk that have breakpoints, ascending, each with the breakpoint's index.
     fn hits(
         &self,
         chunk: usize,
@@ -245,7 +252,7 @@ impl Timeline {
     }
 }
 
-/// Whether events that are known by position are in a chunk.
+/// Whether a chunk has one of the positions of an [`Event::At`].
 fn is_known_in(event: &Event, header: &ChunkHeader) -> bool {
     let Event::At(positions) = event else { return false };
     let from = positions.partition_point(|at| at.seq() < header.first_seq);

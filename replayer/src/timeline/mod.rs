@@ -1,20 +1,20 @@
-//! Stand anywhere in a run, and go from there in both directions.
+//! Moves from a position of a run to others, forwards and backwards.
 //!
-//! - `position`: where one can stand, and what is there;
+//! - `position`: positions, and the event at a position;
 //! - `step`: to the next line, over a call, out of it, an instruction; each also backwards;
-//! - `reach`: which chunk to look into next for the events of a call;
-//! - `breakpoints`: on to the next event that somebody wants to see;
-//! - `writes`, `target`: to where a variable is bound, an attribute or item changed;
+//! - `reach`: which chunk to read next for the events of a call;
+//! - `breakpoints`: to the next event that has a breakpoint;
+//! - `writes`, `target`: to where a variable is bound, or an attribute or item changed;
 //! - `origin`: where a value came from;
 //! - `seek`: by time, by call, by the n-th time a line ran.
 //!
-//! Nothing is found by reading the run from one end. Every chunk begins with the stacks as they
-//! are there, which is checkpoint enough: one stands at a position by expanding its chunk, some
-//! milliseconds. Whether a call has gone on between two chunks shows in these stacks, so the next
-//! chunk with an event of it is found by halving; chunks say which suspended calls they resume.
-//! Whether a line may have run in a chunk follows
-//! from the edges it goes over ([`Search`](crate::store::Search)), at a tenth of the price of its
-//! events, and is remembered.
+//! No movement reads the run from one end. Every chunk begins with the stacks as they are there, so
+//! a chunk is a checkpoint: to stand at a position, its chunk is expanded, which takes some
+//! milliseconds. These stacks show whether a call has executed anything between two chunks, so the
+//! next chunk with an event of a call is found by binary search. Each chunk lists the suspended
+//! calls that are resumed in it. Whether a line may have run in a chunk follows from the edges in
+//! the chunk ([`Search`](crate::store::Search)). This costs a tenth of reading its events, and is
+//! remembered.
 
 mod breakpoints;
 mod origin;
@@ -40,16 +40,16 @@ use rustc_hash::FxHashMap;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-/// One run, to be walked about in.
+/// One run, to move about in.
 pub struct Timeline {
     store: Rc<Store>,
     run_id: i64,
-    /// Of its first and last event.
+    /// Positions of the first and last event.
     first: Position,
     last: Position,
-    /// The call that was asked about last, with the number of its code object.
+    /// The last call that `code_of_call` was called for, with the number of its code object.
     last_call: Cell<Option<(CallId, Option<u32>)>>,
-    /// The tasks of what was thrown into a task's innermost coroutine, by that event.
+    /// The task of each PY_THROW event that throws into the innermost coroutine of a task.
     thrown_into: RefCell<FxHashMap<Position, CallId>>,
 }
 
@@ -58,19 +58,19 @@ pub struct Timeline {
 pub struct Moved {
     pub to: Position,
     pub why: Why,
-    /// A sentence for each damaged chunk on the way, in which there may have been what was
-    /// looked for.
+    /// A sentence for each damaged chunk on the way, which may have contained the event searched
+    /// for.
     pub missing: Vec<String>,
 }
 
 /// Why a movement ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Why {
-    /// It is where it was meant to go.
+    /// It reached its destination.
     Arrived,
-    /// At the breakpoint with this index.
+    /// It reached the breakpoint with this index.
     Breakpoint(usize),
-    /// There is nothing more in this direction: it is the last event, or the first, of what was
+    /// There are no more events in this direction: it ended at the last or first event of what it
     /// followed.
     NoMore,
 }
@@ -112,13 +112,13 @@ impl Timeline {
         self.last
     }
 
-    /// What variables and objects held.
+    /// The state of variables and objects.
     pub fn state(&self) -> State<'_> {
         State::of(&self.store)
     }
 
-    /// The events of a chunk; if it is damaged, what is missing is said.
-    fn look(&self, chunk: usize, missing: &mut Vec<String>) -> Result<Option<Within>, Error> {
+    /// The events of a chunk. If it is damaged, a sentence about that is added to `missing`.
+    fn load(&self, chunk: usize, missing: &mut Vec<String>) -> Result<Option<Within>, Error> {
         let within = self.state().within(chunk)?;
         if within.is_none() {
             missing.extend(self.store.damage_of(chunk).filter(|line| !missing.contains(line)));
@@ -126,6 +126,7 @@ impl Timeline {
         Ok(within)
     }
 
+    /// The position of an event, by its index in a chunk.
     fn at(&self, chunk: usize, index: usize) -> Position {
         Position::new(self.store.chunks()[chunk].first_seq + index as i64)
     }

@@ -1,4 +1,4 @@
-//! Where one can stand, and what is there.
+//! Positions in a run, and the event at a position.
 
 use super::Timeline;
 use crate::state::{Direction, FrameIn, Within};
@@ -7,8 +7,8 @@ use dashcam_schema::calls::{CallId, Site};
 use dashcam_schema::event::EventKind;
 use std::fmt;
 
-/// An event of a run to stand at: what it does has not happened yet. Positions of one run are
-/// ordered as its events are, positions of two runs have nothing to do with each other.
+/// A position in a run: just before an event. Positions of one run are ordered like its events.
+/// Positions of different runs are unrelated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position(i64);
 
@@ -17,7 +17,7 @@ impl Position {
         Position(seq)
     }
 
-    /// The event's `seq`, as the tables have it.
+    /// The event's `seq`, as in the tables.
     pub fn seq(self) -> i64 {
         self.0
     }
@@ -29,7 +29,7 @@ impl fmt::Display for Position {
     }
 }
 
-/// The event one stands at.
+/// The event at a position.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Here {
     pub position: Position,
@@ -38,7 +38,7 @@ pub struct Here {
     pub thread_id: i64,
     /// The innermost call; 0 if it is not known.
     pub call_id: CallId,
-    /// The call of the coroutine that is outermost on the stack: the task, where asyncio runs it.
+    /// The call of the outermost coroutine on the stack. If asyncio runs it, that is the task.
     pub task: Option<CallId>,
     pub code_id: i64,
     pub qualname: String,
@@ -46,28 +46,28 @@ pub struct Here {
     pub line: Option<i64>,
     /// Nanoseconds since the run began.
     pub time_ns: i64,
-    /// Calls below it on the stack.
+    /// Number of calls below it on the stack.
     pub depth: usize,
-    /// What the event carries, as `repr()` writes it: arguments, a result, what was raised.
+    /// The value of the event as `repr()` writes it: arguments, a result, an exception.
     pub value: Option<String>,
-    /// The type of the exception it carries.
+    /// The type of the exception of the event.
     pub exception: Option<String>,
-    /// What is called, returns or raises.
+    /// The callable that is called, returns or raises.
     pub callable: Option<String>,
 }
 
-/// An event, in its chunk.
+/// An event, with its chunk.
 pub(super) struct Spot {
     pub(super) chunk: usize,
     pub(super) index: usize,
-    /// Number of its thread.
+    /// Number of the event's thread.
     pub(super) thread: u32,
     pub(super) within: Within,
     pub(super) frame: Option<FrameIn>,
 }
 
 impl Timeline {
-    /// The position with a `seq`; if there is none, the nearest after it, else the last.
+    /// The position with a `seq`. If there is none, the nearest after it, or else the last.
     pub fn position(&self, seq: i64) -> Position {
         if self.store.locate(self.run_id, seq).is_some() {
             return Position::new(seq);
@@ -80,6 +80,8 @@ impl Timeline {
         }
     }
 
+    /// The event at a position. `None` if there is none or its chunk is damaged, which is added to
+    /// `missing`.
     pub(super) fn spot(
         &self,
         at: Position,
@@ -88,18 +90,18 @@ impl Timeline {
         let Some((chunk, index)) = self.store.locate(self.run_id, at.seq()) else {
             return Ok(None);
         };
-        let Some(within) = self.look(chunk, missing)? else { return Ok(None) };
+        let Some(within) = self.load(chunk, missing)? else { return Ok(None) };
         let Some((thread, _)) = within.context(index)? else { return Ok(None) };
         let frame = within.frame_at(index)?;
         Ok(Some(Spot { chunk, index, thread, within, frame }))
     }
 
-    /// The process a chunk is of.
+    /// The process of a chunk.
     pub(super) fn process(&self, chunk: usize) -> &Process {
         self.store.process(&self.store.chunks()[chunk])
     }
 
-    /// The event at a position. `None` if its chunk is damaged, which is noted.
+    /// The event at a position. `None` if its chunk is damaged, which is noted in the store.
     ///
     /// # Errors
     /// If the file cannot be read, or reading was interrupted.
@@ -147,9 +149,10 @@ impl Timeline {
         }))
     }
 
-    /// The task that an event belongs to: the call of the outermost coroutine on its stack. What is
-    /// thrown into a task is thrown into the innermost of those that await one another, and no event
-    /// says that the others are on the stack: there it is the task of where it was suspended.
+    /// The task that an event belongs to: the call of the outermost coroutine on its stack. An
+    /// exception is thrown into a task at its innermost awaiting coroutine, and no event puts the
+    /// outer ones on the stack. In that case it is the task that the coroutine was in when it was
+    /// last suspended.
     pub(super) fn task(
         &self,
         within: &Within,
@@ -182,12 +185,12 @@ impl Timeline {
         Ok(Some(task))
     }
 
-    /// The task in which a call was suspended last, before a chunk.
+    /// The task in which a call was last suspended before a chunk.
     fn task_before(&self, call: CallId, chunk: usize) -> Result<Option<CallId>, Error> {
         let mut chunk = chunk;
         while let Some(before) = self.reach(call, chunk, Direction::Backward)? {
             chunk = before;
-            let Some(within) = self.look(chunk, &mut Vec::new())? else { return Ok(None) };
+            let Some(within) = self.load(chunk, &mut Vec::new())? else { return Ok(None) };
             if let Some(at) = within.yielded(call, within.events()?)? {
                 return self.task(&within, chunk, at);
             }

@@ -1,33 +1,35 @@
-//! Which chunk to look into next for the events of a call.
+//! Finds the next chunk to read for the events of a call.
 //!
-//! A chunk says which calls are on the stacks when it begins, how long each has run so far and
-//! where its last event was: as long as these stay the same, other calls stand above it, and the
-//! chunk where it goes on is found by halving. It also names the suspended calls that are resumed
-//! in it. So nothing but these is read on the way.
+//! A chunk records which calls are on the stacks when it begins, how long each has run so far and
+//! the site of its last event. As long as these stay the same, the call is covered by other calls,
+//! and the chunk where it goes on is found by binary search. A chunk also lists the suspended calls
+//! that are resumed in it. Nothing else is read on the way.
 
 use super::Timeline;
 use crate::state::Direction;
 use crate::store::Error;
 use dashcam_schema::calls::{CallId, Site};
 
-/// A call when a chunk begins.
+/// Where a call is when a chunk begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Status {
-    /// Neither: it is suspended and stays so, or it is not there yet or any more.
+    /// Not on a stack and not resumed in the chunk: the call is suspended, has not begun or has
+    /// ended.
     Elsewhere,
-    /// The innermost of a thread.
+    /// The innermost call of this thread.
     Innermost(u32),
-    /// Calls stand above it. These change when it goes on.
+    /// Other calls are above it on the stack. Its fields change when the call goes on.
     Covered { self_ns: u64, last: Site },
     /// Suspended, and resumed in the chunk.
     Resumed,
-    /// That is damaged.
+    /// The stacks are damaged.
     Unknown,
 }
 
 impl Timeline {
-    /// The next chunk, in a direction, that may have events of a call. What lies between has none.
-    /// The chunk one comes from has some, and the call neither ends nor begins in it.
+    /// The next chunk, in a direction, that may have events of a call. The chunks before that have
+    /// none. The given chunk must have events of the call, and the call must not end in it
+    /// (forwards) or begin in it (backwards).
     pub(super) fn reach(
         &self,
         call: CallId,
@@ -58,7 +60,7 @@ impl Timeline {
             Direction::Backward => match self.status(call, chunk)? {
                 Status::Innermost(thread) => Ok(self.neighbour(chunk, thread, direction)),
                 covered @ Status::Covered { .. } => {
-                    // The same in a mirror: it is so from some chunk on up to here.
+                    // The same search mirrored: the status is the same from some chunk up to here.
                     let status = |at: usize| self.status(call, chunks[here - at]);
                     let after = here.saturating_sub(first) + 1;
                     let ahead = halve(0, after, |it| it == covered, status)?;
@@ -80,7 +82,8 @@ impl Timeline {
         }
     }
 
-    /// The next chunk that a call may end in: those go by that begin and end with it on the stack.
+    /// The next chunk that a call may end in. Chunks that begin and end with the call on the stack
+    /// are skipped.
     pub(super) fn reach_end(&self, call: CallId, chunk: usize) -> Result<Option<usize>, Error> {
         let state = self.state();
         let chunks = state.chunks_of(self.store.chunks()[chunk].process_id);
@@ -89,7 +92,7 @@ impl Timeline {
             |status: Status| matches!(status, Status::Innermost(_) | Status::Covered { .. });
         match chunks.get(next) {
             Some(at) if is_on_stack(self.status(call, *at)?) => {
-                // Where it is on the stack it has not ended, whether or not it was suspended before.
+                // A call on the stack has not ended, even if it was suspended before.
                 let status = |at: usize| self.status(call, chunks[at]);
                 Ok(Some(chunks[halve(next, chunks.len(), is_on_stack, status)?]))
             }
@@ -97,7 +100,7 @@ impl Timeline {
         }
     }
 
-    /// The first of some chunks in which a call's status is one that is looked for.
+    /// The first of some chunks in which a call has a wanted status.
     fn find(
         &self,
         chunks: &[usize],
@@ -138,6 +141,7 @@ impl Timeline {
         Ok(code)
     }
 
+    /// Where a call is when a chunk begins. Damage is noted in the store.
     fn status(&self, call: CallId, chunk: usize) -> Result<Status, Error> {
         let state = match self.store.state(chunk) {
             Ok(state) => state,
@@ -158,8 +162,9 @@ impl Timeline {
     }
 }
 
-/// The last of `low..high` that has a status, if all up to that have it and none after; otherwise one
-/// that has it, before one that does not. `low` has it. Where it is not known, neighbours are asked.
+/// Binary search for the last index of `low..high` with a wanted status. `low` has it. If some
+/// indices with the status come after others without it, this is any index with it that comes
+/// before one without. If the status of an index is not known, that of a neighbour is used.
 fn halve(
     mut low: usize,
     mut high: usize,
@@ -192,7 +197,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn halving_finds_the_last_and_asks_neighbours_of_damage() {
+    fn binary_search_finds_the_last_and_skips_damage() {
         let covered = Status::Covered { self_ns: 5, last: Site::default() };
         for count in 1..20 {
             for last in 0..count {

@@ -1,4 +1,4 @@
-//! Positions by what else is known of them.
+//! Finds positions by time, exception, line, thread and code object.
 
 use super::{Direction, Position, Timeline};
 use crate::state::Within;
@@ -27,19 +27,19 @@ impl Timeline {
         Ok(self.last())
     }
 
-    /// When the last event was, in nanoseconds since the run began.
+    /// The time of the last event, in nanoseconds since the run began.
     pub fn end_ns(&self) -> i64 {
         let of_run = self.store.chunks().iter().filter(|chunk| chunk.run_id == self.run_id);
         of_run.map(|chunk| chunk.last_ns).max().unwrap_or(0)
     }
 
-    /// Where the exception was raised that ended the program; if it did not end by one, `None`. One that
-    /// ended a task before it came out of the program is found where it was raised first.
+    /// Where the exception was raised that ended the program; `None` if no exception did. If the
+    /// exception ended a task before it left the program, this is where it was first raised.
     ///
     /// # Errors
     /// If the file cannot be read, or reading was interrupted.
     pub fn crash(&self) -> Result<Option<Position>, Error> {
-        // asyncio raises the exception of a task again, in whoever waits for it.
+        // asyncio raises the exception of a task again where the task is awaited.
         let sql = "SELECT coalesce((
                 SELECT min(task.seq) FROM temp.exceptions task
                 WHERE task.run_id = ?1 AND task.outcome = 'thread' AND task.seq < ended.seq
@@ -55,7 +55,7 @@ impl Timeline {
         Ok(found.map(Position::new))
     }
 
-    /// The event that so much of the run comes before, from 0 to 1.
+    /// The first event after a fraction of the run's events, from 0 to 1.
     pub fn at_fraction(&self, fraction: f64) -> Position {
         let of_run = |chunk: &&ChunkHeader| chunk.run_id == self.run_id;
         let chunks = || self.store.chunks().iter().filter(of_run);
@@ -70,7 +70,7 @@ impl Timeline {
         self.last()
     }
 
-    /// How much of the run comes before a position, from 0 to 1.
+    /// The fraction of the run's events that come before a position, from 0 to 1.
     pub fn fraction(&self, at: Position) -> f64 {
         let of_run = |chunk: &&ChunkHeader| chunk.run_id == self.run_id;
         let (mut before, mut total) = (0, 0);
@@ -81,8 +81,8 @@ impl Timeline {
         if total == 0 { 0.0 } else { before as f64 / total as f64 }
     }
 
-    /// Where a line runs for the n-th time, counted from 1; `None` if it does not run so often.
-    /// Code objects are those of a path; see [`Timeline::codes_of_path`].
+    /// Where a line of some code objects runs for the n-th time, counted from 1; `None` if it runs
+    /// less often. For the code objects of a path, see [`Timeline::codes_of_path`].
     ///
     /// # Errors
     /// If the file cannot be read, or reading was interrupted.
@@ -122,6 +122,7 @@ impl Timeline {
         Ok(None)
     }
 
+    /// The indices in a chunk of the LINE events of a line of some code objects.
     fn lines_in(
         &self,
         chunk: usize,
@@ -145,13 +146,14 @@ impl Timeline {
         Ok(found)
     }
 
+    /// The `code_id` of the code object of an event.
     pub(super) fn code_id(&self, sought: Sought<'_>) -> Option<i64> {
         let index = sought.process.codes.get(&sought.code)?;
         Some(self.store.directory().codes.get(*index)?.code_id)
     }
 
-    /// The threads of the run and their processes, by `thread_id` and `process_id`, in the order they
-    /// turned up.
+    /// The threads of the run as pairs of `thread_id` and `process_id`, in the order they first
+    /// appeared.
     pub fn threads(&self) -> Vec<(i64, i64)> {
         let processes = self.store.directory().processes.values();
         let of_run = processes.filter(|process| process.run_id == self.run_id);
@@ -211,8 +213,8 @@ impl Timeline {
         Ok(None)
     }
 
-    /// The code objects of files whose path ends with this one, whole names only: `app.py` is also
-    /// `/home/me/app.py`, not `/home/me/myapp.py`.
+    /// The code objects of files whose path ends with this path. Names of files and directories
+    /// match as a whole: `app.py` matches `/home/me/app.py`, but not `/home/me/myapp.py`.
     pub fn codes_of_path(&self, path: &str) -> FxHashSet<i64> {
         let directory = self.store.directory();
         let is_meant = |of: &str| {
@@ -231,7 +233,7 @@ impl Timeline {
         codes
     }
 
-    /// The code objects with a name: the qualified one, or its end (`total` is also `Order.total`).
+    /// The code objects with a name: a qualified name, or its end (`total` matches `Order.total`).
     pub fn codes_of_function(&self, name: &str) -> FxHashSet<i64> {
         let directory = self.store.directory();
         let is_meant = |of: &str| {

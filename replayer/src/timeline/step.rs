@@ -1,4 +1,4 @@
-//! The eight steps.
+//! Steps: into, over, out and by instruction, forwards and backwards.
 
 use super::position::Spot;
 use super::{Moved, Position, Timeline, Why};
@@ -8,52 +8,52 @@ use dashcam_schema::calls::CallId;
 use dashcam_schema::event::EventKind;
 use std::cell::Cell;
 
-/// How far to go. Stops are LINE events, unless said otherwise.
+/// How far to go. Steps stop at LINE events, except where noted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Step {
-    /// The next line of the thread, in whatever function.
+    /// The next line of the thread, in any function.
     Into,
-    /// The next line of the same call; if it ends before, of the call it is left to. Backwards, the
-    /// line before; if there is none, the line it was called from. A call that is suspended and never
-    /// goes on ends where that is.
+    /// The next line of the same call; if the call ends before that, the next line of its caller.
+    /// Backwards, the previous line of the call, or the line it was called from. A call that is
+    /// suspended and never goes on ends where it was suspended.
     Over,
-    /// The event that ends the call, or the caller's if one stands there. Backwards, the line that
-    /// the call was made from.
+    /// The event that ends the call; from that event, the one that ends the caller. Backwards, the
+    /// line that the call was made from.
     Out,
     /// The next INSTRUCTION of the thread.
     Instruction,
 }
 
-/// Whose events count for [`Step::Into`] and [`Step::Instruction`].
+/// Which events count for [`Step::Into`] and [`Step::Instruction`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Follow {
-    /// The thread's.
+    /// Those of the same thread.
     Thread,
-    /// Those of the same asyncio task; outside of one, the thread's.
+    /// Those of the same asyncio task; outside of a task, those of the thread.
     Task,
 }
 
-/// What became of looking for a call's next event of some kind.
-pub(super) enum Own {
+/// The result of a search for the next wanted event of a call.
+pub(super) enum OwnEvent {
     At(Position),
-    /// It has none, and is left.
+    /// There is none, and the call is left: through its end or, backwards, its beginning.
     Left,
-    /// It has none, and how it went on is not known.
-    Nowhere,
+    /// There is none, and how the call went on is not known.
+    Unknown,
 }
 
-/// Which events of a call are looked for.
+/// Which events of a call are wanted.
 pub(super) struct Wanted<'a> {
-    /// By kind and place. Of kinds without an ordinal.
+    /// Whether an event is wanted, by kind and place. Only for kinds without an ordinal.
     pub(super) is_it: &'a dyn Fn(u8, u32) -> bool,
-    /// Whether a chunk may have one, or the call's beginning or end.
+    /// Whether a chunk may have a wanted event, or the beginning or end of the call.
     pub(super) may_be_in: &'a mut dyn FnMut(usize) -> Result<bool, Error>,
 }
 
 /// Where a movement leads.
 enum Found {
     At(Position),
-    /// There is nothing more; where what was followed ends, if that is known.
+    /// There are no more events; the position where the followed thread or call ends, if known.
     Edge(Option<Position>),
 }
 
@@ -63,13 +63,13 @@ impl From<Option<Position>> for Found {
     }
 }
 
-/// A movement on its way.
-pub(super) struct Way {
+/// A movement in progress.
+pub(super) struct Movement {
     pub(super) direction: Direction,
     pub(super) missing: Vec<String>,
 }
 
-impl Way {
+impl Movement {
     fn arrived(self, to: Position) -> Moved {
         Moved { to, why: Why::Arrived, missing: self.missing }
     }
@@ -80,12 +80,12 @@ impl Way {
 }
 
 impl Timeline {
-    /// One step from a position. Where there is nothing more, it leads to the last event of what is
-    /// followed: the thread, or for [`Step::Over`] and [`Step::Out`] its outermost call.
+    /// Makes one step from a position. If there are no more events, it leads to the last event of
+    /// what is followed: the thread, or for [`Step::Over`] and [`Step::Out`] its outermost call.
     ///
     /// # Errors
-    /// If the file cannot be read, or reading was interrupted. Damaged chunks are passed over and
-    /// said.
+    /// If the file cannot be read, or reading was interrupted. Damaged chunks are skipped and
+    /// reported in [`Moved::missing`].
     pub fn step(
         &self,
         from: Position,
@@ -96,8 +96,8 @@ impl Timeline {
         self.step_along(from, step, direction, follow, false)
     }
 
-    /// As [`Timeline::step`], past the lines of code that is not one's own. Who stands in such goes along
-    /// its call all the same.
+    /// As [`Timeline::step`], but skips lines of code that is not the user's own. From a position
+    /// in such code, [`Step::Over`] and [`Step::Out`] still follow its call.
     ///
     /// # Errors
     /// As [`Timeline::step`].
@@ -121,36 +121,37 @@ impl Timeline {
         Ok(moved)
     }
 
-    /// On to a line of this call beyond one; if it ends before, to the line it is left to.
+    /// Moves to the next line of this call whose number is greater than `beyond`; if the call ends
+    /// before that, to the next line of its caller.
     ///
     /// # Errors
     /// As [`Timeline::step`].
     pub fn until(&self, from: Position, beyond: u32) -> Result<Moved, Error> {
-        let mut way = Way { direction: Direction::Forward, missing: Vec::new() };
-        let Some(spot) = self.spot(from, &mut way.missing)? else {
-            return self.out_of_damage(from, way);
+        let mut movement = Movement { direction: Direction::Forward, missing: Vec::new() };
+        let Some(spot) = self.spot(from, &mut movement.missing)? else {
+            return self.out_of_damage(from, movement);
         };
         let Some(call) = spot.frame.map(|frame| spot.within.call_of(frame)) else {
             return self.step(from, Step::Over, Direction::Forward, Follow::Thread);
         };
-        Ok(match self.over(spot, call, beyond, &mut way)? {
-            Found::At(to) => way.arrived(to),
-            Found::Edge(Some(to)) => way.no_more(to),
+        Ok(match self.over(spot, call, beyond, &mut movement)? {
+            Found::At(to) => movement.arrived(to),
+            Found::Edge(Some(to)) => movement.no_more(to),
             Found::Edge(None) => {
-                let last = self.utmost(from, Direction::Forward)?;
-                way.no_more(last)
+                let last = self.farthest_event(from, Direction::Forward)?;
+                movement.no_more(last)
             }
         })
     }
 
-    /// Whether the event at a position is of one's own code.
+    /// Whether the event at a position is of the user's own code.
     fn is_in_mine(&self, at: Position) -> Result<bool, Error> {
         let Some(spot) = self.spot(at, &mut Vec::new())? else { return Ok(false) };
         let context = spot.within.context(spot.index)?;
         Ok(context.is_some_and(|(_, code)| self.is_my_code(spot.chunk, code)))
     }
 
-    /// Whether a code object, by its number in a chunk, is one's own.
+    /// Whether a code object, by its number in a chunk, is the user's own.
     fn is_my_code(&self, chunk: usize, code: u32) -> bool {
         let index = self.process(chunk).codes.get(&code);
         let code = index.and_then(|index| self.store.directory().codes.get(*index));
@@ -165,46 +166,46 @@ impl Timeline {
         follow: Follow,
         only_mine: bool,
     ) -> Result<Moved, Error> {
-        let mut way = Way { direction, missing: Vec::new() };
-        let Some(spot) = self.spot(from, &mut way.missing)? else {
-            return self.out_of_damage(from, way);
+        let mut movement = Movement { direction, missing: Vec::new() };
+        let Some(spot) = self.spot(from, &mut movement.missing)? else {
+            return self.out_of_damage(from, movement);
         };
         let call = spot.frame.map(|frame| spot.within.call_of(frame));
         let found = match (step, call) {
-            (Step::Over, Some(call)) => self.over(spot, call, 0, &mut way)?,
-            (Step::Out, Some(call)) => self.out(spot, call, &mut way)?,
+            (Step::Over, Some(call)) => self.over(spot, call, 0, &mut movement)?,
+            (Step::Out, Some(call)) => self.out(spot, call, &mut movement)?,
             (Step::Instruction, _) => {
-                self.along(&spot, EventKind::INSTRUCTION, follow, false, &mut way)?.into()
+                self.along(&spot, EventKind::INSTRUCTION, follow, false, &mut movement)?.into()
             }
             (Step::Into | Step::Over | Step::Out, _) => {
-                self.along(&spot, EventKind::LINE, follow, only_mine, &mut way)?.into()
+                self.along(&spot, EventKind::LINE, follow, only_mine, &mut movement)?.into()
             }
         };
         Ok(match found {
-            Found::At(to) => way.arrived(to),
-            Found::Edge(Some(to)) => way.no_more(to),
+            Found::At(to) => movement.arrived(to),
+            Found::Edge(Some(to)) => movement.no_more(to),
             Found::Edge(None) => {
-                let last = self.utmost(from, direction)?;
-                way.no_more(last)
+                let last = self.farthest_event(from, direction)?;
+                movement.no_more(last)
             }
         })
     }
 
-    /// The next event of a kind in the thread or task; of one's own code only, if that is wanted.
+    /// The next event of a kind in the thread or task; with `only_mine`, in the user's own code.
     fn along(
         &self,
         spot: &Spot,
         kind: EventKind,
         follow: Follow,
         only_mine: bool,
-        way: &mut Way,
+        movement: &mut Movement,
     ) -> Result<Option<Position>, Error> {
         let task = match follow {
             Follow::Thread => None,
             Follow::Task => self.task(&spot.within, spot.chunk, spot.index)?,
         };
         let (thread, kind) = (spot.thread, kind.number());
-        let from = match way.direction {
+        let from = match movement.direction {
             Direction::Forward => spot.index + 1,
             Direction::Backward => spot.index,
         };
@@ -215,7 +216,7 @@ impl Timeline {
             let may_be_here =
                 !only_mine || header.codes.iter().any(|code| self.is_my_code(chunk, *code));
             let within = match may_be_here || task.is_some() {
-                true => self.look(chunk, &mut way.missing)?,
+                true => self.load(chunk, &mut movement.missing)?,
                 false => None,
             };
             if let Some(within) = &within {
@@ -230,24 +231,25 @@ impl Timeline {
                         && (!only_mine || is_mine()?)
                         && (task.is_none() || is_of_task()?))
                 };
-                let from = from.take().unwrap_or(match way.direction {
+                let from = from.take().unwrap_or(match movement.direction {
                     Direction::Forward => 0,
                     Direction::Backward => kinds.len(),
                 });
-                if let Some(index) = within.nearest(thread, from, way.direction, is_wanted)? {
+                if let Some(index) = within.nearest(thread, from, movement.direction, is_wanted)? {
                     return Ok(Some(self.at(chunk, index)));
                 }
             }
             from = None;
             let next = match (task, &within) {
-                (Some(task), Some(_)) => self.reach(task, chunk, way.direction)?,
-                _ => self.neighbour(chunk, thread, way.direction),
+                (Some(task), Some(_)) => self.reach(task, chunk, movement.direction)?,
+                _ => self.neighbour(chunk, thread, movement.direction),
             };
             let Some(next) = next else { return Ok(None) };
             chunk = next;
         }
     }
 
+    /// The next chunk, in a direction, with events of a thread.
     pub(super) fn neighbour(
         &self,
         chunk: usize,
@@ -262,17 +264,24 @@ impl Timeline {
         }
     }
 
-    /// The next line of a call beyond one, or any of whom it is left to.
-    fn over(&self, spot: Spot, call: CallId, beyond: u32, way: &mut Way) -> Result<Found, Error> {
+    /// The next line of a call whose number is greater than `beyond`, or the next line of its
+    /// caller.
+    fn over(
+        &self,
+        spot: Spot,
+        call: CallId,
+        beyond: u32,
+        movement: &mut Movement,
+    ) -> Result<Found, Error> {
         let (mut spot, mut call) = (spot, call);
         let beyond = Cell::new(beyond);
         let is_line = |kind: u8, line: u32| kind == EventKind::LINE.number() && line > beyond.get();
         let mut wanted = Wanted { is_it: &is_line, may_be_in: &mut |_| Ok(true) };
         loop {
-            match self.own(&mut spot, call, &mut wanted, way)? {
-                Own::At(found) => return Ok(Found::At(found)),
-                Own::Left => beyond.set(0),
-                Own::Nowhere => return Ok(Found::Edge(None)),
+            match self.own_event(&mut spot, call, &mut wanted, movement)? {
+                OwnEvent::At(found) => return Ok(Found::At(found)),
+                OwnEvent::Left => beyond.set(0),
+                OwnEvent::Unknown => return Ok(Found::Edge(None)),
             }
             let Some(caller) = spot.frame.and_then(|frame| spot.within.caller(frame)) else {
                 return Ok(Found::Edge(Some(self.at(spot.chunk, spot.index))));
@@ -282,86 +291,88 @@ impl Timeline {
         }
     }
 
-    /// The next event of a call that is wanted. If there is none, `spot` becomes the event that ends
-    /// or begins it, with its frame.
-    pub(super) fn own(
+    /// The next wanted event of a call. If there is none, `spot` becomes the event that ends or
+    /// begins the call, with its frame.
+    pub(super) fn own_event(
         &self,
         spot: &mut Spot,
         call: CallId,
         wanted: &mut Wanted<'_>,
-        way: &mut Way,
-    ) -> Result<Own, Error> {
-        let forward = way.direction == Direction::Forward;
-        // Where it was suspended last.
+        movement: &mut Movement,
+    ) -> Result<OwnEvent, Error> {
+        let forward = movement.direction == Direction::Forward;
+        // Where the call was last suspended.
         let mut suspended = None;
         if let Some(own) = spot.within.frame_at(spot.index)?
             && spot.within.call_of(own) == call
         {
             match spot.within.kind(spot.index)? {
                 Some(EventKind::PY_RETURN | EventKind::PY_UNWIND) if forward => {
-                    return Ok(Own::Left);
+                    return Ok(OwnEvent::Left);
                 }
                 Some(EventKind::PY_YIELD) if forward => {
                     suspended = Some(self.at(spot.chunk, spot.index));
                 }
                 _ if !forward && self.at(spot.chunk, spot.index).seq() == call.cast_signed() => {
-                    return Ok(Own::Left);
+                    return Ok(OwnEvent::Left);
                 }
                 _ => {}
             }
         }
         let mut from = if forward { spot.index + 1 } else { spot.index };
         loop {
-            match spot.within.event_of(call, from, way.direction, wanted.is_it)? {
-                Some(Met::Event(index)) => return Ok(Own::At(self.at(spot.chunk, index))),
+            match spot.within.event_of(call, from, movement.direction, wanted.is_it)? {
+                Some(Met::Event(index)) => return Ok(OwnEvent::At(self.at(spot.chunk, index))),
                 Some(Met::End(index) | Met::Start(index)) => {
                     spot.index = index;
                     spot.frame = spot.within.frame_at(index)?;
                     spot.thread = spot.within.context(index)?.map_or(spot.thread, |(t, _)| t);
-                    return Ok(Own::Left);
+                    return Ok(OwnEvent::Left);
                 }
                 Some(Met::Suspended(index)) => suspended = Some(self.at(spot.chunk, index)),
                 None => {}
             }
-            let mut next = self.reach(call, spot.chunk, way.direction)?;
+            let mut next = self.reach(call, spot.chunk, movement.direction)?;
             while let Some(chunk) = next
                 && !(wanted.may_be_in)(chunk)?
             {
-                next = self.reach(call, chunk, way.direction)?;
+                next = self.reach(call, chunk, movement.direction)?;
             }
-            let next = self.readable(next, way)?;
+            let next = self.readable(next, movement)?;
             let Some((chunk, within)) = next else { break };
             (spot.chunk, spot.within) = (chunk, within);
             from = if forward { 0 } else { spot.within.events()? };
         }
-        // It never goes on.
-        let Some(left) = suspended.map(|at| self.spot(at, &mut way.missing)).transpose()?.flatten()
+        // The call never goes on.
+        let Some(left) =
+            suspended.map(|at| self.spot(at, &mut movement.missing)).transpose()?.flatten()
         else {
-            return Ok(Own::Nowhere);
+            return Ok(OwnEvent::Unknown);
         };
         *spot = left;
-        Ok(Own::Left)
+        Ok(OwnEvent::Left)
     }
 
-    /// A chunk, or if it cannot be read the nearest that can: beyond the damage, any may know the call.
+    /// A chunk, or if it cannot be read the nearest in this direction that can: beyond the damage,
+    /// any chunk may have events of the call.
     fn readable(
         &self,
         chunk: Option<usize>,
-        way: &mut Way,
+        movement: &mut Movement,
     ) -> Result<Option<(usize, Within)>, Error> {
         let Some(next) = chunk else { return Ok(None) };
-        if let Some(within) = self.look(next, &mut way.missing)? {
+        if let Some(within) = self.load(next, &mut movement.missing)? {
             return Ok(Some((next, within)));
         }
         let state = self.state();
         let chunks = state.chunks_of(self.store.chunks()[next].process_id);
         let here = chunks.partition_point(|index| *index < next);
-        let beyond: Box<dyn Iterator<Item = &usize>> = match way.direction {
+        let beyond: Box<dyn Iterator<Item = &usize>> = match movement.direction {
             Direction::Forward => Box::new(chunks.iter().skip(here + 1)),
             Direction::Backward => Box::new(chunks[..here].iter().rev()),
         };
         for chunk in beyond {
-            if let Some(within) = self.look(*chunk, &mut way.missing)? {
+            if let Some(within) = self.load(*chunk, &mut movement.missing)? {
                 return Ok(Some((*chunk, within)));
             }
         }
@@ -369,14 +380,15 @@ impl Timeline {
     }
 
     /// The end of a call; backwards, the line it was made from.
-    fn out(&self, spot: Spot, call: CallId, way: &mut Way) -> Result<Found, Error> {
-        match way.direction {
-            Direction::Forward => self.end(spot, call, way),
-            Direction::Backward => self.call_site(&spot, call, way),
+    fn out(&self, spot: Spot, call: CallId, movement: &mut Movement) -> Result<Found, Error> {
+        match movement.direction {
+            Direction::Forward => self.end(spot, call, movement),
+            Direction::Backward => self.call_site(&spot, call, movement),
         }
     }
 
-    fn end(&self, spot: Spot, call: CallId, way: &mut Way) -> Result<Found, Error> {
+    /// The event that ends a call; if `spot` is that event, the one that ends its caller.
+    fn end(&self, spot: Spot, call: CallId, movement: &mut Movement) -> Result<Found, Error> {
         let (mut spot, mut call) = (spot, call);
         if let Some(EventKind::PY_RETURN | EventKind::PY_UNWIND) = spot.within.kind(spot.index)? {
             let Some(caller) = spot.frame.and_then(|frame| spot.within.caller(frame)) else {
@@ -390,20 +402,25 @@ impl Timeline {
                 return Ok(Found::At(self.at(spot.chunk, index)));
             }
             let next = self.reach_end(call, spot.chunk)?;
-            let next = self.readable(next, way)?;
+            let next = self.readable(next, movement)?;
             let Some((chunk, within)) = next else { return Ok(Found::Edge(None)) };
             (spot.chunk, spot.within, from) = (chunk, within, 0);
         }
     }
 
     /// The line a call was made from.
-    fn call_site(&self, spot: &Spot, call: CallId, way: &mut Way) -> Result<Found, Error> {
+    fn call_site(
+        &self,
+        spot: &Spot,
+        call: CallId,
+        movement: &mut Movement,
+    ) -> Result<Found, Error> {
         let begins = Position::new(call.cast_signed());
         let is_before = self.at(spot.chunk, spot.index) < begins;
         if is_before || self.store.locate(self.run_id, begins.seq()).is_none() {
             return Ok(Found::Edge(None));
         }
-        let Some(mut start) = self.spot(begins, &mut way.missing)? else {
+        let Some(mut start) = self.spot(begins, &mut movement.missing)? else {
             return Ok(Found::Edge(None));
         };
         let Some(caller) = start.frame.and_then(|frame| start.within.caller(frame)) else {
@@ -411,11 +428,11 @@ impl Timeline {
         };
         let call = start.within.call_of(caller);
         start.frame = Some(caller);
-        self.over(start, call, 0, way)
+        self.over(start, call, 0, movement)
     }
 
-    /// The last event of a position's thread in a direction; the position itself if that is it.
-    fn utmost(&self, from: Position, direction: Direction) -> Result<Position, Error> {
+    /// The last event of a position's thread in a direction, which may be the position itself.
+    fn farthest_event(&self, from: Position, direction: Direction) -> Result<Position, Error> {
         let Some(spot) = self.spot(from, &mut Vec::new())? else { return Ok(from) };
         let state = self.state();
         let (before, after) = state.neighbours(spot.chunk, spot.thread);
@@ -437,25 +454,25 @@ impl Timeline {
         Ok(found.map_or(from, |index| self.at(farthest, index)))
     }
 
-    /// From a position whose chunk is damaged: the nearest event that can be read.
-    fn out_of_damage(&self, from: Position, mut way: Way) -> Result<Moved, Error> {
+    /// Moves from a position in a damaged chunk to the nearest event that can be read.
+    fn out_of_damage(&self, from: Position, mut movement: Movement) -> Result<Moved, Error> {
         let Some((chunk, _)) = self.store.locate(self.run_id, from.seq()) else {
-            return Ok(way.no_more(from));
+            return Ok(movement.no_more(from));
         };
         let of_run = |index: &usize| self.store.chunks()[*index].run_id == self.run_id;
-        let beyond: Box<dyn Iterator<Item = usize>> = match way.direction {
+        let beyond: Box<dyn Iterator<Item = usize>> = match movement.direction {
             Direction::Forward => Box::new(chunk + 1..self.store.chunks().len()),
             Direction::Backward => Box::new((0..chunk).rev()),
         };
         for next in beyond.take_while(of_run) {
-            if let Some(within) = self.look(next, &mut way.missing)? {
-                let index = match way.direction {
+            if let Some(within) = self.load(next, &mut movement.missing)? {
+                let index = match movement.direction {
                     Direction::Forward => 0,
                     Direction::Backward => within.events()?.saturating_sub(1),
                 };
-                return Ok(way.arrived(self.at(next, index)));
+                return Ok(movement.arrived(self.at(next, index)));
             }
         }
-        Ok(way.no_more(from))
+        Ok(movement.no_more(from))
     }
 }

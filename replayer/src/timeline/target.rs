@@ -1,4 +1,4 @@
-//! What can be written, by its path, and the nearest write of it.
+//! Targets of writes: variables, attributes and items, by path, and the nearest write of each.
 
 use super::{Direction, Position, Timeline, Variable};
 use crate::inspect::{InspectError, Path, ResolvedStep, Snapshot};
@@ -6,12 +6,12 @@ use crate::state::Mutation;
 use crate::store::Error;
 use dashcam_schema::value::ObjectId;
 
-/// What a path led to where it was asked. It stays the same wherever one goes from there.
+/// What a path means at the position where it was resolved. It does not change with the position.
 #[derive(Debug, Clone)]
 pub enum Target {
     /// A variable.
     Variable { name: Box<str>, variable: Variable },
-    /// An attribute or item of an object; `key` as `mutations` has it.
+    /// An attribute or item of an object; `key` as in `mutations`.
     Member { path: String, object_id: ObjectId, is_attribute: bool, key: String },
 }
 
@@ -20,17 +20,17 @@ pub enum Target {
 pub struct Written {
     /// See [`Write::at`](super::Write::at).
     pub at: Position,
-    /// `total = 11`, `del total`, `argument price = 2`; or what was done to the object as a whole.
+    /// `total = 11`, `del total`, `argument price = 2`; or how the object was changed as a whole.
     pub what: String,
     /// A sentence for each damaged chunk on the way.
     pub missing: Vec<String>,
 }
 
 impl Timeline {
-    /// What a path means in a frame of a position's stack, 0 being the innermost.
+    /// What a path means in a frame of a position's stack; depth 0 is the innermost frame.
     ///
     /// # Errors
-    /// If it is no path, or does not lead to something that can be written, as far as is known.
+    /// If the text is no path, or is not known to lead to something that can be written.
     pub fn target(&self, at: Position, depth: usize, text: &str) -> Result<Target, InspectError> {
         let path =
             Path::parse(text).map_err(|error| InspectError::Invalid(format!("{text}: {error}")))?;
@@ -48,7 +48,7 @@ impl Timeline {
         };
         let resolved = snapshot.resolve(&path)?;
         let (Some(object_id), Some(step)) = (resolved.container, resolved.step) else {
-            let message = format!("{text} is held by a value that nothing can change");
+            let message = format!("{text} is held by a value that cannot be changed");
             return Err(InspectError::Invalid(message));
         };
         let (is_attribute, key) = match step {
@@ -58,8 +58,8 @@ impl Timeline {
         Ok(Target::Member { path: text.to_owned(), object_id, is_attribute, key })
     }
 
-    /// The nearest write of a target before a position, or after it. What changes an object as a
-    /// whole counts for each of its items.
+    /// The nearest write of a target before a position, or after it. A change of an object as a
+    /// whole counts as a write of each of its items.
     ///
     /// # Errors
     /// If the file cannot be read, or reading was interrupted.
@@ -104,7 +104,7 @@ impl Timeline {
                 let Some(change) = found else { return Ok(None) };
                 let what = match (&change.key, &change.value) {
                     (Some(_), Some(value)) if replaces(&change) => format!("__dict__ = {value}"),
-                    (Some(at), _) if !is_it(&change) || takes_away(&change) => {
+                    (Some(at), _) if !is_it(&change) || removes_item(&change) => {
                         format!("{} at {at} moves the items behind", change.operation)
                     }
                     (Some(_), Some(value)) => format!("{path} = {value}"),
@@ -118,20 +118,21 @@ impl Timeline {
     }
 }
 
-/// Whether a change of a sequence moves the item with this index: one before it comes or goes.
+/// Whether a change of a sequence moves the item with this index, because an item before it is
+/// inserted or removed.
 fn moves(change: &Mutation, key: &str) -> bool {
-    let comes = || {
+    let inserts = || {
         let method = change.operation.rsplit('.').next().unwrap_or_default();
         matches!(method, "insert" | "insort_left" | "insort_right" | "appendleft" | "extendleft")
     };
     let index = |text: &str| text.parse::<u64>().ok();
     let at = change.key.as_deref().and_then(index);
-    (takes_away(change) || is_of_sequence(change) && comes())
+    (removes_item(change) || is_of_sequence(change) && inserts())
         && at.zip(index(key)).is_some_and(|(at, index)| at < index)
 }
 
-/// Whether a change takes an item of a sequence away.
-fn takes_away(change: &Mutation) -> bool {
+/// Whether a change removes an item of a sequence.
+fn removes_item(change: &Mutation) -> bool {
     is_of_sequence(change) && change.key.is_some() && change.value.is_none()
 }
 

@@ -1,6 +1,6 @@
-//! Who bound this variable, who changed this object: the nearest write in either direction.
+//! Finds the nearest write of a variable in either direction.
 
-use super::step::{Own, Wanted, Way};
+use super::step::{Movement, OwnEvent, Wanted};
 use super::{Direction, Position, Timeline};
 use crate::state::{Wanted as Wants, Within};
 use crate::store::{Error, Process, Search, Sought, Variables};
@@ -13,29 +13,29 @@ use rustc_hash::FxHashSet;
 /// A variable, as seen from a frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Variable {
-    /// Of one call.
+    /// A variable of one call.
     Local { call: CallId, code: u32, slot: Slot },
-    /// In a cell that functions of one file share; the cell, if it is known.
+    /// A variable in a cell that functions of one file share; `cell` if it is known.
     Cell { call: CallId, code: u32, slot: Slot, name: Box<str>, cell: Option<ObjectId> },
-    /// Of the module that the code is of, by its path.
+    /// A variable of the module of a code object, found by its path.
     Global { code: u32, name: Box<str> },
 }
 
-/// Where a variable is bound or unbound, or an object changed.
+/// Where a variable is bound or unbound, or an object is changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Write {
-    /// The INSTRUCTION that does it, or for an argument the PY_START of its call; for a change by
-    /// a function in C, its return.
+    /// The INSTRUCTION that does it. For an argument, the PY_START of its call; for a change by a
+    /// function in C, the function's return.
     pub at: Position,
-    /// It is given to a call as an argument.
+    /// The variable is bound as an argument of a call.
     pub is_argument: bool,
 }
 
 const INSTRUCTION: u8 = EventKind::INSTRUCTION.number();
 
 impl Timeline {
-    /// The variable that a name means in a frame of a position's stack, 0 being the innermost.
-    /// `None` if there is no such frame, or nothing in the recording binds such a variable.
+    /// The variable that a name means in a frame of a position's stack; depth 0 is the innermost
+    /// frame. `None` if there is no such frame, or nothing in the recording binds such a variable.
     ///
     /// # Errors
     /// If the file cannot be read, or reading was interrupted.
@@ -73,7 +73,7 @@ impl Timeline {
         Ok(found.then(global))
     }
 
-    /// The variables of the code objects in one file, those of `code` among them.
+    /// The variables of all code objects in the file of `code`.
     fn sharing<'a>(
         &'a self,
         process: &'a Process,
@@ -93,7 +93,8 @@ impl Timeline {
     /// The nearest write of a variable before a position, or, forwards, after it.
     ///
     /// # Errors
-    /// If the file cannot be read, or reading was interrupted. Damaged chunks on the way are said.
+    /// If the file cannot be read, or reading was interrupted. Damaged chunks on the way are
+    /// skipped and added to `missing`.
     pub fn write_of(
         &self,
         variable: &Variable,
@@ -110,12 +111,13 @@ impl Timeline {
             }
             Variable::Cell { call, code, slot, name, cell } => match cell {
                 Some(cell) => self.shared_write(*code, name, Some(*cell), at, direction, missing),
-                // Before the cell is there, it is like any other.
+                // Before its cell is made, it is like any other local variable.
                 None => self.local_write(*call, *code, *slot, at, direction, missing),
             },
         }
     }
 
+    /// The nearest write of a variable of one call.
     fn local_write(
         &self,
         call: CallId,
@@ -143,21 +145,21 @@ impl Timeline {
         });
         let mut may_be_in = |chunk: usize| self.noted(chunk, search.may_be_in(chunk));
         let mut wanted = Wanted { is_it: &is_it, may_be_in: &mut may_be_in };
-        let mut way = Way { direction, missing: Vec::new() };
-        let found = self.own(&mut spot, call, &mut wanted, &mut way)?;
-        missing.append(&mut way.missing);
+        let mut movement = Movement { direction, missing: Vec::new() };
+        let found = self.own_event(&mut spot, call, &mut wanted, &mut movement)?;
+        missing.append(&mut movement.missing);
         Ok(match found {
-            Own::At(at) => Some(Write { at, is_argument: false }),
-            Own::Left if direction == Direction::Backward => {
+            OwnEvent::At(at) => Some(Write { at, is_argument: false }),
+            OwnEvent::Left if direction == Direction::Backward => {
                 let is_argument = (slot as usize) < variables.arguments;
                 is_argument.then(|| Write { at: Position::new(call.cast_signed()), is_argument })
             }
-            Own::Left | Own::Nowhere => None,
+            OwnEvent::Left | OwnEvent::Unknown => None,
         })
     }
 
-    /// What a write of a variable binds, as text; the outer is `None` if it is not known, the inner if
-    /// it unbinds the variable.
+    /// What a write of a variable binds, as text. The outer `Option` is `None` if that is not
+    /// known, the inner one if the write unbinds the variable.
     ///
     /// # Errors
     /// If the file cannot be read, or reading was interrupted.
@@ -173,7 +175,8 @@ impl Timeline {
         Ok(found.into_iter().last().map(|binding| binding.value.map(String::from)))
     }
 
-    /// Takes damage for a yes: who looks says what is missing.
+    /// Whether a chunk may have an event. True if it is damaged: reading the chunk then reports
+    /// what is missing.
     fn noted(&self, chunk: usize, may_be: Result<bool, Error>) -> Result<bool, Error> {
         match may_be {
             Err(error) => self.store.note(chunk, error).map(|()| true),
@@ -204,7 +207,7 @@ impl Timeline {
             let mut stored = variables.stores.stored(unit).map(|(slot, _)| slot);
             stored.find(|slot| is_named(variables, *slot))
         };
-        // An argument that is in a cell is put there by no store.
+        // No store instruction puts an argument into its cell.
         let argument_of = |code: u32| -> Option<Slot> {
             let variables = self.store.variables(process, code)?;
             let arguments = 0..variables.arguments as Slot;
@@ -241,7 +244,7 @@ impl Timeline {
             if !is_run || !self.noted(*chunk, search.may_be_in(*chunk))? {
                 continue;
             }
-            let Some(within) = self.look(*chunk, missing)? else { continue };
+            let Some(within) = self.load(*chunk, missing)? else { continue };
             let mut found = self.shared_in(*chunk, &within, &is_it)?;
             let is_ahead = |(to, ..): &(Position, Slot, bool)| match direction {
                 Direction::Forward => *to > at,
@@ -266,13 +269,14 @@ impl Timeline {
         Ok(None)
     }
 
-    /// The cell an argument of a call is moved into, seen from the call's first line.
+    /// The cell that an argument of a call is moved into, read at the call's first line.
     fn cell_of_call(&self, starts: Position, slot: Slot) -> Result<Option<ObjectId>, Error> {
         let moved =
             self.step(starts, super::Step::Over, Direction::Forward, super::Follow::Thread)?;
         self.state().cell_at(self.run_id, moved.to.seq(), 0, slot)
     }
 
+    /// The events of a chunk that `is_it` accepts, with the slot and whether it is an argument.
     fn shared_in(
         &self,
         chunk: usize,

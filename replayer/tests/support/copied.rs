@@ -1,4 +1,4 @@
-//! The virtual tables' rows in ordinary tables, for SQLite to answer about by itself.
+//! Copies the rows of virtual tables into ordinary tables, which SQLite then queries by itself.
 
 #![allow(unreachable_pub, clippy::unwrap_used)]
 
@@ -7,7 +7,7 @@ use dashcam_schema::tables;
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
-/// A database with these tables, declared alike and with the same rows.
+/// A database with these tables, with the same declarations and rows.
 pub fn copy(recording: &Recording, names: &[&str]) -> Connection {
     let copy = Connection::open_in_memory().unwrap();
     for name in names {

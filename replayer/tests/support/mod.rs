@@ -1,4 +1,4 @@
-//! Makes recordings without a recorder: events in, a file out.
+//! Makes recordings from events, without a recorder.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 pub mod copied;
@@ -25,7 +25,7 @@ pub struct Ev {
     pub thread: u32,
     pub code: u32,
     pub place: u32,
-    /// Nanoseconds since the timed event before it; for timed kinds.
+    /// Nanoseconds since the previous timed event; used for timed kinds.
     pub after: u64,
     pub target: u32,
     pub callable: u32,
@@ -71,10 +71,10 @@ impl Ev {
 
 /// A code object with bytecode.
 pub struct Source<'a> {
-    /// By unit; 0 where there is none.
+    /// The line of each code unit; 0 if it has none.
     pub lines: &'a [u32],
     pub code: &'a [u8],
-    /// How many of the variables are arguments.
+    /// The number of variables that are arguments.
     pub arguments: usize,
     pub variables: &'a [&'a str],
     pub names: &'a [&'a str],
@@ -88,27 +88,27 @@ pub struct Maker {
     seqs: BTreeMap<i64, u64>,
 }
 
-/// A process under construction; its events go on over several calls of [`Maker::events`].
+/// A process under construction. Its events continue over several calls of [`Maker::chunk`].
 pub struct Process {
     pub run: i64,
     pub id: i64,
     calls: Calls,
     clock: u64,
     ordinal: u64,
-    /// `seq` of each event so far.
+    /// The `seq` of each event so far.
     seqs: Vec<u64>,
     exceptions: Vec<ExceptionEntry>,
 }
 
-struct Deaf;
+struct Ignore;
 
-impl Sink for Deaf {
+impl Sink for Ignore {
     fn call(&mut self, _: &OpenCall, _: u64, _: u64, _: Exit) {}
     fn exception(&mut self, _: &OpenException) {}
     fn desync(&mut self, _: u64, _: u64) {}
 }
 
-/// As the recorder does.
+/// Hashes rows as the recorder does.
 fn hash_rows(db: &Connection) {
     db.create_scalar_function(tables::ROW_HASH, -1, FunctionFlags::SQLITE_UTF8, |arguments| {
         let mut hash = RowHash::default();
@@ -171,7 +171,7 @@ impl Maker {
         self.db.last_insert_rowid()
     }
 
-    /// `lines[unit]` is 0 where a unit has no line.
+    /// `lines[unit]` is 0 if a unit has no line.
     pub fn code(&mut self, p: &Process, number: u32, path: &str, name: &str, lines: &[u32]) -> i64 {
         let first = lines.iter().copied().find(|line| *line != 0).unwrap_or(1);
         let sql = "INSERT INTO code_objects (run_id, path, qualname, name, first_line, kind,
@@ -183,7 +183,7 @@ impl Maker {
         self.db.last_insert_rowid()
     }
 
-    /// Code of 3.13 with variables; `kind` as `code_objects.kind`.
+    /// Adds code of 3.13 with variables; `kind` is as in `code_objects.kind`.
     pub fn bytecode(&mut self, p: &Process, number: u32, name: &str, kind: &str, source: &Source) {
         let first = source.lines[0];
         let sql = "INSERT INTO code_objects (run_id, path, qualname, name, first_line, kind,
@@ -215,7 +215,7 @@ impl Maker {
 
     /// Appends a chunk of values.
     pub fn values(&mut self, p: &Process, values: &mut Builder) {
-        let told = values.told_ids().encode();
+        let described = values.described_ids().encode();
         let sql =
             "SELECT count(*), coalesce(max(covers_to), 0) FROM value_chunks WHERE process_id = ?";
         let (number, covers_from) =
@@ -231,7 +231,7 @@ impl Maker {
             last_ordinal,
             group_count: values.groups() as i64,
             header_xxh3: 0,
-            told: &told,
+            told: &described,
         };
         let data = values.seal(1).unwrap();
         row.header_xxh3 = header_xxh3(&data);
@@ -256,7 +256,7 @@ impl Maker {
         self.cover(1 << 40);
     }
 
-    /// Says that values are stored of all events with ordinals below this one.
+    /// Marks the values of all events with ordinals below this one as stored.
     pub fn cover(&self, to: i64) {
         let sql = "UPDATE processes SET covers_to = ?, value_chunk_count =
                        (SELECT count(*) FROM value_chunks AS c
@@ -264,7 +264,7 @@ impl Maker {
         self.db.execute(sql, [to]).unwrap();
     }
 
-    /// Says that all runs have state, and are of 3.13.
+    /// Marks all runs as recorded with state, by 3.13.
     pub fn with_state(&mut self) {
         self.db
             .execute_batch("UPDATE runs SET capture = 'state'; UPDATE processes SET magic = 3571")
@@ -282,7 +282,7 @@ impl Maker {
         self.db.execute(sql, params![process.id, number, name]).unwrap();
     }
 
-    /// Says which type an exception object is of. Numbers ascend.
+    /// Sets the type and message of an exception object. Numbers ascend.
     pub fn exception(&mut self, process: &mut Process, number: u32, r#type: u32, message: &str) {
         process.exceptions.push(ExceptionEntry {
             number,
@@ -291,7 +291,7 @@ impl Maker {
         });
     }
 
-    /// Appends one chunk with these events, and keeps the run's sums.
+    /// Appends one chunk with these events, and updates the run's sums.
     pub fn chunk(&mut self, process: &mut Process, events: &[Ev]) {
         let seq = self.seqs.entry(process.run).or_insert(1);
         let first_seq = *seq;
@@ -353,7 +353,7 @@ impl Maker {
                     resumed,
                     frame: 0,
                 };
-                process.calls.apply(&event, &mut Deaf);
+                process.calls.apply(&event, &mut Ignore);
             } else {
                 let site = Site { code: event.code, kind: kind.number(), place: event.place };
                 process.calls.at(site);
@@ -361,7 +361,8 @@ impl Maker {
         }
         columns.state.exceptions.sort_by_key(|e| e.number);
         columns.state.exceptions.dedup();
-        // A call resumed here may have been suspended here, too; then it is not the chunk's to know.
+        // A call resumed here may also have been suspended here. Then the chunk need not contain
+        // it.
         columns.state.suspended.retain(|call| call.call_id < first_seq);
         let data = self.sealer.seal(&columns).unwrap();
         let numbers = |of: fn(&Context) -> u32| -> Vec<u8> {
@@ -423,7 +424,7 @@ impl Maker {
         }
     }
 
-    /// Appends events as chunks of this many.
+    /// Appends events in chunks of this size.
     pub fn chunks(&mut self, process: &mut Process, events: &[Ev], size: usize) {
         for events in events.chunks(size) {
             self.chunk(process, events);
@@ -457,12 +458,12 @@ pub fn line_table(first: u32, lines: &[u32]) -> Vec<u8> {
     table
 }
 
-/// The rows a query gives, columns separated by a space, NULL as `-`.
+/// The rows that a query returns: columns separated by a space, NULL as `-`.
 pub fn rows(db: &Connection, sql: &str) -> Vec<String> {
     rows_of(db.prepare(sql).unwrap_or_else(|error| panic!("{sql}: {error}")), sql)
 }
 
-/// The same of a statement that was prepared.
+/// Like [`rows`], for a prepared statement.
 pub fn rows_of(mut statement: Statement<'_>, sql: &str) -> Vec<String> {
     let width = statement.column_count();
     let rows = statement.query_map([], |row| {
@@ -480,7 +481,7 @@ pub fn rows_of(mut statement: Statement<'_>, sql: &str) -> Vec<String> {
     rows.unwrap().collect::<rusqlite::Result<_>>().unwrap_or_else(|error| panic!("{sql}: {error}"))
 }
 
-/// Asserts that a query gives the rows of `expected`, a line each, indentation aside.
+/// Asserts that a query returns the rows of `expected`, one per line, ignoring indentation.
 #[track_caller]
 pub fn check(db: &Connection, sql: &str, expected: &str) {
     let expected: Vec<&str> =

@@ -1,32 +1,35 @@
-//! Which branches need no event: the next recorded event of the frame tells which way was taken.
+//! Finds the branches that need no recorded event, because the next recorded event of the frame
+//! shows which side was taken.
 //!
-//! What can be executed from an instruction on without an event in between is its *region*. If the
-//! regions of a branch's two sides have no instruction in common, the next event, wherever it is,
-//! is on one side only. As long as that holds for every branch that is left out, and for SEND, of
-//! whose two ways none is an event, there is one way from any place to any event.
+//! The *region* of an instruction is the code that can be executed from it on without a recorded
+//! event in between. If the regions of a branch's two sides have no instruction in common, the next
+//! event is in the region of one side only. If that holds for every branch that is not recorded,
+//! and for SEND, neither side of which has an event, there is exactly one path from any place to
+//! any event.
 //!
-//! FOR_ITER always is recorded: without an event of its own it is specialised, and then the end of a
-//! generator that returns a value is no longer reported as a RAISE.
+//! FOR_ITER is always recorded: without an event of its own it would be specialised, and then the
+//! end of a generator that returns a value would no longer be reported as a RAISE.
 
 use super::code::{NO_UNIT, Unit};
 use super::opcodes::{Op, Version};
 use crate::event::EventKind;
 use rustc_hash::FxHashSet;
 
-/// Branches that are *implied*: their events are not recorded, but follow.
+/// The branches that are *implied*: their events are not recorded, but derived.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Branches {
-    /// By code unit; empty if none is implied.
+    /// By code unit; empty if no branch is implied.
     flags: Box<[u8]>,
 }
 
-/// What is reported to come from this POP_JUMP, or in 3.14 its NOT_TAKEN, is implied.
+/// The branch that is reported as coming from this POP_JUMP, or in 3.14 its NOT_TAKEN, is implied.
 const IMPLIED: u8 = 1;
-/// In 3.14: a POP_ITER or END_ASYNC_FOR, whose branch may be reported as of the instruction before it.
+/// In 3.14: a POP_ITER or END_ASYNC_FOR, whose branch may be reported as coming from the
+/// instruction executed before it.
 const END: u8 = 2;
 
 impl Branches {
-    /// Whether an event of one of the kinds of branches is implied. `place` and `target` are code units
+    /// Whether an event of one of the branch kinds is implied. `place` and `target` are code units
     /// as CPython reports them.
     #[inline(always)]
     pub fn implies(&self, kind: EventKind, place: u32, target: u32) -> bool {
@@ -44,7 +47,7 @@ impl Branches {
         self.flags.get(unit as usize).is_some_and(|flags| flags & IMPLIED != 0)
     }
 
-    /// Finds them among instructions that have no silent cycle.
+    /// Finds the implied branches of code without a silent cycle.
     pub(super) fn find(version: Version, units: &[Unit]) -> Branches {
         let is = |op: Op| move |unit: &&Unit| unit.is_start && unit.op == op;
         if !units.iter().any(|unit| is(Op::PopJump)(&unit)) {
@@ -55,8 +58,8 @@ impl Branches {
             return Branches::default();
         }
         let mut is_any = false;
-        // From the first to the last: of two conditions of which only one can do without an event, the
-        // one that is met more often comes first.
+        // From the first to the last: if only one of two conditions can be implied, it should be
+        // the one that is executed more often, which comes first.
         for branch in units.iter().filter(is(Op::PopJump)) {
             is_any |= graph.imply(branch);
         }
@@ -64,14 +67,17 @@ impl Branches {
     }
 }
 
-/// Where control may go from an instruction without an event. `is_implied`: if it is a branch, its own is
-/// left out.
+/// The instructions that may come after an instruction without a recorded event, [`NO_UNIT`] in
+/// place of the others. If the instruction is a branch, `is_implied` means that its own event is
+/// not recorded.
 pub(super) fn silent_successors(version: Version, unit: &Unit, is_implied: bool) -> [u32; 2] {
-    let ways = unit.ways();
+    let successors = unit.successor_pair();
     let is_recorded = match unit.op {
-        // In 3.14 one of the two ways is reported by the instruction it leads to.
-        Op::PopJump if !is_implied && version >= Version::V3_14 => return [ways[0], NO_UNIT],
-        Op::ForIter if version >= Version::V3_14 => return [NO_UNIT, ways[1]],
+        // In 3.14 one of the two sides is reported by the instruction it leads to.
+        Op::PopJump if !is_implied && version >= Version::V3_14 => {
+            return [successors[0], NO_UNIT];
+        }
+        Op::ForIter if version >= Version::V3_14 => return [NO_UNIT, successors[1]],
         Op::PopJump | Op::NotTaken => !is_implied,
         Op::ForIter | Op::PopIter => true,
         Op::YieldValue | Op::Call | Op::CallKw | Op::LoadSuperAttr => true,
@@ -79,24 +85,24 @@ pub(super) fn silent_successors(version: Version, unit: &Unit, is_implied: bool)
         Op::CallFunctionEx => version > Version::V3_12,
         _ => false,
     };
-    if is_recorded { [NO_UNIT, NO_UNIT] } else { ways }
+    if is_recorded { [NO_UNIT, NO_UNIT] } else { successors }
 }
 
-/// What is left to find out about a code object's branches.
+/// The state of the search for a code object's implied branches.
 struct Graph<'a> {
     version: Version,
     units: &'a [Unit],
     flags: Vec<u8>,
-    /// By unit: no event tells which of the two ways from there is taken.
+    /// By unit: whether control may go to either side from there without a recorded event.
     is_split: Vec<bool>,
-    /// Instructions that may come right before each; those of unit `i` stand from `before_from[i]` on.
+    /// The predecessors of each instruction. Those of unit `i` begin at `before_from[i]`.
     before: Vec<u32>,
     before_from: Vec<u32>,
-    /// By unit: the search that met it last.
-    met: Vec<u32>,
+    /// By unit: the last search that visited it.
+    visited: Vec<u32>,
     searches: u32,
-    /// Instructions that may yet be met; no branch is implied when there are none left. Code that no
-    /// compiler makes could ask for the square of its length.
+    /// The number of instructions that may still be visited. When none are left, no further branch
+    /// is implied. Code that no compiler makes could require the square of its length.
     budget: usize,
     path: Vec<u32>,
 }
@@ -104,13 +110,13 @@ struct Graph<'a> {
 impl<'a> Graph<'a> {
     fn new(version: Version, units: &'a [Unit]) -> Graph<'a> {
         let len = units.len();
-        let ways = || {
+        let transitions = || {
             let starts = units.iter().filter(|unit| unit.is_start);
-            let ways = starts.flat_map(|unit| unit.successors().map(|to| (unit.start, to)));
-            ways.filter(|(_, to)| (*to as usize) < len)
+            let transitions = starts.flat_map(|unit| unit.successors().map(|to| (unit.start, to)));
+            transitions.filter(|(_, to)| (*to as usize) < len)
         };
         let mut before_from = vec![0; len + 1];
-        for (_, to) in ways() {
+        for (_, to) in transitions() {
             before_from[to as usize + 1] += 1;
         }
         for at in 0..len {
@@ -118,7 +124,7 @@ impl<'a> Graph<'a> {
         }
         let mut before = vec![0; before_from[len] as usize];
         let mut next = before_from.clone();
-        for (from, to) in ways() {
+        for (from, to) in transitions() {
             before[next[to as usize] as usize] = from;
             next[to as usize] += 1;
         }
@@ -133,7 +139,7 @@ impl<'a> Graph<'a> {
             is_split: vec![false; len],
             before,
             before_from,
-            met: vec![0; len],
+            visited: vec![0; len],
             searches: 0,
             budget: 1000 + 50 * len,
             path: Vec::new(),
@@ -152,7 +158,7 @@ impl<'a> Graph<'a> {
         silent_successors(self.version, &self.units[at as usize], is_implied)
     }
 
-    /// Makes a POP_JUMP an implied one, if it may be.
+    /// Marks a POP_JUMP as implied if it can be. Returns whether it is.
     fn imply(&mut self, branch: &Unit) -> bool {
         let (at, next) = (branch.start as usize, branch.start + u32::from(branch.len));
         let mut reported_by = [at; 2];
@@ -160,7 +166,7 @@ impl<'a> Graph<'a> {
             let op = |unit: u32| self.units.get(unit as usize).map(|unit| unit.op);
             let is_whole = op(next) == Some(Op::NotTaken) && *self.before(next) == [branch.start];
             let before = op(branch.target.wrapping_sub(1));
-            // Its event could not be told from that of an END.
+            // Its event could not be distinguished from that of an END.
             if !is_whole || matches!(before, Some(Op::PopIter | Op::EndAsyncFor)) {
                 return false;
             }
@@ -174,13 +180,14 @@ impl<'a> Graph<'a> {
         splits
     }
 
-    /// Whether two ways may lead on from an instruction without an event: its sides have nothing in
-    /// common, nor has either with the other side of a split from which there is a way here. If so,
-    /// it is a split from now on.
+    /// Whether control may go to both sides of an instruction without a recorded event. The regions
+    /// of its sides must have nothing in common, and neither may have anything in common with the
+    /// other side of an earlier split that leads here. If so, the instruction is a split from now
+    /// on.
     fn splits(&mut self, at: u32) -> bool {
         let known = self.searches;
         self.searches += 3;
-        let sides = self.units[at as usize].ways();
+        let sides = self.units[at as usize].successor_pair();
         if !(self.search(sides[0], known, known + 1) && self.search(sides[1], known, known + 2)) {
             return false;
         }
@@ -189,15 +196,15 @@ impl<'a> Graph<'a> {
         while let Some(on) = origins.pop() {
             for index in self.before_from[on as usize]..self.before_from[on as usize + 1] {
                 let from = self.before[index as usize];
-                let ways = self.silent_successors(from);
-                if !ways.contains(&on) || !seen.insert(from) {
+                let successors = self.silent_successors(from);
+                if !successors.contains(&on) || !seen.insert(from) {
                     continue;
                 }
                 if self.budget == 0 {
                     return false;
                 }
                 self.budget -= 1;
-                let other = if ways[0] == on { ways[1] } else { ways[0] };
+                let other = if successors[0] == on { successors[1] } else { successors[0] };
                 if self.is_split[from as usize] && !self.search(other, known, known + 3) {
                     return false;
                 }
@@ -208,8 +215,9 @@ impl<'a> Graph<'a> {
         true
     }
 
-    /// Meets an instruction's region, for `search`. False if an earlier search after `known` met a part
-    /// of it, or it goes on outside of the code, or would take too long.
+    /// Visits an instruction's region as search number `search`. Returns false if a search after
+    /// number `known` has visited a part of the region, if the region leaves the code, or if the
+    /// search would take too long.
     fn search(&mut self, from: u32, known: u32, search: u32) -> bool {
         self.path.clear();
         self.path.push(from);
@@ -218,16 +226,16 @@ impl<'a> Graph<'a> {
             if !is_start || self.budget == 0 {
                 return false;
             }
-            let met = std::mem::replace(&mut self.met[at as usize], search);
-            if met == search {
+            let visited = std::mem::replace(&mut self.visited[at as usize], search);
+            if visited == search {
                 continue;
             }
-            if met > known {
+            if visited > known {
                 return false;
             }
             self.budget -= 1;
-            let ways = self.silent_successors(at);
-            self.path.extend(ways.into_iter().filter(|way| *way != NO_UNIT));
+            let successors = self.silent_successors(at);
+            self.path.extend(successors.into_iter().filter(|next| *next != NO_UNIT));
         }
         true
     }

@@ -1,5 +1,5 @@
-//! One code object's instructions: where each begins and leads to, and what monitoring reports
-//! there. Everything follows from `co_code`, `co_exceptiontable` and the line table.
+//! The instructions of one code object: where each begins, where it leads, and what monitoring
+//! reports there. All of this follows from `co_code`, `co_exceptiontable` and the line table.
 //!
 //! The rules are those of `Python/instrumentation.c`; offsets are in code units of two bytes.
 
@@ -8,39 +8,40 @@ use super::lines::{LineTable, NO_LINE};
 use super::opcodes::{Op, Version};
 use rustc_hash::FxHashSet;
 
-/// No code unit.
+/// Means "no code unit".
 pub const NO_UNIT: u32 = u32::MAX;
-/// No compiler makes as many; a table this long is not one.
+/// The maximum number of code units. No compiler makes as many; further units are ignored.
 const UNITS_MAX: usize = 1 << 24;
 
 /// One code unit.
 #[derive(Debug, Clone, Copy)]
 pub struct Unit {
-    /// [`Op::Cache`] inside of an instruction.
+    /// The instruction that begins here; [`Op::Cache`] inside of an instruction.
     pub op: Op,
-    /// Units of the instruction, caches included; 1 inside.
+    /// The number of units of the instruction, caches included; 1 inside of an instruction.
     pub len: u8,
-    /// An instruction begins here.
+    /// Whether an instruction begins here.
     pub is_start: bool,
-    /// Monitoring may report a LINE here.
+    /// Whether monitoring may report a LINE here.
     pub has_line_event: bool,
-    /// Monitoring reports an INSTRUCTION here.
+    /// Whether monitoring reports an INSTRUCTION here.
     pub has_instruction_event: bool,
-    /// Line of the instruction that begins here, or [`NO_LINE`].
+    /// The line of the instruction that begins here, or [`NO_LINE`].
     pub line: u32,
-    /// Where the instruction this unit is part of begins.
+    /// The unit where the instruction that contains this unit begins.
     pub start: u32,
-    /// What the instruction that begins here is about, with what EXTENDED_ARG adds; 0 inside.
+    /// The operand of the instruction that begins here, with the bits that EXTENDED_ARG adds; 0
+    /// inside of an instruction.
     pub operand: u32,
-    /// Where the instruction may jump to, or [`NO_UNIT`]. For 3.14's END_ASYNC_FOR: where it is
-    /// reported to come from.
+    /// Where the instruction may jump to, or [`NO_UNIT`]. For 3.14's END_ASYNC_FOR: the unit that
+    /// its branch is reported to come from.
     pub target: u32,
 }
 
 impl Unit {
-    /// Where control may go on from the instruction that begins here, exceptions aside: to the next one
-    /// and where it jumps to, [`NO_UNIT`] for what it does not.
-    pub(super) fn ways(&self) -> [u32; 2] {
+    /// The units where control may go on after the instruction that begins here, exceptions aside:
+    /// the next instruction, and where it jumps to; [`NO_UNIT`] for either that is not possible.
+    pub(super) fn successor_pair(&self) -> [u32; 2] {
         let next = self.start + u32::from(self.len);
         match self.op {
             Op::Return | Op::RaiseVarargs | Op::Reraise => [NO_UNIT, NO_UNIT],
@@ -52,9 +53,9 @@ impl Unit {
         }
     }
 
-    /// The same, without those.
+    /// The units where control may go on after the instruction that begins here, exceptions aside.
     pub(super) fn successors(&self) -> impl Iterator<Item = u32> + use<> {
-        self.ways().into_iter().filter(|unit| *unit != NO_UNIT)
+        self.successor_pair().into_iter().filter(|unit| *unit != NO_UNIT)
     }
 }
 
@@ -68,32 +69,32 @@ pub struct Code {
     pub control: Control,
 }
 
-/// What has to be recorded of a code object's control flow beside what always is.
+/// The branches and JUMPs of a code object that have to be recorded.
 #[derive(Debug, Clone, Default)]
 pub struct Control {
-    /// A loop exists that no recorded event is part of, so its JUMPs have to be.
+    /// Whether there is a loop without an event that is always recorded. Its JUMPs have to be
+    /// recorded then.
     pub has_silent_cycle: bool,
-    /// The branches that need not be.
+    /// The branches that need not be recorded.
     pub branches: Branches,
 }
 
 impl Control {
-    /// What bytecode needs.
+    /// Finds what has to be recorded of this bytecode.
     pub fn of(version: Version, bytecode: &[u8]) -> Control {
         Control::new(version, &plain_instructions(version, bytecode))
     }
 
     fn new(version: Version, units: &[Unit]) -> Control {
         let has_silent_cycle = has_silent_cycle(version, units);
-        // Where JUMPs are events as well, no branch is left out: such code is rare.
+        // If JUMPs are recorded, all branches are, too: such code is rare.
         let branches = if has_silent_cycle { None } else { Some(Branches::find(version, units)) };
         Control { has_silent_cycle, branches: branches.unwrap_or_default() }
     }
 }
 
 impl Code {
-    /// Reads a code object. Bytes that make no sense give instructions that make none, and no
-    /// panic.
+    /// Reads a code object. Invalid bytes give meaningless instructions, but no panic.
     pub fn new(
         version: Version,
         bytecode: &[u8],
@@ -119,25 +120,25 @@ impl Code {
         &self.units
     }
 
-    /// Whether the instruction at a unit is executed before PY_START is reported, though an exception it raises
-    /// is: its frame begins with that RAISE.
+    /// Whether the instruction at a unit is executed before PY_START is reported, but an exception
+    /// that it raises is reported. The first event of its frame is that RAISE then.
     pub fn may_begin_by_raising(&self, unit: u32) -> bool {
         let Some(found) = self.unit(unit) else { return false };
-        // From 3.15 on, a generator expression asks for its iterator first.
+        // From 3.15 on, a generator expression gets its iterator first.
         found.op == Op::Resume || self.version >= Version::V3_15 && unit < self.first_resume
     }
 
-    /// Of the two ways on from an implied branch, the one on which the next event may be at `wanted`, the
-    /// beginning of an instruction. `None` if there is no way there without another event.
-    pub fn way(&self, branch: &Unit, wanted: u32) -> Option<u32> {
-        branch.successors().find(|way| self.reaches(*way, wanted))
+    /// Returns the side of an implied branch from which the next event may be at `wanted`, where an
+    /// instruction begins. `None` if `wanted` cannot be reached without another event.
+    pub fn side_towards(&self, branch: &Unit, wanted: u32) -> Option<u32> {
+        branch.successors().find(|side| self.reaches(*side, wanted))
     }
 
     fn reaches(&self, from: u32, wanted: u32) -> bool {
         let mut path = vec![from];
-        let mut met = FxHashSet::default();
+        let mut visited = FxHashSet::default();
         while let Some(at) = path.pop() {
-            let Some(unit) = self.unit(at).filter(|_| met.insert(at)) else { continue };
+            let Some(unit) = self.unit(at).filter(|_| visited.insert(at)) else { continue };
             if at == wanted {
                 return true;
             }
@@ -148,13 +149,14 @@ impl Code {
     }
 }
 
-/// Instructions of a code object, and where they jump to, without lines.
+/// Returns the instructions of a code object and where they jump to, without lines.
 pub fn plain_instructions(version: Version, bytecode: &[u8]) -> Vec<Unit> {
     let bytes = bytecode.as_chunks::<2>().0;
     instructions(version, &bytes[..bytes.len().min(UNITS_MAX)], &LineTable::default())
 }
 
-/// Where instructions begin and jump to; the first to be reported is the first RESUME.
+/// Returns where instructions begin and jump to. Monitoring reports nothing before the first
+/// RESUME.
 fn instructions(version: Version, bytes: &[[u8; 2]], lines: &LineTable) -> Vec<Unit> {
     let end = bytes.len() as u32;
     let inside = |start: u32| Unit {
@@ -184,7 +186,7 @@ fn instructions(version: Version, bytes: &[[u8; 2]], lines: &LineTable) -> Vec<U
         let forward = |more: u32| next.saturating_add(argument).saturating_add(more);
         let target = match op {
             Op::PopJump | Op::JumpForward | Op::Send => forward(0),
-            // Over END_FOR, and in 3.13 its POP_TOP; in 3.14 POP_ITER is executed.
+            // It skips END_FOR, and in 3.13 its POP_TOP. In 3.14 POP_ITER is executed.
             Op::ForIter => forward(if version == Version::V3_13 { 2 } else { 1 }),
             Op::JumpBackward | Op::JumpBackwardNoInterrupt => next.wrapping_sub(argument),
             Op::EndAsyncFor if version >= Version::V3_14 => (at + 1).wrapping_sub(argument),
@@ -207,7 +209,7 @@ fn instructions(version: Version, bytes: &[[u8; 2]], lines: &LineTable) -> Vec<U
     units
 }
 
-/// Finds the instructions whose line may be reported: `initialize_lines` of CPython.
+/// Marks the instructions whose line may be reported, as `initialize_lines` of CPython.
 fn mark(version: Version, units: &mut [Unit], exception_table: &[u8]) {
     let Some(first) = units.iter().position(|unit| unit.op == Op::Resume) else { return };
     let is_silent = |op: Op| {
@@ -222,7 +224,7 @@ fn mark(version: Version, units: &mut [Unit], exception_table: &[u8]) {
         let Unit { op, is_start, target, len, .. } = units[at];
         let target = match op {
             _ if !is_start || target == NO_UNIT => continue,
-            // The instruction jumped to, whatever of it is skipped.
+            // The instruction that CPython takes as the target, even if execution skips it.
             Op::ForIter if version == Version::V3_13 => target - 1,
             Op::ForIter => target,
             Op::Send => target + 1,
@@ -248,9 +250,9 @@ fn mark(version: Version, units: &mut [Unit], exception_table: &[u8]) {
     }
 }
 
-/// The exception handlers of a table: the code unit where each begins, and how deep the stack is there.
-/// Entries are start, length, handler, and depth with whether it is wanted where the exception was
-/// raised; numbers are of six bits each, highest first.
+/// The exception handlers of a table: the code unit where each begins, and the depth of the stack
+/// there. An entry has start, length, handler, and depth, whose lowest bit is whether the place
+/// where the exception was raised is pushed. Numbers have six bits per byte, highest first.
 pub fn handlers(table: &[u8]) -> impl Iterator<Item = (u32, u32)> {
     let mut bytes = table.iter();
     let mut number = move || {
@@ -264,12 +266,12 @@ pub fn handlers(table: &[u8]) -> impl Iterator<Item = (u32, u32)> {
     };
     std::iter::from_fn(move || {
         let (_start, _length, handler, depth) = (number()?, number()?, number()?, number()?);
-        // The exception lies on top, and below it where it was raised.
+        // The exception is on top, and below it the place where it was raised, if it is pushed.
         Some((handler, (depth >> 1) + (depth & 1) + 1))
     })
 }
 
-/// Whether control can go round without an event that is recorded anyway.
+/// Whether there is a loop without an event that is always recorded.
 fn has_silent_cycle(version: Version, units: &[Unit]) -> bool {
     let successors = |at: u32| silent_successors(version, &units[at as usize], false);
     #[derive(Clone, Copy, PartialEq)]
@@ -279,7 +281,7 @@ fn has_silent_cycle(version: Version, units: &[Unit]) -> bool {
         Done,
     }
     let mut marks = vec![Mark::New; units.len()];
-    // Depth first, with the successors still to be visited.
+    // The path of a depth-first search, with the successors still to be visited.
     let mut path: Vec<(u32, [u32; 2])> = Vec::new();
     for start in 0..units.len() as u32 {
         if !units[start as usize].is_start || marks[start as usize] != Mark::New {

@@ -1,65 +1,67 @@
-//! What an instruction takes from the evaluation stack and puts there.
+//! The values that instructions pop from the evaluation stack and push onto it.
 //!
 //! A test compares the numbers with `dis.stack_effect` of the running interpreters.
 
 use super::opcodes::Version;
 use super::tables::Name;
 
-/// What an instruction does with the evaluation stack.
+/// What an instruction does with the evaluation stack. In the comments, to *take* a value is to pop
+/// it, and to *put* one is to push it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Does {
     Nothing,
-    /// Says that the last arguments of the CALL that follows have names.
+    /// Names the last arguments of the CALL that follows.
     KwNames,
-    /// Takes so many.
+    /// Takes this many values.
     Take(u8),
     EndFor,
     Raise,
     Return,
     ReturnConst,
-    /// Takes what is yielded and puts what is sent.
+    /// Takes the value that is yielded and puts the value that is sent.
     Yield,
     Const,
     Null,
     Generator,
-    /// Puts the local the operand names.
+    /// Puts the local of the operand.
     Fast,
-    /// Two locals, the one in the operand's high four bits first.
+    /// Puts two locals, the one in the operand's high four bits first.
     FastPair,
-    /// The local becomes unbound.
+    /// Puts a local, which becomes unbound.
     FastAndClear,
-    /// Stores the local in the operand's high four bits and puts the other.
+    /// Stores the local in the operand's high four bits and puts the other local.
     StoreLoadFast,
-    /// What is in the cell of a slot.
+    /// Puts the content of the cell in a slot.
     Deref,
     Name,
     Global,
     DictOrGlobal,
     DictOrDeref,
     Locals,
-    /// Puts once more what lies as deep as the operand says; 1 is the top.
+    /// Puts a copy of the value at the depth in the operand; 1 is the top.
     Copy,
-    /// Exchanges the top with what lies as deep as the operand says.
+    /// Exchanges the top with the value at the depth in the operand.
     Swap,
     Attribute,
     SuperAttribute,
-    /// `with`: puts the method that leaves, and what entering gives.
+    /// `with`: takes the context manager, puts its exit method and the result of entering it.
     Enter,
     Special,
     Subscript,
     Binary,
-    /// Takes so many and puts what follows from them.
+    /// Takes this many values and puts one that is computed from them.
     Compute(u8),
     Format,
     Slice,
     Interpolation,
     Text,
-    /// `GET_ITER`: takes something and puts its iterator, perhaps itself; from 3.15 on, on top of it the
-    /// index of the next item or, if the iterator keeps that itself, nothing.
+    /// `GET_ITER`: takes an object and puts its iterator, which may be the object itself. From 3.15
+    /// on it also puts the index of the next item on top, or NULL if the iterator keeps the index
+    /// itself.
     Iterate,
-    /// Takes something and puts what goes over it, perhaps itself.
+    /// Takes an object and puts its iterator or awaitable, which may be the object itself.
     Await,
-    /// Takes what `GET_ITER` put.
+    /// Takes the values that `GET_ITER` put.
     PopIter,
     /// Puts the next item of the iterator on top, or ends the loop.
     Next,
@@ -72,7 +74,7 @@ pub enum Does {
     Tuple,
     List,
     Set,
-    /// Of keys and values, in turns.
+    /// Takes keys and values by turns, and puts a dict.
     Map,
     ConstKeyMap,
     Call,
@@ -84,15 +86,15 @@ pub enum Does {
     ImportFrom,
     Function,
     FunctionPart,
-    /// Puts the exception that was handled before below the one on top.
+    /// Puts the exception that was being handled before below the one on top.
     Handle,
     CleanupThrow,
-    /// Takes and puts so many, in ways that are of no interest.
+    /// Takes and puts this many values; which ones does not matter here.
     Match(u8, u8),
 }
 
-/// How many values an instruction takes from the top of the stack, and how many it puts there.
-/// What it only looks at is not counted.
+/// The numbers of values that an instruction takes from the top of the stack and puts there. Values
+/// that it only reads are not counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Effect {
     pub takes: u32,
@@ -100,7 +102,7 @@ pub struct Effect {
 }
 
 impl Does {
-    /// What it takes and puts with this operand, if it does not jump.
+    /// The effect with this operand, if the instruction does not jump.
     pub fn effect(self, version: Version, operand: u32) -> Effect {
         use Does::*;
         let operand = operand.min(u32::MAX / 4);
@@ -150,7 +152,7 @@ impl Does {
         Effect { takes, puts }
     }
 
-    /// What an instruction does, by name.
+    /// What the instruction with this name does.
     pub(super) const fn of(name: Name) -> Does {
         match name {
             Name::Cache

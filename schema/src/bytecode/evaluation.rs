@@ -1,22 +1,22 @@
-//! How deep the evaluation stack is at each instruction of a code object: the compiler sees to it
-//! that it is the same however one gets there.
+//! The depth of the evaluation stack at each instruction of a code object. The compiler ensures
+//! that the depth is the same on all paths to the instruction.
 
 use super::code::{Unit, handlers, plain_instructions};
 use super::effects::{Does, Effect};
 use super::opcodes::{Op, Version};
 
-/// Deeper than any compiler makes it.
+/// A depth that no compiled code reaches.
 const DEPTH_MAX: u32 = 1 << 16;
 const UNKNOWN: u32 = u32::MAX;
 
-/// An instruction, as far as the evaluation stack goes.
+/// An instruction and its use of the evaluation stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Instruction {
     pub does: Does,
     pub operand: u32,
-    /// Values on the stack before it is executed; `None` if it never is.
+    /// The number of values on the stack before it is executed; `None` if it is never executed.
     pub depth: Option<u32>,
-    /// An exception handler begins here: the exception is on top.
+    /// Whether an exception handler begins here, with the exception on top.
     pub is_handler: bool,
 }
 
@@ -37,7 +37,7 @@ struct Entry {
 }
 
 impl Evaluation {
-    /// Reads a code object. Bytes that make no sense give instructions that make none, and no panic.
+    /// Reads a code object. Invalid bytes give meaningless instructions, but no panic.
     pub fn new(version: Version, bytecode: &[u8], exception_table: &[u8]) -> Evaluation {
         let units = plain_instructions(version, bytecode);
         let mut entries = Vec::with_capacity(units.len());
@@ -59,7 +59,7 @@ impl Evaluation {
         evaluation
     }
 
-    /// The instruction that begins at a unit.
+    /// The instruction that begins at a unit; `None` if none begins there.
     pub fn instruction(&self, unit: u32) -> Option<Instruction> {
         let entry = self.units.get(unit as usize).filter(|entry| entry.is_start)?;
         Some(Instruction {
@@ -70,7 +70,7 @@ impl Evaluation {
         })
     }
 
-    /// What the instruction takes and puts.
+    /// The numbers of values that the instruction takes and puts.
     pub fn effect(&self, instruction: &Instruction) -> Effect {
         instruction.does.effect(self.version, instruction.operand)
     }
@@ -93,7 +93,7 @@ impl Evaluation {
             let after = depth.saturating_sub(takes).saturating_add(puts);
             let unit = &units[at as usize];
             for to in unit.successors() {
-                // At the end of a loop, the iterator is taken by POP_ITER from 3.14 on.
+                // At the end of a loop, POP_ITER takes the iterator from 3.14 on.
                 let ends = unit.op == Op::ForIter && to == unit.target;
                 let depth = match ends {
                     true if self.version >= Version::V3_14 => depth,

@@ -1,20 +1,20 @@
-//! `co_linetable`: which line each code unit belongs to.
+//! `co_linetable`: the line that each code unit belongs to.
 //!
 //! The format is CPython's "location table", the same in 3.12, 3.13 and 3.14
 //! (`Objects/locations.md` in its sources).
 
-/// In [`LineTable::by_unit`]: the unit has no line.
+/// The entry in [`LineTable::by_unit`] of a unit without a line.
 pub const NO_LINE: u32 = u32::MAX;
 
-/// Lines of one code object, by code unit.
+/// The lines of one code object, by code unit.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LineTable {
     lines: Vec<u32>,
 }
 
 impl LineTable {
-    /// Decodes `co_linetable`. Bytes that make no sense end the table there: units beyond it
-    /// have no line.
+    /// Decodes `co_linetable`. The table ends at the first invalid byte; units after it have no
+    /// line.
     pub fn decode(table: &[u8], first_line: u32) -> LineTable {
         let mut lines = Vec::new();
         let mut line = i64::from(first_line);
@@ -48,26 +48,26 @@ impl LineTable {
         LineTable { lines }
     }
 
-    /// The line of the instruction at this code unit. Line 0, where CPython puts what stands on no
-    /// line, is none.
+    /// The line of the instruction at this code unit; `None` if it has none. Line 0 counts as none:
+    /// CPython uses it for code that is on no line.
     pub fn line(&self, unit: u32) -> Option<u32> {
         self.lines.get(unit as usize).copied().filter(|line| is_line(*line))
     }
 
-    /// The line of the first instruction from this code unit on that has one. An exception handler
-    /// begins with an instruction that has none.
+    /// The line of the first instruction from this code unit on that has a line. An exception
+    /// handler begins with an instruction without one.
     pub fn line_from(&self, unit: u32) -> Option<u32> {
         self.lines.get(unit as usize..)?.iter().copied().find(|line| is_line(*line))
     }
 
-    /// The smallest and largest line; `None` when no unit has one.
+    /// The smallest and largest line; `None` if no unit has a line.
     pub fn range(&self) -> Option<(u32, u32)> {
         let with_line = || self.lines.iter().copied().filter(|line| is_line(*line));
         Some((with_line().min()?, with_line().max()?))
     }
 
-    /// Lines by code unit, 0 and [`NO_LINE`] where there is none. CPython reports a LINE event for
-    /// line 0 and none for no line.
+    /// The lines by code unit; 0 and [`NO_LINE`] where there is no line. CPython reports LINE
+    /// events for 0, but not for [`NO_LINE`].
     pub fn by_unit(&self) -> &[u32] {
         &self.lines
     }

@@ -1,4 +1,4 @@
-//! What CPython's compiled code says of itself.
+//! What follows from CPython's bytecode, line tables and exception tables.
 
 pub mod branches;
 pub mod code;

@@ -1,7 +1,7 @@
-//! The instruction sets of CPython, as far as control flow, monitoring and stores go.
+//! The instruction sets of CPython, with what matters to control flow, monitoring and stores.
 //!
-//! Which instructions a version has, their numbers and caches are made from the interpreters
-//! ([`tables`](super::tables)); what an instruction means follows from its name.
+//! The instructions of each version, their numbers and caches are generated from the interpreters
+//! ([`tables`](super::tables)). The meaning of an instruction follows from its name.
 
 use super::effects::Does;
 use super::tables::{self, Name, Published};
@@ -15,7 +15,7 @@ pub enum Version {
     V3_15,
 }
 
-/// What an instruction does to the flow of control, or how monitoring treats it.
+/// What an instruction does to control flow, or how monitoring treats it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Op {
     Other,
@@ -48,12 +48,12 @@ pub enum Op {
 /// What an instruction stores, and where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum StoreOp {
-    /// Not such an instruction.
+    /// The instruction stores nothing.
     Nothing,
     Fast,
     /// The local in the operand's high four bits is stored; the other is loaded.
     FastLoadFast,
-    /// Both locals in the operand, the one in its high four bits first.
+    /// Both locals in the operand are stored, the one in its high four bits first.
     FastStoreFast,
     /// The local becomes unbound.
     FastAndClear,
@@ -64,7 +64,7 @@ pub enum StoreOp {
     DeleteName,
     Global,
     DeleteGlobal,
-    /// `__annotations__` is made if it is not there.
+    /// `__annotations__` is created if it does not exist.
     SetupAnnotations,
     MakeCell,
     CopyFreeVars,
@@ -73,7 +73,7 @@ pub enum StoreOp {
     Subscr,
     DeleteSubscr,
     Slice,
-    /// Which operation, the operand says.
+    /// The operand is the number of the operation.
     BinaryOp,
     BinarySubscr,
 }
@@ -140,7 +140,7 @@ impl StoreOp {
     }
 }
 
-/// What is known of an instruction.
+/// The properties of an instruction.
 #[derive(Debug, Clone, Copy)]
 struct Entry {
     op: Op,
@@ -177,7 +177,7 @@ static V3_14: Set = Set::new(tables::V3_14);
 static V3_15: Set = Set::new(tables::V3_15);
 
 impl Version {
-    /// Every version there are rules for.
+    /// All versions that there are rules for.
     pub const ALL: [Version; 4] = [Version::V3_12, Version::V3_13, Version::V3_14, Version::V3_15];
 
     fn set(self) -> &'static Set {
@@ -189,35 +189,35 @@ impl Version {
         }
     }
 
-    /// The instruction set of bytecode files with this magic number (their first two bytes);
-    /// `None` if its rules are not known here.
+    /// The instruction set of bytecode files with this magic number (their first two bytes); `None`
+    /// if there are no rules for it.
     pub fn from_magic(magic: u16) -> Option<Version> {
         Version::ALL.into_iter().find(|version| version.set().published.magic == magic)
     }
 
-    /// Whether an opcode makes a generator of the frame that runs.
+    /// Whether an opcode makes a generator from the running frame.
     pub fn makes_generator(self, opcode: u8) -> bool {
         matches!(self.set().by_number[usize::from(opcode)].does, Does::Generator)
     }
 
-    /// Whether an instruction makes a tuple of the list of arguments that `*` was part of.
+    /// Whether an instruction makes a tuple from the list of arguments of a call with `*`.
     pub fn makes_arguments(self, [opcode, operand]: [u8; 2]) -> bool {
         const LIST_TO_TUPLE: u8 = 6;
         let does = &self.set().by_number[usize::from(opcode)].does;
         matches!(does, Does::Intrinsic) && operand == LIST_TO_TUPLE
     }
 
-    /// Whether an opcode pushes no object.
+    /// Whether an opcode pushes NULL instead of an object.
     pub fn pushes_null(self, opcode: u8) -> bool {
         matches!(self.set().by_number[usize::from(opcode)].does, Does::Null)
     }
 
-    /// What an opcode does.
+    /// What an opcode does to control flow.
     pub fn op(self, opcode: u8) -> Op {
         self.set().by_number[usize::from(opcode)].op
     }
 
-    /// Code units of inline cache that follow the instruction.
+    /// The number of code units of inline cache that follow the instruction.
     pub fn caches(self, opcode: u8) -> u8 {
         self.set().by_number[usize::from(opcode)].caches
     }
@@ -232,14 +232,14 @@ impl Version {
         self.set().by_number[usize::from(opcode)].does
     }
 
-    /// Whether a RESUME with this operand reports nothing: from 3.15 on, the one a generator expression has before
-    /// the one that reports PY_START (`RESUME_AT_GEN_EXPR_START`).
+    /// Whether a RESUME with this operand reports no event. From 3.15 on, a generator expression
+    /// has such a RESUME before the one that reports PY_START (`RESUME_AT_GEN_EXPR_START`).
     pub fn is_silent_resume(self, operand: u32) -> bool {
         self >= Version::V3_15 && operand & 7 == 4
     }
 
-    /// How many places on the evaluation stack an iterator takes: from 3.15 on, the index of the next item
-    /// is on top of it or, if the iterator keeps that itself, nothing.
+    /// The number of places on the evaluation stack that an iterator takes. From 3.15 on, the index
+    /// of the next item is on top of it, or NULL if the iterator keeps the index itself.
     pub const fn iterator_places(self) -> u32 {
         match self {
             Version::V3_12 | Version::V3_13 | Version::V3_14 => 1,
@@ -258,7 +258,7 @@ impl Version {
         self.set().published.subscript == Some(operand)
     }
 
-    /// Where this version reports events in a way of its own, as sentences.
+    /// The peculiarities of this version in reporting events, as sentences.
     pub const fn quirks(self) -> &'static [&'static str] {
         match self {
             Version::V3_12 => &[

@@ -1,4 +1,4 @@
-//! `co_linetable`: which part of the source each code unit is for.
+//! `co_linetable`: the part of the source that each code unit belongs to.
 
 /// A part of the source. Columns are in bytes, from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -9,15 +9,16 @@ pub struct Span {
     pub end_column: u32,
 }
 
-/// The parts of the source of one code object, by code unit. Interpreters can be told to keep no columns.
+/// The parts of the source of one code object, by code unit. Columns are missing if the interpreter
+/// was started with an option that removes them.
 #[derive(Debug, Clone, Default)]
 pub struct Spans {
-    /// With the unit where each ends.
+    /// The spans, each with the unit where it ends (exclusive).
     entries: Vec<(u32, Option<Span>)>,
 }
 
 impl Spans {
-    /// Decodes `co_linetable`. Bytes that make no sense end the table there.
+    /// Decodes `co_linetable`. The table ends at the first invalid byte.
     pub fn decode(table: &[u8], first_line: u32) -> Spans {
         let mut entries = Vec::new();
         let (mut line, mut units, mut at) = (i64::from(first_line), 0u32, 0);
@@ -62,7 +63,7 @@ impl Spans {
         Spans { entries }
     }
 
-    /// The part of the source that the instruction at a unit is for.
+    /// The part of the source that the instruction at a unit belongs to.
     pub fn span(&self, unit: u32) -> Option<Span> {
         let at = self.entries.partition_point(|(end, _)| *end <= unit);
         self.entries.get(at)?.1

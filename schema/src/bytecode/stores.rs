@@ -1,29 +1,31 @@
-//! Which variables a code object stores, and when each store is seen.
+//! Finds the variables that a code object stores, and when each store is recorded.
 //!
-//! A variable that is stored need not be read at once: nobody but its frame can change it, so it
-//! still holds the value when the frame has its next event that is recorded anyway. That event is
-//! where it is *flushed*. Which variables may have been stored since the last flush, are *pending*,
-//! follows from the bytecode: to flush one that was not costs little and says the truth.
+//! A variable need not be read as soon as it is stored: only its own frame can change it, so it
+//! still has the value at the frame's next recorded event. The variable is *flushed* with that
+//! event: its value is recorded. A variable is *pending* if it may have been stored since the last
+//! flush. Which variables are pending follows from the bytecode. Some of them may not have been
+//! stored; recording their values as well costs little, and the values are correct.
 //!
-//! What cannot wait is an instruction that stores a variable that may be pending, or changes an
-//! object. Such an instruction is a *site*: its INSTRUCTION event is switched on.
+//! An instruction that stores a variable that may be pending, or changes an object, has to be
+//! recorded at once. Such an instruction is a *site*: its INSTRUCTION event is switched on.
 //!
-//! A branch whose event is left out ([`branches`](super::branches)) flushes nothing, so that its event
-//! can be left out.
+//! A branch that is not recorded ([`branches`](super::branches)) flushes nothing. Otherwise it
+//! would have to be recorded.
 //!
-//! Recorder and replayer run the same code: a flush tells values, not which variables they are of.
+//! Recorder and replayer run the same code, since a flush records values, but not the variables
+//! they belong to.
 
 use super::branches::Branches;
 use super::code::{Unit, handlers, plain_instructions};
 use super::opcodes::{Op, StoreOp, Version};
 use rustc_hash::FxHashMap;
 
-/// A variable of a code object: its index among `co_varnames`, cells and free variables as they lie
-/// in a frame; after those, two for each entry of `co_names`: in the namespace the code runs in,
-/// and among the globals.
+/// A variable of a code object: its index among `co_varnames`, cells and free variables in their
+/// order in a frame. After those there are two slots for each entry of `co_names`: in the namespace
+/// the code runs in, and among the globals.
 pub type Slot = u32;
 
-/// No frame has as many.
+/// More slots than any frame has.
 const FAST_MAX: u32 = 1 << 16;
 
 /// Where a slot's value is.
@@ -31,13 +33,14 @@ const FAST_MAX: u32 = 1 << 16;
 pub enum Place {
     /// In the frame.
     Fast(u32),
-    /// Under this entry of `co_names`, where the code's own names are: globals, or a class's body.
+    /// Under this entry of `co_names`, in the namespace that the code runs in: globals, or a class
+    /// body.
     Name(u32),
     /// Under this entry of `co_names`, among the globals.
     Global(u32),
 }
 
-/// What an instruction does that cannot wait for its frame's next event.
+/// What an instruction does that has to be recorded before its frame's next event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Site {
     /// It stores a variable that may be pending.
@@ -49,7 +52,7 @@ pub enum Site {
     SetSlice,
     /// An in-place operator.
     InPlace,
-    /// A subscript, which may change what it is applied to: `__missing__`.
+    /// A subscript, which may change the object it is applied to: `__missing__`.
     Subscript,
 }
 
@@ -57,9 +60,9 @@ pub enum Site {
 struct Entry {
     op: StoreOp,
     operand: u32,
-    /// Where the instruction this unit is part of begins.
+    /// The unit where the instruction that contains this unit begins.
     start: u32,
-    /// Indexes into `sets`.
+    /// Indexes into `sets`: slots pending before the instruction, and during it.
     pending: u32,
     within: u32,
     site: Option<Site>,
@@ -71,19 +74,20 @@ pub struct Stores {
     entries: Box<[Entry]>,
     /// Ascending slots.
     sets: Vec<Box<[Slot]>>,
-    /// Slots in the frame.
+    /// The number of slots in the frame.
     fast: u32,
     /// Slots whose variable is in a cell, ascending.
     cells: Vec<Slot>,
     all: Vec<Slot>,
-    /// Entry of `co_names` that is `__annotations__`.
+    /// The entry of `co_names` that is `__annotations__`.
     annotations: Option<u32>,
     has_sites: bool,
 }
 
 impl Stores {
-    /// Reads a code object whose frame has so many slots; `names` is its `co_names`, if it binds any
-    /// of them; `branches` are left out of the recording where they are implied. Bytes that make no sense give stores that make none, and no panic.
+    /// Reads a code object whose frame has `fast` slots. `names` is its `co_names` if it binds any
+    /// of them. Branches that are implied in `branches` are not recorded. Invalid bytes give
+    /// meaningless stores, but no panic.
     pub fn new(
         version: Version,
         bytecode: &[u8],
@@ -127,7 +131,7 @@ impl Stores {
         stores
     }
 
-    /// Number of slots in the frame.
+    /// The number of slots in the frame.
     pub fn fast(&self) -> u32 {
         self.fast
     }
@@ -141,31 +145,34 @@ impl Stores {
         }
     }
 
-    /// Slots whose variables are in cells, shared with other functions. Ascending.
+    /// The slots whose variables are in cells, shared with other functions. Ascending.
     pub fn cells(&self) -> &[Slot] {
         &self.cells
     }
 
-    /// The slots that may be pending before the instruction with this unit is executed, ascending.
+    /// The slots that may be pending before the instruction that contains this unit is executed,
+    /// ascending.
     #[inline]
     pub fn pending(&self, unit: u32) -> &[Slot] {
         let set = self.entries.get(unit as usize).map_or(0, |entry| entry.pending);
         &self.sets[set as usize]
     }
 
-    /// The same while the instruction with this unit is executed: what it stores included.
+    /// The slots that may be pending while the instruction that contains this unit is executed,
+    /// including those that it stores. Ascending.
     #[inline]
     pub fn pending_within(&self, unit: u32) -> &[Slot] {
         let set = self.entries.get(unit as usize).map_or(0, |entry| entry.within);
         &self.sets[set as usize]
     }
 
-    /// All slots in the frame, and those of names that the code stores. Ascending.
+    /// All slots in the frame, and the slots of names that the code stores. Ascending.
     pub fn all(&self) -> &[Slot] {
         &self.all
     }
 
-    /// What the instruction at a unit does that cannot wait.
+    /// What the instruction at a unit does that has to be recorded at once; `None` if it is not a
+    /// site.
     #[inline]
     pub fn site(&self, unit: u32) -> Option<Site> {
         self.entries.get(unit as usize)?.site
@@ -176,7 +183,7 @@ impl Stores {
         self.has_sites
     }
 
-    /// Where the instruction begins that a unit is part of.
+    /// The unit where the instruction that contains a unit begins.
     pub fn start(&self, unit: u32) -> u32 {
         self.entries.get(unit as usize).map_or(unit, |entry| entry.start)
     }
@@ -186,8 +193,8 @@ impl Stores {
         self.entries.get(unit as usize).map_or(0, |entry| entry.operand)
     }
 
-    /// The slots that the instruction at a unit stores, in order, and whether it binds them: the
-    /// others it unbinds.
+    /// The slots that the instruction at a unit stores, in order, each with whether it is bound
+    /// (true) or unbound.
     pub fn stored(&self, unit: u32) -> impl Iterator<Item = (Slot, bool)> + use<> {
         let entry = self.entries.get(unit as usize).copied();
         let none = (StoreOp::Nothing, 0);
@@ -237,7 +244,7 @@ impl Stores {
         self.all = all;
     }
 
-    /// Slots that become pending with the instruction at a unit.
+    /// The slots that become pending with the instruction at a unit.
     fn made_pending(&self, unit: u32) -> Vec<Slot> {
         let Entry { op, operand, .. } = self.entries[unit as usize];
         match op {
@@ -247,7 +254,7 @@ impl Stores {
         }
     }
 
-    /// Finds out what is pending where: forward, to a fixed point.
+    /// Finds the slots that are pending at each instruction, by forward data flow to a fixed point.
     fn flow(
         &mut self,
         version: Version,
@@ -257,7 +264,7 @@ impl Stores {
     ) {
         let is_flush =
             |at: u32| is_flush(version, units[at as usize].op) && !branches.is_implied(at);
-        // Only slots that are stored anywhere take part.
+        // Only slots that the code stores take part.
         let mut numbers: FxHashMap<Slot, usize> = FxHashMap::default();
         let mut slots = Vec::new();
         let mut made: Vec<Vec<usize>> = Vec::with_capacity(units.len());
@@ -274,7 +281,7 @@ impl Stores {
         let mut before = vec![0u64; words * units.len()];
         let mut is_reached = vec![false; units.len()];
         let mut queue = vec![0u32];
-        // What raises is an event of its frame, so nothing is pending in a handler.
+        // Raising is an event of its frame, so nothing is pending at the beginning of a handler.
         queue.extend(handlers(exception_table).map(|(unit, _)| unit));
         queue.retain(|unit| (*unit as usize) < units.len());
         queue.iter().for_each(|unit| is_reached[*unit as usize] = true);
@@ -317,7 +324,7 @@ impl Stores {
             if made[at].iter().any(|slot| is_in(state, *slot)) {
                 self.entries[at].site = Some(Site::Overwrite);
             }
-            // When a call enters another frame, the CALL itself was an event.
+            // When a call enters another frame, the CALL was reported before, and has flushed.
             let op = units[at].op;
             let is_call = is_flush(at as u32) && !matches!(op, Op::PopJump | Op::ForIter);
             let own = made[at].iter().map(|slot| slots[*slot]);
@@ -326,7 +333,7 @@ impl Stores {
             self.entries[at].pending = number(set, &mut self.sets);
             self.entries[at].within = number(within, &mut self.sets);
         }
-        // The units of an instruction's cache are places of the instruction too.
+        // Events may be at the units of an instruction's cache, too.
         for (at, unit) in units.iter().enumerate().filter(|(_, unit)| !unit.is_start) {
             let Entry { pending, within, .. } = self.entries[unit.start as usize];
             (self.entries[at].pending, self.entries[at].within) = (pending, within);
@@ -356,14 +363,14 @@ fn is_in(state: &[u64], slot: usize) -> bool {
     state[slot / 64] >> (slot % 64) & 1 == 1
 }
 
-/// Whether this instruction always has an event that is recorded, before it stores anything.
+/// Whether this instruction always has a recorded event before it stores anything.
 fn is_flush(version: Version, op: Op) -> bool {
     match op {
         Op::Resume | Op::YieldValue | Op::Return | Op::RaiseVarargs | Op::Reraise => true,
         Op::Call | Op::CallKw | Op::LoadSuperAttr => true,
         // 3.12 does not report it when the callable is a Python function.
         Op::CallFunctionEx => version > Version::V3_12,
-        // In 3.14 one of the two ways is reported by the instruction it leads to.
+        // In 3.14 one of the two sides is reported by the instruction it leads to.
         Op::PopJump | Op::ForIter => version < Version::V3_14,
         Op::NotTaken | Op::PopIter => true,
         _ => false,
@@ -406,7 +413,7 @@ mod tests {
 
     /// `def f(a):\n    x = a\n    if a:\n        x = 1\n        g()\n    return x` of 3.13.
     #[test]
-    fn a_branch_that_is_left_out_flushes_nothing() {
+    fn a_branch_that_is_not_recorded_flushes_nothing() {
         let code = [
             149, 0, // RESUME
             85, 0, 110, 1, // LOAD_FAST a, STORE_FAST x

@@ -1,23 +1,23 @@
-//! A chunk of a derived recording: the way control took, from which its events follow.
+//! A chunk of a derived recording: the path that control took, from which its events follow.
 //!
-//! Both sides go over the [`Automaton`](crate::derive::automaton::Automaton) of the process. At the
-//! first recorded event that leads from a node by a certain step, the chunk says the step; from
-//! then on the step is one number, counted among those of its node in the order of their first
-//! occurrence here. So a return, of which there is one way, is a 0 each time, a branch is a 0 or a
-//! 1, and a loop repeats the same few numbers.
+//! Recorder and replayer follow the same [`Automaton`](crate::derive::automaton::Automaton) of the
+//! process. When a recorded event first leads from a node by a certain step, the chunk contains the
+//! step. From then on the step is one number, counted among the steps of its node in the order of
+//! their first occurrence in the chunk. So a return, which has only one step, is a 0 each time, a
+//! branch is a 0 or a 1, and a loop repeats the same few numbers.
 //!
 //! | column | entries |
 //! |---|---|
 //! | tokens | one per recorded event: a step's number, [`WIDE`] or [`NEW`] |
 //! | wide | one per [`WIDE`]: the step's number |
-//! | steps | one per [`NEW`]: kind, code object, place and what comes with it |
-//! | switches | which thread the tokens are of: number of tokens, thread |
+//! | steps | one per [`NEW`]: kind, code object, place, [`Step::with`] and [`Step::also`] |
+//! | switches | one per sequence of tokens of one thread: number of tokens, thread |
 //! | times | one per timed event: time since the one before, in units |
 //! | exceptions | one per event with an exception: the number of the exception |
-//! | resumed | one per event that resumes: the call, 0 for the one the same step resumed last |
+//! | resumed | one per event that resumes a call: 0 if its step last resumed the same call, else the call + 1 |
 //!
-//! The step's code object is 0 for the one the activation on top is of, else its number + 1; for
-//! numbers that may be missing, 0 stands for [`NO_UNIT`](crate::bytecode::code::NO_UNIT) and the others are one more.
+//! A step's code object is 0 if it is the one of the activation on top, else its number + 1.
+//! Numbers that may be missing are stored + 1; 0 is [`NO_UNIT`](crate::bytecode::code::NO_UNIT).
 
 mod recorded;
 
@@ -36,24 +36,24 @@ use crate::error::FormatError;
 use crate::event::{EventKind, kinds_that};
 use rustc_hash::FxHashMap;
 
-/// Token: the number is in the column of wide tokens.
+/// Token: the step's number is in the column of wide tokens.
 pub const WIDE: u8 = 254;
-/// Token: a step that did not occur in the chunk before.
+/// Token: a step that did not occur earlier in the chunk.
 pub const NEW: u8 = 255;
 
-/// The columns of a chunk, as the recorder gathers them.
+/// The columns of a chunk, as the recorder collects them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Control {
-    /// Events that follow, recorded ones included.
+    /// The number of events, recorded and derived.
     pub events: u32,
     /// See [`Columns::first_ns`].
     pub first_ns: u64,
-    /// What `times` are counted in, in nanoseconds.
+    /// The unit of `times`, in nanoseconds.
     pub time_unit: u32,
     pub tokens: Vec<u8>,
     pub wide: Vec<u32>,
     pub steps: Vec<Step>,
-    /// Consecutive tokens of one thread: how many, and the thread.
+    /// For each sequence of tokens of one thread: the number of tokens, and the thread.
     pub switches: Vec<(u32, u32)>,
     pub times: Vec<u64>,
     pub exceptions: Vec<u32>,
@@ -63,13 +63,13 @@ pub struct Control {
     pub walks: Vec<(u32, Vec<Activation>)>,
 }
 
-/// A number that may be missing, and is never the largest.
+/// Encodes a number that may be missing: [`NO_UNIT`](crate::bytecode::code::NO_UNIT) becomes 0.
 fn plus_one(number: u32) -> u32 {
     number.wrapping_add(1)
 }
 
 impl Sealer {
-    /// The bytes of a chunk of a derived recording.
+    /// Returns the bytes of a chunk of a derived recording.
     ///
     /// # Errors
     /// If the columns contradict each other or are larger than a chunk may be.
@@ -108,7 +108,7 @@ impl Sealer {
 }
 
 impl OpenChunk<'_> {
-    /// The columns of a chunk of a derived recording.
+    /// Returns the columns of a chunk of a derived recording.
     pub fn control(&self) -> Result<Control, FormatError> {
         let (tokens, _) = self.raw(Column::Tokens)?;
         let (kinds, _) = self.raw(Column::StepKinds)?;
@@ -123,7 +123,7 @@ impl OpenChunk<'_> {
             return Err(misfit(Column::StepKinds, "columns of unequal length"));
         }
         if kinds.iter().any(|kind| *kind >= EventKind::LIMIT) {
-            return Err(misfit(Column::StepKinds, "a number no kind has"));
+            return Err(misfit(Column::StepKinds, "not the number of an event kind"));
         }
         let steps = (0..kinds.len()).map(|i| Step {
             kind: kinds[i],
@@ -137,7 +137,7 @@ impl OpenChunk<'_> {
         let threads: Vec<u32> = self.ints(Column::SwitchThreads)?;
         let total: u64 = lengths.iter().map(|n| u64::from(*n)).sum();
         if lengths.len() != threads.len() || total != tokens.len() as u64 {
-            return Err(misfit(Column::SwitchTokens, "does not fit the tokens"));
+            return Err(misfit(Column::SwitchTokens, "does not match the tokens"));
         }
         Ok(Control {
             events: self.header.events,
@@ -156,7 +156,7 @@ impl OpenChunk<'_> {
     }
 }
 
-/// The numbers of steps in one chunk, for its writer.
+/// Numbers the steps of one chunk, for the recorder.
 #[derive(Default)]
 pub struct Numbering {
     chunk: u32,
@@ -166,13 +166,13 @@ pub struct Numbering {
 
 #[derive(Clone, Copy, Default)]
 struct Numbered {
-    /// The chunk the number is of.
+    /// The chunk in which the number is valid.
     chunk: u32,
-    /// An edge's number among those of its node; how many a node has.
+    /// Of an edge: its number among the edges of its node. Of a node: how many edges have a number.
     number: u32,
-    /// How often an edge was gone over.
+    /// How often an edge was put into the chunk.
     count: u32,
-    /// The call it resumed last, + 1.
+    /// The call that the edge resumed last, + 1.
     resumed: u64,
 }
 
@@ -190,12 +190,13 @@ fn entry(list: &mut Vec<Numbered>, index: u32, chunk: u32) -> (&mut Numbered, bo
 }
 
 impl Numbering {
-    /// Forgets the numbers: another chunk begins.
+    /// Begins another chunk: no step has a number.
     pub fn begin(&mut self) {
         self.chunk += 1;
     }
 
-    /// Adds a step to the chunk. True if it is the first since its count was last taken.
+    /// Adds a step to the chunk. Returns true if it is the first one since its count was last
+    /// taken.
     #[inline(always)]
     pub fn put(&mut self, control: &mut Control, edge: &Edge, id: EdgeId) -> bool {
         if let Some(known) = self.edges.get_mut(id as usize)
@@ -228,13 +229,13 @@ impl Numbering {
         true
     }
 
-    /// How often a step was put since this was last asked; it has to be before the next chunk
-    /// begins.
+    /// Returns how often a step was put since the last call of this method, and resets the count.
+    /// It has to be called before the next chunk begins.
     pub fn take_count(&mut self, id: EdgeId) -> u32 {
         std::mem::take(&mut self.edges[id as usize].count)
     }
 
-    /// Adds the call a step resumes.
+    /// Adds the call that a step resumes.
     pub fn put_resumed(&mut self, control: &mut Control, id: EdgeId, call: u64) {
         let (known, _) = entry(&mut self.edges, id, self.chunk);
         let is_same = known.resumed == call + 1;
@@ -243,26 +244,27 @@ impl Numbering {
     }
 }
 
-/// Gives back the events of a process's chunks; what it learns from one serves the others.
+/// Returns the events of a process's chunks. The edges worked out for one chunk are reused for the
+/// others.
 #[derive(Default)]
 pub struct Expander {
     automaton: Automaton,
     generation: u32,
-    /// Counts chunks; tells entries of this one from older ones.
+    /// Counts chunks, to distinguish entries of the current one from older ones.
     chunk: u32,
-    /// By node: its steps in the order of their first occurrence in the chunk.
+    /// By node: its steps, in the order of their first occurrence in the chunk.
     steps: Vec<Steps>,
     /// Steps from the fifth on, by node and number.
     more: FxHashMap<(NodeId, u32), EdgeId>,
-    /// By code object: the index of its context with the current thread.
+    /// By code object: the index of the context with the current thread.
     contexts: Vec<Numbered>,
-    /// Counts stretches of one thread.
+    /// Counts sequences of tokens of one thread.
     stretch: u32,
     resumed: FxHashMap<EdgeId, u64>,
 }
 
-/// Columns that are read as tokens ask for them.
-struct Said<'a> {
+/// The columns that are read when a token requires it.
+struct StepColumns<'a> {
     steps: std::slice::Iter<'a, Step>,
     wide: std::slice::Iter<'a, u32>,
 }
@@ -277,7 +279,7 @@ struct Steps {
 }
 
 impl Expander {
-    /// The chunk as if every event had been stored.
+    /// Returns the columns of the chunk as if every event had been stored.
     ///
     /// # Errors
     /// If the columns contradict each other.
@@ -289,7 +291,7 @@ impl Expander {
         let bad = |what| FormatError::invalid("chunk", 0, what);
         self.begin();
         let total = control.events as usize;
-        // Room for a block that is cut off again.
+        // There is room for one block more; the end is cut off later.
         let mut kinds = vec![0; total + BLOCK];
         let mut places = vec![0; total + BLOCK];
         let mut at = 0;
@@ -307,7 +309,8 @@ impl Expander {
         }
         let mut stacks = self.stacks(&control.walks);
         let mut tokens = control.tokens.iter();
-        let mut said = Said { steps: control.steps.iter(), wide: control.wide.iter() };
+        let mut step_columns =
+            StepColumns { steps: control.steps.iter(), wide: control.wide.iter() };
         let mut resumed = control.resumed.iter();
         let has_callable = kinds_that(EventKind::has_callable);
         let is_resuming = kinds_that(EventKind::resumes);
@@ -316,11 +319,11 @@ impl Expander {
             stacks.set_thread(thread);
             self.stretch += 1;
             for token in tokens.by_ref().take(length as usize) {
-                let id = self.read(codes, *token, stacks.top(), &mut said)?;
+                let id = self.read(codes, *token, stacks.top(), &mut step_columns)?;
                 let edge = self.automaton.edge(id);
                 let end = at + edge.events as usize;
                 if end > total {
-                    return Err(bad("more events than it says"));
+                    return Err(bad("more events than the header says"));
                 }
                 let (of_kinds, of_places, targets) = self.automaton.events(edge);
                 match self.automaton.block(edge) {
@@ -350,10 +353,10 @@ impl Expander {
                     columns.callables.push(edge.step.with);
                 }
                 if is_resuming >> kind & 1 == 1 {
-                    let said = *resumed.next().ok_or_else(|| bad("a resumed call is missing"))?;
+                    let stored = *resumed.next().ok_or_else(|| bad("a resumed call is missing"))?;
                     let last = self.resumed.entry(id).or_insert(0);
-                    if said != 0 {
-                        *last = said - 1;
+                    if stored != 0 {
+                        *last = stored - 1;
                     }
                     columns.resumed.push(*last);
                 }
@@ -370,7 +373,7 @@ impl Expander {
             }
         }
         if at != total {
-            return Err(bad("fewer events than it says"));
+            return Err(bad("fewer events than the header says"));
         }
         kinds.truncate(total);
         places.truncate(total);
@@ -378,8 +381,8 @@ impl Expander {
         Ok(columns)
     }
 
-    /// The edges the chunk goes over, each once, in no order: what can have happened in it, for a
-    /// fraction of what its events cost.
+    /// Returns the edges that occur in the chunk, each once, in no particular order. This shows
+    /// what can have happened in the chunk and costs a fraction of its events.
     ///
     /// # Errors
     /// If the columns contradict each other.
@@ -391,13 +394,14 @@ impl Expander {
         self.begin();
         let mut stacks = self.stacks(&control.walks);
         let mut tokens = control.tokens.iter();
-        let mut said = Said { steps: control.steps.iter(), wide: control.wide.iter() };
-        // A step is said where it is gone over first.
+        let mut step_columns =
+            StepColumns { steps: control.steps.iter(), wide: control.wide.iter() };
+        // The token is `NEW` where a step occurs first.
         let mut edges = Vec::with_capacity(control.steps.len());
         for (length, thread) in &control.switches {
             stacks.set_thread(*thread);
             for token in tokens.by_ref().take(*length as usize) {
-                let id = self.read(codes, *token, stacks.top(), &mut said)?;
+                let id = self.read(codes, *token, stacks.top(), &mut step_columns)?;
                 if *token == NEW {
                     edges.push(id);
                 }
@@ -407,9 +411,9 @@ impl Expander {
         Ok(edges)
     }
 
-    /// Goes over the chunk's edges in order, with the thread of each, without making events: what a count
-    /// of them takes, for a fraction of what [`Expander::expand`] costs. Before it, see
-    /// [`Expander::is_full`].
+    /// Calls `visit` with the thread, number and contents of each of the chunk's edges, in order.
+    /// It makes no events: this is enough to count them, and costs a fraction of
+    /// [`Expander::expand`]. Check [`Expander::is_full`] before the call.
     ///
     /// # Errors
     /// If the columns contradict each other, as [`Expander::expand`].
@@ -425,16 +429,17 @@ impl Expander {
         let is_resuming = kinds_that(EventKind::resumes);
         let mut stacks = self.stacks(&control.walks);
         let mut tokens = control.tokens.iter();
-        let mut said = Said { steps: control.steps.iter(), wide: control.wide.iter() };
+        let mut step_columns =
+            StepColumns { steps: control.steps.iter(), wide: control.wide.iter() };
         let (mut events, mut resumed) = (0_u64, 0);
         for (length, thread) in &control.switches {
             stacks.set_thread(*thread);
             for token in tokens.by_ref().take(*length as usize) {
-                let id = self.read(codes, *token, stacks.top(), &mut said)?;
+                let id = self.read(codes, *token, stacks.top(), &mut step_columns)?;
                 let edge = self.automaton.edge(id);
                 events += u64::from(edge.events);
                 if events > total {
-                    return Err(bad("more events than it says"));
+                    return Err(bad("more events than the header says"));
                 }
                 resumed += (is_resuming >> edge.step.kind & 1) as usize;
                 visit(*thread, id, edge);
@@ -445,22 +450,22 @@ impl Expander {
             return Err(bad("a resumed call is missing"));
         }
         if events != total {
-            return Err(bad("fewer events than it says"));
+            return Err(bad("fewer events than the header says"));
         }
         Ok(())
     }
 
-    /// Whether the next chunk makes the numbers of edges become others.
+    /// Whether the edges get new numbers at the next chunk.
     pub fn is_full(&self) -> bool {
         self.automaton.len() > EDGES_MAX
     }
 
-    /// What edges mean.
+    /// The automaton that the edges are of.
     pub fn automaton(&self) -> &Automaton {
         &self.automaton
     }
 
-    /// Changes when the numbers of edges become others.
+    /// A number that changes whenever the edges get new numbers.
     pub fn generation(&self) -> u32 {
         self.generation
     }
@@ -483,19 +488,20 @@ impl Expander {
         Stacks::new(stacks.into_iter())
     }
 
-    /// The edge a token stands for.
+    /// Returns the edge of a token.
     #[inline(always)]
     fn read(
         &mut self,
         codes: &(impl Codes + ?Sized),
         token: u8,
         top: NodeId,
-        said: &mut Said<'_>,
+        step_columns: &mut StepColumns<'_>,
     ) -> Result<EdgeId, FormatError> {
         let bad = |what| FormatError::invalid("chunk", 0, what);
         match token {
             NEW => {
-                let mut step = *said.steps.next().ok_or_else(|| bad("a step is missing"))?;
+                let mut step =
+                    *step_columns.steps.next().ok_or_else(|| bad("a step is missing"))?;
                 step.code = match step.code {
                     0 => self.automaton.activation(top).code,
                     code => code - 1,
@@ -505,14 +511,17 @@ impl Expander {
                 Ok(id)
             }
             WIDE => {
-                let number = *said.wide.next().ok_or_else(|| bad("a wide token is missing"))?;
-                self.known(top, number).ok_or_else(|| bad("a step that was not said"))
+                let number =
+                    *step_columns.wide.next().ok_or_else(|| bad("a wide token is missing"))?;
+                self.known(top, number).ok_or_else(|| bad("a step that was not defined"))
             }
-            number => self.known(top, number.into()).ok_or_else(|| bad("a step that was not said")),
+            number => {
+                self.known(top, number.into()).ok_or_else(|| bad("a step that was not defined"))
+            }
         }
     }
 
-    /// The step of a node with this number.
+    /// Returns the step of a node with this number, if it occurred in the chunk.
     #[inline(always)]
     fn known(&self, node: NodeId, number: u32) -> Option<EdgeId> {
         let steps = self.steps.get(node as usize)?;
@@ -544,7 +553,7 @@ impl Expander {
         }
     }
 
-    /// So many more events of a context.
+    /// Appends this many events of a context.
     #[inline(always)]
     fn run(
         &mut self,
@@ -561,7 +570,7 @@ impl Expander {
                 contexts.len() as u32 - 1
             })
         };
-        // A list of code objects as long as a damaged number says is none.
+        // A damaged number may be too large for a list of code objects.
         let context = if code >= 1 << 22 {
             index()
         } else {

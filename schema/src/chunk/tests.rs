@@ -65,7 +65,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn what_was_sealed_opens(
+    fn sealed_columns_are_read_back(
         kinds in prop::collection::vec(0u8..32, 1..400),
         places in prop::collection::vec(prop_oneof![0u32..300, any::<u32>()], 400),
         big in prop::collection::vec(prop_oneof![0u64..300, 0u64..70_000, any::<u64>()], 1..50),
@@ -89,7 +89,7 @@ proptest! {
     }
 }
 
-/// Every single flipped bit and every truncation is noticed: no wrong event is ever read.
+/// Every single flipped bit and every truncation is noticed, so that no wrong event is ever read.
 #[test]
 fn damage_is_noticed() {
     let columns = columns_of((0..32).cycle().take(300).collect(), (0..300).collect(), vec![1, 999]);
@@ -116,7 +116,7 @@ fn a_damaged_column_leaves_the_others() {
     assert_eq!(chunk.places().unwrap(), columns.places);
 }
 
-/// Derived recordings: what is read from a file is anything, and does no harm.
+/// Derived recordings. Files may contain anything, which must do no harm.
 mod control {
     use super::*;
     use crate::bytecode::code::{Code, NO_UNIT};
@@ -127,14 +127,15 @@ mod control {
     use crate::derive::stacks::Stacks;
     use crate::derive::{Activation, Step};
 
-    /// `while x: f()` between a RESUME and a return, of 3.13: RESUME, LOAD_FAST x, POP_JUMP_IF_FALSE
-    /// (8 on), LOAD_FAST f, PUSH_NULL, CALL, POP_TOP, JUMP_BACKWARD (10 back), RETURN_CONST.
+    /// `while x: f()` between a RESUME and a return, of 3.13: RESUME, LOAD_FAST x,
+    /// POP_JUMP_IF_FALSE (8 on), LOAD_FAST f, PUSH_NULL, CALL, POP_TOP, JUMP_BACKWARD (10 back),
+    /// RETURN_CONST.
     fn code() -> Code {
         let bytes = [
             149, 0, 85, 0, 97, 8, 0, 0, 85, 1, 34, 0, 53, 0, 0, 0, 0, 0, 0, 0, 32, 0, 77, 12, 0, 0,
             103, 0,
         ];
-        // One entry of a line for each eight units.
+        // One entry of the line table per eight units.
         let lines = LineTable::decode(&[0xd7, 0, 0, 0xdd, 0, 0], 5);
         Code::new(Version::V3_13, &bytes, &[], &lines)
     }
@@ -144,7 +145,7 @@ mod control {
     }
 
     #[test]
-    fn a_loop_comes_back_out() {
+    fn a_loop_is_read_back() {
         let codes = [Some(code())];
         let turns = 300;
         let mut steps = vec![step(EventKind::PY_START, 0, NO_UNIT)];

@@ -1,8 +1,8 @@
-//! What follows between two recorded events, worked out once.
+//! The events between two recorded events, worked out once and looked up afterwards.
 //!
-//! A *node* is a place an activation can stand at; an *edge* leads from it by a recorded event to
-//! the next, and holds the events that follow on the way. Programs have few of both: a loop goes
-//! over the same edges again and again.
+//! A *node* is a state that an activation can be in. An *edge* is a step from one node to another
+//! by a recorded event, with the events that are derived before it. Programs have few of both: a
+//! loop uses the same edges again and again.
 
 use super::walk::{Desync, Effect, Walker, recovered};
 use super::{Activation, Derived, Step};
@@ -19,20 +19,21 @@ pub type NodeId = u32;
 /// Index of an edge.
 pub type EdgeId = u32;
 
-/// The node below every stack: no activation.
+/// The node below every stack, which is not an activation.
 pub const ROOT: NodeId = 0;
 const NO_EDGE: EdgeId = u32::MAX;
-/// With more edges than this an automaton should be made anew: programs that make code objects without
-/// end would make it grow without end. An edge takes some hundred bytes.
+/// If an automaton has more edges than this, it should be replaced by a new one: a program that
+/// creates code objects without end would make it grow without end. An edge takes some hundred
+/// bytes.
 pub const EDGES_MAX: usize = 1 << 18;
 /// See [`Automaton::block`].
 pub const BLOCK: usize = 8;
-/// Edges of a node that are looked through one by one; more are hashed.
+/// How many edges of a node are searched one by one. Further edges are found by hash.
 const LISTED: u32 = 8;
 
 /// The code objects of a process, by number.
 pub trait Codes {
-    /// `None` if nothing is known of its bytecode.
+    /// Returns a code object; `None` if its bytecode is not known.
     fn code(&self, number: u32) -> Option<&Code>;
 }
 
@@ -53,53 +54,55 @@ struct Node {
 pub enum Move {
     /// The top node becomes this one.
     Stay(NodeId),
-    /// The top node becomes the first, and the second is put on top.
+    /// The top node becomes the first one, and the second one is put on top of it.
     Push(NodeId, NodeId),
     Pop,
-    /// The event is of another activation than the top one: of the next below of its code object,
-    /// or of an unknown one. What stands above is dropped; that one becomes the node.
+    /// The event is of another activation than the top one: of the nearest one below of its code
+    /// object, or of an unknown one. The activations above are removed, and it becomes this node.
     Resync(NodeId),
-    /// The same, and it is left.
+    /// As `Resync`, but the activation is left.
     ResyncPop,
 }
 
-/// The way from one recorded event to the next. What is needed each time comes first.
+/// The path from one recorded event to the next. The fields needed each time come first.
 #[derive(Debug, Clone, Copy)]
 pub struct Edge {
     pub step: Step,
     next: EdgeId,
     pub moves: Move,
-    /// How many events it has; the last is the recorded one.
+    /// The number of its events. The last one is the recorded event.
     pub events: u32,
-    /// Place of the recorded event, as it is to be seen.
+    /// The place of the recorded event that readers see.
     pub place: u32,
-    /// Kind and place of the event before that, if there are several.
+    /// Kind and place of the event before the recorded one, if there are several events.
     pub before: (u8, u32),
     /// The code object of all events but the last.
     pub code: u32,
-    /// The rules do not cover this step: nothing follows, and something may be missing.
+    /// Whether the rules do not cover this step. Nothing is derived then, and events may be
+    /// missing.
     pub is_desync: bool,
-    /// How many branches are among the events before the last.
+    /// The number of branches among the events before the last.
     pub branches: u32,
     /// See [`Step::says_none`].
     pub says_none: bool,
     pub from: NodeId,
-    /// Where its events begin in the automaton's columns.
+    /// Where its events begin in the automaton's lists.
     first: u32,
     first_target: u32,
     targets: u32,
 }
 
-/// The nodes and edges of one process. Grows with what its program does, not with how long; see
-/// [`EDGES_MAX`].
+/// The nodes and edges of one process. Its size depends on the code that the program runs, not on
+/// how long it runs; see [`EDGES_MAX`].
 pub struct Automaton {
     nodes: Vec<Node>,
     by_activation: FxHashMap<Activation, NodeId>,
     edges: Vec<Edge>,
     by_step: FxHashMap<(NodeId, Step), EdgeId>,
-    /// Why edges are not covered by the rules.
+    /// The reasons why the rules do not cover edges.
     desyncs: FxHashMap<EdgeId, Desync>,
-    /// Of all edges, one after another, and [`BLOCK`] zeros.
+    /// The kinds of the events of all edges, one edge after another, followed by [`BLOCK`] zeros.
+    /// The same for `places`.
     kinds: Vec<u8>,
     places: Vec<u32>,
     targets: Vec<u32>,
@@ -124,7 +127,7 @@ impl Default for Automaton {
 }
 
 impl Automaton {
-    /// The node of an activation.
+    /// Returns the node of an activation.
     pub fn node(&mut self, activation: Activation) -> NodeId {
         let next = self.nodes.len() as NodeId;
         let id = *self.by_activation.entry(activation).or_insert(next);
@@ -134,7 +137,7 @@ impl Automaton {
         id
     }
 
-    /// Where a node stands.
+    /// The activation of a node.
     pub fn activation(&self, node: NodeId) -> &Activation {
         &self.nodes[node as usize].activation
     }
@@ -145,28 +148,28 @@ impl Automaton {
         &self.edges[edge as usize]
     }
 
-    /// Why the rules do not cover an edge, if they do not.
+    /// The reason why the rules do not cover an edge; `None` if they do.
     pub fn desync(&self, edge: EdgeId) -> Option<Desync> {
         self.desyncs.get(&edge).copied()
     }
 
-    /// How many edges there are.
+    /// The number of edges.
     pub fn len(&self) -> usize {
         self.edges.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no edges.
     pub fn is_empty(&self) -> bool {
         self.edges.is_empty()
     }
 
-    /// The first edge from a node.
+    /// The first of the listed edges from a node.
     #[inline(always)]
     pub fn first(&self, node: NodeId) -> Option<EdgeId> {
         Some(self.nodes[node as usize].first).filter(|id| *id != NO_EDGE)
     }
 
-    /// The next edge from the same node, among the first few.
+    /// The next of the listed edges from the same node. Only the first few edges are listed.
     #[inline(always)]
     pub fn next(&self, edge: EdgeId) -> Option<EdgeId> {
         Some(self.edges[edge as usize].next).filter(|id| *id != NO_EDGE)
@@ -180,20 +183,21 @@ impl Automaton {
         (&self.kinds[events.clone()], &self.places[events], &self.targets[targets])
     }
 
-    /// The kinds and places of the edge's first events, and what happens to stand after them: as many
-    /// as most edges have, to be copied at once.
+    /// The kinds and places of [`BLOCK`] events from the edge's first one on, including those of
+    /// other edges that come after them. Most edges have no more events than that, so one copy of
+    /// fixed size is enough.
     #[inline(always)]
     pub fn block(&self, edge: &Edge) -> Option<(&[u8; BLOCK], &[u32; BLOCK])> {
         let first = edge.first as usize;
         Some((self.kinds.get(first..)?.first_chunk()?, self.places.get(first..)?.first_chunk()?))
     }
 
-    /// The edge that leads from a node by a step.
+    /// Returns the edge that leads from a node by a step.
     #[inline(always)]
     pub fn find(&mut self, codes: &(impl Codes + ?Sized), from: NodeId, step: &Step) -> EdgeId {
         let node = &self.nodes[from as usize];
         let mut id = node.first;
-        // The first few only: they are the oldest ones.
+        // Only the oldest few edges are listed.
         for _ in 0..node.edges.min(LISTED) {
             let edge = &self.edges[id as usize];
             if edge.step == *step {
@@ -217,7 +221,7 @@ impl Automaton {
         id
     }
 
-    /// Puts an edge at the end of its node's list, if that is still looked through.
+    /// Appends an edge to its node's list, unless the list is full.
     fn append(&mut self, from: NodeId, id: EdgeId) {
         let node = &mut self.nodes[from as usize];
         if node.edges >= LISTED {
@@ -235,7 +239,7 @@ impl Automaton {
         self.edges[last as usize].next = id;
     }
 
-    /// Derives an edge.
+    /// Derives the events of an edge.
     fn work_out(&mut self, codes: &(impl Codes + ?Sized), from: NodeId, step: &Step) -> Edge {
         let activation = *self.activation(from);
         let mut events = std::mem::take(&mut self.scratch);
@@ -243,7 +247,8 @@ impl Automaton {
         let (moves, desync) = match self.rules(codes, from, activation, step, &mut events) {
             Ok(moves) if events.len() <= STRETCH_MAX => (moves, None),
             result => {
-                let desync = result.err().unwrap_or(Desync("too many events between two"));
+                let desync =
+                    result.err().unwrap_or(Desync("too many events between two recorded ones"));
                 events.clear();
                 let target = if has_target(step.kind) { step.with } else { NO_UNIT };
                 events.push(Derived { kind: step.kind, place: step.place, target });
@@ -311,7 +316,7 @@ impl Automaton {
             };
             let mut entered = Walker::entered(step);
             if !enters(step) {
-                // RAISE of a frame whose PY_START was never reported.
+                // This is the RAISE of a frame whose PY_START was never reported.
                 entered = Activation::new(step.code, step.place, step.place);
                 entered.raising = true;
                 entered.fault = step.place;
@@ -330,7 +335,7 @@ impl Automaton {
         })
     }
 
-    /// What to do when the rules do not cover a step.
+    /// Returns the move for a step that the rules do not cover.
     fn resync(&mut self, from: NodeId, activation: Activation, step: &Step) -> Move {
         if enters(step) {
             return Move::Push(from, self.node(Walker::entered(step)));
@@ -344,8 +349,9 @@ impl Automaton {
         }
     }
 
-    /// Which of the callers a recorded event names is the activation on top, as a unit it stands
-    /// at; [`NO_UNIT`] if none. Callers are (code object, unit), nearest first.
+    /// Finds the activation on top among the callers of a recorded event, and returns the unit at
+    /// which it stands; [`NO_UNIT`] if it is none of them. Callers are (code object, unit), nearest
+    /// first.
     pub fn caller(
         &mut self,
         codes: &(impl Codes + ?Sized),
@@ -354,7 +360,7 @@ impl Automaton {
     ) -> u32 {
         let activation = *self.activation(node);
         if let [(code, unit)] = callers {
-            // Whether it stands there is worked out with the edge.
+            // Whether it stands there is checked when the edge is derived.
             return if *code == activation.code && node != ROOT { *unit } else { NO_UNIT };
         }
         let Some(code) = codes.code(activation.code).filter(|_| node != ROOT) else {
@@ -387,8 +393,8 @@ fn enters(step: &Step) -> bool {
     EventKind::from_number(step.kind).is_some_and(EventKind::enters)
 }
 
-/// Whether this RAISE is of a new frame: an error at its RESUME or before it, and no PY_START was reported.
-/// 3.12 reports PY_START first and looks for signals afterwards.
+/// Whether this RAISE is of a new frame: the error occurred at its RESUME or before it, and no
+/// PY_START was reported. 3.12 reports PY_START first and handles signals afterwards.
 fn begins_by_raising(code: Option<&Code>, top: &Activation, step: &Step) -> bool {
     if step.kind != EventKind::RAISE.number() {
         return false;

@@ -6,14 +6,14 @@ use rustc_hash::FxHashMap;
 /// The stacks of one process.
 #[derive(Default)]
 pub struct Stacks {
-    /// Of the current thread, outermost first.
+    /// The stack of the current thread, outermost first.
     current: Vec<NodeId>,
     thread: u32,
     others: FxHashMap<u32, Vec<NodeId>>,
 }
 
 impl Stacks {
-    /// Stacks as they were left.
+    /// Returns these stacks, given by thread.
     pub fn new(stacks: impl Iterator<Item = (u32, Vec<NodeId>)>) -> Stacks {
         Stacks { current: Vec::new(), thread: u32::MAX, others: stacks.collect() }
     }
@@ -25,14 +25,14 @@ impl Stacks {
         current.into_iter().chain(others)
     }
 
-    /// The same stacks over another automaton.
+    /// Replaces the nodes of an old automaton by those of a new one.
     pub fn renew(&mut self, old: &Automaton, new: &mut Automaton) {
         for stack in std::iter::once(&mut self.current).chain(self.others.values_mut()) {
             stack.iter_mut().for_each(|node| *node = new.node(*old.activation(*node)));
         }
     }
 
-    /// The events that follow are this thread's.
+    /// Sets the thread of the events that follow.
     pub fn set_thread(&mut self, thread: u32) {
         if thread == self.thread {
             return;
@@ -56,7 +56,7 @@ impl Stacks {
         self.current.push(node);
     }
 
-    /// Goes over an edge that leads from the current thread's top.
+    /// Applies an edge that leads from the current thread's top.
     #[inline(always)]
     pub fn apply(&mut self, edge: &Edge, automaton: &Automaton) {
         match edge.moves {
@@ -83,8 +83,8 @@ impl Stacks {
         }
     }
 
-    /// Drops what stands above the next activation of the edge's code object, and that one. If
-    /// there is none, nothing: the event is of a frame nobody told of.
+    /// Removes the nearest activation of the edge's code object and all activations above it. If
+    /// there is none, nothing is removed: the event is of a frame whose beginning was not recorded.
     #[cold]
     fn drop_to(&mut self, edge: &Edge, automaton: &Automaton) {
         let is_of = |node: &NodeId| automaton.activation(*node).code == edge.step.code;

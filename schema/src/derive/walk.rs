@@ -1,28 +1,28 @@
-//! The rules, an instruction at a time.
+//! The rules for deriving events, one instruction at a time.
 //!
 //! They are those of `Python/instrumentation.c`, `ceval.c` and `bytecodes.c` of 3.12, 3.13 and
-//! 3.14, found by reading and by comparing with events that were all recorded; where versions
-//! differ, the code names the version.
+//! 3.14, found by reading these files and by comparing derived events with recorded ones. Where
+//! versions differ, the code names the version.
 
 use super::{Activation, Called, Derived, Step};
 use crate::bytecode::code::{Code, NO_UNIT, Unit};
 use crate::bytecode::opcodes::{Op, Version};
 use crate::event::EventKind;
 
-/// The events cannot be as the rules have it: why not.
+/// The reason why the rules do not cover an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Desync(pub &'static str);
 
-/// What becomes of a thread's stack.
+/// What an event does to a thread's stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
-    /// The top activation goes on so.
+    /// The top activation has this state.
     Stay(Activation),
     /// The top activation is left.
     Pop,
 }
 
-/// The top activation of a thread on its way to the next recorded event.
+/// Advances the top activation of a thread to the next recorded event.
 pub struct Walker<'a> {
     code: &'a Code,
     pub activation: Activation,
@@ -34,7 +34,7 @@ const fn number(kind: EventKind) -> u8 {
 }
 
 impl<'a> Walker<'a> {
-    /// Appends to `events`.
+    /// Returns a walker that appends the derived events to `events`.
     pub fn new(code: &'a Code, activation: Activation, events: &'a mut Vec<Derived>) -> Walker<'a> {
         Walker { code, activation, events }
     }
@@ -47,7 +47,7 @@ impl<'a> Walker<'a> {
         self.code.unit(unit).ok_or(Desync("a place outside of the code object"))
     }
 
-    /// Where the instruction with this unit begins.
+    /// Where the instruction that contains this unit begins.
     fn start(&self, unit: u32) -> Result<u32, Desync> {
         Ok(self.unit(unit)?.start)
     }
@@ -58,7 +58,7 @@ impl<'a> Walker<'a> {
 
     // ---- One instruction
 
-    /// Begins the instruction that is next.
+    /// Begins the next instruction.
     fn enter(&mut self) -> Result<(), Desync> {
         let at = self.activation.at;
         let unit = self.unit(at)?;
@@ -102,7 +102,7 @@ impl<'a> Walker<'a> {
         Ok(())
     }
 
-    /// Ends the instruction in progress without an event of its own, on the way to an event of
+    /// Ends the instruction in progress, which has no recorded event, on the path to an event of
     /// `kind` at `wanted`.
     fn pass(&mut self, kind: u8, wanted: u32) -> Result<(), Desync> {
         let Activation { at, pending, called, .. } = self.activation;
@@ -114,7 +114,7 @@ impl<'a> Walker<'a> {
         match unit.op {
             Op::JumpForward | Op::JumpBackward => {
                 if self.code.control.has_silent_cycle {
-                    return Err(Desync("a JUMP was passed"));
+                    return Err(Desync("a JUMP was not reported"));
                 }
                 self.emit(EventKind::JUMP, at, unit.target);
                 self.leave(unit.target)
@@ -135,41 +135,46 @@ impl<'a> Walker<'a> {
             }
             // Not taken: the NOT_TAKEN that follows reports it.
             Op::PopJump if self.version() >= Version::V3_14 => self.leave(next),
-            // Exhausted: the POP_ITER that follows reports it.
+            // The iterator is exhausted: the POP_ITER that follows reports it.
             Op::ForIter if self.version() >= Version::V3_14 => self.leave(unit.target),
             Op::PopJump | Op::ForIter | Op::PopIter | Op::NotTaken => {
-                Err(Desync("a branch was passed"))
+                Err(Desync("a branch was not reported"))
             }
-            Op::YieldValue | Op::Return => Err(Desync("the end of a frame was passed")),
-            Op::RaiseVarargs | Op::Reraise => Err(Desync("a raise was passed")),
-            Op::Call | Op::CallKw if called == Called::Nothing => Err(Desync("a CALL was passed")),
+            Op::YieldValue | Op::Return => Err(Desync("the end of a frame was not reported")),
+            Op::RaiseVarargs | Op::Reraise => Err(Desync("a raise was not reported")),
+            Op::Call | Op::CallKw if called == Called::Nothing => {
+                Err(Desync("a CALL was not reported"))
+            }
             // 3.12 does not report it when the callable is a Python function.
             Op::CallFunctionEx if called == Called::Nothing && self.version() > Version::V3_12 => {
-                Err(Desync("a CALL was passed"))
+                Err(Desync("a CALL was not reported"))
             }
             _ => self.leave(next),
         }
     }
 
-    /// Goes over an implied POP_JUMP or NOT_TAKEN, on the way to an event at `wanted`.
+    /// Ends an implied POP_JUMP or NOT_TAKEN, on the path to an event at `wanted`.
     fn pass_branch(&mut self, unit: &Unit, wanted: u32) -> Result<(), Desync> {
         let (at, is_sided) = (unit.start, self.version() >= Version::V3_14);
-        let way = self.code.way(unit, wanted).ok_or(Desync("no way leads there from a branch"))?;
+        let side = self
+            .code
+            .side_towards(unit, wanted)
+            .ok_or(Desync("neither side of a branch leads there"))?;
         match unit.op {
-            Op::NotTaken => self.emit(EventKind::BRANCH_LEFT, at, way),
-            _ if !is_sided => self.emit(EventKind::BRANCH, at, way),
-            _ if way == unit.target => self.emit(EventKind::BRANCH_RIGHT, at, way),
+            Op::NotTaken => self.emit(EventKind::BRANCH_LEFT, at, side),
+            _ if !is_sided => self.emit(EventKind::BRANCH, at, side),
+            _ if side == unit.target => self.emit(EventKind::BRANCH_RIGHT, at, side),
             // The NOT_TAKEN that comes next reports it.
             _ => {}
         }
-        self.leave(way)
+        self.leave(side)
     }
 
-    /// Goes on until the instruction with this unit is in progress.
+    /// Advances until the instruction that contains this unit is in progress.
     fn walk(&mut self, unit: u32, kind: u8) -> Result<(), Desync> {
         let unit = self.start(unit)?;
-        // Without a silent cycle no instruction is met twice, except by turns of a loop whose event
-        // is the one wanted.
+        // Without a silent cycle no instruction is reached twice, except in iterations of a loop
+        // whose event is the wanted one.
         for _ in 0..=2 * self.code.units().len() {
             if !self.activation.in_progress {
                 self.enter()?;
@@ -182,8 +187,8 @@ impl<'a> Walker<'a> {
         Err(Desync("a loop without an event"))
     }
 
-    /// In 3.12 a JUMP_BACKWARD reports JUMP first and looks for signals afterwards; from 3.13 on it
-    /// is the other way round.
+    /// Emits the JUMP of a JUMP_BACKWARD in progress in 3.12, which reports JUMP first and handles
+    /// signals afterwards. From 3.13 on the order is reversed.
     fn jump_before_signals(&mut self) -> Result<(), Desync> {
         let Activation { at, in_progress, pending, .. } = self.activation;
         let unit = self.unit(at)?;
@@ -193,7 +198,7 @@ impl<'a> Walker<'a> {
             && unit.op == Op::JumpBackward
         {
             if self.code.control.has_silent_cycle {
-                // Recorded, so it has come already.
+                // JUMP is recorded here, so it was reported already.
                 return Ok(());
             }
             self.emit(EventKind::JUMP, at, unit.target);
@@ -204,9 +209,9 @@ impl<'a> Walker<'a> {
 
     // ---- Events
 
-    /// Whether a caller that stands at `unit` is this activation: while it stands at a RESUME it
-    /// is not in, or at a YIELD_VALUE, it is a frame that has not begun, or a generator that hands
-    /// a `throw` on.
+    /// Whether a caller that stands at `unit` can be this activation. A caller at a RESUME that
+    /// this activation is not executing is a frame that has not begun; one at such a YIELD_VALUE is
+    /// a generator that passes a `throw` on.
     pub fn stands_at(&self, unit: u32) -> bool {
         let Some(found) = self.code.unit(unit) else { return false };
         let Some(found) = self.code.unit(found.start) else { return false };
@@ -214,10 +219,12 @@ impl<'a> Walker<'a> {
         is_here || !matches!(found.op, Op::Resume | Op::YieldValue)
     }
 
-    /// Another frame is entered while this one stands at `unit`, caches included.
+    /// Advances to the point where another frame is entered while this one stands at `unit`, caches
+    /// included.
     pub fn enter_from(&mut self, unit: u32) -> Result<(), Desync> {
         if self.activation.raising {
-            // While an exception is on its way the frame does not go on, whatever is finalised.
+            // While an exception passes through, the frame does not go on; other frames may run to
+            // finalise objects.
             let is_iterating = self.activation.in_progress
                 && matches!(self.unit(self.activation.at)?.op, Op::ForIter | Op::Send);
             if !is_iterating {
@@ -236,17 +243,17 @@ impl<'a> Walker<'a> {
         Ok(())
     }
 
-    /// The activation an entering event begins: PY_START, PY_RESUME or PY_THROW.
+    /// Returns the activation that PY_START, PY_RESUME or PY_THROW begins.
     pub fn entered(step: &Step) -> Activation {
         let is_thrown = step.kind == number(EventKind::PY_THROW);
         let previous = if is_thrown && step.also != NO_UNIT { step.also } else { step.place };
         Activation { thrown: is_thrown, ..Activation::new(step.code, step.place, previous) }
     }
 
-    /// A recorded event of this activation that enters no frame.
+    /// Advances to a recorded event of this activation that enters no frame, and applies it.
     pub fn event(&mut self, step: &Step) -> Result<Effect, Desync> {
         let Step { kind, place, with, .. } = *step;
-        let event = EventKind::from_number(kind).ok_or(Desync("an impossible kind"))?;
+        let event = EventKind::from_number(kind).ok_or(Desync("an impossible event kind"))?;
         match event {
             EventKind::BRANCH | EventKind::BRANCH_LEFT | EventKind::BRANCH_RIGHT => {
                 self.branch(event, place, with)?;
@@ -274,7 +281,7 @@ impl<'a> Walker<'a> {
                 let start = self.start(place)?;
                 let Activation { at, in_progress, called, .. } = self.activation;
                 if in_progress && at == start && called != Called::Nothing {
-                    // The same call again: once round a loop.
+                    // The same call again: the next iteration of a loop.
                     self.pass(kind, start)?;
                 }
                 self.walk(place, kind)?;
@@ -283,7 +290,7 @@ impl<'a> Walker<'a> {
             }
             EventKind::C_RETURN | EventKind::C_RAISE => {
                 if !self.activation.in_progress || self.activation.at != self.start(place)? {
-                    return Err(Desync("the end of a call that was not begun"));
+                    return Err(Desync("the end of a call that did not begin"));
                 }
                 self.emit(event, place, NO_UNIT);
                 self.activation.called = Called::C;
@@ -310,8 +317,8 @@ impl<'a> Walker<'a> {
                 self.activation.fault = place;
             }
             EventKind::EXCEPTION_HANDLED | EventKind::PY_UNWIND if !self.activation.raising => {
-                // A trace function's, for example.
-                return Err(Desync("an exception that nothing raised"));
+                // For example, an exception of a trace function.
+                return Err(Desync("an exception that was not raised"));
             }
             EventKind::EXCEPTION_HANDLED => {
                 self.emit(event, place, NO_UNIT);
@@ -330,18 +337,19 @@ impl<'a> Walker<'a> {
                 self.emit(event, if fault == NO_UNIT { place } else { fault }, NO_UNIT);
                 return Ok(Effect::Pop);
             }
-            // A kind of a later CPython.
-            _ => return Err(Desync("a kind without rules")),
+            // An event kind of a later CPython.
+            _ => return Err(Desync("an event kind without rules")),
         }
         Ok(Effect::Stay(self.activation))
     }
 
-    /// BRANCH, BRANCH_LEFT and BRANCH_RIGHT.
+    /// Advances to a BRANCH, BRANCH_LEFT or BRANCH_RIGHT, and applies it.
     fn branch(&mut self, kind: EventKind, place: u32, target: u32) -> Result<(), Desync> {
         let (mut from, mut reported) = (place, place);
         if self.version() >= Version::V3_14 {
             // NOT_TAKEN, POP_ITER and END_ASYNC_FOR report the instruction executed before them
-            // unless INSTRUCTION events are on. Theirs is the one before the target.
+            // unless INSTRUCTION events are on. The reporting instruction is the one before the
+            // target.
             let before = target.wrapping_sub(1);
             let op = self.code.unit(before).map_or(Op::Other, |unit| unit.op);
             let is_jump = self
@@ -371,13 +379,13 @@ impl<'a> Walker<'a> {
         }
     }
 
-    /// The place CPython reports for an exception raised by the instruction in progress, if every
-    /// kind of event is on: `said`, unless the instruction may have been specialised for lack of
-    /// an event of its own.
-    fn raise_place(&self, said: u32) -> Result<u32, Desync> {
+    /// Returns the place that CPython reports for an exception raised by the instruction in
+    /// progress if every kind of event is on. That is `recorded`, unless it is missing because the
+    /// instruction may have been specialised, having no recorded event of its own.
+    fn raise_place(&self, recorded: u32) -> Result<u32, Desync> {
         let at = self.activation.at;
         Ok(match self.version() {
-            _ if said != NO_UNIT => said,
+            _ if recorded != NO_UNIT => recorded,
             Version::V3_12 => at,
             // The unit before the next instruction.
             _ => at + u32::from(self.unit(at)?.len) - 1,
@@ -385,7 +393,8 @@ impl<'a> Walker<'a> {
     }
 }
 
-/// The top activation, after an event the rules do not cover: as the event says.
+/// Returns the effect of an event that the rules do not cover: the top activation is where the
+/// event is.
 pub fn recovered(step: &Step) -> Effect {
     let kind = EventKind::from_number(step.kind);
     let has_target = kind.is_some_and(EventKind::has_target);

@@ -1,10 +1,10 @@
-//! Tables that answer a question: with arguments, or about other tables.
+//! Tables that answer a question: table-valued functions, and queries over other tables.
 
 use super::{Column, Table, Type, view};
 
 tables! {
     QUESTIONS
-    virtual_table call_tree "A call and all calls made in it, each after the one it was made from: SELECT * FROM call_tree(run_id, call_id). With ORDER BY call_id the order is certain." {
+    virtual_table call_tree "A call and all calls made in it, each after the one it was made from: SELECT * FROM call_tree(run_id, call_id). ORDER BY call_id guarantees this order." {
         level Integer "" "0 for the call itself, 1 for those it made, and so on."
         call_id Integer "" "Call."
         parent_call_id Integer "" "Call it was made from."
@@ -25,7 +25,7 @@ tables! {
         run_id Integer "HIDDEN" "First argument: run."
         call Integer "HIDDEN" "Second argument: call_id."
     }
-    virtual_table callers_of "Who calls a function, and from which lines; the longest time first: SELECT * FROM callers_of('Order.total')." {
+    virtual_table callers_of "The callers of a function, and the lines of their calls; the longest time first: SELECT * FROM callers_of('Order.total')." {
         run_id Integer "" "Run."
         caller_id Integer "" "Code object of the caller; NULL for a thread's outermost call."
         caller Text "" "Its qualified name."
@@ -36,11 +36,11 @@ tables! {
         callee_path Text "" "Its file."
         calls Integer "" "Calls, open ones included."
         failed Integer "" "Calls that an exception ended."
-        total_ns Integer "" "Nanoseconds from start to end of all these calls, of one within another each; open ones count as 0."
+        total_ns Integer "" "Nanoseconds from start to end of all these calls; calls within one another each count in full; open calls count as 0."
         self_ns Integer "" "Nanoseconds they were the innermost call of their thread."
         function Text "HIDDEN" "Argument: a qualified name, the end of one (total for Order.total), or a code_id."
     }
-    virtual_table callees_of "Which Python functions a function calls, and from which lines; the longest time first: SELECT * FROM callees_of('Order.total')." {
+    virtual_table callees_of "The Python functions that a function calls, and the lines of the calls; the longest time first: SELECT * FROM callees_of('Order.total')." {
         run_id Integer "" "Run."
         caller_id Integer "" "Code object of the caller."
         caller Text "" "Its qualified name."
@@ -51,7 +51,7 @@ tables! {
         callee_path Text "" "Its file."
         calls Integer "" "Calls, open ones included."
         failed Integer "" "Calls that an exception ended."
-        total_ns Integer "" "Nanoseconds from start to end of all these calls, of one within another each; open ones count as 0."
+        total_ns Integer "" "Nanoseconds from start to end of all these calls; calls within one another each count in full; open calls count as 0."
         self_ns Integer "" "Nanoseconds they were the innermost call of their thread."
         function Text "HIDDEN" "Argument: a qualified name, the end of one (total for Order.total), or a code_id."
     }
@@ -59,12 +59,12 @@ tables! {
         run_id Integer "" "Run."
         path Text "" "File."
         line Integer "" "Line."
-        hits Integer "" "How often it ran, as line_counts has it; 0 if it could have run and did not; NULL where there is no code that ran (nor any function that was never called)."
+        hits Integer "" "How often it ran, as in line_counts; 0 if it did not run, but is a line of a code object that did; NULL on other lines, such as those inside a function that was never called."
         time_ns Integer "" "Nanoseconds spent on it, without the Python functions it called. The clock is read at calls and returns; the time between two readings is divided equally among the lines that began in between."
         source Text "" "The line's text; NULL if the source was not kept."
         file Text "HIDDEN" "Argument: a path, or the end of one (app.py)."
     }
-    virtual_table executable_lines "Lines of the code objects that ran, those that never ran included. The inside of a function that was never called is not among them: only code that ran is recorded." {
+    virtual_table executable_lines "Lines of the code objects that ran, including lines that never ran. The inside of a function that was never called is not among them, because only code that ran is recorded." {
         run_id Integer "" "Run."
         path Text "" "File."
         line Integer "" "Line."
@@ -72,10 +72,10 @@ tables! {
         qualname Text "" "Its qualified name."
         count Integer "" "LINE events on the line, in all code objects that have it; 0 if it never ran."
     }
-    virtual_table values_of "What a variable held over time, at capture level state: SELECT * FROM values_of('total')." {
+    virtual_table values_of "The values of a variable over time, at capture level state: SELECT * FROM values_of('total')." {
         run_id Integer "" "Run."
         seq Integer "" "Event that binds or unbinds it."
-        time_ns Integer "" "When, in nanoseconds since the run began: the last reading of the clock."
+        time_ns Integer "" "Time of the last reading of the clock, in nanoseconds since the run began."
         thread_id Integer "" "Thread."
         call_id Integer "" "Call whose variable it is, or that binds a global."
         qualname Text "" "Function that binds it."
@@ -98,16 +98,16 @@ tables! {
         source Text "" "Text of that line, without the spaces around it; NULL if the source was not kept."
         callable Text "" "What CALL and C_* call."
         exception Text "" "Type of the exception the event carries."
-        value Text "" "What comes with the event, as in events."
+        value Text "" "Value of the event, as in events."
         run_id Integer "HIDDEN" "First argument: run."
         first_seq Integer "HIDDEN" "Second argument: first position."
         last_seq Integer "HIDDEN" "Third argument: last position."
     }
-    virtual_table exception_chain "An exception and what led to it, as a traceback prints them: the cause given with from, else what was being handled: SELECT * FROM exception_chain(run_id, seq). At capture level flow only the exception itself." {
-        level Integer "" "0 for the exception itself, 1 for what led to it, and so on."
+    virtual_table exception_chain "An exception and the exceptions that led to it, as a traceback prints them: the cause given with from, else the exception that was being handled: SELECT * FROM exception_chain(run_id, seq). At capture level flow only the exception itself." {
+        level Integer "" "0 for the exception itself, 1 for the one that led to it, and so on."
         relation Text "" "raised for the exception itself, cause (given with from), or context (it was being handled)."
         type Text "" "Its class, with the module unless built in or of __main__."
-        message Text "" "What str() gives, where that needs no user code."
+        message Text "" "Its str(), if computing that needs no user code."
         seq Integer "" "Event that raised it; NULL if it was never raised in recorded code."
         thread_id Integer "" "Thread."
         call_id Integer "" "Call it was raised in."
@@ -118,15 +118,15 @@ tables! {
         run_id Integer "HIDDEN" "First argument: run."
         raised_seq Integer "HIDDEN" "Second argument: event that raised it, such as exceptions.seq."
     }
-    virtual_table timeline "What happened when: a run in so many parts of equal length: SELECT * FROM timeline(20)." {
+    virtual_table timeline "Counts of events over time: a run divided into parts of equal length: SELECT * FROM timeline(20)." {
         run_id Integer "" "Run."
         bucket Integer "" "Number of the part, from 0."
         start_ns Integer "" "Its beginning, in nanoseconds since the run began."
         end_ns Integer "" "Its end, exclusive."
-        events Integer "" "Events in it, by their time_ns."
-        calls Integer "" "PY_START events in it: calls that began."
-        exceptions Integer "" "RAISE events in it: one for each frame an exception goes through."
-        threads Integer "" "Threads that had events in it."
+        events Integer "" "Number of events in it, by their time_ns."
+        calls Integer "" "Number of PY_START events in it: calls that began."
+        exceptions Integer "" "Number of RAISE events in it: one for each frame that an exception goes through."
+        threads Integer "" "Number of threads with events in it."
         buckets Integer "HIDDEN" "Argument: number of parts, from 1 to 1,000,000."
     }
     view slowest "Calls that ended, the slowest first: SELECT * FROM slowest LIMIT 10." {
@@ -138,7 +138,7 @@ tables! {
         thread_id Integer "" "Thread."
         start_seq Integer "" "Event that began it."
         end_seq Integer "" "Event that ended it."
-        duration_ns Integer "" "Nanoseconds it took, with what it called and suspensions."
+        duration_ns Integer "" "Nanoseconds it took, including the calls it made and the time it was suspended."
         self_ns Integer "" "Nanoseconds it was the innermost call of its thread."
         exit Text "" "return, or unwind (by an exception)."
         arguments Text "" "Its arguments, as repr() writes them; NULL at capture level flow."
@@ -154,7 +154,7 @@ tables! {
         thread_id Integer "" "Thread."
         start_seq Integer "" "Event that began it."
         end_seq Integer "" "Event that ended it."
-        duration_ns Integer "" "Nanoseconds it took, with what it called and suspensions."
+        duration_ns Integer "" "Nanoseconds it took, including the calls it made and the time it was suspended."
         exception Text "" "Type of the exception that ended it."
         arguments Text "" "Its arguments, as repr() writes them; NULL at capture level flow."
     } : "SELECT run_id, call_id, qualname, path, call_line, thread_id, start_seq, end_seq, duration_ns, exception, arguments FROM calls WHERE exit = 'unwind' ORDER BY run_id, call_id" "" []

@@ -1,41 +1,44 @@
 //! A chunk of values: the groups and objects between two epochs, as compressed columns.
 //!
-//! [`Builder`] gathers them and seals the bytes that stand in `value_chunks.data`; [`Values`] reads
-//! those. A chunk carries all it takes to read it alone.
+//! [`Builder`] collects them and makes the bytes of `value_chunks.data`; [`Values`] reads these
+//! bytes. A chunk has everything that is needed to read it by itself.
 //!
-//! Most groups are like one before: the method called with an object and two ints, the function
-//! that returns None. So what is alike is said once, as a *form*, and a chunk is a list of records,
-//! each the number of its form:
+//! Most groups are similar to an earlier one: a method called with an object and two ints, a
+//! function that returns None. So what similar records have in common is stored once, as a *form*.
+//! A chunk is a list of records, each of which is the number of its form, with its own values in
+//! *slots*:
 //!
 //! | record | its form | its slots |
 //! |---|---|---|
 //! | a group | kind; tags of the values | one per value that is not a constant |
-//! | an object told of in full | class, parts, shape; tags of items and attributes | which object; real lengths; text; as above |
-//! | an object told of again | how many items it has more or less; tags of what changed | which object; positions; as above |
+//! | an object described in full | class, parts, shape; tags of items and attributes | the object; real lengths; text; as above |
+//! | an object described by its changes | by how many items it grew or shrank; tags of the changed values | the object; positions; as above |
 //!
-//! Slots go to columns form by form and slot by slot, so that all first arguments of one form are
-//! neighbours: that is what makes a reference to `self`, or a counter, cost next to nothing.
+//! Columns have the slots form by form and slot by slot, so that, for example, all first arguments
+//! of one form are neighbours. That makes a reference to `self`, or a counter, cost next to
+//! nothing.
 
 mod build;
 mod columns;
 mod decode;
 mod definitions;
+mod described;
 mod read;
-mod told;
 
 pub use build::Builder;
+pub use described::DescribedIds;
 pub use read::{Moment, Values};
-pub use told::ToldIds;
 
 use super::{ClassNumber, GroupKind, ShapeNumber, Value};
 use crate::chunk::ColumnHeader;
 
-/// Records and values in one chunk, and bytes in one of its columns, are at most so many.
+/// The maximum numbers of records and values in one chunk, and of bytes in one of its columns.
 const RECORDS_MAX: usize = 1 << 22;
 const VALUES_MAX: usize = 1 << 23;
 const COLUMN_BYTES_MAX: usize = 1 << 26;
-/// So often at most an object that holds so many values is told of by what changed before it is told of in
-/// full again: reading one costs no more than twice what it holds, and a little.
+/// How often in a row an object with this many values may be described by its changes, before it is
+/// described in full again. This bounds the cost of reading an object to about twice the cost of
+/// its values.
 const fn changes_max(values: usize) -> usize {
     64 + values / 2
 }
@@ -48,10 +51,10 @@ struct Header {
     columns: Vec<ColumnHeader>,
 }
 
-/// The columns, in the order they stand in the bytes.
+/// The columns, in their order in the bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Column {
-    /// Number of the form of each record.
+    /// Per record: the number of its form.
     Records,
     FormLengths,
     Forms,
@@ -63,11 +66,11 @@ enum Column {
     Texts,
     /// Per object, in the order of first occurrence: its id less the one before less 1, zigzag.
     Ids,
-    /// Slots, by what is in them.
+    /// This column and the following ones have the slots, by kind of content.
     References,
     IntsLow,
     IntsHigh,
-    /// Per slot with ints: 1 if they are differences.
+    /// Per slot with ints: 1 if the ints are differences.
     IntModes,
     FloatsLow,
     FloatsHigh,
@@ -102,7 +105,7 @@ impl Column {
     }
 }
 
-/// What kind of value it is; what else there is to it stands in a slot.
+/// The kind of a value. The rest of the value, if there is more to it, is in a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 enum Tag {
@@ -174,23 +177,24 @@ impl Tag {
     }
 }
 
-/// What a number of a record is, and so which column it goes to.
+/// The meaning of a number of a record, which determines its column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Slot {
-    /// 0 for the first object that did not occur before, else its index + 1.
+    /// 0 for the first object that has not occurred yet, else its index + 1.
     Reference,
     Int,
-    /// Bits of the double.
+    /// The bits of a double.
     Float,
-    /// 0 for the first text that did not occur before, else its number + 1.
+    /// 0 for the first text that has not occurred yet, else its number + 1.
     Text,
-    /// A real length less the one to be expected, zigzag.
+    /// A real length less the expected one, zigzag.
     Length,
-    /// The index of an object told of in full, less that of the last such less 1, zigzag.
-    First,
-    /// The index of an object told of by what changed.
-    Again,
-    /// Items and attributes passed over since the last that changed.
+    /// The index of an object described in full, less that of the previous such object, less 1,
+    /// zigzag.
+    Full,
+    /// The index of an object described by its changes.
+    Changed,
+    /// The number of items and attributes skipped since the previous one that changed.
     Position,
 }
 
@@ -211,19 +215,20 @@ enum Form {
     Full {
         class: ClassNumber,
         has_text: bool,
-        /// Items kept.
+        /// The number of items kept.
         items: Option<usize>,
-        /// Items that are written with it, or pairs, if not all.
+        /// The number of items, or pairs, that are printed with it, if not all.
         shown: Option<u64>,
         shape: Option<ShapeNumber>,
-        /// Of the items kept, then of the attributes.
+        /// The tags of the items kept, then of the attributes.
         tags: Vec<Tag>,
     },
     Changed {
-        /// Items kept and real length, less those before.
+        /// The number of items kept and the real length, each less the previous one.
         kept: i64,
         length: i64,
-        /// Values that changed; `tags` are of these, then of the items that came after the last.
+        /// The number of values that changed. `tags` has the tags of these values, then of the
+        /// items that were appended.
         changed: usize,
         tags: Vec<Tag>,
     },
@@ -269,20 +274,20 @@ impl Form {
         }
     }
 
-    /// In the order in which a record says them.
+    /// The slots, in their order in a record.
     fn slots(&self) -> Vec<Slot> {
         let mut slots = Vec::new();
         match self {
             Form::Group { .. } => {}
             Form::Full { has_text, items, .. } => {
-                slots.push(Slot::First);
+                slots.push(Slot::Full);
                 if *has_text {
                     slots.extend([Slot::Text, Slot::Length]);
                 }
                 slots.extend(items.map(|_| Slot::Length));
             }
             Form::Changed { changed, .. } => {
-                slots.push(Slot::Again);
+                slots.push(Slot::Changed);
                 slots.resize(1 + changed, Slot::Position);
             }
         }
@@ -323,7 +328,7 @@ fn varint(bytes: &mut &[u8]) -> Option<u64> {
     None
 }
 
-/// The length a text is expected to have: characters, if it is UTF-8.
+/// The expected length of a text: the number of characters, if it is UTF-8.
 fn characters(text: &[u8]) -> u64 {
     text.iter().filter(|byte| **byte as i8 >= -0x40).count() as u64
 }

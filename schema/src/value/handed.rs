@@ -1,4 +1,4 @@
-//! What a call of C code was handed, from a group of [`GroupKind::Handed`](super::GroupKind).
+//! The arguments of a call of C code, from a group of [`GroupKind::Handed`](super::GroupKind).
 
 use super::chunk::Moment;
 use super::render::Objects;
@@ -8,18 +8,18 @@ use std::borrow::Cow;
 /// Arguments of a call.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Handed {
-    /// In order; of a method the object it is called on comes first.
+    /// Positional arguments, in order. For a method the object it is called on comes first.
     pub positional: Vec<Value>,
-    /// Those with names.
+    /// Named arguments.
     pub named: Vec<(String, Value)>,
-    /// So many more of each there were.
+    /// The numbers of further arguments of each sort, which were not kept.
     pub more_positional: u64,
     pub more_named: u64,
 }
 
 impl Handed {
-    /// Reads a group's values; what they refer to is read as it was at that moment. `None` if they are no such
-    /// group's.
+    /// Reads a group's values. The objects they refer to are read as they were at that moment.
+    /// Returns `None` if the values are not those of such a group.
     pub fn read(objects: &impl Objects, values: &[Value], at: Moment) -> Option<Handed> {
         let (how, rest) = values.split_first()?;
         match how {
@@ -36,14 +36,14 @@ impl Handed {
         }
     }
 
-    /// All of them, those with names after the others.
+    /// All arguments, the named ones last.
     pub fn values(&self) -> impl Iterator<Item = &Value> {
         self.positional.iter().chain(self.named.iter().map(|(_, value)| value))
     }
 }
 
-/// Of a call with `*`: a tuple; a dict, or unbound if there are no arguments with names; perhaps the object that
-/// the method is called on.
+/// Reads the arguments of a call with `*`: a tuple; a dict, or unbound if there are no named
+/// arguments; perhaps the object that the method is called on.
 fn spread(objects: &impl Objects, values: &[Value], at: Moment) -> Option<Handed> {
     let [tuple, names, own @ ..] = values else { return None };
     let mut handed = Handed { positional: own.to_vec(), ..Handed::default() };
@@ -54,7 +54,7 @@ fn spread(objects: &impl Objects, values: &[Value], at: Moment) -> Option<Handed
             handed.positional.extend(&items.kept);
             handed.more_positional = items.length.saturating_sub(items.kept.len() as u64);
         }
-        // What is in it is not known, nor how much.
+        // Its items and their number are not known.
         other => handed.positional.push(*other),
     }
     match names {
@@ -73,14 +73,14 @@ fn spread(objects: &impl Objects, values: &[Value], at: Moment) -> Option<Handed
     Some(handed)
 }
 
-/// The texts that a tuple holds.
+/// The texts in a tuple.
 fn texts(objects: &impl Objects, tuple: ObjectId, at: Moment) -> Option<Vec<String>> {
     let tuple: Cow<'_, Object> = objects.object(tuple, at)?;
     let items = tuple.items.as_ref()?;
     items.kept.iter().map(|item| text(objects, item, at)).collect()
 }
 
-/// A str.
+/// The text of a str.
 fn text(objects: &impl Objects, value: &Value, at: Moment) -> Option<String> {
     let number = match value {
         Value::Str(number) => *number,

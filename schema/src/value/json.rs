@@ -1,33 +1,34 @@
-//! Values as JSON, from the text that [`super::render`] writes.
+//! Converts values to JSON, from the text that [`super::render`] writes.
 //!
-//! From the text, so that what a user sees in a column is what can be taken apart: queries get at
-//! values without a second way of reading chunks.
+//! The input is the text, so that queries can get the parts of any value that a user sees in a
+//! column, without a second way of reading chunks.
 //!
 //! | text | JSON |
 //! |---|---|
 //! | `None`, `True`, `1`, `1.5`, `'a'` | `null`, `true`, `1`, `1.5`, `"a"` |
 //! | `nan`, `inf`, `1j`, `b'a'`, `Ellipsis` | the text as a string |
 //! | list, tuple, set, frozenset, deque, array | array |
-//! | dict, defaultdict, OrderedDict, Counter, frozendict | object; keys that are no strs by their text |
+//! | dict, defaultdict, OrderedDict, Counter, frozendict | object; the key is the text of a key that is not a str |
 //! | `a=1, b='x'` | `{"a":1,"b":"x"}` |
-//! | `1, 'x', key=None`: what a function in C is called with | `[1,"x",{"key":null}]` |
-//! | `<app.Point object #17 x=1>` | `{"type":"app.Point","object_id":17,"x":1}`, and as `"value"` what it holds besides attributes |
+//! | `1, 'x', key=None`: arguments of a function in C | `[1,"x",{"key":null}]` |
+//! | `<app.Point object #17 x=1>` | `{"type":"app.Point","object_id":17,"x":1}`, and what it holds besides attributes as `"value"` |
 //! | `ValueError('bad')` | `{"type":"ValueError","args":["bad"]}` |
 //! | `Point(x=1, y=2)`: named tuples, dataclasses | `{"type":"Point","x":1,"y":2}` |
 //! | `<Color.RED: 1>` | `{"type":"Color","name":"RED","value":1}` |
-//! | `datetime.datetime(2024, 1, 2, 3, 4)`, so dates and times | `"2024-01-02T03:04:00"`; `+00:00` behind it with a fixed offset |
-//! | `Decimal('1.50')` | `1.50`; a string where JSON has no such number |
+//! | `datetime.datetime(2024, 1, 2, 3, 4)`, and dates and times | `"2024-01-02T03:04:00"`, followed by a fixed offset such as `+00:00` |
+//! | `Decimal('1.50')` | `1.50`; a string if JSON has no such number |
 //! | `UUID('…')`, `PosixPath('/a')`, `IPv4Address('…')`, `IPv6Address('…')` | the text within as a string |
 //! | `<function f>`, `[...]` | the text as a string |
 //! | `'abc'… (9 characters)` | `"abc…"` |
 //! | `[1, … 9 more]`, `{'a': 1, … 9 more}` | `[1,"… 9 more"]`, `{"a":1,"…":9}` |
 //!
-//! An attribute that has the name of one of our own keys gets a dot before its name: `".type"`.
-//! JSON has no lone surrogates: they become U+FFFD.
+//! If an attribute has the same name as a key that is added here, a dot is put before its name:
+//! `".type"`. JSON has no lone surrogates, so they become U+FFFD.
 
 use super::parse::{self, Named, Node, Parsed};
 
-/// The JSON of a value or of named values; nothing if the text is not one of [`super::render`].
+/// Returns the JSON of a value or of named values; `None` if the text is not one that
+/// [`super::render`] writes.
 pub fn value_json(text: &str) -> Option<String> {
     if parse::is_arguments(text) {
         return parse::arguments(text).map(|named| object(&fields(&named, &[])));
@@ -105,7 +106,7 @@ fn all(items: &[Parsed<'_>]) -> Vec<String> {
     items.iter().map(json).collect()
 }
 
-/// What stands for a value where JSON wants a str.
+/// The string for a value where JSON requires a string.
 fn key(value: &Parsed<'_>) -> String {
     match &value.node {
         Node::Str { kept, length: None, .. } => kept.clone(),
@@ -114,7 +115,7 @@ fn key(value: &Parsed<'_>) -> String {
     }
 }
 
-/// The JSON of named values beside our own keys.
+/// The JSON of named values in an object that also has the keys `own`.
 fn fields(named: &Named<'_>, own: &[&str]) -> Vec<(String, String)> {
     let field = |(name, value): &(String, Parsed<'_>)| match &value.node {
         Node::More(more) => (name.clone(), more.to_string()),
@@ -154,7 +155,7 @@ fn call(name: &str, args: &[String], named: &Named<'_>) -> String {
     object(&pairs)
 }
 
-/// The JSON of what JSON has a usual way for; nothing for anything else.
+/// The JSON of values that have a usual representation in JSON; `None` for others.
 fn standard(name: &str, args: &[Parsed<'_>], named: &Named<'_>) -> Option<String> {
     let text = match (args, named.is_empty()) {
         ([Parsed { node: Node::Str { kept, length: None, .. }, .. }], true) => Some(kept),
@@ -174,7 +175,7 @@ fn standard(name: &str, args: &[Parsed<'_>], named: &Named<'_>) -> Option<String
     }
 }
 
-/// A date or time as ISO 8601 writes it.
+/// A date or time in the format of ISO 8601.
 fn moment(name: &str, args: &[Parsed<'_>], named: &Named<'_>) -> Option<String> {
     let numbers: Option<Vec<u32>> = args.iter().map(number).collect();
     let numbers = numbers?;
@@ -216,7 +217,7 @@ fn number(value: &Parsed<'_>) -> Option<u32> {
     }
 }
 
-/// `+01:00`, of a fixed offset; nothing where only a place is known.
+/// `+01:00`, for a fixed offset; `None` for other time zones.
 fn utc_offset(zone: &Parsed<'_>) -> Option<String> {
     match &zone.node {
         Node::None => Some(String::new()),
@@ -291,16 +292,16 @@ fn object(fields: &[(String, String)]) -> String {
     out
 }
 
-/// The name of an attribute beside our own keys.
+/// The name of an attribute in an object that also has the keys `own`.
 fn beside_own(name: String, own: &[&str]) -> String {
-    // What already has dots gets one more, so that no two names become the same.
+    // A name that already has dots gets one more, so that no two names become the same.
     match own.contains(&name.trim_start_matches('.')) {
         true => format!(".{name}"),
         false => name,
     }
 }
 
-/// Whether what was in parentheses can be what a class of containers is made of.
+/// Whether the JSON of an argument can be the contents of a container.
 fn is_container(json: &str) -> bool {
     json.starts_with(['[', '{']) || matches!(json, r#""[...]""# | r#""{...}""# | r#""…""#)
 }

@@ -1,15 +1,16 @@
-//! Values: what variables held, as far as a recording knows.
+//! Values: what variables and objects held, as far as they were recorded.
 //!
 //! ```text
 //!  shim ── words ──▶ ring ──▶ recorder ── records ──▶ chunks of values ──▶ replayer ──▶ text, JSON
 //!        [`words`]                        [`chunk`]                   [`render`]   [`json`]
 //! ```
 //!
-//! A [`Value`] is a scalar or a reference to an object. What an object holds is said by an
-//! [`Object`] record, once, and again when it is looked at and holds something else. So a value met
-//! again costs a reference, and an object that two variables share is one object.
+//! A [`Value`] is a scalar or a reference to an object. An [`Object`] record describes what an
+//! object holds. It is written once, and again if a later examination finds that the object holds
+//! something else. So a value that occurs again costs one reference, and an object that two
+//! variables share is one object.
 //!
-//! Values are read and never asked: nothing here comes from running the program's code.
+//! Values are read from memory. The program's code is never run to get them.
 
 pub mod chunk;
 pub mod handed;
@@ -21,20 +22,20 @@ pub mod words;
 
 use crate::event::EventKind;
 
-/// How much of a program's values a recording holds.
+/// The capture level: how much of a program's values is recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, bincode::Encode, bincode::Decode)]
 pub enum Capture {
-    /// None.
+    /// No values.
     #[default]
     Flow,
     /// Arguments, results, and exceptions.
     Calls,
-    /// All that variables and objects hold, at every instruction.
+    /// Also what variables and objects hold, at every instruction.
     State,
 }
 
 impl Capture {
-    /// As `--capture` and `runs.capture` spell it.
+    /// The name in `--capture` and `runs.capture`.
     pub const fn name(self) -> &'static str {
         match self {
             Capture::Flow => "flow",
@@ -50,18 +51,19 @@ impl Capture {
     }
 }
 
-/// How much of a value is kept. What is cut says so, with its real length.
+/// How much of a value is kept. A value that is cut is marked as such and has its real length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, bincode::Encode, bincode::Decode)]
 pub struct Limits {
     /// Characters of a str, bytes of a bytes or bytearray.
     pub string: u32,
     /// Items of a container, attributes of an instance.
     pub items: u32,
-    /// Containers within containers: 1 shows the items of a list but not of lists in it.
+    /// Levels of nested containers: with 1, the items of a list are kept, but not those of lists in
+    /// it.
     pub depth: u32,
-    /// Objects looked at for one event.
+    /// Objects examined for one event.
     pub objects: u32,
-    /// Decimal digits of an int, roughly.
+    /// Approximate number of decimal digits of an int.
     pub digits: u32,
 }
 
@@ -71,34 +73,34 @@ impl Default for Limits {
     }
 }
 
-/// What a variable, item or attribute holds.
+/// The value of a variable, item or attribute.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Value {
-    /// Nothing: an unbound variable, an attribute that is not there.
+    /// No value: an unbound variable, or an attribute that does not exist.
     Unbound,
     None,
     False,
     True,
     Ellipsis,
     NotImplemented,
-    /// Left out: its name is one whose values must not leave the program.
+    /// Not recorded, because values under its name must not leave the program.
     Redacted,
-    /// Left out: it could not be read safely.
+    /// Not recorded, because it could not be read safely.
     Unread,
     /// An int of 64 bits; longer ones are objects.
     Int(i64),
     Float(f64),
-    /// A short str, as a number of the chunk's texts.
+    /// A short str, as the number of a text of the chunk.
     Str(TextNumber),
-    /// A short bytes, as a number of the chunk's texts.
+    /// A short bytes object, as the number of a text of the chunk.
     Bytes(TextNumber),
-    /// An object whose contents were looked at then and there.
+    /// An object that was examined at this time.
     Object(ObjectId),
-    /// An object whose contents were not looked at: too deep, or one too many.
+    /// An object that was not examined, because it is nested too deeply or there were too many.
     Shallow(ObjectId),
 }
 
-/// Tells an object from all others of its process, whatever addresses were used again.
+/// Identifies an object among all objects of its process, even if addresses are reused.
 pub type ObjectId = u64;
 /// Index into a chunk's texts.
 pub type TextNumber = u32;
@@ -107,11 +109,11 @@ pub type ClassNumber = u32;
 /// Index into a chunk's shapes.
 pub type ShapeNumber = u32;
 
-/// What sort of objects a class has: decides how they are read and written.
+/// The sort of objects of a class, which determines how they are read and printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, bincode::Encode, bincode::Decode)]
 #[repr(u8)]
 pub enum Sort {
-    /// Nothing is known but class and identity.
+    /// Only class and identity are known.
     Opaque,
     Str,
     Bytes,
@@ -124,34 +126,35 @@ pub enum Sort {
     Set,
     FrozenSet,
     Dict,
-    /// Items, and as last pair of attributes `maxlen`.
+    /// Items, and the attribute `maxlen` if the length is limited.
     Deque,
     /// Items: start, stop, step.
     Range,
     Slice,
-    /// A class in Python or C without contents of its own but attributes.
+    /// A class in Python or C whose objects hold only attributes.
     Instance,
-    /// Items: `args`; attributes `__cause__` and `__context__` where there are such, then its own.
+    /// Items: `args`. Attributes: `__cause__` and `__context__` if they are set, then its own.
     Exception,
-    /// Functions, methods, builtins: goes by a name.
+    /// Functions, methods and builtins. Text: the name.
     Function,
-    /// Goes by a name.
+    /// Text: the name.
     Class,
-    /// Goes by a name.
+    /// Text: the name.
     Module,
-    /// Generators, coroutines: goes by a name.
+    /// Generators and coroutines. Text: the name.
     Generator,
-    /// `array.array`, numpy arrays: a name tells item type and shape, items are numbers.
+    /// `array.array` and numpy arrays. Text: item type and shape. Items: numbers.
     Array,
-    /// What functions share a variable by. Items: what it holds, none if that is nothing.
+    /// A cell, by which functions share a variable. Items: the value; none if the variable is
+    /// unbound.
     Cell,
-    /// What a class in C keeps in fields of its own, as arguments of a call: items, before them perhaps a
-    /// text, after them attributes. The class's [`Form`] has the name of what is called.
+    /// A class in C with private fields, which are recorded as arguments of a call: perhaps a text,
+    /// then items, then attributes. The class's [`Form`] has the name of the callable.
     Fields,
 }
 
 impl Sort {
-    /// All, by number.
+    /// All sorts, by number.
     pub const ALL: [Sort; 23] = [
         Sort::Opaque,
         Sort::Str,
@@ -187,32 +190,32 @@ impl Sort {
 /// A class of objects.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Class {
-    /// As tracebacks print it: `module.qualname`, without the module if it is `builtins` or
+    /// The name as in tracebacks: `module.qualname`, without the module if it is `builtins` or
     /// `__main__`.
     pub name: String,
     pub sort: Sort,
-    /// It is that builtin class itself, not one derived from it: objects are written as Python
-    /// writes them.
+    /// Whether it is the builtin class itself, not a class derived from it. Its objects are printed
+    /// as Python prints them.
     pub is_exact: bool,
     pub form: Form,
 }
 
-/// How `repr` writes objects of a class, where it is the standard library's own: of a dataclass,
-/// `Point(x=1, y=2)`.
+/// How `repr` prints objects of a class, if the standard library defines that: for example
+/// `Point(x=1, y=2)` for a dataclass.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, bincode::Encode, bincode::Decode)]
 pub struct Form {
     pub style: Style,
-    /// What is written before `(`.
+    /// The text before `(`.
     pub name: String,
     /// Names of attributes, or of items.
     pub fields: Vec<String>,
 }
 
-/// What is done with a form's name and fields.
+/// How a form's name and fields are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, bincode::Encode, bincode::Decode)]
 #[repr(u8)]
 pub enum Style {
-    /// `<app.Point object #17 x=1 y=2>`, or as the builtin class writes it.
+    /// `<app.Point object #17 x=1 y=2>`, or as the builtin class prints it.
     #[default]
     Plain,
     /// Attributes with their names: dataclasses.
@@ -223,7 +226,7 @@ pub enum Style {
     Items,
     /// All attributes with their names: `SimpleNamespace`.
     AllAttributes,
-    /// The one attribute as it is: `UserDict`.
+    /// The value of the one attribute: `UserDict`.
     Held,
     /// The items of the one attribute: `ChainMap`.
     Spread,
@@ -231,30 +234,32 @@ pub enum Style {
     Member,
     /// The one attribute as a UUID.
     Uuid,
-    /// The first attribute as the text of a path, or if there is none the second, its parts.
+    /// The first attribute as the text of a path; if it is unbound, the second attribute, which has
+    /// the path's parts.
     Path,
     /// The one attribute, an int, as an IPv4 address.
     IPv4,
-    /// The same as an IPv6 address, and its scope.
+    /// The first attribute, an int, as an IPv6 address, with the second one as its scope.
     IPv6,
     /// The text and the items of a [`Sort::Fields`] object, then its attributes with their names.
     Call,
     /// A function, a tuple of its arguments, a dict of those with names: `functools.partial`.
     Partial,
-    /// Keys of the one item, a dict, as a list.
+    /// The keys of the one item, a dict, as a list.
     Keys,
-    /// Values of it.
+    /// The values of the one item, a dict, as a list.
     Values,
-    /// Pairs of it.
+    /// The pairs of the one item, a dict, as a list.
     Pairs,
-    /// Begin, end, whether it is bytes; the text that matched.
+    /// A match of a regular expression. Items: begin, end, and whether it is bytes. Text: what
+    /// matched.
     Match,
     /// The item, a str or bytes, and an int of flags: `re.compile('a+', re.IGNORECASE)`.
     Pattern,
 }
 
 impl Style {
-    /// All, by number.
+    /// All styles, by number.
     pub const ALL: [Style; 19] = [
         Style::Plain,
         Style::Attributes,
@@ -284,7 +289,7 @@ impl Style {
 }
 
 impl Class {
-    /// A class whose objects are written as its sort says.
+    /// Returns a class whose objects are printed as its sort requires.
     pub fn plain(name: &str, sort: Sort, is_exact: bool) -> Class {
         Class { name: name.to_owned(), sort, is_exact, form: Form::default() }
     }
@@ -296,28 +301,29 @@ pub struct Shape {
     pub names: Vec<String>,
 }
 
-/// What an object held when it was looked at. Each part has as many entries as were kept; the
-/// lengths are the real ones. `V` is where values are.
+/// What an object held when it was examined. Each part has the entries that were kept, and the real
+/// length. `V` is the type that holds values.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Object<V = Vec<Value>> {
     pub id: ObjectId,
     pub class: ClassNumber,
-    /// Characters or bytes of a str, bytes, bytearray; decimal digits of a long int (`-123`,
-    /// hexadecimal with `0x` if too long to be written decimally in time); the name of what goes by
-    /// a name.
+    /// The characters or bytes of a str, bytes or bytearray; the decimal digits of a long int
+    /// (`-123`; hexadecimal with `0x` if decimal digits would take too long to compute); the name
+    /// of an object whose sort has a name.
     pub text: Option<Part<TextNumber>>,
-    /// Items of a sequence or set; for a dict, keys and values by turns, and the length counts
+    /// The items of a sequence or set. For a dict: keys and values by turns; the length counts
     /// pairs.
     pub items: Option<Part<V>>,
-    /// How many items, or pairs, are written with it, if not all that are kept: those beyond are there to
-    /// be asked for.
+    /// The number of items, or pairs, that are printed with the object, if not all that are kept.
+    /// The others can be queried.
     pub shown: Option<u64>,
-    /// Attributes by the names of a shape, [`Value::Unbound`] where there is none.
+    /// The attributes in the order of a shape's names; [`Value::Unbound`] if an attribute does not
+    /// exist.
     pub attributes: Option<(ShapeNumber, V)>,
 }
 
 impl Object {
-    /// The same, its values left where they are.
+    /// The same object with borrowed values.
     pub fn borrowed(&self) -> Object<&[Value]> {
         Object {
             id: self.id,
@@ -340,10 +346,11 @@ pub struct Part<T> {
     pub length: u64,
 }
 
-/// What a group's values are. The first four and the last come with an event; so do the next three, with
-/// [`Capture::State`], beside them. The others stand between events, before the event whose ordinal
-/// they have, and begin with the number of the thread and the code unit of the instruction, a
-/// [site](crate::bytecode::stores::Site), that is about to be executed.
+/// The meaning of a group's values. Groups of the first four kinds and the last one come with an
+/// event. With [`Capture::State`], groups of the next four kinds may come with it, too. Groups of
+/// the other kinds are between events, before the event whose ordinal they have. They begin with
+/// the number of the thread and the code unit of the instruction that is about to be executed, a
+/// [site](crate::bytecode::stores::Site).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum GroupKind {
@@ -358,12 +365,14 @@ pub enum GroupKind {
     /// A code unit and the variables of the event's frame that may be
     /// [pending](crate::bytecode::stores::Stores::pending) there.
     Bindings,
-    /// All variables in the event's frame, by slot: its first event since an epoch.
+    /// All variables in the event's frame, by slot. Comes with the frame's first event in an epoch.
     Snapshot,
-    /// As `Bindings`, of the frame that the event's was entered from; with an event that leaves it, all
-    /// variables of that frame, after a code unit of -1: another frame has changed them.
+    /// As `Bindings`, for the frame that the event's frame was entered from. With an event that
+    /// leaves the event's frame: a code unit of -1 and all variables of the calling frame, which
+    /// another frame has changed.
     CallerBindings,
-    /// Objects that were looked at again: C code had them in hand, or the site before changed them.
+    /// Objects that were examined again, because C code had access to them or the previous site
+    /// changed them.
     Seen,
     /// The variables that may be pending at the site.
     Overwrite,
@@ -371,32 +380,33 @@ pub enum GroupKind {
     SetAttribute,
     /// Object, name.
     DeleteAttribute,
-    /// Object, key or index, value; and the length afterwards if there are more items than are written
-    /// with the object.
+    /// Object, key or index, value; and the length afterwards if there are more items than are
+    /// printed with the object.
     SetItem,
     /// Object, key or index.
     DeleteItem,
-    /// The object that is changed in a way that shows only afterwards, if it is known; key or index if
-    /// it is known, and then value if one is put there.
+    /// The object, if it is known, that is changed in a way that is visible only afterwards; key or
+    /// index if it is known; and then the value if one is put there.
     Change,
-    /// The instruction that a `Change` was before is over, whatever came between: the object; the low
-    /// 32 bits of the ordinal of that `Change`; whether it did what it was to do. The object is
-    /// looked at.
+    /// The instruction after a `Change` is over; other events may have come in between. Object; the
+    /// low 32 bits of the ordinal of that `Change`; whether the instruction completed. The object
+    /// is examined.
     Done,
-    /// A call of C code ends that has changed an object under a key, which is looked at: the object;
-    /// whether the key is an attribute's name; key or index; value if one was put there.
+    /// A call of C code ends that has changed an object under a key. Object; whether the key is an
+    /// attribute's name; key or index; value if one was put there. The object is examined.
     Called,
-    /// CALL of what is no Python function, and comes with that event: how it is called, and what it is handed.
-    /// After None the arguments, of a method the object it is called on first; after a tuple the same, of which it
-    /// names the last; after True a tuple of arguments, a dict of those with names (unbound if there is none), and
-    /// perhaps the object that a method is called on. See [`handed`].
+    /// CALL of a callable that is not a Python function: the form of the call and its arguments.
+    /// After None come the arguments; for a method the object it is called on is the first. After a
+    /// tuple come the same arguments, and the tuple has the names of the last ones. After True come
+    /// a tuple of arguments, a dict of named arguments (unbound if there are none), and perhaps the
+    /// object that a method is called on. See [`handed`].
     ///
-    /// In a chunk's forms, 16 and 17 are something else.
+    /// The numbers 16 and 17 have another meaning in the forms of a chunk.
     Handed = 18,
 }
 
 impl GroupKind {
-    /// All, by number.
+    /// All kinds, by number.
     pub const ALL: [GroupKind; 17] = [
         GroupKind::Arguments,
         GroupKind::Result,
@@ -417,7 +427,7 @@ impl GroupKind {
         GroupKind::Handed,
     ];
 
-    /// The values that an event of a kind may come with.
+    /// The kind of group that holds the value or values of an event of this kind, if it has any.
     pub const fn of(kind: EventKind) -> Option<GroupKind> {
         match kind {
             EventKind::PY_START => Some(GroupKind::Arguments),
@@ -429,7 +439,7 @@ impl GroupKind {
         }
     }
 
-    /// Whether such a group may come with, or before, an event of a kind.
+    /// Whether a group of this kind may come with, or before, an event of kind `kind`.
     pub fn fits(self, kind: EventKind) -> bool {
         match self {
             GroupKind::Arguments
@@ -442,7 +452,7 @@ impl GroupKind {
         }
     }
 
-    /// Whether such a group's values are variables of a frame, each of which may hold much.
+    /// Whether the group's values are variables of a frame, each of which may hold many objects.
     pub const fn is_of_frame(self) -> bool {
         matches!(
             self,
@@ -453,13 +463,13 @@ impl GroupKind {
         )
     }
 
-    /// Whether such a group stands between events: its first two values are thread and code unit.
+    /// Whether the group is between events. Its first two values are thread and code unit.
     pub const fn is_of_site(self) -> bool {
         self as u8 >= GroupKind::Overwrite as u8 && self as u8 <= GroupKind::Called as u8
     }
 
-    /// Whether such a group says how an object is changed, so that what it holds afterwards follows
-    /// from what it held.
+    /// Whether the group records how an object is changed, so that its contents afterwards follow
+    /// from its contents before.
     pub const fn is_store(self) -> bool {
         matches!(
             self,
@@ -482,11 +492,11 @@ impl GroupKind {
     }
 }
 
-/// The values that came with one event, or before it.
+/// The values that come with one event, or before it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Group<'a> {
-    /// Number of the event among its process's recorded events of other kinds than LINE, JUMP and
-    /// INSTRUCTION, from 0.
+    /// The event's ordinal: its number among the recorded events of its process other than LINE,
+    /// JUMP and INSTRUCTION, from 0.
     pub ordinal: u64,
     pub kind: GroupKind,
     pub values: &'a [Value],

@@ -1,28 +1,29 @@
-//! Which names mean credentials, so that what they hold stays in the program.
+//! Finds the names that mean credentials, whose values must not leave the program.
 
-/// What of the values of a name stays in the program.
+/// Which values under a name are withheld, so that they stay in the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Withheld {
     #[default]
     Nothing,
-    /// Texts that may be keys, and not what a parser calls a token: see [`is_like_key`].
+    /// Texts that may be keys, but not the tokens of a parser: see [`is_like_key`].
     LikeKeys,
-    /// Texts, which is str and bytes, and containers of them. A number, a flag or an object says what it is.
+    /// Texts (str and bytes), and containers of texts. Numbers, flags and other objects are
+    /// recorded.
     Texts,
-    /// Whatever it is.
+    /// All values.
     All,
 }
 
-/// In a list of patterns: the usual names.
+/// The entry in a list of patterns that means the usual names.
 pub const USUAL: &str = "";
-/// Longer texts are withheld under the name `token` alone, whatever they are.
+/// Texts longer than this are withheld under the plain name `token`, whatever they contain.
 pub const TOKEN_MAX: usize = 8;
-/// Longer texts are no connection strings.
+/// Texts longer than this are not taken for connection strings.
 const PAIRS_MAX: usize = 1 << 10;
-/// With so many characters, one that has letters and digits is too.
+/// Under the name `token`, texts with letters and digits are withheld from this length on.
 const MIXED_MIN: usize = 5;
 
-/// Words that mean a credential wherever they stand in a name.
+/// Words that mean a credential anywhere in a name.
 const WORDS: [&str; 19] = [
     "password",
     "passwords",
@@ -44,7 +45,7 @@ const WORDS: [&str; 19] = [
     "sessionid",
     "otp",
 ];
-/// Pairs of words that do.
+/// Pairs of words that mean a credential.
 const PAIRS: [[&str; 2]; 8] = [
     ["api", "key"],
     ["access", "key"],
@@ -55,13 +56,13 @@ const PAIRS: [[&str; 2]; 8] = [
     ["session", "id"],
     ["session", "key"],
 ];
-/// Words that make a token one that is to be kept secret.
+/// Words that, together with `token`, mean a credential.
 const OF_TOKENS: [&str; 19] = [
     "access", "admin", "api", "auth", "bot", "client", "csrf", "github", "gitlab", "id", "login",
     "oauth", "refresh", "reset", "service", "session", "slack", "user", "xsrf",
 ];
 
-/// The names whose values stay in the program.
+/// The names whose values are withheld.
 #[derive(Debug, Clone, Default)]
 pub struct Secrets {
     has_usual: bool,
@@ -70,7 +71,8 @@ pub struct Secrets {
 }
 
 impl Secrets {
-    /// A name is secret if it contains one of these, whatever the case; [`USUAL`] stands for the usual names.
+    /// Returns the secrets for these patterns. A name is secret if it contains a pattern,
+    /// regardless of case; [`USUAL`] means the usual names.
     pub fn new<'a>(patterns: impl IntoIterator<Item = &'a str>) -> Secrets {
         let (usual, patterns): (Vec<&str>, _) =
             patterns.into_iter().partition(|pattern| *pattern == USUAL);
@@ -78,7 +80,7 @@ impl Secrets {
         Secrets { has_usual: !usual.is_empty(), patterns }
     }
 
-    /// What of the values of a variable, attribute, key or option of this name is withheld.
+    /// Which values of a variable, attribute, key or option with this name are withheld.
     pub fn of(&self, name: &str) -> Withheld {
         let lower = name.to_lowercase();
         if self.patterns.iter().any(|pattern| lower.contains(&**pattern)) {
@@ -87,7 +89,7 @@ impl Secrets {
         if self.has_usual { usual(name) } else { Withheld::Nothing }
     }
 
-    /// A command line without the values of its secret options.
+    /// Returns a command line without the values of its secret options.
     pub fn without(&self, words: impl IntoIterator<Item = String>) -> Vec<String> {
         let mut is_secret = false;
         let mut shown = Vec::new();
@@ -132,14 +134,15 @@ fn usual(name: &str) -> Withheld {
     }
 }
 
-/// Whether a text under the name `token` may be a key. Parsers' tokens are short: words, numbers, operators.
+/// Whether a text under the name `token` may be a key. The tokens of parsers are short: words,
+/// numbers, operators.
 pub fn is_like_key(text: &[u8]) -> bool {
     let has = |is: fn(&u8) -> bool| text.iter().any(is);
     text.len() > TOKEN_MAX
         || text.len() >= MIXED_MIN && has(u8::is_ascii_alphabetic) && has(u8::is_ascii_digit)
 }
 
-/// The words of a name in lower case: `dbPassword2` is db and password.
+/// Splits a name into words in lower case: `dbPassword2` is `db` and `password`.
 fn words(name: &str) -> Vec<String> {
     let characters: Vec<char> = name.chars().collect();
     let mut words = vec![String::new()];
@@ -163,13 +166,13 @@ fn words(name: &str) -> Vec<String> {
     words
 }
 
-/// A text with the passwords in addresses (`scheme://user:password@host`, `scheme://host?password=x`) and in
-/// connection strings (`host=h password=x`, `Server=h;Pwd=x`) replaced by as many asterisks; `None` if there are
-/// none.
+/// Returns a text with the passwords in addresses (`scheme://user:password@host`,
+/// `scheme://host?password=x`) and in connection strings (`host=h password=x`, `Server=h;Pwd=x`)
+/// replaced by the same number of asterisks. Returns `None` if there are no passwords.
 pub fn without_password(text: &[u8]) -> Option<Vec<u8>> {
     let mut found: Option<Vec<u8>> = None;
     let mut hide = |range: std::ops::Range<usize>| {
-        // What continues a character goes with it, so that the text stays one.
+        // All bytes of a character are replaced, so that the text stays valid.
         found.get_or_insert_with(|| text.to_vec())[range].fill(b'*');
     };
     let mut from = 0;
@@ -203,7 +206,7 @@ pub fn without_password(text: &[u8]) -> Option<Vec<u8>> {
     found
 }
 
-/// Hides passwords if the whole text is `key=value` pairs, two at least.
+/// Hides passwords if the whole text consists of at least two `key=value` pairs.
 fn pairs(text: &[u8], mut hide: impl FnMut(std::ops::Range<usize>)) {
     let separator = if text.contains(&b';') { b';' } else { b' ' };
     if !text.contains(&b'=') || text.len() > PAIRS_MAX {
@@ -219,7 +222,7 @@ fn pairs(text: &[u8], mut hide: impl FnMut(std::ops::Range<usize>)) {
         let Some(equals) = part.iter().position(|byte| *byte == b'=') else { return };
         let key = part[..equals].trim_ascii_start();
         let is_key = |byte: &u8| byte.is_ascii_alphanumeric() || b" _-".contains(byte);
-        // With spaces around it is code.
+        // A text with spaces around `=` is code.
         if key.is_empty() || key.ends_with(b" ") || !key.iter().all(is_key) {
             return;
         }
@@ -235,7 +238,7 @@ fn pairs(text: &[u8], mut hide: impl FnMut(std::ops::Range<usize>)) {
 
 /// Whether a parameter of a connection is a password.
 fn is_password(name: &[u8]) -> bool {
-    // Most are not, and every text of a program comes by.
+    // Most names are not, and this runs for every text of a program: the first check is quick.
     let starts = |byte: &u8| b"pPsStTaA".contains(byte);
     name.iter().any(starts)
         && std::str::from_utf8(name).is_ok_and(|name| usual(name) == Withheld::Texts)
@@ -246,7 +249,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_taken_by_their_words() {
+    fn names_are_judged_by_their_words() {
         let secrets = Secrets::new([USUAL, "Pin"]);
         for name in [
             "password",
@@ -308,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn command_lines_lose_what_is_secret() {
+    fn command_lines_lose_secret_values() {
         let secrets = Secrets::new([USUAL]);
         let without = |line: &str| secrets.without(line.split(' ').map(str::to_owned)).join(" ");
         assert_eq!(without("app.py --password hunter2 x"), "app.py --password <redacted> x");

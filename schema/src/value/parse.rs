@@ -1,25 +1,25 @@
-//! Values taken apart, from the text that [`super::render`] writes.
+//! Parses the text of values that [`super::render`] writes.
 //!
-//! From the text, so that what a user sees in a column is what can be taken apart: queries get at
-//! values without a second way of reading chunks.
+//! The input is the text, so that queries can get the parts of any value that a user sees in a
+//! column, without a second way of reading chunks.
 
 use super::render::is_variable;
 
-/// Values within values. A value that is rendered is at most so deep: each level of objects is up to
-/// three here, as in `<app.D object #1 deque([`.
+/// The maximum nesting depth of values. A rendered value is not deeper: each level of objects is up
+/// to three levels here, as in `<app.D object #1 deque([`.
 pub(super) const DEPTH_MAX: usize = 3 * super::render::DEPTH_MAX + 10;
 
-/// A value, and the part of the text it is.
+/// A value, and the part of the text that it was parsed from.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Parsed<'a> {
     pub text: &'a str,
     pub node: Node<'a>,
 }
 
-/// Names, and what they name. The name `…` is that of [`Node::More`].
+/// Names and their values. The name `…` is that of [`Node::More`].
 pub type Named<'a> = Vec<(String, Parsed<'a>)>;
 
-/// What a value is.
+/// The kind and the parts of a value.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Node<'a> {
     None,
@@ -28,30 +28,31 @@ pub enum Node<'a> {
     /// `Ellipsis`, which is not `...`
     Ellipsis,
     NotImplemented,
-    /// Decimal or hexadecimal. If it was cut, with its length in characters.
+    /// Decimal or hexadecimal; with the length in characters if it was cut.
     Int {
         kept: &'a str,
         length: Option<u64>,
     },
-    /// `nan` and `inf` as well.
+    /// Also `nan` and `inf`.
     Float,
     Complex,
-    /// Lone surrogates are U+FFFD in `kept`; `literal` has them. If it was cut, with its length.
+    /// Lone surrogates are U+FFFD in `kept`, but unchanged in `literal`. With the length if it was
+    /// cut.
     Str {
         kept: String,
         literal: &'a str,
         length: Option<u64>,
     },
-    /// If it was cut, with its length.
+    /// With the length if it was cut.
     Bytes {
         literal: &'a str,
         length: Option<u64>,
     },
     List(Vec<Parsed<'a>>),
     Tuple(Vec<Parsed<'a>>),
-    /// Not the empty one.
+    /// A set that is not empty: the empty one is a [`Node::Call`].
     Set(Vec<Parsed<'a>>),
-    /// A key that is [`Node::More`] has itself for its value.
+    /// If a key is [`Node::More`], its value is the same.
     Dict(Vec<(Parsed<'a>, Parsed<'a>)>),
     /// `frozenset({1})`, `ValueError('bad')`
     Call {
@@ -59,44 +60,45 @@ pub enum Node<'a> {
         args: Vec<Parsed<'a>>,
         named: Named<'a>,
     },
-    /// `<app.Point object #17 x=1>`, with what it holds besides attributes.
+    /// `<app.Point object #17 x=1>`; `held` is what it holds besides attributes.
     Instance {
         class: String,
         id: u64,
         held: Option<Box<Parsed<'a>>>,
         attributes: Named<'a>,
     },
-    /// A member of an enumeration, `<Color.RED: 1>`; without a name, flags of which none is set.
+    /// A member of an enumeration, `<Color.RED: 1>`. It has no name if it is a flags object without
+    /// flags.
     Member {
         class: &'a str,
         name: Option<&'a str>,
         value: Box<Parsed<'a>>,
     },
-    /// What has a name or a mark only: `<function f>`, `[...]`, `…`, `datetime.timezone.utc`
+    /// A text without parts: `<function f>`, `[...]`, `…`, `datetime.timezone.utc`
     Mark,
-    /// `… 9 more`, among what is there.
+    /// `… 9 more`, among items or attributes.
     More(u64),
 }
 
-/// Takes a value apart; nothing if the text is not one of [`super::render`].
+/// Parses a value; `None` if the text is not one that [`super::render`] writes.
 pub fn value(text: &str) -> Option<Parsed<'_>> {
     let mut parser = Parser { text, at: 0, depth: 0 };
     let value = parser.value()?;
     (parser.at == text.len()).then_some(value)
 }
 
-/// Takes named values apart, such as a call's arguments: `a=1, b='x'`.
+/// Parses named values, such as a call's arguments: `a=1, b='x'`.
 pub fn arguments(text: &str) -> Option<Named<'_>> {
     Parser { text, at: 0, depth: 0 }.fields(", ", "")
 }
 
-/// Whether a text is that of named values, of which there may be none.
+/// Whether a text begins like one of named values, of which there may be none.
 pub fn is_arguments(text: &str) -> bool {
     let parser = Parser { text, at: 0, depth: 0 };
     text.is_empty() || parser.at_name() || parser.at_more()
 }
 
-/// Whether it is the JSON of a number, of which Python's are a part.
+/// Whether a text is a number in JSON. Finite decimal numbers as Python prints them are.
 pub(super) fn is_number(text: &str) -> bool {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let text = text.strip_prefix('-').unwrap_or(text);
@@ -109,16 +111,18 @@ pub(super) fn is_number(text: &str) -> bool {
     digits(whole) && !has_zeros && digits(fraction) && digits(exponent)
 }
 
-/// Whether it is a float or an int without its sign, or one of the floats JSON does not have.
+/// Whether a text is an int or float without its sign, including the floats that JSON does not
+/// have.
 fn is_part(text: &str) -> bool {
     matches!(text, "inf" | "nan") || (!text.starts_with('-') && is_number(text))
 }
 
-/// Whether it is what stands between the parentheses of a complex, or a complex that needs none.
+/// Whether a text is the part of a complex between its parentheses, or a complex without
+/// parentheses.
 fn is_complex(text: &str) -> bool {
     let Some(text) = text.strip_suffix('j') else { return false };
     let text = text.strip_prefix('-').unwrap_or(text);
-    // The sign between both parts is not one of an exponent.
+    // The sign between the two parts is not the sign of an exponent.
     let between = text.match_indices(['+', '-']).map(|(at, _)| at);
     let mut between = between.filter(|at| !text[..*at].ends_with('e'));
     match between.next() {
@@ -127,13 +131,13 @@ fn is_complex(text: &str) -> bool {
     }
 }
 
-/// Whether it is an int written in hexadecimal.
+/// Whether a text is a hexadecimal int.
 fn is_hexadecimal(text: &str) -> bool {
     let digits = text.strip_prefix('-').unwrap_or(text).strip_prefix("0x");
     digits.is_some_and(|d| !d.is_empty() && d.bytes().all(|digit| digit.is_ascii_hexdigit()))
 }
 
-/// Whether it is the name of a module's constant: `datetime.timezone.utc`.
+/// Whether a text is the name of a module's constant: `datetime.timezone.utc`.
 fn is_constant(word: &str) -> bool {
     word.contains('.') && word.split('.').all(is_variable)
 }
@@ -142,7 +146,7 @@ fn is_constant_or_hex(word: &str) -> bool {
     is_constant(word) || is_hexadecimal(word)
 }
 
-/// What stands between braces.
+/// The contents of braces.
 enum Items<'a> {
     Values(Vec<Parsed<'a>>),
     Pairs(Vec<(Parsed<'a>, Parsed<'a>)>),
@@ -182,7 +186,7 @@ impl<'a> Parser<'a> {
         &rest[..end]
     }
 
-    /// The value here.
+    /// Parses the value at the current position.
     fn value(&mut self) -> Option<Parsed<'a>> {
         if self.depth >= DEPTH_MAX {
             return None;
@@ -310,13 +314,13 @@ impl<'a> Parser<'a> {
         self.unnamed(")").map(Node::Tuple)
     }
 
-    /// Values up to the bracket that closes them.
+    /// Parses values up to the closing bracket. None of them may have a name.
     fn unnamed(&mut self, close: &str) -> Option<Vec<Parsed<'a>>> {
         let (values, named) = self.values(close)?;
         named.is_empty().then_some(values)
     }
 
-    /// Values up to the bracket that closes them, and apart from them those that are named.
+    /// Parses values up to the closing bracket. Returns those without and those with names.
     fn values(&mut self, close: &str) -> Option<(Vec<Parsed<'a>>, Named<'a>)> {
         let (mut values, mut named) = (Vec::new(), Vec::new());
         while !self.eat(close) {
@@ -369,7 +373,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// What follows a name and `(`.
+    /// Parses the rest of a call after its name and `(`.
     fn call(&mut self, name: &'a str) -> Option<Node<'a>> {
         let is_name = name.split('.').all(|part| {
             is_variable(part.strip_prefix('<').and_then(|p| p.strip_suffix('>')).unwrap_or(part))
@@ -411,7 +415,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// `<app.Point object #17`, which only an instance begins with.
+    /// `<app.Point object #17`, the beginning of an instance and of nothing else.
     fn head(&mut self) -> Option<(String, u64)> {
         const OBJECT: &str = " object #";
         self.expect("<")?;
@@ -439,7 +443,7 @@ impl<'a> Parser<'a> {
         Some((name, id))
     }
 
-    /// What follows the head of an instance.
+    /// Parses the rest of an instance after its head.
     fn instance(&mut self, class: String, id: u64) -> Option<Node<'a>> {
         let (mut held, mut attributes) = (None, Vec::new());
         if !self.eat(">") {
@@ -480,7 +484,7 @@ impl<'a> Parser<'a> {
         Some((name, self.value()?))
     }
 
-    /// Whether a `name=` is here.
+    /// Whether `name=` is at the current position.
     fn at_name(&self) -> bool {
         Parser { text: self.text, at: self.at, depth: self.depth }.name().is_some()
     }
@@ -497,7 +501,7 @@ impl<'a> Parser<'a> {
         Some(name)
     }
 
-    /// Whether `… 9 more` is here.
+    /// Whether `… 9 more` is at the current position.
     fn at_more(&self) -> bool {
         let number = self.rest().strip_prefix("… ");
         number.is_some_and(|number| number.starts_with(|c: char| c.is_ascii_digit()))
@@ -511,7 +515,7 @@ impl<'a> Parser<'a> {
         Some(Parsed { text: &self.text[begin..self.at], node: Node::More(more) })
     }
 
-    /// A str's text, with `…` where it was cut.
+    /// Parses a str. Returns its text, followed by `…` if it was cut.
     fn str(&mut self) -> Option<String> {
         let mut text = self.literal()?;
         if self.cut("characters")?.is_some() {
@@ -520,7 +524,8 @@ impl<'a> Parser<'a> {
         Some(text)
     }
 
-    /// The length in `… (9 characters)`, if that is here; nothing if it is there but wrong.
+    /// Parses the length in `… (9 characters)`. Returns `Some(None)` if there is no such text here,
+    /// and `None` if it is malformed.
     fn cut(&mut self, unit: &str) -> Option<Option<u64>> {
         if !self.eat("… (") {
             return Some(None);
@@ -532,7 +537,7 @@ impl<'a> Parser<'a> {
         Some(Some(length))
     }
 
-    /// What stands in quotes.
+    /// Parses a text in quotes.
     fn literal(&mut self) -> Option<String> {
         let quote = self.peek()?;
         self.at += quote.len_utf8();

@@ -1,13 +1,15 @@
-//! Values as text: as Python's own `repr` writes those of builtin classes, and the like for others.
+//! Writes values as text: values of builtin classes as Python's `repr` does, others in a similar
+//! way.
 //!
-//! No code of the program runs for this, so instances of its classes are written as what they hold:
-//! `<app.Point object #17 x=1 y=2>`. What was not kept says so: `[1, 2, … 998 more]`,
-//! `'abc'… (1000 characters)`.
+//! No code of the program runs for this, so instances of its classes are written with what they
+//! hold: `<app.Point object #17 x=1 y=2>`. Parts that were not kept are marked:
+//! `[1, 2, … 998 more]`, `'abc'… (1000 characters)`.
 //!
-//! The text can be read again, which is what [`super::json`] does. So names that would confuse that,
-//! as an attribute called `a b`, are written as str literals.
+//! The text can be parsed again, which [`super::json`] does. So names that would make this
+//! ambiguous, such as an attribute called `a b`, are written as str literals.
 //!
-//! Objects may come from a damaged recording: text and work are bounded whatever they hold.
+//! Objects may come from a damaged recording, so the length of the text and the work are bounded
+//! whatever the objects hold.
 
 mod forms;
 mod literal;
@@ -22,36 +24,38 @@ use super::handed::Handed;
 use super::{Class, Object, Shape, Sort, Style, Value};
 use super::{ClassNumber, ObjectId, Part, ShapeNumber, TextNumber};
 
-/// What a value's numbers stand for.
+/// The objects, texts, classes and shapes that the numbers in values refer to.
 pub trait Objects {
-    /// What the object held at a moment: as it was told of last then.
+    /// What the object held at a moment, by the last description up to then.
     fn object(&self, id: ObjectId, at: Moment) -> Option<Cow<'_, Object>>;
-    /// UTF-8 in which lone surrogates are encoded like other code points, or bytes; empty if there
-    /// is none.
+    /// A text: UTF-8 in which lone surrogates are encoded like other code points, or bytes; empty
+    /// if there is none with this number.
     fn text(&self, number: TextNumber) -> &[u8];
     fn class(&self, number: ClassNumber) -> Option<&Class>;
     fn shape(&self, number: ShapeNumber) -> Option<&Shape>;
 }
 
-/// No text is longer, in bytes.
+/// The maximum length of a text, in bytes.
 pub const TEXT_MAX: usize = 64 << 10;
-/// Nothing is begun after so many bytes: the rest is for ending what was.
+/// No part of a value is begun after this many bytes. The rest is for ending the parts begun
+/// before.
 const BEGUN_MAX: usize = 48 << 10;
-/// Objects within objects.
+/// The maximum nesting depth of objects.
 pub const DEPTH_MAX: usize = 100;
-/// Values looked at for one text, including those that leave no trace in it.
+/// The maximum number of values read for one text, including those that are not visible in it.
 const STEPS_MAX: usize = 1 << 17;
-/// Bytes of a class's or attribute's name.
+/// The maximum length of the name of a class or attribute, in bytes.
 const NAME_MAX: usize = 500;
 
-/// The text of a value as it was at a moment.
+/// Returns the text of a value as it was at a moment.
 pub fn repr(objects: &impl Objects, value: &Value, at: Moment) -> String {
     let mut writer = Writer::new(objects, at);
     writer.value(value);
     writer.out
 }
 
-/// The text of named values, such as a call's arguments: `a=1, b='x'`. Those unbound are left out.
+/// Returns the text of named values, such as a call's arguments: `a=1, b='x'`. Unbound values are
+/// left out.
 pub fn arguments(
     objects: &impl Objects,
     names: impl IntoIterator<Item = impl AsRef<str>>,
@@ -60,7 +64,7 @@ pub fn arguments(
 ) -> String {
     let mut writer = Writer::new(objects, at);
     let mut names = names.into_iter();
-    // Names that a code object does not have are like those Python makes up itself: `.0`
+    // If a code object has no name for a value, it gets one like those that Python generates: `.0`
     let names = (0..values.len()).map(|at| match names.next() {
         Some(name) => name.as_ref().to_owned(),
         None => format!(".{at}"),
@@ -74,7 +78,7 @@ pub fn arguments(
     writer.out
 }
 
-/// What a call was handed, as its source would have it: `[1, 2], 3, key=None`.
+/// Returns the text of a call's arguments, as in source code: `[1, 2], 3, key=None`.
 pub fn handed(objects: &impl Objects, handed: &Handed, at: Moment) -> String {
     let mut writer = Writer::new(objects, at);
     let Handed { positional, named, more_positional, more_named } = handed;
@@ -91,7 +95,7 @@ pub fn handed(objects: &impl Objects, handed: &Handed, at: Moment) -> String {
     writer.out
 }
 
-/// The text of a tuple of these, of which there are so many in all.
+/// Returns the text of a tuple with these items.
 pub fn tuple(objects: &impl Objects, items: &Part<Vec<Value>>, at: Moment) -> String {
     let mut writer = Writer::new(objects, at);
     match (&items.kept[..], items.length) {
@@ -105,7 +109,7 @@ pub fn tuple(objects: &impl Objects, items: &Part<Vec<Value>>, at: Moment) -> St
     writer.out
 }
 
-/// Whether a name can stand where `name=value` is read.
+/// Whether a name can be written in `name=value` as it is.
 pub(super) fn is_variable(name: &str) -> bool {
     let is_word = |c: char| c == '_' || c.is_alphanumeric();
     let is_name = |name: &str| {
@@ -115,13 +119,13 @@ pub(super) fn is_variable(name: &str) -> bool {
         Some(number) if number.starts_with(|c: char| c.is_ascii_digit()) => {
             number.bytes().all(|byte| byte.is_ascii_digit())
         }
-        // 3.14 calls the argument of what evaluates annotations `.format`.
+        // In 3.14 the argument of functions that evaluate annotations is called `.format`.
         Some(name) => is_name(name),
         None => is_name(name),
     }
 }
 
-/// What is written before `(` for containers.
+/// The names that are written before `(` for containers.
 const CONTAINERS: [&str; 11] = [
     "Counter",
     "OrderedDict",
@@ -136,8 +140,8 @@ const CONTAINERS: [&str; 11] = [
     "slice",
 ];
 
-/// Whether the name of an exception's class can stand before `(`: `app.f.<locals>.Error`. Not if it
-/// would be taken for a container's.
+/// Whether the name of an exception's class can be written before `(`: `app.f.<locals>.Error`. It
+/// cannot if it is also the name of a container.
 fn is_callable(name: &str) -> bool {
     let mut parts = name.split('.');
     !CONTAINERS.contains(&name)
@@ -148,7 +152,7 @@ fn is_callable(name: &str) -> bool {
         })
 }
 
-/// Whether a name can stand between `<` and `>` as it is.
+/// Whether a name can be written between `<` and `>` as it is.
 fn is_plain(name: &str) -> bool {
     let mut depth = 0u32;
     let is_fine = name.chars().all(|c| {
@@ -164,7 +168,7 @@ fn is_plain(name: &str) -> bool {
     is_fine && depth == 0 && !name.is_empty() && !name.contains(" object")
 }
 
-/// A name, shortened.
+/// A name, cut to [`NAME_MAX`] bytes.
 fn clipped(name: &[u8]) -> String {
     let mut text = String::from_utf8_lossy(&name[..name.len().min(NAME_MAX)]).into_owned();
     if name.len() > NAME_MAX {
@@ -173,17 +177,17 @@ fn clipped(name: &[u8]) -> String {
     text
 }
 
-/// Items kept, and how many there are.
+/// The items kept, and the real length.
 type Items<'a> = (&'a [Value], u64);
 
 fn items(object: &Object) -> Option<Items<'_>> {
     object.items.as_ref().map(|part| (&part.kept[..], part.length))
 }
 
-/// The builtin class, from 3.15 on, of a dict that does not change.
+/// The builtin class of immutable dicts, from 3.15 on.
 const FROZENDICT: &str = "frozendict";
 
-/// The part of a class's name that Python writes for classes of `collections`.
+/// The name that Python writes for a class of `collections`; `None` for other classes.
 fn collection(class: &Class) -> Option<&str> {
     class.name.strip_prefix("collections.")
 }
@@ -196,7 +200,7 @@ struct Writer<'a, O> {
     objects: &'a O,
     at: Moment,
     out: String,
-    /// Objects being written.
+    /// The objects that are being written, outermost first.
     open: Vec<ObjectId>,
     steps: usize,
 }
@@ -210,7 +214,7 @@ impl<'a, O: Objects> Writer<'a, O> {
         self.out.push_str(text);
     }
 
-    /// Whether nothing must be begun any more.
+    /// Whether no further part may be begun.
     fn is_full(&self) -> bool {
         self.out.len() >= BEGUN_MAX || self.steps >= STEPS_MAX
     }
@@ -284,7 +288,7 @@ impl<'a, O: Objects> Writer<'a, O> {
         }
     }
 
-    /// Writes an object whose contents are not to be shown.
+    /// Writes an object without its contents.
     fn shallow(&mut self, id: ObjectId) {
         let Some((object, class)) = self.find(id) else {
             return self.push(&format!("<object #{id}>"));
@@ -294,7 +298,7 @@ impl<'a, O: Objects> Writer<'a, O> {
             _ if class.form.style == Style::Attributes && self.open.contains(&id) => {
                 self.push("...");
             }
-            // A name is no content: it does not change.
+            // A name is not part of the contents, since it does not change.
             Sort::Function | Sort::Class | Sort::Module | Sort::Generator => {
                 self.by_name(id, object, class);
             }
@@ -306,7 +310,7 @@ impl<'a, O: Objects> Writer<'a, O> {
         }
     }
 
-    /// Writes an object within itself.
+    /// Writes an object that is contained in itself.
     fn cycle(&mut self, id: ObjectId, object: &Object, class: &Class) {
         match class.sort {
             _ if class.form.style == Style::Attributes => self.push("..."),
@@ -320,7 +324,7 @@ impl<'a, O: Objects> Writer<'a, O> {
                 Some("OrderedDict") => self.push("..."),
                 Some("defaultdict") => {
                     self.push("defaultdict(");
-                    // It may lead here again, so what it holds must not be written.
+                    // The factory may contain this object, so its contents must not be written.
                     match self.named(object, "default_factory") {
                         Some(Value::Object(factory) | Value::Shallow(factory)) => {
                             self.shallow(factory);
@@ -339,7 +343,7 @@ impl<'a, O: Objects> Writer<'a, O> {
         }
     }
 
-    /// Writes what goes by a name.
+    /// Writes an object that has a name: a function, class, module or generator.
     fn by_name(&mut self, id: ObjectId, object: &Object, class: &Class) {
         let Some(text) = &object.text else { return self.head(id, class, ">") };
         let name = clipped(self.objects.text(text.kept));
@@ -363,7 +367,7 @@ impl<'a, O: Objects> Writer<'a, O> {
         self.push(">");
     }
 
-    /// `<app.Point object #17`, and how it ends.
+    /// Writes `<app.Point object #17`, followed by `end`.
     fn head(&mut self, id: ObjectId, class: &Class, end: &str) {
         self.push("<");
         self.plain(&class.name);
@@ -379,7 +383,8 @@ impl<'a, O: Objects> Writer<'a, O> {
         }
     }
 
-    /// Writes an exception's name: of builtin ones Python leaves out the module.
+    /// Writes the name of an exception's class, without the module if it is a builtin class, as
+    /// Python does.
     fn call(&mut self, class: &Class) {
         let name = match class.name.rsplit_once('.') {
             Some((_, name)) if class.is_exact => name,
@@ -389,7 +394,8 @@ impl<'a, O: Objects> Writer<'a, O> {
     }
 
     fn exception(&mut self, class: &Class, (args, length): Items<'_>) {
-        // Not to be shortened: it would not be a name any more. But it is bounded.
+        // The name must not be cut, since it would not be a name any more. But the text must be
+        // bounded.
         if class.name.len() > NAME_MAX {
             return self.push("…");
         }
@@ -426,7 +432,7 @@ impl<'a, O: Objects> Writer<'a, O> {
                 return self.push(&format!(" … {} more", pairs.len() + 1));
             }
             self.steps += 1;
-            // These are written with what it holds.
+            // These attributes were written with the contents.
             let is_held = match class.sort {
                 Sort::Deque => name == "maxlen",
                 Sort::Fields => class.form.fields.contains(name),
@@ -461,8 +467,8 @@ impl<'a, O: Objects> Writer<'a, O> {
         found.map(|(_, value)| *value)
     }
 
-    /// Writes what an object holds, as Python does for the builtin class of its sort. It
-    /// [has](has_body) that.
+    /// Writes what an object holds, as Python does for the builtin class of its sort. The object
+    /// must [have](has_body) such contents.
     fn body(&mut self, object: &Object, class: &'a Class) {
         let (kept, length) = items(object).unwrap_or_default();
         let text = object.text.as_ref();
@@ -492,7 +498,7 @@ impl<'a, O: Objects> Writer<'a, O> {
                 _ => self.bracketed("(", kept, length, ")"),
             },
             Sort::Set => match kept {
-                // `{}` is a dict.
+                // `{}` would be a dict.
                 [] => self.bracketed("set(", kept, length, ")"),
                 _ => self.bracketed("{", kept, length, "}"),
             },
@@ -564,7 +570,7 @@ impl<'a, O: Objects> Writer<'a, O> {
         }
     }
 
-    /// Writes pairs; the most frequent first where values are counts.
+    /// Writes the pairs of a dict. If `are_counts`, the pair with the highest count comes first.
     fn dict(&mut self, (kept, length): Items<'_>, are_counts: bool) {
         let pairs: &[[Value; 2]] = kept.as_chunks().0;
         let count = |pair: &[Value; 2]| match pair[1] {
@@ -573,7 +579,7 @@ impl<'a, O: Objects> Writer<'a, O> {
         };
         let mut sorted = Vec::new();
         if are_counts {
-            // The text does not bound this work.
+            // The length of the text does not bound this work.
             self.steps += pairs.len();
             if !self.is_full() && pairs.iter().all(|pair| count(pair).is_some()) {
                 sorted = pairs.to_vec();
@@ -624,7 +630,7 @@ impl<'a, O: Objects> Writer<'a, O> {
         self.list(kept.len(), length, |writer, at| writer.value(&kept[at]));
     }
 
-    /// Writes `count` things, and how many more there were if all are `length`.
+    /// Writes `count` parts by calling `each`, then how many more there are if `length` is larger.
     fn list(&mut self, count: usize, length: u64, mut each: impl FnMut(&mut Self, usize)) {
         let mut written = 0;
         while written < count && !self.is_full() {
@@ -641,7 +647,8 @@ impl<'a, O: Objects> Writer<'a, O> {
         }
     }
 
-    /// Writes a str of so many characters, or just those there are.
+    /// Writes a str. `length` is its real length in characters, if it is larger than that of
+    /// `text`.
     fn str(&mut self, text: &[u8], length: u64) {
         let quote = literal::quote(&text[..text.len().min(BEGUN_MAX)]);
         self.out.push(quote);
@@ -663,12 +670,13 @@ impl<'a, O: Objects> Writer<'a, O> {
         }
     }
 
-    /// Writes a bytes of such a length, or just what there is.
+    /// Writes a bytes object. `length` is its real length, if it is larger than that of `text`.
     fn bytes(&mut self, text: &[u8], length: u64) {
         self.quoted_bytes(text, length, false);
     }
 
-    /// `escapes_single`: as Python does in a bytearray, whatever the quotes are.
+    /// Writes the literal of a bytes object. `escapes_single`: single quotes are escaped whatever
+    /// the quotes around the literal are, as Python does in a bytearray.
     fn quoted_bytes(&mut self, text: &[u8], length: u64, escapes_single: bool) {
         let quote = literal::quote(&text[..text.len().min(BEGUN_MAX)]);
         self.out.push('b');
@@ -681,7 +689,7 @@ impl<'a, O: Objects> Writer<'a, O> {
             if escapes_single && *byte == b'\'' {
                 self.out.push('\\');
             }
-            // A quote escaped for that reason is not escaped again.
+            // A quote that was escaped above must not be escaped again.
             let quote = if escapes_single && *byte == b'\'' { '"' } else { quote };
             literal::push_byte(&mut self.out, *byte, quote);
             written += 1;
@@ -693,7 +701,8 @@ impl<'a, O: Objects> Writer<'a, O> {
         }
     }
 
-    /// Writes an int that has so many digits.
+    /// Writes an int. `length` is the real number of characters, if it is larger than that of
+    /// `text`.
     fn int(&mut self, text: &[u8], length: u64) {
         if !is_int(text) {
             return self.push("…");
@@ -708,7 +717,7 @@ impl<'a, O: Objects> Writer<'a, O> {
     }
 }
 
-/// Whether it is an int's digits, decimal or hexadecimal.
+/// Whether a text is an int, decimal or hexadecimal.
 fn is_int(text: &[u8]) -> bool {
     let digits = text.strip_prefix(b"-").unwrap_or(text);
     let (digits, are_hexadecimal) = match digits.strip_prefix(b"0x") {
@@ -724,7 +733,7 @@ fn is_int(text: &[u8]) -> bool {
         })
 }
 
-/// Whether what Python writes of an object of that sort is there.
+/// Whether an object has the parts that Python writes for objects of this sort.
 fn has_body(object: &Object, sort: Sort) -> bool {
     let (text, items) = (object.text.is_some(), &object.items);
     match sort {

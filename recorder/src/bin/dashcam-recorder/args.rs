@@ -1,5 +1,5 @@
-//! The command line. What follows SCRIPT, `-m MODULE` or `-c CODE` is the program's alone, as it
-//! is for `python` itself, so it is split off before clap sees the rest.
+//! The command line. The words after SCRIPT, `-m MODULE` or `-c CODE` belong to the program, as
+//! with `python` itself, so they are split off before clap sees the rest.
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum};
@@ -48,7 +48,7 @@ pub(crate) struct Options {
     /// Do not record the standard library
     #[arg(long)]
     pub(crate) no_stdlib: bool,
-    /// Which events to take from Python, and which to leave to follow from them
+    /// Record every event by callback, or derive what can be derived
     #[arg(long, value_name = "MODE", value_enum, default_value_t = Events::Derived)]
     pub(crate) events: Events,
     /// How much of the program's values to record
@@ -56,17 +56,17 @@ pub(crate) struct Options {
     pub(crate) capture: Capture,
     #[command(flatten)]
     pub(crate) values: Values,
-    /// Let the program wait so long for the recorder, if that is held up, before recording is given up
+    /// How long the program waits for a recorder that is held up, before recording is given up
     #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_MAX_WAIT.as_secs_f64(),
           value_parser = seconds)]
     pub(crate) max_wait: f64,
     /// Interpreter to run the program with [default: the virtual environment's, or python3]
     #[arg(long, value_name = "PYTHON")]
     pub(crate) python: Option<OsString>,
-    /// The one to prefer if none is named: that of `python -m dashcam`
+    /// The interpreter to prefer if the user names none: the one that runs `python -m dashcam`
     #[arg(long, value_name = "PYTHON", hide = true)]
     pub(crate) own_python: Option<OsString>,
-    /// Options of the interpreter, in one word: '-X dev -W error'
+    /// Options of the interpreter, quoted as one word: '-X dev -W error'
     #[arg(long, value_name = "OPTIONS", allow_hyphen_values = true, value_parser = words_of)]
     pub(crate) python_args: Option<Words>,
     /// Shared memory between the program and the recorder, in MiB
@@ -90,12 +90,12 @@ pub(crate) struct Options {
     pub(crate) program: Vec<OsString>,
 }
 
-/// As [`record::Mode`], for the command line.
+/// [`record::Mode`] for the command line.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum Events {
-    /// record what the rest follows from (default)
+    /// record the events from which the others are derived (default)
     Derived,
-    /// every kind by callback: the reference
+    /// record every kind by callback: the reference
     Direct,
     /// record directly, derive as well, and compare
     Verify,
@@ -111,7 +111,7 @@ impl From<Events> for record::Mode {
     }
 }
 
-/// As [`value::Capture`], for the command line.
+/// [`value::Capture`] for the command line.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum Capture {
     /// none: events only
@@ -140,41 +140,41 @@ impl From<Capture> for value::Capture {
     }
 }
 
-/// How much of a value is recorded, and which are not.
+/// How much of a value is recorded, and which values are not.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Values {
-    /// Keep so many characters of a str, bytes of a bytes
+    /// Record at most N characters of a str, N bytes of a bytes
     #[arg(long, value_name = "N", default_value_t = Limits::default().string,
           value_parser = up_to(LIMITS_MAX.string))]
     max_string: u32,
-    /// Keep so many items of a container, attributes of an instance
+    /// Record at most N items of a container, N attributes of an instance
     #[arg(long, value_name = "N", default_value_t = Limits::default().items,
           value_parser = up_to(LIMITS_MAX.items))]
     max_items: u32,
-    /// Look so deep into containers within containers
+    /// Examine containers within containers down to depth N
     #[arg(long, value_name = "N", default_value_t = Limits::default().depth,
           value_parser = up_to(LIMITS_MAX.depth))]
     max_depth: u32,
-    /// Look at so many objects for one event
+    /// Examine at most N objects for one event
     #[arg(long, value_name = "N", default_value_t = Limits::default().objects,
           value_parser = up_to(LIMITS_MAX.objects))]
     max_objects: u32,
-    /// Keep so many digits of an int, roughly
+    /// Record at most about N digits of an int
     #[arg(long, value_name = "N", default_value_t = Limits::default().digits,
           value_parser = up_to(LIMITS_MAX.digits))]
     max_digits: u32,
-    /// Leave out values of names that contain this, besides the usual ones (password, token …)
+    /// Leave out values whose names contain PATTERN, besides the usual ones (password, token …)
     #[arg(long, value_name = "PATTERN", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub(crate) redact: Vec<String>,
-    /// Do not leave out the usual ones
+    /// Do not leave out the values of the usual names
     #[arg(long)]
     pub(crate) no_default_redact: bool,
-    /// Leave out what functions written in C are called with
+    /// Leave out the arguments of functions written in C
     #[arg(long)]
     pub(crate) no_c_arguments: bool,
 }
 
-/// Words as a shell has them.
+/// The words into which a shell splits a text.
 type Words = Vec<OsString>;
 
 fn words_of(text: &str) -> Result<Words, &'static str> {
@@ -205,13 +205,13 @@ impl Values {
     }
 }
 
-/// How this process was asked to be.
+/// The task of this process.
 pub(crate) enum Mode {
     Record(Box<Options>),
     Serve(Serve),
 }
 
-/// Of a recorder that the program itself started.
+/// The settings of a recorder that the program itself started.
 pub(crate) struct Serve {
     pub(crate) output: PathBuf,
     pub(crate) ring_fd: i32,
@@ -245,7 +245,7 @@ const VALUED: &[&str] = &[
     "--command",
 ];
 
-/// Index of the first word that is not for us.
+/// Returns the index of the first word that is not an option of ours.
 fn end_of_options(words: &[OsString]) -> usize {
     let mut at = 1;
     while let Some(word) = words.get(at) {
@@ -259,7 +259,7 @@ fn end_of_options(words: &[OsString]) -> usize {
     at.min(words.len())
 }
 
-/// Reads the command line; ends the process if it makes no sense or asks for help.
+/// Parses the command line. Ends the process if the line is invalid or asks for help.
 pub(crate) fn parse(words: Vec<OsString>) -> Mode {
     let (ours, rest) = words.split_at(end_of_options(&words));
     let rest = if rest.first().is_some_and(|word| word == "--") { &rest[1..] } else { rest };
@@ -321,7 +321,7 @@ mod tests {
         }
     }
 
-    /// Whatever takes a value is among those that do.
+    /// Every option that takes a value is in `VALUED`.
     #[test]
     fn values_are_not_taken_for_the_program() {
         for option in Options::command().get_arguments().filter(|o| o.get_action().takes_values()) {

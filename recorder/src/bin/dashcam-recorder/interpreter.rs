@@ -1,4 +1,4 @@
-//! Which Python runs the program, and where the shim for it is.
+//! Finds the Python that runs the program, and the shim for it.
 
 use crate::program::Launch;
 use anyhow::{Context, Result, bail};
@@ -10,11 +10,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-/// What gets the shim into the program, in the folder of the package.
+/// The library that loads the shim into the program. It is in the folder of the package.
 pub(crate) const LIBRARY: &str = "_inject.abi3.so";
 
-/// The interpreter: the one asked for, or the virtual environment's, or the one dashcam was
-/// installed with, or the shell's.
+/// Returns the interpreter: the one asked for, or else that of the virtual environment, the one
+/// that dashcam was installed with, or the shell's.
 pub(crate) fn find(asked_for: Option<&OsStr>) -> Result<PathBuf> {
     if let Some(name) = asked_for {
         let path = if name.as_bytes().contains(&b'/') { Some(name.into()) } else { on_path(name) };
@@ -48,7 +48,8 @@ pub(crate) fn on_path(name: &OsStr) -> Option<PathBuf> {
     std::env::split_paths(&path).map(|folder| folder.join(name)).find(|path| is_executable(path))
 }
 
-/// What an interpreter may be asked before it runs the program.
+/// A program that prints an interpreter's version and the folder of its `dashcam` package. An
+/// interpreter may have to run it before it runs the program.
 const QUESTIONS: &str = "\
 import sys
 print('dashcam', sys.implementation.name, *sys.version_info[:2])
@@ -59,8 +60,8 @@ except Exception:
     pass
 ";
 
-/// An interpreter that is being looked at while other things are prepared: asking it takes as long
-/// as an empty program.
+/// A check of an interpreter that goes on while other things are prepared: asking the interpreter
+/// takes as long as running an empty program.
 pub(crate) struct Inquiry {
     path: PathBuf,
     package: Option<PathBuf>,
@@ -68,10 +69,11 @@ pub(crate) struct Inquiry {
 }
 
 impl Inquiry {
-    /// Asks only what cannot be seen from outside.
+    /// Begins the check. The interpreter is started only if its version or the package cannot be
+    /// found out without it.
     pub(crate) fn begin(launch: &Launch, mask: Signals) -> Result<Inquiry> {
         let package = beside_us();
-        // What another command starts in the end is not known.
+        // Which interpreter another command starts is not known.
         let path = &match launch {
             Launch::Python { python, .. } => python.clone(),
             Launch::Command { .. } if package.is_some() => PathBuf::new(),
@@ -100,13 +102,13 @@ impl Inquiry {
         Ok(Inquiry { path: path.to_owned(), package, asked })
     }
 
-    /// The folder of the `dashcam` package for this interpreter.
+    /// Ends the check. Returns the folder of the `dashcam` package for this interpreter.
     pub(crate) fn end(self) -> Result<PathBuf> {
         let mut package = self.package;
         if let Some(child) = self.asked {
             let output = child.wait_with_output()?;
-            let said = String::from_utf8_lossy(&output.stdout);
-            let mut lines = said.lines();
+            let stdout = String::from_utf8_lossy(&output.stdout);
+            let mut lines = stdout.lines();
             let shown = self.path.display();
             if !lines.next().is_some_and(is_new_enough) {
                 bail!("{shown} is not CPython 3.12 or newer; name another with --python");
@@ -120,14 +122,15 @@ impl Inquiry {
     }
 }
 
-/// Whether the first answer is that of a CPython with `sys.monitoring`.
+/// Whether this first line of the answer is that of a CPython with `sys.monitoring`.
 fn is_new_enough(answer: &str) -> bool {
     let words: Vec<&str> = answer.split(' ').collect();
     let ["dashcam", "cpython", major, minor] = words[..] else { return false };
     matches!((major.parse::<u32>(), minor.parse::<u32>()), (Ok(major), Ok(minor)) if (major, minor) >= (3, 12))
 }
 
-/// Whether it is a program (not a script that may be anything) called `python3.12` or newer.
+/// Whether the file is an executable program called `python3.12` or newer. A script of that name
+/// does not count, because it may run anything.
 fn is_new_enough_by_name(path: &Path) -> bool {
     let Ok(path) = path.canonicalize() else { return false };
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -140,8 +143,9 @@ fn is_new_enough_by_name(path: &Path) -> bool {
     minor.is_some_and(|minor| minor >= 12) && is_elf()
 }
 
-/// Whether it is a program that the system starts without a dynamic linker: it has no segment that names one.
-/// What cannot be read, and what is none of this system's 64-bit programs, is left to the system.
+/// Whether the file is a program that the system starts without a dynamic linker: no segment names
+/// one. False for a file that cannot be read or is not a 64-bit program of this system; starting it
+/// is left to the system.
 fn is_static(path: &Path) -> bool {
     const INTERPRETER: u32 = 3;
     let Ok(mut file) = std::fs::File::open(path) else { return false };
@@ -167,8 +171,8 @@ fn is_package(folder: &Path) -> bool {
     folder.join("_shim.abi3.so").exists() && folder.join(LIBRARY).exists()
 }
 
-/// The package that was installed with this program. One shim fits every interpreter, so it need
-/// not be the environment of the one that runs the program.
+/// Returns the folder of the package that was installed with this program. One shim fits every
+/// interpreter, so the package need not be in the environment of the one that runs the program.
 fn beside_us() -> Option<PathBuf> {
     let exe = std::env::current_exe().ok()?;
     let prefix = exe.parent()?.parent()?;
@@ -193,7 +197,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn old_ones_and_others_are_told_apart() {
+    fn old_and_other_interpreters_are_refused() {
         assert!(is_new_enough("dashcam cpython 3 12") && is_new_enough("dashcam cpython 3 14"));
         for answer in ["dashcam cpython 3 11", "dashcam pypy 3 12", "3.9.2", ""] {
             assert!(!is_new_enough(answer), "{answer}");

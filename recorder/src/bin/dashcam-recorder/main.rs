@@ -1,4 +1,4 @@
-//! `dashcam-recorder`: what `dashcam record` becomes, and the recorder process behind
+//! `dashcam-recorder`: the program that `dashcam record` executes, and the recorder process behind
 //! `dashcam.record()`.
 #![forbid(unsafe_code)]
 
@@ -24,20 +24,20 @@ fn main() {
             exit(128 + signal);
         }
         Err(error) => {
-            say(&format!("{error:#}"));
+            print_message(&format!("{error:#}"));
             exit(if error.is::<program::Missing>() { 2 } else { 1 });
         }
     }
 }
 
-/// How this process is to end.
+/// How this process ends.
 enum Status {
     Code(i32),
-    /// As the program did.
+    /// By the signal that ended the program.
     Signal(i32),
 }
 
-/// One line for the user. The program may have closed the terminal, which is no failure of ours.
-fn say(line: &str) {
+/// Prints a line for the user. Errors are ignored: the program may have closed the terminal.
+fn print_message(line: &str) {
     let _ = writeln!(std::io::stderr(), "dashcam: {line}");
 }

@@ -1,4 +1,5 @@
-//! What `dashcam record` is to start: a Python with a program, or a command that is or starts a Python.
+//! Decides what `dashcam record` starts: a Python with a program, or a command that is or starts a
+//! Python.
 
 use crate::args::Options;
 use crate::interpreter::{find, is_executable, on_path};
@@ -10,16 +11,16 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// There is nothing of that name to run. As `python` does, we end with status 2.
+/// There is no file or command of that name to run. We end with status 2, as `python` does.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: no such file, and no such command on PATH", .0.display())]
 pub(crate) struct Missing(PathBuf);
 
-/// What is started, and how.
+/// A program to start.
 pub(crate) enum Launch {
     Python {
         python: PathBuf,
-        /// Its own options, then what it is to run.
+        /// The options of Python, then the program and its arguments.
         words: Vec<OsString>,
     },
     Command {
@@ -27,9 +28,9 @@ pub(crate) enum Launch {
     },
 }
 
-/// What a word that names something to run stands for.
+/// The kind of file that a word on the command line names.
 enum Named {
-    /// Something that Python runs.
+    /// A file or folder that Python runs.
     Script,
     Command,
 }
@@ -54,7 +55,7 @@ impl Launch {
         Ok(Launch::Python { python: find(python.map(OsString::as_os_str))?, words })
     }
 
-    /// The process that is started is the Python to be recorded.
+    /// Whether the process that is started is the Python to be recorded.
     pub(crate) fn is_direct(&self) -> bool {
         matches!(self, Launch::Python { .. })
     }
@@ -69,7 +70,7 @@ impl Launch {
         command
     }
 
-    /// What is started, for a message.
+    /// Returns the program that is started, for a message.
     pub(crate) fn shown(&self) -> String {
         self.command().get_program().to_string_lossy().into_owned()
     }
@@ -80,13 +81,13 @@ impl Launch {
         }
     }
 
-    /// The words as a JSON array, without what is secret in them.
+    /// Returns the words as a JSON array, with secrets redacted.
     pub(crate) fn json(&self, secrets: &Secrets) -> String {
         let words = self.words().iter().map(|word| word.to_string_lossy().into_owned());
         serde_json::json!(secrets.without(words)).to_string()
     }
 
-    /// What stands after `-c`.
+    /// Returns the argument of `-c`, if there is one.
     pub(crate) fn code(&self) -> Option<String> {
         let words = match self {
             Launch::Python { words, .. } => &words[..],
@@ -97,7 +98,7 @@ impl Launch {
     }
 }
 
-/// Whether it is no name of a file; `-` is standard input.
+/// Whether the word is an option, not the name of a file; `-` is standard input.
 fn is_option(word: &OsStr) -> bool {
     word.as_bytes().starts_with(b"-")
 }
@@ -106,7 +107,7 @@ fn is_python(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.as_bytes().starts_with(b"python"))
 }
 
-/// What Python reads of its own command line before `-c`, and what follows that.
+/// Returns the argument of `-c` if Python finds that option in these words of its command line.
 fn code(words: &[OsString]) -> Option<String> {
     let mut words = words.iter().map(|word| word.as_bytes());
     while let Some(word) = words.next() {
@@ -129,14 +130,14 @@ fn code(words: &[OsString]) -> Option<String> {
     None
 }
 
-/// A script if Python could run it; else a command if the system could.
+/// Returns `Script` if Python could run the file, else `Command` if the system could.
 fn named(path: &Path, is_python: bool) -> Result<Named, Missing> {
     let has_folder = path.as_os_str().as_bytes().contains(&b'/');
     let is_on_path = || !has_folder && !is_python && on_path(path.as_os_str()).is_some();
     let Ok(about) = path.metadata() else {
         return if is_on_path() { Ok(Named::Command) } else { Err(Missing(path.to_owned())) };
     };
-    // A folder that is no program and only has a command's name.
+    // A folder that is not a program, but has the same name as a command.
     if about.is_dir() && !path.join("__main__.py").exists() && is_on_path() {
         return Ok(Named::Command);
     }
@@ -144,7 +145,8 @@ fn named(path: &Path, is_python: bool) -> Result<Named, Missing> {
     Ok(if is_command { Named::Command } else { Named::Script })
 }
 
-/// False for what only the system can run, and for a script of an environment of its own.
+/// Whether Python runs the file. False for a file that only the system can run, and for a script
+/// that belongs to an environment of its own.
 fn runs_in_python(path: &Path) -> bool {
     if path.extension().is_some_and(|end| end.as_bytes().starts_with(b"py")) {
         return true;
@@ -160,7 +162,7 @@ fn runs_in_python(path: &Path) -> bool {
     if first.ends_with("env") {
         return words.any(is_python);
     }
-    // What an installer puts into an environment's `bin` belongs to the Python there.
+    // A script that an installer puts into an environment's `bin` belongs to the Python there.
     is_python(first) && first.parent() != path.parent()
 }
 

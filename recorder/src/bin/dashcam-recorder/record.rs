@@ -1,14 +1,15 @@
-//! `dashcam record`: run the program as if we were not there, and record it.
+//! `dashcam record`: runs the program as if there were no recorder, and records it.
 //!
 //! The program is our child, in our process group, with our terminal, environment and standard
-//! streams. What is sent to the whole group (Ctrl-C, Ctrl-\, Ctrl-Z, `kill %1`) reaches it directly, and
-//! is nothing to us; what is sent to us alone is meant for it and passed on. It stops, then we do; it
-//! ends, then we do, the same way.
+//! streams. A signal that is sent to the whole group (Ctrl-C, Ctrl-\, Ctrl-Z, `kill %1`) reaches
+//! the program directly, and we ignore it. A signal that is sent to us alone is meant for the
+//! program, and we pass it on. When the program stops, we stop; when it ends, we end in the same
+//! way.
 
 use crate::args::Options;
 use crate::interpreter::{Inquiry, LIBRARY};
 use crate::program::Launch;
-use crate::{Status, say};
+use crate::{Status, print_message};
 use anyhow::{Context, Result, bail};
 use dashcam_recorder::boot::{
     BOOTED, Boot, Filter, OTHER, REFUSED, STOPPED, STORED, TOKEN, UNSTARTED, VARIABLE, redacted,
@@ -28,13 +29,13 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::thread;
 
-/// The recorder process needs no more address space than this, besides the rings.
+/// The recorder process needs at most this much address space, in bytes, besides the rings.
 const ADDRESS_SPACE: usize = 160 << 20;
 
-/// Records the program and says how to end.
+/// Records the program. Returns how this process ends.
 pub(crate) fn record(options: &Options) -> Result<Status> {
     let launch = Launch::of(options)?;
-    // Before any thread is started, so that all have it.
+    // Before any thread is started, so that all threads inherit the mask.
     let forwarded = sys::forwarded();
     let mask = forwarded.block();
     sys::terminal_stops().block();
@@ -52,18 +53,18 @@ pub(crate) fn record(options: &Options) -> Result<Status> {
     let secrets = Secrets::new(redact.iter().map(|pattern| &**pattern));
     let about = About {
         command: launch.json(&secrets),
-        // Gone, it may be, which keeps Python from nothing.
+        // The folder may have been deleted, which does not keep Python from running.
         cwd: std::env::current_dir().unwrap_or_default(),
         code: launch.code(),
     };
     let clock = Clock::start();
-    // The program has them too, and needs room of its own.
+    // The rings are in the program's address space too, which needs room for other things.
     let most = limit.map_or(u32::MAX, |limit| (limit >> 25).clamp(1, 1 << 10) as u32);
     let mib = match options.ring_size {
         mib if mib > most => 1 << most.ilog2(),
         mib => mib,
     };
-    // The system takes its time to fill that much memory with zeros.
+    // In a thread: the system takes some time to fill that much memory with zeros.
     let captures = Capture::from(options.capture) != Capture::Flow;
     let rings = spawn(move || -> Result<_> {
         Ok((create_ring(mib)?, if captures { Some(create_ring(mib)?) } else { None }))
@@ -74,7 +75,7 @@ pub(crate) fn record(options: &Options) -> Result<Status> {
     let (mut run, notice) = match run {
         Ok(obtained) => obtained,
         Err(error) if error.is_refusal() => return Err(error.into()),
-        // What is wrong with the interpreter is wrong without recording too.
+        // An unsuitable interpreter is an error even if the program would run unrecorded.
         Err(error) => {
             package?;
             return Err(unrecorded(&launch, mask, dispositions, &error.to_string()));
@@ -96,12 +97,12 @@ pub(crate) fn record(options: &Options) -> Result<Status> {
         }
     };
     if let Some(signal) = forwarded.pending().find(|signal| sys::ends_by_default(*signal)) {
-        // Somebody does not want it any more.
+        // The user has already asked for the program to end.
         run.abandon();
         return Ok(Status::Signal(signal));
     }
     if let Some(notice) = notice {
-        say(&notice);
+        print_message(&notice);
     }
     let (values, values_file) = values.unzip();
     let files = (&ring_file, values_file.as_ref());
@@ -115,19 +116,19 @@ pub(crate) fn record(options: &Options) -> Result<Status> {
     let recording = match Recording::start(run, &about, ring, values, clock) {
         Ok(recording) => recording,
         Err(error) => {
-            say(&format!("no recorder: {error}; the program runs unrecorded"));
-            // The program is not to wait for us.
+            print_message(&format!("no recorder: {error}; the program runs unrecorded"));
+            // Closes the rings, so that the program does not wait for us.
             [Some(ring), values].into_iter().flatten().for_each(|ring| Consumer::new(ring).close());
             thread::spawn(move || forward(forwarded, pid, process.as_ref()));
             return Ok(status_of(wait(pid)?));
         }
     };
     thread::spawn(move || forward(forwarded, pid, process.as_ref()));
-    // Whoever reads the program's output shall see its end when the program ends.
+    // A reader of the program's output must see its end when the program ends.
     sys::leave_standard_streams();
 
-    let Attended { fate, refusal, is_unstarted, others } =
-        attend(pid, control, &recording, run_id)?;
+    let Outcome { fate, refusal, is_unstarted, others } =
+        wait_and_answer(pid, control, &recording, run_id)?;
     if let Some(why) = refusal.as_ref().filter(|_| is_unstarted) {
         recording.abandon();
         bail!("{}: {why}", launch.shown());
@@ -145,26 +146,26 @@ pub(crate) fn record(options: &Options) -> Result<Status> {
     };
     match recording.finish(End { refusal, others, ..end }) {
         Some(summary) => report(&summary, &how),
-        None => say("a part of the recorder failed; what was stored before can be read"),
+        None => print_message("a part of the recorder failed; what was stored before can be read"),
     }
     Ok(status)
 }
 
-/// A thread; there may be no more to be had.
+/// Starts a thread; an error if the system provides no more threads.
 fn spawn<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<thread::JoinHandle<T>> {
-    thread::Builder::new().spawn(work).context("no thread to be had")
+    thread::Builder::new().spawn(work).context("cannot start a thread")
 }
 
-/// Becomes the program, as if there were no recorder. Comes back only if that fails.
+/// Executes the program in this process, as if there were no recorder. Returns only if that fails.
 fn unrecorded(
     launch: &Launch,
     mask: Signals,
     dispositions: [sys::Disposition; 3],
     why: &str,
 ) -> anyhow::Error {
-    say(&format!("{why}; the program runs unrecorded"));
+    print_message(&format!("{why}; the program runs unrecorded"));
     let mut command = launch.command();
     sys::before_exec(&mut command, move || {
         dispositions.iter().for_each(sys::Disposition::restore);
@@ -174,7 +175,8 @@ fn unrecorded(
     anyhow::Error::new(command.exec()).context(format!("{} cannot be run", launch.shown()))
 }
 
-/// The ring, smaller if the system does not give as much: file size limits hold for it too.
+/// Creates a ring, a smaller one if the system does not provide that much memory. File size limits
+/// also apply to it.
 fn create_ring(mib: u32) -> Result<(Ring, File)> {
     let mut words = (mib as usize).next_power_of_two() << 18;
     loop {
@@ -186,7 +188,7 @@ fn create_ring(mib: u32) -> Result<(Ring, File)> {
     }
 }
 
-/// Starts the program; gives our end of the control socket and the process id.
+/// Starts the program. Returns our end of the control socket and the process id.
 fn start(
     options: &Options,
     launch: &Launch,
@@ -237,8 +239,8 @@ fn start(
     Ok((control, child.id()))
 }
 
-/// `LD_PRELOAD` with our library at its end. A path that it cannot spell goes by a descriptor, which
-/// has to stay open until the program is started.
+/// Returns `LD_PRELOAD` with our library at its end. A path that the variable cannot contain is
+/// given as a descriptor, which has to stay open until the program is started.
 fn preload(package: &Path) -> Result<(OsString, Option<OwnedFd>)> {
     let library = package.join(LIBRARY);
     let (name, file) = if library.as_os_str().as_bytes().iter().any(|byte| b" :$".contains(byte)) {
@@ -256,10 +258,10 @@ fn preload(package: &Path) -> Result<(OsString, Option<OwnedFd>)> {
     Ok((preload, file))
 }
 
-/// Passes on what is sent to this process alone.
+/// Passes on signals that are sent to this process alone.
 fn forward(signals: Signals, pid: u32, process: Option<&OwnedFd>) {
     let mut witness = Witness::new();
-    // A hang-up is told to the leader of the session, and by it to the others.
+    // The kernel sends a hang-up to the leader of the session, which sends it to the others.
     let leads_session = sys::leads_session();
     loop {
         let Some(arrived) = signals.wait() else { continue };
@@ -268,26 +270,26 @@ fn forward(signals: Signals, pid: u32, process: Option<&OwnedFd>) {
         } else {
             !arrived.by_watcher
         };
-        // Asked in any case, so that it forgets.
+        // Called in any case, so that the witness forgets the signal.
         if !witness.has_seen(arrived.signal) && is_for_program {
             sys::send_signal(pid, process, &arrived);
         }
     }
 }
 
-/// What came of a program.
-struct Attended {
+/// How a program ended.
+struct Outcome {
     fate: Fate,
     /// Why it was not recorded.
     refusal: Option<String>,
-    /// It ended for that reason, before it ran anything.
+    /// The process ended for that reason, before it ran anything.
     is_unstarted: bool,
-    /// Pythons that found another one recorded.
+    /// The number of Pythons that were not recorded because another one was.
     others: u64,
 }
 
-/// Waits for the program's end. When it is stopped so is its recorder, and with it what the shell
-/// knows as its job.
+/// Waits for the program's end. When the program is stopped, its recorder stops too, and so does
+/// the shell's job.
 fn wait(pid: u32) -> std::io::Result<Fate> {
     loop {
         match sys::wait_child(pid) {
@@ -297,7 +299,7 @@ fn wait(pid: u32) -> std::io::Result<Fate> {
     }
 }
 
-/// As the program ended.
+/// Returns the status with which this process ends as the program ended.
 fn status_of(fate: Fate) -> Status {
     match fate {
         Fate::Killed(signal) => Status::Signal(signal),
@@ -305,16 +307,16 @@ fn status_of(fate: Fate) -> Status {
     }
 }
 
-/// Waits for the program's end, and answers it meanwhile.
-fn attend(
+/// Waits for the program's end, and answers its messages meanwhile.
+fn wait_and_answer(
     pid: u32,
     mut control: UnixStream,
     recording: &Recording,
     run_id: i64,
-) -> Result<Attended> {
+) -> Result<Outcome> {
     let (ended, at_end) = UnixStream::pair()?;
     let waiter = spawn(move || {
-        // Closed with this thread, which wakes the other one.
+        // Closed when this thread ends, which wakes the other one.
         let _at_end = at_end;
         wait(pid)
     })?;
@@ -326,15 +328,16 @@ fn attend(
         let fds = [ended.as_fd(), control.as_fd()];
         let ready = sys::wait_readable(if is_open { &fds } else { &fds[..1] });
         if is_open {
-            // What it said before it ended is still there. Someone it left behind may hold the
-            // other end, so its end is not awaited.
+            // Messages that the program sent before it ended are still there. A process that it
+            // left behind may hold the other end open, so we do not wait for the end of the stream.
             control.set_nonblocking(true)?;
             let mut buffer = [0; 4096];
             loop {
                 let count = match control.read(&mut buffer) {
                     Ok(count) if count > 0 => count,
                     Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                    // Also an error if nobody took the token.
+                    // The end of the stream, or an error: there is one if no process took the
+                    // token.
                     _ => {
                         is_open = false;
                         break;
@@ -367,13 +370,13 @@ fn attend(
         }
     }
     let Ok(fate) = waiter.join() else { bail!("waiting for the program failed") };
-    let nobody = || "no Python 3.12 or newer began to run a program".to_owned();
+    let no_python = || "no Python 3.12 or newer began to run a program".to_owned();
     let refusal = match refusal {
         Some(reason) => Some(String::from_utf8_lossy(&reason).into_owned()),
-        None => (!is_booted).then(nobody),
+        None => (!is_booted).then(no_python),
     };
     let fate = fate.context("waiting for the program failed")?;
-    Ok(Attended { fate, refusal, is_unstarted, others })
+    Ok(Outcome { fate, refusal, is_unstarted, others })
 }
 
 fn report(summary: &Summary, how: &str) {
@@ -381,18 +384,20 @@ fn report(summary: &Summary, how: &str) {
     let (run, database) = (summary.run_id, summary.database.display());
     let size = megabytes(summary.database_bytes);
     if let Some(displaced) = &summary.displaced {
-        say(displaced);
+        print_message(displaced);
     }
-    say(&format!("run {run}: {events} events in {database} ({size}), {how}"));
+    print_message(&format!("run {run}: {events} events in {database} ({size}), {how}"));
     for (count, detail) in &summary.losses {
         match count {
-            Some(count) => say(&format!("run {run} is not whole: {detail} ({})", grouped(*count))),
-            None => say(detail),
+            Some(count) => {
+                print_message(&format!("run {run} is not whole: {detail} ({})", grouped(*count)))
+            }
+            None => print_message(detail),
         }
     }
 }
 
-/// `1234567` → `1,234,567`
+/// Formats `1234567` as `1,234,567`.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
@@ -417,7 +422,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_read_well() {
+    fn numbers_are_grouped_and_rounded() {
         assert_eq!([grouped(7), grouped(1234), grouped(1_234_567)], ["7", "1,234", "1,234,567"]);
         assert_eq!([megabytes(1), megabytes(18_200_000)], ["1 kB", "18.2 MB"]);
     }

@@ -1,7 +1,7 @@
 //! The recorder behind `dashcam.record()`: the program made the ring and started us.
 
 use crate::args::Serve;
-use crate::say;
+use crate::print_message;
 use anyhow::Result;
 use dashcam_recorder::boot::{ABANDONED, FAILED, REFUSED, STOPPED, STORED, WORKING};
 use dashcam_recorder::ring::{self, Ring};
@@ -19,17 +19,17 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
-/// Sent when the recorder may be relied on; then the number of the run, and the length and the name
-/// of the file.
+/// Sent when the recorder is ready. The number of the run and the length and name of the file
+/// follow.
 const READY: u8 = b'R';
-/// The program hears so often that an answer is being worked on.
+/// How often the program is told that the recorder is working on an answer.
 const WORKING_PERIOD: Duration = Duration::from_millis(200);
 
-/// Records until the program says stop, or is no more.
+/// Records until the program asks to stop, or is gone.
 pub(crate) fn serve(options: &Serve) -> Result<i32> {
     let program = std::os::unix::process::parent_id();
     let mut control = UnixStream::from(sys::take_inherited(options.control_fd)?);
-    // Ctrl-C and the terminal's end are the program's business; we end when it does.
+    // The program handles Ctrl-C and the end of the terminal; we end when it does.
     sys::new_session();
     sys::forwarded().block();
     sys::ignore_file_size_signal();
@@ -48,31 +48,31 @@ pub(crate) fn serve(options: &Serve) -> Result<i32> {
     ready.extend_from_slice(path.as_os_str().as_bytes());
     let _ = control.write_all(&ready);
     let end = wait(&mut control, program);
-    if end == Wish::Abandon || end == Wish::Gone && ring.is_unused() {
+    if end == Ending::Abandon || end == Ending::Gone && ring.is_unused() {
         recording.abandon();
         return Ok(0);
     }
-    let is_stopped = end == Wish::Stop;
+    let is_stopped = end == Ending::Stop;
     let health = recording.health();
     let (done, working) = channel::<()>();
     let pulse = control.try_clone()?;
-    let teller = thread::spawn({
+    let pulse_thread = thread::spawn({
         let health = Arc::clone(&health);
         move || pulse_until_done(pulse, &working, &health)
     });
     let summary = recording.finish(End { is_complete: is_stopped, ..End::default() });
     drop(done);
-    let _ = teller.join();
+    let _ = pulse_thread.join();
     let mut reason = health.reason();
     if let Some(summary) = &summary {
         if let Some(displaced) = &summary.displaced {
-            say(displaced);
+            print_message(displaced);
             reason = reason.or_else(|| (!summary.is_stored).then(|| displaced.clone()));
         }
         for (count, detail) in summary.losses.iter().filter(|_| reason.is_none()) {
             match count {
-                Some(_) => say(&format!("run {run_id} is not whole: {detail}")),
-                None => say(detail),
+                Some(_) => print_message(&format!("run {run_id} is not whole: {detail}")),
+                None => print_message(detail),
             }
         }
     }
@@ -89,7 +89,8 @@ pub(crate) fn serve(options: &Serve) -> Result<i32> {
     Ok(i32::from(!is_stored))
 }
 
-/// Tells the program that its answer is on the way, as long as nobody else holds it up.
+/// Reports to the program that its answer is on the way, except while another process has locked
+/// the database.
 fn pulse_until_done(mut control: UnixStream, working: &Receiver<()>, health: &Health) {
     while working.recv_timeout(WORKING_PERIOD) == Err(RecvTimeoutError::Timeout) {
         if !health.is_stalled() && control.write_all(&[WORKING]).is_err() {
@@ -116,26 +117,27 @@ fn begin(options: &Serve) -> Result<Begun> {
     let about = About { command, cwd, code: None };
     let (run, notice) = Run::obtain(&options.output, &about)?;
     if let Some(notice) = notice {
-        say(&notice);
+        print_message(&notice);
     }
     let (run_id, path) = (run.run_id, run.path().to_owned());
     let recording = Recording::start(run, &about, ring, values, clock)?;
     Ok(Begun { recording, run_id, path, ring })
 }
 
-/// What the program wants.
+/// Why recording ends.
 #[derive(PartialEq, Eq)]
-enum Wish {
+enum Ending {
+    /// The program asked to stop.
     Stop,
-    /// It could not begin.
+    /// The program could not begin to record.
     Abandon,
-    /// It has gone without a word.
+    /// The program is gone without a message.
     Gone,
 }
 
-/// Waits until the program wants no more. A child it forked may hold the socket open after it, so the
-/// process itself is watched too.
-fn wait(control: &mut UnixStream, program: u32) -> Wish {
+/// Waits until the program ends the recording. A child that it forked may hold the socket open
+/// after the program is gone, so the process itself is watched too.
+fn wait(control: &mut UnixStream, program: u32) -> Ending {
     let watched: Option<OwnedFd> = if program > 1 { sys::watch_process(program) } else { None };
     loop {
         let mut fds = vec![control.as_fd()];
@@ -144,14 +146,14 @@ fn wait(control: &mut UnixStream, program: u32) -> Wish {
         if ready[0] {
             let mut byte = [0];
             match control.read(&mut byte) {
-                Ok(1) if byte[0] == STOPPED => return Wish::Stop,
-                Ok(1) if byte[0] == ABANDONED => return Wish::Abandon,
+                Ok(1) if byte[0] == STOPPED => return Ending::Stop,
+                Ok(1) if byte[0] == ABANDONED => return Ending::Abandon,
                 Ok(1) => continue,
-                _ => return Wish::Gone,
+                _ => return Ending::Gone,
             }
         }
         if ready.get(1) == Some(&true) {
-            return Wish::Gone;
+            return Ending::Gone;
         }
     }
 }

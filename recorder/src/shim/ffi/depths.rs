@@ -1,7 +1,7 @@
-//! How deep a frame's stack is before each instruction: where its operands are.
+//! The depth of a frame's stack before each instruction: where the instruction's operands are.
 //!
-//! 3.12 and 3.13 do not say at an INSTRUCTION event. It follows from the bytecode alone, with each
-//! instruction's effect as the interpreter's own compiler reckons it.
+//! 3.12 and 3.13 do not report the depth at an INSTRUCTION event. It follows from the bytecode
+//! alone, with the stack effect that the interpreter's own compiler computes for each instruction.
 
 use dashcam_schema::bytecode::code::{NO_UNIT, Unit, handlers};
 use dashcam_schema::bytecode::opcodes::{Op, Version};
@@ -11,13 +11,14 @@ unsafe extern "C" {
     fn PyCompile_OpcodeStackEffectWithJump(opcode: c_int, operand: c_int, jump: c_int) -> c_int;
 }
 
-/// Not known.
+/// The depth is not known.
 pub(in crate::shim) const NO_DEPTH: u16 = u16::MAX;
-/// Deeper stacks than this are taken for a mistake.
+/// A stack deeper than this is treated as a mistake.
 const DEPTH_MAX: i32 = 1 << 14;
 
-/// The depth before the instruction at each code unit, [`NO_DEPTH`] where none begins or can be
-/// reached. The units are of the same code.
+/// Returns the stack depth before the instruction at each code unit, [`NO_DEPTH`] where no
+/// instruction begins or where it cannot be reached. The units are of the same code as the
+/// bytecode.
 pub(in crate::shim) fn depths(
     version: Version,
     bytecode: &[u8],
@@ -36,7 +37,8 @@ pub(in crate::shim) fn depths(
         *known = depth as u16;
         let unit = &units[at as usize];
         let effect = |jump| {
-            // SAFETY: looks both up in a table of its own; what is unknown has an impossible effect.
+            // SAFETY: the function looks opcode and operand up in a table of its own; for unknown
+            // ones it returns an impossible effect.
             unsafe {
                 PyCompile_OpcodeStackEffectWithJump(
                     bytes[at as usize][0].into(),
@@ -62,10 +64,11 @@ pub(in crate::shim) fn depths(
             }
             Op::ForIter => {
                 go(next, 1);
-                // Past END_FOR. 3.14 leaves the iterator to POP_ITER.
+                // The jump leads past END_FOR. 3.14 leaves the iterator to POP_ITER.
                 go(unit.target, if version >= Version::V3_14 { 0 } else { -1 });
             }
-            // What it is sent first lies there when it goes on. In 3.12 it is not reckoned.
+            // When the generator first resumes, the value sent to it is on the stack. The compiler
+            // of 3.12 does not count it.
             _ if version.makes_generator(bytes[at as usize][0]) => go(next, 1),
             Op::Send => {
                 go(next, 0);

@@ -1,10 +1,13 @@
-//! The interpreter, as long as nobody takes it down.
+//! The interpreter, as long as it is not being finalized.
 //!
-//! Events go on to the very end: finalizers and callbacks of weak references run when the modules, the
-//! builtins and `sys` are gone, and asking CPython for one of them then ends the process. So what can be
-//! asked only before that is a method of [`Interpreter`], and there is none to be had afterwards.
-//! What a callback may touch at any time: objects it was handed and what they refer to, the running
-//! thread's state and frames, CPython's static objects, and what the shim holds references to itself.
+//! Events go on to the very end: finalizers and callbacks of weak references run when the modules,
+//! the builtins and `sys` are gone. Asking CPython for one of those then ends the process.
+//! Therefore whatever CPython may be asked for only before that is a method of [`Interpreter`], and
+//! no `Interpreter` can be obtained afterwards.
+//!
+//! A callback may use these at any time: the objects that were passed to it and what they refer to,
+//! the running thread's state and frames, CPython's static objects, and what the shim itself holds
+//! references to.
 
 use super::{Obj, clear_error, take_bytes};
 use pyo3::PyResult;
@@ -16,51 +19,52 @@ use std::marker::PhantomData;
 use std::mem::transmute;
 use std::sync::OnceLock;
 
-/// Whether Python is being taken down; `None` if that cannot be asked.
+/// Whether Python is being finalized; `None` if no function that returns it is found.
 fn is_finalizing() -> Option<bool> {
-    type Ask = unsafe extern "C" fn() -> c_int;
-    static ASK: OnceLock<Option<Ask>> = OnceLock::new();
-    let ask = ASK.get_or_init(|| {
-        // The second name is that of 3.12.
+    type IsFinalizing = unsafe extern "C" fn() -> c_int;
+    static FUNCTION: OnceLock<Option<IsFinalizing>> = OnceLock::new();
+    let function = FUNCTION.get_or_init(|| {
+        // 3.12 has the second name.
         [c"Py_IsFinalizing", c"_Py_IsFinalizing"].into_iter().find_map(|name| {
-            // SAFETY: looks a name up among what is loaded; the functions of these names have this
-            // signature.
+            // SAFETY: `dlsym` looks a name up in what is loaded; the functions of these names have
+            // this signature.
             unsafe {
                 let found = libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr());
-                (!found.is_null()).then(|| transmute::<*mut c_void, Ask>(found))
+                (!found.is_null()).then(|| transmute::<*mut c_void, IsFinalizing>(found))
             }
         })
     });
-    // SAFETY: reads a field of the runtime, which is always there.
-    ask.map(|ask| unsafe { ask() } != 0)
+    // SAFETY: the function reads a field of the runtime, which always exists.
+    function.map(|function| unsafe { function() } != 0)
 }
 
-/// Proof that the main interpreter runs and is not being taken down. Holds as long as the callback
-/// that got it: who takes an interpreter down needs the GIL.
+/// Proof that the main interpreter runs and is not being finalized. It holds until the callback
+/// that obtained it returns, because finalizing an interpreter requires the GIL.
 #[derive(Clone, Copy)]
 pub(in crate::shim) struct Interpreter(PhantomData<*const ()>);
 
 impl Interpreter {
-    /// The GIL must be held. `None` once it is being taken down, and in another interpreter.
+    /// Returns the proof; `None` once the main interpreter is being finalized, and in any other
+    /// interpreter. The GIL must be held.
     pub(in crate::shim) fn running() -> Option<Interpreter> {
         let is_running = is_finalizing() == Some(false) && is_main();
         is_running.then_some(Interpreter(PhantomData))
     }
 
-    /// The same, as an error for who asked for something that cannot be done then.
+    /// As [`Interpreter::running`], but with an error for callers that cannot go on without it.
     ///
     /// # Errors
-    /// It is being taken down.
+    /// If `running` returns `None`.
     pub(in crate::shim) fn required() -> PyResult<Interpreter> {
         let error =
             || pyo3::exceptions::PyRuntimeError::new_err("the interpreter is shutting down");
         Interpreter::running().ok_or_else(error)
     }
 
-    /// An entry of a module that is already imported.
+    /// Returns an entry of a module that is already imported.
     pub(in crate::shim) fn module_entry<'a>(self, module: &CStr, name: &CStr) -> Option<Obj<'a>> {
-        // SAFETY: there are modules as long as there is an `Interpreter`. Borrowed references all the
-        // way: sys.modules holds the module, it holds its dict.
+        // SAFETY: the modules exist as long as there is an `Interpreter`. All references are
+        // borrowed: `sys.modules` holds the module, which holds its dict.
         unsafe {
             let modules = PyImport_GetModuleDict();
             let module = Obj::borrowed(modules).dict_get(module)?;
@@ -73,22 +77,22 @@ impl Interpreter {
     }
 }
 
-/// Whether the running thread is in the main interpreter, the only one that is recorded. The GIL, or
-/// that of the interpreter, must be held.
+/// Whether the running thread is in the main interpreter, the only one that is recorded. The GIL,
+/// or the running interpreter's own GIL, must be held.
 pub(in crate::shim) fn is_main() -> bool {
     unsafe extern "C" {
         fn PyInterpreterState_Main() -> *mut PyInterpreterState;
     }
-    // SAFETY: both read a pointer.
+    // SAFETY: both functions read a pointer.
     unsafe { PyInterpreterState_Get() == PyInterpreterState_Main() }
 }
 
-/// The first two bytes of `importlib.util.MAGIC_NUMBER`; 0 if it cannot be had. Asked once, when
-/// recording begins at the latest: code objects are met to the very end.
+/// The first two bytes of `importlib.util.MAGIC_NUMBER`; 0 if it is not available. It is read once,
+/// at the latest when recording begins, because new code objects appear to the very end.
 pub(in crate::shim) fn bytecode_magic() -> u16 {
     static MAGIC: OnceLock<u16> = OnceLock::new();
     *MAGIC.get_or_init(|| {
-        // SAFETY: a new reference to the module's entry; `take_bytes` gives it back.
+        // SAFETY: a new reference to the module's entry; `take_bytes` releases it.
         let magic = Interpreter::running()
             .and_then(|it| it.module_entry(c"_frozen_importlib_external", c"MAGIC_NUMBER"))
             .and_then(|magic| unsafe { take_bytes(Py_NewRef(magic.0)) });

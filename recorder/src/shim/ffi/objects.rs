@@ -1,27 +1,29 @@
-//! What objects hold, read by structure: no method, property or descriptor of anybody's is called.
+//! Reads what objects hold, by their structure: no method, property or descriptor is called.
 //!
-//! A [`Layout`] says how objects of one class are read. It is made by looking at the class alone and
-//! is good for every object of it, so an object costs no questions.
+//! A [`Layout`] describes how to read the objects of one class. It is made from the class alone and
+//! is valid for every object of it, so nothing has to be found out for each object.
 //!
-//! The limits of reads: nothing is read that was not shown to lie within the object. What shows it is
-//! the class, when its layout is made, and the object, when it is read:
-//! - Fields of a builtin class are read of objects whose class is that one or has it among its bases
-//!   (`tp_base`), and is no smaller; or, for classes that no header exports, has its name and size.
-//!   A flag in `tp_flags` alone shows nothing. So the sort is asked first, then the field is read.
+//! The limits of reads: nothing is read that has not been shown to lie within the object. The class
+//! shows it when its layout is made, and the object when it is read:
+//! - Fields of a builtin class are read only from objects whose class is that one or has it among
+//!   its bases (`tp_base`), and is no smaller; or, for classes that no header exports, has its name
+//!   and size. A flag in `tp_flags` alone shows nothing. So the sort is determined first, then the
+//!   field is read.
 //! - `__dict__` and `__slots__` are read where the class says that they are, if that is within
-//!   `tp_basicsize`; before an object, only if a flag of its class says that there is something.
-//! - Items are no more than the object says it has (`ob_size`), nor than its table has room for;
-//!   shared values no more than there is room for, and keys have names for; indexes of a dict's table
-//!   are below its number of entries.
+//!   `tp_basicsize`. What lies before an object is read only if a flag of its class says that it
+//!   exists.
+//! - No more items are read than the object says it has (`ob_size`), nor than its table has room
+//!   for. No more shared values are read than there is room for and the keys have names for.
+//!   Indexes in a dict's table are below its number of entries.
 //! - A pointer may be null wherever an object may be half made or half cleared.
-//! - Any other object is told of by class and identity.
+//! - Any other object is described by class and identity.
 
 use super::standard::{self, Field, Native};
 use super::*;
 use dashcam_schema::value::Sort;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 
-// The same in all versions known here; `verify_contents` compares them with samples.
+// The same in all versions known here; `verify_contents` compares these offsets with samples.
 const SIZE: usize = 16;
 const FLOAT_VALUE: usize = 16;
 const STR_HASH: usize = 24;
@@ -38,7 +40,7 @@ const SET_TABLE: usize = 40;
 const TRIPLE: usize = 16;
 const WEAKREF_OBJECT: usize = 16;
 const LOCALS_FRAME: usize = 16;
-/// The frame that a frame object shows.
+/// The interpreter's frame that a frame object refers to.
 const FRAME_INTERPRETED: usize = 24;
 const CELL_CONTENTS: usize = 16;
 const EXCEPTION_DICT: usize = 16;
@@ -46,7 +48,7 @@ const EXCEPTION_CONTEXT: usize = 48;
 const EXCEPTION_CAUSE: usize = 56;
 const GENERATOR_QUALNAME: usize = 32;
 const TYPE_BASIC_SIZE: usize = 32;
-/// Of an object without fields: what every class's objects have.
+/// The size of an object without fields. The objects of every class have at least this size.
 const OBJECT_SIZE: usize = 16;
 const TYPE_MEMBERS: usize = 240;
 const TYPE_BASE: usize = 256;
@@ -68,7 +70,7 @@ const KEYS_KIND: usize = 10;
 const KEYS_ENTRIES: usize = 24;
 const KEYS_INDICES: usize = 32;
 const KEYS_SPLIT: u8 = 2;
-/// The dict pointer of a class with `MANAGED_DICT`, before the object.
+/// How far before the object its dict pointer is, if its class has `MANAGED_DICT`.
 const MANAGED_DICT: usize = 24;
 const DEQUE_LEFT: usize = 24;
 const DEQUE_RIGHT: usize = 32;
@@ -95,25 +97,26 @@ const FLAG_DICT: usize = 1 << 29;
 const FLAG_EXCEPTION: usize = 1 << 30;
 const FLAG_CLASS: usize = 1 << 31;
 
-/// Where a tuple's items begin: 3.14 put a hash before them.
+/// Offset of a tuple's items: 3.14 put a hash before them.
 static TUPLE_ITEMS: AtomicUsize = AtomicUsize::new(24);
-/// Where a class made at run time has the names that its instances share, right behind its qualified name:
-/// 3.15 put a method before it. 0 if it is not known.
+/// Offset, in a class made at run time, of the keys that its instances share. They are right behind
+/// its qualified name; 3.15 put a method before that. 0 if the offset is not known.
 static HEAPTYPE_CACHED_KEYS: AtomicUsize = AtomicUsize::new(0);
 const CACHED_KEYS: [usize; 2] = [880, 888];
-/// Instances of classes written in Python were seen to lie as they are read here.
+/// Whether samples have shown that instances of classes written in Python lie in memory as they are
+/// read here.
 static INSTANCES_FIT: AtomicBool = AtomicBool::new(false);
-/// The class of lazy imports; 0 before 3.15.
+/// Address of the class of lazy imports; 0 before 3.15.
 static LAZY_IMPORT: AtomicUsize = AtomicUsize::new(0);
-/// Classes that no header exports, or not that of every version: names, sizes of their objects, and what they are. The sizes are the
-/// same in all versions known here.
+/// Classes that no header exports, or not the header of every version: their names, the sizes of
+/// their objects, and what they are. The sizes are the same in all versions known here.
 const UNEXPORTED: [(&CStr, usize, Sort, Detail); 5] = [
     (c"collections.deque", 216, Sort::Deque, Detail::Nothing),
     (c"collections.defaultdict", 56, Sort::Dict, Detail::Factory),
     (c"array.array", 64, Sort::Array, Detail::Nothing),
-    // Of 3.15: a dict and, behind it, its hash.
+    // From 3.15 on: a dict and, behind it, its hash.
     (c"frozendict", 56, Sort::Dict, Detail::Frozen),
-    // Of 3.15: its name, and the module that made it.
+    // From 3.15 on: its name, and the module that made it.
     (c"sentinel", 40, Sort::Instance, Detail::Named),
 ];
 
@@ -134,41 +137,41 @@ unsafe extern "C" {
     fn _PyType_Lookup(class: *mut PyTypeObject, name: *mut PyObject) -> *mut PyObject;
 }
 
-/// How objects of one class are read.
+/// How to read the objects of one class.
 #[derive(Debug, Clone)]
 pub(in crate::shim) struct Layout {
     class: usize,
     version: usize,
     pub(in crate::shim) sort: Sort,
-    /// It is that builtin class itself.
+    /// Whether the class is the builtin class of this sort itself.
     pub(in crate::shim) is_exact: bool,
     detail: Detail,
     dict: DictAt,
     /// Offsets and names of `__slots__`.
     slots: Box<[(usize, String)]>,
-    /// Some of those are fields of a class in C, whose code may set them any time.
+    /// Whether some of the slots are fields of a class in C, whose code may set them at any time.
     is_foreign: bool,
 }
 
-/// What is to be read besides what the sort says.
+/// What to read in addition to what the sort implies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Detail {
     Nothing,
-    /// Fields in C: a [`Sort::Fields`] object.
+    /// The fields of a class in C: a [`Sort::Fields`] object.
     Native(Native),
-    /// A float's number.
+    /// The number of a float.
     Float,
     /// `default_factory`
     Factory,
-    /// Pairs are in the order of a list of their own.
+    /// A dict whose pairs have the order of a list of their own.
     Ordered,
     /// A dict that does not change.
     Frozen,
-    /// Its fields in C, which do not change, say what it is.
+    /// The fields of an object in C that identify it and do not change.
     Named,
-    /// `types.SimpleNamespace`, which has its attributes in a dict.
+    /// `types.SimpleNamespace`, which keeps its attributes in a dict.
     Namespace,
-    /// `f_locals` of a function's frame, whose items are its variables (3.13+).
+    /// The `f_locals` of a function's frame, whose items are the frame's variables (3.13+).
     FrameLocals,
 }
 
@@ -178,18 +181,18 @@ enum DictAt {
     Nowhere,
     /// A pointer at this offset.
     Offset(usize),
-    /// A pointer behind items.
+    /// A pointer behind the object's items.
     Behind,
-    /// A pointer before the object, to a dict or, its lowest bit set, to values (3.12).
+    /// A pointer before the object: to a dict or, if its lowest bit is set, to values (3.12).
     Before,
-    /// Values at this offset, or if they are not valid any more a dict before the object.
+    /// Values at this offset or, if they are no longer valid, a dict pointer before the object.
     Inline(usize),
 }
 
 /// Where the attributes of one instance are.
 pub(in crate::shim) enum Attributes<'a> {
     None,
-    /// Values by the keys that all instances of the class share.
+    /// Values in the order of the keys that all instances of the class share.
     Shared {
         keys: SharedKeys,
         values: *const usize,
@@ -197,7 +200,7 @@ pub(in crate::shim) enum Attributes<'a> {
     Dict(Obj<'a>),
 }
 
-/// Names that instances of a class share.
+/// The names of attributes that the instances of a class share.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(in crate::shim) struct SharedKeys {
     address: usize,
@@ -205,7 +208,7 @@ pub(in crate::shim) struct SharedKeys {
 }
 
 impl Layout {
-    /// Looks at a class.
+    /// Returns the layout of a class.
     pub(in crate::shim) fn of(class: Obj<'_>) -> Layout {
         let flags = class.word(TYPE_FLAGS);
         let (sort, is_exact, detail) = sort(class, flags);
@@ -214,7 +217,7 @@ impl Layout {
         let may_have_attributes = !matches!(sort, Sort::Class | Sort::Module | Sort::Function);
         let is_namespace = detail == Detail::Namespace;
         let is_native = matches!(detail, Detail::Native(_));
-        // What a class of the standard library's has is in its fields.
+        // A class of the standard library in C keeps all that it has in its fields.
         let has_attributes =
             (is_heap && !(is_native && is_exact) || is_namespace) && fits && may_have_attributes;
         let slots = match detail {
@@ -234,24 +237,24 @@ impl Layout {
         }
     }
 
-    /// Whether code in C may set attributes of objects any time.
+    /// Whether code in C may set attributes of objects at any time.
     pub(in crate::shim) fn is_foreign(&self) -> bool {
         self.is_foreign
     }
 
-    /// Whether this still is the layout of the class at this address: an address may be used
-    /// again, but a version is never given twice.
+    /// Whether this still is the layout of this class: an address may be used again, but a version
+    /// is never assigned twice.
     #[inline(always)]
     pub(in crate::shim) fn fits(&self, class: Obj<'_>) -> bool {
         self.class == class.address() && class.class_version() == Some(self.version)
     }
 
-    /// The class's version when it was looked at.
+    /// The version that the class had when this layout was made.
     pub(in crate::shim) fn version(&self) -> usize {
         self.version
     }
 
-    /// Whether subscripts of objects may make new items.
+    /// Whether reading a subscript of an object may make a new item.
     pub(in crate::shim) fn has_factory(&self) -> bool {
         self.detail == Detail::Factory
     }
@@ -260,7 +263,7 @@ impl Layout {
         self.detail
     }
 
-    /// Whether it is `types.SimpleNamespace`.
+    /// Whether the class is `types.SimpleNamespace`.
     pub(super) fn is_namespace(&self) -> bool {
         self.detail == Detail::Namespace
     }
@@ -270,13 +273,13 @@ impl Layout {
         self.detail == Detail::FrameLocals
     }
 
-    /// Whether it says the same of a class as another.
+    /// Whether this layout and another have objects read in the same way.
     pub(in crate::shim) fn is_like(&self, other: &Layout) -> bool {
         (self.sort, self.is_exact, self.detail, self.dict, &self.slots)
             == (other.sort, other.is_exact, other.detail, other.dict, &other.slots)
     }
 
-    /// Names of the slots, in the order [`Layout::slot_values`] gives them.
+    /// The names of the slots, in the order in which [`Layout::slot_values`] returns their values.
     pub(in crate::shim) fn slot_names(&self) -> impl Iterator<Item = &str> {
         self.slots.iter().map(|(_, name)| &**name)
     }
@@ -289,12 +292,13 @@ impl Layout {
         self.slots.iter().map(move |(offset, _)| object.field(*offset))
     }
 
-    /// Where the attributes of an object of this class are.
+    /// Returns where the attributes of an object of this class are.
     #[inline]
     pub(in crate::shim) fn attributes<'a>(&self, object: Obj<'a>) -> Attributes<'a> {
         debug_assert_eq!(self.class, object.class().address());
-        // SAFETY: `dict_at` found, for this class, that its objects have the pointer there; a pointer
-        // that is not null is to a dict or values, which live as long as the object leaves them.
+        // SAFETY: `dict_at` determined for this class that its objects have the pointer there; a
+        // pointer that is not null points to a dict or values, which live as long as the object
+        // keeps them.
         unsafe {
             match self.dict {
                 DictAt::Nowhere => Attributes::None,
@@ -334,7 +338,8 @@ impl Layout {
         match self.attributes(object) {
             Attributes::None => false,
             Attributes::Dict(own) => own == dict,
-            // From 3.13 on, a dict may share the object's values, before which are their sizes.
+            // From 3.13 on, a dict may share the object's values. It points to their sizes, which
+            // are right before them.
             Attributes::Shared { values, .. } => {
                 dict.is_exactly(&raw const PyDict_Type)
                     && dict.word(DICT_VALUES) == (values as usize).wrapping_sub(8)
@@ -342,7 +347,7 @@ impl Layout {
         }
     }
 
-    /// Hands what stands before an instance's own attributes to `each`: names and values.
+    /// Passes names and values of what comes before an instance's own attributes to `each`.
     pub(in crate::shim) fn extra<'a>(
         &self,
         object: Obj<'a>,
@@ -370,15 +375,15 @@ impl Layout {
         }
     }
 
-    /// Whether [`Layout::extra`] may say something.
+    /// Whether [`Layout::extra`] may pass anything to `each`.
     #[inline(always)]
     pub(in crate::shim) fn has_extra(&self) -> bool {
         matches!(self.sort, Sort::Exception | Sort::Deque | Sort::Fields)
             || self.detail == Detail::Factory
     }
 
-    /// For objects that keep a hash of their contents, or go by a name that does: that, and what
-    /// else tells them from others of their class.
+    /// Returns, for an object that keeps a hash of its contents or is described by a name that
+    /// keeps one, that hash and whatever else distinguishes the object from others of its class.
     #[inline]
     pub(in crate::shim) fn kept_hash(&self, object: Obj<'_>) -> Option<[u64; 2]> {
         if !self.is_exact {
@@ -400,7 +405,8 @@ impl Layout {
                     object
                 };
                 if !function.is_exactly(&raw const PyFunction_Type) {
-                    // Method tables are static; a name also depends on the class it is bound to.
+                    // Method tables are static; the name also depends on the class of the object
+                    // that the method is bound to.
                     let is_builtin = class == &raw const PyCFunction_Type;
                     let owner = object.field(CFUNCTION_SELF).filter(|_| is_builtin)?;
                     let class = if owner.is_class() { owner } else { owner.class() };
@@ -418,7 +424,8 @@ impl Layout {
         }
     }
 
-    /// How many items there are, or pairs, of what may have many and tells them one by one in no time.
+    /// Returns how many items or pairs an object has, if it may have many and each of them can be
+    /// read quickly; `None` for any other object.
     pub(in crate::shim) fn length(&self, object: Obj<'_>) -> Option<usize> {
         match self.sort {
             Sort::Dict if self.detail == Detail::Ordered => None,
@@ -428,8 +435,8 @@ impl Layout {
         }
     }
 
-    /// Hands up to `max` items to `each`, for a dict keys and values by turns, and says how many
-    /// there are. `each` must run no Python code.
+    /// Passes up to `max` items to `each`, for a dict up to `max` pairs as key and value in turn.
+    /// Returns how many items or pairs the object has. `each` must run no Python code.
     pub(in crate::shim) fn items<'a>(
         &self,
         object: Obj<'a>,
@@ -439,15 +446,15 @@ impl Layout {
         debug_assert_eq!(self.class, object.class().address());
         let object_at =
             |word: usize| (word != 0).then_some(Obj(word as *mut PyObject, PhantomData));
-        // SAFETY: the sort follows from the class: objects of it have these fields. Nothing runs
-        // meanwhile that could change them.
+        // SAFETY: the sort follows from the class, so objects of the class have these fields.
+        // Nothing that could change them runs in the meantime.
         unsafe {
             match self.sort {
                 Sort::List => {
                     let length = object.word(SIZE);
                     let items = object.word(LIST_ITEMS) as *const usize;
-                    let there = length.min(object.word(LIST_ROOM));
-                    (0..there.min(max)).for_each(|i| each(object_at(items.add(i).read())));
+                    let available = length.min(object.word(LIST_ROOM));
+                    (0..available.min(max)).for_each(|i| each(object_at(items.add(i).read())));
                     length as u64
                 }
                 Sort::Tuple => {
@@ -472,7 +479,7 @@ impl Layout {
                     let table = object.word(SET_TABLE) as *const [usize; 2];
                     let mut left = if table.is_null() { 0 } else { used.min(max) };
                     for i in 0..=mask {
-                        // A table that was emptied stays large.
+                        // A table stays large when its items are removed, so the search is limited.
                         if left == 0 || i > 16 * max + 64 {
                             break;
                         }
@@ -489,7 +496,8 @@ impl Layout {
                     let mut block = object.word(DEQUE_LEFT) as *const usize;
                     let mut index = object.word(DEQUE_LEFT_INDEX);
                     for _ in 0..length.min(max) {
-                        // What follows the last block is not said.
+                        // The pointer behind the last block's items is not defined, so it is read
+                        // only if there are more items.
                         if index == DEQUE_BLOCK {
                             index = 0;
                             block = block.add(1 + DEQUE_BLOCK).read() as *const usize;
@@ -525,7 +533,8 @@ impl Layout {
         }
     }
 
-    /// For a float, or an instance of a class derived from it: its number.
+    /// Returns the number of a float or of an instance of a class derived from it; `None` for
+    /// anything else.
     pub(in crate::shim) fn float(&self, object: Obj<'_>) -> Option<f64> {
         (self.detail == Detail::Float).then(|| object.float_value())
     }
@@ -536,9 +545,10 @@ fn null_object() -> *mut PyObject {
 }
 
 /// # Safety
-/// 0 or the address of an object.
+/// `pointer` is 0 or the address of a live object.
 unsafe fn dict_or_none<'a>(pointer: usize) -> Attributes<'a> {
-    // SAFETY: the caller's.
+    // SAFETY: the caller guarantees that this is a live object, unless it is 0, which is checked
+    // below before it is read.
     let object = unsafe { Obj::borrowed(pointer as *mut PyObject) };
     if pointer != 0 && object.is_exactly(&raw const PyDict_Type) {
         Attributes::Dict(object)
@@ -548,7 +558,7 @@ unsafe fn dict_or_none<'a>(pointer: usize) -> Attributes<'a> {
 }
 
 /// # Safety
-/// `class` is a heap type; `values` are those of one of its instances.
+/// `class` is the address of a heap type; `values` are the values of one of its instances.
 unsafe fn shared<'a>(class: usize, values: *const usize, capacity: Option<u8>) -> Attributes<'a> {
     // SAFETY: a heap type has this field; keys are never freed while instances use them.
     unsafe {
@@ -567,10 +577,10 @@ unsafe fn shared<'a>(class: usize, values: *const usize, capacity: Option<u8>) -
 }
 
 impl SharedKeys {
-    /// The names, in order.
+    /// Returns the names, in order.
     pub(in crate::shim) fn names<'a>(self) -> impl Iterator<Item = Option<Obj<'a>>> {
-        // SAFETY: `shared` saw that these are such keys, with that many entries of a name and an
-        // unused word.
+        // SAFETY: `shared` checked that these are keys of this kind, with at least `count` entries,
+        // each of a name and an unused word.
         unsafe {
             let keys = self.address as *const u8;
             let entries = keys.add(KEYS_INDICES).add(1 << keys.add(KEYS_INDEX_BYTES).read());
@@ -582,27 +592,29 @@ impl SharedKeys {
         }
     }
 
-    /// The values of the instance these keys came with, in the order of the names.
+    /// Returns the values of the instance that these keys were read for, in the order of the names.
     pub(in crate::shim) fn values<'a>(
         self,
         values: *const usize,
     ) -> impl Iterator<Item = Option<Obj<'a>>> {
         (0..self.count).map(move |i| {
-            // SAFETY: `shared` got both from one instance, whose values are no fewer.
+            // SAFETY: `shared` returned both for one instance, which has at least `count` values.
             let value = unsafe { values.add(i).read() };
             (value != 0).then_some(Obj(value as *mut PyObject, PhantomData))
         })
     }
 }
 
-/// The pairs of an OrderedDict, in its own order.
+/// Passes up to `max` pairs of an OrderedDict, in its own order, to `each` as key and value in
+/// turn. Returns how many pairs it has.
 ///
 /// # Safety
-/// An object of that class or one derived from it.
+/// `object` is of that class or one derived from it.
 unsafe fn ordered<'a>(object: Obj<'a>, max: usize, mut each: impl FnMut(Option<Obj<'a>>)) -> u64 {
-    // SAFETY: such an object has a list of nodes, each a key, its hash and the next node. Looking a
-    // key up by itself compares identities; entries with an equal hash and another key are compared
-    // by code of theirs, so values are gathered from the dict's own order instead.
+    // SAFETY: such an object has a list of nodes, each of a key, its hash and the next node.
+    // Looking up a key compares identities, but it compares entries with an equal hash and another
+    // key by those keys' own code. So no key is looked up: the values are gathered in the dict's
+    // own order instead.
     unsafe {
         let length = PyDict_Size(object.0).max(0) as usize;
         let mut pairs: Vec<(usize, usize)> = Vec::with_capacity(length.min(4 * max));
@@ -617,7 +629,7 @@ unsafe fn ordered<'a>(object: Obj<'a>, max: usize, mut each: impl FnMut(Option<O
                 break;
             }
             let key = node.read();
-            // Mostly the orders are the same.
+            // Mostly the two orders are the same.
             let found = match pairs.get(next) {
                 Some(pair) if pair.0 == key => Some(next),
                 _ => pairs.iter().position(|pair| pair.0 == key),
@@ -657,7 +669,7 @@ fn sort(class: Obj<'_>, flags: usize) -> (Sort, bool, Detail) {
         return (Sort::Dict, is(&raw const PyDict_Type), Detail::Nothing);
     }
     if is_exception(class, flags) {
-        // Its repr is code of its own only where its class is.
+        // An exception has a `repr` with code of its own only if its class is not a builtin one.
         let is_builtin = flags as u64 & HEAPTYPE == 0;
         return (Sort::Exception, is_builtin, Detail::Nothing);
     }
@@ -718,8 +730,8 @@ pub(super) fn type_name<'a>(class: Obj<'a>) -> &'a CStr {
     unsafe { CStr::from_ptr(class.word(TYPE_NAME) as *const c_char) }
 }
 
-/// Whether a class is derived from one compiled in, by its line of `tp_base`, so that its objects begin
-/// as those of that one do.
+/// Whether a class is, or is derived along `tp_base` from, a class compiled into the interpreter,
+/// so that its objects begin as those of that one do.
 fn derives(class: Obj<'_>, builtin: usize) -> bool {
     let mut base = Some(class);
     while let Some(found) = base {
@@ -737,7 +749,8 @@ fn is_exception(class: Obj<'_>, flags: usize) -> bool {
     flags & FLAG_EXCEPTION != 0 && derives(class, base)
 }
 
-/// Whether a class is one of those that no header exports, or derived from it.
+/// Returns sort and detail of a class that no header exports, if `class` is one or is derived from
+/// one, and whether it is that class itself.
 fn unexported(class: Obj<'_>) -> Option<(Sort, Detail, bool)> {
     let mut base = Some(class);
     while let Some(found) = base {
@@ -762,7 +775,8 @@ fn unexported(class: Obj<'_>) -> Option<(Sort, Detail, bool)> {
     None
 }
 
-/// Which class in C of the standard library's that keeps what it holds in fields a class is, or is derived from.
+/// Returns which [`Native`] class a class is or is derived from: a class of the standard library in
+/// C that keeps what it holds in fields.
 pub(super) fn native(class: Obj<'_>) -> Option<Native> {
     match unexported(class) {
         Some((_, Detail::Native(native), _)) => Some(native),
@@ -770,12 +784,13 @@ pub(super) fn native(class: Obj<'_>) -> Option<Native> {
     }
 }
 
-/// What a class has under a name, wherever it has it from.
+/// Returns what a class has under a name, its own or inherited.
 ///
 /// # Safety
 /// `name` is a str.
 pub(super) unsafe fn type_lookup<'a>(class: Obj<'a>, name: Obj<'_>) -> Option<Obj<'a>> {
-    // SAFETY: a class and a str; looks through dicts whose keys are strs. A result is borrowed.
+    // SAFETY: a class and a str; the lookup goes through dicts whose keys are strs. A result is
+    // borrowed.
     let found = unsafe { _PyType_Lookup(class.0.cast(), name.0) };
     if found.is_null() {
         clear_error();
@@ -784,9 +799,9 @@ pub(super) unsafe fn type_lookup<'a>(class: Obj<'a>, name: Obj<'_>) -> Option<Ob
     Some(Obj(found, PhantomData))
 }
 
-/// The `__dict__` of an object of a class in C, where it is an exact dict.
+/// Returns the `__dict__` of an object of a class in C, if it is an exact dict.
 pub(super) fn dict_of(object: Obj<'_>) -> Option<Obj<'_>> {
-    // SAFETY: gives the place of a pointer to a dict, or null.
+    // SAFETY: the call returns the address of a pointer to a dict, or null.
     unsafe {
         let pointer = _PyObject_GetDictPtr(object.0);
         if pointer.is_null() {
@@ -816,14 +831,15 @@ fn dict_at(class: Obj<'_>, flags: usize) -> DictAt {
     }
 }
 
-/// Whether objects of a class have a word at an offset that could be a pointer of the class's own.
+/// Whether objects of a class have a word at an offset that could be a pointer in a field of
+/// theirs: behind what every object has, aligned, and within the object's size.
 fn has_word(class: Obj<'_>, offset: usize) -> bool {
     let end = class.word(TYPE_BASIC_SIZE);
     offset >= OBJECT_SIZE && offset.is_multiple_of(8) && offset.saturating_add(8) <= end
 }
 
-/// Offsets and names of what a class and those it is derived from declare in `__slots__`, or as fields of
-/// objects in C; where the latter are known otherwise, not those.
+/// Returns offsets and names of what a class and its bases declare in `__slots__`, or in C as
+/// fields that hold objects. With `is_native`, the fields in C are known otherwise and left out.
 fn slots(class: Obj<'_>, is_native: bool) -> Box<[(usize, String)]> {
     let mut slots = Vec::new();
     each_heap_base(class, |base| {
@@ -835,7 +851,7 @@ fn slots(class: Obj<'_>, is_native: bool) -> Box<[(usize, String)]> {
     slots.into()
 }
 
-/// The same of those of a base alone.
+/// Returns what `base` alone declares in this way. `class` is the class that the objects are of.
 fn own_slots(class: Obj<'_>, base: Obj<'_>) -> Box<[(usize, String)]> {
     let mut slots = Vec::new();
     each_member(base, |name, offset| {
@@ -846,7 +862,7 @@ fn own_slots(class: Obj<'_>, base: Obj<'_>) -> Box<[(usize, String)]> {
     slots.into()
 }
 
-/// A class and those it is derived from, as long as they were made at run time.
+/// Passes a class and its bases to `each`, up to the first that was not made at run time.
 fn each_heap_base<'a>(class: Obj<'a>, mut each: impl FnMut(Obj<'a>)) {
     let mut base = Some(class);
     while let Some(found) = base.filter(|found| found.word(TYPE_FLAGS) as u64 & HEAPTYPE != 0) {
@@ -855,10 +871,10 @@ fn each_heap_base<'a>(class: Obj<'a>, mut each: impl FnMut(Obj<'a>)) {
     }
 }
 
-/// Names and offsets of a class's own fields that hold objects.
+/// Passes names and offsets of a class's own fields that hold objects to `each`.
 fn each_member(class: Obj<'_>, mut each: impl FnMut(&CStr, usize)) {
     let mut member = class.word(TYPE_MEMBERS) as *const u8;
-    // SAFETY: `tp_members` is null or an array that ends with one without a name.
+    // SAFETY: `tp_members` is null or an array that ends with a member without a name.
     unsafe {
         while !member.is_null() {
             let name = member.cast::<*const c_char>().read();
@@ -875,8 +891,8 @@ fn each_member(class: Obj<'_>, mut each: impl FnMut(&CStr, usize)) {
     }
 }
 
-/// Names of the items of a class made in C as a sequence of fields, such as `time.struct_time`; nothing for
-/// any other.
+/// Returns the names of the items of a class made in C as a sequence of fields, such as
+/// `time.struct_time`; `None` for any other.
 pub(super) fn sequence_names(class: Obj<'_>) -> Option<Vec<String>> {
     let is_direct = class
         .field(TYPE_BASE)
@@ -886,7 +902,7 @@ pub(super) fn sequence_names(class: Obj<'_>) -> Option<Vec<String>> {
     }
     let (mut names, start) = (Vec::new(), TUPLE_ITEMS.load(Ordering::Relaxed));
     let mut member = class.word(TYPE_MEMBERS) as *const u8;
-    // SAFETY: `tp_members` is null or an array that ends with one without a name.
+    // SAFETY: `tp_members` is null or an array that ends with a member without a name.
     unsafe {
         while !member.is_null() && names.len() < standard::FIELD_NAMES_MAX {
             let name = member.cast::<*const c_char>().read();
@@ -904,7 +920,7 @@ pub(super) fn sequence_names(class: Obj<'_>) -> Option<Vec<String>> {
     (!names.is_empty()).then_some(names)
 }
 
-/// Whether a class or one it is derived from has fields that no `__slots__` declares.
+/// Whether a class or one of its bases has fields that no `__slots__` declares.
 fn is_foreign(class: Obj<'_>) -> bool {
     let mut is_foreign = false;
     each_heap_base(class, |base| {
@@ -914,7 +930,7 @@ fn is_foreign(class: Obj<'_>) -> bool {
     is_foreign
 }
 
-/// Characters of a str, as they lie in memory.
+/// Characters of a str, as they are in memory.
 pub(in crate::shim) enum Characters<'a> {
     Ascii(&'a [u8]),
     Latin1(&'a [u8]),
@@ -923,7 +939,7 @@ pub(in crate::shim) enum Characters<'a> {
 }
 
 impl<'a> Characters<'a> {
-    /// Some of them, which are there.
+    /// Returns the characters from `begin` to before `end`, which must be within the text.
     pub(in crate::shim) fn part(&self, begin: usize, end: usize) -> Characters<'a> {
         match self {
             Characters::Ascii(text) => Characters::Ascii(&text[begin..end]),
@@ -937,14 +953,14 @@ impl<'a> Characters<'a> {
 /// The value of an int.
 pub(in crate::shim) enum Int<'a> {
     Small(i64),
-    /// 30 bits each, least significant first.
+    /// Digits of 30 bits each, least significant first.
     Long {
         is_negative: bool,
         digits: &'a [u32],
     },
 }
 
-/// A builtin value that needs no class looked up.
+/// A value of a builtin class, recognised without looking its class up.
 pub(in crate::shim) enum Plain<'a> {
     None,
     False,
@@ -955,7 +971,7 @@ pub(in crate::shim) enum Plain<'a> {
     Float(f64),
     Str,
     Bytes(&'a [u8]),
-    /// A lazy import (3.15+): it stands in a namespace until what it names is asked for, and CPython puts
+    /// A lazy import (3.15+). It is in a namespace until what it names is needed; CPython then puts
     /// that in its place without an event.
     LazyImport,
     /// Anything else.
@@ -963,7 +979,7 @@ pub(in crate::shim) enum Plain<'a> {
 }
 
 impl<'a> Obj<'a> {
-    /// What it is, if it is of one of the most frequent classes.
+    /// Returns what the object is, if it is of one of the most frequent classes.
     #[inline(always)]
     pub(in crate::shim) fn plain(self) -> Plain<'a> {
         let class = self.class().0.cast_const().cast::<PyTypeObject>();
@@ -1007,7 +1023,7 @@ impl<'a> Obj<'a> {
         let is_negative = tag & 3 == 2;
         let count = tag >> 3;
         if count <= 2 {
-            // SAFETY: an int has room for one digit at least, and as many as it says.
+            // SAFETY: an int has room for one digit at least, and for as many as it says it has.
             let digit = |i: usize| unsafe {
                 i64::from(self.0.byte_add(LONG_DIGIT).cast::<u32>().add(i).read())
             };
@@ -1016,7 +1032,7 @@ impl<'a> Obj<'a> {
             let value = low | high << 30;
             return Int::Small(if is_negative { -value } else { value });
         }
-        // SAFETY: as above; ints do not change.
+        // SAFETY: as above, and ints do not change.
         let digits =
             unsafe { std::slice::from_raw_parts(self.0.byte_add(LONG_DIGIT).cast::<u32>(), count) };
         if count == 3 && digits[2] < 8 {
@@ -1031,19 +1047,19 @@ impl<'a> Obj<'a> {
         f64::from_bits(self.word(FLOAT_VALUE) as u64)
     }
 
-    /// Real and imaginary part of a complex.
+    /// Returns real and imaginary part of a complex.
     pub(in crate::shim) fn complex(self) -> [f64; 2] {
         [self.float_value(), f64::from_bits(self.word(FLOAT_VALUE + 8) as u64)]
     }
 
-    /// The characters of a str, or of an object of a class derived from it.
+    /// Returns the characters of a str, or of an object of a class derived from it.
     #[inline(always)]
     pub(in crate::shim) fn characters(self) -> Characters<'a> {
         let ascii_bit = ASCII_BIT.load(Ordering::Relaxed);
         let state = self.word(STRING_STATE) as u32;
         let length = self.word(SIZE);
         let (is_ascii, is_compact) = (state & ascii_bit != 0, state & ascii_bit >> 1 != 0);
-        // SAFETY: a str; its state says where the characters are and how wide. They never change.
+        // SAFETY: a str; its state says where its characters are and how wide. They never change.
         unsafe {
             let data = match (is_compact, is_ascii) {
                 (true, true) => self.0.byte_add(STR_ASCII_DATA).cast::<u8>().cast_const(),
@@ -1054,7 +1070,7 @@ impl<'a> Obj<'a> {
                 return Characters::Ascii(&[]);
             }
             let slice = std::slice::from_raw_parts;
-            // Three bits, right before the two; what lies beyond them is padding.
+            // The width is in the three bits right before those two; what lies beyond is padding.
             match (state >> ascii_bit.trailing_zeros().saturating_sub(4)) & 7 {
                 _ if is_ascii => Characters::Ascii(slice(data, length)),
                 1 => Characters::Latin1(slice(data, length)),
@@ -1064,13 +1080,14 @@ impl<'a> Obj<'a> {
         }
     }
 
-    /// Whether it is exactly a dict, as those are that hold attributes.
+    /// Whether it is exactly a dict, as the dicts that hold attributes are.
     #[inline(always)]
     pub(in crate::shim) fn is_dict(self) -> bool {
         self.is_exactly(&raw const PyDict_Type)
     }
 
-    /// Of a dict that has its values apart from its keys, as only those of instances do: where they are.
+    /// Returns the address of a dict's values if it keeps them apart from its keys, as only dicts
+    /// of instances do.
     pub(in crate::shim) fn split_values(self) -> Option<usize> {
         let values = self.is_dict().then(|| self.word(DICT_VALUES));
         values.filter(|values| *values != 0)
@@ -1087,7 +1104,7 @@ impl<'a> Obj<'a> {
         self.is_exactly(&raw const PyBytes_Type)
     }
 
-    /// Hands up to `max` pairs of an exact dict to `each`, which must run no Python code.
+    /// Passes up to `max` pairs of an exact dict to `each`, which must run no Python code.
     pub(in crate::shim) fn each_pair(self, max: usize, mut each: impl FnMut(Obj<'a>, Obj<'a>)) {
         if !self.is_exactly(&raw const PyDict_Type) {
             return;
@@ -1102,8 +1119,8 @@ impl<'a> Obj<'a> {
         }
     }
 
-    /// The hash that a str or bytes keeps, if it was computed: equal texts have equal ones, and
-    /// nobody can choose texts to make it so for others.
+    /// Returns the hash that a str or bytes keeps, if it has been computed. Equal texts have equal
+    /// hashes, and different texts cannot be chosen so that theirs are equal.
     #[inline(always)]
     pub(in crate::shim) fn text_hash(self) -> Option<u64> {
         const { assert!(STR_HASH == BYTES_HASH) };
@@ -1111,13 +1128,13 @@ impl<'a> Obj<'a> {
         (hash != u64::MAX).then_some(hash)
     }
 
-    /// How many characters, bytes or items an object of variable size says it has.
+    /// Returns how many characters, bytes or items an object of variable size says it has.
     #[inline(always)]
     pub(in crate::shim) fn size(self) -> usize {
         self.word(SIZE)
     }
 
-    /// The bytes of a bytes, or of an object of a class derived from it.
+    /// Returns the bytes of a bytes, or of an object of a class derived from it.
     #[inline(always)]
     pub(in crate::shim) fn bytes(self) -> &'a [u8] {
         // SAFETY: a bytes has as many bytes there as its size says, and they do not change.
@@ -1126,21 +1143,23 @@ impl<'a> Obj<'a> {
         }
     }
 
-    /// Up to `max` bytes of a bytearray.
+    /// Returns up to `max` bytes of a bytearray.
     pub(in crate::shim) fn bytearray(self, max: usize) -> Vec<u8> {
         let (length, start) = (self.word(SIZE), self.word(BYTEARRAY_START) as *const u8);
         if start.is_null() {
             return Vec::new();
         }
-        // SAFETY: a bytearray has as many bytes there; they are copied before anything runs.
+        // SAFETY: a bytearray has as many bytes at `start` as its size says; they are copied before
+        // anything runs.
         unsafe { std::slice::from_raw_parts(start, length.min(max)).to_vec() }
     }
 
-    /// For an `array.array`: its type code, how many items it has, and up to `max` of them.
+    /// Returns the type code of an `array.array`, how many items it has, and up to `max` of them.
     pub(in crate::shim) fn array(self, max: usize) -> (u8, u64, Vec<Number>) {
         let length = self.word(SIZE);
-        // SAFETY: an array has these fields: items, and what describes them, which begins with the
-        // type code and an item's size.
+        // SAFETY: an array has these fields: its items, and a descriptor of them, which begins with
+        // the type code and the size of an item. Its table has room for as many items as
+        // `ARRAY_ROOM` says.
         unsafe {
             let descriptor = self.word(ARRAY_DESCRIPTOR) as *const u8;
             let items = self.word(ARRAY_ITEMS) as *const u8;
@@ -1152,8 +1171,8 @@ impl<'a> Obj<'a> {
                 return (code, length as u64, Vec::new());
             }
             let size = descriptor.add(4).cast::<c_int>().read().max(1) as usize;
-            let there = length.min(self.word(ARRAY_ROOM));
-            let numbers = (0..there.min(max)).filter_map(|i| {
+            let available = length.min(self.word(ARRAY_ROOM));
+            let numbers = (0..available.min(max)).filter_map(|i| {
                 let item = std::slice::from_raw_parts(items.add(i * size), size);
                 Number::read(code, item)
             });
@@ -1166,7 +1185,7 @@ impl<'a> Obj<'a> {
         self.class().word(TYPE_FLAGS) & (FLAG_STR | FLAG_BYTES) != 0
     }
 
-    /// How many characters a str has, or bytes a bytes.
+    /// Returns how many characters a str has, or how many bytes a bytes.
     pub(in crate::shim) fn text_length(self) -> usize {
         self.size()
     }
@@ -1176,17 +1195,17 @@ impl<'a> Obj<'a> {
         self.is_exactly(&raw const PyCell_Type)
     }
 
-    /// What a cell holds.
+    /// Returns what a cell holds; the object itself if it is not a cell.
     pub(in crate::shim) fn cell(self) -> Option<Obj<'a>> {
         if self.is_exactly(&raw const PyCell_Type) { self.field(CELL_CONTENTS) } else { Some(self) }
     }
 
-    /// For a generator, coroutine or asynchronous generator: its name.
+    /// Returns the name of a generator, coroutine or asynchronous generator.
     pub(in crate::shim) fn generator_name(self) -> String {
         self.field(GENERATOR_QUALNAME).and_then(Obj::whole_text).unwrap_or_default()
     }
 
-    /// For a module: its name.
+    /// Returns the name of a module.
     pub(in crate::shim) fn module_name(self) -> String {
         // SAFETY: a module; its dict is borrowed from it.
         let dict = unsafe { PyModule_GetDict(self.0) };
@@ -1200,29 +1219,30 @@ impl<'a> Obj<'a> {
     }
 }
 
-/// Whether a dict has a key.
+/// The result of looking up a key in a dict.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(in crate::shim) enum Lookup<'a> {
     Found(Obj<'a>),
     Missing,
-    /// Only code of the program's could tell.
+    /// Only code of the program could decide whether the dict has the key.
     Unsure,
 }
 
 /// What setting an attribute does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::shim) enum AttributeSet {
-    /// Puts it into the instance, and nothing else.
+    /// It puts the attribute into the instance and does nothing else.
     Plain,
-    /// Something in C.
+    /// It does something else, in C.
     Other,
-    /// Runs code of the program's, or changes nothing that is recorded.
+    /// It runs code of the program, or changes nothing that is recorded.
     Nothing,
 }
 
 impl<'a> Obj<'a> {
-    /// What a dict, or an object of a class derived from it, has under a key that is exactly a str
-    /// or an int of few digits, found without comparing objects by code of theirs.
+    /// Looks up a key in a dict, or in an object of a class derived from it, without running the
+    /// objects' own code for comparing them. The key must be exactly a str, or an int of few
+    /// digits.
     pub(in crate::shim) fn dict_lookup(self, key: Obj<'_>) -> Lookup<'a> {
         let hash = match key.plain() {
             Plain::Str => key.text_hash(),
@@ -1239,8 +1259,9 @@ impl<'a> Obj<'a> {
         if self.class().word(TYPE_FLAGS) & FLAG_DICT == 0 {
             return Lookup::Unsure;
         }
-        // SAFETY: a dict has keys; they say how many places there are, how wide an index is, and what
-        // entries look like. A place is -1 if no entry is or was there.
+        // SAFETY: a dict has keys; they say how many places their table of indexes has, how wide an
+        // index is, and what entries look like. The index at a place is -1 if no entry is or was
+        // there.
         unsafe {
             let keys = self.word(DICT_KEYS) as *const u8;
             if keys.is_null() {
@@ -1280,7 +1301,8 @@ impl<'a> Obj<'a> {
                     }
                     if known != 0 {
                         let other = Obj(known as *mut PyObject, PhantomData);
-                        // Such keys are all strs, which keep their hash.
+                        // Without hashes in the entries, the keys are all strs, which keep their
+                        // hash.
                         let known_hash = known_hash.or_else(|| other.text_hash());
                         if known_hash == Some(hash) {
                             let is_it = value != 0 && other.class() == key.class();
@@ -1298,8 +1320,8 @@ impl<'a> Obj<'a> {
         }
     }
 
-    /// Whether setting, or deleting, items of objects of this class is the builtin dict's or list's
-    /// own doing.
+    /// Whether objects of this class set, or delete, their items by the builtin dict's or list's
+    /// own code.
     pub(in crate::shim) fn sets_items_as(self, sort: Sort, deletes: bool) -> bool {
         let builtin = match sort {
             Sort::List => &raw const PyList_Type,
@@ -1309,7 +1331,7 @@ impl<'a> Obj<'a> {
         let set_item = |class: usize| {
             let class = Obj(class as *mut PyObject, PhantomData);
             let methods = class.word(TYPE_AS_MAPPING);
-            // SAFETY: null, or a table of methods that lives as long as the class.
+            // SAFETY: null, or the address of a table of methods that lives as long as the class.
             (methods != 0)
                 .then(|| unsafe { (methods as *const usize).byte_add(MAPPING_SET_ITEM).read() })
         };
@@ -1317,37 +1339,38 @@ impl<'a> Obj<'a> {
         if own == set_item(builtin as usize) {
             return true;
         }
-        // The same but for the order of pairs.
+        // An OrderedDict does the same, except that it keeps the order of pairs.
         let ordered = &raw const PyODict_Type;
         if sort == Sort::Dict && own == set_item(ordered as usize) {
             return true;
         }
-        // One of the two has a method of its own in Python.
+        // At least one of the two methods is written in Python; the other may be inherited.
         let name = if deletes { c"__delitem__" } else { c"__setitem__" };
         self.inherits(builtin, name) || sort == Sort::Dict && self.inherits(ordered, name)
     }
 
-    /// Of a weak proxy, what it stands for; else the object itself.
+    /// Returns the object that a weak proxy refers to; for anything else, the object itself.
     #[inline(always)]
     pub(in crate::shim) fn referent(self) -> Obj<'a> {
         let is_proxy = self.is_exactly(&raw const _PyWeakref_ProxyType)
             || self.is_exactly(&raw const _PyWeakref_CallableProxyType);
-        // One whose object is gone has None there.
+        // A proxy whose object is gone has None in this field.
         if is_proxy { self.field(WEAKREF_OBJECT).unwrap_or(self) } else { self }
     }
 
-    /// Of `f_locals` of a function's frame (3.13+): the address of that frame.
+    /// Returns the address of the frame that this object is the `f_locals` of, for a function's
+    /// frame (3.13+).
     pub(in crate::shim) fn frame_of_locals(self) -> Option<usize> {
         let frame = self.field(LOCALS_FRAME)?;
         frame.is_exactly(&raw const PyFrame_Type).then(|| frame.word(FRAME_INTERPRETED))
     }
 
-    /// Whether no code of the program's can have made this class.
+    /// Whether this class is immutable, so that no code of the program can have made it.
     pub(in crate::shim) fn is_immutable(self) -> bool {
         self.word(TYPE_FLAGS) & FLAG_IMMUTABLE_TYPE != 0
     }
 
-    /// Of this class and those it is derived from, the first that is not the program's own.
+    /// Returns the first of this class and its bases that is not the program's own.
     pub(in crate::shim) fn immutable_base(self) -> Obj<'a> {
         let mut class = self;
         while !class.is_immutable()
@@ -1358,10 +1381,10 @@ impl<'a> Obj<'a> {
         class
     }
 
-    /// Whether what this class has under a name is what a builtin class has under it.
+    /// Whether this class has the same under a name as a builtin class.
     fn inherits(self, builtin: *const PyTypeObject, name: &CStr) -> bool {
-        // SAFETY: classes and a str made here; looks through dicts whose keys are strs. Results are
-        // borrowed.
+        // SAFETY: classes, and a str made here; the lookup goes through dicts whose keys are strs.
+        // Results are borrowed.
         unsafe {
             let name = PyUnicode_InternFromString(name.as_ptr());
             if name.is_null() {
@@ -1378,7 +1401,8 @@ impl<'a> Obj<'a> {
         }
     }
 
-    /// What setting an attribute of objects of this class does. `layout` is the class's.
+    /// Returns what setting, or deleting, an attribute of objects of this class does. `layout` is
+    /// the layout of the class.
     pub(in crate::shim) fn sets_attribute(
         self,
         layout: &Layout,
@@ -1391,7 +1415,9 @@ impl<'a> Obj<'a> {
         }
     }
 
-    /// The same as far as the class has a way of its own: plainly, it looks for the attribute first.
+    /// Returns what [`Self::sets_attribute`] does as far as it follows from the `__setattr__` or
+    /// `__delattr__` of the class. If that is [`AttributeSet::Plain`], setting an attribute looks
+    /// the name up in the class first: see [`Self::finds_setter`].
     pub(in crate::shim) fn sets_by_itself(self, deletes: bool) -> AttributeSet {
         let generic = PyObject_GenericSetAttr as *const () as usize;
         if self.word(TYPE_SET_ATTRIBUTE) == generic {
@@ -1401,14 +1427,15 @@ impl<'a> Obj<'a> {
         if self.inherits(&raw const PyBaseObject_Type, method) {
             return AttributeSet::Plain;
         }
-        // Code in C may refuse, or set something else besides.
+        // Code in C may refuse, or set something else as well.
         match self.has_python_method(method) {
             true => AttributeSet::Nothing,
             false => AttributeSet::Other,
         }
     }
 
-    /// The same as far as it depends on what the class has under the name.
+    /// Returns what [`Self::sets_attribute`] does as far as it depends on what the class has under
+    /// the name.
     pub(in crate::shim) fn finds_setter(self, layout: &Layout, name: Obj<'_>) -> AttributeSet {
         // SAFETY: the name of an attribute is a str.
         let Some(found) = (unsafe { type_lookup(self, name) }) else { return AttributeSet::Plain };
@@ -1426,7 +1453,8 @@ impl<'a> Obj<'a> {
         }
     }
 
-    /// Whether what a class has by this name is not of C: a function in Python, or what may call one.
+    /// Whether what a class has under this name is not in C: it is a function in Python, or may
+    /// call one.
     pub(in crate::shim) fn finds_function(self, name: &CStr) -> bool {
         self.has_other_than(
             name,
@@ -1439,18 +1467,18 @@ impl<'a> Obj<'a> {
         )
     }
 
-    /// Whether a class's method of this name is not one in C.
+    /// Whether a class's method of this name is not written in C.
     pub(in crate::shim) fn has_python_method(self, name: &CStr) -> bool {
         self.has_other_than(name, &[c"wrapper_descriptor", c"method_descriptor"])
     }
 
-    /// Whether what a class has by a name is of none of these classes.
+    /// Whether what a class has under a name is of none of these classes, which are given by name.
     fn has_other_than(self, name: &CStr, classes: &[&CStr]) -> bool {
         let Some(mro) = self.field(TYPE_MRO) else { return true };
         for index in 0.. {
             let Some(class) = mro.tuple_item(index) else { break };
             if class.word(TYPE_FLAGS) as u64 & HEAPTYPE == 0 {
-                // A class in C has its own, or that of the next.
+                // A class in C has a method of its own, or that of the next.
                 return false;
             }
             if let Some(found) = class.field(TYPE_DICT).and_then(|dict| dict.dict_get(name)) {
@@ -1460,8 +1488,8 @@ impl<'a> Obj<'a> {
         false
     }
 
-    /// Whether a class is a builtin one whose methods change nothing but the object they are called on, or
-    /// is derived from one.
+    /// Whether a class is, or is derived from, a builtin class whose methods change only the object
+    /// they are called on.
     pub(in crate::shim) fn is_builtin_container(self) -> bool {
         const BUILTIN: usize =
             FLAG_LONG | FLAG_LIST | FLAG_TUPLE | FLAG_BYTES | FLAG_STR | FLAG_DICT;
@@ -1478,45 +1506,45 @@ impl<'a> Obj<'a> {
             || is_unexported()
     }
 
-    /// For a function in C: where it is defined.
+    /// Returns the address of the method table entry of a function in C.
     pub(in crate::shim) fn bound_method(self) -> usize {
         self.word(CFUNCTION_METHOD)
     }
 
-    /// For a method descriptor: where the method is defined, and of which class it is.
+    /// Returns the address of a method descriptor's method table entry, and the class it is of.
     pub(in crate::shim) fn descriptor_method(self) -> (usize, Obj<'a>) {
         let class = Obj(self.word(DESCRIPTOR_TYPE) as *mut PyObject, PhantomData);
         (self.word(DESCRIPTOR_METHOD), class)
     }
 
-    /// The entry of a tuple.
+    /// Returns the item at an index of an exact tuple, if there is one.
     pub(in crate::shim) fn tuple_item(self, index: usize) -> Option<Obj<'a>> {
         let is_there = self.is_exactly(&raw const PyTuple_Type) && index < self.word(SIZE);
         if is_there { self.field(TUPLE_ITEMS.load(Ordering::Relaxed) + 8 * index) } else { None }
     }
 
-    /// Whether it is a tuple or list, and not of a class derived from those.
+    /// Whether it is exactly a tuple or a list.
     #[inline(always)]
     pub(in crate::shim) fn is_exact_sequence(self) -> bool {
         self.is_exactly(&raw const PyTuple_Type) || self.is_exactly(&raw const PyList_Type)
     }
 
-    /// Whether it is a function in C, or a method of that kind.
+    /// Whether it is exactly a builtin function or method: one in C.
     #[inline(always)]
     pub(in crate::shim) fn is_builtin_function(self) -> bool {
         self.is_exactly(&raw const PyCFunction_Type)
     }
 
-    /// For a method in C that is bound to an object: that.
+    /// Returns the object that a method in C is bound to, if that is neither a module nor a class.
     #[inline(always)]
     pub(in crate::shim) fn builtin_owner(self) -> Option<Obj<'a>> {
-        // The fields of these begin alike.
+        // Objects of both kinds begin with the same fields.
         let is_builtin = self.is_builtin_function() || self.is_exactly(&raw const PyCMethod_Type);
         let owner = is_builtin.then(|| self.field(CFUNCTION_SELF));
         owner.flatten().filter(|owner| !owner.is_module() && !owner.is_class())
     }
 
-    /// How many items a list, dict, set or bytearray has; `None` for anything else.
+    /// Returns how many items a list, dict, set or bytearray has; `None` for anything else.
     #[inline(always)]
     pub(in crate::shim) fn container_size(self) -> Option<usize> {
         let flags = self.class().word(TYPE_FLAGS);
@@ -1526,36 +1554,38 @@ impl<'a> Obj<'a> {
         self.is_exactly(&raw const PySet_Type).then(|| self.word(SET_USED))
     }
 
-    /// How many items a set has.
+    /// Returns how many items a set has.
     #[inline(always)]
     pub(in crate::shim) fn set_size(self) -> usize {
         self.word(SET_USED)
     }
 
-    /// The last item of a deque.
+    /// Returns index and value of the last item of a deque.
     pub(in crate::shim) fn last_of_deque(self) -> Option<(usize, Obj<'a>)> {
         let last = self.word(SIZE).checked_sub(1)?;
         let (block, index) = (self.word(DEQUE_RIGHT) as *const usize, self.word(DEQUE_RIGHT_INDEX));
         if block.is_null() || index >= DEQUE_BLOCK {
             return None;
         }
-        // SAFETY: a deque has a block of items at its right end, and says where in it the last one is.
+        // SAFETY: a deque has a block of items at its right end, and says where in it the last one
+        // is; this index was checked to be within the block.
         let item = unsafe { block.add(1 + index).read() };
         (item != 0).then_some((last, Obj(item as *mut PyObject, PhantomData)))
     }
 
-    /// Index and value of the last item of a list.
+    /// Returns index and value of the last item of an exact list.
     pub(in crate::shim) fn last_of_list(self) -> Option<(usize, Obj<'a>)> {
         if !self.is_exactly(&raw const PyList_Type) {
             return None;
         }
         let last = self.word(SIZE).min(self.word(LIST_ROOM)).checked_sub(1)?;
-        // SAFETY: a list has a pointer to as many items as its size says.
+        // SAFETY: a list has a pointer to as many items as its size says, and to room for as many
+        // as `LIST_ROOM` says; the index is below both.
         let item = unsafe { (self.word(LIST_ITEMS) as *const usize).add(last).read() };
         (item != 0).then_some((last, Obj(item as *mut PyObject, PhantomData)))
     }
 
-    /// The value of an int of 64 bits.
+    /// Returns the value of an exact int that fits into 64 bits.
     pub(in crate::shim) fn plain_int(self) -> Option<i64> {
         match self.int() {
             Int::Small(value) if self.is_exactly(&raw const PyLong_Type) => Some(value),
@@ -1594,13 +1624,13 @@ impl Number {
     }
 }
 
-/// Compares what this file assumes with samples made here, and learns where classes are that no
-/// header exports. What does not fit is not read.
+/// Compares what this file assumes with samples made here, and finds out the addresses of classes
+/// that no header exports. What does not fit is not read.
 ///
 /// # Errors
-/// What must fit and does not, as a sentence.
+/// If something does not fit that must: the kind of object, such as `float objects`.
 pub(in crate::shim) fn verify_contents() -> Result<(), &'static str> {
-    // SAFETY: public calls on objects made here, which stay ours until they are given back.
+    // SAFETY: public calls on objects made here, which the shim owns until it releases them.
     unsafe {
         let marker = PyFloat_FromDouble(-1234.5);
         let kept = Obj::borrowed(marker);
@@ -1614,7 +1644,7 @@ pub(in crate::shim) fn verify_contents() -> Result<(), &'static str> {
             [24, 32].into_iter().find(|at| Obj::borrowed(tuple).word(*at) == kept.address());
         TUPLE_ITEMS.store(items.unwrap_or(24), Ordering::Relaxed);
         let (list, set, dict) = (PyList_New(0), PySet_New(tuple), PyDict_New());
-        // C code alone: the class is the interpreter's own.
+        // Only C code runs: the class is the interpreter's own.
         let ordered = PyObject_CallNoArgs((&raw mut PyODict_Type).cast());
         PyList_Append(list, marker);
         PyDict_SetItem(dict, marker, marker);
@@ -1657,7 +1687,7 @@ pub(in crate::shim) fn verify_contents() -> Result<(), &'static str> {
 
 unsafe fn texts_fit() -> bool {
     let samples = [c"a\x01z", c"a\xc3\xa9", c"\xe2\x82\xac5", c"\xf0\x9f\x98\x80"];
-    // SAFETY: strs and bytes made here and given back.
+    // SAFETY: strs, bytes and bytearrays made here and released.
     unsafe {
         let texts = samples.into_iter().all(|sample| {
             let text = PyUnicode_FromString(sample.as_ptr());
@@ -1685,7 +1715,8 @@ unsafe fn texts_fit() -> bool {
     }
 }
 
-/// Makes a class in Python's own way, with a slot and with attributes, and reads an instance.
+/// Whether instances are read correctly. Makes two classes in Python's own way, one with a slot and
+/// one with attributes, and reads an instance of each.
 unsafe fn instances_fit() -> bool {
     // SAFETY: public calls on objects made here; only C code of `type` and `object` runs.
     unsafe {
@@ -1712,7 +1743,7 @@ unsafe fn instances_fit() -> bool {
         let (plain, slotted) = (class(false), class(true));
         let mut fits = false;
         if !plain.is_null() && !slotted.is_null() && !marker.is_null() {
-            // Qualified name lies right before the shared keys.
+            // The qualified name lies right before the shared keys.
             let qualname = PyType_GetQualName(plain.cast());
             let is_behind = |at: &usize| Obj::borrowed(plain).word(at - 8) == qualname as usize;
             let keys = CACHED_KEYS.into_iter().find(is_behind);
@@ -1725,7 +1756,7 @@ unsafe fn instances_fit() -> bool {
                 PyObject_SetAttrString(two, c"slot".as_ptr(), marker);
                 fits = reads_shared(Obj::borrowed(one), marker as usize)
                     && reads_slot(Obj::borrowed(two), marker as usize);
-                // The same, once it has a dict.
+                // The same instance, once it has a dict.
                 let dict = PyObject_GenericGetDict(one, std::ptr::null_mut());
                 let class = Obj::borrowed(plain);
                 let layout = with_attributes(class);
@@ -1748,7 +1779,7 @@ unsafe fn instances_fit() -> bool {
     }
 }
 
-/// The layout of a class before it is known whether instances fit.
+/// Returns the layout of a class with its attributes, before it is known whether instances fit.
 fn with_attributes(class: Obj<'_>) -> Layout {
     let flags = class.word(TYPE_FLAGS);
     Layout { dict: dict_at(class, flags), slots: slots(class, false), ..Layout::of(class) }

@@ -1,16 +1,17 @@
-//! The standard library's classes: what those in C keep in fields of their own, and by whose `repr`
-//! objects of those in Python are written.
+//! The standard library's classes: what those in C keep in fields of their own, and which `repr`
+//! writes objects of those in Python.
 //!
-//! A class in C is known by its name and the size of its objects, as no header exports it; Python code
-//! cannot make a class that is immutable. A `repr` in Python is known by its module and qualified name,
-//! and that is found in the classes' own dicts. Nothing is called.
+//! A class in C is recognised by its name and the size of its objects, because no header exports
+//! it; Python code cannot make a class that is immutable. A `repr` in Python is recognised by its
+//! module and qualified name, and is looked up in the classes' own dicts. Nothing is called.
 
 use super::objects::{Detail, Layout};
 use super::*;
 use arrayvec::ArrayVec;
 use dashcam_schema::value::{Form, Sort, Style};
 
-// Fields of the classes below. The same in all versions known here, as are the sizes.
+// Offsets of fields of the classes below. They and the sizes are the same in all versions known
+// here.
 const DATE_YEAR: usize = 25;
 const AWARE: usize = 24;
 const DATETIME_FOLD: usize = 35;
@@ -26,7 +27,8 @@ const DECIMAL_DIGITS: usize = 40;
 const DECIMAL_WORDS: usize = 48;
 const DECIMAL_ROOM: usize = 56;
 const DECIMAL_DATA: usize = 64;
-/// Of `functools.partial` and of what wraps one object, one after the other.
+/// The first field of a `functools.partial`, whose fields follow each other, and of objects that
+/// refer to one other object.
 const FIRST_FIELD: usize = 16;
 const PATTERN_PATTERN: usize = 48;
 const PATTERN_FLAGS: usize = 56;
@@ -34,7 +36,7 @@ const MATCH_STRING: usize = 24;
 const MATCH_GROUPS: usize = 72;
 const MATCH_MARKS: usize = 80;
 
-/// Names, sizes of objects, and what they are.
+/// The names of the classes, the sizes of their objects, and what they are.
 pub(super) const CLASSES: [(&CStr, usize, Native); 18] = [
     (c"datetime.date", 32, Native::Date),
     (c"datetime.datetime", 48, Native::DateTime),
@@ -57,7 +59,7 @@ pub(super) const CLASSES: [(&CStr, usize, Native); 18] = [
     (c"odict_items", 24, Native::Pairs),
 ];
 
-/// What a class in C keeps in fields.
+/// A class of the standard library in C that keeps what it holds in fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::shim) enum Native {
     Date,
@@ -78,7 +80,7 @@ pub(in crate::shim) enum Native {
     Pairs,
 }
 
-/// A field.
+/// The value of a field.
 #[derive(Clone, Copy)]
 pub(in crate::shim) enum Field<'a> {
     Object(Option<Obj<'a>>),
@@ -86,11 +88,11 @@ pub(in crate::shim) enum Field<'a> {
     Bool(bool),
 }
 
-/// So many fields have no names at the most: those of a `datetime`.
+/// An object has at most this many fields without names: those of a `datetime`.
 const FIELDS_MAX: usize = 7;
 
 impl Layout {
-    /// What a [`Sort::Fields`] object holds without names.
+    /// Returns the fields without names of a [`Sort::Fields`] object.
     pub(in crate::shim) fn fields<'a>(&self, object: Obj<'a>) -> ArrayVec<Field<'a>, FIELDS_MAX> {
         let Detail::Native(native) = self.detail() else { return ArrayVec::new() };
         let mut fields = ArrayVec::new();
@@ -108,7 +110,7 @@ impl Layout {
                 }
             }
             Native::TimeZone => {
-                // The one that is a constant has no fields here.
+                // The constant `timezone.utc` has no fields here.
                 if !object.is_utc() {
                     fields.push(Field::Object(object.field(TIMEZONE_OFFSET)));
                     if let Some(name) = object.field(TIMEZONE_NAME) {
@@ -139,7 +141,8 @@ impl Layout {
         fields
     }
 
-    /// What it holds with names. Each of them is one of the [`Form`]'s.
+    /// Passes names and values of the fields with names of a [`Sort::Fields`] object to `each`.
+    /// Each name is one of the [`Form`]'s.
     pub(in crate::shim) fn named_fields<'a>(
         &self,
         object: Obj<'a>,
@@ -147,7 +150,7 @@ impl Layout {
     ) {
         let Detail::Native(native) = self.detail() else { return };
         let fold = |at: usize| object.bytes_at::<1>(at)[0];
-        // Objects of other classes are smaller.
+        // Called only for classes with this field: objects of other classes are smaller.
         let is_aware = || object.bytes_at::<1>(AWARE)[0] != 0;
         match native {
             Native::DateTime => {
@@ -183,12 +186,12 @@ impl Layout {
         }
     }
 
-    /// The number of a `Decimal`, written out.
+    /// Returns the number of a `Decimal` as text.
     pub(in crate::shim) fn decimal(&self, object: Obj<'_>) -> Option<String> {
         (self.detail() == Detail::Native(Native::Decimal)).then(|| object.decimal()).flatten()
     }
 
-    /// What a regular expression matched: a str or bytes, and the part of it.
+    /// Returns what a regular expression has matched: a str or bytes, and the part of it.
     pub(in crate::shim) fn matched<'a>(&self, object: Obj<'a>) -> Option<Matched<'a>> {
         (self.detail() == Detail::Native(Native::Match)).then(|| object.matched()).flatten()
     }
@@ -204,9 +207,10 @@ pub(in crate::shim) struct Matched<'a> {
 }
 
 impl<'a> Obj<'a> {
-    /// Bytes of a field that lies within the object.
+    /// Returns the bytes of a field that lies within the object.
     fn bytes_at<const N: usize>(self, at: usize) -> [u8; N] {
-        // SAFETY: the class's objects have this field: `CLASSES` has their size.
+        // SAFETY: the field lies within the size that `CLASSES` has for the class, and objects of
+        // the class have at least that size.
         unsafe { self.0.byte_add(at).cast::<[u8; N]>().read_unaligned() }
     }
 
@@ -215,7 +219,8 @@ impl<'a> Obj<'a> {
         [i64::from(high) << 8 | i64::from(low), month.into(), day.into()]
     }
 
-    /// Hours, minutes, and seconds and microseconds as far as they are not 0, but so many at least.
+    /// Returns hours, minutes, seconds and microseconds without those at the end that are 0, but at
+    /// least `least` of them.
     fn clock(self, at: usize, least: usize) -> ArrayVec<i64, 4> {
         let [hour, minute, second, a, b, c] = self.bytes_at(at);
         let microseconds = i64::from(a) << 16 | i64::from(b) << 8 | i64::from(c);
@@ -230,8 +235,8 @@ impl<'a> Obj<'a> {
     }
 
     fn is_utc(self) -> bool {
-        // SAFETY: a class and a str made here; looks through dicts whose keys are strs. The result is
-        // borrowed.
+        // SAFETY: a class, and a str made here; the lookup goes through dicts whose keys are strs.
+        // The result is borrowed.
         unsafe {
             let name = PyUnicode_InternFromString(c"utc".as_ptr());
             if name.is_null() {
@@ -255,7 +260,7 @@ impl<'a> Obj<'a> {
         is_there.then_some(Matched { string, begin, end })
     }
 
-    /// As `str` writes it in a default context.
+    /// Returns the number as `str` writes it in a default context.
     fn decimal(self) -> Option<String> {
         const NEGATIVE: u8 = 1;
         const INFINITE: u8 = 2;
@@ -276,7 +281,7 @@ impl<'a> Obj<'a> {
         }
         let mut coefficient = String::with_capacity(words * WORD_DIGITS);
         for at in (0..words).rev() {
-            // SAFETY: a Decimal has so many words there, and does not change.
+            // SAFETY: a Decimal has at least `words` words at `data`, and does not change.
             let word = unsafe { data.add(at).read() };
             coefficient.push_str(&format!("{word:019}"));
         }
@@ -309,13 +314,14 @@ impl<'a> Obj<'a> {
     }
 }
 
-/// Decimals of more words are not written out: that would take long.
+/// Decimals of more words than this are not made into text, because that would take long.
 const DECIMAL_WORDS_MAX: usize = 64;
 
-/// A form has names of no more fields.
+/// A form has names of at most this many fields.
 pub(in crate::shim) const FIELD_NAMES_MAX: usize = 64;
 
-/// How objects of a class are written, if it is the standard library's way.
+/// Returns how `repr` writes objects of a class, if it is a `repr` of the standard library; else
+/// the default form.
 pub(in crate::shim) fn form(class: Obj<'_>, layout: &Layout) -> Form {
     found_form(class, layout).unwrap_or_default()
 }
@@ -349,7 +355,7 @@ fn found_form(class: Obj<'_>, layout: &Layout) -> Option<Form> {
     let is_instance = layout.sort == Sort::Instance;
     match (&*module, &*qualname) {
         ("enum", "Enum.__repr__" | "Flag.__repr__") => {
-            // Of those that mix in a dataclass a member's value is written another way.
+            // Enums that mix in a dataclass write a member's value in another way.
             let is_mixed = class.bases().any(|base| base.own(c"__dataclass_fields__").is_some());
             (!is_mixed).then(|| formed(Style::Member, &name, &["_name_", "_value_"]))
         }
@@ -393,7 +399,7 @@ fn found_form(class: Obj<'_>, layout: &Layout) -> Option<Form> {
 }
 
 fn native_form(class: Obj<'_>, native: Native) -> Option<Form> {
-    // What is derived from one is written as what it holds.
+    // An object of a class derived from one is written under the name of that class in C.
     let base = class.immutable_base().class_name();
     Some(match native {
         Native::Date => formed(Style::Call, &base, &[]),
@@ -412,11 +418,12 @@ fn native_form(class: Obj<'_>, native: Native) -> Option<Form> {
     })
 }
 
-/// The class that has the `__repr__` of objects of a class, and that, if it is a function in Python.
+/// Returns the class that defines the `__repr__` of a class's objects, and that method, if it is a
+/// function in Python.
 fn found_repr(class: Obj<'_>) -> Option<(Obj<'_>, Obj<'_>)> {
     for base in class.bases() {
         if base.word(TYPE_FLAGS) as u64 & HEAPTYPE == 0 {
-            // It has one in C.
+            // This class has a method in C.
             return None;
         }
         if let Some(found) = base.own(c"__repr__") {
@@ -426,14 +433,15 @@ fn found_repr(class: Obj<'_>) -> Option<(Obj<'_>, Obj<'_>)> {
     None
 }
 
-/// The attributes that the `__repr__` made for a dataclass writes; nothing if it is another one.
+/// Returns the attributes that the `__repr__` made for a dataclass writes; `None` if `function` is
+/// another `__repr__`.
 fn dataclass_fields(owner: Obj<'_>, function: Obj<'_>) -> Option<Vec<String>> {
     let fields = owner.own(c"__dataclass_fields__")?;
     if !fields.is_exactly(&raw const PyDict_Type) {
         return None;
     }
     owner.own(c"__dataclass_params__")?;
-    // It is wrapped, so that a circle ends.
+    // The `__repr__` of a dataclass is wrapped by a function that stops at circular references.
     let wrapped = function.function_dict()?.dict_get(c"__wrapped__")?;
     if !wrapped.is_exactly(&raw const PyFunction_Type) {
         return None;
@@ -453,7 +461,7 @@ fn dataclass_fields(owner: Obj<'_>, function: Obj<'_>) -> Option<Vec<String>> {
         let kind = slot("_field_type").and_then(|kind| kind.instance_get(c"name"));
         match (slot("repr"), kind, name.whole_text()) {
             (Some(shown), Some(kind), Some(name)) => {
-                // SAFETY: gives the address of a static object.
+                // SAFETY: returns the address of a static object.
                 let is_shown = shown.address() == unsafe { Py_True() } as usize;
                 if is_shown && kind == "_FIELD" {
                     names.push(name);
@@ -465,8 +473,9 @@ fn dataclass_fields(owner: Obj<'_>, function: Obj<'_>) -> Option<Vec<String>> {
     is_known.then_some(names)
 }
 
-/// Whether an object of the standard library's may hold what must not be told. Asked for every value under a
-/// name that means credentials, so by names of classes alone.
+/// Whether an object of a class of the standard library may hold something that must not be
+/// recorded. Called for every value under a name that means credentials, so it compares only names
+/// of classes.
 pub(super) fn may_hold_texts(object: Obj<'_>) -> bool {
     let class = object.class();
     match objects::native(class) {
@@ -485,28 +494,28 @@ pub(super) fn may_hold_texts(object: Obj<'_>) -> bool {
 }
 
 impl<'a> Obj<'a> {
-    /// A class and those it is derived from, in the order in which attributes are looked for.
+    /// Returns a class and its bases, in the order in which attributes are looked up.
     fn bases(self) -> impl Iterator<Item = Obj<'a>> {
         let order = self.field(objects::TYPE_MRO);
         (0..).map_while(move |at| order?.tuple_item(at))
     }
 
-    /// What a class itself has under a name.
+    /// Returns what a class itself has under a name, not inherited.
     fn own(self, name: &CStr) -> Option<Obj<'a>> {
         self.field(TYPE_DICT)?.dict_get(name)
     }
 
     fn simple_name(self) -> Option<String> {
-        // SAFETY: a class; the new reference is given back.
+        // SAFETY: a class; the new reference is released.
         unsafe { taken_text(PyType_GetName(self.0.cast())) }
     }
 
     fn qualified_name(self) -> Option<String> {
-        // SAFETY: a class; the new reference is given back.
+        // SAFETY: a class; the new reference is released.
         unsafe { taken_text(PyType_GetQualName(self.0.cast())) }
     }
 
-    /// Of a function in Python: what was set of its attributes.
+    /// Returns the dict of a Python function with the attributes that were set on it.
     fn function_dict(self) -> Option<Obj<'a>> {
         if !self.is_exactly(&raw const PyFunction_Type) {
             return None;
@@ -515,16 +524,16 @@ impl<'a> Obj<'a> {
     }
 }
 
-/// The text of a new reference to a str, which is given back.
+/// Returns the text of a str, and releases the reference to it.
 ///
 /// # Safety
-/// Null, or a new reference.
+/// `text` is null or a new reference.
 unsafe fn taken_text(text: *mut PyObject) -> Option<String> {
     if text.is_null() {
         clear_error();
         return None;
     }
-    // SAFETY: the caller's.
+    // SAFETY: the caller passes a new reference, which is released after the text is copied.
     unsafe {
         let found = Obj::borrowed(text).whole_text();
         Py_DECREF(text);

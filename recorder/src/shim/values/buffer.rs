@@ -3,19 +3,19 @@
 use crate::shim::ffi::objects::{Characters, Int};
 use dashcam_schema::value::words::{self, GROUP_WORDS_MAX, SMALL_INT_LIMIT};
 
-/// Words kept free for the end of what has begun: the rest of one object, and of those that are due by then
-/// the classes.
+/// Words that are kept free to finish what has begun: the rest of one object, and the classes of
+/// the objects that are due by then.
 pub(super) const RESERVE: usize = 1 << 12;
 
 const MASK: usize = GROUP_WORDS_MAX - 1;
 const _: () = assert!(GROUP_WORDS_MAX.is_power_of_two());
 
-/// Words, at most [`GROUP_WORDS_MAX`]; who puts more than fits writes over the beginning, so those
-/// who put many look at [`Buffer::len`] first.
+/// Words, at most [`GROUP_WORDS_MAX`]. Putting more than fits overwrites the beginning, so code
+/// that puts many checks [`Buffer::len`] first.
 pub(super) struct Buffer {
     words: Box<[u32; GROUP_WORDS_MAX]>,
     len: usize,
-    /// Where parts that have begun keep their length; parts do not nest.
+    /// Where the part that has begun keeps its length; parts do not nest.
     part: usize,
     /// Where texts are encoded; as large as the longest so far.
     text: Vec<u8>,
@@ -24,7 +24,7 @@ pub(super) struct Buffer {
 impl Default for Buffer {
     fn default() -> Buffer {
         let words = vec![0; GROUP_WORDS_MAX].into_boxed_slice();
-        // Invariant: as long as it was made.
+        // Invariant: it has the length that it was made with.
         #[allow(clippy::unwrap_used)]
         Buffer {
             words: words.try_into().unwrap(),
@@ -93,14 +93,14 @@ impl Buffer {
         self.put((bits >> 32) as u32);
     }
 
-    /// A str of one character.
+    /// Puts a str of one character.
     pub(super) fn put_character(&mut self, character: u32) {
         let mut text = [0; 4];
         let length = encode(character, &mut text);
         self.put_text(words::STR, &text[..length]);
     }
 
-    /// A str or bytes that is a value.
+    /// Puts a str or bytes that is a value.
     #[inline(always)]
     pub(super) fn put_text(&mut self, tag: u8, text: &[u8]) {
         self.put(words::word(tag, text.len() as u32));
@@ -113,7 +113,7 @@ impl Buffer {
         for word in whole {
             self.put(u32::from_le_bytes(*word));
         }
-        // Not as a copy of unknown length, which would be a call.
+        // Not copied as bytes of unknown length, which would be a function call.
         match *rest {
             [a] => self.put(u32::from_le_bytes([a, 0, 0, 0])),
             [a, b] => self.put(u32::from_le_bytes([a, b, 0, 0])),
@@ -122,7 +122,7 @@ impl Buffer {
         }
     }
 
-    /// A part that is a text, of which `kept` is kept.
+    /// Puts a part that is a text of `length` characters or bytes, of which `kept` is kept.
     pub(super) fn put_long_text(&mut self, kept: &[u8], length: u64) {
         let room = 4 * (GROUP_WORDS_MAX - RESERVE).saturating_sub(self.len);
         let kept = &kept[..kept.len().min(room)];
@@ -132,7 +132,7 @@ impl Buffer {
         self.put_bytes(kept);
     }
 
-    /// A part that is a str's characters, of which at most `max` are kept.
+    /// Puts a part that is the characters of a str, of which at most `max` are kept.
     pub(super) fn put_characters(&mut self, characters: &Characters<'_>, max: usize) {
         match characters {
             Characters::Ascii(text) => {
@@ -168,7 +168,7 @@ impl Buffer {
         self.text = text;
     }
 
-    /// A part that is an int, of which at most some `max` decimal digits are kept.
+    /// Puts a part that is an int, of which about `max` decimal digits are kept at most.
     pub(super) fn put_digits(&mut self, value: &Int<'_>, max: u32) {
         let small;
         let (is_negative, digits) = match value {
@@ -188,14 +188,14 @@ impl Buffer {
         digits[digits.len() - kept..].iter().for_each(|digit| self.put(*digit));
     }
 
-    /// Begins a part that is items.
+    /// Begins a part that consists of items.
     #[inline]
     pub(super) fn begin_part(&mut self) {
         self.part = self.len;
         (0..3).for_each(|_| self.put(0));
     }
 
-    /// Ends it: so many were kept of so many.
+    /// Ends the part: `kept` items were kept of `length`.
     #[inline]
     pub(super) fn end_part(&mut self, kept: usize, length: u64) {
         let at = self.part;
@@ -205,7 +205,7 @@ impl Buffer {
     }
 }
 
-/// UTF-8, lone surrogates encoded as if they were characters.
+/// Encodes a character as UTF-8, lone surrogates as if they were characters. Returns the length.
 #[inline(always)]
 fn encode(code: u32, text: &mut [u8; 4]) -> usize {
     let tail = |shift: u32| (code >> shift & 0x3f) as u8 | 0x80;

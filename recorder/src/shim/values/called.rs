@@ -1,9 +1,10 @@
-//! What calls of C code change whose effect is known by their name.
+//! Changes by calls of C code whose effect is known by the name of the callable.
 //!
-//! When such a call returns, what it was handed still lies on its caller's stack: the object, the key
-//! and the value. The object is looked at all the same, for the call may have changed more than that.
+//! When such a call returns, its arguments still lie on the caller's stack: the object, the key and
+//! the value. The object is examined all the same, because the call may have changed more than
+//! that.
 
-use super::calls::How;
+use super::calls::Convention;
 use super::state::{At, Variables, index, may_change};
 use super::{Given, Values};
 use crate::shim::callables::Doing;
@@ -13,16 +14,17 @@ use arrayvec::ArrayVec;
 use dashcam_schema::value::{GroupKind, Sort};
 use std::rc::Rc;
 
-/// So many arguments are of interest.
+/// The most arguments that are read.
 const ARGUMENTS_MAX: usize = 4;
 
-/// What a call was handed: the object that its method is of, then the arguments.
+/// The arguments of a call: the object that its method belongs to, then the others.
 type Arguments<'a> = ArrayVec<Obj<'a>, ARGUMENTS_MAX>;
 
 impl Values {
-    /// A call of C code ends that does something known to the first of its arguments. False if what it
-    /// was handed is not known, so that all of it has to be looked at.
-    pub(in crate::shim) fn tell_called(
+    /// Records the end of a call of C code that does something known to its first argument. Returns
+    /// false if that is not known to be the object that changed, so that all arguments have to be
+    /// examined.
+    pub(in crate::shim) fn record_called(
         &mut self,
         at: At,
         thread: u32,
@@ -33,7 +35,7 @@ impl Values {
     ) -> bool {
         let Some((frame, variables)) = self.running(at, code) else { return true };
         let handed = self.arguments_of(frame, &variables, unit, callable, owner, first);
-        // Which argument is which may not be known, but the first is.
+        // It may be unknown which argument is which, but the first is known.
         let object = match &handed {
             Some(handed) => handed.first().copied(),
             None => Some(owner.unwrap_or(first)),
@@ -60,17 +62,17 @@ impl Values {
             state.change_namespaces();
         }
         if !is_attribute && !may_change(sort) {
-            // It may be something else that holds what is changed.
+            // Another object may hold what is changed.
             return false;
         }
         self.follow_epoch(at.0);
         let found = handed.and_then(|handed| self.key_and_value(&handed, object, doing));
-        // An instance's dict may also be known by itself.
-        let has_own = owner.is_some() && self.told.has_contents(object);
+        // The dict of an instance may also be known as an object of its own.
+        let has_own = owner.is_some() && self.described.has_contents(object);
         let also: &[Obj<'_>] = if has_own { &[object] } else { &[] };
         let Some((key, value)) = found else {
-            self.see(at, &[target]);
-            self.see(at, also);
+            self.reexamine(at, &[target]);
+            self.reexamine(at, also);
             return true;
         };
         let numbers = [thread, unit].map(|number| Given::Int(number.into()));
@@ -84,20 +86,20 @@ impl Values {
             let count = 3 + rest.iter().flatten().count();
             let changed = Given::Changed(object);
             let given = numbers.into_iter().chain([changed]).chain(rest.into_iter().flatten());
-            self.tell_given(at, kind, count, given);
-            self.told.note_change(object, 0);
+            self.record_given(at, kind, count, given);
+            self.described.note_change(object, 0);
             return true;
         }
         let flag = Given::Int(is_attribute.into());
         let count = 5 + usize::from(value.is_some());
         let given = numbers.into_iter().chain([Given::Written(target), flag, key]).chain(value);
-        self.tell_given(at, GroupKind::Called, count, given);
-        self.see(at, also);
+        self.record_given(at, GroupKind::Called, count, given);
+        self.reexamine(at, also);
         true
     }
 
-    /// If all of a dict is as it was told but for the one item that the call has put there or taken away: how
-    /// that is told, without another look at all of it.
+    /// If a dict is as it was described except for the one item that the call has put there or
+    /// taken away: returns how that is recorded without examining the whole dict.
     fn single_change(&mut self, dict: Obj<'_>, doing: Doing) -> Option<GroupKind> {
         let (kind, more) = match doing {
             Doing::Pop | Doing::DeleteItem => (GroupKind::DeleteItem, -1),
@@ -105,12 +107,12 @@ impl Values {
             _ => return None,
         };
         let is_certain = self.is_certain_but_for(dict, more)
-            && (more > 0 || self.told.note_taken(dict, self.limits.items));
+            && (more > 0 || self.described.note_taken(dict, self.limits.items));
         is_certain.then_some(kind)
     }
 
-    /// Under which key the call has changed the object, and the value if it put one there. `None` if
-    /// that only shows by looking.
+    /// Returns the key under which the call has changed the object, and the value if it put one
+    /// there. `None` if only examining the object shows that.
     fn key_and_value<'a>(
         &mut self,
         handed: &[Obj<'a>],
@@ -118,8 +120,8 @@ impl Values {
         doing: Doing,
     ) -> Option<(Given<'a>, Option<Given<'a>>)> {
         let argument = |at: usize| handed.get(at).copied();
-        // By how many it has is known whether an item came or went.
-        let is_resized = self.told.is_resized(object);
+        // The number of items shows whether an item was added or removed.
+        let is_resized = self.described.is_resized(object);
         let length = self.length_of(object);
         let class = self.classes.find(object.class(), &self.names);
         let sort = self.classes.known(class).layout.sort;
@@ -130,7 +132,7 @@ impl Values {
         Some(match doing {
             Doing::SetItem | Doing::DeleteItem if is_sequence => {
                 let key = argument(1).and_then(index)?;
-                // After something was deleted, there is one less.
+                // After a deletion there is one item less.
                 let before = length + i64::from(doing == Doing::DeleteItem);
                 let key = if key < 0 { key + before } else { key };
                 let value = match doing {
@@ -148,7 +150,7 @@ impl Values {
                 let (name, deletes) =
                     (argument(1)?, matches!(doing, Doing::DeleteAttribute { .. }));
                 let layout = Rc::clone(&self.classes.known(class).layout);
-                // By code in Python, it is told of where that does it.
+                // Code in Python that sets the attribute is recorded where it does so.
                 if !name.is_str()
                     || !is_own && object.class().sets_by_itself(deletes) == AttributeSet::Nothing
                     || object.class().finds_setter(&layout, name) == AttributeSet::Nothing
@@ -188,15 +190,15 @@ impl Values {
                 (Given::Value(Some(key)), Some(self.given(key, put)))
             }
             Doing::Discard if is_resized => (Given::Value(Some(argument(1)?)), None),
-            // It may have been there, or not, which shows by looking.
+            // The item may have been there or not, which only examining shows.
             Doing::Pop | Doing::Add | Doing::SetDefault | Doing::Discard | Doing::Whole => {
                 return None;
             }
         })
     }
 
-    /// What the call at a code unit of a frame was handed, which ends just now. `None` if it is not
-    /// known which argument is which.
+    /// Returns the arguments of the call at a code unit of a frame, which ends just now. `None` if
+    /// it is not known which argument is which.
     fn arguments_of<'a>(
         &self,
         frame: Frame,
@@ -207,8 +209,8 @@ impl Values {
         first: Obj<'a>,
     ) -> Option<Arguments<'a>> {
         let site = variables.calls.at(variables.stores.start(unit))?;
-        // With names of arguments, they may be in any order.
-        if site.how != How::Plain {
+        // Arguments with names may be in any order.
+        if site.convention != Convention::Plain {
             return None;
         }
         // SAFETY: the arguments stay on the stack until the call is over.
@@ -216,7 +218,7 @@ impl Values {
         let mut handed = Arguments::new();
         match owner {
             Some(owner) => handed.push(owner),
-            // The object that the method is called on, unless that is an argument like any other.
+            // The object that the method is called on, unless it is an argument like any other.
             None => handed.extend(at(0).filter(|own| *own == first && *own != callable)),
         }
         for i in 1..=u32::from(site.count) {

@@ -1,8 +1,8 @@
-//! What calls of C code are handed.
+//! The arguments of calls of C code.
 //!
-//! At a CALL event the arguments lie on the caller's stack. How many there are, how deep they lie,
-//! which of them have names and by which names the expressions before them came to their values follows from the
-//! bytecode, once for each code object.
+//! At a CALL event the arguments lie on the caller's stack. The bytecode shows how many there are,
+//! how deep they lie, which of them have names, and which names are in the expressions that they
+//! come from. That is worked out once for each code object.
 
 use super::classes::Names;
 use super::state::At;
@@ -21,9 +21,9 @@ use rustc_hash::FxHashMap;
 use std::ops::Range;
 use std::rc::Rc;
 
-/// Calls with more names are not described.
+/// Calls with more named arguments are not described.
 const NAMED_MAX: usize = 64;
-/// Longer texts are no keys.
+/// Longer texts are not taken for keys.
 const KEY_MAX: usize = 64;
 /// No call is at this code unit.
 const NO_CALL: u16 = u16::MAX;
@@ -34,40 +34,42 @@ pub(super) struct CallSites {
     sites: Box<[CallSite]>,
     /// By code unit: index in `sites`, or [`NO_CALL`].
     at: Box<[u16]>,
-    /// Address of `co_consts`, which lives as long as the code object; 0 if it cannot be had.
+    /// Address of `co_consts`, which lives as long as the code object; 0 if it cannot be read.
     constants: usize,
-    /// Variables in the frame.
+    /// Number of variables in the frame.
     fast: u32,
-    /// The code has to do with what is to stay in the program.
+    /// Something is withheld under a name or constant of this code.
     withholds: bool,
-    /// By index in `sites`, of what is called and of each argument: what of it stays in the program, for its
-    /// expression has a name that says so, as `len(user.password)` has. Most are not here.
+    /// By index in `sites`, for the callable and each argument: what of it is withheld because a
+    /// name in its expression says so, as in `len(user.password)`. Most sites have no entry.
     withheld: FxHashMap<u16, Box<[Withheld]>>,
-    /// The code knows that instances have dicts.
+    /// The code names `__dict__` or `vars`, so it may reach the dicts of instances.
     pub(super) reaches_dicts: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct CallSite {
-    /// Slot of the object that a method is called on. In 3.12, there is what is called if it is no method.
+    /// Slot of the object that a method is called on. In 3.12 it holds the callable if that is no
+    /// method.
     pub(super) base: u32,
     pub(super) count: u16,
-    /// All is described that it is handed, without names.
+    /// All arguments are described, and none has a name.
     is_simple: bool,
-    pub(super) how: How,
+    pub(super) convention: Convention,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum How {
+pub(super) enum Convention {
     Plain,
-    /// The last arguments have the names in a tuple, which lies on the stack above them.
+    /// The last arguments have names, which are in a tuple that lies on the stack above them.
     NamesOnStack,
-    /// The same; the tuple's index among the constants.
+    /// The same, with the index of the tuple among the constants.
     NamesInConstants(u32),
-    /// The arguments are in a tuple at `base`, those with names in a dict above it, if there is one.
+    /// The arguments are in a tuple at `base`, those with names in a dict above it, if there is
+    /// one.
     Spread {
-        /// The tuple was made for the call, or is a constant. From a list it is made for `*`; then there are no others
-        /// with names.
+        /// The tuple was made for the call, or is a constant. With `is_from_list` it was made from
+        /// a list, for `*`, and there are no arguments with names.
         is_made: bool,
         is_from_list: bool,
         has_names: bool,
@@ -77,17 +79,17 @@ pub(super) enum How {
 impl CallSite {
     /// Whether it is a call with `*` or `**`.
     pub(super) fn is_spread(&self) -> bool {
-        matches!(self.how, How::Spread { .. })
+        matches!(self.convention, Convention::Spread { .. })
     }
 }
 
-/// The instructions of a code object while its calls are looked for.
+/// The instructions of a code object while its calls are searched.
 pub(super) struct Reading<'a> {
     version: Version,
     bytes: &'a [[u8; 2]],
     units: Vec<Unit>,
     pub(super) depths: Box<[u16]>,
-    /// Instructions that jump, and where to.
+    /// Instructions that jump, and their targets.
     jumps: Vec<(usize, usize)>,
 }
 
@@ -105,8 +107,8 @@ impl<'a> Reading<'a> {
     }
 }
 
-/// What stays in the program of the values of a code object's variables, of what is called by its `co_names`, and of
-/// what is found under its constants.
+/// What is withheld of the values of a code object's variables, of those named in its `co_names`,
+/// and of those found under its constants.
 struct Secrets {
     variables: Vec<Withheld>,
     names: Vec<Withheld>,
@@ -121,9 +123,9 @@ impl Secrets {
 }
 
 impl Reading<'_> {
-    /// Where the expression begins whose value lies so deep on the stack, and that ends before a unit: at the last
-    /// instruction before which the stack is no deeper; unless something jumps into it from before that, as in
-    /// `a or b`.
+    /// Returns where the expression begins whose value lies at this depth on the stack and that
+    /// ends before the unit `end`: at the last instruction before which the stack is no deeper. If
+    /// a jump leads into it from before that, as in `a or b`, it begins earlier.
     fn begin(&self, end: usize, depth: u32) -> usize {
         let is_begin = |unit: &usize| {
             let at = self.depths.get(*unit).copied().unwrap_or(NO_DEPTH);
@@ -139,7 +141,8 @@ impl Reading<'_> {
         begin
     }
 
-    /// Whether the last instruction before a unit leaves a tuple, or something that lives as long as the code.
+    /// Whether the last instruction before a unit leaves a tuple, or a constant, which lives as
+    /// long as the code.
     fn makes_tuple(&self, end: usize) -> bool {
         let last = (0..end).rev().find(|unit| self.units[*unit].is_start);
         last.is_some_and(|last| {
@@ -148,10 +151,10 @@ impl Reading<'_> {
         })
     }
 
-    /// How a call with `*` is handed its arguments, whose tuple lies so deep.
-    fn spread(&self, call: usize, base: u32, has_names: bool) -> How {
+    /// Returns how a call with `*` gets its arguments, whose tuple lies at depth `base`.
+    fn spread(&self, call: usize, base: u32, has_names: bool) -> Convention {
         let before = |unit: usize| unit.checked_sub(1);
-        // Where there is nothing in the place of those with names.
+        // If there are no arguments with names, null is in their place.
         let is_null = |unit: &usize| self.version.pushes_null(self.bytes[*unit][0]);
         let alone = match has_names {
             true => before(call).filter(is_null),
@@ -161,10 +164,10 @@ impl Reading<'_> {
             .and_then(before)
             .is_some_and(|unit| self.version.makes_arguments(self.bytes[unit]));
         let end = if has_names { self.begin(call, base + 1) } else { call };
-        How::Spread { is_made: self.makes_tuple(end), is_from_list, has_names }
+        Convention::Spread { is_made: self.makes_tuple(end), is_from_list, has_names }
     }
 
-    /// What of the value of the expression in these units stays in the program.
+    /// Returns what is withheld of the value of the expression in these units.
     fn withheld(&self, secrets: &Secrets, units: Range<usize>) -> Withheld {
         let is_constant = units.clone().filter(|unit| self.units[*unit].is_start).count() == 1;
         let of = |list: &[Withheld], index: u32| list.get(index as usize).copied();
@@ -179,7 +182,7 @@ impl Reading<'_> {
                 Does::Name | Does::DictOrGlobal => of(&secrets.names, operand),
                 Does::Global | Does::Attribute => of(&secrets.names, operand >> 1),
                 Does::SuperAttribute => of(&secrets.names, operand >> 2),
-                // Alone it is no key, and everybody can read it in the source.
+                // By itself it is no key, and anyone can read it in the source.
                 Does::Const if !is_constant => of(&secrets.constants, operand),
                 _ => None,
             };
@@ -188,7 +191,8 @@ impl Reading<'_> {
         levels.max().unwrap_or_default()
     }
 
-    /// The same of all that a call at a unit takes from the stack, from this depth on.
+    /// The same for all values that a call at a unit takes from the stack, from depth `base` on.
+    /// `None` if nothing is withheld.
     fn withheld_of_call(
         &self,
         secrets: &Secrets,
@@ -198,7 +202,7 @@ impl Reading<'_> {
         let mut levels: Vec<Withheld> = (0..=count)
             .rev()
             .map(|at| {
-                // What a method is called on is pushed along with the method.
+                // The object that a method is called on is pushed together with the method.
                 let depth = if at == 0 { base.saturating_sub(1) } else { base + at };
                 let begin = self.begin(end, depth);
                 let level = self.withheld(secrets, begin..end);
@@ -213,15 +217,15 @@ impl Reading<'_> {
     }
 }
 
-/// Whether a text in a program's source may be a key that says what is under it. Others have no meaning of that
-/// kind, and are many.
+/// Whether a text in a program's source may be a key that says what is found under it. Others have
+/// no such meaning, and there are many of them.
 fn may_be_key(text: &str) -> bool {
     let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
     (2..=KEY_MAX).contains(&text.len()) && text.bytes().all(is_part)
 }
 
 impl CallSites {
-    /// Of a code object with these instructions and variables.
+    /// Returns the call sites of a code object with these instructions and variables.
     pub(super) fn new<'n>(
         reading: &Reading<'_>,
         code: Obj<'_>,
@@ -266,27 +270,28 @@ impl CallSites {
                 continue;
             }
             let depth = reading.depths.get(unit).copied().unwrap_or(NO_DEPTH);
-            // How deep on the stack what is called, or the object a method is called on, lies.
+            // Depth of the callable, or of the object that a method is called on.
             let below =
                 |places: u32| u32::from(depth).checked_sub(places).filter(|_| depth != NO_DEPTH);
             let names = names.take();
             let found = match it.op {
                 Op::Call => {
-                    let how = names.map_or(How::Plain, How::NamesInConstants);
-                    below(it.operand + 1).map(|base| (base, it.operand, how))
+                    let convention = names.map_or(Convention::Plain, Convention::NamesInConstants);
+                    below(it.operand + 1).map(|base| (base, it.operand, convention))
                 }
                 Op::CallKw => {
-                    below(it.operand + 2).map(|base| (base, it.operand, How::NamesOnStack))
+                    below(it.operand + 2).map(|base| (base, it.operand, Convention::NamesOnStack))
                 }
                 Op::CallFunctionEx => {
-                    // From 3.14 on there is a place for arguments with names even if there are none.
+                    // From 3.14 on there is a place for arguments with names even if there are
+                    // none.
                     let has_names = version >= Version::V3_14 || it.operand & 1 == 1;
                     below(1 + u32::from(has_names))
                         .map(|base| (base, 0, reading.spread(unit, base, has_names)))
                 }
                 _ => None,
             };
-            let Some((base, count, how)) = found else { continue };
+            let Some((base, count, convention)) = found else { continue };
             if sites.len() == usize::from(NO_CALL) {
                 break;
             }
@@ -299,48 +304,53 @@ impl CallSites {
             }
             sites.push(CallSite {
                 base: self.fast + base,
-                // The stack is no deeper.
+                // The stack is no deeper than this.
                 count: count.min(u16::MAX.into()) as u16,
-                is_simple: how == How::Plain && !self.withholds && !self.reaches_dicts,
-                how,
+                is_simple: convention == Convention::Plain
+                    && !self.withholds
+                    && !self.reaches_dicts,
+                convention,
             });
         }
         self.sites = sites.into();
     }
 
+    /// Returns a constant of the code object.
+    ///
     /// # Safety
     /// The code object is alive.
     unsafe fn constant<'a>(&self, index: u32) -> Option<Obj<'a>> {
         if self.constants == 0 {
             return None;
         }
-        // SAFETY: a tuple that the code object holds; the caller's.
+        // SAFETY: the code object holds this tuple, and the caller guarantees that it is alive.
         unsafe { Obj::borrowed(self.constants as *mut _) }.tuple_item(index as usize)
     }
 
-    /// The call at a code unit.
+    /// Returns the call at a code unit.
     #[inline(always)]
     pub(super) fn at(&self, unit: u32) -> Option<CallSite> {
         let index = *self.at.get(unit as usize)?;
         self.sites.get(usize::from(index)).copied()
     }
 
-    /// What of what the call at a code unit takes from the stack stays in the program; nothing if that is empty.
+    /// Returns what is withheld of each value that the call at a code unit takes from the stack;
+    /// empty if nothing is.
     fn withheld(&self, unit: u32) -> &[Withheld] {
         let index = self.at.get(unit as usize).copied().unwrap_or(NO_CALL);
         self.withheld.get(&index).map_or(&[], |levels| levels)
     }
 }
 
-/// A value, of which so much stays in the program.
+/// Returns how a value is recorded, given what is withheld of it.
 fn given(level: Withheld, value: Obj<'_>) -> Given<'_> {
     if withholds(level, value) { Given::Redacted } else { Given::Value(Some(value)) }
 }
 
 impl Values {
-    /// Describes what a call of C code is handed, which is about to begin in the running frame. `owner` is
-    /// what a method was bound to before.
-    pub(in crate::shim) fn tell_call(
+    /// Describes the arguments of a call of C code that is about to begin in the running frame.
+    /// `owner` is the object that a method was bound to earlier.
+    pub(in crate::shim) fn record_call(
         &mut self,
         at: At,
         code: Obj<'_>,
@@ -352,23 +362,24 @@ impl Values {
         let Some(site) = self.call_site(at.1, code, unit) else { return };
         let owner = owner.filter(|owner| !owner.is_module() && !owner.is_class());
         if !site.is_simple {
-            return self.tell_named_call(at, (frame, unit, site), callable, owner);
+            return self.record_named_call(at, (frame, unit, site), callable, owner);
         }
         let (frames, count) = (self.frames, site.count);
-        // SAFETY: the stack is as deep at this instruction, which has these on it until it is over.
+        // SAFETY: the stack is that deep at this instruction, and these values stay on it until the
+        // instruction is over.
         let slot = |slot: u32| unsafe { frames.slot(frame, slot) };
         let own = slot(site.base).filter(|own| self.version > Version::V3_12 || *own != callable);
         let firsts = usize::from(owner.is_some()) + usize::from(own.is_some());
-        self.tell_with(at, GroupKind::Handed, 1 + firsts + usize::from(count), |look| {
-            look.constant(constant::NONE);
-            owner.into_iter().chain(own).for_each(|own| look.put_first(own));
-            (1..=u32::from(count)).for_each(|at| look.put_variable(slot(site.base + at)));
+        self.record_with(at, GroupKind::Handed, 1 + firsts + usize::from(count), |walk| {
+            walk.constant(constant::NONE);
+            owner.into_iter().chain(own).for_each(|own| walk.put_first(own));
+            (1..=u32::from(count)).for_each(|at| walk.put_variable(slot(site.base + at)));
         });
     }
 
     /// The same where arguments have names, or something is withheld.
     #[inline(never)]
-    fn tell_named_call<'a>(
+    fn record_named_call<'a>(
         &mut self,
         at: At,
         (frame, unit, site): (Frame, u32, CallSite),
@@ -380,21 +391,21 @@ impl Values {
         };
         let (frames, levels) = (self.frames, sites.withheld(unit));
         let count = u32::from(site.count);
-        // SAFETY: as in `tell_call`.
+        // SAFETY: as in `record_call`.
         let slot = |slot: u32| unsafe { frames.slot(frame, slot) };
-        // A method that was bound before is in no expression here.
+        // The object of a method that was bound earlier is in no expression here.
         let bound = if sites.withholds { Withheld::Texts } else { Withheld::Nothing };
         let owner = owner.map(|owner| (owner, bound));
-        let names = match site.how {
-            How::Plain => None,
-            How::NamesOnStack => slot(site.base + count + 1),
-            // SAFETY: the code object runs.
-            How::NamesInConstants(index) => unsafe { sites.constant(index) },
-            How::Spread { is_made, has_names, .. } => {
+        let names = match site.convention {
+            Convention::Plain => None,
+            Convention::NamesOnStack => slot(site.base + count + 1),
+            // SAFETY: the code object is running.
+            Convention::NamesInConstants(index) => unsafe { sites.constant(index) },
+            Convention::Spread { is_made, has_names, .. } => {
                 let names = if has_names { slot(site.base + 1) } else { None };
                 let level = levels.iter().copied().max().unwrap_or_default();
                 let tuple = (site.base, is_made, level);
-                return self.tell_spread(at, (frame, sites.fast), tuple, owner, names);
+                return self.record_spread(at, (frame, sites.fast), tuple, owner, names);
             }
         };
         if names.is_some_and(|names| names.size() > NAMED_MAX) {
@@ -426,7 +437,7 @@ impl Values {
             Some(names) => Given::Value(Some(names)),
             None => Given::Constant(constant::NONE),
         };
-        self.tell_given(
+        self.record_given(
             at,
             GroupKind::Handed,
             all,
@@ -434,8 +445,8 @@ impl Values {
         );
     }
 
-    /// The same of a call with `*` or `**`.
-    fn tell_spread(
+    /// The same for a call with `*` or `**`.
+    fn record_spread(
         &mut self,
         at: At,
         (frame, fast): (Frame, u32),
@@ -444,10 +455,10 @@ impl Values {
         names: Option<Obj<'_>>,
     ) {
         let frames = self.frames;
-        // SAFETY: as above. What is no tuple is replaced by one before this event, and may be gone by now, so it
-        // is not read yet.
+        // SAFETY: as above. A value that is no tuple was replaced by a tuple before this event and
+        // may be gone by now, so it is not read yet.
         let Some(tuple) = (unsafe { frames.slot(frame, base) }) else { return };
-        // SAFETY: variables of the frame, which holds what is in them.
+        // SAFETY: variables of the frame, which keeps their values alive.
         let is_in = |slot: u32| unsafe { frames.slot(frame, slot) } == Some(tuple);
         if !is_made && !(0..fast).any(is_in) || !tuple.is_exact_sequence() {
             return;
@@ -456,10 +467,10 @@ impl Values {
         let all = [Given::Constant(constant::TRUE), given(level, tuple), Given::Value(names)];
         let owner = owner.map(|(owner, level)| given(level, owner));
         let count = all.len() + usize::from(owner.is_some());
-        self.tell_given(at, GroupKind::Handed, count, all.into_iter().chain(owner));
+        self.record_given(at, GroupKind::Handed, count, all.into_iter().chain(owner));
     }
 
-    /// The call at a code unit of a code object, which is worked out the first time.
+    /// Returns the call at a code unit of a code object, whose calls are found the first time.
     #[inline(always)]
     fn call_site(&mut self, number: u32, code: Obj<'_>, unit: u32) -> Option<CallSite> {
         match self.call_sites.get(number as usize) {

@@ -1,11 +1,11 @@
-//! Objects that an instruction changes in a way that shows only when it is over.
+//! Objects that an instruction changes in a way that shows only when the instruction is over.
 //!
-//! Between the instruction's beginning and its end there may be other events, for it may run code
-//! in Python: the hash of a key, a generator that fills a list. So what is being changed is kept by
-//! frame, and told of with the next that is heard of that frame.
+//! There may be other events between the beginning and the end of the instruction, because it may
+//! run code in Python: the hash of a key, a generator that fills a list. So the objects that are
+//! being changed are kept by frame, and examined at the next event of that frame.
 //!
-//! An object's address is all that is kept of it. It is read again only where something that the frame
-//! holds leads to it.
+//! Only the address of an object is kept. It is read again only if something that the frame holds
+//! leads to it.
 
 use super::state::{At, Capturing, Here, Variables, named};
 use super::{Given, Values};
@@ -17,12 +17,12 @@ use dashcam_schema::bytecode::stores::{Place, Slot};
 use dashcam_schema::value::{GroupKind, Sort};
 use std::rc::Rc;
 
-/// Instructions within each other that are remembered; the outermost are forgotten first.
+/// The most instructions within each other that are remembered; the outermost are dropped first.
 const CHANGING_MAX: usize = 32;
-/// So many objects are passed to find out what leads to one, and so many deep.
+/// The most objects that are visited to find what leads to an object, and how deep the search goes.
 pub(super) const STEPS_MAX: u32 = 256;
 const DEPTH_MAX: u32 = 3;
-/// Items of one container that are passed.
+/// The most items of one container that are visited.
 const ITEMS_MAX: usize = 64;
 
 /// Instructions that have begun to change an object, innermost last.
@@ -33,24 +33,24 @@ pub(super) struct Changed {
     address: usize,
     class: usize,
     thread: u32,
-    /// Address of the frame and its code object, and the number of that.
+    /// Addresses of the frame and of its code object, and the number of the code object.
     frame: usize,
     code: usize,
     number: u32,
     unit: u32,
-    /// Of the event that came next when the instruction began.
+    /// Ordinal of the event that was next when the instruction began.
     ordinal: u64,
-    /// What keeps the object alive, in the frame, as long as it stays as it is.
+    /// What in the frame keeps the object alive, as long as that itself stays unchanged.
     holder: Option<Holder>,
-    /// What is changed of it has been told.
+    /// The change was recorded with its key.
     has_key: bool,
 }
 
-/// What keeps an object alive as long as it stays as it is.
+/// What keeps an object alive as long as it stays unchanged itself.
 #[derive(Clone, Copy)]
 pub(super) enum Holder {
     Variable(Slot),
-    /// What a variable holds leads to it.
+    /// The value of a variable leads to it.
     Within(Slot),
     /// It is in the namespace the frame runs in, under this entry of `co_names`.
     Name(u32),
@@ -65,17 +65,19 @@ impl Values {
         state.changing.iter().any(|changed| changed.number == number)
     }
 
-    /// Whether it is certain what an object holds, but for so many items more, and no instruction that is not
-    /// over is changing it: whatever that does is found out by looking at the object before and after.
+    /// Whether an object's contents are certain except for `more` items, and no unfinished
+    /// instruction is changing it. Changes by such an instruction are found by examining the object
+    /// before and after it.
     pub(super) fn is_certain_but_for(&self, object: Obj<'_>, more: i32) -> bool {
         let is_changing = |state: &Capturing| {
             state.changing.iter().any(|changed| changed.address == object.address())
         };
-        self.told.is_certain_but_for(object, more)
+        self.described.is_certain_but_for(object, more)
             && !self.state.as_deref().is_some_and(is_changing)
     }
 
-    /// The instruction changes an object: under this key, if it is known, and to this value.
+    /// Records that the instruction changes an object: under this key, if it is known, and to this
+    /// value.
     pub(super) fn change_known<'a>(
         &mut self,
         here: &Here<'_>,
@@ -89,12 +91,12 @@ impl Values {
         let holder = self.holder(here, object);
         let has_key = key.is_some();
         let [thread, unit, target] = here.head(object);
-        // What nothing leads to cannot be looked at afterwards.
+        // An object that nothing leads to cannot be examined afterwards.
         let target = if holder.is_some() { target } else { Given::Lost(object) };
         let rest = [key, value];
         let count = 3 + rest.iter().flatten().count();
         let given = [thread, unit, target].into_iter().chain(rest.into_iter().flatten());
-        self.tell_given(here.at, GroupKind::Change, count, given);
+        self.record_given(here.at, GroupKind::Change, count, given);
         let changed = Changed {
             address: object.address(),
             class: object.class().address(),
@@ -115,13 +117,13 @@ impl Values {
         }
     }
 
-    /// What keeps an object alive that is on the frame's stack now.
+    /// Finds what keeps an object alive that is on the frame's stack now.
     fn holder(&mut self, here: &Here<'_>, object: Obj<'_>) -> Option<Holder> {
         self.find_holder(here.frame, here.variables, object.address(), &mut { STEPS_MAX })
     }
 
-    /// What of a frame leads to the object at an address, found in so many steps. Without any, only what holds
-    /// the object itself.
+    /// Finds what in a frame leads to the object at an address, in at most this many steps. Without
+    /// any steps, finds only what holds the object itself.
     pub(super) fn find_holder(
         &mut self,
         frame: Frame,
@@ -175,7 +177,7 @@ impl Values {
         }
     }
 
-    /// Whether an object holds the one at an address, or holds one that does.
+    /// Whether an object holds the one at an address, or holds an object that does.
     fn leads_to<'a>(
         &mut self,
         object: Obj<'a>,
@@ -193,47 +195,48 @@ impl Values {
             return false;
         }
         let mut inner: ArrayVec<Obj<'a>, 64> = ArrayVec::new();
-        let mut is_it = false;
-        let mut meet = |held: Option<Obj<'a>>| {
+        let mut is_found = false;
+        let mut visit = |held: Option<Obj<'a>>| {
             let Some(held) = held.filter(|_| *steps > 0) else { return };
             *steps -= 1;
-            is_it |= held.address() == address;
+            is_found |= held.address() == address;
             if depth > 1 {
                 let _ = inner.try_push(held);
             }
         };
-        layout.slot_values(object).for_each(&mut meet);
+        layout.slot_values(object).for_each(&mut visit);
         match layout.attributes(object) {
             Attributes::None => {}
-            Attributes::Shared { keys, values } => keys.values(values).for_each(&mut meet),
+            Attributes::Shared { keys, values } => keys.values(values).for_each(&mut visit),
             Attributes::Dict(dict) => {
                 let is_own = dict.address() == address;
-                meet(is_own.then_some(dict));
-                dict.each_pair(ITEMS_MAX, |_, value| meet(Some(value)));
+                visit(is_own.then_some(dict));
+                dict.each_pair(ITEMS_MAX, |_, value| visit(Some(value)));
             }
         }
-        layout.items(object, ITEMS_MAX, &mut meet);
-        is_it || inner.iter().any(|held| self.leads_to(*held, address, depth - 1, steps))
+        layout.items(object, ITEMS_MAX, &mut visit);
+        is_found || inner.iter().any(|held| self.leads_to(*held, address, depth - 1, steps))
     }
 
-    /// Tells what the objects hold that instructions of the running frame have changed which are over.
+    /// Records the contents of an object that an instruction of the running frame has changed, if
+    /// that instruction is over.
     #[inline(always)]
-    pub(super) fn tell_changed(&mut self, at: At, thread: u32, frame: Frame) {
+    pub(super) fn record_changed(&mut self, at: At, thread: u32, frame: Frame) {
         let Some(state) = &self.state else { return };
         if !state.changing.is_empty() {
-            self.tell_changed_now(at, thread, frame, true);
+            self.record_changed_now(at, thread, frame, true);
         }
     }
 
     #[inline(never)]
-    fn tell_changed_now(&mut self, at: At, thread: u32, frame: Frame, succeeded: bool) {
+    fn record_changed_now(&mut self, at: At, thread: u32, frame: Frame, succeeded: bool) {
         let Some(state) = &mut self.state else { return };
-        let is_it = |changed: &Changed| {
+        let is_of_frame = |changed: &Changed| {
             changed.thread == thread && changed.frame == frame.address && changed.code == frame.code
         };
-        let Some(place) = state.changing.iter().rposition(is_it) else { return };
+        let Some(place) = state.changing.iter().rposition(is_of_frame) else { return };
         let changed = state.changing.remove(place);
-        // What is within an instruction that is over is over too, of this thread.
+        // Instructions of this thread within one that is over are over too.
         let mut at_index = 0;
         state.changing.retain(|other| {
             at_index += 1;
@@ -245,14 +248,14 @@ impl Values {
             self.holds(frame, &variables, holder, changed.address, &mut steps)
         }) || changed.holder.is_some()
             && self.find_holder(frame, &variables, changed.address, &mut { STEPS_MAX }).is_some();
-        // SAFETY: it is alive, as was just found.
+        // SAFETY: the object is alive, as was just found.
         let object = is_there.then(|| unsafe { Obj::borrowed(changed.address as *mut _) });
         let object = object.filter(|object| object.class().address() == changed.class);
         let target = match object {
             Some(object) if changed.has_key && succeeded => Given::Written(object),
-            Some(object) => Given::Again(object),
+            Some(object) => Given::Reexamine(object),
             None => {
-                self.told.distrust_at(changed.address);
+                self.described.distrust_at(changed.address);
                 Given::Unread
             }
         };
@@ -260,11 +263,11 @@ impl Values {
         let tail = [changed.ordinal as u32, u32::from(succeeded)];
         let tail = tail.map(|number| Given::Int(number.into()));
         let given = head.into_iter().chain([target]).chain(tail);
-        self.tell_given(at, GroupKind::Done, 5, given);
+        self.record_given(at, GroupKind::Done, 5, given);
     }
 
-    /// Before an event of the running frame: what was changed before it.
-    pub(in crate::shim) fn tell_changed_before(
+    /// Records, before an event of the running frame, what was changed before that event.
+    pub(in crate::shim) fn record_changed_before(
         &mut self,
         at: At,
         thread: u32,
@@ -273,7 +276,8 @@ impl Values {
     ) {
         let Some(frame) = self.frames.running_of(code) else { return };
         if kind == EventKind::PY_START {
-            // What began before in a frame at this address has ended without being heard of.
+            // An instruction that began earlier in a frame at this address has ended without an
+            // event.
             let Some(state) = &mut self.state else { return };
             let is_old =
                 |changed: &Changed| changed.thread == thread && changed.frame == frame.address;
@@ -282,6 +286,6 @@ impl Values {
         }
         self.follow_epoch(at.0);
         let raised = matches!(kind, EventKind::RAISE | EventKind::RERAISE | EventKind::PY_UNWIND);
-        self.tell_changed_now(at, thread, frame, !raised);
+        self.record_changed_now(at, thread, frame, !raised);
     }
 }

@@ -1,4 +1,4 @@
-//! Classes and shapes by number, names, and which of them are nobody's business.
+//! Classes and shapes by number, and names with what is withheld under them.
 
 use crate::shim::callables::name_of;
 use crate::shim::ffi::objects::{Layout, Plain, SharedKeys};
@@ -12,11 +12,11 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::rc::Rc;
 
 const CACHE: usize = 1 << 10;
-/// Longer keys of dicts are no names.
+/// Longer keys of dicts are not taken for names.
 const NAME_MAX: usize = 1 << 8;
-/// So many classes or shapes are forgotten at once; each costs some hundred bytes.
+/// With more classes than this, all are dropped at once; each takes some hundred bytes.
 const KNOWN_MAX: usize = 1 << 14;
-const UNTOLD: u32 = u32::MAX;
+const UNDEFINED: u32 = u32::MAX;
 
 #[inline(always)]
 fn slot(address: usize) -> usize {
@@ -27,7 +27,7 @@ fn slot(address: usize) -> usize {
 #[derive(Clone)]
 pub(super) struct Known {
     pub(super) layout: Rc<Layout>,
-    /// [`UNTOLD`] since the last epoch.
+    /// [`UNDEFINED`] if it was not defined since the last epoch.
     pub(super) number: u32,
     name: String,
     form: Form,
@@ -38,7 +38,7 @@ pub(super) struct Known {
 }
 
 impl Known {
-    /// Whether objects hold so little, a text or two, that they are described wherever they are met.
+    /// Whether objects hold so little, a text or two, that they are described wherever they occur.
     #[inline(always)]
     pub(super) fn is_small(&self) -> bool {
         matches!(
@@ -53,23 +53,23 @@ impl Known {
     }
 }
 
-/// The classes met so far.
+/// The classes found so far.
 #[derive(Default)]
 pub(super) struct Classes {
     /// Places in `known`, by a class's address.
     cache: Vec<u32>,
     by_address: FxHashMap<usize, u32>,
     known: Vec<Known>,
-    /// Classes told of since the last epoch.
-    told: u32,
-    /// Definitions not in the ring yet.
+    /// Number of classes defined since the last epoch.
+    defined: u32,
+    /// Definitions that are not in the ring yet.
     pub(super) fresh: Vec<u32>,
 }
 
 impl Classes {
     pub(super) fn begin_epoch(&mut self) {
-        self.told = 0;
-        // Of numbers that nothing came to use.
+        self.defined = 0;
+        // Definitions of numbers that nothing has used.
         self.fresh.clear();
         if self.known.len() > KNOWN_MAX {
             self.known.clear();
@@ -77,17 +77,17 @@ impl Classes {
             self.cache.clear();
         }
         for known in &mut self.known {
-            (known.number, known.shape) = (UNTOLD, None);
+            (known.number, known.shape) = (UNDEFINED, None);
         }
     }
 
-    /// Place of what is known of a class.
+    /// Returns the place in `known` of a class, and defines the class if need be.
     #[inline]
     pub(super) fn find(&mut self, class: Obj<'_>, names: &Names) -> usize {
         if let Some(place) = self.cache.get(slot(class.address()))
             && let Some(known) = self.known.get(*place as usize)
             && known.layout.fits(class)
-            && known.number != UNTOLD
+            && known.number != UNDEFINED
         {
             return *place as usize;
         }
@@ -107,7 +107,7 @@ impl Classes {
             None => {
                 let layout = Layout::of(class);
                 self.known.push(Known {
-                    number: UNTOLD,
+                    number: UNDEFINED,
                     name: class.class_name(),
                     form: form(class, &layout),
                     shape: None,
@@ -120,21 +120,21 @@ impl Classes {
         };
         let known = &mut self.known[place];
         if !known.layout.fits(class) {
-            // Another class at the same address, or this one was changed; or it has no version.
+            // Another class is at the same address, or this one was changed, or it has no version.
             let (layout, name) = (Layout::of(class), class.class_name());
             let form = form(class, &layout);
             if !known.layout.is_like(&layout) || known.name != name || known.form != form {
-                (known.number, known.name, known.shape) = (UNTOLD, name, None);
+                (known.number, known.name, known.shape) = (UNDEFINED, name, None);
                 known.form = form;
             }
             known.items = names.withheld_items(class, &layout);
             known.layout = Rc::new(layout);
         }
-        if known.number == UNTOLD {
-            known.number = self.told;
-            self.told += 1;
+        if known.number == UNDEFINED {
+            known.number = self.defined;
+            self.defined += 1;
             let exact = if known.layout.is_exact { words::EXACT } else { 0 };
-            // A form may be large, and there is always room for a class without.
+            // A form may be large, while a class without one always has room.
             let has_form = known.form.style != Style::Plain && self.fresh.len() < FORMS_BEGIN_MAX;
             let style = if has_form { known.form.style as u32 } else { 0 };
             self.fresh.push(words::word(words::CLASS, known.number));
@@ -150,7 +150,7 @@ impl Classes {
         place
     }
 
-    /// The shape of an instance with these shared keys, if it was asked for before.
+    /// Returns the shape of instances with these shared keys, if it was set before.
     #[inline(always)]
     pub(super) fn shape(&self, place: usize, keys: Option<SharedKeys>) -> Option<ShapeRef> {
         self.known[place].shape.filter(|(known, _)| *known == keys).map(|(_, shape)| shape)
@@ -161,13 +161,13 @@ impl Classes {
     }
 }
 
-/// No form is begun after so many words of definitions.
+/// No form is begun after this many words of definitions.
 pub(super) const FORMS_BEGIN_MAX: usize = 1 << 13;
-/// A form takes at most so many words: names of its fields and its own.
+/// The most words of a form: the names of its fields and its own.
 pub(super) const FORM_WORDS: usize = (FIELD_NAMES_MAX + 2) * DEFINITION_WORDS;
 /// Longer names are cut.
 const NAME_BYTES: usize = 252;
-/// A class, or a name of a shape, takes at most so many words to define.
+/// The most words of the definition of a class, or of one name of a shape.
 pub(super) const DEFINITION_WORDS: usize = 3 + NAME_BYTES.div_ceil(4);
 
 fn put_name(words: &mut Vec<u32>, name: &str) {
@@ -188,7 +188,7 @@ fn put_name(words: &mut Vec<u32>, name: &str) {
 pub(super) struct ShapeRef {
     pub(super) number: u32,
     pub(super) count: u32,
-    /// Values of one of its names are withheld.
+    /// Some of the values under its names are withheld.
     pub(super) hides: bool,
 }
 
@@ -199,7 +199,8 @@ pub(super) enum Name<'n, 'a> {
 }
 
 impl Name<'_, '_> {
-    /// Equal names may have different hashes if one is a text and one an object.
+    /// Returns a hash of the name. Equal names may have different hashes if one is a text and the
+    /// other an object.
     fn hash(&self) -> u64 {
         let text = match self {
             Name::Text(text) => Some((*text).to_owned()),
@@ -237,7 +238,7 @@ pub(super) struct Names {
     by_hash: FxHashMap<u64, ShapeRef>,
     /// Per shape, what is withheld of the values of its names.
     hides: Vec<Box<[Withheld]>>,
-    /// Definitions not in the ring yet.
+    /// Definitions that are not in the ring yet.
     pub(super) fresh: Vec<u32>,
 }
 
@@ -259,12 +260,13 @@ impl Names {
         self.fresh.clear();
     }
 
-    /// What of the values of a variable, attribute or key of this name must not be told.
+    /// Returns what must not be recorded of the values of a variable, attribute or key of this
+    /// name.
     pub(super) fn withheld(&self, name: &str) -> Withheld {
         self.secrets.of(name)
     }
 
-    /// The same for the items of named tuples of a class; nothing for others.
+    /// The same for the items of named tuples of a class; `None` for others.
     fn withheld_items(&self, class: Obj<'_>, layout: &Layout) -> Option<Rc<[Withheld]>> {
         if layout.sort != Sort::Tuple || layout.is_exact {
             return None;
@@ -274,7 +276,7 @@ impl Names {
         items.iter().any(|withheld| *withheld != Withheld::Nothing).then_some(items)
     }
 
-    /// The same for the key of a dict.
+    /// The same for a key of a dict.
     #[inline]
     pub(super) fn withheld_key(&mut self, key: Obj<'_>) -> Withheld {
         if !key.is_str() {
@@ -297,7 +299,8 @@ impl Names {
         withheld
     }
 
-    /// The shape with these names, which `each` gives in order, twice if need be.
+    /// Returns the shape with these names, and defines it if need be. `each` hands out the names in
+    /// order, and may be called twice.
     pub(super) fn shape(&mut self, each: &EachName<'_>) -> ShapeRef {
         let (mut hash, mut count) = (0xcbf2_9ce4_8422_2325u64, 0);
         each(&mut |name| {
@@ -326,7 +329,7 @@ impl Names {
         shape
     }
 
-    /// What is withheld of the attribute at this place of a shape.
+    /// Returns what is withheld of the attribute at this place of a shape.
     #[inline(always)]
     pub(super) fn hides(&self, shape: ShapeRef, at: usize) -> Withheld {
         if !shape.hides {
@@ -336,7 +339,7 @@ impl Names {
         hides.copied().unwrap_or_default()
     }
 
-    /// What a function, class, module or generator goes by.
+    /// Returns the name that describes a function, class, module or generator.
     #[cold]
     pub(super) fn of(&self, object: Obj<'_>, sort: Sort) -> String {
         match sort {

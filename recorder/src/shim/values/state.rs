@@ -1,12 +1,12 @@
 //! What variables and objects hold at every instruction: capture level `state`.
 //!
-//! Variables are told of at the events of their frame; instructions that cannot wait, at INSTRUCTION
-//! events of their own. Which those are, and what is told where, says
-//! [`stores`](dashcam_schema::bytecode::stores).
+//! Variables are recorded at the events of their frame. Instructions that cannot wait for these are
+//! recorded at INSTRUCTION events of their own. Which instructions those are, and what is recorded
+//! where, is defined in [`stores`](dashcam_schema::bytecode::stores).
 
-use super::calls::{CallSites, How, Reading};
+use super::calls::{CallSites, Convention, Reading};
 use super::changed::{Changing, STEPS_MAX};
-use super::told::Known;
+use super::described::Known;
 use super::{Given, Values, withholds};
 use crate::shim::callables::{Effect, is_same};
 use crate::shim::ffi::depths::NO_DEPTH;
@@ -23,68 +23,69 @@ use dashcam_schema::value::names::Withheld;
 use dashcam_schema::value::{GroupKind, Sort};
 use std::rc::Rc;
 
-/// Frames remembered, by address.
+/// Number of frames that are remembered, by address.
 const FRAMES: usize = 1 << 10;
-/// What setting attributes does, remembered by class and name.
+/// Number of remembered results of what setting an attribute does, by class and name.
 const ATTRIBUTES: usize = 1 << 10;
-/// So many arguments of a call are looked at again when it returns.
+/// The most arguments of a call that are examined again when it returns.
 const HANDED_MAX: usize = 4;
 
-/// Lists that are sorted within each other's sorting are followed up to so many.
+/// The most lists that are followed whose sorting is nested in that of others.
 const SORTING_MAX: usize = 16;
-/// The same of calls that may change what nothing tells of.
+/// The same for calls that may change objects without a record.
 const REACHING_MAX: usize = 64;
-/// So many steps an event may make on the average to find objects that C code may change any time; what is not
-/// made is kept for later, up to a limit.
+/// Steps that an event may make on average to find objects that C code may change at any time.
+/// Unused steps are kept for later, up to a limit.
 const STEPS_EACH: u32 = 16;
 pub(super) const STEPS_SAVED_MAX: u32 = 1 << 16;
-/// A frame without stores is looked at once in so many events, for its first in an epoch.
-const FRAMES_LOOKED_AT: u64 = 64;
-/// A frame that goes on has all its variables told again if the last time was so many events before, so
-/// who reads need not look back farther.
+/// A frame without stores is checked at every 64th event, to notice its first event in an epoch.
+const FRAMES_CHECKED_EVERY: u64 = 64;
+/// A frame that resumes has all its variables recorded again if the last time was at least this
+/// many events ago, so that readers need not look back farther.
 const RESUMED_WITHIN: u32 = 1 << 12;
 
-/// What is known besides what all levels know.
+/// What is kept for this level besides what all levels keep.
 pub(super) struct Capturing {
     version: Version,
     /// By number of the code object.
     pub(super) codes: Vec<Rc<Variables>>,
-    frames: Box<[ToldFrame]>,
+    frames: Box<[RecordedFrame]>,
     /// Lists that are being sorted just now.
     sorting: Vec<Sorting>,
-    /// Calls of code in C that may change what nothing tells of.
+    /// Calls of code in C that may change objects without a record.
     reaching: Vec<Reaching>,
     /// How often names were bound or unbound in namespaces by code that does not run in them.
     namespaces_changed: u32,
-    /// Address and version of a class, address of a name.
+    /// By address and version of a class and address of a name: what setting the attribute does.
     attributes: Box<[([usize; 3], AttributeSet)]>,
-    /// What instructions change that are being executed, in a way that shows when they are over.
+    /// Changes by instructions that are being executed, which show only when the instruction is
+    /// over.
     pub(super) changing: Changing,
-    /// Address of a frame whose variables another has changed; or 0.
+    /// Address of a frame whose variables another frame has changed; or 0.
     reached: usize,
 }
 
-/// A frame whose variables were all told; those that it stores it tells itself.
+/// A frame whose variables were all recorded. It records later stores of its own.
 #[derive(Clone, Copy)]
-struct ToldFrame {
+struct RecordedFrame {
     address: usize,
     epoch: u32,
-    /// [`Capturing::namespaces_changed`] by then, if some of them are in a namespace.
+    /// [`Capturing::namespaces_changed`] at that time, if some variables are in a namespace.
     namespaces_changed: u32,
     thread: u32,
     /// The low bits of the event's ordinal.
     ordinal: u32,
 }
 
-impl ToldFrame {
-    const NONE: ToldFrame =
-        ToldFrame { address: 0, epoch: u32::MAX, namespaces_changed: 0, thread: 0, ordinal: 0 };
+impl RecordedFrame {
+    const NONE: RecordedFrame =
+        RecordedFrame { address: 0, epoch: u32::MAX, namespaces_changed: 0, thread: 0, ordinal: 0 };
 }
 
-/// A call that sorts a list. It may have ended without an event, by another tool's exception.
+/// A call that sorts a list. It may have ended without an event, by an exception of another tool.
 #[derive(Clone, Copy)]
 struct Sorting {
-    /// Address of the frame that calls, and of its code object.
+    /// Addresses of the calling frame and of its code object.
     frame: usize,
     code: usize,
     /// Code unit of the call.
@@ -93,7 +94,7 @@ struct Sorting {
     list: usize,
 }
 
-/// A call of code in C, by the frame that calls, its code object, and the code unit of the call.
+/// A call of code in C: the calling frame, its code object, and the code unit of the call.
 #[derive(Clone, Copy)]
 struct Reaching {
     frame: usize,
@@ -107,19 +108,19 @@ pub(super) struct Variables {
     pub(super) depths: Box<[u16]>,
     /// Address of `co_names`, which lives as long as the code object.
     names: usize,
-    /// Slots of names whose values are withheld, and what of them is.
+    /// Slots of names whose values are withheld, and what of the values is.
     withheld: Vec<(Slot, Withheld)>,
     pub(super) calls: Rc<CallSites>,
-    /// Some are kept in a namespace.
+    /// Some of the variables are kept in a namespace.
     has_names: bool,
-    /// Some of those in one that it does not run in.
+    /// Some of those are in a namespace that the code does not run in.
     has_globals: bool,
     /// By code unit: whether variables may be pending there.
     pending: Box<[bool]>,
 }
 
 impl Variables {
-    /// What is withheld of the values of a variable.
+    /// Returns what is withheld of the values of a variable.
     #[inline(always)]
     fn withheld(&self, slot: Slot) -> Withheld {
         if self.withheld.is_empty() {
@@ -135,7 +136,7 @@ impl Capturing {
         Capturing {
             version,
             codes: Vec::new(),
-            frames: vec![ToldFrame::NONE; FRAMES].into(),
+            frames: vec![RecordedFrame::NONE; FRAMES].into(),
             sorting: Vec::with_capacity(SORTING_MAX),
             reaching: Vec::with_capacity(REACHING_MAX),
             namespaces_changed: 0,
@@ -145,42 +146,45 @@ impl Capturing {
         }
     }
 
-    /// Where it is remembered that the variables of the frame at an address were told.
+    /// Returns the place that remembers whether the variables of the frame at an address were
+    /// recorded.
     #[inline(always)]
-    fn told_frame(&mut self, address: usize) -> &mut ToldFrame {
+    fn recorded_frame(&mut self, address: usize) -> &mut RecordedFrame {
         &mut self.frames[(address >> 4 ^ address >> 14) & (FRAMES - 1)]
     }
 
-    /// Names are bound or unbound in a namespace by code that does not run in it.
+    /// Notes that names are bound or unbound in a namespace by code that does not run in it.
     pub(super) fn change_namespaces(&mut self) {
         self.namespaces_changed = self.namespaces_changed.wrapping_add(1).max(1);
     }
 
-    /// The same, by a frame that tells of those names itself.
+    /// The same, by a frame that records those names itself.
     fn change_namespaces_from(&mut self, frame: usize) {
         let before = self.namespaces_changed;
         self.change_namespaces();
         let after = self.namespaces_changed;
-        let told = self.told_frame(frame);
-        if told.address == frame && told.namespaces_changed == before {
-            told.namespaces_changed = after;
+        let recorded = self.recorded_frame(frame);
+        if recorded.address == frame && recorded.namespaces_changed == before {
+            recorded.namespaces_changed = after;
         }
     }
 }
 
 impl Variables {
+    /// Returns an entry of `co_names`.
+    ///
     /// # Safety
     /// The code object is alive.
     unsafe fn name<'a>(&self, index: u32) -> Option<Obj<'a>> {
         if self.names == 0 {
             return None;
         }
-        // SAFETY: a tuple that the code object holds; the caller's.
+        // SAFETY: the code object holds this tuple, and the caller guarantees that it is alive.
         unsafe { Obj::borrowed(self.names as *mut _) }.tuple_item(index as usize)
     }
 }
 
-/// The ordinal of the next event, and the number of the code object that runs.
+/// The ordinal of the next event, and the number of the running code object.
 pub(super) type At = (u64, u32);
 
 impl Values {
@@ -190,8 +194,8 @@ impl Values {
         self.state.is_some()
     }
 
-    /// Learns of the variables of a code object, in the order of their numbers; says whether it has
-    /// sites.
+    /// Registers the variables of a code object, in the order of their numbers. Returns whether the
+    /// code object has sites.
     pub(in crate::shim) fn define_variables(
         &mut self,
         code: Obj<'_>,
@@ -232,7 +236,7 @@ impl Values {
         has_sites
     }
 
-    /// Whether there may be something to tell of the running frame's variables at an event.
+    /// Whether there may be something to record of the running frame's variables at an event.
     #[inline(always)]
     pub(in crate::shim) fn wants_variables(
         &self,
@@ -241,7 +245,7 @@ impl Values {
         unit: u32,
     ) -> bool {
         let Some(state) = &self.state else { return false };
-        if ordinal.is_multiple_of(FRAMES_LOOKED_AT) || kind.enters() {
+        if ordinal.is_multiple_of(FRAMES_CHECKED_EVERY) || kind.enters() {
             return true;
         }
         let Some(variables) = state.codes.get(number as usize) else { return false };
@@ -250,9 +254,9 @@ impl Values {
             || variables.pending.get(unit as usize) == Some(&true)
     }
 
-    /// Tells of the variables of the running frame that may have been stored since its last event.
+    /// Records the variables of the running frame that may have been stored since its last event.
     #[inline]
-    pub(in crate::shim) fn tell_variables(
+    pub(in crate::shim) fn record_variables(
         &mut self,
         at: At,
         thread: u32,
@@ -260,7 +264,7 @@ impl Values {
         code: Obj<'_>,
         unit: u32,
     ) {
-        // These follow at once upon an event that all was told at.
+        // These events directly follow an event at which everything was recorded.
         if matches!(
             kind,
             EventKind::C_RETURN
@@ -281,28 +285,28 @@ impl Values {
         let epoch = self.epoch;
         let Some(state) = &mut self.state else { return };
         let namespaces_changed = if variables.has_names { state.namespaces_changed } else { 0 };
-        let told = state.told_frame(frame.address);
-        let is_known = told.address == frame.address
-            && told.epoch == epoch
-            && told.namespaces_changed == namespaces_changed
-            && told.thread == thread;
+        let recorded = state.recorded_frame(frame.address);
+        let is_known = recorded.address == frame.address
+            && recorded.epoch == epoch
+            && recorded.namespaces_changed == namespaces_changed
+            && recorded.thread == thread;
         let is_whole = match kind {
             EventKind::PY_START => false,
             EventKind::PY_RESUME => {
-                !is_known || (ordinal as u32).wrapping_sub(told.ordinal) >= RESUMED_WITHIN
+                !is_known || (ordinal as u32).wrapping_sub(recorded.ordinal) >= RESUMED_WITHIN
             }
-            // It may be the first that is heard of a generator.
+            // It may be the first event of a generator.
             EventKind::PY_THROW => true,
             _ => !is_known,
         };
         if is_whole || kind == EventKind::PY_START {
-            // At the beginning, names may have been bound before.
-            let is_told = is_whole || !variables.has_names;
-            told.address = if is_told { frame.address } else { 0 };
-            told.epoch = epoch;
-            told.namespaces_changed = namespaces_changed;
-            told.thread = thread;
-            told.ordinal = ordinal as u32;
+            // At the beginning, names may already have been bound.
+            let is_recorded = is_whole || !variables.has_names;
+            recorded.address = if is_recorded { frame.address } else { 0 };
+            recorded.epoch = epoch;
+            recorded.namespaces_changed = namespaces_changed;
+            recorded.thread = thread;
+            recorded.ordinal = ordinal as u32;
         }
         let unit = match kind {
             EventKind::RAISE => self.frames.unit(frame),
@@ -310,19 +314,19 @@ impl Values {
         };
         let pending = variables.stores.pending(unit);
         if is_whole {
-            return self.tell_slots(at, GroupKind::Snapshot, &[], frame, &variables, pending);
+            return self.record_slots(at, GroupKind::Snapshot, &[], frame, &variables, pending);
         }
         if kind == EventKind::PY_START {
-            return self.tell_cells(at, frame, &variables, unit);
+            return self.record_cells(at, frame, &variables, unit);
         }
         if !pending.is_empty() {
             let head = [i64::from(unit)];
-            self.tell_slots(at, GroupKind::Bindings, &head, frame, &variables, pending);
+            self.record_slots(at, GroupKind::Bindings, &head, frame, &variables, pending);
         }
     }
 
-    /// At the beginning of a call: tells of the cells, those of other functions included.
-    fn tell_cells(&mut self, at: At, frame: Frame, variables: &Variables, unit: u32) {
+    /// Records the cells at the beginning of a call, including those of other functions.
+    fn record_cells(&mut self, at: At, frame: Frame, variables: &Variables, unit: u32) {
         let pending = variables.stores.pending(unit);
         if pending.is_empty() {
             return;
@@ -337,17 +341,17 @@ impl Values {
             }
         });
         let head = std::iter::once(Given::Int(unit.into()));
-        self.tell_given(at, GroupKind::Bindings, 1 + pending.len(), head.chain(cells));
+        self.record_given(at, GroupKind::Bindings, 1 + pending.len(), head.chain(cells));
     }
 
-    /// Tells of the variables of a frame that another is entered from, other than by a call.
-    pub(in crate::shim) fn tell_callers_variables(
+    /// Records the variables of a frame that another frame is entered from, other than by a call.
+    pub(in crate::shim) fn record_callers_variables(
         &mut self,
         (ordinal, number): At,
         caller: Frame,
         callers_number: u32,
     ) {
-        self.tell_sorting((ordinal, number), caller);
+        self.record_sorting((ordinal, number), caller);
         let Some(state) = &mut self.state else { return };
         let found = state.codes.get(callers_number as usize).map(Rc::clone);
         let Some(variables) = found else { return };
@@ -355,12 +359,12 @@ impl Values {
         if !pending.is_empty() {
             let head = [i64::from(caller.unit)];
             let kind = GroupKind::CallerBindings;
-            self.tell_slots((ordinal, number), kind, &head, caller, &variables, pending);
+            self.record_slots((ordinal, number), kind, &head, caller, &variables, pending);
         }
     }
 
-    /// Tells of a frame's variables that may have been stored; with a snapshot, of all others too.
-    fn tell_slots(
+    /// Records the variables of a frame that may have been stored; for a snapshot, all others too.
+    fn record_slots(
         &mut self,
         at: At,
         kind: GroupKind,
@@ -401,12 +405,13 @@ impl Values {
         });
         let head = head.iter().map(|number| Given::Int(*number));
         let count = head.len() + slots.len();
-        self.tell_given(at, kind, count, head.chain(given));
+        self.record_given(at, kind, count, head.chain(given));
         if !variables.has_names {
             return;
         }
-        // A namespace may be known as an object too: one that `exec` was handed, what `globals` gave.
-        // That of a class body is the class's before anybody has it.
+        // A namespace may be known as an object too: one that was passed to `exec`, or returned by
+        // `globals`. The namespace of a class body becomes the class's before any other code has
+        // it.
         let is_module = namespaces[0].is_none() || namespaces[0] == namespaces[1];
         let is_in = |slot: &Slot| match variables.stores.place(*slot) {
             Place::Fast(_) => false,
@@ -415,14 +420,15 @@ impl Values {
         };
         if let Some(globals) = namespaces[1]
             && stored.iter().any(is_in)
-            && self.told.has_contents(globals)
+            && self.described.has_contents(globals)
         {
-            self.see(at, &[globals]);
+            self.reexamine(at, &[globals]);
         }
     }
 
-    /// An instruction is about to be executed. False if there is nothing to tell of this one, ever.
-    pub(in crate::shim) fn tell_site(
+    /// Records what the instruction at a site is about to do. Returns false if there is never
+    /// anything to record for this instruction.
+    pub(in crate::shim) fn record_site(
         &mut self,
         at: At,
         thread: u32,
@@ -434,19 +440,20 @@ impl Values {
         let Some(site) = variables.stores.site(unit) else { return false };
         let Some(frame) = self.frames.running_of(code) else { return true };
         self.follow_epoch(at.0);
-        self.tell_changed(at, thread, frame);
+        self.record_changed(at, thread, frame);
         let here = Here { at, thread, unit, frame, variables: &variables };
         if site == Site::Overwrite {
             let pending = variables.stores.pending(unit);
             let head = [i64::from(thread), i64::from(unit)];
-            self.tell_slots(at, GroupKind::Overwrite, &head, frame, &variables, pending);
+            self.record_slots(at, GroupKind::Overwrite, &head, frame, &variables, pending);
             return true;
         }
         let depth = variables.depths.get(unit as usize).copied().unwrap_or(NO_DEPTH);
         let frames = self.frames;
         let operand = |from_top: u32| {
             let depth = u32::from(depth).checked_sub(from_top).filter(|_| depth != NO_DEPTH)?;
-            // SAFETY: the stack is as deep before this instruction, which takes these off it.
+            // SAFETY: the stack is that deep before this instruction, which takes these values off
+            // it.
             unsafe { frames.slot(frame, variables.stores.fast() + depth) }
         };
         match site {
@@ -481,7 +488,8 @@ impl Values {
                 let Some(object) = operand(2) else { return true };
                 let object = object.referent();
                 if !matches!(object.plain(), Plain::Other) {
-                    // Later ones may be of another class; what is stored then shows what changed.
+                    // Later objects may be of another class. What is stored then shows what
+                    // changed.
                     return false;
                 }
                 self.change(&here, object);
@@ -492,7 +500,7 @@ impl Values {
                 let layout = &self.classes.known(class).layout;
                 if layout.has_factory() {
                     if !matches!(object.dict_lookup(key), Lookup::Found(_)) {
-                        // If it has the key already, nothing will be different.
+                        // If the dict has the key already, nothing changes.
                         self.change(&here, object);
                     }
                 } else if layout.sort != Sort::Dict || layout.is_exact {
@@ -504,7 +512,7 @@ impl Values {
     }
 
     fn set_attribute(&mut self, here: &Here<'_>, owner: Obj<'_>, value: Option<Obj<'_>>) {
-        // SAFETY: the code object runs.
+        // SAFETY: the code object is running.
         let name = unsafe { here.variables.name(here.variables.stores.operand(here.unit)) };
         let Some(name) = name else { return };
         let owner = owner.referent();
@@ -548,7 +556,7 @@ impl Values {
         }
     }
 
-    /// Sets an attribute of an object whose attributes are not told of, or deletes it.
+    /// Records that an attribute is set or deleted on an object whose attributes are not described.
     fn set_hidden_attribute(
         &mut self,
         here: &Here<'_>,
@@ -560,7 +568,7 @@ impl Values {
         if sort == Sort::Module
             && let Some(state) = &mut self.state
         {
-            // Those of a module are the globals of its code.
+            // The attributes of a module are the globals of its code.
             state.change_namespaces();
         }
         if sort == Sort::Opaque || !owner.class().is_immutable() {
@@ -570,7 +578,7 @@ impl Values {
         self.change_known(here, owner, Some(Given::Value(Some(name))), value);
     }
 
-    /// A value as it is told of under a key.
+    /// Returns how a value is recorded under a key.
     pub(super) fn given<'a>(&mut self, key: Obj<'_>, value: Obj<'a>) -> Given<'a> {
         match withholds(self.names.withheld_key(key), value) {
             true => Given::Redacted,
@@ -578,7 +586,7 @@ impl Values {
         }
     }
 
-    /// Sets an item, or deletes it if there is no value.
+    /// Records that an item is set, or deleted if there is no value.
     fn set_item(&mut self, here: &Here<'_>, object: Obj<'_>, key: Obj<'_>, value: Option<Obj<'_>>) {
         let object = object.referent();
         if self.frames.namespaces(here.frame).contains(&Some(object))
@@ -591,8 +599,8 @@ impl Values {
         {
             let value = value.map(|value| self.given(key, value));
             self.change_known(here, owner, Some(Given::Value(Some(key))), value);
-            // It is seldom seen by itself.
-            return self.told.distrust(object);
+            // The dict rarely occurs as an object of its own.
+            return self.described.distrust(object);
         }
         self.note_hidden_owner(object);
         let class = self.classes.find(object.class(), &self.names);
@@ -600,7 +608,7 @@ impl Values {
         let is_exact = self.classes.known(class).layout.is_exact;
         let shown = self.limits.items as usize;
         let is_plain = object.class().sets_items_as(sort, value.is_none());
-        // Of anything else it is not asked, nor would it say.
+        // Other objects have no length here, and need none.
         let length = object.container_size().unwrap_or(0);
         match sort {
             Sort::List if is_plain => {
@@ -629,7 +637,7 @@ impl Values {
                 let index = if index < 0 { index + length } else { index };
                 let is_byte = || value.plain_int().is_some_and(|byte| (0..256).contains(&byte));
                 if !(0..length).contains(&index) || sort == Sort::ByteArray && !is_byte() {
-                    // What is no int by itself may be one by code of its own.
+                    // An object that is no int may still convert to one by code of its own.
                     return match value.plain() {
                         Plain::Other if sort == Sort::ByteArray => self.change(here, object),
                         _ => {}
@@ -663,7 +671,8 @@ impl Values {
                 }
             }
             Sort::Dict if is_plain => self.change_item(here, object, key, value),
-            // A key of a list may be a slice, or anything that is an index by code of its own.
+            // A key of a list may be a slice, or any object that converts to an index by code of
+            // its own.
             Sort::Deque | Sort::Array | Sort::ByteArray => match index(key) {
                 Some(index) if object.class().is_immutable() => {
                     let length = self.length_of(object);
@@ -675,7 +684,7 @@ impl Values {
             },
             Sort::Opaque if self.classes.known(class).layout.is_frame_locals() => {
                 self.note_reached(object);
-                // Its own, it will not tell of before the next event.
+                // The frame does not record its own variables before its next event.
                 let is_own = object.frame_of_locals() == Some(here.frame.address);
                 if let Some(value) = value.filter(|_| is_own && key.is_str()) {
                     let value = self.given(key, value);
@@ -687,21 +696,23 @@ impl Values {
         }
     }
 
-    /// Variables of a frame are changed by another. It tells all of them when it goes on.
+    /// Notes that another frame changes the variables of a frame, which records all of them when it
+    /// resumes.
     fn note_reached(&mut self, locals: Obj<'_>) {
         if let Some(state) = &mut self.state {
-            state.frames.fill(ToldFrame::NONE);
+            state.frames.fill(RecordedFrame::NONE);
             state.reached = locals.frame_of_locals().unwrap_or(0);
         }
     }
 
-    /// Whether a frame's variables were changed by another, which it has not told yet.
+    /// Whether a frame has variables that were changed by another and that it has not recorded yet.
     #[inline(always)]
     pub(in crate::shim) fn has_reached(&self) -> bool {
         self.state.as_ref().is_some_and(|state| state.reached != 0)
     }
 
-    /// Before the running frame is left: who goes on then, if its variables were changed by another.
+    /// Before the running frame is left: returns the frame that resumes then, if another has
+    /// changed its variables.
     pub(in crate::shim) fn reached(&mut self, code: Obj<'_>) -> Option<Frame> {
         let state = self.state.as_mut()?;
         let frame = self.frames.running_of(code)?;
@@ -716,16 +727,17 @@ impl Values {
         Some(caller)
     }
 
-    /// Tells all variables of a frame that goes on when the running one is left.
-    pub(in crate::shim) fn tell_reached(&mut self, at: At, caller: Frame, callers_number: u32) {
+    /// Records all variables of a frame that resumes when the running one is left.
+    pub(in crate::shim) fn record_reached(&mut self, at: At, caller: Frame, callers_number: u32) {
         let Some(state) = &self.state else { return };
         let found = state.codes.get(callers_number as usize).map(Rc::clone);
         let Some(variables) = found else { return };
         let all = variables.stores.all();
-        self.tell_slots(at, GroupKind::CallerBindings, &[-1], caller, &variables, all);
+        self.record_slots(at, GroupKind::CallerBindings, &[-1], caller, &variables, all);
     }
 
-    /// A dict's own way to set or delete an item is gone, under a key that code of its own finds.
+    /// Records that a dict sets or deletes an item in its own way, under a key that is found by
+    /// code of the program.
     fn change_item(
         &mut self,
         here: &Here<'_>,
@@ -737,28 +749,29 @@ impl Values {
         self.change_known(here, object, Some(Given::Value(Some(key))), value);
     }
 
-    /// The running frame, of this code object, and its variables; `None` if it has none that are recorded.
+    /// Returns the running frame, of this code object, and its variables. `None` if it has none
+    /// that are recorded.
     pub(super) fn running(&self, at: At, code: Obj<'_>) -> Option<(Frame, Rc<Variables>)> {
         let variables = self.state.as_ref()?.codes.get(at.1 as usize).map(Rc::clone)?;
         Some((self.frames.running_of(code)?, variables))
     }
 
-    /// What an object is, as far as its contents go.
+    /// Returns the sort of an object's class.
     pub(super) fn sort_of(&mut self, object: Obj<'_>) -> Sort {
         let class = self.classes.find(object.class(), &self.names);
         self.classes.known(class).layout.sort
     }
 
-    /// How many items a sequence has.
+    /// Returns how many items a sequence has; 0 for any other object.
     pub(super) fn length_of(&mut self, object: Obj<'_>) -> i64 {
         match self.sort_of(object) {
-            // The fields of these begin alike.
+            // These all begin with the same fields.
             Sort::List | Sort::Deque | Sort::Array | Sort::ByteArray => object.size() as i64,
             _ => 0,
         }
     }
 
-    /// Whether a key reads the same wherever it is told, and so can be found among others.
+    /// Whether a key is recorded the same way wherever it occurs, and so can be found among others.
     fn is_plain_key(&self, key: Obj<'_>) -> bool {
         match key.plain() {
             Plain::Int => matches!(key.int(), Int::Small(_)),
@@ -769,7 +782,7 @@ impl Values {
         }
     }
 
-    /// Tells how the instruction changes an object.
+    /// Records how the instruction changes an object.
     fn store<'a>(
         &mut self,
         here: &Here<'_>,
@@ -786,21 +799,21 @@ impl Values {
             (GroupKind::DeleteItem, _) => -1,
             _ => 0,
         };
-        self.tell_given(here.at, kind, count, head.into_iter().chain(rest.into_iter().flatten()));
-        self.told.note_change(object, more);
+        self.record_given(here.at, kind, count, head.into_iter().chain(rest.into_iter().flatten()));
+        self.described.note_change(object, more);
     }
 
-    /// The instruction changes an object in a way that shows afterwards.
+    /// Records that the instruction changes an object in a way that shows only afterwards.
     fn change(&mut self, here: &Here<'_>, object: Obj<'_>) {
         let sort = self.sort_of(object);
         if may_change(sort) || matches!(sort, Sort::Exception | Sort::Cell) {
             self.change_known(here, object, None, None);
         }
-        // Such as a memoryview.
+        // For example a memoryview.
         self.doubts_next |= sort == Sort::Opaque;
     }
 
-    /// The instance among a frame's variables whose `__dict__` this is.
+    /// Returns the instance among a frame's variables whose `__dict__` this is.
     pub(super) fn owner_of<'a>(
         &mut self,
         frame: Frame,
@@ -817,8 +830,8 @@ impl Values {
         })
     }
 
-    /// `list.append` returns. False if what the list holds has to be looked at.
-    pub(in crate::shim) fn tell_appended(
+    /// Records that `list.append` returns. False if the contents of the list have to be examined.
+    pub(in crate::shim) fn record_appended(
         &mut self,
         at: At,
         thread: u32,
@@ -826,15 +839,15 @@ impl Values {
         list: Obj<'_>,
     ) -> bool {
         self.follow_epoch(at.0);
-        // All is as it was told, but for one item more.
+        // Its contents are as described, except for one more item.
         if self.state.is_none() || !self.is_certain_but_for(list, 1) {
             return false;
         }
-        self.tell_last(at, thread, unit, list, list.last_of_list())
+        self.record_last(at, thread, unit, list, list.last_of_list())
     }
 
-    /// A container has got a last item.
-    fn tell_last<'a>(
+    /// Records that a container has got a last item. False if it has none.
+    fn record_last<'a>(
         &mut self,
         at: At,
         thread: u32,
@@ -854,14 +867,14 @@ impl Values {
             Given::Int(length),
         ];
         let count = if beyond { 6 } else { 5 };
-        self.tell_given(at, GroupKind::SetItem, count, given.into_iter().take(count));
-        self.told.note_change(list, 0);
+        self.record_given(at, GroupKind::SetItem, count, given.into_iter().take(count));
+        self.described.note_change(list, 0);
         true
     }
 
-    /// A method in C returns that is known to do this to a container. False if what that holds has to be
-    /// looked at.
-    pub(in crate::shim) fn tell_done(
+    /// Records that a method in C returns that is known to do this to a container. False if the
+    /// contents of the container have to be examined.
+    pub(in crate::shim) fn record_done(
         &mut self,
         at: At,
         thread: u32,
@@ -883,7 +896,7 @@ impl Values {
         let index = match does {
             Does::Resizes => return true,
             Does::AppendsToDeque => {
-                return self.tell_last(at, thread, unit, object, object.last_of_deque());
+                return self.record_last(at, thread, unit, object, object.last_of_deque());
             }
             Does::TakesFirst => 0,
             _ => object.size() as i64,
@@ -896,19 +909,19 @@ impl Values {
                 return false;
             }
         }
-        if does == Does::TakesFirst && !self.told.note_taken(object, self.limits.items) {
+        if does == Does::TakesFirst && !self.described.note_taken(object, self.limits.items) {
             return false;
         }
         let numbers = [thread, unit].map(|number| Given::Int(number.into()));
         let given = numbers.into_iter().chain([Given::Changed(object), Given::Int(index)]);
-        self.tell_given(at, GroupKind::DeleteItem, 4, given);
-        self.told.note_change(object, 0);
+        self.record_given(at, GroupKind::DeleteItem, 4, given);
+        self.described.note_change(object, 0);
         true
     }
 
-    /// A call of C code ends, which had these objects in hand: the one its method is bound to, `first`,
-    /// and what else it was called with.
-    pub(in crate::shim) fn tell_handed(
+    /// Examines the objects that a call of C code may have changed, when it ends: the one its
+    /// method is bound to, `first`, and its other arguments.
+    pub(in crate::shim) fn record_handed(
         &mut self,
         at: At,
         code: Obj<'_>,
@@ -921,14 +934,14 @@ impl Values {
             return;
         }
         // An iterator in C may call anything.
-        let is_hidden =
+        let is_readable =
             !matches!(first.plain(), Plain::Other) || self.sort_of(first) != Sort::Opaque;
-        if effect == Effect::None && is_hidden {
+        if effect == Effect::None && is_readable {
             return;
         }
         let Some((frame, variables)) = self.running(at, code) else { return };
-        if !is_hidden {
-            self.tell_resized(at, frame, &variables);
+        if !is_readable {
+            self.record_resized(at, frame, &variables);
         }
         if effect == Effect::None {
             return;
@@ -953,7 +966,7 @@ impl Values {
         for object in objects.clone() {
             let is_reached = variables.calls.reaches_dicts;
             match is_reached.then(|| self.owner_of(frame, &variables, object)).flatten() {
-                Some(owner) => self.see(at, &[owner]),
+                Some(owner) => self.reexamine(at, &[owner]),
                 None => self.note_hidden_owner(object),
             }
         }
@@ -961,31 +974,32 @@ impl Values {
             let sort = self.sort_of(*object);
             may_change(sort) || effect == Effect::SetsAttributes && sort == Sort::Instance
         });
-        self.see(at, &objects);
+        self.reexamine(at, &objects);
     }
 
-    /// What the call at a code unit of a frame was handed, which ends just now. Of one with `*` that is what is in
-    /// its tuple, and only if that was made for it: of anything else the call makes one itself, and leaves on the stack
-    /// what may be gone by then.
+    /// Returns the arguments of the call at a code unit of a frame, which ends just now. For a call
+    /// with `*`, these are the items of its tuple, and only if that was made from a list for the
+    /// call. For anything else the call makes a tuple itself, and what it leaves on the stack may
+    /// be gone by then.
     fn handed<'a>(&self, frame: Frame, variables: &Variables, unit: u32) -> Handed<'a> {
         let mut handed = Handed::new();
         let Some(site) = variables.calls.at(variables.stores.start(unit)) else { return handed };
         // SAFETY: the arguments stay on the stack until the call is over.
         let slot = |at: u32| unsafe { self.frames.slot(frame, site.base + at) };
-        match site.how {
-            How::Spread { is_from_list: true, .. } => {
+        match site.convention {
+            Convention::Spread { is_from_list: true, .. } => {
                 let tuple: Option<Obj<'a>> = slot(0);
                 handed.extend((0..HANDED_MAX).map_while(|at| tuple?.tuple_item(at)));
             }
-            How::Spread { .. } => {}
-            // The first is the object that a method is called on, or nothing, or what is called.
+            Convention::Spread { .. } => {}
+            // The first is the object that a method is called on, or nothing, or the callable.
             _ => handed.extend((0..=u32::from(site.count)).take(HANDED_MAX).filter_map(slot)),
         }
         handed
     }
 
-    /// A list is about to be sorted by a call of the running frame, or has been. Meanwhile it is
-    /// empty, which functions see that the sorting calls.
+    /// Notes that a call of the running frame is about to sort a list, or has sorted it. During the
+    /// sort the list is empty, and functions that the sort calls see that.
     pub(in crate::shim) fn note_sorting(
         &mut self,
         code: Obj<'_>,
@@ -1002,8 +1016,9 @@ impl Values {
         }
     }
 
-    /// Code in C was handed a method or function that changes something when it is called, which may be any
-    /// time: the object it is bound to, or else one that is handed along with it.
+    /// Notes that code in C was passed a method or function that changes something when it is
+    /// called, which may be at any time: the object it is bound to, or else one that is passed
+    /// along with it.
     pub(in crate::shim) fn suspect_method(
         &mut self,
         at: At,
@@ -1013,63 +1028,65 @@ impl Values {
         container: Option<Obj<'_>>,
     ) {
         match container.filter(|container| !container.is_module()) {
-            Some(container) => self.suspect_alone(at, container),
+            Some(container) => self.suspect_object(at, container),
             None if self.suspect_handed(at, code, unit, method) => {}
-            None => self.told.suspect(),
+            None => self.described.suspect(),
         }
     }
-    /// An object may be changed any time. What is told of it is known from then on to be of it.
-    fn suspect_alone(&mut self, at: At, object: Obj<'_>) {
-        self.see(at, &[object]);
-        self.told.suspect_alone(object);
+    /// Notes that an object may be changed at any time. It is examined first, so that what is
+    /// recorded of its address from then on is certain to be about this object.
+    fn suspect_object(&mut self, at: At, object: Obj<'_>) {
+        self.reexamine(at, &[object]);
+        self.described.suspect_object(object);
     }
 
-    /// What code in C was handed along with a function that changes it. False if there was nothing.
+    /// The same for the objects that were passed to code in C along with a function that changes
+    /// them. False if there was none.
     fn suspect_handed(&mut self, at: At, code: Obj<'_>, unit: u32, method: Obj<'_>) -> bool {
         let Some((frame, variables)) = self.running(at, code) else { return false };
         let mut is_any = false;
         for object in self.handed(frame, &variables, unit) {
             let sort = self.sort_of(object);
-            // What such a function is called with may be what these hold.
+            // Such a function may be called with objects that these hold.
             if object != method && (sort == Sort::Instance || may_change(sort)) {
                 is_any = true;
-                self.suspect_alone(at, object);
+                self.suspect_object(at, object);
             }
         }
         is_any
     }
 
-    /// Whether there are objects that code in C may change any time.
+    /// Whether there are objects that code in C may change at any time.
     #[inline(always)]
     pub(in crate::shim) fn has_unsure(&self) -> bool {
-        self.told.has_unsure()
+        self.described.has_unsure()
     }
 
-    /// Looks at the objects that code in C may change any time, as far as what the running frame holds leads to
-    /// them: all that is kept of them is their address.
-    pub(in crate::shim) fn tell_unsure(&mut self, at: At, code: Obj<'_>) {
+    /// Examines the objects that code in C may change at any time, as far as something that the
+    /// running frame holds leads to them: only their addresses are kept.
+    pub(in crate::shim) fn record_unsure(&mut self, at: At, code: Obj<'_>) {
         let Some((frame, variables)) = self.running(at, code) else { return };
         self.steps = STEPS_SAVED_MAX.min(self.steps + STEPS_EACH);
-        for address in self.told.unsure() {
+        for address in self.described.unsure() {
             let given = if self.steps < STEPS_MAX { 0 } else { STEPS_MAX };
             let mut left = given;
             let holder = self.find_holder(frame, &variables, address, &mut left);
             self.steps -= given - left;
             if holder.is_none() {
                 if given > 0 {
-                    self.told.note_unreached(address);
+                    self.described.note_unreached(address);
                 }
                 continue;
             }
             // SAFETY: something that the frame holds leads to it.
             let object = unsafe { Obj::borrowed(address as *mut _) };
-            self.see(at, &[object]);
+            self.reexamine(at, &[object]);
         }
     }
 
-    /// Code in C returns that calls what it is handed. What methods and functions in C among that have
-    /// changed shows by looking.
-    pub(in crate::shim) fn tell_called_back(
+    /// Examines the arguments of a call of code in C that calls them, when it returns. What methods
+    /// and functions in C among them have changed shows only that way.
+    pub(in crate::shim) fn record_called_back(
         &mut self,
         at: At,
         code: Obj<'_>,
@@ -1090,12 +1107,13 @@ impl Values {
         for object in objects {
             let sort = self.sort_of(object);
             if may_change(sort) || sort == Sort::Instance {
-                self.see(at, &[object]);
+                self.reexamine(at, &[object]);
             }
         }
     }
 
-    /// Code in C is about to be called that may change what nothing tells of, or has been.
+    /// Notes that a call of code in C that may change objects without a record is about to begin,
+    /// or is over.
     pub(in crate::shim) fn note_reaching(
         &mut self,
         (code, number): (Obj<'_>, u32),
@@ -1109,7 +1127,7 @@ impl Values {
         state.reaching.retain(|reaching| reaching.frame != frame.address);
         if begins {
             if state.reaching.len() == REACHING_MAX {
-                // Of calls that ended without an event.
+                // The oldest belongs to a call that ended without an event.
                 state.reaching.remove(0);
             }
             let (frame, code) = (frame.address, code.address());
@@ -1119,7 +1137,7 @@ impl Values {
             return self.doubt();
         };
         let handed = self.handed(frame, &variables, unit);
-        // Its arguments may be more than can be seen here.
+        // There may be more arguments than are visible here.
         let count = variables.stores.operand(variables.stores.start(unit));
         let is_unseen = count >= HANDED_MAX as u32 || handed.is_empty();
         let mut all = handed.into_iter().chain([Some(first), owner].into_iter().flatten());
@@ -1128,7 +1146,7 @@ impl Values {
         }
     }
 
-    /// Whether from an object nothing can be reached that may change.
+    /// Whether no object that may change can be reached from an object.
     fn is_harmless(&mut self, object: Obj<'_>) -> bool {
         if !matches!(object.plain(), Plain::Other) {
             return true;
@@ -1149,7 +1167,8 @@ impl Values {
         }
     }
 
-    /// A frame is entered: if by code in C that may change what nothing tells of, it may have.
+    /// Notes that a frame is entered. If code in C entered it that may change objects without a
+    /// record, it may have done so.
     pub(in crate::shim) fn note_entered(&mut self, code: Obj<'_>) {
         let Some(state) = &self.state else { return };
         if state.reaching.is_empty() {
@@ -1166,8 +1185,8 @@ impl Values {
         }
     }
 
-    /// A frame enters another while it may be sorting.
-    fn tell_sorting(&mut self, at: At, caller: Frame) {
+    /// Examines the list that a frame may be sorting when it enters another frame.
+    fn record_sorting(&mut self, at: At, caller: Frame) {
         let Some(state) = &self.state else { return };
         let sorting = state.sorting.iter().find(|sorting| {
             sorting.frame == caller.address
@@ -1175,50 +1194,57 @@ impl Values {
                 && caller.unit.wrapping_sub(sorting.unit) < CALL_UNITS
         });
         if let Some(sorting) = sorting {
-            // SAFETY: the frame stands at the call that sorts it, which has it as argument: whenever the
-            // frame comes to that call, it is noted anew.
+            // SAFETY: the frame stands at the call that sorts the list, which has it as argument:
+            // whenever the frame comes to that call, it is noted anew.
             let list = unsafe { Obj::borrowed(sorting.list as *mut _) };
-            self.see(at, &[list]);
+            self.reexamine(at, &[list]);
         }
     }
 
-    /// Looks at the containers among a frame's variables that have become more or fewer than was told.
-    fn tell_resized(&mut self, at: At, frame: Frame, variables: &Variables) {
+    /// Examines the containers among a frame's variables that have another number of items than
+    /// described.
+    fn record_resized(&mut self, at: At, frame: Frame, variables: &Variables) {
         for slot in 0..variables.stores.fast() {
             // SAFETY: variables of the frame.
             let object = unsafe { self.frames.slot(frame, slot) }.and_then(Obj::cell);
-            if let Some(object) = object.filter(|object| self.told.is_resized(*object)) {
-                self.see(at, &[object]);
+            if let Some(object) = object.filter(|object| self.described.is_resized(*object)) {
+                self.reexamine(at, &[object]);
             }
         }
     }
 
-    /// Looks at objects again.
-    pub(super) fn see(&mut self, at: At, objects: &[Obj<'_>]) {
+    /// Examines objects again.
+    pub(super) fn reexamine(&mut self, at: At, objects: &[Obj<'_>]) {
         for object in objects {
             if self.left(at.1, GroupKind::Seen) == 0 {
                 self.forget(at, *object);
             } else {
-                self.tell_given(at, GroupKind::Seen, 1, std::iter::once(Given::Again(*object)));
+                self.record_given(
+                    at,
+                    GroupKind::Seen,
+                    1,
+                    std::iter::once(Given::Reexamine(*object)),
+                );
             }
         }
     }
 
-    /// There were too many objects to look at: what this one holds is not known any more.
+    /// Records that the contents of an object are not known any more, because there were too many
+    /// objects to examine.
     pub(super) fn forget(&mut self, at: At, object: Obj<'_>) {
         self.producer.count_skipped();
-        let is_known = match self.told.of(object) {
-            Known::Told { print, .. } => print != 0,
+        let is_known = match self.described.of(object) {
+            Known::Described { print, .. } => print != 0,
             Known::Earlier => true,
-            Known::Nothing { .. } => !self.told.traces(),
+            Known::Nothing { .. } => !self.described.traces(),
         };
         if is_known {
-            self.tell_given(at, GroupKind::Seen, 1, std::iter::once(Given::Lost(object)));
+            self.record_given(at, GroupKind::Seen, 1, std::iter::once(Given::Lost(object)));
         }
     }
 }
 
-/// Objects that C code has in hand.
+/// Objects that were passed to C code.
 type Handed<'a> = arrayvec::ArrayVec<Obj<'a>, { HANDED_MAX + 2 }>;
 
 /// An instruction at a site.
@@ -1231,7 +1257,7 @@ pub(super) struct Here<'v> {
 }
 
 impl Here<'_> {
-    /// What groups of sites begin with.
+    /// Returns the values that groups of sites begin with.
     pub(super) fn head<'a>(&self, object: Obj<'a>) -> [Given<'a>; 3] {
         let numbers = [self.thread, self.unit].map(|number| Given::Int(number.into()));
         let [thread, unit] = numbers;
@@ -1244,7 +1270,7 @@ fn has_globals(stores: &Stores, slots: &[Slot]) -> bool {
     slots.iter().any(|slot| matches!(stores.place(*slot), Place::Global(_)))
 }
 
-/// Whether objects of a sort may be changed by C code that has them in hand.
+/// Whether objects of a sort may be changed by C code that they are passed to.
 pub(super) fn may_change(sort: Sort) -> bool {
     matches!(
         sort,
@@ -1252,13 +1278,13 @@ pub(super) fn may_change(sort: Sort) -> bool {
     )
 }
 
-/// What a namespace has under a name.
+/// Returns what a namespace holds under a name.
 pub(super) fn named<'a>(
     namespace: Option<Obj<'a>>,
     variables: &Variables,
     name: u32,
 ) -> Result<Option<Obj<'a>>, Given<'a>> {
-    // SAFETY: the code object runs.
+    // SAFETY: the code object is running.
     let name = unsafe { variables.name(name) };
     let (Some(namespace), Some(name)) = (namespace, name) else { return Err(Given::Unread) };
     match namespace.dict_lookup(name) {
@@ -1268,7 +1294,7 @@ pub(super) fn named<'a>(
     }
 }
 
-/// The index that a key of a sequence is, if it is one by itself.
+/// Returns the index that a key of a sequence is, if it is an int or bool itself.
 pub(super) fn index(key: Obj<'_>) -> Option<i64> {
     match key.plain() {
         Plain::Int => key.plain_int(),

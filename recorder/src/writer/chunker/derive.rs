@@ -1,4 +1,4 @@
-//! Derived recording: instead of events, the way over the automaton's edges; see
+//! Derived recording: a chunk contains the path along the automaton's edges in place of events; see
 //! [`dashcam_schema::derive`].
 
 use super::super::outlet::{EdgeCount, EdgeEvents, Form};
@@ -19,56 +19,59 @@ use dashcam_schema::record::{CALLERS_MAX, CodeDefinition, Mode};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
-/// Times are stored in units of 2^this nanoseconds: finer than what recording an event costs.
+/// Times are stored in units of 2^this nanoseconds, which is finer than the cost of recording an
+/// event.
 pub(super) const TIME_SHIFT: u32 = 4;
 
-/// What derivation keeps beside the chunk's columns.
+/// The state for deriving events, beside the chunk's columns.
 pub(super) struct Derivation {
     version: Version,
     codes: Vec<Option<Arc<Code>>>,
-    /// The same by [`code_xxh3`]: code that is compiled again and again is kept once.
+    /// The same code objects by [`code_xxh3`]: code that is compiled again and again is kept once.
     by_content: FxHashMap<i64, Arc<Code>>,
     pub(super) automaton: Automaton,
     pub(super) stacks: Stacks,
     /// By edge.
     pub(super) patterns: Vec<Pattern>,
-    /// The edge gone over last.
+    /// The edge taken last.
     pub(super) last_edge: EdgeId,
     numbering: Numbering,
     pub(super) control: Control,
-    /// Tokens before the current thread's.
+    /// The number of tokens before those of the current thread.
     switched_at: usize,
-    /// Edges the current thread went over since `counted` was last added to.
+    /// Edges that the current thread took since `counted` was last added to.
     touched: Vec<EdgeId>,
     counted: Vec<EdgeCount>,
-    /// Edges the encoder knows of.
-    told: usize,
+    /// The number of edges that have been sent to the encoder.
+    sent_edges: usize,
     /// Edges are numbered from 0 again.
     is_renewed: bool,
-    /// Where callers stand, nearest first, and the frame itself; of the event to come.
+    /// Code object and unit of the callers of the next event, nearest first.
     callers: Vec<(u32, u32)>,
+    /// The unit at which the frame of the next event stands.
     at: Option<u32>,
-    /// The value of the event to come is None.
+    /// The value of the next event is None.
     says_none: bool,
-    /// The last event that the call stacks do not know of yet.
+    /// The last event that has not been applied to the call stacks yet.
     pub(super) unsettled: Unsettled,
-    /// When every event is recorded as well: those of each thread that should follow.
+    /// In mode `verify`: the recorded events of each thread that should be derived.
     verify: Option<FxHashMap<u32, Vec<Derived>>>,
 }
 
-/// An event, told by the edge it is on: to note that costs less than to note the event, of most of
-/// which the call stacks never hear.
+/// An event, given by the edge it is on: noting the edge costs less than noting the event, and
+/// most such events are never applied to the call stacks.
 #[derive(Clone, Copy)]
 pub(super) enum Unsettled {
     Nothing,
     /// The edge's last event, which was recorded.
     Recorded(EdgeId),
-    /// The one before that.
+    /// The event before the edge's last one.
     Before(EdgeId),
 }
 
 impl Derivation {
-    /// The event the call stacks are to hear of, if there is one; from now on they know.
+    /// Returns the event that has not been applied to the call stacks, if there is one. The caller
+    /// has to apply it.
     #[inline(always)]
     pub(super) fn take_unsettled(&mut self) -> Option<Site> {
         match std::mem::replace(&mut self.unsettled, Unsettled::Nothing) {
@@ -85,7 +88,8 @@ impl Derivation {
         }
     }
 
-    /// `None` if the rules do not know this interpreter, or nothing is to be derived.
+    /// Returns the initial state; `None` if the rules do not know this interpreter, or if no events
+    /// are to be derived.
     pub(super) fn new(mode: Mode, magic: u16) -> Option<Box<Derivation>> {
         let version = Version::from_magic(magic).filter(|_| mode.has_frames())?;
         Some(Box::new(Derivation {
@@ -101,7 +105,7 @@ impl Derivation {
             switched_at: 0,
             touched: Vec::new(),
             counted: Vec::new(),
-            told: 0,
+            sent_edges: 0,
             is_renewed: false,
             callers: Vec::new(),
             at: None,
@@ -111,12 +115,12 @@ impl Derivation {
         }))
     }
 
-    /// Whether events that follow are left out.
-    pub(super) fn leaves_out(&self) -> bool {
+    /// Whether derived events are left out of the recording.
+    pub(super) fn omits_derived(&self) -> bool {
         self.verify.is_none()
     }
 
-    /// Whether nothing that belongs to the event to come was taken in yet.
+    /// Whether no record that belongs to the next event has been read yet.
     #[inline(always)]
     pub(super) fn is_between_events(&self) -> bool {
         self.callers.is_empty() && self.at.is_none()
@@ -137,19 +141,19 @@ impl Derivation {
         self.codes.push(Some(Arc::clone(known)));
     }
 
-    /// At the beginning of a chunk: begins the automaton anew.
+    /// Replaces the automaton by a new one. Must be called at the beginning of a chunk.
     fn renew(&mut self) {
         let old = std::mem::take(&mut self.automaton);
         self.stacks.renew(&old, &mut self.automaton);
         self.numbering = Numbering::default();
         self.numbering.begin();
         self.patterns.clear();
-        (self.told, self.last_edge, self.is_renewed) = (0, 0, true);
+        (self.sent_edges, self.last_edge, self.is_renewed) = (0, 0, true);
     }
 
-    /// Goes over an edge.
+    /// Takes an edge.
     #[inline(always)]
-    pub(super) fn go(&mut self, id: EdgeId) {
+    pub(super) fn take_edge(&mut self, id: EdgeId) {
         let edge = self.automaton.edge(id);
         if self.numbering.put(&mut self.control, edge, id) {
             self.touched.push(id);
@@ -160,7 +164,7 @@ impl Derivation {
         }
     }
 
-    /// A call that was there before the recording.
+    /// Adds a call that began before the recording.
     pub(super) fn running(&mut self, code: u32, unit: u32) {
         let known = self.codes.get(code as usize).and_then(Option::as_deref);
         let start = known.and_then(|code| code.unit(unit)).map_or(unit, |unit| unit.start);
@@ -175,7 +179,7 @@ impl Derivation {
         self.stacks.set_thread(thread);
     }
 
-    /// Adds up what the current thread did.
+    /// Counts the tokens and edges of the current thread.
     fn end_stretch(&mut self) {
         let Some((tokens, thread)) = self.control.switches.last_mut() else { return };
         *tokens += (self.control.tokens.len() - self.switched_at) as u32;
@@ -190,7 +194,7 @@ impl Derivation {
         }
     }
 
-    /// The edge the next event goes over.
+    /// Returns the edge that the next event takes.
     #[inline(always)]
     fn find(&mut self, kind: EventKind, code: u32, place: u32, with: u32) -> EdgeId {
         let also = if std::mem::take(&mut self.says_none) { 0 } else { NO_UNIT };
@@ -226,14 +230,14 @@ impl Derivation {
 }
 
 impl Chunker {
-    /// Whether events that follow are left out of the chunk.
+    /// Whether derived events are left out of the chunk.
     #[inline(always)]
-    pub(in crate::writer) fn leaves_out(&self) -> bool {
-        self.derivation.as_ref().is_some_and(|derivation| derivation.leaves_out())
+    pub(in crate::writer) fn omits_derived(&self) -> bool {
+        self.derivation.as_ref().is_some_and(|derivation| derivation.omits_derived())
     }
 
-    /// An event is about to be pushed: what leads up to it follows. `with` is what a [`Step`] has
-    /// for this kind. Says the place the event is to have, and the edge it went over.
+    /// Derives the events before an event that is about to be pushed. `with` has the meaning of
+    /// [`Step::with`] for this kind. Returns the place that the event gets, and the edge it takes.
     #[inline(always)]
     pub(super) fn step(&mut self, kind: EventKind, place: u32, with: u32) -> (u32, EdgeId) {
         self.costs.charge(self.code, kind);
@@ -253,14 +257,14 @@ impl Chunker {
         if self.len > 0 && self.len + events > DERIVED_EVENTS_MAX {
             self.seal();
         }
-        (self.go(id), id)
+        (self.take_edge(id), id)
     }
 
-    /// Goes over an edge, for which there is room: all but its last event are in the chunk. Says
-    /// the place of that one.
-    pub(super) fn go(&mut self, id: EdgeId) -> u32 {
+    /// Takes an edge for which the chunk has room, and adds all events of the edge but the last.
+    /// Returns the place of the last event.
+    pub(super) fn take_edge(&mut self, id: EdgeId) -> u32 {
         let Some(derivation) = &mut self.derivation else { return 0 };
-        derivation.go(id);
+        derivation.take_edge(id);
         derivation.last_edge = id;
         let edge = derivation.automaton.edge(id);
         let (place, is_desync) = (edge.place, edge.is_desync);
@@ -277,15 +281,15 @@ impl Chunker {
         self.lose(LossKind::Underived, 1, why.map_or("", |desync| desync.0).to_owned());
     }
 
-    /// An event that should follow from others was recorded as well.
+    /// In mode `verify`, notes a recorded event that should also be derived.
     #[cold]
-    pub(super) fn should_follow(&mut self, kind: u8, place: u32, target: u32) {
+    pub(super) fn note_derivable(&mut self, kind: u8, place: u32, target: u32) {
         if let Some(seen) = self.derivation.as_mut().and_then(|d| d.verify.as_mut()) {
             seen.entry(self.thread).or_default().push(Derived { kind, place, target });
         }
     }
 
-    /// Compares what follows with what was recorded. The place stays what was reported.
+    /// Compares the derived events with the recorded ones. Returns the place that was reported.
     fn compare(&mut self, kind: EventKind, place: u32, with: u32) -> u32 {
         let number = self.code;
         let Some(derivation) = &mut self.derivation else { return place };
@@ -294,7 +298,7 @@ impl Chunker {
         let control = known.map_or(&unknown, |code| &code.control);
         let target = if kind.has_target() { with } else { NO_UNIT };
         if is_derived(kind, place, target, control) {
-            self.should_follow(kind.number(), place, target);
+            self.note_derivable(kind.number(), place, target);
             return place;
         }
         let id = derivation.find(kind, number, place, with);
@@ -341,11 +345,10 @@ impl Chunker {
         Ok(())
     }
 
-    /// What comes with the next event is None.
+    /// Notes that the value of the next event is None.
     pub(in crate::writer) fn says_none(&mut self) -> Result<(), Bad> {
-        let derivation = self.derivation.as_mut().filter(|derivation| derivation.leaves_out());
-        derivation.ok_or("a value left out of a recording that leaves nothing out")?.says_none =
-            true;
+        let derivation = self.derivation.as_mut().filter(|derivation| derivation.omits_derived());
+        derivation.ok_or("a value left out of a recording of all events")?.says_none = true;
         Ok(())
     }
 
@@ -355,9 +358,11 @@ impl Chunker {
         }
     }
 
-    /// What the chunk begins with.
+    /// Begins the chunk's control data with the state of all threads.
     pub(super) fn open_control(&mut self) {
-        let Some(derivation) = self.derivation.as_mut().filter(|d| d.leaves_out()) else { return };
+        let Some(derivation) = self.derivation.as_mut().filter(|d| d.omits_derived()) else {
+            return;
+        };
         let Derivation { automaton, stacks, numbering, control, .. } = &mut **derivation;
         numbering.begin();
         control.tokens.clear();
@@ -378,9 +383,10 @@ impl Chunker {
         }
     }
 
-    /// What the chunk consists of: its columns, or the way control took with some of them.
+    /// Returns the chunk's data: its columns, or the path that control took with some of the
+    /// columns.
     pub(super) fn form(&mut self, mut columns: Columns) -> Form {
-        let Some(derivation) = self.derivation.as_mut().filter(|d| d.leaves_out()) else {
+        let Some(derivation) = self.derivation.as_mut().filter(|d| d.omits_derived()) else {
             columns.kinds.truncate(self.len);
             columns.places.truncate(self.len);
             return Form::Direct(columns);
@@ -394,8 +400,8 @@ impl Chunker {
             ..std::mem::take(&mut derivation.control)
         };
         let automaton = &derivation.automaton;
-        let new = derivation.told..automaton.len();
-        derivation.told = automaton.len();
+        let new = derivation.sent_edges..automaton.len();
+        derivation.sent_edges = automaton.len();
         let new = new.map(|id| {
             let edge = automaton.edge(id as EdgeId);
             let (kinds, places, targets) = automaton.events(edge);
@@ -417,7 +423,7 @@ impl Chunker {
         }
     }
 
-    /// Gives up what was worked out so far, if it is too much. Not while an event is taken in.
+    /// Replaces the automaton if it has too many edges. Must not be called while an event is read.
     pub(in crate::writer) fn tidy(&mut self) {
         if self.derivation.as_ref().is_some_and(|d| d.automaton.len() > EDGES_MAX) {
             self.seal();
@@ -427,9 +433,9 @@ impl Chunker {
         }
     }
 
-    /// The call that `edge` resumes, for the chunk's column of them.
+    /// Adds the call that `edge` resumes to the chunk's column of resumed calls.
     pub(super) fn put_resumed(&mut self, edge: EdgeId, call: u64) {
-        match self.derivation.as_mut().filter(|d| d.leaves_out()) {
+        match self.derivation.as_mut().filter(|d| d.omits_derived()) {
             Some(derivation) => {
                 let Derivation { numbering, control, .. } = &mut **derivation;
                 numbering.put_resumed(control, edge, call);
@@ -439,13 +445,13 @@ impl Chunker {
     }
 }
 
-/// Whether INSTRUCTION events are all that is missing from what was recorded.
+/// Whether the recorded events differ from the derived ones only by missing INSTRUCTION events.
 fn is_without_instructions(seen: &[Derived], derived: &[Derived]) -> bool {
     let is_other = |event: &&Derived| event.kind != EventKind::INSTRUCTION.number();
     seen.iter().all(|event| is_other(&event)) && derived.iter().filter(is_other).eq(seen)
 }
 
-/// Where two runs of events part, in words.
+/// Describes the first difference between recorded and derived events.
 fn difference(code: u32, seen: &[Derived], derived: &[Derived], step: &Step) -> String {
     let at = seen.iter().zip(derived).take_while(|(a, b)| a == b).count();
     let show = |events: &[Derived]| match events.get(at) {
@@ -459,7 +465,7 @@ fn difference(code: u32, seen: &[Derived], derived: &[Derived], step: &Step) -> 
         }
     };
     format!(
-        "(code object {code}, event {at} of {} on the way to {:?} at {}: {} was recorded, {} follows)",
+        "(code object {code}, event {at} of {} before {:?} at {}: {} was recorded, {} was derived)",
         seen.len(),
         EventKind::from_number(step.kind),
         step.place,

@@ -1,4 +1,4 @@
-//! Events, a method per form. The caller has checked `is_full` and `has_context`.
+//! Adds events, with one method per form. The caller has checked `is_full` and `has_context`.
 
 use super::derive::Unsettled;
 use super::{Bad, Chunker};
@@ -9,7 +9,8 @@ use dashcam_schema::derive::automaton::EdgeId;
 use dashcam_schema::record::{payload, tag};
 
 impl Chunker {
-    /// Takes the LINE and INSTRUCTION events `words` begin with, as many as there is room for.
+    /// Adds the LINE and INSTRUCTION events at the beginning of `words`, as many as there is room
+    /// for. Returns their number.
     #[inline]
     pub(in crate::writer) fn plain(&mut self, words: &[u32]) -> usize {
         const PLAIN: u64 = 1 << EventKind::LINE.number() | 1 << EventKind::INSTRUCTION.number();
@@ -35,15 +36,15 @@ impl Chunker {
         count
     }
 
-    /// These events follow from others, or should.
+    /// Notes these events for comparison with the derived ones.
     #[cold]
     fn check_plain(&mut self, words: &[u32], count: usize) {
         for word in &words[..count] {
-            self.should_follow(tag(*word), payload(*word), NO_UNIT);
+            self.note_derivable(tag(*word), payload(*word), NO_UNIT);
         }
     }
 
-    /// Charges one more event, of the current code object.
+    /// Charges one more event of the current code object.
     #[inline(always)]
     fn charge(&mut self, kind: u8) {
         if let Some(kind) = EventKind::from_number(kind) {
@@ -53,7 +54,7 @@ impl Chunker {
 
     #[inline(always)]
     pub(super) fn push(&mut self, kind: u8, place: u32) {
-        match self.derivation.as_mut().filter(|d| d.leaves_out()) {
+        match self.derivation.as_mut().filter(|d| d.omits_derived()) {
             Some(derivation) => derivation.unsettled = Unsettled::Recorded(derivation.last_edge),
             None => {
                 self.columns.kinds[self.len] = kind;
@@ -63,17 +64,17 @@ impl Chunker {
         self.len += 1;
     }
 
-    /// An event that carries nothing but its place.
+    /// Adds an event that has nothing but its place.
     #[inline(always)]
     pub(in crate::writer) fn bare(&mut self, kind: u8, place: u32) {
         self.charge(kind);
         if self.derivation.is_some() {
-            self.should_follow(kind, place, NO_UNIT);
+            self.note_derivable(kind, place, NO_UNIT);
         }
         self.push(kind, place);
     }
 
-    /// JUMP, BRANCH*, and kinds of a later CPython.
+    /// Adds a JUMP, a BRANCH*, or an event of a kind of a later CPython.
     #[inline(always)]
     pub(in crate::writer) fn branch(
         &mut self,
@@ -87,13 +88,13 @@ impl Chunker {
         let Some(number) = EventKind::from_number(kind) else { return Ok(()) };
         let (place, _) = self.step(number, place, target);
         self.push(kind, place);
-        if !self.leaves_out() {
+        if !self.omits_derived() {
             self.columns.targets.push(target);
         }
         Ok(())
     }
 
-    /// CALL, C_RETURN and C_RAISE.
+    /// Adds a CALL, C_RETURN or C_RAISE.
     #[inline(always)]
     pub(in crate::writer) fn call(
         &mut self,
@@ -109,7 +110,7 @@ impl Chunker {
         let (place, _) = self.step(number, place, callable);
         self.advance(ticks);
         self.push(kind, place);
-        if !self.leaves_out() {
+        if !self.omits_derived() {
             self.columns.callables.push(callable);
         }
         Ok(())
@@ -129,7 +130,7 @@ impl Chunker {
         self.columns.exceptions.push(exception);
     }
 
-    /// STOP_ITERATION
+    /// Adds a STOP_ITERATION.
     pub(in crate::writer) fn stop_iteration(
         &mut self,
         place: u32,
@@ -142,7 +143,7 @@ impl Chunker {
         Ok(())
     }
 
-    /// PY_START; `frame` if the call may be suspended.
+    /// Adds a PY_START. `frame` is the frame's address if the call may be suspended.
     #[inline]
     pub(in crate::writer) fn start(&mut self, place: u32, ticks: u32, frame: Option<u64>) {
         let (place, _) = self.step(EventKind::PY_START, place, NO_UNIT);
@@ -153,14 +154,14 @@ impl Chunker {
         self.apply(EventKind::PY_START, place, 0, 0, frame.unwrap_or(0));
     }
 
-    /// The next event begins a call that may be suspended, in this frame.
+    /// Notes that the next event begins a call in this frame that may be suspended.
     #[inline]
     pub(super) fn begin_suspendable(&mut self, frame: u64) {
         let id = self.next_seq();
         self.watch.suspended.begin(frame, id, self.code, self.chunk, &mut self.calls);
     }
 
-    /// PY_RETURN
+    /// Adds a PY_RETURN.
     #[inline]
     pub(in crate::writer) fn leave(&mut self, place: u32, ticks: u32) {
         let (place, _) = self.step(EventKind::PY_RETURN, place, NO_UNIT);
@@ -168,14 +169,15 @@ impl Chunker {
         self.apply(EventKind::PY_RETURN, place, 0, 0, 0);
     }
 
-    /// PY_YIELD
+    /// Adds a PY_YIELD.
     pub(in crate::writer) fn suspend(&mut self, place: u32, ticks: u32) {
         let (place, _) = self.step(EventKind::PY_YIELD, place, NO_UNIT);
         self.advance(ticks);
         self.apply(EventKind::PY_YIELD, place, 0, 0, 0);
     }
 
-    /// PY_UNWIND, RAISE, RERAISE and EXCEPTION_HANDLED; `ticks` for those that have them.
+    /// Adds a PY_UNWIND, RAISE, RERAISE or EXCEPTION_HANDLED, with `ticks` for kinds that have
+    /// them.
     pub(in crate::writer) fn exception(
         &mut self,
         kind: EventKind,
@@ -193,7 +195,7 @@ impl Chunker {
         Ok(())
     }
 
-    /// PY_RESUME, and PY_THROW with its exception.
+    /// Adds a PY_RESUME, or a PY_THROW with its exception.
     pub(in crate::writer) fn resume(
         &mut self,
         kind: EventKind,
@@ -214,7 +216,7 @@ impl Chunker {
         Ok(())
     }
 
-    /// The rest of it, once the way there is in the chunk.
+    /// The rest of [`Self::resume`], once the derived events before it are in the chunk.
     fn resume_call(
         &mut self,
         kind: EventKind,
@@ -227,7 +229,8 @@ impl Chunker {
         self.apply(kind, place, exception.unwrap_or(0), resumed, frame);
     }
 
-    /// The call that goes on in this frame; 0 if it is not known.
+    /// Returns the call that goes on in this frame, and notes it in the chunk; 0 if the call is not
+    /// known.
     #[inline(always)]
     pub(super) fn resumed(&mut self, frame: u64, edge: EdgeId) -> u64 {
         let resumed = match self.watch.suspended.resume(frame, self.code, self.chunk, &self.calls) {
@@ -258,7 +261,7 @@ impl Chunker {
         resumed: u64,
         frame: u64,
     ) {
-        self.tell(kind, place, exception, resumed, frame);
+        self.apply_to_calls(kind, place, exception, resumed, frame);
         self.push(kind.number(), place);
         self.applied = self.len;
         if let Some(derivation) = &mut self.derivation {
@@ -266,9 +269,9 @@ impl Chunker {
         }
     }
 
-    /// The next event is for the call stacks.
+    /// Applies the next event to the call stacks.
     #[inline(always)]
-    pub(super) fn tell(
+    pub(super) fn apply_to_calls(
         &mut self,
         kind: EventKind,
         place: u32,

@@ -1,4 +1,4 @@
-//! What is not an event: definitions, and calls older than the recording.
+//! Records that are not events: definitions, and calls that are older than the recording.
 
 use super::derive::{Derivation, TIME_SHIFT};
 use super::{Bad, Chunker, DEFINITION_BYTES_MAX, NONE, Slot};
@@ -9,8 +9,8 @@ use dashcam_schema::record::{Definition, Mode, flags};
 use rustc_hash::FxHashSet;
 
 impl Chunker {
-    /// A call that was there before the recording. It gets a position of its own, which no event
-    /// has: the chunk ends here and the next one begins that much later, with the call on its
+    /// Adds a call that began before the recording. It gets a position of its own, which no event
+    /// has: the chunk ends here and the next one begins one position later, with the call on its
     /// stack. So ids stay unique, and a reader needs no rule for such calls.
     pub(in crate::writer) fn running(
         &mut self,
@@ -19,7 +19,7 @@ impl Chunker {
         frame: u64,
     ) -> Result<(), Bad> {
         if self.thread == NONE {
-            return Err("a running call of no thread");
+            return Err("a running call without a thread");
         }
         let Some(code_flags) = self.code_flags.get(code as usize) else {
             return Err("an undefined code object");
@@ -63,7 +63,7 @@ impl Chunker {
                 return Err("an undefined type of exception");
             }
             Definition::Exception { .. } => {
-                // Chunks carry those they name; the database has no table of all.
+                // Chunks contain the exceptions they refer to; the database has no table of all.
                 let Definition::Exception { exception_type, message } = definition else {
                     return Ok(());
                 };
@@ -104,7 +104,7 @@ impl Chunker {
                     if self.derivation.is_none() {
                         return Err("a derived recording of an interpreter without rules");
                     }
-                    if self.leaves_out() {
+                    if self.omits_derived() {
                         (self.limit, self.time_shift) = (DERIVED_EVENTS, TIME_SHIFT);
                         self.open_control();
                     }
@@ -121,7 +121,7 @@ impl Chunker {
     }
 }
 
-/// Numbers of the exceptions that calls have in flight or are handling.
+/// Returns the numbers of the exceptions that calls have in flight or are handling.
 fn open_exceptions(calls: &Calls) -> FxHashSet<u32> {
     calls.all().flat_map(|call| &call.exceptions).map(|open| open.exception).collect()
 }

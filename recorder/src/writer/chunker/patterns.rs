@@ -1,5 +1,6 @@
-//! Records that are word for word what they were the last time control went this way: most of a
-//! derived recording. They are told by comparing words, and need not be taken apart.
+//! Recognises records that have the same words as the last time control took this edge. Most
+//! records of a derived recording do. They are recognised by comparing words, and need not be
+//! decoded.
 
 use super::super::decode::address;
 use super::Chunker;
@@ -11,28 +12,29 @@ use dashcam_schema::record::{
 };
 
 const WORDS: usize = 8;
-/// Edges that are tried before the record is taken apart: all that are in a node's list.
+/// How many edges are tried before the record is decoded: all that are in a node's list.
 const TRIED: usize = 8;
-/// The words of the record that went over an edge last, with what stood before it. Compared all at
-/// once, which takes fewer instructions than to look at only as many words as there are.
+/// The words of the event that took an edge last, with the records before it. All words are
+/// compared at once, which takes fewer instructions than to compare only as many as there are.
 #[derive(Clone, Copy)]
 pub(super) struct Pattern {
-    /// 0 where `masks` is.
+    /// 0 where `masks` is 0.
     words: [u32; WORDS],
-    /// 0 for words that may be anything: times, addresses, and what is not part of the record. All
-    /// ones for the others.
+    /// 0 for words that may have any value: times, addresses, and words behind the record. All ones
+    /// for the others.
     masks: [u32; WORDS],
-    /// 0 for the records of [`Chunker::repeat_rare`], where `rare_len` says it.
+    /// The number of words; 0 for the records of [`Chunker::repeat_rare`], whose number is in
+    /// `rare_len`.
     len: u8,
     rare_len: u8,
-    /// Of the event itself.
+    /// The tag of the event itself.
     tag: u8,
     /// The code object is among the words.
     has_code: bool,
 }
 
-/// Words at the end of a record with this tag that may be anything, and words after those; `None`
-/// for kinds that carry more than that.
+/// Returns the number of words at the end of a record with this tag that may have any value, and
+/// the number of fixed words after those; `None` for kinds whose records have no such form.
 const fn free_words(tag: u8) -> Option<(usize, usize)> {
     let Some(kind) = EventKind::from_number(tag) else {
         return if tag == TAG_START_SUSPENDABLE { Some((3, 0)) } else { None };
@@ -50,7 +52,7 @@ const fn free_words(tag: u8) -> Option<(usize, usize)> {
 }
 
 impl Pattern {
-    /// None yet: fits no words that a record begins with.
+    /// A pattern that does not fit any words with which a record begins.
     const NONE: Pattern = Pattern {
         words: [u32::MAX; WORDS],
         masks: [u32::MAX; WORDS],
@@ -60,8 +62,8 @@ impl Pattern {
         has_code: false,
     };
 
-    /// The pattern of an event of `kind` and the words before it since the last event; `None` if
-    /// there is more in them than a pattern can tell.
+    /// Returns the pattern of an event of `kind` and the words before it since the last event;
+    /// `None` if they contain more than a pattern can describe.
     fn of(kind: EventKind, words: &[u32]) -> Option<Pattern> {
         if words.len() > WORDS {
             return None;
@@ -107,21 +109,21 @@ impl Pattern {
     }
 }
 
-/// One of the last words of a record of `len` words: from there it is known what they are, for what
-/// stands before the event may differ.
+/// Returns the word at distance `from_end` from the end of a record of `len` words. The meaning of
+/// a word is known by its distance from the end, because the words before the event may differ.
 #[inline(always)]
 fn from_end_of(words: &[u32; WORDS], len: usize, from_end: usize) -> u32 {
-    // The remainder changes nothing; it tells the compiler so.
+    // The remainder does not change the index; it shows the compiler that it is in range.
     words[len.wrapping_sub(from_end) % WORDS]
 }
 
 impl Chunker {
-    /// Takes in the records that `words` begin with as long as each is like the last one that went
-    /// its way; says how many words they were. The last few words are never taken.
+    /// Adds the events at the beginning of `words` as long as each has the words of the last one on
+    /// its edge. Returns the number of words read. The last few words are never read.
     #[inline]
     pub(in crate::writer) fn repeated(&mut self, words: &[u32]) -> usize {
         let mut taken = 0;
-        // What belongs to the event to come is in the pattern, or this is no way for it.
+        // The records before an event are part of its pattern, so they must not have been read yet.
         if self.derivation.as_ref().is_some_and(|d| d.is_between_events()) {
             while let Some(window) = words[taken..].first_chunk()
                 && let len @ 1.. = self.repeat(window)
@@ -132,7 +134,7 @@ impl Chunker {
         taken
     }
 
-    /// Takes in one such record; says how many words it was, or 0.
+    /// Adds one such event. Returns the number of words read; 0 if no pattern fits.
     #[inline(always)]
     fn repeat(&mut self, words: &[u32; WORDS]) -> usize {
         let Some(derivation) = self.derivation.as_deref_mut() else { return 0 };
@@ -155,8 +157,8 @@ impl Chunker {
                     return self.repeat_rare(id, words);
                 }
                 self.len += edge.events as usize - 1;
-                derivation.go(id);
-                self.take_in(id, tag, place, words, len);
+                derivation.take_edge(id);
+                self.add_event(id, tag, place, words, len);
                 return len;
             }
             next = automaton.next(id);
@@ -164,46 +166,47 @@ impl Chunker {
         0
     }
 
-    /// The event at the end of the first `len` words, once the way there is in the chunk.
+    /// Adds the event at the end of the first `len` words, once the derived events before it are in
+    /// the chunk.
     #[inline(always)]
-    fn take_in(&mut self, id: EdgeId, tag: u8, place: u32, words: &[u32; WORDS], len: usize) {
+    fn add_event(&mut self, id: EdgeId, tag: u8, place: u32, words: &[u32; WORDS], len: usize) {
         let word = |from_end| from_end_of(words, len, from_end);
         let Some(kind) = EventKind::from_number(tag) else { return };
         self.costs.charge(self.code, kind);
         match kind {
             EventKind::CALL | EventKind::C_RETURN | EventKind::C_RAISE => {
                 self.advance(word(2));
-                self.note(id);
+                self.push_unapplied(id);
             }
-            // An arm each: what the call stacks have to do for a known kind is little.
+            // One arm for each kind: with a constant kind, the call stacks have little to do.
             EventKind::PY_START => {
                 self.advance(word(1));
-                self.tell(EventKind::PY_START, place, 0, 0, 0);
-                self.told();
+                self.apply_to_calls(EventKind::PY_START, place, 0, 0, 0);
+                self.push_applied();
             }
             EventKind::PY_RETURN => {
                 self.advance(word(1));
-                self.tell(EventKind::PY_RETURN, place, 0, 0, 0);
-                self.told();
+                self.apply_to_calls(EventKind::PY_RETURN, place, 0, 0, 0);
+                self.push_applied();
             }
             EventKind::PY_YIELD => {
                 self.advance(word(1));
-                self.tell(EventKind::PY_YIELD, place, 0, 0, 0);
-                self.told();
+                self.apply_to_calls(EventKind::PY_YIELD, place, 0, 0, 0);
+                self.push_applied();
             }
             EventKind::PY_RESUME => {
                 self.advance(word(3));
                 let frame = address(word(2), word(1));
                 let resumed = self.resumed(frame, id);
-                self.tell(EventKind::PY_RESUME, place, 0, resumed, frame);
-                self.told();
+                self.apply_to_calls(EventKind::PY_RESUME, place, 0, resumed, frame);
+                self.push_applied();
             }
-            _ => self.note(id),
+            _ => self.push_unapplied(id),
         }
     }
 
-    /// The rest of [`Self::repeat`] for events with an exception and those that begin a call that
-    /// may be suspended: here, so that the others are not slowed down by them.
+    /// The rest of [`Self::repeat`] for events with an exception and events that begin a call that
+    /// may be suspended. It is a function of its own so that other events are not slowed down.
     #[inline(never)]
     fn repeat_rare(&mut self, id: EdgeId, words: &[u32; WORDS]) -> usize {
         let Some(derivation) = &self.derivation else { return 0 };
@@ -218,51 +221,52 @@ impl Chunker {
         if kind.is_some() && self.check_exception(exception).is_err() {
             return 0;
         }
-        let place = self.go(id);
+        let place = self.take_edge(id);
         self.costs.charge(self.code, kind.unwrap_or(EventKind::PY_START));
         match kind {
             None => {
                 let frame = address(word(2), word(1));
                 self.advance(word(3));
                 self.begin_suspendable(frame);
-                self.tell(EventKind::PY_START, place, 0, 0, frame);
-                self.told();
+                self.apply_to_calls(EventKind::PY_START, place, 0, 0, frame);
+                self.push_applied();
             }
             Some(EventKind::STOP_ITERATION) => {
                 self.name_exception(exception);
-                self.note(id);
+                self.push_unapplied(id);
             }
             Some(kind) => {
                 self.name_exception(exception);
                 if kind.is_timed() {
                     self.advance(word(2));
                 }
-                self.tell(kind, place, exception, 0, 0);
-                self.told();
+                self.apply_to_calls(kind, place, exception, 0, 0);
+                self.push_applied();
             }
         }
         len
     }
 
-    /// One more event, of which the call stacks need not know yet.
+    /// Counts one more event, which need not be applied to the call stacks yet.
     #[inline(always)]
-    fn note(&mut self, id: EdgeId) {
+    fn push_unapplied(&mut self, id: EdgeId) {
         if let Some(derivation) = self.derivation.as_deref_mut() {
             derivation.unsettled = Unsettled::Recorded(id);
         }
         self.len += 1;
     }
 
-    /// One more event, of which the call stacks know.
+    /// Counts one more event, which has been applied to the call stacks.
     #[inline(always)]
-    fn told(&mut self) {
+    fn push_applied(&mut self) {
         if let Some(derivation) = self.derivation.as_deref_mut() {
             derivation.unsettled = Unsettled::Nothing;
         }
         self.len += 1;
     }
 
-    /// `words` are the event that was taken in last and what stood before it.
+    /// Learns the pattern of the edge taken last. `words` are the words of its event and of the
+    /// records before it.
     pub(in crate::writer) fn learn(&mut self, words: &[u32]) {
         let Some(derivation) = &mut self.derivation else { return };
         let id = derivation.last_edge;

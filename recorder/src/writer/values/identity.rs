@@ -1,26 +1,26 @@
-//! Which object is at an address: the shim tells addresses, which are used again.
+//! Identifies objects: the shim records their addresses, which are reused.
 
 use dashcam_schema::value::{Class, ObjectId, Sort};
 use rustc_hash::{FxHashMap, FxHasher};
 use std::collections::hash_map::Entry;
 use std::hash::{Hash, Hasher};
 
-/// The table is as large as it gets with this many addresses, some 50 MB: seven eighths of a power
-/// of two, less what one event may add.
+/// The largest number of addresses in the table, which then has some 50 MB: seven eighths of a
+/// power of two, less the number that one event may add.
 const ADDRESSES_MAX: usize = (7 << 18) - (1 << 15);
 
-/// Nothing is known of the object but that it is there.
+/// The class of an object that has not been described.
 const UNKNOWN: u32 = 0;
 
-/// What is known of the object at an address. Hashes are enough: should two be equal by chance, two
-/// objects that were at one address, one after the other, have one number.
+/// The object at an address. Its class and contents are hashes, which is enough: if two are equal
+/// by chance, two objects that were at one address, one after the other, have one number.
 struct Known {
     id: ObjectId,
     class: u32,
     contents: u32,
 }
 
-/// Whether the object at an address is the one that was told of before, if that is certain.
+/// Whether the object at an address is the one that was described before, if that is certain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Identity {
     Unknown,
@@ -28,7 +28,7 @@ pub(super) enum Identity {
     New,
 }
 
-/// What decides of a class whether an object at an address is the one that was there.
+/// The properties of a class that decide whether an object at an address is the one that was there.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Kind {
     class: u32,
@@ -44,14 +44,14 @@ impl Kind {
     }
 }
 
-/// Places for addresses met lately, as a power of two: few enough to stay in a cache, which the
-/// table of all does not.
+/// The number of places for recent addresses, as a power of two: few enough to stay in a cache,
+/// which the whole table does not.
 const RECENT_BITS: u32 = 11;
 
 /// Addresses → objects.
 pub(super) struct Identities {
     by_address: FxHashMap<u64, Known>,
-    /// Some of those; each address has one place. Without object: 0.
+    /// Some of these entries; each address has one place. Ids of empty places are 0.
     recent: Box<[(u64, ObjectId); 1 << RECENT_BITS]>,
     last_id: ObjectId,
     max: usize,
@@ -65,8 +65,8 @@ impl Default for Identities {
 }
 
 impl Identities {
-    /// Forgets all addresses if they have become too many, and says how many there were. Not while
-    /// an event's values are taken in, which may refer to each other.
+    /// Forgets all addresses if they have become too many. Returns how many were forgotten. Must
+    /// not be called while the values of an event are read, because these may refer to each other.
     pub(super) fn forget(&mut self) -> u64 {
         if self.by_address.len() < self.max {
             return 0;
@@ -77,7 +77,7 @@ impl Identities {
         count
     }
 
-    /// The object at this address, which is known or told of right now.
+    /// Returns the object at this address. An unknown address gets a new object.
     #[inline]
     pub(super) fn at(&mut self, address: u64) -> ObjectId {
         let (owner, id) = *self.place(address);
@@ -97,14 +97,14 @@ impl Identities {
     }
 
     fn place(&mut self, address: u64) -> &mut (u64, ObjectId) {
-        // The fraction of the golden ratio: objects of one size are spread, however far apart.
+        // The fraction of the golden ratio spreads objects of one size, whatever their distance.
         let hash = address.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         &mut self.recent[(hash >> (64 - RECENT_BITS)) as usize]
     }
 
-    /// There is an object of this kind at this address.
-    /// `contents` is a hash of what it holds, which matters if that cannot change.
-    pub(super) fn tell(&mut self, address: u64, kind: Kind, contents: u32, identity: Identity) {
+    /// Notes that an object of this kind is described at this address. `contents` is a hash of what
+    /// it holds, which is only compared if that cannot change.
+    pub(super) fn describe(&mut self, address: u64, kind: Kind, contents: u32, identity: Identity) {
         let contents = if kind.is_immutable { contents } else { 0 };
         let id = match self.by_address.entry(address) {
             Entry::Vacant(entry) => {
@@ -131,7 +131,7 @@ impl Identities {
     }
 }
 
-/// Whether objects of this sort hold the same as long as they live.
+/// Whether objects of this sort hold the same items or text as long as they live.
 fn is_immutable(sort: Sort) -> bool {
     use Sort::{Bytes, Complex, Fields, FrozenSet, Int, Range, Slice, Str, Tuple};
     matches!(sort, Str | Bytes | Int | Complex | Tuple | FrozenSet | Range | Slice | Fields)
@@ -149,30 +149,30 @@ mod tests {
     fn an_object_stays_itself_until_another_is_there() {
         let mut identities = Identities::default();
         let (list, tuple) = (kind("list", Sort::List), kind("tuple", Sort::Tuple));
-        identities.tell(0x1000, list, 7, Identity::Unknown);
+        identities.describe(0x1000, list, 7, Identity::Unknown);
         assert_eq!(identities.at(0x1000), 1);
-        identities.tell(0x1000, list, 8, Identity::Unknown);
+        identities.describe(0x1000, list, 8, Identity::Unknown);
         assert_eq!(identities.at(0x1000), 1, "a list may change");
-        identities.tell(0x1000, tuple, 8, Identity::Unknown);
+        identities.describe(0x1000, tuple, 8, Identity::Unknown);
         assert_eq!(identities.at(0x1000), 2, "another class");
-        identities.tell(0x1000, tuple, 8, Identity::Unknown);
+        identities.describe(0x1000, tuple, 8, Identity::Unknown);
         assert_eq!(identities.at(0x1000), 2);
-        identities.tell(0x1000, tuple, 9, Identity::Unknown);
+        identities.describe(0x1000, tuple, 9, Identity::Unknown);
         assert_eq!(identities.at(0x1000), 3, "a tuple does not change");
     }
 
     #[test]
-    fn what_was_only_seen_gets_its_class_later() {
+    fn an_object_that_was_only_referred_to_gets_its_class_later() {
         let mut identities = Identities::default();
         assert_eq!((identities.at(8), identities.at(16), identities.at(8)), (1, 2, 1));
-        identities.tell(8, kind("app.Point", Sort::Instance), 0, Identity::Unknown);
+        identities.describe(8, kind("app.Point", Sort::Instance), 0, Identity::Unknown);
         assert_eq!(identities.at(8), 1);
-        identities.tell(8, kind("app.Line", Sort::Instance), 0, Identity::Unknown);
+        identities.describe(8, kind("app.Line", Sort::Instance), 0, Identity::Unknown);
         assert_eq!(identities.at(8), 3);
     }
 
     #[test]
-    fn numbers_are_not_used_again() {
+    fn ids_are_not_reused() {
         let mut identities = Identities { max: 3, ..Identities::default() };
         (0..3).for_each(|address| assert_eq!(identities.at(address), address + 1));
         assert_eq!(identities.forget(), 3);

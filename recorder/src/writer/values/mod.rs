@@ -1,9 +1,9 @@
-//! The thread that records values: empties the ring they come through, and seals chunks of them.
+//! The thread that records values: empties their ring, and seals chunks of them.
 //!
-//! What an object holds is told once, and not again as long as it stays the same. For a chunk to be
-//! readable alone it has to begin where all is told again: at an epoch. The thread asks for one when
-//! there is enough for a chunk or something has waited long enough, and the shim obeys when it tells
-//! of the next value.
+//! An object is described once, and not again as long as it holds the same. For a chunk to be
+//! readable by itself, it has to begin where everything is described anew: at an epoch. The thread
+//! asks for an epoch when there are enough values for a chunk, or when some have waited long
+//! enough. The shim begins it when it records the next value.
 
 mod identity;
 mod read;
@@ -25,41 +25,43 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// A chunk is to be about as large, before compression.
+/// The approximate size of a chunk, before compression.
 const CHUNK_BYTES: usize = 4 << 20;
-/// With so much a chunk ends although no epoch has begun: a shim that does not obey must not take
-/// all memory. Objects that what follows refers to may then be told of in this chunk only.
+/// At this size a chunk ends although no epoch has begun: a shim that does not begin one must not
+/// make us use all memory. Later values may then refer to objects that are described in this chunk
+/// only.
 const CHUNK_BYTES_MAX: usize = 20 << 20;
-/// The same in groups and objects, which may be small. A chunk may hold 4 million, and so many bytes
-/// are fewer values than it may hold.
+/// The same limit in groups and objects, which may be small. A chunk may contain 4 million of them.
+/// [`CHUNK_BYTES_MAX`] bytes are fewer values than a chunk may contain.
 const CHUNK_RECORDS_MAX: u64 = 3 << 20;
 /// Values wait at most this long before an epoch is asked for.
 const CHUNK_AGE: Duration = Duration::from_millis(250);
-/// After as long without any values a chunk ends although no epoch has begun: where nothing is told of, none
-/// begins.
+/// After this time without any values, a chunk ends although no epoch has begun: while no values
+/// are recorded, none begins.
 const SILENCE: Duration = Duration::from_millis(1000);
 
 /// A row of `value_chunks`.
 pub(super) struct StoredValues {
-    /// All values of events with ordinals from this one up to the next, exclusive, are in it.
+    /// All values of events with ordinals from `covers_from` up to `covers_to`, exclusive, are in
+    /// the chunk.
     pub(super) covers_from: u64,
     pub(super) covers_to: u64,
     pub(super) first_ordinal: u64,
     pub(super) last_ordinal: u64,
     pub(super) group_count: u64,
-    /// The objects it tells of.
-    pub(super) told: Vec<u8>,
+    /// The ids of the objects that it describes, encoded.
+    pub(super) described: Vec<u8>,
     pub(super) data: Vec<u8>,
 }
 
-/// Where what was read goes.
+/// Receives what is read.
 trait Records {
     fn text(&mut self, text: &[u8]) -> TextNumber;
     fn class(&mut self, class: Class) -> ClassNumber;
     fn shape(&mut self, shape: Shape) -> ShapeNumber;
     fn group(&mut self, ordinal: u64, kind: GroupKind, values: &[Value]);
     fn object(&mut self, object: &Object<&[Value]>);
-    /// What the group says is stored has its effect.
+    /// Applies the store that a group describes.
     fn store(&mut self, kind: GroupKind, values: &[Value]);
 }
 
@@ -70,9 +72,10 @@ struct Chunk {
     first_ordinal: u64,
     last_ordinal: u64,
     groups: u64,
-    /// Groups and objects.
+    /// The number of groups, objects and stores.
     records: u64,
-    /// Values of groups that could not be read, since they were counted as a loss.
+    /// The number of values in groups that could not be read, since they were last counted as a
+    /// loss.
     unread: u64,
 }
 
@@ -99,7 +102,7 @@ impl Records for Chunk {
         self.last_ordinal = ordinal;
         self.groups += 1;
         self.records += 1;
-        // That an object which was being changed is no more is no value that could not be read.
+        // In `Done`, `Unread` stands for an object that is gone. That is not a loss.
         if kind != GroupKind::Done {
             let unread = values.iter().filter(|value| matches!(value, Value::Unread));
             self.unread += unread.count() as u64;
@@ -118,7 +121,7 @@ impl Records for Chunk {
     }
 }
 
-/// Whether all values there are were read.
+/// Whether all values of the run were read.
 struct Whole(bool);
 
 pub(super) struct Values {
@@ -132,12 +135,12 @@ pub(super) struct Values {
     published: Arc<AtomicU64>,
     /// All values of events with ordinals below this one were read.
     read_to: u64,
-    /// Where the next chunk's ordinals begin.
+    /// The ordinal from which the next chunk covers events.
     covers_from: u64,
-    /// What the store was told of that last, and when.
+    /// The ordinal up to which coverage was last reported to the store, and when it was reported.
     covered: u64,
-    told: Instant,
-    /// Objects not looked at that were counted.
+    reported: Instant,
+    /// The number of objects not examined that have been counted as a loss.
     skipped: u64,
     /// An epoch was asked for and has not begun.
     is_asked: bool,
@@ -163,14 +166,14 @@ impl Values {
             read_to: 0,
             covers_from: 0,
             covered: 0,
-            told: Instant::now(),
+            reported: Instant::now(),
             skipped: 0,
             is_asked: false,
             sealed: Instant::now(),
         }
     }
 
-    /// Runs until [`Order::Finish`], or until whoever gives orders is gone.
+    /// Runs until [`Order::Finish`], or until the sender of orders is gone.
     pub(super) fn run(mut self) {
         let ended = self.drain();
         self.consumer.close();
@@ -183,7 +186,7 @@ impl Values {
         if waits > 0 {
             self.lose(LossKind::Waited, waited_ns, format!("{waits} times for room for values"));
         }
-        // Ended early; there still are orders to answer.
+        // If reading ended early, orders to flush still need an answer.
         while ended.is_err()
             && let Ok(Order::Flush(stored)) = self.orders.recv()
         {
@@ -191,7 +194,7 @@ impl Values {
         }
     }
 
-    /// Until it is time to finish.
+    /// Reads values until [`Order::Finish`].
     fn drain(&mut self) -> Result<Whole, End> {
         let mut words = Vec::with_capacity(2 * WORDS);
         let mut pace = Pace::default();
@@ -199,11 +202,12 @@ impl Values {
             let taken = self.step(&mut words)?;
             self.ask();
             if taken == 0 && self.is_asked && self.sealed.elapsed() >= SILENCE {
-                // The program goes on without values: those there are need not wait for more.
+                // The program records no values at present, so the existing ones do not wait for
+                // more.
                 self.seal();
             }
-            if self.told.elapsed() >= CHUNK_AGE {
-                self.tell();
+            if self.reported.elapsed() >= CHUNK_AGE {
+                self.report_coverage();
             }
             if taken == WORDS {
                 continue;
@@ -212,10 +216,10 @@ impl Values {
                 None => {}
                 Some(Order::Flush(stored)) => {
                     let result = self.empty(&mut words);
-                    // The program may never tell of another value, so no epoch is awaited; but what
-                    // follows should begin with one.
+                    // The program may never record another value, so this does not wait for an
+                    // epoch. But the values that follow should begin with one.
                     self.seal();
-                    self.tell();
+                    self.report_coverage();
                     self.is_asked = false;
                     self.ask_now();
                     self.send(Encoded { stored: Some(stored), ..Encoded::default() });
@@ -232,16 +236,16 @@ impl Values {
         }
     }
 
-    /// Takes and reads one batch; says how many words it was. `words` holds the beginning of a
-    /// record between two calls.
+    /// Takes and reads one batch. Returns the number of words taken. Between two calls, `words`
+    /// holds the beginning of a record.
     fn step(&mut self, words: &mut Vec<u32>) -> Result<usize, End> {
         if self.health.has_failed() {
             return Err(End);
         }
-        // Acquire: what was published before these events is seen.
+        // Acquire: the values that were published before these events are visible.
         let published = self.published.load(Ordering::Acquire);
         let Ok(taken) = self.consumer.take(words, WORDS) else {
-            self.bad("the ring's positions make no sense");
+            self.bad("the ring's positions are invalid");
             return Err(End);
         };
         let mut used = 0;
@@ -269,14 +273,14 @@ impl Values {
         }
         words.drain(..used);
         if taken < WORDS {
-            // All that was published was taken, and what belongs to a group is published with it.
+            // All published words were taken, and a group is published together with its objects.
             self.reader.complete(&mut self.chunk);
             self.read_to = self.read_to.max(published);
         }
         let forgotten = std::mem::take(&mut self.reader.forgotten);
         if forgotten > 0 {
             self.lose(LossKind::ObjectsForgotten, forgotten, String::new());
-            // All that is still in use is told again, by its new number.
+            // In the next epoch, all objects still in use are described with their new numbers.
             self.ask_now();
         }
         let is_full = self.chunk.builder.bytes() >= CHUNK_BYTES_MAX
@@ -284,7 +288,7 @@ impl Values {
         if is_full && taken < WORDS {
             self.seal();
         } else if is_full {
-            // Objects of the last group may be still to come.
+            // Objects of the last group may still follow.
             self.reader.stop_at_group();
         }
         Ok(taken)
@@ -310,7 +314,7 @@ impl Values {
         }
     }
 
-    /// Hands the chunk on, if there is one; begins the next.
+    /// Sends the chunk to the store, if it has groups. Begins the next chunk.
     fn seal(&mut self) {
         self.reader.complete(&mut self.chunk);
         self.reader.sealed();
@@ -322,11 +326,11 @@ impl Values {
             return;
         }
         let (first_ordinal, last_ordinal) = (*first_ordinal, *last_ordinal);
-        // Of the last event in it there may be more to come.
+        // More values of its last event may follow.
         let covers_to = self.read_to.max(last_ordinal);
         let covers_from = std::mem::replace(&mut self.covers_from, covers_to);
         self.covered = covers_to;
-        let told = builder.told_ids().encode();
+        let described = builder.described_ids().encode();
         match builder.seal(LEVEL) {
             Ok(data) => {
                 let chunk = StoredValues {
@@ -335,7 +339,7 @@ impl Values {
                     first_ordinal,
                     last_ordinal,
                     group_count,
-                    told,
+                    described,
                     data,
                 };
                 self.send(Encoded { values: Some(chunk), ..Encoded::default() });
@@ -344,9 +348,9 @@ impl Values {
         }
     }
 
-    /// Says how far values were read, if all of them were handed on.
-    fn tell(&mut self) {
-        self.told = Instant::now();
+    /// Reports to the store how far values were read, if all of them have been sent.
+    fn report_coverage(&mut self) {
+        self.reported = Instant::now();
         self.count_skipped();
         if self.chunk.groups == 0 && self.read_to > self.covered {
             self.covered = self.read_to;
@@ -354,8 +358,8 @@ impl Values {
         }
     }
 
-    /// Counts the objects that were not looked at, and the values that could not be read, since it was done
-    /// last.
+    /// Records as losses the objects that were not examined, and the values that could not be read,
+    /// since the last call.
     fn count_skipped(&mut self) {
         let unread = std::mem::take(&mut self.chunk.unread);
         if unread > 0 {
@@ -377,7 +381,7 @@ impl Values {
         self.send(Encoded { losses, ..Encoded::default() });
     }
 
-    /// Waits while the store is busy with earlier ones.
+    /// Sends a batch to the store. Waits while the store is busy with earlier ones.
     fn send(&self, encoded: Encoded) {
         let _ = self.store.send(encoded);
     }

@@ -1,12 +1,12 @@
-//! Words of the ring of values → groups and objects. Trusts nothing: a record that cannot be right
-//! ends the capture of values there, and everything before it stands.
+//! Words of the ring of values → groups and objects. Nothing is trusted: an invalid record ends the
+//! capture of values there, and everything before it is kept.
 //!
-//! A group is complete once its objects are, which shows when something else follows or when all
-//! that was published has been taken. Until then its words are kept: which object is at an address
-//! is only known after the objects' classes are. Most groups are followed by the next at once; they
-//! need no keeping.
+//! A group is complete once its objects are complete. That is known when another record follows, or
+//! when all published words have been taken. Until then its words are kept, because which object is
+//! at an address is only known once the classes of the objects are. Most groups are followed by the
+//! next group at once; their words need not be kept.
 //!
-//! This runs for every value of the program, so nothing here allocates for each.
+//! This code runs for every value of the program, so it does not allocate for each.
 
 use super::Records;
 use super::identity::{Identities, Identity, Kind};
@@ -25,20 +25,20 @@ use std::ops::Range;
 
 /// Ordinals are below this; the database has signed numbers.
 const ORDINAL_MAX: u64 = 1 << 62;
-/// Digits of 30 bits of the longest int that is written decimally, which takes time by their
-/// square. Python itself writes 4300 decimal digits at most.
+/// The number of 30-bit digits of the longest int that is written decimally, which takes time
+/// proportional to their square. Python itself writes at most 4300 decimal digits.
 const DECIMAL_MAX: usize = 480;
 
-/// So many values are few.
+/// The largest number of values that [`few_values`] accepts.
 const FEW: u32 = 64;
 
-/// A record that cannot be right, and why.
+/// The reason why a record is invalid.
 pub(super) type Bad = &'static str;
 
 /// Why a record was not read.
 #[derive(Debug, PartialEq, Eq)]
 enum Stop {
-    /// It is not all there yet.
+    /// The record is not complete yet.
     More,
     Bad(Bad),
 }
@@ -51,14 +51,14 @@ impl From<Bad> for Stop {
 
 type Read<T> = Result<T, Stop>;
 
-/// How far [`Reader::read`] came.
+/// How far [`Reader::read`] has read.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Progress {
-    /// Words of whole records.
+    /// The number of words read, which are whole records.
     pub(super) used: usize,
-    /// The last of them begins an epoch.
+    /// The last record begins an epoch.
     pub(super) is_epoch: bool,
-    /// It stopped before a group, as [`Reader::stop_at_group`] wanted.
+    /// Reading stopped before a group, as requested by [`Reader::stop_at_group`].
     pub(super) is_stop: bool,
 }
 
@@ -79,7 +79,7 @@ struct Short<'a> {
     length: usize,
 }
 
-/// By payload, as in [`constant`](dashcam_schema::value::words::constant).
+/// The constants by payload, as in [`constant`](dashcam_schema::value::words::constant).
 const CONSTANTS: [Value; 8] = [
     Value::Unbound,
     Value::None,
@@ -94,7 +94,7 @@ const CONSTANTS: [Value; 8] = [
 const SHORT_WORDS: usize = INLINE_BYTES.div_ceil(4);
 
 impl Short<'_> {
-    /// Its bytes, and what is behind them.
+    /// The text's bytes, followed by padding.
     fn bytes(&self) -> [u8; INLINE_BYTES] {
         let mut bytes = [0; INLINE_BYTES];
         for (to, word) in bytes.as_chunks_mut::<4>().0.iter_mut().zip(self.words) {
@@ -107,17 +107,17 @@ impl Short<'_> {
 /// A part of an object.
 #[derive(Debug)]
 enum RawPart {
-    /// Where in `bytes`.
+    /// A range of `bytes`, and the length of the whole text.
     Text {
         text: Range<usize>,
         length: u64,
     },
-    /// Where in `values`.
+    /// A range of `values`, and the number of all items.
     Items {
         items: Range<usize>,
         length: u64,
     },
-    /// Of the items.
+    /// How many of the items are shown.
     Shown(u64),
     Attributes {
         shape: usize,
@@ -134,16 +134,16 @@ struct RawObject {
     contents: u32,
 }
 
-/// A group being read, its texts and values one after the other.
+/// The group being read, with its texts and values one after the other.
 #[derive(Debug, Default)]
 struct Pending {
     group: Option<(u64, GroupKind, Range<usize>)>,
     objects: Vec<RawObject>,
     parts: Vec<RawPart>,
-    /// As they came, found to be whole.
+    /// The words of values as they were received, checked to be whole values.
     values: Vec<u32>,
     bytes: Vec<u8>,
-    /// Words of it so far; as long as there are none there is nothing of it.
+    /// The number of words read of the group so far. If it is 0, everything else here is empty.
     words: usize,
 }
 
@@ -157,7 +157,7 @@ impl Pending {
         self.words = 0;
     }
 
-    /// Keeps values.
+    /// Appends the words of values. Returns their range.
     fn keep(&mut self, values: &[u32]) -> Range<usize> {
         let begin = self.values.len();
         self.values.extend_from_slice(values);
@@ -165,7 +165,7 @@ impl Pending {
     }
 }
 
-/// Short texts met lately and their numbers in the chunk: the same names and keys come again and
+/// Recent short texts and their numbers in the chunk: the same names and keys occur again and
 /// again. Each text has one place.
 struct Texts {
     places: Box<[Option<KnownText>; 1 << TEXT_BITS]>,
@@ -178,7 +178,7 @@ struct KnownText {
     number: TextNumber,
 }
 
-/// Places of [`Texts`], as a power of two.
+/// The number of places of [`Texts`], as a power of two.
 const TEXT_BITS: u32 = 9;
 
 impl Default for Texts {
@@ -192,7 +192,7 @@ impl Texts {
         let mut words = [0; SHORT_WORDS];
         words.iter_mut().zip(text.words).for_each(|(to, word)| *to = *word);
         let length = text.length as u32;
-        // The fraction of the golden ratio: spreads what differs in a few bits.
+        // The fraction of the golden ratio spreads hashes that differ in a few bits.
         let mix = |hash: u64, word: &u32| {
             (hash.rotate_left(5) ^ u64::from(*word)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
         };
@@ -209,30 +209,30 @@ impl Texts {
     }
 }
 
-/// A class or shape, with the number it has in the chunk.
+/// A class or shape, with its number in the chunk if it has one already.
 struct Defined<T, N> {
     it: T,
     number: Option<N>,
 }
 
-/// What is known from one record to the next.
+/// Reads records. It keeps what has to be known from one record to the next.
 #[derive(Default)]
 pub(super) struct Reader {
-    /// The last ordinal met.
+    /// The last ordinal read.
     ordinal: u64,
     /// By the ring's numbers.
     classes: Vec<(Defined<Class, ClassNumber>, Kind)>,
     shapes: Vec<Defined<Shape, ShapeNumber>>,
     pending: Pending,
     known: Known,
-    /// Values of the group or object being handed on.
+    /// Values of the group or object being emitted.
     resolved: Vec<Value>,
-    /// Objects forgotten, until somebody takes the number.
+    /// The number of objects forgotten, until the caller resets it.
     pub(super) forgotten: u64,
     stops: bool,
 }
 
-/// What values are resolved by.
+/// The tables by which values are resolved.
 #[derive(Default)]
 struct Known {
     identities: Identities,
@@ -240,7 +240,7 @@ struct Known {
 }
 
 impl Known {
-    /// Appends values as chunks have them; the words are of whole values.
+    /// Appends values in the form that chunks have. The words must be whole values.
     fn append(
         &mut self,
         words: &[u32],
@@ -262,11 +262,12 @@ impl Known {
 }
 
 impl Reader {
-    /// Takes in the whole records `words` begin with, up to an epoch. What is left is the beginning
-    /// of one more record, or what follows the epoch.
+    /// Reads the whole records at the beginning of `words`, up to an epoch. The rest is the
+    /// beginning of one more record, or the records after the epoch.
     ///
     /// # Errors
-    /// The words before the bad record, and what is wrong with it. The group before it is complete.
+    /// The number of words before the bad record, and what is wrong with it. The group before it is
+    /// complete.
     pub(super) fn read(
         &mut self,
         words: &[u32],
@@ -299,7 +300,8 @@ impl Reader {
         Ok(Progress { used, is_epoch: false, is_stop: false })
     }
 
-    /// Has [`Reader::read`] stop before the next group: what comes until then belongs to the one before.
+    /// Makes [`Reader::read`] stop before the next group: the records up to there belong to the
+    /// group before.
     pub(super) fn stop_at_group(&mut self) {
         self.stops = true;
     }
@@ -309,16 +311,16 @@ impl Reader {
         self.ordinal
     }
 
-    /// The chunk is sealed: what was numbered in it has no number in the next.
+    /// Forgets the numbers of the chunk, which has been sealed: they are not valid in the next one.
     pub(super) fn sealed(&mut self) {
         self.classes.iter_mut().for_each(|(class, _)| class.number = None);
         self.shapes.iter_mut().for_each(|shape| shape.number = None);
         self.known.texts.places.fill(None);
     }
 
-    /// Takes in groups that are followed by a group, so that nothing comes with them, which most
-    /// are; says how many words they were. Groups that are not beyond doubt are left to
-    /// [`Reader::record`], which says what is wrong.
+    /// Reads groups that are followed by another group, so that no objects belong to them. Most
+    /// groups are like that. Returns the number of words read. Groups that may be invalid are left
+    /// to [`Reader::record`], which returns what is wrong.
     fn lone_groups(&mut self, words: &[u32], records: &mut impl Records) -> usize {
         let mut rest = words;
         while let [head, low, count, after @ ..] = rest
@@ -346,7 +348,7 @@ impl Reader {
         words.len() - rest.len()
     }
 
-    /// Takes in one record and says how many words it was.
+    /// Reads one record. Returns the number of words read.
     fn record(&mut self, words: &[u32], records: &mut impl Records) -> Read<usize> {
         let mut cursor = Cursor { words, at: 0 };
         let (tag, payload) = cursor.tagged()?;
@@ -356,7 +358,7 @@ impl Reader {
                 let kind = kind.ok_or("a group of unknown kind")?;
                 let (low, count) = (cursor.word()?, cursor.count()?);
                 self.complete(records);
-                // Ordinals ascend; what is told is how far.
+                // Ordinals ascend. Their low 32 bits tell how far.
                 let ahead = low.wrapping_sub(self.ordinal as u32);
                 if ahead > u32::MAX / 2 {
                     return Err("a group before the one before".into());
@@ -367,7 +369,7 @@ impl Reader {
             }
             OBJECT => {
                 if self.pending.group.is_none() {
-                    return Err("an object of no group".into());
+                    return Err("an object without a group".into());
                 }
                 self.object(&mut cursor, payload)?;
             }
@@ -428,7 +430,8 @@ impl Reader {
         Ok(())
     }
 
-    /// An object of the group being read. Nothing is kept of it if it is not all there.
+    /// Reads an object of the group being read. If the object is not complete, nothing of it is
+    /// kept.
     fn object(&mut self, cursor: &mut Cursor<'_>, payload: u32) -> Read<()> {
         let Pending { parts, values, bytes, .. } = &mut self.pending;
         let before = (parts.len(), values.len(), bytes.len());
@@ -468,7 +471,7 @@ impl Reader {
                 TEXT | DIGITS => std::mem::replace(&mut has_text, true),
                 ITEMS => std::mem::replace(&mut has_items, true),
                 ATTRIBUTES => std::mem::replace(&mut has_attributes, true),
-                // Of the items, which come next.
+                // Refers to the items, which come next.
                 SHOWN => std::mem::replace(&mut has_shown, true) || has_items,
                 _ => return Err("a part of unknown form".into()),
             };
@@ -479,10 +482,10 @@ impl Reader {
                 TEXT => {
                     let length = cursor.long()?;
                     let text = pending.text(cursor, payload)?;
-                    // A character is four bytes at the most.
+                    // A character has at most four bytes.
                     let least = if is_str { text.len().div_ceil(4) } else { text.len() };
                     if length < least as u64 {
-                        return Err("a text longer than it says".into());
+                        return Err("a text longer than its stated length".into());
                     }
                     hash_words(&cursor.words[begin..cursor.at], &mut hasher);
                     RawPart::Text { text, length }
@@ -503,7 +506,7 @@ impl Reader {
                     let items = cursor.values(bounded(payload)?)?;
                     let kept = u64::from(payload);
                     if is_dict && !kept.is_multiple_of(2) || length < kept >> u32::from(is_dict) {
-                        return Err("more items than it says".into());
+                        return Err("more items than the stated number".into());
                     }
                     hasher.write_u64(length);
                     hash_values(items, &mut hasher);
@@ -518,14 +521,15 @@ impl Reader {
                         Some(_) => return Err("attributes that do not fit their shape".into()),
                         None => return Err("attributes of an undefined shape".into()),
                     }
-                    // What class an object has besides may have attributes that change.
+                    // Attributes are not hashed: they may change even if the rest of the object
+                    // cannot.
                     RawPart::Attributes { shape, values: pending.keep(values) }
                 }
             };
             pending.parts.push(part);
         }
         if has_shown && !has_items {
-            return Err("items that are not there".into());
+            return Err("a number of shown items without items".into());
         }
         let parts = first_part..pending.parts.len();
         let contents = hasher.finish() as u32;
@@ -533,20 +537,20 @@ impl Reader {
         Ok(())
     }
 
-    /// Hands on the group that was read last: everything of it has come.
+    /// Emits the group that was read last, which is complete.
     #[inline]
     pub(super) fn complete(&mut self, records: &mut impl Records) {
         if self.pending.words > 0 {
             if let Some((ordinal, kind, values)) = self.pending.group.take() {
-                self.hand_on(ordinal, kind, values, records);
+                self.emit(ordinal, kind, values, records);
             }
             self.pending.clear();
         }
     }
 
-    /// Of the pending group.
+    /// Emits the pending group, its objects, and its store.
     #[inline(never)]
-    fn hand_on(
+    fn emit(
         &mut self,
         ordinal: u64,
         kind: GroupKind,
@@ -557,7 +561,7 @@ impl Reader {
         let Reader { pending, known, resolved, classes, shapes, .. } = self;
         for object in &pending.objects {
             let kind = classes[object.class].1;
-            known.identities.tell(object.address, kind, object.contents, object.identity);
+            known.identities.describe(object.address, kind, object.contents, object.identity);
         }
         resolved.clear();
         known.append(&pending.values[values.clone()], resolved, records);
@@ -600,7 +604,7 @@ impl Reader {
     }
 }
 
-/// Words from the front on.
+/// Reads words from front to back.
 struct Cursor<'a> {
     words: &'a [u32],
     at: usize,
@@ -649,7 +653,7 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
-    /// The words of so many values, all of which are there and as they should be.
+    /// Returns the words of `count` values, which are complete and valid.
     fn values(&mut self, count: usize) -> Read<&'a [u32]> {
         let begin = self.at;
         for _ in 0..count {
@@ -663,13 +667,14 @@ impl<'a> Cursor<'a> {
         let length = self.word()?;
         let mut bytes = Vec::new();
         self.text(length, &mut bytes)?;
-        // Names may have lone surrogates; they need not be told apart by those.
+        // Names may contain lone surrogates, which are replaced. Names that differ only by those
+        // need not be distinguished.
         Ok(String::from_utf8(bytes)
             .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
     }
 }
 
-/// How many words the value has that begins with this one.
+/// The number of words of a value that begins with this word.
 fn value_words(first: u32) -> Result<usize, Bad> {
     let payload = payload(first) as usize;
     match tag(first) {
@@ -678,13 +683,13 @@ fn value_words(first: u32) -> Result<usize, Bad> {
         SMALL_INT => Ok(1),
         INT | FLOAT => Ok(3),
         STR | BYTES if payload <= INLINE_BYTES => Ok(1 + payload.div_ceil(4)),
-        STR | BYTES => Err("a long text that is no object"),
+        STR | BYTES => Err("a long text that is not an object"),
         REFERENCE | SHALLOW => Ok(2),
         _ => Err("a value of unknown form"),
     }
 }
 
-/// Splits the words of so many values off, if they are few and all of them are as they should be.
+/// Splits off the words of `count` values, if these are few, complete and valid.
 fn few_values(words: &[u32], count: u32) -> Option<(&[u32], &[u32])> {
     if count > FEW {
         return None;
@@ -696,7 +701,7 @@ fn few_values(words: &[u32], count: u32) -> Option<(&[u32], &[u32])> {
     words.split_at_checked(end)
 }
 
-/// The values of words that were found to be whole.
+/// Iterates over the values of words that were checked to be whole values.
 struct Whole<'a>(&'a [u32]);
 
 impl<'a> Iterator for Whole<'a> {
@@ -734,7 +739,8 @@ impl<'a> Iterator for Whole<'a> {
     }
 }
 
-/// A count of words or more, of which a group has so many at the most.
+/// Checks the count of something that has at least one word, of which a group cannot have more than
+/// its number of words.
 fn bounded(count: u32) -> Read<usize> {
     let count = count as usize;
     if count > GROUP_WORDS_MAX { Err("an impossible length".into()) } else { Ok(count) }
@@ -754,7 +760,8 @@ impl Pending {
     }
 }
 
-/// How deep was looked is not what is held: a reference is one however deep.
+/// Hashes values. A shallow reference has the hash of any other reference to the object: whether
+/// the object was examined is not part of what is held.
 fn hash_values(words: &[u32], hasher: &mut FxHasher) {
     for raw in Whole(words) {
         match raw {
@@ -771,8 +778,8 @@ fn hash_words(words: &[u32], hasher: &mut FxHasher) {
     words.iter().for_each(|word| hasher.write_u32(*word));
 }
 
-/// An int of 30-bit digits, least significant first, as text, and the text's length if all of `all`
-/// digits were there; those that are not are the least significant ones.
+/// Returns an int of 30-bit digits, least significant first, as text, and the length of the text if
+/// all of `all` digits were there. The missing digits are the least significant ones.
 fn written(is_negative: bool, digits: &[u32], all: u32) -> (String, u64) {
     let sign = if is_negative { "-" } else { "" };
     let missing = u64::from(all) - digits.len() as u64;
@@ -783,7 +790,8 @@ fn written(is_negative: bool, digits: &[u32], all: u32) -> (String, u64) {
         let length = text.len() as u64;
         return (text, length);
     }
-    // Hexadecimal digits are counted from bit 0 of the whole, so what is written is how it begins.
+    // Hexadecimal digits are counted from bit 0 of the whole int, so the text is the beginning of
+    // its hexadecimal form.
     let missing_bits = 30 * missing;
     let top_bits = digits.last().map_or(0, |digit| 32 - digit.leading_zeros());
     let bits = missing_bits + (30 * length.saturating_sub(1)) as u64 + u64::from(top_bits);

@@ -1,4 +1,4 @@
-//! Differences as JSON. Positions stand in arrays of two, the first run's first.
+//! Differences as JSON. Positions are in arrays of two; the first run's position comes first.
 
 use crate::diff::{Change, Difference, Frame, Next, Only, Report, Run, ValueOf};
 use serde_json::{Value, json};
@@ -42,7 +42,7 @@ fn frame(frame: &Frame) -> Value {
     json!({ "qualname": frame.qualname, "path": frame.path, "line": frame.line })
 }
 
-/// What a value is, as JSON names it.
+/// The name of a value's kind in JSON.
 fn of(of: ValueOf) -> &'static str {
     match of {
         ValueOf::Argument => "argument",

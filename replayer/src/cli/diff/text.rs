@@ -4,12 +4,12 @@ use crate::cli::output::{printable, stdout};
 use crate::diff::{Change, Difference, Frame, Next, Only, Place, Report, Run, ValueOf};
 use std::io::{self, IsTerminal as _, Write};
 
-/// Lines of source before and after the one that matters.
+/// Lines of source shown before and after the line of a difference.
 const AROUND: i64 = 2;
-/// Characters of a value that are shown, and of what is the same before the first that differs.
+/// Characters shown of a value, and of the equal part before the first difference.
 const VALUE_MAX: usize = 160;
 const SAME_MAX: usize = 40;
-/// Frames of a stack that are shown, from the innermost.
+/// Frames shown of a stack, from the innermost.
 const FRAMES_MAX: usize = 12;
 
 const BOLD: &str = "\x1b[1m";
@@ -24,7 +24,7 @@ pub(super) struct Show<'a> {
     is_colored: bool,
 }
 
-/// That there is no difference, and how far that is known.
+/// Says that there is no difference, and how far that is known.
 fn equal(report: &Report) -> String {
     match &report.unrecorded {
         _ if report.without_values => {
@@ -65,7 +65,7 @@ impl<'a> Show<'a> {
         }
     }
 
-    /// The name of a run, in its color and as wide as the other's.
+    /// The name of a run, in its color and padded to the width of the other run's name.
     fn name(&self, side: usize) -> String {
         let width = self.names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
         let name = &self.names[side];
@@ -136,15 +136,15 @@ impl<'a> Show<'a> {
                 }
             }
             Change::Path { line, next, only } => {
-                // Within one line.
+                // The difference is within one line.
                 let is_one_line = line.is_some() && next[0] == next[1];
                 for side in [0, 1] {
-                    let did = match (is_one_line, side) {
+                    let action = match (is_one_line, side) {
                         (true, 0) => "goes one way".to_owned(),
                         (true, _) => "goes the other way".to_owned(),
-                        _ => did(&next[side]),
+                        _ => action(&next[side]),
                     };
-                    self.side(out, side, &printable(&did), place(side))?;
+                    self.side(out, side, &printable(&action), place(side))?;
                 }
                 for side in [0, 1] {
                     self.only(out, side, &only[side])?;
@@ -230,7 +230,7 @@ impl<'a> Show<'a> {
         Ok(())
     }
 
-    /// The lines around the one it happened on.
+    /// Shows the lines around the line where the difference is.
     fn source(&self, out: &mut impl Write, difference: &Difference) -> io::Result<()> {
         let frame = |side: usize| difference.places[side].as_ref().and_then(|p| p.stack.first());
         let lines = [0, 1].map(|side: usize| frame(side).and_then(|frame| frame.line));
@@ -241,7 +241,7 @@ impl<'a> Show<'a> {
         let run = self.runs[usize::from(difference.places[0].is_none())];
         let mut statement = match run.store.connection().prepare_cached(sql) {
             Ok(statement) => statement,
-            // A recording whose texts cannot be read has still been compared.
+            // The comparison is valid even if the source texts cannot be read.
             Err(_) => return Ok(()),
         };
         let source = statement.query_row((run.run_id, &frame.path), |row| row.get::<_, String>(0));
@@ -266,7 +266,7 @@ impl<'a> Show<'a> {
     fn stacks(&self, out: &mut impl Write, places: &[Option<Place>; 2]) -> io::Result<()> {
         let text = |side: usize| {
             let stack = places[side].as_ref().map_or(&[][..], |place| &place.stack);
-            // How modules are found and loaded is of no interest.
+            // Frames that find and load modules are not interesting.
             let shown = stack.iter().filter(|frame| !frame.path.starts_with("<frozen importlib"));
             let mut frames: Vec<String> =
                 shown.map(|frame| format!("{} {}", frame.qualname, site(frame))).collect();
@@ -293,7 +293,7 @@ impl<'a> Show<'a> {
     }
 }
 
-/// `app.py:12`
+/// For example `app.py:12`.
 fn site(frame: &Frame) -> String {
     let file = frame.path.rsplit('/').next().unwrap_or(&frame.path);
     match frame.line {
@@ -302,7 +302,7 @@ fn site(frame: &Frame) -> String {
     }
 }
 
-/// What the difference is, in a few words.
+/// A short description of the difference.
 fn head(
     change: &Change,
     function: &str,
@@ -344,25 +344,25 @@ fn head(
     }
 }
 
-/// What a run did next, in a few words.
-fn did(next: &Next) -> String {
+/// A short description of what a run did next.
+fn action(next: &Next) -> String {
     let on = |line: &Option<i64>| line.map_or(String::new(), |line| format!(" on line {line}"));
     match next {
         Next::Line(line) => format!("goes on to line {line}"),
         Next::Call { qualname, resumes: false } => format!("calls {qualname}"),
-        Next::Call { qualname, .. } => format!("lets {qualname} go on"),
+        Next::Call { qualname, .. } => format!("resumes {qualname}"),
         Next::Callable { name, line } => format!("calls {name}{}", on(line)),
         Next::Return { line } => format!("returns{}", on(line)),
         Next::Yield { line } => format!("yields{}", on(line)),
         Next::Raise { exception, line } => format!("raises {exception}{}", on(line)),
         Next::Handle { exception, line } => format!("handles {exception}{}", on(line)),
-        Next::Unwind { exception } => format!("is left by {exception}"),
+        Next::Unwind { exception } => format!("exits with {exception}"),
         Next::Other { line } => format!("goes on{}", on(line)),
         Next::End => "does nothing more".to_owned(),
     }
 }
 
-/// Two values, shortened so that what differs is seen.
+/// Two values, shortened so that the difference is visible.
 fn cut(values: &[Option<String>; 2]) -> [Option<String>; 2] {
     let [Some(a), Some(b)] = values else { return values.clone() };
     let is_long = a.chars().count() > VALUE_MAX || b.chars().count() > VALUE_MAX;

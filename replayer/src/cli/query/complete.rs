@@ -1,4 +1,4 @@
-//! How a statement may go on: tables, columns, functions and keywords.
+//! Completes a statement: tables, columns, functions and keywords.
 
 use super::shell::COMMANDS;
 use crate::sql::FUNCTIONS;
@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-/// More than these nobody reads.
+/// The largest number of candidates. A longer list is not useful.
 const CANDIDATES_MAX: usize = 200;
 
 const KEYWORDS: &[&str] = &[
@@ -81,7 +81,7 @@ const KEYWORDS: &[&str] = &[
     "WITH",
 ];
 
-/// What can be typed.
+/// The words that can be completed.
 pub(super) struct Words {
     /// SQLite's own functions and ours.
     functions: BTreeSet<String>,
@@ -98,7 +98,7 @@ impl Words {
         Words { functions }
     }
 
-    /// Where the word at the end of the text begins, and what it may become.
+    /// Returns where the word at the end of the text begins, and what it can be completed to.
     pub(super) fn complete(&self, text: &str) -> (usize, Vec<String>) {
         let is_part = |c: char| c.is_alphanumeric() || c == '_';
         let start = text.trim_end_matches(is_part).len();
@@ -123,7 +123,7 @@ impl Words {
 
     fn all(&self, text: &str, word: &str) -> Vec<String> {
         let mut all: Vec<String> = Vec::new();
-        // Columns of the tables that are named come first.
+        // Columns of the tables that the statement names come first.
         let mut named: Vec<&Table> = users().filter(|table| names(text, table.name)).collect();
         if named.is_empty() {
             named = users().collect();
@@ -144,7 +144,7 @@ impl Words {
     }
 }
 
-/// Those that a word can become.
+/// The candidates that begin with a word.
 fn chosen(mut candidates: Vec<String>, word: &str) -> Vec<String> {
     let lower = word.to_lowercase();
     candidates.retain(|candidate| candidate.to_lowercase().starts_with(&lower));
@@ -153,7 +153,7 @@ fn chosen(mut candidates: Vec<String>, word: &str) -> Vec<String> {
     candidates
 }
 
-/// Commands, and what can stand after them.
+/// Completes commands and their arguments.
 fn of_command(text: &str) -> (usize, Vec<String>) {
     let start = text.rfind(char::is_whitespace).map_or(0, |at| at + 1);
     let command = text.split_whitespace().next().filter(|_| start > 0);
@@ -178,18 +178,18 @@ fn users() -> impl Iterator<Item = &'static Table> {
     TABLES.iter().filter(|table| !table.is_internal)
 }
 
-/// A table as it is written: with a bracket if it has arguments.
+/// The text of a table in a statement: with a bracket if it has arguments.
 fn written(table: &Table) -> String {
     format!("{}{}", table.name, if table.has_arguments() { "(" } else { "" })
 }
 
-/// Whether a table is named in a statement.
+/// Whether a statement names a table.
 fn names(text: &str, table: &str) -> bool {
     text.split(|c: char| !(c.is_alphanumeric() || c == '_'))
         .any(|word| word.eq_ignore_ascii_case(table))
 }
 
-/// The columns of what stands before a dot: a table, or the name it was given.
+/// The columns of the name before a dot, which is a table or its alias.
 fn columns_of(name: &str, text: &str) -> Vec<String> {
     static ALIAS: LazyLock<Option<Regex>> =
         LazyLock::new(|| Regex::new(r"(?i)\b(\w+)\s*(?:\([^()]*\))?\s+(?:as\s+)?(\w+)").ok());
@@ -201,7 +201,7 @@ fn columns_of(name: &str, text: &str) -> Vec<String> {
             table.filter(|_| found[2].eq_ignore_ascii_case(name))
         })
     });
-    // What a name stands for may be said only later.
+    // If the alias is not defined yet, all columns are candidates.
     let columns: BTreeSet<&str> = match table {
         Some(table) => table.columns.iter().map(|column| column.name).collect(),
         None => users().flat_map(|table| table.columns).map(|column| column.name).collect(),

@@ -1,24 +1,25 @@
-//! Long results on a terminal go through a pager.
+//! Shows long results on a terminal through a pager.
 
 use crate::cli::output::Sink;
 use std::io::{self, IsTerminal as _, Write};
 use std::process::{Child, Command, Stdio};
 
-/// What shows a text a page at a time, if `$PAGER` does not say it. It ends by itself where the text
-/// fits the screen, and leaves it there.
+/// The default pager if `$PAGER` is not set. It ends by itself if the text fits the screen, and
+/// leaves the text there.
 const LESS: [&str; 2] = ["less", "-FRX"];
 
-/// Lines of a terminal that does not know its height.
+/// The number of lines of a terminal that does not report its height.
 const LINES: usize = 24;
 
-/// Output that is held back until it is known whether it fits the screen.
+/// Holds output back until it is known whether it fits the screen.
 pub(super) struct Paged<'a> {
     held: Vec<u8>,
     lines: usize,
-    /// What fits the screen; `None` if there is no pager, and nothing has to be held back.
+    /// The number of lines that fit the screen; `None` if there is no pager, and nothing is held
+    /// back.
     room: Option<usize>,
     to: To,
-    /// Makes way for output.
+    /// Removes the progress bar before output.
     before: Box<dyn FnMut() + 'a>,
 }
 
@@ -29,14 +30,14 @@ enum To {
 }
 
 impl<'a> Paged<'a> {
-    /// `before` is called before the first line is shown.
+    /// Creates the output. `before` is called before the first line is shown.
     pub(super) fn new(pages: bool, before: impl FnMut() + 'a) -> Paged<'a> {
         let height = crossterm::terminal::size().map_or(LINES, |(_, rows)| usize::from(rows));
         let room = (pages && io::stdout().is_terminal() && !is_off()).then_some(height.max(2) - 1);
         Paged { held: Vec::new(), lines: 0, room, to: To::Undecided, before: Box::new(before) }
     }
 
-    /// Shows what was held back.
+    /// Shows the output that was held back.
     fn open(&mut self, is_long: bool) -> io::Result<()> {
         (self.before)();
         self.to = match is_long.then(spawn).flatten() {
@@ -67,7 +68,7 @@ impl Write for Paged<'_> {
             self.lines += bytes.iter().filter(|byte| **byte == b'\n').count();
             match self.room {
                 Some(room) if self.lines > room => self.open(true)?,
-                // Where nothing is held back, a buffer spares the system some calls.
+                // Without a pager, buffering saves system calls.
                 None if self.held.len() >= 1 << 16 => self.open(false)?,
                 _ => {}
             }
@@ -75,7 +76,7 @@ impl Write for Paged<'_> {
         Ok(bytes.len())
     }
 
-    /// What is held back stays so.
+    /// Does nothing: output that is held back stays held back.
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
@@ -91,7 +92,7 @@ impl Sink for Paged<'_> {
 }
 
 impl Drop for Paged<'_> {
-    /// Waits until the pager is left.
+    /// Waits until the pager ends.
     fn drop(&mut self) {
         if let To::Pager(pager) = &mut self.to {
             drop(pager.stdin.take());
@@ -100,7 +101,7 @@ impl Drop for Paged<'_> {
     }
 }
 
-/// Whether the person wants no pager.
+/// Whether the user wants no pager.
 fn is_off() -> bool {
     std::env::var("PAGER").is_ok_and(|pager| ["", "cat"].contains(&pager.trim()))
 }
@@ -108,7 +109,7 @@ fn is_off() -> bool {
 /// Starts the pager; `None` if there is none.
 fn spawn() -> Option<Child> {
     let mut command = match std::env::var_os("PAGER") {
-        // It may have arguments, as a shell knows them.
+        // It may contain arguments in shell syntax.
         Some(pager) => {
             let mut command = Command::new("sh");
             command.arg("-c").arg(pager);

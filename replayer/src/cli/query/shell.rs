@@ -1,4 +1,4 @@
-//! Statements that are typed at a terminal, and a few commands about them.
+//! The SQL shell: reads statements and a few commands from a terminal.
 
 use super::complete::Words;
 use super::statement::{self, End};
@@ -21,19 +21,19 @@ use rustyline::{CompletionType, Config, Context, Editor, Helper};
 use std::collections::BTreeSet;
 use std::io::Write as _;
 
-/// Commands, their arguments, and what they do.
+/// The commands, their arguments and descriptions.
 pub(super) const COMMANDS: &[(&str, &str, &str)] = &[
     (".help", "", "this list"),
     (".mode", "table|csv|json|jsonl", "how rows are printed"),
-    (".quit", "", "leave; so does Ctrl-D"),
+    (".quit", "", "leave the shell; so does Ctrl-D"),
     (".run", "N|all", "the run that the tables show, or all of them"),
-    (".schema", "[TABLE]", "tables and functions, or the columns of one"),
+    (".schema", "[TABLE]", "the tables and functions, or the columns of a table"),
     (".tables", "", "the names of the tables"),
 ];
 
-/// What a command leads to.
+/// What happens after a command.
 enum Next {
-    GoOn,
+    Continue,
     Quit,
 }
 
@@ -41,11 +41,11 @@ struct Shell<'a> {
     session: &'a Session,
     run: Option<i64>,
     output: Output,
-    /// Damage that was reported.
+    /// Damage that was already reported.
     reported: BTreeSet<String>,
 }
 
-/// Answers what is typed until that ends. Gives the exit code.
+/// Runs statements and commands until the input ends. Returns the exit code.
 pub(super) fn run(session: &Session, run: Option<i64>, output: Output) -> anyhow::Result<u8> {
     let config = Config::builder().completion_type(CompletionType::List).build();
     let memory = MemHistory::with_config(&config);
@@ -57,7 +57,7 @@ pub(super) fn run(session: &Session, run: Option<i64>, output: Output) -> anyhow
     editor.set_helper(Some(Typing { words: Words::new(session.recording.connection()) }));
     let mut shell = Shell { session, run, output, reported: BTreeSet::new() };
     shell.greet();
-    // From here on Ctrl-C ends a statement, and never the shell.
+    // From here on Ctrl-C ends a statement, but never the shell.
     session.command(|| ());
     loop {
         let typed = match editor.readline("dashcam> ") {
@@ -78,8 +78,9 @@ pub(super) fn run(session: &Session, run: Option<i64>, output: Output) -> anyhow
     session.finish(shell.run)
 }
 
-/// As it is kept for the next time: history has a line for each statement. A comment would hide
-/// what follows it there, so what has one stays as it is, and is not kept.
+/// Joins the lines of a statement for the history file, which has one line per statement. A comment
+/// would then hide the text after it, so a statement with a comment is returned unchanged. If it
+/// has several lines, it is not kept.
 fn one_line(typed: &str) -> String {
     match typed.contains("--") {
         true => typed.to_owned(),
@@ -105,7 +106,7 @@ impl Shell<'_> {
         }
         for sql in statement::split(typed) {
             let (session, output) = (self.session, &self.output);
-            // A pager that is left early has had enough.
+            // A pager that the user leaves early is not an error.
             match session.command(|| execute(session, sql, output)) {
                 Ok(()) => {}
                 Err(error) if crate::cli::is_broken_pipe(&error) => {}
@@ -124,7 +125,7 @@ impl Shell<'_> {
                 }
             }
         }
-        Ok(Next::GoOn)
+        Ok(Next::Continue)
     }
 
     fn command(&mut self, typed: &str) -> anyhow::Result<Next> {
@@ -168,7 +169,7 @@ impl Shell<'_> {
                 });
             }
         }
-        Ok(Next::GoOn)
+        Ok(Next::Continue)
     }
 
     fn bind(&mut self, wanted: &str) -> anyhow::Result<()> {
@@ -197,11 +198,11 @@ impl Shell<'_> {
 
 fn println(line: &str) {
     let mut out = std::io::stdout().lock();
-    // Where the terminal is gone, reading from it fails next.
+    // If the terminal is gone, the next read fails.
     let _ = writeln!(out, "{line}").and_then(|()| out.flush());
 }
 
-/// What is typed: completed, and read on until a statement ends.
+/// Completes the typed text, and makes the editor read on until a statement ends.
 struct Typing {
     words: Words,
 }

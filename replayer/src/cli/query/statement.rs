@@ -1,19 +1,19 @@
-//! Where statements end.
+//! Finds the ends of SQL statements.
 
 /// How a text ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum End {
-    /// There is nothing in it but space and comments.
+    /// It contains only spaces and comments.
     Empty,
-    /// With a semicolon, and perhaps space and comments after it.
+    /// It ends with a semicolon, perhaps followed by spaces and comments.
     Complete,
-    /// Within a statement.
+    /// It ends within a statement.
     Open,
-    /// Within quotes, or a comment over several lines.
+    /// It ends within quotes or a multi-line comment.
     Within,
 }
 
-/// How a text ends.
+/// Returns how a text ends.
 pub(super) fn end(text: &str) -> End {
     let mut end = End::Empty;
     let mut rest = text;
@@ -29,7 +29,7 @@ pub(super) fn end(text: &str) -> End {
                 end = if end == End::Empty { End::Empty } else { End::Complete };
                 after
             }
-            // A quote that stands twice ends one text and begins the next, which comes to the same.
+            // A doubled quote ends one text and begins the next, which has the same effect.
             '\'' | '"' | '`' | '[' => {
                 end = End::Open;
                 let close = if first == '[' { ']' } else { first };
@@ -48,7 +48,7 @@ pub(super) fn end(text: &str) -> End {
     end
 }
 
-/// The statements of a text, each without its semicolon. The last may be incomplete.
+/// Splits a text into statements without their semicolons. The last may be incomplete.
 pub(super) fn split(text: &str) -> Vec<&str> {
     let mut statements = Vec::new();
     let mut begin = 0;
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn statements_are_told_apart() {
+    fn splits_statements() {
         assert_eq!(split("select 1; select ';' ; -- end"), ["select 1", " select ';' "]);
         assert_eq!(split("select 1 -- ;\n, 2"), ["select 1 -- ;\n, 2"]);
         assert_eq!(split(" ; "), Vec::<&str>::new());

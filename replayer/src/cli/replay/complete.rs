@@ -1,10 +1,10 @@
-//! How a command line may go on.
+//! Completes command lines.
 
 use crate::debugger::{COMMANDS, Debugger};
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// Names of a run that commands are about.
+/// Names in a run that commands use.
 #[derive(Default)]
 pub(super) struct Words {
     paths: BTreeSet<String>,
@@ -12,7 +12,7 @@ pub(super) struct Words {
     exceptions: BTreeSet<String>,
 }
 
-/// More than these nobody looks through.
+/// The largest number of candidates. A longer list is not useful.
 const CANDIDATES_MAX: usize = 200;
 
 impl Words {
@@ -37,8 +37,8 @@ impl Words {
         words
     }
 
-    /// Where the word at the end of a line begins, and what it may become, each with what stands
-    /// after it.
+    /// Returns where the word at the end of a line begins, and what it can be completed to,
+    /// including the character after it.
     pub(super) fn complete(&self, debugger: &Debugger, line: &str) -> (usize, Vec<String>) {
         let start = line
             .rfind(char::is_whitespace)
@@ -99,7 +99,7 @@ impl Words {
         }
     }
 
-    /// Paths, or their last names, before a line.
+    /// Paths or file names, followed by a colon for the line.
     fn files(&self, word: &str) -> Vec<String> {
         if word.contains('/') {
             return self.paths.iter().map(|path| format!("{path}:")).collect();
@@ -110,7 +110,7 @@ impl Words {
     }
 }
 
-/// What all candidates begin with.
+/// The prefix that all candidates have in common.
 pub(super) fn common(candidates: &[String]) -> &str {
     let Some(first) = candidates.first() else { return "" };
     let agree = |length: usize, other: &String| {
@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_candidates_have_in_common() {
+    fn common_prefix_of_candidates() {
         let all = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
         assert_eq!(common(&all(&["next ", "next-write "])), "next");
         assert_eq!(common(&all(&["año", "añadir"])), "añ");

@@ -1,17 +1,17 @@
-//! The lines that were said before, in a file that both modes share.
+//! The history of typed lines, in a file that both modes share.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-/// Lines that are kept.
+/// The largest number of lines that are kept.
 const LINES_MAX: usize = 1000;
-/// A longer file is not ours.
+/// A larger file was not written by us.
 const BYTES_MAX: u64 = 1 << 20;
 
-/// The lines, the last at the end. That they cannot be read or written is no reason to stop: they
-/// are then forgotten with the session.
+/// The lines, the last at the end. If they cannot be read or written, that is not an error: they
+/// are then lost at the end of the session.
 #[derive(Default)]
 pub(in crate::cli) struct History {
     path: Option<PathBuf>,
@@ -19,7 +19,7 @@ pub(in crate::cli) struct History {
 }
 
 impl History {
-    /// Those of the person whose environment this is, in a file of this name.
+    /// Opens the current user's history file with this name.
     pub(in crate::cli) fn open(name: &str) -> History {
         let absolute = |name: &str| {
             std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute())
@@ -33,7 +33,7 @@ impl History {
         let mut lines = read(&path).unwrap_or_default();
         if lines.len() > 2 * LINES_MAX {
             lines.drain(..lines.len() - LINES_MAX);
-            // Written beside it first: another session may be reading.
+            // Written to another file first, because another session may be reading.
             let beside = path.with_extension(std::process::id().to_string());
             let written = writer(&beside, true)
                 .and_then(|mut file| file.write_all((lines.join("\n") + "\n").as_bytes()))
@@ -45,12 +45,12 @@ impl History {
         History { path: Some(path), lines }
     }
 
-    /// The lines, the last at the end.
+    /// The lines, the latest at the end.
     pub(in crate::cli) fn lines(&self) -> &[String] {
         &self.lines
     }
 
-    /// One more, unless it is the last again.
+    /// Adds a line, unless it is equal to the last one.
     pub(in crate::cli) fn add(&mut self, line: &str) {
         let line = line.trim();
         let is_odd = line.is_empty() || line.chars().any(char::is_control);
@@ -59,7 +59,7 @@ impl History {
         }
         self.lines.push(line.to_owned());
         if let Some(path) = &self.path {
-            // At once, and in one piece: the session may be killed, and there may be others.
+            // At once and in one write: the session may be killed, and others may write too.
             let _ = append(path, &format!("{line}\n"));
         }
     }
@@ -80,7 +80,7 @@ fn append(path: &Path, line: &str) -> std::io::Result<()> {
     writer(path, false)?.write_all(line.as_bytes())
 }
 
-/// The file, for nobody else to read.
+/// Opens the file for writing; only the user can read it.
 fn writer(path: &Path, is_new: bool) -> std::io::Result<File> {
     OpenOptions::new().create(true).append(true).create_new(is_new).mode(0o600).open(path)
 }
@@ -91,7 +91,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     #[test]
-    fn lines_are_there_the_next_time() {
+    fn lines_are_kept_for_the_next_session() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a/b/history");
         let mut history = History::at(path.clone());

@@ -1,4 +1,4 @@
-//! A command a line, an answer each.
+//! The line mode: reads one command per line, and answers each.
 
 use super::Format;
 use super::complete::Words;
@@ -18,14 +18,14 @@ use std::cell::RefCell;
 use std::io::{BufRead as _, Write};
 use std::rc::Rc;
 
-/// Answers what comes on standard input.
+/// Answers the commands on standard input.
 pub(super) fn read(debugger: &mut Debugger, format: Format) -> anyhow::Result<()> {
     let mut out = stdout();
     let run_id = debugger.timeline().run_id();
     for line in std::io::stdin().lock().lines() {
         let line = line?;
-        let said = line.trim();
-        let reply = match debugger.say(said) {
+        let typed = line.trim();
+        let reply = match debugger.say(typed) {
             Ok(None) => continue,
             Ok(Some(reply)) => Ok(reply),
             Err(Failure::Recording(error @ Error::Interrupted)) => return Err(error.into()),
@@ -34,13 +34,13 @@ pub(super) fn read(debugger: &mut Debugger, format: Format) -> anyhow::Result<()
         match (format, &reply) {
             (Format::Text, reply) => put(&mut out, reply)?,
             (Format::Json, Ok(reply)) => {
-                writeln!(out, "{}", json_printable(&json::json(said, run_id, reply).to_string()))?;
+                writeln!(out, "{}", json_printable(&json::json(typed, run_id, reply).to_string()))?;
             }
             (Format::Json, Err(message)) => {
-                writeln!(out, "{}", json_printable(&json::error(said, message).to_string()))?;
+                writeln!(out, "{}", json_printable(&json::error(typed, message).to_string()))?;
             }
         }
-        // Who speaks with us waits for the answer.
+        // A program at the other end waits for the answer.
         out.flush()?;
         if matches!(reply, Ok(Reply::Quit)) {
             break;
@@ -52,7 +52,7 @@ pub(super) fn read(debugger: &mut Debugger, format: Format) -> anyhow::Result<()
 fn put(out: &mut impl Write, reply: &Result<Reply, String>) -> std::io::Result<()> {
     match reply {
         Ok(reply) => text::text(reply).lines().try_for_each(|line| {
-            // Tabs stand in source.
+            // Tabs occur in source.
             let line: Vec<String> = line.split('\t').map(printable).collect();
             writeln!(out, "{}", line.join("\t"))
         }),
@@ -60,7 +60,7 @@ fn put(out: &mut impl Write, reply: &Result<Reply, String>) -> std::io::Result<(
     }
 }
 
-/// Answers what is typed at a terminal. An empty line repeats the last command.
+/// Answers the commands that are typed at a terminal. An empty line repeats the last command.
 pub(super) fn edited(session: &Session, debugger: Debugger) -> anyhow::Result<()> {
     let words = Words::of(&debugger);
     let debugger = Rc::new(RefCell::new(debugger));
@@ -73,17 +73,17 @@ pub(super) fn edited(session: &Session, debugger: Debugger) -> anyhow::Result<()
     }
     editor.set_helper(Some(Completing { debugger: debugger.clone(), words }));
     let mut out = stdout();
-    let say = |line: &str| {
+    let execute = |line: &str| {
         let reply = session.command(|| debugger.borrow_mut().say(line));
         reply.map_err(|error| error.to_string())
     };
-    let mut said = "info".to_owned();
+    let mut typed = "info".to_owned();
     let mut has_begun = false;
     let mut last = String::new();
     loop {
-        // What is pasted may be many.
-        for line in said.lines() {
-            let Some(reply) = say(line).transpose() else { continue };
+        // Pasted text can have many lines.
+        for line in typed.lines() {
+            let Some(reply) = execute(line).transpose() else { continue };
             put_at_terminal(&mut out, &reply)?;
             if matches!(reply, Ok(Reply::Quit)) {
                 return Ok(());
@@ -93,7 +93,7 @@ pub(super) fn edited(session: &Session, debugger: Debugger) -> anyhow::Result<()
             }
         }
         has_begun = true;
-        said = loop {
+        typed = loop {
             match editor.readline("(dashcam) ") {
                 Ok(line) if !line.trim().is_empty() => break line,
                 Ok(_) if !last.is_empty() => break last.clone(),
@@ -102,7 +102,7 @@ pub(super) fn edited(session: &Session, debugger: Debugger) -> anyhow::Result<()
                 Err(error) => return Err(error.into()),
             }
         };
-        for line in said.lines() {
+        for line in typed.lines() {
             editor.add_history_entry(line.trim())?;
             history.add(line);
         }
@@ -118,7 +118,7 @@ fn put_at_terminal(out: &mut impl Write, reply: &Result<Reply, String>) -> std::
     out.flush()
 }
 
-/// Completes what is typed by names of the run.
+/// Completes the typed text with names from the run.
 struct Completing {
     debugger: Rc<RefCell<Debugger>>,
     words: Words,

@@ -1,8 +1,8 @@
 //! `dashcam replay`: step through a run, forwards and backwards.
 //!
-//! - `lines`: a command a line, an answer each; for programs, and on a terminal if one likes;
+//! - `lines`: one command per line, each with an answer; for programs, optionally on a terminal;
 //! - `screen`: source, stack, variables and the run on a terminal;
-//! - `complete`, `history`: what both do for who types.
+//! - `complete`, `history`: input help for both.
 
 mod complete;
 mod history;
@@ -26,7 +26,7 @@ On a terminal, `?` shows the keys. `help` lists the commands.")]
 pub(super) struct Args {
     #[command(flatten)]
     database: super::Database,
-    /// The run; the last if left out
+    /// The run; the last run if left out
     #[arg(long, value_name = "N")]
     run: Option<i64>,
     /// The event to begin at
@@ -34,13 +34,13 @@ pub(super) struct Args {
     at: Option<i64>,
     #[command(flatten)]
     mine: super::MineChoice,
-    /// Steps and exceptions stop in all code, and not only in yours
+    /// Let steps and exceptions stop in all code, not only in yours
     #[arg(long)]
     all_code: bool,
-    /// Lines instead of the full screen on a terminal
+    /// Use lines instead of the full screen on a terminal
     #[arg(long)]
     plain: bool,
-    /// How to answer
+    /// How to print answers
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
 }
@@ -49,14 +49,14 @@ pub(super) struct Args {
 enum Format {
     /// Lines of text
     Text,
-    /// One object for each command, a line each
+    /// One JSON object for each command, one per line
     Json,
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
     let session = Session::open(&args.database.path)?;
     let store = session.recording.store();
-    args.mine.say(store);
+    args.mine.apply(store);
     let run = store.run(args.run)?;
     let Some(mut debugger) = Debugger::new(session.recording.clone(), run) else {
         bail!("{}: run {run} has no events", store.path().display());
@@ -70,7 +70,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
     match args.format {
         Format::Text if is_terminal && !args.plain && !is_dumb => {
             if let Some(signal) = screen::run(&session, debugger)? {
-                // As a shell says it of who is ended by it.
+                // The exit code that a shell reports for a program ended by this signal.
                 return Ok(u8::try_from(128 + signal).unwrap_or(1));
             }
         }

@@ -1,4 +1,4 @@
-//! Expressions in a statement that counts: which columns they are about, and what becomes of counts.
+//! Expressions in a statement that counts: finds the columns that they use, and rewrites counts.
 
 use super::sum;
 use dashcam_schema::tables::Column;
@@ -8,7 +8,7 @@ use sqlparser::ast::{
 };
 use std::ops::ControlFlow;
 
-/// Functions of one row that always give the same for the same arguments.
+/// Functions of one row that always return the same value for the same arguments.
 const FUNCTIONS: &[&str] = &[
     "abs",
     "coalesce",
@@ -37,18 +37,18 @@ const FUNCTIONS: &[&str] = &[
     "upper",
 ];
 
-/// What has been found out of the expressions visited so far.
+/// What is known about the expressions visited so far.
 pub(super) struct Expressions {
     columns: &'static [Column],
     alias: Ident,
     /// Columns of the table that rows have to be grouped by, a bit each.
     pub(super) keys: u64,
-    /// Columns, of any table, that stand outside of aggregates.
+    /// Columns, of any table, that are used outside of aggregates.
     pub(super) bare: Vec<(Option<Ident>, Ident)>,
     pub(super) has_aggregate: bool,
-    /// No row at all may be counted, which is 0.
+    /// There may be no row to count, and then the count is 0.
     pub(super) may_be_empty: bool,
-    /// What is visited is no matter of single groups, or the same in all rows of one.
+    /// The visited expression is not evaluated per group, or is equal in all rows of a group.
     pub(super) is_grouped: bool,
     within_aggregate: bool,
 }
@@ -67,21 +67,21 @@ impl Expressions {
         }
     }
 
-    /// The table's column of this name; `Some(None)` if it may be another table's, or a name for a
-    /// column of the result. `None` if it cannot be told what it is.
+    /// The table's column with this name. `Some(None)` if the name may belong to another table or
+    /// to a column of the result. `None` if it is not certain what it refers to.
     pub(super) fn find(&self, table: Option<&Ident>, name: &Ident) -> Option<Option<usize>> {
         let found = self.columns.iter().position(|column| is_name(name, column.name));
         match table {
             Some(table) if is_name(table, &self.alias.value) => found.map(Some),
             Some(_) => Some(None),
             None if ["rowid", "_rowid_", "oid"].iter().any(|rowid| is_name(name, rowid)) => None,
-            // In double quotes, what is no column is a text.
+            // In double quotes, a name that is not a column is a text.
             None if found.is_none() && name.quote_style == Some('"') => None,
             None => Some(found),
         }
     }
 
-    /// A column that is mentioned.
+    /// Adds a column that an expression uses.
     pub(super) fn column(&mut self, table: Option<&Ident>, name: &Ident) -> Option<()> {
         if let Some(column) = self.find(table, name)? {
             self.keys |= 1 << column;
@@ -92,8 +92,8 @@ impl Expressions {
         Some(())
     }
 
-    /// Takes in an expression, and has it count groups' rows instead of rows. `None` if there is anything
-    /// in it that is not understood.
+    /// Visits an expression, and makes its counts sum the rows of groups. `None` if it contains
+    /// anything that is not understood.
     pub(super) fn visit(&mut self, expr: &mut Expr) -> Option<()> {
         match expr {
             Expr::Identifier(_) | Expr::CompoundIdentifier(_) => {
@@ -122,7 +122,7 @@ impl Expressions {
                 list.iter_mut().try_for_each(|item| self.visit(item))
             }
             Expr::Subquery(query) => {
-                // It may be about the same row; its own counts were seen to before.
+                // It may use the current row. Its own counts were rewritten before.
                 let _ = visit_expressions(&**query, |part| {
                     if let Some((table, name)) = name(part)
                         && let Some(Some(column)) = self.find(table.as_ref(), &name)
@@ -216,7 +216,7 @@ impl Expressions {
     }
 }
 
-/// A name of a column and what qualifies it.
+/// The name of a column and its qualifier.
 pub(super) fn name(expr: &Expr) -> Option<(Option<Ident>, Ident)> {
     match expr {
         Expr::Identifier(name) => Some((None, name.clone())),
@@ -228,17 +228,17 @@ pub(super) fn name(expr: &Expr) -> Option<(Option<Ident>, Ident)> {
     }
 }
 
-/// Whether SQLite takes a name for another.
+/// Whether SQLite treats two names as equal.
 pub(super) fn is_name(name: &Ident, other: &str) -> bool {
     name.value.eq_ignore_ascii_case(other)
 }
 
-/// An expression, of its text.
+/// Parses an expression.
 pub(super) fn parsed(text: &str) -> Option<Expr> {
     super::parser(text)?.parse_expr().ok()
 }
 
-/// The text of a constant that SQLite reads alike.
+/// The text of a constant that SQLite reads in the same way.
 pub(super) fn literal(expr: &Expr) -> Option<String> {
     let Expr::Value(value) = expr else { return None };
     match &value.value {
@@ -261,7 +261,7 @@ pub(super) fn is_number(expr: &Expr) -> bool {
     }
 }
 
-/// Whether it is a text for certain.
+/// Whether it is certainly a text.
 pub(super) fn is_text(expr: &Expr) -> bool {
     matches!(expr, Expr::Value(value) if matches!(value.value, Value::SingleQuotedString(_)))
 }

@@ -1,10 +1,10 @@
-//! Values that SQLite hands over.
+//! Reads the values that SQLite passes.
 
 use crate::tables::plan::{Op, Value};
 use rusqlite::ffi;
 use std::ffi::c_int;
 
-/// The number of a LIMIT or OFFSET, if it is known and there is one.
+/// The number in a LIMIT or OFFSET, if there is one and it is known.
 ///
 /// # Safety
 /// Within `xBestIndex`, with its `info` and one of its constraints.
@@ -19,7 +19,7 @@ pub(super) unsafe fn count(info: &mut ffi::sqlite3_index_info, index: c_int) -> 
     }
 }
 
-/// What a constraint compares with.
+/// The values that a constraint compares with.
 ///
 /// # Safety
 /// `value` was passed to `xFilter` for a constraint with this operator.
@@ -30,7 +30,7 @@ pub(super) unsafe fn read(value: *mut ffi::sqlite3_value, op: Op, numeric: bool)
     }
     let mut values = Vec::new();
     let mut one = std::ptr::null_mut();
-    // SAFETY: `answer` asked for all values of this constraint at once.
+    // SAFETY: `answer` requested all values of this constraint at once.
     unsafe {
         let mut code = ffi::sqlite3_vtab_in_first(value, &raw mut one);
         while code == ffi::SQLITE_OK && !one.is_null() {
@@ -44,8 +44,8 @@ pub(super) unsafe fn read(value: *mut ffi::sqlite3_value, op: Op, numeric: bool)
 /// # Safety
 /// `value` is a live value of SQLite's.
 unsafe fn read_one(value: *mut ffi::sqlite3_value, numeric: bool) -> Value {
-    // SAFETY: as the caller promises; text and length are asked for in the order that keeps
-    // the pointer valid.
+    // SAFETY: as the caller promises; the text is read before its length, which keeps the pointer
+    // valid.
     unsafe {
         let r#type = if numeric {
             ffi::sqlite3_value_numeric_type(value)
@@ -62,7 +62,7 @@ unsafe fn read_one(value: *mut ffi::sqlite3_value, numeric: bool) -> Value {
                 if text.is_null() {
                     return Value::Blob;
                 }
-                // Not UTF-8: as good as a blob, SQLite compares it itself.
+                // A text that is not UTF-8 is treated like a blob: SQLite compares it itself.
                 str::from_utf8(std::slice::from_raw_parts(text, length))
                     .map_or(Value::Blob, |text| Value::Text(text.to_owned()))
             }

@@ -1,7 +1,7 @@
-//! What a call of C code returned: what became of the value it left on the stack, where that is recorded.
+//! The result of a call of C code: the value that it left on the stack, if that is recorded later.
 //!
-//! Nobody is told of the value itself. The instructions that its frame executes next say where it goes: into a
-//! variable, an attribute or an item, out of the frame, or into another call.
+//! No event carries the value itself. The instructions that the frame executes next show where it
+//! goes: into a variable, an attribute or an item, out of the frame, or into another call.
 
 use super::Row;
 use crate::state::{State, Wanted};
@@ -12,13 +12,14 @@ use dashcam_schema::value::handed::Handed;
 use dashcam_schema::value::{GroupKind, Value};
 use std::rc::Rc;
 
-/// A value that is not taken from the stack after so many events of its thread is not followed.
+/// The number of events of its thread for which a value on the stack is followed.
 const EVENTS_MAX: usize = 1 << 12;
 
-/// What stands for a value that was not read, as that of any variable without [`State`].
+/// The text for a value that was not read, as for any variable without [`State`].
 const UNREAD: &str = "<unread>";
 
-/// As `repr()` writes it; `None` if it did not return, or where it went is not recorded.
+/// The result as `repr()` writes it. `None` if the call did not return, or the recording does not
+/// show where the value went.
 pub(super) fn text(store: &Store, row: &Row) -> Result<Option<String>, Error> {
     let process = &store.directory().processes[&row.process_id];
     let Some((seq, _)) = row.end.filter(|_| !row.raised) else {
@@ -28,50 +29,50 @@ pub(super) fn text(store: &Store, row: &Row) -> Result<Option<String>, Error> {
     let Some(code) = store.evaluated(process, row.site.code) else { return Ok(None) };
     let follow = Follow { store, row, code, above: 0, is_receiver: false, wanted: None };
     match follow.run(at) {
-        // A chunk that is damaged says nothing of it.
+        // A damaged chunk shows nothing of the value.
         Err(error @ Error::Chunk { .. }) => store.note(at.0, error).map(|()| None),
         found => found,
     }
 }
 
-/// The value on its way.
+/// Follows a value on the stack.
 struct Follow<'a> {
     store: &'a Store,
     row: &'a Row,
     code: &'a Evaluated,
-    /// Values on the stack above it.
+    /// The number of values above it on the stack.
     above: u32,
-    /// A method of it lies below it.
+    /// The method of an attribute load was put below it: it is the receiver of a method call.
     is_receiver: bool,
-    /// It was taken by an instruction whose event is still to come.
+    /// An instruction took it, and that instruction's event is still to come.
     wanted: Option<Taken>,
 }
 
 #[derive(Clone, Copy)]
 enum Taken {
-    /// By what leaves the frame.
+    /// By an instruction that leaves the frame.
     Left(EventKind),
-    /// By a call with so many arguments: the how-manieth of them it is, 0 for the object of the method.
+    /// As an argument of a call with `count` arguments. `place` counts from 1; 0 is the receiver.
     Handed { place: usize, count: usize },
 }
 
 enum Next {
     Further,
-    /// Nothing is recorded of where it went.
+    /// The recording does not show where it went.
     Lost,
-    /// It is what the event says.
+    /// The event shows it.
     Found(Option<String>),
 }
 
 impl Next {
-    /// A value's text, unless that says that it is not known.
+    /// The text of the value, unless the text says that the value is not known.
     fn known(text: Option<&str>) -> Next {
         Next::Found(text.filter(|text| *text != UNREAD).map(str::to_owned))
     }
 }
 
 impl Follow<'_> {
-    /// Goes on from an event, by chunk and index.
+    /// Follows the value from the event after the given one, which is a chunk and an index.
     fn run(mut self, (chunk, index): (usize, usize)) -> Result<Option<String>, Error> {
         let (mut from, mut left, mut depth) = (index + 1, EVENTS_MAX, 0u32);
         let headers = self.store.chunks();
@@ -106,7 +107,7 @@ impl Follow<'_> {
         Ok(None)
     }
 
-    /// An event of its frame.
+    /// Handles an event of the value's frame.
     fn step(
         &mut self,
         at: (usize, usize),
@@ -126,7 +127,7 @@ impl Follow<'_> {
                 });
                 return Ok(Next::Found(text));
             }
-            // Something else happened before that, such as an exception.
+            // Something else happened first, such as an exception.
             Some(_) if kind == EventKind::INSTRUCTION => return Ok(Next::Lost),
             _ => {}
         }
@@ -154,11 +155,11 @@ impl Follow<'_> {
             (Does::Take(takes), above) if u32::from(takes) > above => {
                 return self.stored(at, takes.into());
             }
-            // The method is put below it.
+            // The method is put below the value.
             (Does::Attribute, 0) if count & 1 == 1 => self.is_receiver = true,
-            // Once more the same on top.
+            // The same value is pushed once more.
             (Does::Copy, 0) if count == 1 => {}
-            // What changes order, or jumps with more than a condition.
+            // Changes the order of values, or jumps in a complex way.
             (
                 Does::Swap
                 | Does::Next
@@ -182,17 +183,17 @@ impl Follow<'_> {
         Ok(Next::Further)
     }
 
-    /// An instruction takes it, with so many values: what is recorded of that, if it stores it.
+    /// An instruction takes `takes` values, including this one. Reads what it stores, if it does.
     fn stored(&self, (chunk, index): (usize, usize), takes: u32) -> Result<Next, Error> {
         let state = State::of(self.store);
         let (event, name) = (|_: i64, _: u32| true, |_: &str| true);
         let wanted = Wanted { skips_unknown: true, ..Wanted::all(&event, &name) };
         let bindings = state.bindings(chunk, index..index + 1, &wanted)?;
-        // Of two that are stored, the first is on top.
+        // Of two values that are stored, the first is on top.
         if let Some(binding) = bindings.get(self.above as usize) {
             return Ok(Next::known(binding.value.as_deref()));
         }
-        // What is put somewhere lies below the object and the key.
+        // A value that is stored in an object lies below the object and the key.
         if self.above + 1 != takes {
             return Ok(Next::Lost);
         }
@@ -206,9 +207,9 @@ impl Follow<'_> {
     }
 }
 
-/// The argument at a place of a call that has so many, or at 0 the object that the method is called on.
+/// The argument at a place of a call that has `count` arguments, or at 0 the receiver of a method.
 fn value_at(handed: &Handed, place: usize, count: usize) -> Option<&Value> {
-    // That comes first.
+    // The receiver comes first.
     let own = handed.values().count().checked_sub(count).filter(|own| *own <= 1)?;
     handed.values().nth((place + own).checked_sub(1)?)
 }

@@ -1,4 +1,4 @@
-//! `callers_of` and `callees_of`: who calls a function, and whom it calls.
+//! `callers_of` and `callees_of`: the callers of a function, and the functions that it calls.
 
 use super::rows::Row;
 use super::{CODE_ID, CallScan, RUN_ID as CALLS_RUN_ID};
@@ -13,7 +13,7 @@ columns! {
     RUN_ID CALLER_ID CALLER CALLER_PATH LINE CALLEE_ID CALLEE CALLEE_PATH CALLS FAILED TOTAL_NS SELF_NS FUNCTION
 }
 
-/// Who calls a function.
+/// The callers of a function.
 pub(crate) struct CallersOf;
 
 impl Question for CallersOf {
@@ -33,7 +33,7 @@ impl Question for CallersOf {
     }
 }
 
-/// Whom a function calls.
+/// The functions that a function calls.
 pub(crate) struct CalleesOf;
 
 impl Question for CalleesOf {
@@ -65,8 +65,8 @@ struct Edge {
     self_ns: u64,
 }
 
-/// A process, the number of the caller's code object and the line it stands at, and the number of
-/// the code object called.
+/// A process, the number of the caller's code object and the line of the call, and the number of
+/// the called code object.
 type Ends = (i64, Option<(u32, Option<i64>)>, u32);
 
 fn edges(

@@ -21,8 +21,8 @@ pub(super) struct Filter {
     threads: IntSet,
     depths: IntSet,
     codes: CodeFilter<CodeTest>,
-    /// Runs whose stacks went out of step somewhere: there, an event of any code object can end
-    /// a call, so no chunk can be passed over for lack of the call's own.
+    /// Runs whose stacks went out of step somewhere. There, an event of any code object can end a
+    /// call, so a chunk cannot be skipped because it lacks the call's own.
     desynced: FxHashSet<i64>,
 }
 
@@ -35,7 +35,7 @@ impl Filter {
         let mut starts = super::starts(plan);
         let parents = IntSet::of(plan, PARENT_CALL_ID);
         if !parents.is_all() {
-            // A call begins after the one it was made from.
+            // A call begins after its caller.
             starts.lo = starts.lo.max(parents.lo.max(0).saturating_add(1));
         }
         Ok(Filter {
@@ -60,8 +60,8 @@ impl Filter {
         !self.ends.is_all() || !self.end_times.is_all()
     }
 
-    /// Whether a call that passes can end in this chunk, or begin in it and stay open.
-    /// `ends_something`: it may end a call that is pending.
+    /// Whether a call that passes can end in a chunk, or begin in it and stay open.
+    /// `ends_something`: the chunk may end a call that is pending.
     pub(super) fn may_pass(
         &self,
         store: &Store,
@@ -87,7 +87,7 @@ impl Filter {
         begins || ends_something || desynced
     }
 
-    /// Whether a call passes, but for its end.
+    /// Whether a call passes, apart from its end.
     pub(super) fn passes(&self, store: &Store, process: &Process, call: &OpenCall) -> bool {
         let OpenCall { call_id, parent, thread, depth, code, start_ns, .. } = *call;
         self.passes_beginning(
@@ -131,7 +131,7 @@ impl Filter {
     }
 }
 
-/// What is known of a call from its beginning on.
+/// The properties of a call that are known from its beginning.
 struct Beginning {
     call_id: CallId,
     parent: CallId,

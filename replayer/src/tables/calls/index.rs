@@ -1,8 +1,8 @@
 //! Calls by id and by caller, in memory.
 //!
-//! A join on `call_id` or `parent_call_id` asks for one call after another, thousands of times. Each
-//! question alone takes a chunk or more; after a few of them all calls are read once, if memory
-//! allows, and the rest are answered from there.
+//! A join on `call_id` or `parent_call_id` looks up one call after another, thousands of times.
+//! Each look-up alone reads a chunk or more. After a few of them all calls are read once, if memory
+//! allows, and further look-ups are answered from memory.
 
 use super::CallScan;
 use super::filter::Filter;
@@ -14,27 +14,27 @@ use dashcam_schema::EventKind;
 use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 
-/// Questions answered from chunks before all calls are read.
-const PATIENCE: u32 = 4;
-/// Most calls that are kept, at some hundred bytes each.
+/// Look-ups answered from chunks before all calls are read.
+const SCANS_BEFORE_INDEX: u32 = 4;
+/// The largest number of calls that are kept, at some hundred bytes each.
 pub(super) const CALLS_MAX: i64 = 2_000_000;
 
-/// Kept by the store from one question to the next.
+/// Kept by the store from one look-up to the next.
 #[derive(Default)]
 pub(crate) struct Lookups {
     asked: Cell<u32>,
-    /// `None` if there are too many.
+    /// `None` if there are too many calls.
     index: OnceCell<Option<Index>>,
 }
 
 struct Index {
-    /// By id.
+    /// Sorted by id.
     calls: Vec<Row>,
-    /// Places in `calls`, by caller.
+    /// Indexes into `calls`, sorted by caller.
     by_parent: Vec<u32>,
 }
 
-/// The calls that pass, if the plan asks for one id or one caller and the index is there.
+/// The calls that pass, if the plan looks up one id or one caller and the index exists.
 pub(super) fn look_up(store: &Rc<Store>, filter: &Filter) -> Result<Option<Vec<Row>>, Error> {
     let (id, parent) = (only(&filter.starts), only(&filter.parents));
     if id.is_none() && parent.is_none() {
@@ -42,7 +42,7 @@ pub(super) fn look_up(store: &Rc<Store>, filter: &Filter) -> Result<Option<Vec<R
     }
     let lookups = store.keep::<Lookups>();
     lookups.asked.set(lookups.asked.get().saturating_add(1));
-    if lookups.asked.get() <= PATIENCE {
+    if lookups.asked.get() <= SCANS_BEFORE_INDEX {
         return Ok(None);
     }
     if lookups.index.get().is_none() {
@@ -66,7 +66,7 @@ pub(super) fn look_up(store: &Rc<Store>, filter: &Filter) -> Result<Option<Vec<R
     }))
 }
 
-/// The one value of a set.
+/// The value of a set that has only one.
 fn only(set: &IntSet) -> Option<u64> {
     match set.values.as_deref() {
         Some([value]) => u64::try_from(*value).ok().filter(|value| *value > 0),
@@ -78,7 +78,7 @@ fn build(store: &Rc<Store>) -> Result<Option<Index>, Error> {
     let sql = "SELECT coalesce(sum(count), 0) FROM main.event_counts WHERE kind = ?";
     let starts: rusqlite::Result<i64> =
         store.connection().query_row(sql, [EventKind::PY_START.name()], |row| row.get(0));
-    // Without the counts, better slow than out of memory.
+    // Without the counts, slow is better than out of memory.
     if starts.unwrap_or(i64::MAX) > CALLS_MAX {
         return Ok(None);
     }

@@ -13,7 +13,7 @@ use crate::tables::plan::Plan;
 use dashcam_schema::calls::{CallId, OpenCall, Site};
 use std::borrow::Cow;
 
-/// How `exit` is spelt.
+/// The texts of the column `exit`.
 pub(super) struct Words {
     pub(super) r#return: TextId,
     pub(super) unwind: TextId,
@@ -39,7 +39,7 @@ pub(super) struct Row {
     pub(super) called_from: Option<Site>,
     pub(super) start_ns: u64,
     pub(super) self_ns: u64,
-    /// `seq` and time.
+    /// The `seq` and time of its end.
     pub(super) end: Option<(u64, u64)>,
     pub(super) exit: TextId,
     exception: TextId,
@@ -69,7 +69,7 @@ impl Row {
         }
     }
 
-    /// What is in a column of numbers that needs no directory.
+    /// The value in a column of integers that needs no directory.
     pub(super) fn number(&self, column: usize) -> Option<i64> {
         match column {
             CALL_ID | START_SEQ => Some(int(self.call_id)),
@@ -84,7 +84,7 @@ impl Row {
     }
 }
 
-/// Puts the columns the plan uses into the batch.
+/// Puts the columns that the plan uses into the batch.
 pub(super) fn put(store: &Store, plan: &Plan, rows: &[Row], batch: &mut Batch) {
     batch.rows = rows.len();
     let process = |row: &Row| &store.directory().processes[&row.process_id];
@@ -124,7 +124,7 @@ pub(super) fn put(store: &Store, plan: &Plan, rows: &[Row], batch: &mut Batch) {
     }
 }
 
-/// What was given to a call or came back; the latter is the value of the event that ended it.
+/// The arguments or the result of a call. The result is the value of the event that ended it.
 pub(super) fn text<'r>(
     store: &Store,
     row: &Row,

@@ -1,4 +1,4 @@
-//! `call_tree`: a call and all calls that were made in it.
+//! `call_tree`: a call and all calls that were made within it.
 
 use super::rows::{self, Row};
 use super::{CALL_ID as CALLS_CALL_ID, CallScan, RUN_ID as CALLS_RUN_ID};
@@ -19,10 +19,10 @@ columns! {
 const NAME: &str = "call_tree";
 const COLUMNS_OF_ARGUMENTS: &[usize] = &[RUN_ID, CALL];
 
-/// Most calls of one tree, at some hundred bytes each.
+/// The largest number of calls in a tree, at some hundred bytes each.
 const CALLS_MAX: usize = 3_500_000;
 
-/// Where each column stands in `calls`.
+/// The columns, and their numbers in `calls`.
 const OF_CALLS: [(usize, usize); 15] = [
     (CALL_ID, super::CALL_ID),
     (PARENT_CALL_ID, super::PARENT_CALL_ID),
@@ -51,7 +51,7 @@ impl Table for CallTree {
         request.rows = 100.0;
         let is_complete = take_arguments(request, NAME, RUN_ID, COLUMNS_OF_ARGUMENTS);
         request.cost = if is_complete { 1e4 } else { 1e30 };
-        // Each call stands after the one it was made from.
+        // Each call comes after its caller.
         if let [(CALL_ID | START_SEQ, false)] = request.order_by[..]
             && request.is_fixed(RUN_ID)
             && request.is_fixed(CALL)
@@ -85,12 +85,12 @@ impl Table for CallTree {
 
 pub(crate) struct TreeScan {
     store: Rc<Store>,
-    /// Says which columns of `calls` are used.
+    /// The used columns of `calls`.
     plan: Plan,
-    /// Runs and calls, the last first.
+    /// Runs and calls that are left, the last first.
     left: Vec<(i64, i64)>,
     asked: (i64, i64),
-    /// Calls, each after the one it was made from, and their levels.
+    /// Calls, each after its caller, and their levels.
     rows: Vec<Row>,
     levels: Vec<u32>,
     given: usize,
@@ -180,7 +180,7 @@ fn tree(store: &Rc<Store>, (run_id, call): (i64, i64)) -> Result<(Vec<Row>, Vec<
             return Err(not_there(what));
         }
     }
-    // A call has a larger number than the one it was made from.
+    // A call has a larger id than its caller.
     rows.sort_unstable_by_key(|row| row.call_id);
     let root = rows[0].call_id;
     let mut kept = 0;
@@ -188,7 +188,7 @@ fn tree(store: &Rc<Store>, (run_id, call): (i64, i64)) -> Result<(Vec<Row>, Vec<
     for at in 0..rows.len() {
         let level = match rows[at].call_id == root {
             true => Some(0),
-            // Those before it that are in the tree are in order.
+            // Earlier calls that are in the tree are sorted.
             false => {
                 let caller = rows[..kept].binary_search_by_key(&rows[at].parent, |row| row.call_id);
                 caller.ok().map(|caller| levels[caller] + 1)

@@ -17,12 +17,12 @@ use std::rc::Rc;
 /// Bytes per code unit.
 pub(super) const UNIT: i64 = 2;
 
-/// Reads one chunk, from the file only if its header is not enough.
+/// Reads one chunk. Reads the file only if the chunk's header is not enough.
 pub(super) struct Reader {
     store: Rc<Store>,
     index: usize,
     chunk: Option<Rc<Chunk>>,
-    /// Ids of threads and code objects by context; filled if asked for.
+    /// Ids of threads and code objects by context, if they are needed.
     thread_ids: Vec<i64>,
     code_ids: Vec<i64>,
 }
@@ -55,7 +55,7 @@ impl Reader {
         self.chunk.as_ref().ok_or(Error::Interrupted)
     }
 
-    /// Decodes every column the plan needs, so that a damaged chunk gives no rows at all rather
+    /// Decodes every column that the plan needs, so that a damaged chunk has no rows at all rather
     /// than rows up to the damage.
     pub(super) fn prepare(&mut self, plan: &Plan) -> Result<(), Error> {
         let uses = |columns: &[usize]| columns.iter().any(|column| plan.uses(*column));
@@ -100,8 +100,8 @@ impl Reader {
         Ok(())
     }
 
-    /// Of each of the chunk's contexts, the id of the code object or of the thread; of a
-    /// [prepared](Self::prepare) reader that reads them.
+    /// For each of the chunk's contexts, the id of the code object or the thread. The reader has to
+    /// be [prepared](Self::prepare) for them.
     pub(super) fn ids(&self, of_codes: bool) -> &[i64] {
         if of_codes { &self.code_ids } else { &self.thread_ids }
     }
@@ -198,7 +198,7 @@ impl Reader {
         let process = self.store.process(self.header());
         let (kinds, places, contexts) = (chunk.kinds()?, chunk.places()?, chunk.contexts()?);
         let all = &chunk.runs()?.contexts;
-        // Neighbours mostly are of one context.
+        // Neighbouring events mostly have the same context.
         let mut last: (u32, Option<&LineTable>) = (NONE, None);
         let mut table = |context: u32| {
             if last.0 != context {
@@ -233,13 +233,13 @@ impl Reader {
     }
 }
 
-/// The indexes as a range, if they are one, ascending.
+/// The indexes as a range, if they are consecutive and ascending.
 fn contiguous(indexes: &[u32]) -> Option<std::ops::Range<usize>> {
     let (first, last) = (*indexes.first()? as usize, *indexes.last()? as usize);
     (last.wrapping_sub(first) == indexes.len() - 1).then_some(first..last + 1)
 }
 
-/// Where an event says control goes. Kinds a later CPython adds say 0 if they do not.
+/// The target of an event. For kinds that a later CPython adds, 0 means that there is none.
 fn target(kind: u8, target: u32) -> Option<u32> {
     let none = target == NONE || kind >= EventKind::KNOWN && target == 0;
     (!none).then_some(target)

@@ -1,4 +1,4 @@
-//! Events counted by the edges they are of.
+//! Counts events by the edges that they belong to.
 
 use super::select::Filter;
 use super::{
@@ -16,7 +16,8 @@ use std::rc::Rc;
 /// Columns that follow from an edge.
 const OF_EDGES: [usize; 8] = [RUN_ID, PROCESS_ID, THREAD_ID, KIND, CODE_ID, LINE, OFFSET, CALLABLE];
 
-/// Counts the events of chunks that pass as a whole or by what follows from edges; gives plans for the rest.
+/// Counts the events of chunks in which all positions and times pass and the other columns follow
+/// from edges. Returns plans for the other chunks.
 pub(super) fn count(
     store: &Rc<Store>,
     plan: &Plan,
@@ -26,7 +27,7 @@ pub(super) fn count(
     let of_chunks = |column: usize| column == SEQ || column == TIME_NS;
     let is_counted = keys.iter().all(|key| OF_EDGES.contains(key))
         && plan.constraints.iter().all(|(c, ..)| OF_EDGES.contains(c) || of_chunks(*c));
-    // Headers are enough.
+    // The headers of chunks are enough.
     let is_plain = keys.iter().all(|key| [RUN_ID, PROCESS_ID].contains(key))
         && plan.constraints.iter().all(|(c, ..)| [RUN_ID, PROCESS_ID, SEQ].contains(c));
     if !is_counted || is_plain {
@@ -58,7 +59,7 @@ pub(super) fn count(
     Ok(left.plans)
 }
 
-/// Counts events, if they pass.
+/// Counts events if they pass.
 fn add(store: &Store, filter: &Filter, keys: &[usize], happened: &Happened, tally: &mut Tally) {
     let Happened { process_id, thread, code, kind, place, callable, events } = *happened;
     let directory = store.directory();
@@ -80,7 +81,7 @@ fn add(store: &Store, filter: &Filter, keys: &[usize], happened: &Happened, tall
             let name = callable.and_then(|number| process.callables.get(&number));
             Part::Text(name.copied().unwrap_or(TextId::NONE))
         }
-        // Invariant: `OF_EDGES` are the ones above.
+        // Invariant: `OF_EDGES` holds exactly the columns above.
         _ => Part::Number(NULL),
     });
     tally.add_parts(store, parts, events);

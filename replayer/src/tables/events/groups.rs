@@ -1,6 +1,7 @@
-//! `… GROUP BY kind`, `thread_id` or `code_id`: counts in each chunk, then gives SQLite rows in order.
+//! `… GROUP BY kind`, `thread_id` or `code_id`: counts the events of all chunks, then returns rows
+//! to SQLite in order.
 //!
-//! SQLite would put every row into a sorter otherwise, at some hundred nanoseconds each.
+//! Otherwise SQLite would put every row into a sorter, at some hundred nanoseconds each.
 
 use super::columns::Reader;
 use super::select::Selection;
@@ -12,14 +13,14 @@ use crate::tables::plan::Flags;
 use dashcam_schema::event::EventKind;
 use std::collections::BTreeMap;
 
-/// What a group has in common.
+/// The value that the events of a group share.
 #[derive(Clone, Copy)]
 enum Key {
     Kind(TextId),
     Id(i64),
 }
 
-/// So many events that have something in common.
+/// A number of events that share a value.
 struct Group {
     key: Key,
     run_id: i64,
@@ -29,7 +30,7 @@ struct Group {
 
 pub(crate) struct Grouped {
     rows: Rows,
-    /// `None` before the first batch; afterwards what is left, the next group at the end.
+    /// `None` before the first batch; afterwards the groups that are left, the next at the end.
     groups: Option<Vec<Group>>,
 }
 
@@ -46,7 +47,7 @@ impl Grouped {
     fn count(&mut self) -> Result<Vec<Group>, Error> {
         let store = self.rows.store.clone();
         let column = self.column();
-        // Sorted as SQLite sorts: names bytewise, NULL first.
+        // Sorted as in SQLite: names bytewise, NULL first.
         type Place<'a> = (Option<&'a str>, i64, i64, i64);
         let mut counts: BTreeMap<Place<'_>, (Key, usize)> = BTreeMap::new();
         while let Some((mut reader, selection)) = self.rows.advance()? {
@@ -103,7 +104,7 @@ impl Grouped {
     }
 }
 
-/// The selected events of a chunk by kind.
+/// Counts the selected events of a chunk by kind.
 fn kinds(reader: &mut Reader, selection: &Selection) -> Result<Vec<(Key, usize)>, Error> {
     let chunk = reader.load()?.clone();
     let kinds = chunk.kinds()?;
@@ -117,7 +118,7 @@ fn kinds(reader: &mut Reader, selection: &Selection) -> Result<Vec<(Key, usize)>
     Ok(names.into_iter().map(Key::Kind).zip(counts).collect())
 }
 
-/// The selected events of a chunk by thread or code object.
+/// Counts the selected events of a chunk by thread or code object.
 fn ids(
     reader: &mut Reader,
     selection: &Selection,

@@ -1,5 +1,5 @@
-//! Which events of a chunk pass the constraints: from its header if that decides, from its
-//! columns otherwise, run by run.
+//! Which events of a chunk pass the constraints: decided from its header if possible, otherwise
+//! from its columns, run by run.
 
 use super::columns::Reader;
 use super::{CALLABLE, CODE_ID, EXCEPTION, KIND, LINE, SEQ, THREAD_ID, TIME_NS};
@@ -14,11 +14,11 @@ use dashcam_schema::event::EventKind;
 use dashcam_schema::event::kinds_that;
 use std::ops::Range;
 
-/// Events of a chunk, as ranges of indexes, ascending.
+/// Events of a chunk, as ascending ranges of indexes.
 #[derive(Default)]
 pub(super) struct Selection {
     ranges: Vec<Range<u32>>,
-    /// Ranges from here to `end` are left.
+    /// The ranges from here to `end` are left.
     begin: usize,
     end: usize,
 }
@@ -36,14 +36,14 @@ impl Selection {
         &self.ranges[self.begin..self.end]
     }
 
-    /// Takes what is left; gives its number.
+    /// Takes all events that are left, and returns their number.
     pub(super) fn take_all(&mut self) -> usize {
         let count = self.ranges().iter().map(|range| range.len()).sum();
         self.begin = self.end;
         count
     }
 
-    /// Moves up to `limit` indexes to `indexes`, from the front or from the back.
+    /// Moves up to `limit` indexes to `indexes`, from the front or the back.
     pub(super) fn take(&mut self, limit: usize, descending: bool, indexes: &mut Vec<u32>) {
         indexes.clear();
         while indexes.len() < limit && !self.is_empty() {
@@ -64,7 +64,7 @@ impl Selection {
     }
 }
 
-/// What constraints leave over, column by column.
+/// The values that pass the constraints, column by column.
 pub(super) struct Filter {
     pub(super) scope: Scope,
     pub(super) seqs: IntSet,
@@ -74,7 +74,7 @@ pub(super) struct Filter {
     kinds: TextSet,
     callables: TextSet,
     exceptions: TextSet,
-    /// By `code_id`, and by whether it has any of the lines.
+    /// By `code_id`, and by whether the code object has any of the lines.
     codes: CodeFilter<CodeTest>,
 }
 
@@ -100,7 +100,7 @@ impl Filter {
         }
     }
 
-    /// Bit per kind that passes in this process.
+    /// A bit for each kind that passes in this process.
     pub(super) fn kinds(&self, process: &Process) -> u32 {
         let mut kinds =
             kinds_that(|kind| self.kinds.contains(process.kinds[kind.number() as usize]));
@@ -118,7 +118,7 @@ impl Filter {
             || process.threads.get(&number).is_some_and(|id| self.threads.contains(*id))
     }
 
-    /// Whether the chunk's header leaves it possible that an event passes.
+    /// Whether an event can pass, according to the chunk's header.
     pub(super) fn may_pass(&self, store: &Store, index: usize) -> bool {
         let header = &store.chunks()[index];
         let process = store.process(header);
@@ -130,13 +130,13 @@ impl Filter {
             && self.codes.passes_any(store, header)
     }
 
-    /// Whether the chunk's header says that all events pass that do by what else is wanted.
+    /// Whether the chunk's header shows that all its positions and times pass.
     pub(super) fn covers(&self, header: &ChunkHeader) -> bool {
         self.seqs.covers(header.first_seq, header.last_seq)
             && self.times.covers(header.first_ns, header.last_ns)
     }
 
-    /// Whether events of a chunk that is covered pass.
+    /// Whether events of a chunk pass whose positions and times all pass.
     pub(super) fn passes(&self, store: &Store, process: &Process, happened: &Happened) -> bool {
         let callable = || {
             let name = happened.callable.and_then(|number| process.callables.get(&number));
@@ -150,7 +150,7 @@ impl Filter {
                 || happened.line(store, process).is_some_and(|line| self.lines.contains(line)))
     }
 
-    /// The events that pass.
+    /// Selects the events that pass.
     pub(super) fn select(&self, reader: &mut Reader) -> Result<Selection, Error> {
         let store = reader.store().clone();
         let header = &store.chunks()[reader.index()];
@@ -177,7 +177,7 @@ impl Filter {
         let mut each_time = None;
         if by_time {
             let times = chunk.times()?;
-            // Times only grow within a chunk.
+            // Times never decrease within a chunk.
             let lo = times.partition_point(|t| int(*t) < self.times.lo) as u32;
             let hi = times.partition_point(|t| int(*t) <= self.times.hi) as u32;
             range = range.start.max(lo)..range.end.min(hi);
@@ -231,7 +231,7 @@ impl Filter {
         Ok(Selection::new(ranges))
     }
 
-    /// The tests that are worth no faster way.
+    /// Applies the tests for which a faster way is not worth it.
     fn one_by_one(
         &self,
         header: &ChunkHeader,
@@ -281,7 +281,8 @@ impl Events<'_> {
         }
     }
 
-    /// Selects events of one code object in `range` by kind and, if that matters, by line.
+    /// Selects the events of one code object in `range` by kind and, if lines are constrained, by
+    /// line.
     fn select(&mut self, range: Range<u32>, table: Option<&LineTable>) -> Result<(), Error> {
         let all = range.start as usize..range.end as usize;
         let kinds = &self.chunk.kinds()?[all.clone()];
@@ -305,7 +306,7 @@ impl Events<'_> {
         let only_lines = mask == 1 << line;
         for ((i, kind), place) in (range.start..).zip(kinds).zip(places) {
             if only_lines {
-                // What "who runs line N" comes down to.
+                // The case of the question "who runs line N".
                 if *kind == line && in_bounds(*place) && lines.contains((*place).into()) {
                     self.push(i..i + 1);
                 }

@@ -1,37 +1,40 @@
 //! What becomes of exceptions that no Python code handles.
 //!
-//! An exception that leaves a frame goes on in its caller, or is dropped by the C code between the two:
-//! `hasattr`, `list`, a `for` loop, a finalizer. No event says so. But if it goes on, the next event of the
-//! caller's frame is about it, as C_RAISE is; if it does not, that event is another.
+//! An exception that leaves a frame goes on in its caller, or is dropped by the C code between the
+//! two: `hasattr`, `list`, a `for` loop, a finalizer. No event reports this. But if the exception
+//! goes on, the next event of the caller's frame is about it (so is C_RAISE); if it was dropped,
+//! the next event is another one.
 
 use crate::store::texts::TextId;
 use dashcam_schema::calls::{CallId, Calls, Event};
 use dashcam_schema::event::EventKind;
 use rustc_hash::FxHashMap;
 
-/// The exceptions of one process of which it is not known yet whether they go on.
+/// The exceptions of one process that may go on or be dropped.
 #[derive(Default)]
 pub(super) struct Fates {
     /// By thread.
     waiting: FxHashMap<u32, Vec<Waiting>>,
-    /// By the `seq` that raised them.
+    /// Exceptions that C code dropped, by the `seq` of the event that raised them.
     swallowed: FxHashMap<u64, Swallowed>,
 }
 
-/// An exception that came to a frame.
+/// An exception that reached a frame.
 struct Waiting {
     seq: u64,
     exception: u32,
     call_id: CallId,
-    /// The number of the code object whose frame it left last; `None` if it was raised in this one.
+    /// The number of the code object whose frame it left last; `None` if it was raised in this
+    /// frame.
     left: Option<u32>,
-    /// What it is on its way out of: the callable of C_RAISE.
+    /// The callable of the C_RAISE event that it is passing through.
     out_of: Option<TextId>,
-    /// The frame may have gone on unseen: what it does next is not what let the exception go no further.
+    /// Events of the frame may have been skipped. The next event of the frame that is read does not
+    /// show what dropped the exception.
     is_late: bool,
 }
 
-/// C code let an exception go no further.
+/// An exception was dropped by C code.
 #[derive(Clone, Copy)]
 pub(super) struct Swallowed {
     /// The callable, if C code was called.
@@ -41,18 +44,18 @@ pub(super) struct Swallowed {
 }
 
 impl Fates {
-    /// Whether events of this thread have to be looked at one by one.
+    /// Whether all events of this thread have to be read one by one.
     #[inline]
     pub(super) fn awaits(&self, thread: u32) -> bool {
         !self.waiting.is_empty() && self.waiting.contains_key(&thread)
     }
 
-    /// Whether an event is waited for in one of these threads.
+    /// Whether an exception waits for an event of one of these threads.
     pub(super) fn awaits_any(&self, threads: &[u32]) -> bool {
         threads.iter().any(|thread| self.awaits(*thread))
     }
 
-    /// Events of these threads were passed over.
+    /// Notes that events of these threads were skipped.
     pub(super) fn pass_over(&mut self, threads: &[u32]) {
         for thread in threads {
             let waiting = self.waiting.get_mut(thread);
@@ -60,14 +63,15 @@ impl Fates {
         }
     }
 
-    /// Takes in an event before the stacks do. `callable` is what it calls, if its kind calls something.
+    /// Handles an event before the stacks do. `callable` returns what it calls, if its kind calls
+    /// something.
     pub(super) fn before(
         &mut self,
         calls: &Calls,
         event: &Event,
         callable: impl FnOnce() -> Option<TextId>,
     ) {
-        // These are events of another frame than the one on top.
+        // These are events of a frame other than the one on top.
         if matches!(event.kind, EventKind::PY_START | EventKind::PY_RESUME | EventKind::PY_THROW) {
             return;
         }
@@ -107,7 +111,7 @@ impl Fates {
         }
     }
 
-    /// An exception came to the frame of `call_id`.
+    /// Notes that an exception reached the frame of `call_id`.
     pub(super) fn arrived(
         &mut self,
         thread: u32,
@@ -121,8 +125,8 @@ impl Fates {
         waiting.push(Waiting { seq, exception, call_id, left, out_of: None, is_late: false });
     }
 
-    /// Who swallowed an exception, whose fate is settled. If it still waits in a frame that is over,
-    /// somebody must have.
+    /// Removes an exception whose outcome is known, and returns what swallowed it. If it still
+    /// waits in a frame that has ended, something must have swallowed it.
     pub(super) fn settle(&mut self, seq: u64) -> Option<Swallowed> {
         let mut found = self.swallowed.remove(&seq);
         self.waiting.retain(|_, waiting| {
@@ -138,7 +142,7 @@ impl Fates {
         found
     }
 
-    /// Who swallowed an exception that is in a frame which goes on.
+    /// What swallowed an exception that is in a frame that is still running.
     pub(super) fn known(&self, seq: u64) -> Option<Swallowed> {
         self.swallowed.get(&seq).copied()
     }

@@ -1,4 +1,4 @@
-//! What an exception came to, and how it is said.
+//! The outcome of an exception, and its text.
 
 use super::fates::Swallowed;
 use crate::store::{Code, Directory, Process};
@@ -7,14 +7,15 @@ use dashcam_schema::calls::OpenException;
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Outcome {
     Handled,
-    /// By what.
+    /// With what swallowed it.
     Swallowed(Box<str>),
     Thread,
     Program,
     InFlight,
 }
 
-/// Code that is not recorded may have handled what left the outermost frame that is.
+/// An exception that left the outermost recorded frame may have been handled by code that is not
+/// recorded.
 const UNRECORDED: &str = "code that was not recorded";
 
 impl Outcome {
@@ -36,7 +37,8 @@ impl Outcome {
     }
 }
 
-/// Python code handled it. Where that is what threads, tasks and processes begin with, it ended them.
+/// Python code handled it. If that is the code in which threads, tasks and processes begin, the
+/// exception ended them.
 pub(super) fn handled(
     directory: &Directory,
     process: &Process,
@@ -64,7 +66,7 @@ pub(super) fn handled(
     }
 }
 
-/// C code let it go no further. If that began a coroutine, it was a task's.
+/// C code dropped it. If that C code ran a coroutine, the coroutine belongs to a task.
 pub(super) fn swallowed(
     directory: &Directory,
     process: &Process,
@@ -84,13 +86,13 @@ pub(super) fn swallowed(
     let qualname = left.and_then(|code| directory.texts.get(code.qualname));
     let name = qualname.map(|name| name.rsplit('.').next().unwrap_or(name));
     let by = match (callable, name, type_name) {
-        // Finalizers run wherever an object happens to die, whatever is called there.
+        // Finalizers run wherever an object happens to be freed, whatever is being called there.
         (_, Some("__del__"), _) => "__del__".into(),
         (Some(callable), ..) => callable.into(),
         (None, _, "GeneratorExit") => "close".into(),
         (None, None | Some("__next__"), "StopIteration") => "for".into(),
         (None, None | Some("__anext__"), "StopAsyncIteration") => "async for".into(),
-        // What has no `__iter__` is asked for items until there is none.
+        // A `for` loop over an object without `__iter__` gets items until an IndexError.
         (None, Some("__getitem__"), "IndexError") => "for".into(),
         (None, Some("__getattr__" | "__getattribute__"), _) => "attribute lookup".into(),
         (None, ..) => match qualname {
@@ -101,7 +103,7 @@ pub(super) fn swallowed(
     Outcome::Swallowed(by)
 }
 
-/// Whether it tells of something that went wrong in a task. Not so the ways it is told to end, or ends.
+/// Whether the exception is a failure of a task: not its normal end and not its cancellation.
 fn is_failure(type_name: &str) -> bool {
     let ends = ["StopIteration", "GeneratorExit", "asyncio.exceptions.CancelledError"];
     !ends.contains(&type_name)
@@ -114,20 +116,20 @@ pub(super) fn is_runpy(directory: &Directory, code: &Code) -> bool {
         && directory.texts.get(code.qualname) == Some("_run_module_as_main")
 }
 
-/// Something below the outermost recorded frame dealt with it.
+/// Something outside the outermost recorded frame handled it.
 pub(super) fn elsewhere() -> Outcome {
     Outcome::Swallowed(UNRECORDED.into())
 }
 
-/// The interpreter printed it on its way out.
+/// The interpreter printed it while exiting.
 pub(super) fn at_exit() -> Outcome {
     Outcome::Swallowed("the interpreter".into())
 }
 
-/// The last exception that left the outermost frame of a process's main thread.
+/// The outcome of the last exception that left the outermost frame of a process's main thread.
 pub(super) fn last(process: &Process, outcome: Outcome, type_name: &str) -> Outcome {
     let is_over = process.exit_code.is_some() || process.was_killed;
-    // An exception makes the status 1, an interrupt as a signal would.
+    // An exception makes the exit code 1; a KeyboardInterrupt makes it that of a signal.
     let can_have_ended = match process.exit_code {
         None | Some(1) => true,
         Some(130) => ["KeyboardInterrupt", "SystemExit"].contains(&type_name),

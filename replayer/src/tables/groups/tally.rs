@@ -1,4 +1,4 @@
-//! How many rows there are with the same values.
+//! Counts rows with equal values.
 
 use crate::store::texts::TextId;
 use crate::store::{Error, Store};
@@ -9,10 +9,11 @@ use rustc_hash::FxHashMap;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-/// What rows have in common, an entry per column: a number, a text's number in the tally, or NULL.
+/// The values that the rows of a group share, one per column: an integer, the number of a text in
+/// the tally, or NULL.
 pub(super) type Row = Box<[i64]>;
 
-/// Memory after which a tally is emptied.
+/// The memory at which a tally is emptied.
 const BYTES_MAX: usize = 64 << 20;
 
 /// A value in a column.
@@ -24,14 +25,14 @@ pub(crate) enum Part<'a> {
 }
 
 pub(crate) struct Tally {
-    /// Which columns hold texts.
+    /// For each column, whether it holds texts.
     is_text: Vec<bool>,
     counts: FxHashMap<Row, u64>,
     texts: Vec<Arc<str>>,
     numbers: FxHashMap<Arc<str>, i64>,
-    /// Numbers of the directory's texts.
+    /// The numbers of the directory's texts.
     of_directory: FxHashMap<TextId, i64>,
-    /// The row that was counted last, and how often since it was another.
+    /// The row that was counted last, and how often in succession.
     last: Vec<i64>,
     pending: u64,
     bytes: usize,
@@ -40,7 +41,7 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// Of rows with these columns of a table.
+    /// A tally of rows with these columns of a table.
     pub(super) fn of<T: Table>(columns: &[usize]) -> Tally {
         let is_text = |column: &usize| T::columns()[*column].r#type == Type::Text;
         Tally::new(columns.iter().map(is_text).collect())
@@ -61,17 +62,17 @@ impl Tally {
         }
     }
 
-    /// Forgets everything.
+    /// Removes all counts and texts.
     pub(super) fn clear(&mut self) {
         *self = Tally::new(std::mem::take(&mut self.is_text));
     }
 
-    /// Whether it takes as much memory as it may.
+    /// Whether it uses as much memory as it may.
     pub(super) fn is_large(&self) -> bool {
         self.bytes > BYTES_MAX
     }
 
-    /// The text with a number.
+    /// The text with this number.
     pub(super) fn text(&self, number: i64) -> Option<&str> {
         self.texts.get(usize::try_from(number).ok()?).map(|text| &**text)
     }
@@ -98,7 +99,7 @@ impl Tally {
         number
     }
 
-    /// Counts `self.row` so many times.
+    /// Counts `self.row` `times` times.
     fn add(&mut self, times: u64) {
         if self.row == self.last {
             self.pending += times;
@@ -158,7 +159,7 @@ impl Tally {
         Ok(())
     }
 
-    /// Counts a row of these parts so many times.
+    /// Counts a row of these parts `times` times.
     pub(crate) fn add_parts<'a>(
         &mut self,
         store: &Store,
@@ -175,7 +176,7 @@ impl Tally {
         self.add(times);
     }
 
-    /// Counts what another tally of the same columns has counted.
+    /// Adds the counts of another tally of the same columns.
     pub(super) fn merge(&mut self, mut other: Tally) {
         let groups = other.drain();
         for (row, times) in groups {
@@ -194,10 +195,10 @@ impl Tally {
         std::mem::take(&mut self.counts).into_iter().collect()
     }
 
-    /// The groups, ascending as SQLite sorts. The texts stay.
+    /// Takes the groups, sorted as SQLite sorts. The texts stay.
     pub(super) fn take(&mut self) -> Vec<(Row, u64)> {
         let mut groups = self.drain();
-        // No number of a text is NULL's, and NULL comes first.
+        // NULL is not the number of any text, and it comes first.
         let order = |at: usize, one: i64, other: i64| match self.is_text[at] {
             true => self.text(one).cmp(&self.text(other)),
             false => one.cmp(&other),

@@ -1,8 +1,8 @@
-//! Rows counted by several threads at once, each with the recording opened for itself.
+//! Counts rows in several threads, each of which opens the recording itself.
 //!
-//! Nothing of a [`Store`] goes from one thread to another: threads take plans from a list, and give back
-//! tallies. A recording that goes on being written may look another way to who opens it later; then the
-//! thread takes nothing, and whoever asked counts for himself.
+//! Threads share nothing of a [`Store`]: they take plans from a list and return tallies. A
+//! recording that is still being written may differ for a thread that opens it later. Such a thread
+//! takes no plan, and the thread that started the workers counts the rest.
 
 use super::{Countable, Tally};
 use crate::store::{Damage, Error, Store};
@@ -16,10 +16,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// Most threads. Each takes memory of its own.
+/// The largest number of threads. Each uses memory of its own.
 const THREADS_MAX: usize = 8;
-/// How long the asker waits before it looks whether it was interrupted.
-const PATIENCE: Duration = Duration::from_millis(20);
+/// How long the thread waits for a message before it checks whether it was interrupted.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 enum Message {
     Counted(Tally),
@@ -32,7 +32,7 @@ enum Message {
 /// Threads that count.
 pub(super) struct Workers {
     messages: Receiver<Message>,
-    /// What no thread has begun with, the next at the end.
+    /// The plans that no thread has taken, the next at the end.
     plans: Arc<Mutex<Vec<Plan>>>,
     is_cancelled: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
@@ -41,12 +41,12 @@ pub(super) struct Workers {
 }
 
 impl Workers {
-    /// How many threads are of use.
+    /// How many threads are useful.
     pub(super) fn threads() -> usize {
         std::thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX)
     }
 
-    /// Has threads count the rows of plans, the next at the end.
+    /// Starts threads that count the rows of plans, the next at the end.
     pub(super) fn start<T: Countable>(store: &Store, plans: Vec<Plan>, keys: &[usize]) -> Workers {
         let (sender, messages) = sync_channel(1);
         let of = plans.len();
@@ -68,13 +68,13 @@ impl Workers {
         Workers { messages, plans, is_cancelled, threads, done: 0, of }
     }
 
-    /// The next part of what they counted; `None` once they are done.
+    /// The next part of the counts; `None` once all threads have ended.
     ///
     /// # Errors
-    /// What a thread met, or if whoever asked interrupts.
+    /// If a thread failed, or counting was interrupted.
     pub(super) fn next(&mut self, store: &Store) -> Result<Option<Tally>, Error> {
         loop {
-            match self.messages.recv_timeout(PATIENCE) {
+            match self.messages.recv_timeout(POLL_INTERVAL) {
                 Ok(Message::Counted(tally)) => return Ok(Some(tally)),
                 Ok(Message::Damage(damage)) => store.add_damage(damage),
                 Ok(Message::Done) => {
@@ -98,7 +98,7 @@ impl Workers {
         Ok(None)
     }
 
-    /// What was left to whoever asked.
+    /// The plans that no thread has taken.
     pub(super) fn left(&self) -> Vec<Plan> {
         std::mem::take(&mut self.plans.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -107,10 +107,10 @@ impl Workers {
 impl Drop for Workers {
     fn drop(&mut self) {
         self.is_cancelled.store(true, Ordering::Relaxed);
-        // Nobody waits for room to say something.
+        // Closes the channel, so that no thread waits for room in it.
         self.messages = sync_channel(1).1;
         for thread in self.threads.drain(..) {
-            // What it panicked for is of no account any more.
+            // A panic no longer matters here.
             let _ = thread.join();
         }
     }
@@ -119,7 +119,7 @@ impl Drop for Workers {
 struct Worker {
     path: PathBuf,
     fingerprint: u64,
-    /// Threads that share the memory.
+    /// The number of threads that share the memory.
     share: usize,
     keys: Vec<usize>,
     plans: Arc<Mutex<Vec<Plan>>>,
@@ -127,8 +127,8 @@ struct Worker {
     sender: SyncSender<Message>,
 }
 
-/// Whoever listened has gone.
-struct Gone;
+/// The receiver wants no more messages.
+struct Cancelled;
 
 impl Worker {
     fn run<T: Countable>(self) {
@@ -137,35 +137,35 @@ impl Worker {
         loop {
             let plan = self.plans.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let Some(plan) = plan else { break };
-            let said = match self.count::<T>(&store, plan) {
-                Ok(Ok(())) => self.say(Message::Done),
-                Ok(Err(error)) => self.say(Message::Failed(error)).and(Err(Gone)),
-                Err(gone) => Err(gone),
+            let sent = match self.count::<T>(&store, plan) {
+                Ok(Ok(())) => self.send(Message::Done),
+                Ok(Err(error)) => self.send(Message::Failed(error)).and(Err(Cancelled)),
+                Err(cancelled) => Err(cancelled),
             };
-            if said.is_err() {
+            if sent.is_err() {
                 break;
             }
         }
-        // Whoever is gone needs to know of no damage.
-        let _ = self.say(Message::Damage(store.take_damage()));
+        // If there is no receiver any more, the damage does not matter.
+        let _ = self.send(Message::Damage(store.take_damage()));
     }
 
-    /// The recording, if it is what the asker sees.
+    /// Opens the recording; `None` unless it is the same as in the thread that started the workers.
     fn open(&self, path: &Path) -> Option<Store> {
         let store = Store::open(path).ok()?;
         store.work(self.share, self.is_cancelled.clone());
         (store.fingerprint() == self.fingerprint).then_some(store)
     }
 
-    fn say(&self, message: Message) -> Result<(), Gone> {
-        self.sender.send(message).map_err(|_| Gone)
+    fn send(&self, message: Message) -> Result<(), Cancelled> {
+        self.sender.send(message).map_err(|_| Cancelled)
     }
 
     fn count<T: Countable>(
         &self,
         store: &std::rc::Rc<Store>,
         plan: Plan,
-    ) -> Result<Result<(), Error>, Gone> {
+    ) -> Result<Result<(), Error>, Cancelled> {
         let mut tally = Tally::of::<T>(&self.keys);
         let mut rows = match T::scan(store.clone(), plan) {
             Ok(rows) => rows,
@@ -184,14 +184,14 @@ impl Worker {
                 break;
             }
             if self.is_cancelled.load(Ordering::Relaxed) {
-                return Err(Gone);
+                return Err(Cancelled);
             }
             if tally.is_large() {
                 let full = std::mem::replace(&mut tally, Tally::of::<T>(&self.keys));
-                self.say(Message::Counted(full))?;
+                self.send(Message::Counted(full))?;
             }
         }
-        self.say(Message::Counted(tally))?;
+        self.send(Message::Counted(tally))?;
         Ok(Ok(()))
     }
 }

@@ -1,8 +1,9 @@
 //! How long each line of a file took.
 //!
-//! The clock is read where functions are entered and left and where they call; not at every line.
-//! The time between two readings belongs to the lines that began in between, in equal parts; if
-//! none began, to the line of the later event, or of the earlier one where the later enters a function.
+//! The clock is read where functions are entered and left and where they call, not at every line.
+//! The time between two readings is divided equally among the lines that began in between. If none
+//! began, it belongs to the line of the later event, or to the line of the earlier event if the
+//! later one enters a function.
 
 use super::super::question::code;
 use crate::store::texts::TextId;
@@ -11,7 +12,7 @@ use dashcam_schema::calls::Site;
 use dashcam_schema::event::{EventKind, kinds_that};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-/// By path and line, in nanoseconds.
+/// Nanoseconds by path and line.
 pub(super) type Times = FxHashMap<(TextId, i64), u64>;
 
 const LINE: u8 = EventKind::LINE.number();
@@ -51,25 +52,26 @@ pub(super) fn of_files(store: &Store, run_id: i64, paths: &[TextId]) -> Result<T
     Ok(times)
 }
 
-/// What passed between the readings of the clock in one process.
+/// The time that passed between clock readings in one process.
 struct Clock {
     /// Numbers of the code objects whose lines are wanted.
     codes: FxHashSet<u32>,
-    /// The last reading, and the event it was made at.
+    /// The last reading, and the event where it was made.
     last: Option<(u64, Site)>,
-    /// Lines that began since: code object, line, how often. Those that are not wanted are counted only.
+    /// Wanted lines that began since then: code object, line, how often. Other lines are only
+    /// counted.
     begun: Vec<(u32, u32, u64)>,
     index: FxHashMap<(u32, u32), usize>,
     others: u64,
-    /// By code object and line.
+    /// Nanoseconds by code object and line.
     times: FxHashMap<(u32, u32), u64>,
-    /// By site, where no line began.
+    /// Nanoseconds by site, where no line began.
     sites: FxHashMap<(u32, u8, u32), u64>,
     timed: u32,
     enters: u32,
 }
 
-/// Lines that are found one after the other; more are looked up.
+/// Up to this many lines are searched in order; more are looked up in `index`.
 const LISTED: usize = 16;
 
 impl Clock {
@@ -131,7 +133,7 @@ impl Clock {
         self.clear();
     }
 
-    /// A wanted line begins.
+    /// Notes that a wanted line begins.
     fn begin(&mut self, code: u32, line: u32) {
         let known = match self.begun.len() {
             0..=LISTED => self.begun.iter().rposition(|(c, l, _)| (*c, *l) == (code, line)),
@@ -148,7 +150,7 @@ impl Clock {
         }
     }
 
-    /// Divides what passed among the lines that began, or gives it to the site.
+    /// Divides the time among the lines that began, or adds it to the site if none did.
     fn share(&mut self, passed: u64, site: Site) {
         let all = self.begun.iter().map(|(.., count)| count).sum::<u64>() + self.others;
         if all == 0 {
@@ -157,7 +159,7 @@ impl Clock {
             }
             return;
         }
-        // What is left of the division goes to the first ones, so that nothing is lost.
+        // The remainder of the division goes to the first lines, so that no time is lost.
         let (mut left, mut of) = (passed, all);
         for (code, line, count) in &self.begun {
             let part = (u128::from(left) * u128::from(*count) / u128::from(of)) as u64;

@@ -1,4 +1,4 @@
-//! Bindings counted by the instructions and the calls that make them.
+//! Counts bindings by the instructions and calls that make them.
 
 use super::{LINE, NAME, SCOPE};
 use crate::state::State;
@@ -14,13 +14,13 @@ use dashcam_schema::event::EventKind;
 use rustc_hash::FxHashMap;
 use std::rc::Rc;
 
-/// Columns that follow from where a variable is bound.
+/// Columns that follow from the place where a variable is bound.
 const OF_PLACES: [usize; 6] = [RUN_ID, PROCESS_ID, THREAD_ID, SCOPE, NAME, LINE];
 
-/// By process, thread, code object and place of its beginning: how often each argument was given.
+/// How often each argument was passed, by process, thread, code object and place of the PY_START.
 type Arguments = FxHashMap<(i64, u32, u32, u32), Vec<u64>>;
 
-/// What is wanted of bindings, and by what they are counted.
+/// The wanted bindings, and the columns they are counted by.
 struct Counting<'a> {
     store: &'a Store,
     keys: &'a [usize],
@@ -30,8 +30,8 @@ struct Counting<'a> {
     codes: CodeFilter<CodeTest>,
 }
 
-/// Counts the bindings in chunks that pass as a whole or by what follows from places; gives plans for
-/// the rest.
+/// Counts the bindings of chunks in which all positions pass and the other columns follow from
+/// places. Returns plans for the other chunks.
 pub(super) fn count(
     store: &Rc<Store>,
     plan: &Plan,
@@ -49,7 +49,7 @@ pub(super) fn count(
         keys,
         threads: IntSet::of(plan, THREAD_ID),
         names: texts(plan, NAME),
-        // Those that cannot be looked up may have any line.
+        // Code objects that cannot be looked up may have any line.
         codes: CodeFilter::new(candidates::with_lines(None, &lines), true),
         lines,
     };
@@ -86,7 +86,7 @@ pub(super) fn count(
                 continue;
             }
         }
-        // What its last instructions did comes with the event after it.
+        // The values of the chunk's last instructions are recorded with the event after it.
         let next = header.first_ordinal + i64::from(edges.ordinals);
         if !store.is_known(header.process_id, header.first_ordinal, next) {
             left.add(store, index);
@@ -109,7 +109,7 @@ pub(super) fn count(
 }
 
 impl Counting<'_> {
-    /// Counts the variables that instructions bind.
+    /// Counts the variables that an instruction binds.
     fn stored(&self, happened: &Happened, tally: &mut Tally) {
         let processes = &self.store.directory().processes;
         let variables = processes
@@ -122,7 +122,7 @@ impl Counting<'_> {
         }
     }
 
-    /// Counts the arguments that calls in a chunk were given.
+    /// Counts the arguments that calls in a chunk have received.
     fn arguments(
         &self,
         state: &State<'_>,
@@ -148,7 +148,7 @@ impl Counting<'_> {
         })
     }
 
-    /// Counts bindings of a variable, if they pass.
+    /// Counts bindings of a variable if they pass.
     fn add(&self, happened: &Happened, slot: Slot, tally: &mut Tally) {
         let Happened { process_id, thread, code, events, .. } = *happened;
         let store = self.store;
@@ -170,7 +170,7 @@ impl Counting<'_> {
             SCOPE => Part::Other(variables.scope(slot)),
             NAME => Part::Other(name),
             LINE => Part::Number(line.unwrap_or(NULL)),
-            // Invariant: `OF_PLACES` are the ones above.
+            // Invariant: `OF_PLACES` holds exactly the columns above.
             _ => Part::Number(NULL),
         });
         tally.add_parts(store, parts, events);

@@ -1,4 +1,4 @@
-//! From a result into the callee, from an argument to the caller.
+//! Follows a result into the callee, and an argument to the caller.
 
 use super::source::{self, Parameter, Written};
 use super::trace::{Executed, Producer};
@@ -13,24 +13,24 @@ use dashcam_schema::calls::CallId;
 use dashcam_schema::event::EventKind;
 use std::ops::ControlFlow;
 
-/// A call that begins, and what it was called with.
+/// The beginning of a call, and its function.
 struct Callee<'a> {
     start: Position,
     qualname: String,
     variables: &'a Variables,
     code: &'a Evaluated,
-    /// As they are written; `None` if the source does not tell.
+    /// The parameters as written; `None` if the source does not show them.
     parameters: Option<Vec<Parameter>>,
 }
 
 impl Callee<'_> {
-    /// Parameters but `*args` and `**kwargs`.
+    /// Number of parameters, without `*args` and `**kwargs`.
     fn plain(&self) -> usize {
         let more = usize::from(self.code.has_varargs()) + usize::from(self.code.has_varkeywords());
         self.variables.arguments.saturating_sub(more)
     }
 
-    /// Parameters that can be given by position; `None` if that is not known.
+    /// Number of parameters that can be passed by position; `None` if that is not known.
     fn positional(&self) -> Option<usize> {
         self.parameters
             .as_ref()
@@ -38,30 +38,33 @@ impl Callee<'_> {
     }
 }
 
-/// How a call was made.
-struct Given {
+/// The arguments of a call.
+struct CallArguments {
+    /// The calling instruction.
     by: Executed,
-    how: How,
-    /// Names of those that were given by name, the last.
+    place: ArgumentPlace,
+    /// Names of the arguments that were passed by name, which come last.
     names: Vec<Box<str>>,
-    /// How many were given by position; `None` if that is not known.
+    /// Number of arguments that were passed by position; `None` if that is not known.
     positional: Option<usize>,
-    /// The callable may have been a method of what lies in this slot, or certainly is.
+    /// The slot of the receiver, if the callable may be a method of the value there; true if it
+    /// certainly is.
     receiver: Option<(u32, bool)>,
-    /// Where the callable lies, if it has no receiver beside it.
+    /// The slot of the callable, if it has no receiver beside it.
     callable: u32,
 }
 
+/// Where the arguments of a call are.
 #[derive(Clone, Copy)]
-enum How {
-    /// From this slot on.
+enum ArgumentPlace {
+    /// On the stack, from this slot on.
     Stack(u32),
-    /// `f(*args, **kwargs)`: the tuple, and the dict if there is one.
+    /// `f(*args, **kwargs)`: the slots of the tuple, and of the dict if there is one.
     Packed { tuple: u32, dict: Option<u32> },
 }
 
 impl<'a> Tracer<'a> {
-    /// What a call left on the stack.
+    /// Follows the result of a call to what returned it.
     pub(super) fn called(&mut self, by: &Executed, seen: &Seen) -> Result<Next, Lost> {
         let followed = self.followed(by)?;
         let callable = |tracer: &Self, at: Option<Position>| -> Result<String, Error> {
@@ -77,7 +80,7 @@ impl<'a> Tracer<'a> {
             }
             let mut class = None;
             if let Some(id) = seen.object_id {
-                // What has no `__init__` is told of later.
+                // An object without an `__init__` is described only at the next instruction.
                 for at in [Some(at), followed.next].into_iter().flatten() {
                     if class.is_none() {
                         let found = self.members(id, at, &Key::Index(0))?;
@@ -95,7 +98,7 @@ impl<'a> Tracer<'a> {
         }
         if let Some((_, call, EventKind::PY_START)) = followed.entered.first() {
             let Some((at, found)) = self.result(*call)? else {
-                return lost("the call did not return as far as is recorded");
+                return lost("no return of the call was recorded");
             };
             let name = self.timeline.here(at)?.map(|here| here.qualname).unwrap_or_default();
             return self.step(at, LinkKind::Returned, name, found, Goal::Left { call: *call, at });
@@ -117,7 +120,7 @@ impl<'a> Tracer<'a> {
         }
     }
 
-    /// What a call returns or yields at a position.
+    /// Follows what a call returns or yields at a position to what pushed it.
     pub(super) fn left(&mut self, call: CallId, at: Position) -> Result<Next, Lost> {
         let Some(spot) = self.timeline.spot(at, &mut self.missing)? else {
             return lost("where the call returned cannot be read");
@@ -141,7 +144,7 @@ impl<'a> Tracer<'a> {
         }
     }
 
-    /// What a `with` statement gets.
+    /// Follows the value of a `with` statement to what `__enter__` returned.
     pub(super) fn entered(&mut self, by: &Executed, seen: &Seen) -> Result<Next, Lost> {
         match self.by_python(by, seen)? {
             Some(next) => Ok(next),
@@ -152,7 +155,7 @@ impl<'a> Tracer<'a> {
         }
     }
 
-    /// What came of an `await` or `yield from`.
+    /// Follows the result of an `await` or `yield from` to what returned or yielded it.
     pub(super) fn awaited(&mut self, by: &Executed, seen: &Seen) -> Result<Next, Lost> {
         let followed = self.followed(by)?;
         let found = match followed.entered.first() {
@@ -181,7 +184,7 @@ impl<'a> Tracer<'a> {
         }
     }
 
-    /// What was sent into a generator.
+    /// Follows the value that was sent into a generator to the sender.
     pub(super) fn sent(&mut self, by: &Executed) -> Result<Next, Lost> {
         let found = self.walk(by.call, by.at, Direction::Forward, |at, _, did| match did {
             Did::Event(EventKind::PY_RESUME, _) => ControlFlow::Break(Some(at)),
@@ -202,7 +205,7 @@ impl<'a> Tracer<'a> {
             Some(code) => self.last_executed(call, code, at)?,
             None => None,
         };
-        let Some(sender) = sender else { return lost("who sent it is not in the recording") };
+        let Some(sender) = sender else { return lost("what sent it is not in the recording") };
         let (instruction, _) = self.instruction(&sender)?;
         match instruction.does {
             Does::Call if instruction.operand == 1 => {
@@ -213,11 +216,11 @@ impl<'a> Tracer<'a> {
             }
             Does::Next => self.end(&sender, LinkKind::Literal, "None"),
             Does::Send => Ok(Next::On(Goal::Slot { of: sender, slot: self.below(&sender, 1)? })),
-            _ => lost("who sent it is not known"),
+            _ => lost("what sent it is not known"),
         }
     }
 
-    /// Where the exception was raised first that a handler found.
+    /// Where the exception that a handler found was first raised.
     pub(super) fn raise_before(&mut self, handler: &Executed) -> Result<Option<Position>, Lost> {
         let found =
             self.walk(handler.call, handler.at, Direction::Backward, |at, _, did| match did {
@@ -225,7 +228,7 @@ impl<'a> Tracer<'a> {
                 _ => ControlFlow::Continue(()),
             })?;
         let Some(mut raised) = found else { return Ok(None) };
-        // As long as it came out of a call, that is where to look.
+        // While the exception came out of a call, it was raised in that call.
         loop {
             let Some(by) = self.calling(raised)? else { return Ok(Some(raised)) };
             let entered = self.followed(&by)?.entered;
@@ -249,6 +252,7 @@ impl<'a> Tracer<'a> {
         }
     }
 
+    /// The call that begins at a position.
     fn callee(&mut self, start: Position) -> Result<Callee<'a>, Lost> {
         let unreadable = || Lost::Why("the call cannot be read".into());
         let spot = self.timeline.spot(start, &mut self.missing)?.ok_or_else(unreadable)?;
@@ -273,7 +277,7 @@ impl<'a> Tracer<'a> {
         Ok(callee)
     }
 
-    /// From an argument to what the caller gave.
+    /// Follows an argument to the value that the caller passed.
     pub(super) fn argument(
         &mut self,
         call: CallId,
@@ -323,7 +327,7 @@ impl<'a> Tracer<'a> {
                     && instruction.does == Does::Call
                     && instruction.operand > 0
                 {
-                    // next(g), list(g) and the like begin it.
+                    // next(g), list(g) and the like begin a generator.
                     let slot = depth.saturating_sub(instruction.operand);
                     if let Some(made) = self.made(&by, slot, &callee)? {
                         return self.given(&callee, &made, None, target, name, seen);
@@ -350,12 +354,12 @@ impl<'a> Tracer<'a> {
         }
     }
 
-    /// How many places on the stack what is gone over takes; it is in the first.
+    /// Number of stack slots that an iterator takes; the iterator is in the first.
     pub(super) fn iterator_places(&self, by: &Executed) -> u32 {
         self.evaluated(by).map_or(1, |code| code.evaluation.version.iterator_places())
     }
 
-    /// The call that made the generator in a slot, if it is of this function.
+    /// The call that made the generator in a slot, if it is a generator of function `callee`.
     fn made(
         &mut self,
         by: &Executed,
@@ -363,7 +367,7 @@ impl<'a> Tracer<'a> {
         callee: &Callee<'_>,
     ) -> Result<Option<Executed>, Lost> {
         let goal = match self.producer(by, slot)? {
-            // What it goes over is the generator itself.
+            // The iterator of a generator is the generator itself.
             Producer::Put(iterate, _)
                 if matches!(self.instruction(&iterate)?.0.does, Does::Iterate | Does::Await) =>
             {
@@ -390,7 +394,7 @@ impl<'a> Tracer<'a> {
         Ok(is_it.then_some(made))
     }
 
-    /// Whether the first argument is an instance of a class with this name, or that class.
+    /// Whether the first argument is a class with this name, or an instance of one.
     fn is_class_of(&mut self, callee: &Callee<'_>, called: &str) -> Result<bool, Lost> {
         let Some(name) = callee.variables.name(0) else { return Ok(false) };
         let bound =
@@ -406,8 +410,8 @@ impl<'a> Tracer<'a> {
         Ok(last(&found.class) == last(called))
     }
 
-    /// An argument that the interpreter passed for an instruction that is no call: the operand that is
-    /// this object.
+    /// Follows an argument that the interpreter passed for an instruction that is not a call, to
+    /// the operand with this value.
     fn operand(&mut self, by: &Executed, seen: &Seen) -> Result<Next, Lost> {
         let (instruction, depth) = self.instruction(by)?;
         let takes = match (self.evaluated(by), instruction.does) {
@@ -435,8 +439,8 @@ impl<'a> Tracer<'a> {
         }
     }
 
-    /// How a call was made.
-    fn how(&mut self, by: &Executed) -> Result<Given, Lost> {
+    /// The arguments of a call.
+    fn call_arguments(&mut self, by: &Executed) -> Result<CallArguments, Lost> {
         let (instruction, depth) = self.instruction(by)?;
         let version = self.evaluated(by).map(|code| code.evaluation.version);
         let count = instruction.operand;
@@ -462,12 +466,12 @@ impl<'a> Tracer<'a> {
                 Some(id) => self.members(id, by.at, &Key::Index(0))?.and_then(|found| found.length),
                 None => None,
             };
-            let how = How::Packed { tuple, dict };
+            let place = ArgumentPlace::Packed { tuple, dict };
             let positional = length.and_then(|length| usize::try_from(length).ok());
             let more = if version == Some(Version::V3_12) { 1 } else { 2 };
             let callable = under(tuple, more)?;
             let (names, receiver) = (Vec::new(), None);
-            return Ok(Given { by: *by, how, names, positional, receiver, callable });
+            return Ok(CallArguments { by: *by, place, names, positional, receiver, callable });
         }
         let mut names = Vec::new();
         let is_named = match instruction.does {
@@ -521,10 +525,18 @@ impl<'a> Tracer<'a> {
         let positional = Some(count as usize - names.len().min(count as usize));
         let more = if version == Some(Version::V3_12) { 1 } else { 2 };
         let callable = under(first, more)?;
-        Ok(Given { by: *by, how: How::Stack(first), names, positional, receiver, callable })
+        Ok(CallArguments {
+            by: *by,
+            place: ArgumentPlace::Stack(first),
+            names,
+            positional,
+            receiver,
+            callable,
+        })
     }
 
-    /// What a call was given for a parameter.
+    /// Follows a parameter to the value that the call passed for it. `shift` is the number of
+    /// parameters before the first argument, if known.
     fn given(
         &mut self,
         callee: &Callee<'_>,
@@ -534,7 +546,7 @@ impl<'a> Tracer<'a> {
         name: &str,
         seen: &Seen,
     ) -> Result<Next, Lost> {
-        let given = self.how(by)?;
+        let given = self.call_arguments(by)?;
         let shifts: &[usize] = match (shift, given.receiver) {
             (Some(0), _) => &[0],
             (Some(_), _) | (None, Some((_, true))) => &[1],
@@ -596,7 +608,7 @@ impl<'a> Tracer<'a> {
             }
             None if is_positional => lost("how many arguments the call was given is not known"),
             _ => {
-                if let How::Packed { dict: Some(_), .. } = given.how {
+                if let ArgumentPlace::Packed { dict: Some(_), .. } = given.place {
                     return self.by_name(&given, named, name);
                 }
                 let link = self.link(callee.start, LinkKind::Default, named.to_owned(), seen)?;
@@ -605,15 +617,21 @@ impl<'a> Tracer<'a> {
         }
     }
 
-    fn class_of_callable(&mut self, given: &Given) -> Result<Option<Box<str>>, Lost> {
+    /// The class of the callable.
+    fn class_of_callable(&mut self, given: &CallArguments) -> Result<Option<Box<str>>, Lost> {
         let held = self.held(&given.by, given.callable, 0)?;
         let Some(id) = held.and_then(|held| held.object_id) else { return Ok(None) };
         let found = self.members(id, given.by.at, &Key::Index(0))?;
         Ok(found.map(|found| found.class))
     }
 
-    /// Whether a call can have been meant with the receiver as first argument, or without.
-    fn fits(&mut self, callee: &Callee<'_>, given: &Given, shift: usize) -> Result<bool, Lost> {
+    /// Whether the call is possible with the receiver as first argument (`shift` 1) or without (0).
+    fn fits(
+        &mut self,
+        callee: &Callee<'_>,
+        given: &CallArguments,
+        shift: usize,
+    ) -> Result<bool, Lost> {
         let Some(positional) = given.positional else { return Ok(true) };
         let count = positional + shift;
         if let Some(parameters) = &callee.parameters {
@@ -621,7 +639,7 @@ impl<'a> Tracer<'a> {
             if count > can && !callee.code.has_varargs() {
                 return Ok(false);
             }
-            let may_be_named = matches!(given.how, How::Packed { dict: Some(_), .. });
+            let may_be_named = matches!(given.place, ArgumentPlace::Packed { dict: Some(_), .. });
             let is_missing = |(at, parameter): (usize, &Parameter)| {
                 let is_given = !parameter.is_keyword_only && at < count;
                 let is_named = given.names.contains(&parameter.name);
@@ -658,7 +676,7 @@ impl<'a> Tracer<'a> {
             && let (Some(held), Some(bound)) = (self.held(&given.by, slot, 0)?, bound(0)?)
             && !held.may_be(&bound)
         {
-            // A class, of which a method makes it the receiver, can be looked up on an instance.
+            // A class method can be looked up on an instance, and then receives the class.
             return Ok(self.is_class(&bound, callee.start)?);
         }
         Ok(true)
@@ -669,11 +687,11 @@ impl<'a> Tracer<'a> {
         Ok(self.members(id, at, &Key::Index(0))?.is_some_and(|found| found.is_class))
     }
 
-    /// What was given by position.
-    fn at_position(&mut self, given: &Given, at: usize) -> Result<Option<Seen>, Error> {
-        match given.how {
-            How::Stack(first) => self.held(&given.by, first.saturating_add(at as u32), 0),
-            How::Packed { tuple, .. } => {
+    /// The value of an argument that was passed by position.
+    fn at_position(&mut self, given: &CallArguments, at: usize) -> Result<Option<Seen>, Error> {
+        match given.place {
+            ArgumentPlace::Stack(first) => self.held(&given.by, first.saturating_add(at as u32), 0),
+            ArgumentPlace::Packed { tuple, .. } => {
                 let held = self.held(&given.by, tuple, 0)?;
                 let Some(id) = held.and_then(|held| held.object_id) else { return Ok(None) };
                 let members = self.members(id, given.by.at, &Key::Index(at as i64))?;
@@ -682,10 +700,11 @@ impl<'a> Tracer<'a> {
         }
     }
 
+    /// Follows a parameter to the argument that was passed by position.
     fn by_position(
         &mut self,
         callee: &Callee<'_>,
-        given: &Given,
+        given: &CallArguments,
         at: usize,
         shift: usize,
         name: &str,
@@ -706,11 +725,11 @@ impl<'a> Tracer<'a> {
                 None => lost(format!("{name} is the object of a bound method")),
             };
         };
-        match given.how {
-            How::Stack(first) => {
+        match given.place {
+            ArgumentPlace::Stack(first) => {
                 Ok(Next::On(Goal::Slot { of: given.by, slot: first.saturating_add(at as u32) }))
             }
-            How::Packed { tuple, .. } => {
+            ArgumentPlace::Packed { tuple, .. } => {
                 let key = Key::Index(at as i64);
                 let text = format!("{}[{at}]", self.expression(&given.by, tuple)?).into();
                 Ok(Next::On(Goal::Element { of: given.by, slot: tuple, key, text }))
@@ -718,16 +737,17 @@ impl<'a> Tracer<'a> {
         }
     }
 
-    fn by_name(&mut self, given: &Given, named: &str, name: &str) -> Result<Next, Lost> {
-        match given.how {
-            How::Stack(first) => {
+    /// Follows a parameter to the argument that was passed by name.
+    fn by_name(&mut self, given: &CallArguments, named: &str, name: &str) -> Result<Next, Lost> {
+        match given.place {
+            ArgumentPlace::Stack(first) => {
                 let at = given.names.iter().position(|of| **of == *named);
                 let Some(at) = at.zip(given.positional).map(|(at, count)| at + count) else {
                     return lost(format!("which argument of the call {name} was is not known"));
                 };
                 Ok(Next::On(Goal::Slot { of: given.by, slot: first.saturating_add(at as u32) }))
             }
-            How::Packed { dict: Some(slot), .. } => {
+            ArgumentPlace::Packed { dict: Some(slot), .. } => {
                 let key = Key::Item(format!("'{named}'").into());
                 let held = self.held(&given.by, slot, 0)?.and_then(|held| held.object_id);
                 let found = match held {
@@ -742,7 +762,7 @@ impl<'a> Tracer<'a> {
                     None => lost(format!("what ** passed for {name} is not followed")),
                 }
             }
-            How::Packed { .. } => {
+            ArgumentPlace::Packed { .. } => {
                 lost(format!("which argument of the call {name} was is not known"))
             }
         }

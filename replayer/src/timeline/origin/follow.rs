@@ -1,4 +1,4 @@
-//! What each instruction means for the value it put on the stack.
+//! Follows a value from the instruction that pushed it to what that instruction took it from.
 
 use super::trace::{Executed, Producer};
 use super::{Goal, LinkKind, Lost, Next, Operand, Stop, Target, Tracer, lost, source};
@@ -9,9 +9,9 @@ use dashcam_schema::bytecode::effects::Does;
 use dashcam_schema::bytecode::opcodes::Version;
 use dashcam_schema::bytecode::stores::Slot;
 
-/// Operands of what was computed that are named.
+/// Maximum number of operands listed for a computed value.
 const OPERANDS_MAX: usize = 12;
-/// Characters of an expression that are shown.
+/// Maximum number of characters shown of an expression.
 const TEXT_MAX: usize = 200;
 
 impl<'a> Tracer<'a> {
@@ -36,7 +36,7 @@ impl<'a> Tracer<'a> {
         self.timeline.store.variables(self.process(of.chunk), of.code)
     }
 
-    /// The last write of a variable.
+    /// Follows a variable to its last write.
     fn variable(
         &mut self,
         variable: &Variable,
@@ -48,7 +48,7 @@ impl<'a> Tracer<'a> {
         let Some(write) = write else {
             return lost(match variable {
                 Variable::Global { .. } => format!(
-                    "no instruction of its module bound {name} before: it is a builtin, or was bound otherwise"
+                    "no instruction of its module bound {name} before: it is a builtin, or was bound in another way"
                 ),
                 _ => format!("no write of {name} before this is in the recording"),
             });
@@ -77,7 +77,9 @@ impl<'a> Tracer<'a> {
             return lost(format!("what bound {name} cannot be read"));
         };
         if !binds {
-            return lost(format!("{name} was unbound there, and has been bound otherwise since"));
+            return lost(format!(
+                "{name} was unbound there, and has been bound in another way since"
+            ));
         }
         let from_top = match instruction.does {
             Does::Take(2) => 1 + at as u32,
@@ -90,6 +92,7 @@ impl<'a> Tracer<'a> {
         self.step(by.at, LinkKind::Bound, name, seen, Goal::Slot { of: by, slot })
     }
 
+    /// The slot of a call's argument, by its name.
     fn slot_of_argument(&mut self, start: Position, name: &str) -> Result<Option<Slot>, Error> {
         let Some(spot) = self.timeline.spot(start, &mut self.missing)? else { return Ok(None) };
         let Some((_, code)) = spot.within.context(spot.index)? else { return Ok(None) };
@@ -99,7 +102,7 @@ impl<'a> Tracer<'a> {
         Ok(arguments.find(|slot| variables.name(*slot) == Some(name)))
     }
 
-    /// A load of a variable in the frame's slots.
+    /// The variable that an instruction loads from a slot of its frame.
     pub(super) fn load(&self, of: &Executed, slot: Slot) -> Result<Goal, Lost> {
         let Some(variables) = self.variables(of) else {
             return lost("the names of the variables cannot be read");
@@ -119,7 +122,7 @@ impl<'a> Tracer<'a> {
         Ok(Goal::Variable { variable, name, before: of.at })
     }
 
-    /// A load of a name.
+    /// The variable that an instruction loads by its name.
     pub(super) fn load_name(&self, of: &Executed, does: Does, operand: u32) -> Result<Goal, Lost> {
         let Some(code) = self.evaluated(of) else { return lost("the bytecode cannot be read") };
         let entry = if does == Does::Global { operand >> 1 } else { operand };
@@ -135,7 +138,7 @@ impl<'a> Tracer<'a> {
         let variable = match does {
             Does::Global => global,
             _ => match self.timeline.variable(of.at, 0, &name)? {
-                // What a class does not bind itself is looked up farther out.
+                // A name that the body of a class has not bound is a global.
                 Some(local @ Variable::Local { .. }) => {
                     let write = self.timeline.write_of(
                         &local,
@@ -151,7 +154,7 @@ impl<'a> Tracer<'a> {
         Ok(Goal::Variable { variable, name, before: of.at })
     }
 
-    /// The source an instruction is for.
+    /// The source text of an instruction.
     pub(super) fn text_of(&self, of: &Executed) -> Result<Option<String>, Error> {
         let process = self.process(of.chunk);
         let Some(code) = self.evaluated(of) else { return Ok(None) };
@@ -165,14 +168,14 @@ impl<'a> Tracer<'a> {
         Ok(source.and_then(|source| source.part(span).map(str::to_owned)))
     }
 
-    /// The same in one line, or else what stands for it.
+    /// The source text of an instruction in one line, or `otherwise` if it is not known.
     pub(super) fn shown(&self, of: &Executed, otherwise: &str) -> Result<String, Error> {
         let text = self.text_of(of)?.filter(|text| !text.is_empty());
         let shown = |text: String| clipped(text.split_whitespace().collect::<Vec<_>>().join(" "));
         Ok(text.map_or_else(|| otherwise.to_owned(), |text| shown(text.to_string())))
     }
 
-    /// What was called, with the arguments of the call that began there, if they are recorded.
+    /// The name of a callable, with the arguments of the call at a position if they were recorded.
     pub(super) fn call_text(&self, name: String, at: Option<Position>) -> Result<String, Error> {
         let Some(at) = at else { return Ok(name) };
         let timeline = self.timeline;
@@ -183,7 +186,7 @@ impl<'a> Tracer<'a> {
         })
     }
 
-    /// What lies so deep below the top before an instruction, 1 being the top.
+    /// The slot at a distance from the top of the stack before an instruction; 1 is the top.
     pub(super) fn below(&self, of: &Executed, from_top: u32) -> Result<u32, Lost> {
         let (_, depth) = self.instruction(of)?;
         depth
@@ -195,7 +198,7 @@ impl<'a> Tracer<'a> {
         Ok(Next::On(Goal::Slot { of: *of, slot: self.below(of, from_top)? }))
     }
 
-    /// What an instruction put.
+    /// Follows an output of an instruction to what the instruction took it from.
     fn put(&mut self, by: &Executed, output: u32, seen: &Seen) -> Result<Next, Lost> {
         let (instruction, _) = self.instruction(by)?;
         let Some(code) = self.evaluated(by) else { return lost("the bytecode cannot be read") };
@@ -210,7 +213,7 @@ impl<'a> Tracer<'a> {
                 let slot = if output == 0 { operand >> 4 } else { operand & 15 };
                 Ok(Next::On(self.load(by, slot)?))
             }
-            // What it loads is what it has stored, if it is the same variable.
+            // If it stores and loads the same variable, it loads the value it has stored.
             Does::StoreLoadFast if operand >> 4 == operand & 15 => self.slot(by, 1),
             Does::StoreLoadFast => Ok(Next::On(self.load(by, operand & 15)?)),
             Does::Name | Does::DictOrGlobal => {
@@ -231,7 +234,7 @@ impl<'a> Tracer<'a> {
             Does::Attribute => self.attribute(by, operand, seen),
             Does::Subscript => self.subscript(by, seen),
             Does::Binary if version.is_subscript(operand) => self.subscript(by, seen),
-            // What an asynchronous generator yields is wrapped.
+            // This intrinsic wraps what an asynchronous generator yields.
             Does::Intrinsic if operand == 4 => self.slot(by, 1),
             Does::Next => self.next_item(by, seen),
             Does::Unpack => {
@@ -282,8 +285,8 @@ impl<'a> Tracer<'a> {
         }
     }
 
-    /// The same value, if Python code that the instruction ran returned it: a property, an operator
-    /// of a class.
+    /// If the instruction ran Python code (a property, an operator of a class) that returned this
+    /// value: the step to its return.
     pub(super) fn by_python(&mut self, by: &Executed, seen: &Seen) -> Result<Option<Next>, Lost> {
         let followed = self.followed(by)?;
         let Some((_, call, _)) = followed.entered.last() else { return Ok(None) };
@@ -296,6 +299,7 @@ impl<'a> Tracer<'a> {
         self.step(at, LinkKind::Returned, name, found, next).map(Some)
     }
 
+    /// As [`Self::by_python`]; if that finds nothing, an error with the text `otherwise`.
     fn computed_by_code(
         &mut self,
         by: &Executed,
@@ -308,7 +312,8 @@ impl<'a> Tracer<'a> {
         }
     }
 
-    /// An operator or the like: the end, with what it was computed from.
+    /// Follows the result of an operator or the like: into the Python code that computed it, or
+    /// else the last link, with the operands.
     pub(super) fn computed(&mut self, by: &Executed, seen: &Seen) -> Result<Next, Lost> {
         if let Some(next) = self.by_python(by, seen)? {
             return Ok(next);
@@ -321,7 +326,7 @@ impl<'a> Tracer<'a> {
         Ok(Next::End(Box::new(link), Stop::Put(*by)))
     }
 
-    /// The variables, attributes, items and calls that an expression is made of.
+    /// Collects the variables, attributes, items and calls that an expression consists of.
     fn operands(
         &mut self,
         of: &Executed,
@@ -368,7 +373,8 @@ impl<'a> Tracer<'a> {
         Ok(())
     }
 
-    /// The name of what an instruction that loads two variables has put into a slot.
+    /// The name of the variable that an instruction which loads two variables has pushed into a
+    /// slot.
     fn name_in_pair(
         &mut self,
         by: &Executed,
@@ -384,7 +390,7 @@ impl<'a> Tracer<'a> {
         self.variables(by)?.name(local).map(str::to_owned)
     }
 
-    /// What an exception handler found on the stack.
+    /// Follows the exception that a handler found on the stack to where it was raised.
     fn raised(&mut self, handler: &Executed) -> Result<Next, Lost> {
         let found = self.raise_before(handler)?;
         let at = found.unwrap_or(handler.at);
@@ -399,14 +405,14 @@ impl<'a> Tracer<'a> {
         Ok(Next::End(Box::new(link), Stop::Other))
     }
 
-    /// How what lies in a slot is written.
+    /// The source text of the value in a slot.
     pub(super) fn expression(&mut self, of: &Executed, slot: u32) -> Result<String, Lost> {
         let Producer::Put(by, output) = self.producer(of, slot)? else {
             return Ok("(an exception)".to_owned());
         };
         let (found, _) = self.instruction(&by)?;
         let name = match (found.does, output) {
-            // What these are for is where it goes, or more than one name.
+            // The source text of these is the target of the assignment, or more than one name.
             (Does::Unpack | Does::UnpackRest, _) => Some("(a sequence)".to_owned()),
             (Does::FastPair | Does::StoreLoadFast, _) => self.name_in_pair(&by, &found, of, slot),
             _ => None,
@@ -417,6 +423,7 @@ impl<'a> Tracer<'a> {
         }
     }
 
+    /// Follows a part of an unpacked value to the item.
     fn unpacked(&mut self, by: &Executed, key: Key) -> Result<Next, Lost> {
         let slot = self.below(by, 1)?;
         let expression = self.expression(by, slot)?;
@@ -428,7 +435,7 @@ impl<'a> Tracer<'a> {
     }
 }
 
-/// A text that is not longer than is shown.
+/// Cuts a text to the length that is shown.
 fn clipped(mut text: String) -> String {
     if let Some((at, _)) = text.char_indices().nth(TEXT_MAX) {
         text.truncate(at);

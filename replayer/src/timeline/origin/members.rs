@@ -1,4 +1,4 @@
-//! From an attribute or item to where it was set.
+//! Follows an attribute or item to where it was set.
 
 use super::trace::{Executed, Producer};
 use super::{Goal, LinkKind, Lost, Next, Stop, Target, Tracer, lost, source};
@@ -10,7 +10,7 @@ use dashcam_schema::value::ObjectId;
 use std::ops::ControlFlow;
 
 impl Tracer<'_> {
-    /// The value of an attribute that is looked up.
+    /// Follows the result of an attribute lookup to the attribute.
     pub(super) fn attribute(
         &mut self,
         by: &Executed,
@@ -33,7 +33,7 @@ impl Tracer<'_> {
         Ok(Next::On(Goal::Member { id, key, text, at: by.at, held: Some((*by, slot)) }))
     }
 
-    /// The value of an item that is looked up.
+    /// Follows the result of a subscript to the item.
     pub(super) fn subscript(&mut self, by: &Executed, seen: &Seen) -> Result<Next, Lost> {
         if let Some(next) = self.by_python(by, seen)? {
             return Ok(next);
@@ -71,7 +71,7 @@ impl Tracer<'_> {
         }
     }
 
-    /// The last change of an attribute or item.
+    /// Follows an attribute or item to its last change before a position.
     pub(super) fn member(
         &mut self,
         id: ObjectId,
@@ -83,7 +83,7 @@ impl Tracer<'_> {
     ) -> Result<Next, Lost> {
         let (state, run_id) = (self.timeline.state(), self.timeline.run_id);
         let Some(members) = self.members(id, at, key)? else {
-            return lost(format!("{text}: the recording does not tell what the object held"));
+            return lost(format!("{text}: what the object held is not in the recording"));
         };
         let is_list = &*members.class == "list";
         let key = match (key, members.index) {
@@ -96,11 +96,11 @@ impl Tracer<'_> {
             Key::Item(key) => key.to_string(),
         };
         let is_attribute = matches!(key, Key::Attribute(_));
-        // Those with another key are not of interest.
+        // Changes of another key do not matter, unless they move the item.
         let mut may_be = |change: &Mutation| {
             let Some(changed) = &change.key else { return Ok(true) };
             let is_same = is_attribute == change.is_attribute;
-            let stays = change.value.is_some() && !comes_between(change);
+            let stays = change.value.is_some() && !inserts_before(change);
             let index = |text: &str| text.parse::<i64>().ok();
             let moves = is_list && !stays && index(changed) < index(&name);
             Ok(**changed == *name && is_same || moves)
@@ -115,9 +115,9 @@ impl Tracer<'_> {
             let Some(change) = change else {
                 return self.unchanged(id, key, text, at, held, seen);
             };
-            // What moves it has the key of another.
+            // A change that moves the item has another key.
             let is_key = change.key.as_deref().is_some_and(|changed| *changed == *name);
-            if is_key || !self.is_other(id, key, is_list, &change, seen)? {
+            if is_key || !self.cannot_touch(id, key, is_list, &change, seen)? {
                 break (change, is_key);
             }
             until = change.at.seq;
@@ -138,18 +138,18 @@ impl Tracer<'_> {
                 let next = Goal::Slot { of: *by, slot: self.below(by, 3)? };
                 self.step(change_at, LinkKind::Item, text, found, next)
             }
-            (None, operation, _) if is_key && takes_last(operation) => {
+            (None, operation, _) if is_key && stores_last_argument(operation) => {
                 let found = Seen { object_id: found.object_id.or(seen.object_id), ..found };
                 let kind = if is_attribute { LinkKind::Attribute } else { LinkKind::Item };
-                self.handed(change_at, kind, operation, text, found)
+                self.last_argument(change_at, kind, operation, text, found)
             }
             (None, "list.append", _) => {
-                // It is what is asked about: that it was appended is known from its place.
+                // The appended value is the one that is traced, because it is at this index.
                 let found = match seen.object_id {
                     Some(_) => Seen { object_id: found.object_id.or(seen.object_id), ..found },
                     None => seen.clone(),
                 };
-                self.handed(change_at, LinkKind::Item, "list.append", text, found)
+                self.last_argument(change_at, LinkKind::Item, "list.append", text, found)
             }
             (None, operation, _) if is_key && change.value.is_some() => {
                 let text = operation.to_owned();
@@ -168,8 +168,8 @@ impl Tracer<'_> {
         }
     }
 
-    /// Whether a change whose key is not said was not of what has a key.
-    fn is_other(
+    /// Whether this change, recorded without `key`, cannot have changed the value at `key`.
+    fn cannot_touch(
         &mut self,
         id: ObjectId,
         key: &Key,
@@ -184,7 +184,7 @@ impl Tracer<'_> {
         };
         let Some(found) = self.members(id, before, key)? else { return Ok(false) };
         if let (true, Key::Index(index)) = (is_list, key) {
-            // Only the end grows.
+            // These add items at the end only.
             let grows = matches!(&*change.operation, "list.append" | "list.extend");
             let index = u64::try_from(*index).unwrap_or(u64::MAX);
             return Ok(grows && found.length.is_some_and(|length| index < length));
@@ -192,8 +192,8 @@ impl Tracer<'_> {
         Ok(found.found.is_some_and(|found| found.is(seen)))
     }
 
-    /// What a function in C was given last, which it has put there.
-    fn handed(
+    /// Follows what a function in C stored to the last argument of its call.
+    fn last_argument(
         &mut self,
         at: Position,
         kind: LinkKind,
@@ -206,13 +206,13 @@ impl Tracer<'_> {
         };
         let (instruction, _) = self.instruction(&by)?;
         if instruction.does != Does::Call || instruction.operand == 0 {
-            return lost(format!("{operation} was called by something in C"));
+            return lost(format!("{operation} was called from C"));
         }
         let next = Goal::Slot { of: by, slot: self.below(&by, 1)? };
         self.step(at, kind, text, seen, next)
     }
 
-    /// The instruction that an event of its call came from.
+    /// The instruction during which an event of its call happened.
     pub(super) fn calling(&mut self, at: Position) -> Result<Option<Executed>, Lost> {
         let Some(spot) = self.timeline.spot(at, &mut self.missing)? else { return Ok(None) };
         let Some(frame) = spot.frame else { return Ok(None) };
@@ -220,7 +220,7 @@ impl Tracer<'_> {
         self.last_executed(spot.within.call_of(frame), code, at)
     }
 
-    /// Nothing has changed it: it is as the object was made.
+    /// Follows an attribute or item that was not changed since its object was made.
     fn unchanged(
         &mut self,
         id: ObjectId,
@@ -250,7 +250,8 @@ impl Tracer<'_> {
         }
     }
 
-    /// An item of what lies in a slot.
+    /// Follows an item of the value in a slot to its last change, or to where the container was
+    /// made.
     pub(super) fn element(
         &mut self,
         of: &Executed,
@@ -277,7 +278,7 @@ impl Tracer<'_> {
         }
     }
 
-    /// An item that is there since its container was made.
+    /// Follows an item that is in its container since that was made, to its value at that time.
     fn created(
         &mut self,
         of: &Executed,
@@ -313,7 +314,7 @@ impl Tracer<'_> {
                     match self.held(&by, slot, 0)?.and_then(|key| key.text) {
                         Some(text) if *text == **key => found = Some(from_top - 1),
                         Some(_) => continue,
-                        // It might be this.
+                        // The key is not known, so it may be this one.
                         None => {}
                     }
                     break;
@@ -349,7 +350,7 @@ impl Tracer<'_> {
         }
     }
 
-    /// An argument that has no parameter of its own.
+    /// Follows an item of `*args` or `**kwargs` to the argument.
     fn packed(
         &mut self,
         call: dashcam_schema::calls::CallId,
@@ -368,7 +369,7 @@ impl Tracer<'_> {
         Ok(Next::On(Goal::Argument { call, target, name: text.into() }))
     }
 
-    /// What a loop takes from its iterator.
+    /// Follows the value that a loop takes from its iterator to the item or to what yielded it.
     pub(super) fn next_item(&mut self, by: &Executed, seen: &Seen) -> Result<Next, Lost> {
         let followed = self.followed(by)?;
         let mut generators = followed.entered.iter();
@@ -390,11 +391,11 @@ impl Tracer<'_> {
         }
         let iterator = self.below(by, self.iterator_places(by))?;
         let Producer::Put(iterate, _) = self.producer(by, iterator)? else {
-            return lost("what is gone over is not known");
+            return lost("what is iterated over is not known");
         };
         let (instruction, _) = self.instruction(&iterate)?;
         if !matches!(instruction.does, Does::Iterate | Does::Await) {
-            return lost("what is gone over was made elsewhere");
+            return lost("what is iterated over was made elsewhere");
         }
         let slot = self.below(&iterate, 1)?;
         let expression = self.expression(&iterate, slot)?;
@@ -408,7 +409,7 @@ impl Tracer<'_> {
         if !is_display && !class.as_deref().is_some_and(|class| matches!(class, "list" | "tuple")) {
             return self.end(by, LinkKind::FromC, format!("the next item of {expression}"));
         }
-        // The how-manieth time it is.
+        // Counts how often the instruction was executed before, which is the index of the item.
         let (mut index, unit) = (0i64, by.unit);
         self.walk(by.call, by.at, Direction::Backward, |at, _, did| {
             if at == iterate.at {
@@ -431,7 +432,8 @@ impl Tracer<'_> {
         }
     }
 
-    /// Whether what lies in a slot is a tuple, list or constant that nobody else has.
+    /// Whether the value in a slot is a tuple or list display or a constant, to which nothing else
+    /// refers.
     fn is_display(&mut self, of: &Executed, slot: u32) -> Result<bool, Lost> {
         let Producer::Put(by, _) = self.producer(of, slot)? else { return Ok(false) };
         let (instruction, _) = self.instruction(&by)?;
@@ -439,14 +441,14 @@ impl Tracer<'_> {
     }
 }
 
-/// Whether a call puts an item before others.
-fn comes_between(change: &Mutation) -> bool {
+/// Whether a change inserts an item before others.
+fn inserts_before(change: &Mutation) -> bool {
     let method = change.operation.rsplit('.').next().unwrap_or_default();
     matches!(method, "insert" | "appendleft" | "extendleft")
 }
 
-/// Whether a function in C puts there what it is given last.
-fn takes_last(operation: &str) -> bool {
+/// Whether a function in C stores its last argument.
+fn stores_last_argument(operation: &str) -> bool {
     let method = operation.rsplit('.').next().unwrap_or_default();
     matches!(
         method,

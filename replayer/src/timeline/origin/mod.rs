@@ -1,18 +1,19 @@
-//! Where a value came from: the chain of bindings back to the literal, input or call in C it began
-//! as, as far as the recording knows.
+//! Traces a value back along the chain of bindings to the literal, input or call in C that it came
+//! from, as far as the recording allows.
 //!
-//! Every instruction that was executed is known, and how deep the evaluation stack was before it. So
-//! from the store of a variable one goes back, within its call, to the instruction that put the
-//! value on the stack: one that loads another variable leads to the last write of that, a call to
-//! the callee's return, an argument to the caller's stack, an attribute or item to the last
-//! change of its object. Each step is compared with the value that was recorded there.
+//! Every executed instruction is known, and so is the depth of the evaluation stack before it. The
+//! trace begins at the store of a variable and goes back, within the call, to the instruction that
+//! pushed the value. From an instruction that loads another variable, it continues at the last
+//! write of that variable; from a call, at the callee's return; from an argument, on the caller's
+//! stack; from an attribute or item, at the last change of its object. At each step the value is
+//! compared with the one that was recorded there.
 //!
-//! - `trace`: back over what a call executed;
-//! - `follow`: what each instruction means for the value it put;
+//! - `trace`: goes back over what a call executed;
+//! - `follow`: how each instruction got the value it pushed;
 //! - `calls`: from a result into the callee, from an argument to the caller;
 //! - `members`: from an attribute or item to where it was set;
-//! - `values`: what something on the stack was;
-//! - `source`: what only the source says.
+//! - `values`: values on the evaluation stack;
+//! - `source`: what can be found out from the source text only.
 
 mod calls;
 mod follow;
@@ -30,14 +31,15 @@ use rustc_hash::FxHashMap;
 use std::rc::Rc;
 use trace::Executed;
 
-/// Links of a chain, at most.
+/// Maximum number of links of a chain.
 pub const LINKS_MAX: usize = 50;
-/// Steps for one chain, those on the way to what its values were among them.
+/// Maximum number of steps for one chain, including those to find values on the stack.
 const STEPS_MAX: usize = 2000;
-/// Chains within chains: of the container of an item, of a generator that is gone over.
+/// Maximum depth of chains within chains, such as the chain of an item's container or of a
+/// generator that is iterated over.
 const DEPTH_MAX: usize = 6;
 
-/// What a link is about.
+/// The kind of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum LinkKind {
     /// A variable is bound.
@@ -50,29 +52,29 @@ pub enum LinkKind {
     Yielded,
     /// An attribute is set.
     Attribute,
-    /// An item is set, or is there from the beginning.
+    /// An item is set, or was in the container from the beginning.
     Item,
-    /// Ends the chain, as all that follow: a literal.
+    /// A literal. This kind and all below end the chain.
     Literal,
-    /// An operator, comparison, f-string or the like, of what is beside it.
+    /// The value is computed by an operator, comparison, f-string or the like.
     Computed,
-    /// An object is made: by its class, a display, `def`, calling a generator function.
+    /// An object is made: by its class, a display, `def`, or calling a generator function.
     Made,
-    /// A function in C returns it, or sets it.
+    /// A function in C returns or sets the value.
     FromC,
     Imported,
     /// An exception.
     Raised,
     /// The default of a parameter.
     Default,
-    /// The recording does not tell further.
+    /// The recording does not show where the value came from.
     Unknown,
-    /// What was recorded at the next step back is another value.
+    /// Another value was recorded at the next step back.
     Contradiction,
 }
 
 impl LinkKind {
-    /// As JSON spells it.
+    /// The name of the kind in JSON.
     pub const fn name(self) -> &'static str {
         match self {
             LinkKind::Bound => "bound",
@@ -93,7 +95,7 @@ impl LinkKind {
         }
     }
 
-    /// Whether the chain goes on from there.
+    /// Whether the chain goes on after a link of this kind.
     pub const fn goes_on(self) -> bool {
         matches!(
             self,
@@ -107,37 +109,37 @@ impl LinkKind {
     }
 }
 
-/// A step of the way back.
+/// One step of a chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {
-    /// Where it happened: one can stand there.
+    /// Where it happened.
     pub at: Position,
     pub kind: LinkKind,
     /// The variable, expression or callable; for `Unknown` and `Contradiction` a sentence.
     pub text: String,
-    /// As `repr()` writes it.
+    /// The value as `repr()` writes it.
     pub value: Option<String>,
     pub path: String,
     pub line: Option<i64>,
     /// Qualified name of the function it happened in.
     pub function: String,
-    /// What it was computed from: expressions that can be asked about there.
+    /// What the value was computed from: expressions whose origin can be requested at `at`.
     pub operands: Vec<Operand>,
 }
 
-/// What a value was computed from.
+/// An expression that a value was computed from, with its own value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Operand {
     pub text: String,
     pub value: Option<String>,
 }
 
-/// What one asks the origin of.
+/// What to trace: a variable, or an attribute or item.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wanted<'a> {
     /// A variable, as seen from a frame.
     Name(&'a str),
-    /// What an object has under a key; with how to write it.
+    /// An attribute or item of an object; `text` is how it is written.
     Member { object_id: ObjectId, key: Key, text: &'a str },
 }
 
@@ -153,18 +155,19 @@ impl From<Error> for Lost {
     }
 }
 
-/// What is to be followed next.
+/// What is traced next.
 #[derive(Debug, Clone)]
 enum Goal {
-    /// A variable, as it is before a position.
+    /// The value of a variable before a position.
     Variable { variable: Variable, name: Box<str>, before: Position },
-    /// What lies in a slot of the evaluation stack before an instruction.
+    /// The value in a slot of the evaluation stack before an instruction.
     Slot { of: Executed, slot: u32 },
-    /// What a call was given.
+    /// An argument of a call.
     Argument { call: CallId, target: Target, name: Box<str> },
-    /// What an object has under a key before a position; the object lay in a slot.
+    /// An attribute or item of an object before a position; `held` is the slot that the object was
+    /// in.
     Member { id: ObjectId, key: Key, text: Box<str>, at: Position, held: Option<(Executed, u32)> },
-    /// An item of what lies in a slot.
+    /// An item of the value in a slot.
     Element { of: Executed, slot: u32, key: Key, text: Box<str> },
     /// What a call returns or yields at a position.
     Left { call: CallId, at: Position },
@@ -173,20 +176,21 @@ enum Goal {
 /// Which argument of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Target {
-    /// That of a parameter.
+    /// The argument of the parameter in this slot.
     Parameter(u32),
-    /// One of those in `*args`, which is in a slot.
+    /// An argument in `*args`; the slot of `*args`, and the index.
     More { slot: u32, index: u32 },
-    /// One of those in `**kwargs`.
+    /// An argument in `**kwargs`.
     Named(Box<str>),
 }
 
-/// How a chain ended, for who goes over it to get to something else.
+/// How a chain ended, for tracing that continues from its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stop {
-    /// At an instruction that put it.
+    /// At the instruction that pushed the value.
     Put(Executed),
-    /// It holds the arguments of a call that have no parameter of their own, from one on.
+    /// At `*args` or `**kwargs`, in this slot: the arguments of a call without a parameter of their
+    /// own.
     Packed {
         call: CallId,
         slot: u32,
@@ -194,25 +198,31 @@ enum Stop {
     Other,
 }
 
+/// The result of one step back.
 enum Next {
+    /// The value came from here; the step adds no link.
     On(Goal),
+    /// A link, the value recorded there, and where that came from.
     Link(Box<Link>, Seen, Goal),
+    /// The last link.
     End(Box<Link>, Stop),
 }
 
 struct Tracer<'a> {
     timeline: &'a Timeline,
+    /// A sentence for each damaged chunk.
     missing: Vec<String>,
-    /// What calls do, by chunk.
+    /// What a call does in a chunk, by chunk and call.
     lists: FxHashMap<(usize, CallId), Rc<[Own]>>,
     steps: usize,
     depth: usize,
 }
 
 impl Timeline {
-    /// Where the value of something came from, as seen from a frame of a position's stack, 0 being
-    /// the innermost: the last step first. Where one stands at the very write of it, what that writes
-    /// counts. Empty if there is no such variable. Damaged chunks on the way are said.
+    /// The chain of links to where a value came from, last step first. `depth` is the frame of the
+    /// position's stack that names refer to; 0 is the innermost. If the event at the position
+    /// writes the variable, attribute or item, the value it writes is traced. Empty if there is no
+    /// such variable. A sentence for each damaged chunk on the way is added to `missing`.
     ///
     /// # Errors
     /// If the file cannot be read, or reading was interrupted.
@@ -271,7 +281,7 @@ impl Timeline {
 }
 
 impl Timeline {
-    /// If the event at a position binds a variable: the position after it, and what it binds.
+    /// If the event at a position binds a variable: the position after it, and the value it binds.
     fn bound_here(
         &self,
         variable: &Variable,
@@ -306,7 +316,7 @@ impl Timeline {
 }
 
 impl Tracer<'_> {
-    /// Follows something to its end.
+    /// Traces a goal to its end. Returns the links and how the chain ended.
     fn chain(&mut self, goal: Goal, seen: Seen, at: Position) -> Result<(Vec<Link>, Stop), Error> {
         let (mut goal, mut seen, mut at) = (goal, seen, at);
         let mut links: Vec<Link> = Vec::new();
@@ -315,7 +325,7 @@ impl Tracer<'_> {
             self.steps += 1;
             let is_enough = links.len() + 1 >= LINKS_MAX || self.depth > DEPTH_MAX;
             let next = match is_enough || self.steps > STEPS_MAX {
-                true => Err(Lost::Why("the chain goes on, but is followed no further".into())),
+                true => Err(Lost::Why("the chain goes on, but is not followed further".into())),
                 false => self.advance(&goal, &seen),
             };
             match next {
@@ -323,7 +333,7 @@ impl Tracer<'_> {
                 Ok(Next::Link(link, found, next)) => {
                     if !found.may_be(&seen) {
                         let text = format!(
-                            "{} was {} there, so something that the recording does not tell has bound it since",
+                            "{} was {} there, so something that was not recorded has bound it since",
                             link.text,
                             link.value.as_deref().unwrap_or("another object"),
                         );
@@ -361,6 +371,7 @@ impl Tracer<'_> {
         Ok((links, stop))
     }
 
+    /// A link at a position, without operands.
     fn link(&self, at: Position, kind: LinkKind, text: String, seen: &Seen) -> Result<Link, Error> {
         let here = self.timeline.here(at)?;
         let (path, line, function) =
@@ -381,6 +392,7 @@ impl Tracer<'_> {
         Ok(Next::Link(Box::new(link), seen, next))
     }
 
+    /// The last link of a chain, at the instruction that pushed the value.
     fn end(&self, of: &Executed, kind: LinkKind, text: impl Into<String>) -> Result<Next, Lost> {
         let link = self.link(of.at, kind, text.into(), &Seen::default())?;
         Ok(Next::End(Box::new(link), Stop::Put(*of)))

@@ -1,9 +1,9 @@
-//! What the source says of calls and functions, where the bytecode does not: which arguments have
-//! names, and which parameters there are.
+//! Reads from the source text what the bytecode does not show of calls and functions: which
+//! arguments have names, and the parameters.
 
 use std::ops::Range;
 
-/// An argument of a call, as it is written.
+/// An argument of a call, as written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Written {
     Positional,
@@ -12,7 +12,7 @@ pub(super) enum Written {
     Starred,
 }
 
-/// A parameter of a function, as it is written.
+/// A parameter of a function, as written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Parameter {
     pub(super) name: Box<str>,
@@ -20,7 +20,7 @@ pub(super) struct Parameter {
     pub(super) is_keyword_only: bool,
 }
 
-/// The arguments of a call, which is all of the text. `None` if it is none.
+/// The arguments of a call. The text must be the whole call; `None` if it is not a call.
 pub(super) fn arguments(text: &str) -> Option<Vec<Written>> {
     let masked = mask(text.trim_end().as_bytes());
     let open = opening(&masked, masked.len().checked_sub(1)?)?;
@@ -44,7 +44,7 @@ pub(super) fn arguments(text: &str) -> Option<Vec<Written>> {
     Some(written)
 }
 
-/// The parameters of a function that is defined in the text, but for `*args` and `**kwargs`.
+/// The parameters of a function that is defined in the text, except `*args` and `**kwargs`.
 pub(super) fn parameters(text: &str, name: &str) -> Option<Vec<Parameter>> {
     let masked = mask(text.as_bytes());
     let mut from = 0;
@@ -86,8 +86,8 @@ pub(super) fn parameters(text: &str, name: &str) -> Option<Vec<Parameter>> {
     Some(parameters)
 }
 
-/// The keys of a dict display, which is all of the text, as `repr()` writes them. `None` if not all are
-/// simple literals.
+/// The keys of a dict display, as `repr()` writes them. The text must be the whole display. `None`
+/// if not all keys are simple literals.
 pub(super) fn keys(text: &str) -> Option<Vec<Box<str>>> {
     let text = text.trim();
     let masked = mask(text.as_bytes());
@@ -106,7 +106,7 @@ pub(super) fn keys(text: &str) -> Option<Vec<Box<str>>> {
     Some(keys)
 }
 
-/// The last name in an expression such as `order.total`.
+/// The name at the end of an expression such as `order.total`.
 pub(super) fn last_name(text: &str) -> Option<&str> {
     let text = text.trim_end();
     let bytes = text.as_bytes();
@@ -135,7 +135,7 @@ fn is_word(byte: u8) -> bool {
     byte == b'_' || byte.is_ascii_alphanumeric() || byte >= 128
 }
 
-/// How long the name is that a text begins with.
+/// The length of the name at the beginning of a text.
 fn word(text: &[u8]) -> usize {
     text.iter().position(|byte| !is_word(*byte)).unwrap_or(text.len())
 }
@@ -144,7 +144,7 @@ fn find(text: &[u8], what: &[u8]) -> Option<usize> {
     text.windows(what.len()).position(|window| window == what)
 }
 
-/// The text with strings and comments blotted out.
+/// The text with strings and comments blanked out.
 fn mask(text: &[u8]) -> Vec<u8> {
     let mut masked = text.to_vec();
     let mut at = 0;
@@ -166,7 +166,7 @@ fn mask(text: &[u8]) -> Vec<u8> {
     masked
 }
 
-/// Where a string ends that begins with the quote at an index.
+/// The end of the string that begins with the quote at an index.
 fn string(text: &[u8], open: usize) -> usize {
     let quote = text[open];
     let is_triple = text[open..].starts_with(&[quote; 3]);
@@ -185,7 +185,7 @@ fn string(text: &[u8], open: usize) -> usize {
                 at = string(text, at);
                 continue;
             }
-            // From 3.12 on, what is within braces may have the same quotes.
+            // From 3.12 on, strings within braces may use the same quotes.
             b'\'' | b'"' if braces > 0 => {
                 at = string(text, at);
                 continue;
@@ -198,7 +198,7 @@ fn string(text: &[u8], open: usize) -> usize {
     text.len()
 }
 
-/// Where the bracket is closed that opens at an index.
+/// The index of the bracket that closes the one at an index.
 fn closing(masked: &[u8], open: usize) -> Option<usize> {
     let mut depth = 0;
     for (at, byte) in masked.iter().enumerate().skip(open) {
@@ -214,7 +214,7 @@ fn closing(masked: &[u8], open: usize) -> Option<usize> {
     None
 }
 
-/// Where the bracket opens that is closed at an index; only `)` will do.
+/// The index of the bracket that opens the one closed at an index, which must be `)`.
 fn opening(masked: &[u8], close: usize) -> Option<usize> {
     if masked.get(close) != Some(&b')') {
         return None;
@@ -233,7 +233,7 @@ fn opening(masked: &[u8], close: usize) -> Option<usize> {
     None
 }
 
-/// The parts between commas. Those of a `lambda` are its own.
+/// The parts between commas. Commas between the parameters of a `lambda` do not count.
 fn parts(masked: &[u8], range: Range<usize>) -> Vec<Range<usize>> {
     let (mut parts, mut start) = (Vec::new(), range.start);
     let (mut depth, mut lambdas, mut at) = (0, 0, range.start);
@@ -272,7 +272,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn arguments_are_told_apart() {
+    fn arguments_are_distinguished() {
         let named = |name: &str| Written::Named(name.into());
         let of = |text| arguments(text).unwrap_or_default();
         use Written::{Positional, Starred};
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn parameters_are_told_apart() {
+    fn parameters_are_found() {
         let text = "@deco(lambda: 1)\ndef f[T](self, a: int = 3, /, b=\"x, y\", *args, c, d=4, **more): pass";
         let found = parameters(text, "f").unwrap_or_default();
         let plain: Vec<_> =
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn garbage_makes_no_panic() {
+    fn any_text_is_read_without_panic() {
         for text in
             ["f(", ")", "f('", "def ", "def f", "def f(", "f\"{", "\u{e9}(\u{e9}=1)", "def f[("]
         {

@@ -1,4 +1,4 @@
-//! Back over what a call executed: who put a value on its evaluation stack.
+//! Goes back over what a call executed, to find the instruction that pushed a value.
 
 use super::{Lost, Tracer};
 use crate::state::{Did, Direction, Own, Seen};
@@ -11,12 +11,12 @@ use dashcam_schema::event::EventKind;
 use std::ops::ControlFlow;
 use std::rc::Rc;
 
-/// Events of a call that are looked at to find one, at most.
+/// Maximum number of events of a call that are visited to find one.
 const WALK_MAX: usize = 1 << 21;
-/// Lists of a call's events that are kept.
+/// Maximum number of lists of a call's events that are kept.
 const LISTS_MAX: usize = 32;
 
-/// An instruction that was executed.
+/// An executed instruction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Executed {
     pub(super) at: Position,
@@ -26,22 +26,22 @@ pub(super) struct Executed {
     pub(super) unit: u32,
 }
 
-/// Who put a value on the stack.
+/// What pushed a value onto the stack.
 pub(super) enum Producer {
-    /// An instruction, as its how-manieth output.
+    /// An instruction, and the index among its outputs.
     Put(Executed, u32),
-    /// An exception handler found it there: the handler's first instruction.
+    /// The interpreter, for an exception handler; the handler's first instruction.
     Raised(Executed),
 }
 
-/// What followed from an instruction until its call executed the next.
+/// What happened from an instruction until its call executed the next.
 #[derive(Debug, Default)]
 pub(super) struct Followed {
     /// Calls of Python functions that began or went on.
     pub(super) entered: Vec<(Position, CallId, EventKind)>,
-    /// A function in C returned or raised to it.
+    /// Where a function in C returned or raised to the call.
     pub(super) c_return: Option<Position>,
-    /// What was called.
+    /// The CALL event.
     pub(super) called: Option<Position>,
     /// The call's next instruction.
     pub(super) next: Option<Position>,
@@ -52,11 +52,12 @@ impl<'a> Tracer<'a> {
         self.timeline.process(chunk)
     }
 
+    /// What is known of the code object of an instruction.
     pub(super) fn evaluated(&self, of: &Executed) -> Option<&'a Evaluated> {
         self.timeline.store.evaluated(self.process(of.chunk), of.code)
     }
 
-    /// The instruction, and how deep the stack is before it.
+    /// The instruction, and the depth of the stack before it.
     pub(super) fn instruction(&self, of: &Executed) -> Result<(Instruction, u32), Lost> {
         let found = self.evaluated(of).and_then(|code| code.evaluation.instruction(of.unit));
         match found.and_then(|found| Some((found, found.depth?))) {
@@ -65,7 +66,7 @@ impl<'a> Tracer<'a> {
         }
     }
 
-    /// The INSTRUCTION at a position.
+    /// The instruction executed at a position; `None` if the event there is not an INSTRUCTION.
     pub(super) fn executed(&mut self, at: Position) -> Result<Option<Executed>, Error> {
         let Some(spot) = self.timeline.spot(at, &mut self.missing)? else { return Ok(None) };
         if spot.within.kind(spot.index)? != Some(EventKind::INSTRUCTION) {
@@ -77,12 +78,12 @@ impl<'a> Tracer<'a> {
         Ok(Some(Executed { at, chunk: spot.chunk, call: spot.within.call_of(frame), code, unit }))
     }
 
-    /// What a call does in a chunk; `None` if that is damaged.
+    /// What a call does in a chunk; `None` if the chunk is damaged.
     fn own(&mut self, chunk: usize, call: CallId) -> Result<Option<Rc<[Own]>>, Error> {
         if let Some(found) = self.lists.get(&(chunk, call)) {
             return Ok(Some(found.clone()));
         }
-        let Some(within) = self.timeline.look(chunk, &mut self.missing)? else { return Ok(None) };
+        let Some(within) = self.timeline.load(chunk, &mut self.missing)? else { return Ok(None) };
         let list: Rc<[Own]> = within.own(call)?.into();
         if self.lists.len() >= LISTS_MAX {
             self.lists.clear();
@@ -91,7 +92,8 @@ impl<'a> Tracer<'a> {
         Ok(Some(list))
     }
 
-    /// Visits what a call does before a position, or after it, until the visitor has enough.
+    /// Visits what a call does before a position, or after it, until `visit` breaks. Returns the
+    /// value it breaks with.
     pub(super) fn walk<T>(
         &mut self,
         call: CallId,
@@ -159,7 +161,8 @@ impl<'a> Tracer<'a> {
         })
     }
 
-    /// Who put what lies in a slot of the stack, counted from its bottom, just before an instruction.
+    /// What pushed the value in a slot of the stack, counted from its bottom, before an
+    /// instruction.
     pub(super) fn producer(&mut self, of: &Executed, slot: u32) -> Result<Producer, Lost> {
         let no_code = || Lost::Why("the bytecode cannot be followed here".into());
         let code = self.evaluated(of).ok_or_else(no_code)?;
@@ -170,7 +173,7 @@ impl<'a> Tracer<'a> {
             let here = Executed { at, chunk, unit, ..later };
             let handler = evaluation.instruction(later.unit).filter(|found| found.is_handler);
             if let Some(depth) = handler.and_then(|handler| handler.depth) {
-                // What raised has put nothing.
+                // An instruction that raises has pushed nothing.
                 if slot + 1 >= depth {
                     return ControlFlow::Break(Some(Producer::Raised(later)));
                 }
@@ -197,7 +200,7 @@ impl<'a> Tracer<'a> {
             if output >= effect.puts {
                 return ControlFlow::Break(None);
             }
-            // What an instruction only moves comes from farther back.
+            // If the instruction only moves the value, an earlier one pushed it.
             let moved = match (found.does, output) {
                 (Does::Copy, _) => depth.checked_sub(found.operand),
                 (Does::EndSend | Does::FunctionPart, _) => Some(depth - 1),
@@ -217,7 +220,7 @@ impl<'a> Tracer<'a> {
         }
     }
 
-    /// What followed from an instruction until its call executed the next.
+    /// What happened from an instruction until its call executed the next.
     pub(super) fn followed(&mut self, of: &Executed) -> Result<Followed, Lost> {
         let mut followed = Followed::default();
         let next = self.walk(of.call, of.at, Direction::Forward, |at, _, did| {
@@ -236,7 +239,7 @@ impl<'a> Tracer<'a> {
         Ok(followed)
     }
 
-    /// Where a call returns, and what.
+    /// Where a call returns, and the result.
     pub(super) fn result(&mut self, call: CallId) -> Result<Option<(Position, Seen)>, Error> {
         let begins = Position::new(call.cast_signed());
         let moved = self.timeline.step(begins, Step::Out, Direction::Forward, Follow::Thread)?;
@@ -250,7 +253,7 @@ impl<'a> Tracer<'a> {
         Ok(Some((moved.to, seen)))
     }
 
-    /// Where a generator yields or returns next, after a position, and what.
+    /// Where a generator next yields or returns after a position, and the value.
     pub(super) fn yielded(
         &mut self,
         call: CallId,

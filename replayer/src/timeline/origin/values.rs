@@ -1,4 +1,4 @@
-//! What something on the evaluation stack was.
+//! Finds values that were on the evaluation stack.
 
 use super::trace::{Executed, Producer};
 use super::{Goal, Lost, Tracer, source};
@@ -9,11 +9,11 @@ use dashcam_schema::bytecode::effects::Does;
 use dashcam_schema::event::EventKind;
 use dashcam_schema::value::ObjectId;
 
-/// Values that are asked for to know one.
+/// Maximum depth of values that are needed to find a value.
 const DEPTH_MAX: usize = 8;
 
 impl Tracer<'_> {
-    /// What lies in a slot of the stack before an instruction; `None` if it is not known.
+    /// The value in a slot of the stack before an instruction; `None` if it is not known.
     pub(super) fn held(
         &mut self,
         of: &Executed,
@@ -95,7 +95,7 @@ impl Tracer<'_> {
                 Ok(self.members(id, by.at, &key)?.and_then(|members| members.found))
             }
             Does::Binary | Does::Compute(_) => {
-                // An operator of a class in Python.
+                // An operator that a class defines in Python.
                 let followed = self.followed(&by)?;
                 match *followed.entered.as_slice() {
                     [(_, call, EventKind::PY_START)] => {
@@ -108,7 +108,7 @@ impl Tracer<'_> {
         }
     }
 
-    /// A variable in the frame of an instruction.
+    /// The value of a variable in the frame of an instruction.
     fn local(&self, of: &Executed, slot: u32) -> Result<Option<Seen>, Lost> {
         let name = self.variables(of).and_then(|variables| variables.name(slot));
         let Some(name) = name else { return Ok(None) };
@@ -118,7 +118,7 @@ impl Tracer<'_> {
         Ok(found.map(|found| Seen { text: Some(found.value), object_id: found.object_id }))
     }
 
-    /// What an object has under a key before a position.
+    /// What an object has at a key before a position.
     pub(super) fn members(
         &self,
         id: ObjectId,
@@ -128,7 +128,7 @@ impl Tracer<'_> {
         self.timeline.state().member_at(self.timeline.run_id, id, at.seq(), Some(key))
     }
 
-    /// The container and key that a subscript is of.
+    /// The container and key of a subscript, from their slots.
     pub(super) fn item_of(
         &mut self,
         by: &Executed,
@@ -167,7 +167,7 @@ impl Tracer<'_> {
         if !name.starts_with("__") || name.ends_with("__") {
             return Ok(Some(name.into()));
         }
-        // Private to a class.
+        // A name that is private to a class is mangled.
         let qualname = self.timeline.here(by.at)?.map(|here| here.qualname).unwrap_or_default();
         let mut parts: Vec<&str> = qualname.split('.').collect();
         parts.pop();

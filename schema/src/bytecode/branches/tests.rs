@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use std::collections::BTreeSet;
 
 const V: Version = Version::V3_13;
-/// `POP_JUMP_IF_FALSE` with its cache, over so many units.
+/// `POP_JUMP_IF_FALSE` with its cache, which skips this many units.
 const fn jump(units: u8) -> [u8; 4] {
     [97, units, 0, 0]
 }
@@ -22,7 +22,7 @@ fn implied(code: &[u8]) -> Vec<u32> {
 }
 
 #[test]
-fn a_call_on_one_side_tells() {
+fn a_call_on_one_side_implies_the_branch() {
     // if a: f()
     let code = [&RESUME[..], &jump(4), &CALL, &RETURN].concat();
     assert_eq!(implied(&code), [1]);
@@ -47,9 +47,9 @@ fn a_loop_keeps_an_event() {
     assert_eq!(implied(&code), [2]);
 }
 
-/// Every way from an instruction to one with an event, or to any that may raise, by trying them all:
-/// the branches gone over, and where it leads. `None` if there are endless ones.
-fn ways(units: &[Unit], branches: &Branches, from: u32) -> Option<Vec<(Vec<u32>, u32)>> {
+/// Returns every path from an instruction without a recorded event in between, by trying them all:
+/// the instructions on the path, and where it leads. `None` if there are infinitely many.
+fn paths(units: &[Unit], branches: &Branches, from: u32) -> Option<Vec<(Vec<u32>, u32)>> {
     let mut found = Vec::new();
     let mut open = vec![(vec![from], from)];
     while let Some((path, at)) = open.pop() {
@@ -68,9 +68,10 @@ fn ways(units: &[Unit], branches: &Branches, from: u32) -> Option<Vec<(Vec<u32>,
 }
 
 proptest! {
-    /// From wherever a frame goes on there is one way to each place where something may happen next.
+    /// From every place in the code there is one path to each place where something may happen
+    /// next.
     #[test]
-    fn there_is_one_way(parts in proptest::collection::vec((0u8..9, 0u8..14), 1..14)) {
+    fn there_is_one_path(parts in proptest::collection::vec((0u8..9, 0u8..14), 1..14)) {
         let mut code = RESUME.to_vec();
         for (part, operand) in parts {
             match part {
@@ -89,10 +90,10 @@ proptest! {
         if !control.branches.flags.is_empty() {
             prop_assert!(!control.has_silent_cycle);
             for from in units.iter().filter(|unit| unit.is_start) {
-                let ways = ways(&units, &control.branches, from.start);
-                let ways = ways.expect("endless ways");
-                let places: BTreeSet<u32> = ways.iter().map(|(_, at)| *at).collect();
-                prop_assert_eq!(places.len(), ways.len(), "from {}", from.start);
+                let paths = paths(&units, &control.branches, from.start);
+                let paths = paths.expect("infinitely many paths");
+                let places: BTreeSet<u32> = paths.iter().map(|(_, at)| *at).collect();
+                prop_assert_eq!(places.len(), paths.len(), "from {}", from.start);
             }
         }
     }

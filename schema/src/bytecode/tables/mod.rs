@@ -1,5 +1,5 @@
-//! What CPython publishes of its instruction sets, a file for each version. `tests/tools/opcodes.py` makes
-//! them; a test has it compare them with the running interpreters.
+//! The instruction sets that CPython publishes, one file per version. `tests/tools/opcodes.py`
+//! makes the files, and a test uses it to compare them with the running interpreters.
 
 mod names;
 mod v3_12;
@@ -14,17 +14,19 @@ pub use names::Name;
 pub struct Published {
     /// The first two bytes of its bytecode files.
     pub magic: u16,
-    /// Operands of `BINARY_OP` that are in-place operators: the first, and the one after the last.
+    /// The operands of `BINARY_OP` that are in-place operators: the first, and the one after the
+    /// last.
     pub in_place: (u32, u32),
     /// The operand of `BINARY_OP` that is a subscript.
     pub subscript: Option<u32>,
-    /// What stands in memory for a RESUME: itself, specialised or instrumented.
+    /// The opcodes that a RESUME may have in memory: its own, specialised or instrumented.
     pub resuming: &'static [u8],
-    /// The same of a YIELD_VALUE.
+    /// The opcodes that a YIELD_VALUE may have in memory.
     pub yielding: &'static [u8],
-    /// What stands in memory in the place of any instruction, which CPython keeps elsewhere.
+    /// The opcodes that may replace any instruction in memory; CPython keeps the instruction
+    /// elsewhere.
     pub hiding: &'static [u8],
-    /// Number, name and code units of inline cache of each instruction.
+    /// For each instruction: its number, its name, and its code units of inline cache.
     pub instructions: &'static [(u8, Name, u8)],
 }
 

@@ -1,7 +1,7 @@
-//! The recorded events of a chunk, without writing out those that follow from them: what calls and
-//! times depend on, for a tenth of what all events cost.
+//! The recorded events of a chunk, without the derived ones. Calls and times depend only on them,
+//! and reading them costs a tenth of reading all events.
 
-use super::{Control, Expander, Said};
+use super::{Control, Expander, StepColumns};
 use crate::derive::automaton::{Automaton, Codes, Edge};
 use crate::error::FormatError;
 use crate::event::{EventKind, kinds_that};
@@ -10,20 +10,20 @@ use crate::event::{EventKind, kinds_that};
 #[derive(Clone, Copy, Debug)]
 pub struct Recorded<'a> {
     pub thread: u32,
-    /// Its index among all events of the chunk, derived ones included.
+    /// Its index among all events of the chunk, recorded and derived.
     pub index: u32,
-    /// The events derived before it, and itself.
+    /// The edge with the event itself and the events derived before it.
     pub edge: &'a Edge,
     /// Nanoseconds since the run began: read at this event, or the last reading.
     pub time_ns: u64,
     /// Number of its exception; `u32::MAX` if its kind has none.
     pub exception: u32,
-    /// The call it goes on in; 0 if its kind does not resume.
+    /// The call that goes on with it; 0 if its kind resumes no call.
     pub resumed: u64,
 }
 
 impl Expander {
-    /// Passes each recorded event of the chunk to `visit`, in order.
+    /// Calls `visit` with each recorded event of the chunk, in order.
     ///
     /// # Errors
     /// If the columns contradict each other.
@@ -37,7 +37,8 @@ impl Expander {
         self.begin();
         let mut stacks = self.stacks(&control.walks);
         let mut tokens = control.tokens.iter();
-        let mut said = Said { steps: control.steps.iter(), wide: control.wide.iter() };
+        let mut step_columns =
+            StepColumns { steps: control.steps.iter(), wide: control.wide.iter() };
         let mut times = control.times.iter();
         let mut exceptions = control.exceptions.iter();
         let mut resumed = control.resumed.iter();
@@ -48,12 +49,12 @@ impl Expander {
         for (length, thread) in &control.switches {
             stacks.set_thread(*thread);
             for token in tokens.by_ref().take(*length as usize) {
-                let id = self.read(codes, *token, stacks.top(), &mut said)?;
+                let id = self.read(codes, *token, stacks.top(), &mut step_columns)?;
                 let edge = self.automaton.edge(id);
                 events = events
                     .checked_add(edge.events)
                     .filter(|all| (1..=control.events).contains(all))
-                    .ok_or_else(|| bad("more events than it says"))?;
+                    .ok_or_else(|| bad("more events than the header says"))?;
                 let index = events - 1;
                 let kind = edge.step.kind;
                 if is_timed >> kind & 1 == 1 {
@@ -68,11 +69,11 @@ impl Expander {
                 let resumed = match is_resuming >> kind & 1 {
                     0 => 0,
                     _ => {
-                        let said =
+                        let stored =
                             *resumed.next().ok_or_else(|| bad("a resumed call is missing"))?;
                         let last = self.resumed.entry(id).or_insert(0);
-                        if said != 0 {
-                            *last = said - 1;
+                        if stored != 0 {
+                            *last = stored - 1;
                         }
                         *last
                     }
@@ -83,7 +84,7 @@ impl Expander {
             }
         }
         if events != control.events {
-            return Err(bad("fewer events than it says"));
+            return Err(bad("fewer events than the header says"));
         }
         if times.next().is_some() || exceptions.next().is_some() || resumed.next().is_some() {
             return Err(bad("more times, exceptions or resumed calls than events that have one"));

@@ -1,10 +1,10 @@
-//! The recorder's side.
+//! Builds chunks of values, for the recorder.
 
 use super::definitions;
 use super::{
-    CHANGED, COLUMN_BYTES_MAX, COLUMNS, Column, FULL, Form, HAS_ATTRIBUTES, HAS_ITEMS, HAS_SHOWN,
-    HAS_TEXT, Header, RECORDS_MAX, Slot, Tag, ToldIds, VALUES_MAX, changes_max, characters,
-    put_varint, zigzag,
+    CHANGED, COLUMN_BYTES_MAX, COLUMNS, Column, DescribedIds, FULL, Form, HAS_ATTRIBUTES,
+    HAS_ITEMS, HAS_SHOWN, HAS_TEXT, Header, RECORDS_MAX, Slot, Tag, VALUES_MAX, changes_max,
+    characters, put_varint, zigzag,
 };
 use crate::chunk::{ColumnHeader, Sealer, VALUES_MAGIC};
 use crate::error::FormatError;
@@ -15,22 +15,23 @@ use crate::value::{
 use rustc_hash::FxHashMap;
 use xxhash_rust::xxh3::xxh3_64;
 
-/// Places of a [`Recent`], as a power of two: few enough to stay in a cache.
+/// The number of places of a [`Recent`], as a power of two: few enough to stay in the processor's
+/// cache.
 const RECENT_BITS: u32 = 10;
 
-/// So many items are kept of what an object holds, those included that stores have put there.
+/// The maximum number of items kept of an object, including those that stores have added.
 const ITEMS_MAX: usize = 1 << 14;
-/// Among so many one is found at once.
+/// Up to this many items, a search from the beginning is quick enough.
 const ITEMS_FEW: usize = 64;
 
-/// Rows of a form are few below this.
+/// A form's memory for rows is kept for the next chunk if it has at least this many numbers.
 const ROWS_KEPT: usize = 1 << 12;
 
-/// Gathers the values of a chunk.
+/// Collects the values of a chunk.
 ///
-/// Groups come by ascending ordinal, and an object after the group from whose event on it holds
-/// what is told. What does not fit, such as a number nobody was given, is found by
-/// [`Builder::seal`].
+/// Groups have to be added by ascending ordinal. An object has to be added after the group of the
+/// event from which on it has the described contents. Invalid input, such as an unknown number,
+/// makes [`Builder::seal`] fail.
 #[derive(Default)]
 pub struct Builder {
     names: Names,
@@ -39,48 +40,49 @@ pub struct Builder {
     shapes: Vec<Shape>,
     shape_numbers: FxHashMap<Shape, ShapeNumber>,
     forms: Interner,
-    /// Forms of groups with few values, by [`group_key`].
+    /// The forms of groups with few values, by [`group_key`].
     group_forms: Recent,
-    /// Forms of objects of which one value was replaced, by its tag.
+    /// The forms of objects of which one value was replaced, by the value's tag.
     replaced_forms: [Option<u32>; Tag::ALL.len()],
     /// By form.
     tables: Vec<Table>,
-    /// By form, room for the rows of its table: what they took in the chunk before, if that was much.
+    /// By form: empty memory for the rows of its table, as much as they took in the previous chunk,
+    /// if that was much.
     spare: FxHashMap<Box<[u8]>, Vec<u64>>,
     records: Vec<u32>,
     ordinals: Vec<u64>,
     first_ordinal: Option<u64>,
     last_ordinal: u64,
-    /// By index: what each object held when it was last told of.
-    told: Vec<Option<Told>>,
-    /// The values of all those.
-    told_values: Vec<Value>,
+    /// By index: what each object held when it was last described.
+    described: Vec<Option<Described>>,
+    /// The values of all objects in `described`.
+    described_values: Vec<Value>,
     /// By [`key_hash`]: where the value of a key was found last.
     recent_items: Recent,
-    /// The index after that of the object last told of in full.
-    next_first: u32,
-    /// Values in records so far.
+    /// The index after that of the last object described in full.
+    next_full: u32,
+    /// The number of values in records so far.
     values: usize,
-    /// What is wrong, if anything is.
+    /// The first error in the input, if there is one.
     wrong: Option<&'static str>,
     bytes: usize,
     form: Vec<u8>,
     slots: Vec<u64>,
-    /// What an object holds now and did not before: see [`Changes`].
+    /// The values that an object did not hold before: see [`Changes`].
     changed: Vec<(usize, Value)>,
     columns: Slots,
     sealer: Option<(i32, Sealer)>,
 }
 
-/// Texts and objects, which slots name by number.
+/// Texts and objects, to which slots refer by number.
 #[derive(Default)]
 struct Names {
     texts: Interner,
-    /// The first text that did not occur in a value.
+    /// The first text that has not occurred in a value yet.
     next_text: u32,
-    /// A text occurred that was not given.
+    /// Whether a text number occurred that was not assigned.
     is_wrong: bool,
-    /// By index.
+    /// Object ids, by index.
     ids: Vec<ObjectId>,
     indexes: FxHashMap<ObjectId, u32>,
     recent_indexes: Recent,
@@ -149,24 +151,26 @@ struct Table {
     rows: Vec<u64>,
 }
 
-/// What an object held.
+/// What an object held when it was last described.
 #[derive(Clone, Copy)]
-struct Told {
+struct Described {
     class: ClassNumber,
     text: Option<(TextNumber, u64)>,
-    /// Number of items kept, and the real one.
+    /// The number of items kept, and the real length.
     items: Option<(usize, u64)>,
     shown: Option<u64>,
     shape: Option<ShapeNumber>,
-    /// Where in `told_values` its items are, followed by its attributes; there is room for `room`.
+    /// Where in `described_values` its items begin, followed by its attributes; how many values
+    /// these are; and how many there is room for.
     values: usize,
     count: usize,
     room: usize,
-    /// Times it was told of by what changed, since it was told of in full.
+    /// How often it was described by its changes since it was described in full.
     changes: usize,
 }
 
-/// How many items there are after one was put where none was known: `beyond` says it where they are many.
+/// The number of items after one was put at a key or index that is not among those kept. `beyond`
+/// has the number if there are more items than are printed with the object.
 fn length_after(length: u64, beyond: &[Value], is_new: bool) -> u64 {
     match beyond {
         [Value::Int(all)] => all.cast_unsigned(),
@@ -175,14 +179,15 @@ fn length_after(length: u64, beyond: &[Value], is_new: bool) -> u64 {
     }
 }
 
-impl Told {
-    fn may_change(&self) -> bool {
+impl Described {
+    fn may_describe_changes(&self) -> bool {
         self.changes < changes_max(self.count)
     }
 }
 
-/// What was looked up last, by a key: each key has one place, so that finding it takes no search.
-/// Others have the same place, so what is not here may still be known.
+/// A cache of numbers that were looked up last, by key. Each key has one place, so that finding it
+/// takes no search. Several keys share a place, so a key may be known even if it is not in this
+/// cache.
 struct Recent {
     places: Box<[(u64, Option<u32>); 1 << RECENT_BITS]>,
 }
@@ -195,7 +200,7 @@ impl Default for Recent {
 
 impl Recent {
     fn place(&mut self, key: u64) -> &mut (u64, Option<u32>) {
-        // The fraction of the golden ratio: spreads what differs in a few bits.
+        // The fraction of the golden ratio: it spreads keys that differ in a few bits.
         let hash = key.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         &mut self.places[(hash >> (64 - RECENT_BITS)) as usize]
     }
@@ -214,13 +219,13 @@ impl Recent {
     }
 }
 
-/// Numbers byte strings by content.
+/// Assigns numbers to byte strings by content.
 #[derive(Default)]
 struct Interner {
     bytes: Vec<u8>,
     /// Where each ends.
     ends: Vec<usize>,
-    /// By hash; one whose place is taken has the next that is free.
+    /// By hash. If the hash is taken by another string, the next free number after it is used.
     numbers: FxHashMap<u64, u32>,
 }
 
@@ -263,7 +268,7 @@ impl Interner {
 }
 
 impl Builder {
-    /// The number of a text: the same for the same bytes.
+    /// Returns the number of a text. The same bytes have the same number.
     pub fn text(&mut self, text: &[u8]) -> TextNumber {
         let before = self.names.texts.bytes.len();
         let number = self.names.texts.number(text);
@@ -271,7 +276,7 @@ impl Builder {
         number
     }
 
-    /// The number of a class: the same for the same class.
+    /// Returns the number of a class. The same class has the same number.
     pub fn class(&mut self, class: Class) -> ClassNumber {
         let Builder { classes, class_numbers, bytes, .. } = self;
         *class_numbers.entry(class).or_insert_with_key(|class| {
@@ -281,7 +286,7 @@ impl Builder {
         })
     }
 
-    /// The number of a shape: the same for the same names.
+    /// Returns the number of a shape. The same names have the same number.
     pub fn shape(&mut self, shape: Shape) -> ShapeNumber {
         let Builder { shapes, shape_numbers, bytes, .. } = self;
         *shape_numbers.entry(shape).or_insert_with_key(|shape| {
@@ -291,19 +296,19 @@ impl Builder {
         })
     }
 
-    /// Appends the values of an event.
+    /// Appends the group of an event's values.
     pub fn group(&mut self, ordinal: u64, kind: GroupKind, values: &[Value]) {
         let first = *self.first_ordinal.get_or_insert(ordinal);
         let last = if self.ordinals.is_empty() { first } else { self.last_ordinal };
         match ordinal.checked_sub(last) {
             Some(delta) => self.ordinals.push(delta),
-            None => return self.refuse("ordinals that do not ascend"),
+            None => return self.refuse("ordinals that are not ascending"),
         }
         self.last_ordinal = ordinal;
         let form = group_key(kind, values)
             .and_then(|key| self.group_forms.get(key))
             .unwrap_or_else(|| self.group_form(kind, values));
-        // Slots go straight to where they stay.
+        // Slots are written directly to the form's table.
         let rows = &mut self.tables[form as usize].rows;
         let before = rows.len();
         self.names.put_slots(values, rows);
@@ -324,24 +329,25 @@ impl Builder {
         number
     }
 
-    /// Appends what an object holds from the event of the last group on.
+    /// Appends the description of what an object holds from the event of the last group on.
     pub fn object(&mut self, object: &Object<&[Value]>) {
         if self.ordinals.is_empty() {
-            return self.refuse("an object before all groups");
+            return self.refuse("an object before the first group");
         }
         let names = |shape: u32| self.shapes.get(shape as usize).map(|shape| shape.names.len());
         let fits = object.class < self.classes.len() as u32
             && object.attributes.is_none_or(|(s, v)| names(s) == Some(v.len()));
         if !fits {
-            return self.refuse("an object that does not fit its class or shape");
+            return self.refuse("an object that does not match its class or shape");
         }
         let index = self.names.index(object.id);
-        if index as usize >= self.told.len() {
-            self.told.resize(self.names.ids.len(), None);
+        if index as usize >= self.described.len() {
+            self.described.resize(self.names.ids.len(), None);
         }
-        let before = self.told[index as usize];
-        let changes = before.filter(Told::may_change);
-        let changes = changes.and_then(|told| Some((self.changes(&told, object)?, told.changes)));
+        let before = self.described[index as usize];
+        let changes = before.filter(Described::may_describe_changes);
+        let changes = changes
+            .and_then(|described| Some((self.changes(&described, object)?, described.changes)));
         let changes = if let Some((changes, count)) = changes {
             self.changed(index, object, &changes);
             count + 1
@@ -352,22 +358,24 @@ impl Builder {
         self.keep(index, object, changes);
     }
 
-    /// Appends what an object holds after the last group, which says how it is changed, has taken
-    /// effect. What was not told of in this chunk is left alone.
+    /// Appends the description of what an object holds after the change that the last group
+    /// records. It does nothing if the object was not described in this chunk before.
     pub fn store(&mut self, kind: GroupKind, values: &[Value]) {
         let [_, _, Value::Object(id) | Value::Shallow(id), key, rest @ ..] = values else { return };
         let index = self.names.index(*id) as usize;
-        let Some(told) = self.told.get(index).copied().flatten() else { return };
-        let sort = self.classes.get(told.class as usize).map(|class| class.sort);
+        let Some(described) = self.described.get(index).copied().flatten() else { return };
+        let sort = self.classes.get(described.class as usize).map(|class| class.sort);
         if sort == Some(Sort::ByteArray) {
-            return self.byte(*id, told, key, rest);
+            return self.byte(*id, described, key, rest);
         }
-        let (kept, length) = told.items.unwrap_or_default();
+        let (kept, length) = described.items.unwrap_or_default();
         let is_dict = sort == Some(Sort::Dict);
-        let is_whole = told.items.is_some() && kept as u64 == length << u32::from(is_dict);
+        let is_whole = described.items.is_some() && kept as u64 == length << u32::from(is_dict);
         let at = match (kind, rest) {
-            (GroupKind::SetAttribute, _) => self.attribute(told.shape, key).map(|at| kept + at),
-            // It is new, so it need not be looked for.
+            (GroupKind::SetAttribute, _) => {
+                self.attribute(described.shape, key).map(|at| kept + at)
+            }
+            // The key is new, so it need not be searched for.
             (GroupKind::SetItem, [_, Value::Int(all)])
                 if is_whole && *all == (length + 1).cast_signed() =>
             {
@@ -376,10 +384,10 @@ impl Builder {
             (GroupKind::SetItem, _) => self.item(index, is_dict, key),
             _ => None,
         };
-        if let (Some(at), [value, ..]) = (at.filter(|at| *at < told.count), rest)
-            && told.may_change()
+        if let (Some(at), [value, ..]) = (at.filter(|at| *at < described.count), rest)
+            && described.may_describe_changes()
         {
-            // By far the most frequent: one value takes the place of another.
+            // This case is by far the most frequent: one value replaces another.
             self.replaced(index as u32, at, value);
             return;
         }
@@ -387,20 +395,20 @@ impl Builder {
             && is_whole
             && kept < ITEMS_MAX
             && (is_dict || *key == Value::Int(length.cast_signed()));
-        let mut shown = told.shown;
+        let mut shown = described.shown;
         if let (GroupKind::SetItem, true, [value, beyond @ ..]) = (kind, is_append, rest) {
             let new = [*key, *value];
             let new = if is_dict { &new[..] } else { &new[1..] };
             if beyond.is_empty() || shown.is_some() {
-                if told.may_change() && told.count == kept {
-                    return self.appended(index, new, told);
+                if described.may_describe_changes() && described.count == kept {
+                    return self.appended(index, new, described);
                 }
             } else {
-                // From here on.
+                // The items from here on are not printed with the object.
                 shown = Some(length);
             }
         }
-        // Of many items some are kept; what becomes of the others changes how many there are.
+        // Not all of the items may be kept. Changes of the others change only the length.
         let length_alone = match (kind, rest) {
             (GroupKind::SetItem, [_, beyond @ ..]) if at.is_none() && !is_append => {
                 Some(length_after(length, beyond, is_dict))
@@ -412,23 +420,25 @@ impl Builder {
             }
             _ => None,
         };
-        if let Some(length) = length_alone.filter(|_| told.items.is_some() && told.may_change()) {
-            return self.resized(index, length, told);
+        if let Some(length) =
+            length_alone.filter(|_| described.items.is_some() && described.may_describe_changes())
+        {
+            return self.resized(index, length, described);
         }
-        // The last item is taken away: none of the others has another place.
+        // If the last item is deleted, all others keep their places.
         if kind == GroupKind::DeleteItem
             && rest.is_empty()
             && !is_dict
             && kept > 0
-            && told.count == kept
-            && told.may_change()
+            && described.count == kept
+            && described.may_describe_changes()
             && *key == Value::Int(kept as i64 - 1)
         {
-            return self.shortened(index, told);
+            return self.shortened(index, described);
         }
-        let before = &self.told_values[told.values..told.values + told.count];
+        let before = &self.described_values[described.values..described.values + described.count];
         let (mut items, mut attributes) = (before[..kept].to_vec(), before[kept..].to_vec());
-        let (mut length, mut shape) = (length, told.shape);
+        let (mut length, mut shape) = (length, described.shape);
         match (kind, rest) {
             (GroupKind::SetAttribute, [value]) => {
                 let at = self.attribute(shape, key);
@@ -463,7 +473,7 @@ impl Builder {
             (GroupKind::DeleteItem, []) => {
                 match self.item(index, is_dict, key) {
                     Some(at) => drop(items.drain(if is_dict { at - 1..=at } else { at..=at })),
-                    // It is not among those kept.
+                    // The item is not among those kept.
                     None if !is_whole => {}
                     None => return,
                 }
@@ -471,11 +481,11 @@ impl Builder {
             }
             _ => return,
         }
-        let text = told.text.map(|(kept, length)| Part { kept, length });
-        let has_items = told.items.is_some();
+        let text = described.text.map(|(kept, length)| Part { kept, length });
+        let has_items = described.items.is_some();
         self.object(&Object {
             id: *id,
-            class: told.class,
+            class: described.class,
             text,
             items: has_items.then_some(Part { kept: &items, length }),
             shown,
@@ -483,9 +493,10 @@ impl Builder {
         });
     }
 
-    /// A byte of a bytearray takes the place of another.
-    fn byte(&mut self, id: ObjectId, told: Told, key: &Value, rest: &[Value]) {
-        let (Value::Int(at), [Value::Int(byte)], Some((text, length))) = (key, rest, told.text)
+    /// Appends the description of a bytearray after one of its bytes was replaced.
+    fn byte(&mut self, id: ObjectId, described: Described, key: &Value, rest: &[Value]) {
+        let (Value::Int(at), [Value::Int(byte)], Some((text, length))) =
+            (key, rest, described.text)
         else {
             return;
         };
@@ -494,25 +505,27 @@ impl Builder {
         let (Some(place), Ok(byte)) = (place, u8::try_from(*byte)) else { return };
         *place = byte;
         let kept = self.text(&bytes);
-        let attributes = self.told_values[told.values..told.values + told.count].to_vec();
+        let attributes =
+            self.described_values[described.values..described.values + described.count].to_vec();
         self.object(&Object {
             id,
-            class: told.class,
+            class: described.class,
             text: Some(Part { kept, length }),
-            attributes: told.shape.map(|shape| (shape, &attributes[..])),
+            attributes: described.shape.map(|shape| (shape, &attributes[..])),
             ..Object::default()
         });
     }
 
-    /// Where among the values of an object the one is that has an index, or the value of a key.
+    /// The position of an item among the values of an object: of the item with an index, or of the
+    /// value of a key.
     fn item(&mut self, index: usize, is_dict: bool, key: &Value) -> Option<usize> {
-        let told = self.told.get(index)?.as_ref()?;
-        let (kept, _) = told.items.unwrap_or_default();
-        let items = &self.told_values[told.values..told.values + kept];
+        let described = self.described.get(index)?.as_ref()?;
+        let (kept, _) = described.items.unwrap_or_default();
+        let items = &self.described_values[described.values..described.values + kept];
         if !is_dict || kept <= ITEMS_FEW {
             return item(is_dict, items, key);
         }
-        // Where it was found last time, it is likely to be still.
+        // It is likely to be where it was found last time.
         let recent = key_hash(index, key);
         if let Some(at) = self.recent_items.get(recent)
             && let Some(known) = items.get((at as usize).wrapping_sub(1))
@@ -525,24 +538,26 @@ impl Builder {
         Some(at)
     }
 
-    /// Appends that there are more or fewer of the items that are not kept.
-    fn resized(&mut self, index: usize, length: u64, told: Told) {
-        let (kept, before) = told.items.unwrap_or_default();
+    /// Appends a description in which the number of items that are not kept has changed.
+    fn resized(&mut self, index: usize, length: u64, described: Described) {
+        let (kept, before) = described.items.unwrap_or_default();
         self.put_lengths(index, 0, length.wrapping_sub(before).cast_signed());
-        let (items, changes) = (Some((kept, length)), told.changes + 1);
-        self.told[index] = Some(Told { items, changes, ..told });
+        let (items, changes) = (Some((kept, length)), described.changes + 1);
+        self.described[index] = Some(Described { items, changes, ..described });
     }
 
-    /// Appends that an object, which has no attributes, has lost the last item that is kept.
-    fn shortened(&mut self, index: usize, told: Told) {
-        let (kept, length) = told.items.unwrap_or_default();
+    /// Appends a description in which the last item that is kept was removed. The object has no
+    /// attributes.
+    fn shortened(&mut self, index: usize, described: Described) {
+        let (kept, length) = described.items.unwrap_or_default();
         self.put_lengths(index, -1, -1);
         let items = Some((kept - 1, length.saturating_sub(1)));
-        let (count, changes) = (told.count - 1, told.changes + 1);
-        self.told[index] = Some(Told { items, count, changes, ..told });
+        let (count, changes) = (described.count - 1, described.changes + 1);
+        self.described[index] = Some(Described { items, count, changes, ..described });
     }
 
-    /// Appends that an object has so many items more, of which so many more are kept, and no others.
+    /// Appends a description by which the number of items kept and the real length change by these
+    /// amounts, and nothing else changes.
     fn put_lengths(&mut self, index: usize, kept: i64, length: i64) {
         self.begin(CHANGED);
         put_varint(zigzag(kept), &mut self.form);
@@ -552,8 +567,8 @@ impl Builder {
         self.push();
     }
 
-    /// Appends that an object, which has no attributes, holds more items.
-    fn appended(&mut self, index: usize, new: &[Value], told: Told) {
+    /// Appends a description in which items were added at the end. The object has no attributes.
+    fn appended(&mut self, index: usize, new: &[Value], described: Described) {
         self.begin(CHANGED);
         put_varint(zigzag(new.len() as i64), &mut self.form);
         put_varint(zigzag(1), &mut self.form);
@@ -561,28 +576,30 @@ impl Builder {
         self.slots.push(index as u64);
         self.put_values(new);
         self.push();
-        let (count, mut values, mut room) = (told.count, told.values, told.room);
+        let (count, mut values, mut room) = (described.count, described.values, described.room);
         if room < count + new.len() {
-            // Room is left behind: by doubling, less than there is.
+            // The old room is left unused. Since the room doubles, all unused room is less than the
+            // new.
             room = (count + new.len()).next_power_of_two();
-            values = self.told_values.len();
-            self.told_values.resize(values + room, Value::Unbound);
-            self.told_values.copy_within(told.values..told.values + count, values);
+            values = self.described_values.len();
+            self.described_values.resize(values + room, Value::Unbound);
+            self.described_values.copy_within(described.values..described.values + count, values);
         }
-        self.told_values[values + count..][..new.len()].copy_from_slice(new);
+        self.described_values[values + count..][..new.len()].copy_from_slice(new);
         if let (Value::Int(_) | Value::Str(_), [key, _]) = (&new[0], new) {
             self.recent_items.set(key_hash(index, key), count as u32 + 1);
         }
-        let items = told.items.map(|(kept, length)| (kept + new.len(), length + 1));
-        let (count, changes) = (count + new.len(), told.changes + 1);
-        self.told[index] = Some(Told { items, values, count, room, changes, ..told });
+        let items = described.items.map(|(kept, length)| (kept + new.len(), length + 1));
+        let (count, changes) = (count + new.len(), described.changes + 1);
+        self.described[index] =
+            Some(Described { items, values, count, room, changes, ..described });
     }
 
-    /// Appends that an object holds another value at a position.
+    /// Appends a description in which the value at one position was replaced.
     fn replaced(&mut self, index: u32, at: usize, value: &Value) {
         let tag = Tag::of(value) as usize;
         let form = self.replaced_forms[tag].unwrap_or_else(|| self.replaced_form(tag));
-        // Slots go straight to where they stay.
+        // Slots are written directly to the form's table.
         let rows = &mut self.tables[form as usize].rows;
         let before = rows.len();
         rows.extend([index.into(), at as u64]);
@@ -590,29 +607,29 @@ impl Builder {
         let slots = rows.len() - before;
         self.values += 1;
         self.push_record(form, slots);
-        if let Some(told) = &mut self.told[index as usize] {
-            self.told_values[told.values + at] = *value;
-            told.changes += 1;
+        if let Some(described) = &mut self.described[index as usize] {
+            self.described_values[described.values + at] = *value;
+            described.changes += 1;
         }
     }
 
     #[cold]
     fn replaced_form(&mut self, tag: usize) -> u32 {
         self.form.clear();
-        // As many items as before, as long as before, and one change.
+        // The numbers of items kept and of all items do not change, and there is one changed value.
         self.form.extend([CHANGED, 0, 0, 1, tag as u8]);
         let form = self.put_form();
         self.replaced_forms[tag] = Some(form);
         form
     }
 
-    /// The text of a str, which may be an object.
+    /// The bytes of a str, which may be an object.
     fn name_bytes(&self, key: &Value) -> Option<&[u8]> {
         let text = match key {
             Value::Str(text) => *text,
             Value::Object(id) => {
                 let index = *self.names.indexes.get(id)?;
-                self.told.get(index as usize)?.as_ref()?.text?.0
+                self.described.get(index as usize)?.as_ref()?.text?.0
             }
             _ => return None,
         };
@@ -623,29 +640,31 @@ impl Builder {
         self.name_bytes(key).map(|name| String::from_utf8_lossy(name).into_owned())
     }
 
-    /// Which of a shape's attributes has a name.
+    /// The position of the attribute with this name in a shape.
     fn attribute(&self, shape: Option<ShapeNumber>, key: &Value) -> Option<usize> {
         let name = self.name_bytes(key)?;
         self.shapes.get(shape? as usize)?.names.iter().position(|known| known.as_bytes() == name)
     }
 
-    /// Keeps what an object holds, for when it is told of again.
+    /// Remembers what an object holds, for its next description.
     fn keep(&mut self, index: u32, object: &Object<&[Value]>, changes: usize) {
         let (items, attributes) = values(object);
         let count = items.len() + attributes.len();
-        let before = self.told[index as usize].map(|told| (told.values, told.room));
+        let before =
+            self.described[index as usize].map(|described| (described.values, described.room));
         let (values, room) = before.filter(|(_, room)| *room >= count).unwrap_or_else(|| {
-            // Room is left behind by an object that needs more: by doubling, less than it gets.
+            // An object that needs more room leaves its old room unused. Since the room doubles,
+            // all unused room is less than the new.
             let room = before.map_or(count, |_| count.next_power_of_two());
-            let values = self.told_values.len();
-            self.told_values.resize(values + room, Value::Unbound);
+            let values = self.described_values.len();
+            self.described_values.resize(values + room, Value::Unbound);
             (values, room)
         });
         let (to_items, to_attributes) =
-            self.told_values[values..values + count].split_at_mut(items.len());
+            self.described_values[values..values + count].split_at_mut(items.len());
         to_items.copy_from_slice(items);
         to_attributes.copy_from_slice(attributes);
-        self.told[index as usize] = Some(Told {
+        self.described[index as usize] = Some(Described {
             class: object.class,
             text: object.text.as_ref().map(|text| (text.kept, text.length)),
             items: object.items.as_ref().map(|items| (items.kept.len(), items.length)),
@@ -658,9 +677,9 @@ impl Builder {
         });
     }
 
-    /// What an object holds and did not before; the values are put into `changed`. `None` if it is
-    /// not worth it, or more is different than values.
-    fn changes(&mut self, before: &Told, now: &Object<&[Value]>) -> Option<Changes> {
+    /// Compares an object with its last description. Puts the changed values into `changed`.
+    /// Returns `None` if there are too many changed values, or something else than values differs.
+    fn changes(&mut self, before: &Described, now: &Object<&[Value]>) -> Option<Changes> {
         let text = now.text.as_ref().map(|text| (text.kept, text.length));
         let shape = now.attributes.map(|(shape, _)| shape);
         let is_alike = (before.class, before.text, before.shape) == (now.class, text, shape)
@@ -670,7 +689,7 @@ impl Builder {
             return None;
         }
         let (old_kept, old_length) = before.items.unwrap_or_default();
-        let old = &self.told_values[before.values..before.values + before.count];
+        let old = &self.described_values[before.values..before.values + before.count];
         let (old_items, old_attributes) = old.split_at(old_kept);
         let (items, attributes) = values(now);
         let kept = items.len() as i64 - old_kept as i64;
@@ -681,9 +700,9 @@ impl Builder {
         let changed = pairs.filter(|(_, (old, new))| !is_same(old, new));
         self.changed.clear();
         self.changed.extend(changed.map(|(at, (_, new))| (at, *new)));
-        let told = self.changed.len() + usize::try_from(kept).unwrap_or(0);
+        let different = self.changed.len() + usize::try_from(kept).unwrap_or(0);
         let all = items.len() + attributes.len();
-        (told <= 1 + all / 2).then_some(Changes { kept, length })
+        (different <= 1 + all / 2).then_some(Changes { kept, length })
     }
 
     fn full(&mut self, index: u32, object: &Object<&[Value]>) {
@@ -696,11 +715,11 @@ impl Builder {
         self.begin(FULL);
         self.form.push(parts.iter().map(|(has, bit)| if *has { *bit } else { 0 }).sum());
         put_varint(object.class.into(), &mut self.form);
-        self.slots.push(zigzag(i64::from(index) - i64::from(self.next_first)));
-        self.next_first = index + 1;
+        self.slots.push(zigzag(i64::from(index) - i64::from(self.next_full)));
+        self.next_full = index + 1;
         if let Some(text) = &object.text {
             if text.kept as usize >= self.names.texts.ends.len() {
-                return self.refuse("a text that was not given");
+                return self.refuse("a text that was not defined");
             }
             let expected = characters(self.names.texts.get(text.kept));
             let number = self.names.text_slot(text.kept);
@@ -763,28 +782,29 @@ impl Builder {
         self.form.extend(values.iter().map(|value| Tag::of(value) as u8));
     }
 
-    /// Appends the record whose form and slots were put.
+    /// Appends the record whose form and slots are in `form` and `slots`.
     fn push(&mut self) {
         let form = self.put_form();
         self.tables[form as usize].rows.extend_from_slice(&self.slots);
         self.push_record(form, self.slots.len());
     }
 
-    /// The number of the form that was put; there is a table for it.
+    /// Returns the number of the form in `form`, and makes a table for it if it is new.
     fn put_form(&mut self) -> u32 {
         let number = self.forms.number(&self.form);
         if number as usize == self.tables.len() {
-            // Invariant: what was put into a form is one.
+            // Invariant: the bytes in `form` are a valid form.
             let slots = Form::decode(&self.form).map(|form| form.slots()).unwrap_or_default();
             let rows = self.spare.remove(&self.form[..]).unwrap_or_default();
             self.tables.push(Table { slots: slots.into(), rows });
-            // As much as a value each, for a chunk holds no more of them than values.
+            // Each byte counts as much as a slot, because a chunk may have no more bytes of forms
+            // than values.
             self.bytes += 3 * self.form.len();
         }
         number
     }
 
-    /// Its slots, so many, are in the form's table.
+    /// Appends a record whose slots, `slots` in number, are already in the form's table.
     fn push_record(&mut self, form: u32, slots: usize) {
         debug_assert_eq!(slots, self.tables[form as usize].slots.len());
         self.records.push(form);
@@ -795,42 +815,44 @@ impl Builder {
         self.wrong.get_or_insert(what);
     }
 
-    /// Whether there are no groups.
+    /// Whether there are no records.
     pub fn is_empty(&self) -> bool {
         self.records.is_empty()
     }
 
-    /// Number of groups.
+    /// The number of groups.
     pub fn groups(&self) -> usize {
         self.ordinals.len()
     }
 
-    /// Roughly, the size before compression.
+    /// The approximate size before compression.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// The objects that are told of so far.
-    pub fn told_ids(&self) -> ToldIds {
-        let ids = self.names.ids.iter().zip(&self.told);
-        ToldIds::new(ids.filter(|(_, told)| told.is_some()).map(|(id, _)| *id).collect())
+    /// The objects described so far.
+    pub fn described_ids(&self) -> DescribedIds {
+        let ids = self.names.ids.iter().zip(&self.described);
+        DescribedIds::new(
+            ids.filter(|(_, described)| described.is_some()).map(|(id, _)| *id).collect(),
+        )
     }
 
-    /// Ordinal of the first group.
+    /// The ordinal of the first group.
     pub fn first_ordinal(&self) -> Option<u64> {
         self.first_ordinal
     }
 
-    /// Ordinal of the last group.
+    /// The ordinal of the last group.
     pub fn last_ordinal(&self) -> Option<u64> {
         self.first_ordinal.map(|_| self.last_ordinal)
     }
 
-    /// The bytes of the chunk. The builder is empty afterwards, also if this fails. `level` is
-    /// zstd's.
+    /// Returns the bytes of the chunk. The builder is empty afterwards, also if this fails. `level`
+    /// is the compression level of zstd.
     ///
     /// # Errors
-    /// If what was given contradicts itself or is more than a chunk may hold.
+    /// If the input is invalid or more than a chunk may hold.
     pub fn seal(&mut self, level: i32) -> Result<Vec<u8>, FormatError> {
         let sealed = self.sealed(level);
         self.clear();
@@ -839,7 +861,7 @@ impl Builder {
 
     fn sealed(&mut self, level: i32) -> Result<Vec<u8>, FormatError> {
         let invalid = |what: &str| FormatError::invalid("chunk of values", 0, what);
-        let unknown_text = self.names.is_wrong.then_some("a text that was not given");
+        let unknown_text = self.names.is_wrong.then_some("a text that was not defined");
         let slots = |table: &Table| table.rows.len();
         let values = self.tables.iter().map(slots).sum::<usize>().max(self.values);
         if let Some(what) = self.wrong.or(unknown_text) {
@@ -926,16 +948,16 @@ impl Builder {
         self.ordinals.clear();
         self.first_ordinal = None;
         self.last_ordinal = 0;
-        self.told.clear();
-        self.told_values.clear();
-        self.next_first = 0;
+        self.described.clear();
+        self.described_values.clear();
+        self.next_full = 0;
         self.values = 0;
         self.wrong = None;
         self.bytes = 0;
     }
 }
 
-/// Numbers of 64 bits, the halves by themselves.
+/// Numbers of 64 bits, in two columns of halves.
 #[derive(Default)]
 struct Halves {
     low: Vec<u32>,
@@ -987,7 +1009,7 @@ impl Slots {
             match slot {
                 Slot::Reference => self.references.extend(narrow()),
                 Slot::Text => self.texts.extend(narrow()),
-                Slot::First | Slot::Again => self.objects.extend(narrow()),
+                Slot::Full | Slot::Changed => self.objects.extend(narrow()),
                 Slot::Position => self.positions.extend(narrow()),
                 Slot::Length => self.lengths.extend(column()),
                 Slot::Float => self.floats.extend(column().copied()),
@@ -995,7 +1017,7 @@ impl Slots {
                     let each = || column().map(|value| value.cast_signed());
                     let before = || std::iter::once(0).chain(each());
                     let less = || each().zip(before()).map(|(int, last)| int.wrapping_sub(last));
-                    // Counters count; what is no counter is better off as it is.
+                    // Differences take fewer bits for counters, but often more for other ints.
                     let bits = |value: i64| u64::from(64 - zigzag(value).leading_zeros());
                     let as_is: u64 = each().map(bits).sum();
                     let differences: u64 = less().map(bits).sum();
@@ -1011,15 +1033,15 @@ impl Slots {
     }
 }
 
-/// What an object holds now and did not before, besides the values in [`Builder::changed`]: those
-/// are at their positions, items first, then attributes, positions as they were before. Items beyond
-/// those there were before are not among them.
+/// How the number of items of an object changed: of those kept, and of all. The changed values are
+/// in [`Builder::changed`], each with its position: items first, then attributes, with the
+/// positions they had before. Appended items are not among them.
 struct Changes {
     kept: i64,
     length: i64,
 }
 
-/// Where among items the one is that has an index, or the value of a key.
+/// The position among items of the item with an index, or of the value of a key.
 fn item(is_dict: bool, items: &[Value], key: &Value) -> Option<usize> {
     if !is_dict {
         let Value::Int(index) = key else { return None };
@@ -1032,7 +1054,7 @@ fn item(is_dict: bool, items: &[Value], key: &Value) -> Option<usize> {
         Value::True => Some(1.0),
         _ => None,
     };
-    // As Python compares keys: 1, 1.0 and True are one.
+    // Python considers the keys 1, 1.0 and True equal.
     let is_equal = |other: &Value| match (key, other) {
         (Value::Int(key), Value::Int(other)) => key == other,
         _ => is_same(key, other) || number(key).is_some_and(|key| number(other) == Some(key)),
@@ -1040,7 +1062,7 @@ fn item(is_dict: bool, items: &[Value], key: &Value) -> Option<usize> {
     items.iter().step_by(2).position(is_equal).map(|pair| 2 * pair + 1)
 }
 
-/// A number for a key of an object.
+/// A hash of an object's index and one of its keys.
 fn key_hash(index: usize, key: &Value) -> u64 {
     let key = match *key {
         Value::Int(int) => int.cast_unsigned().rotate_left(7),
@@ -1053,7 +1075,7 @@ fn key_hash(index: usize, key: &Value) -> u64 {
     (key ^ (index as u64).rotate_left(40)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
-/// Items and attributes.
+/// The items and attributes of an object.
 fn values<'a>(object: &Object<&'a [Value]>) -> (&'a [Value], &'a [Value]) {
     (
         object.items.as_ref().map_or(&[], |items| items.kept),
@@ -1061,16 +1083,17 @@ fn values<'a>(object: &Object<&'a [Value]>) -> (&'a [Value], &'a [Value]) {
     )
 }
 
-/// The form of a group in one number, if it has few values: like the form's bytes, with four bits
-/// for each tag.
+/// The form of a group as one number, if the group has few values: kind and tags, with four bits
+/// per tag.
 fn group_key(kind: GroupKind, values: &[Value]) -> Option<u64> {
-    // A highest bit tells how many there are; below it, kinds take five.
+    // The highest bit that is set shows how many tags there are. The five bits below it have the
+    // kind.
     let head = 32 | kind as u64;
     let put = |key, value| key << 4 | Tag::of(value) as u64;
     (values.len() <= 14).then(|| values.iter().fold(head, put))
 }
 
-/// Whether two values are the same to the last bit: 0.0 is not -0.0, and NaN is NaN.
+/// Whether two values are the same, floats to the last bit: 0.0 is not -0.0, and NaN is NaN.
 fn is_same(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Float(a), Value::Float(b)) => a.to_bits() == b.to_bits(),

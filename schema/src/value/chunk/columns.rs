@@ -15,7 +15,7 @@ impl<'a> Columns<'a> {
     pub(super) fn open(bytes: &'a [u8]) -> Result<Columns<'a>, FormatError> {
         let (magic, header, mut offset): (_, Header, _) = chunk::read_header(bytes)?;
         if magic != VALUES_MAGIC {
-            return Err(FormatError::invalid(HEADER, 0, "not of a chunk of values"));
+            return Err(FormatError::invalid(HEADER, 0, "not the header of a chunk of values"));
         }
         if header.columns.len() != COLUMNS {
             return Err(FormatError::invalid(HEADER, PREFIX, "impossible number of columns"));
@@ -42,7 +42,7 @@ impl<'a> Columns<'a> {
         unpack(&raw, count).ok_or_else(|| self.invalid(column, "malformed integers"))
     }
 
-    /// Numbers of 64 bits whose halves are columns of their own.
+    /// Returns numbers of 64 bits whose halves are in separate columns.
     pub(super) fn wide(&self, low: Column, high: Column) -> Result<Vec<u64>, FormatError> {
         let (mut wide, highs) = (self.ints::<u64>(low)?, self.ints::<u32>(high)?);
         if wide.len() != highs.len() {

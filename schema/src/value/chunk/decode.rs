@@ -1,44 +1,46 @@
-//! One pass over the records of a chunk of values: checks them, and finds out where each is.
+//! Decodes a chunk of values in one pass over its records: checks the records and finds where each
+//! one is.
 //!
-//! What makes a record depend on those before it is settled here: ordinals, and which object or text
-//! a slot means that says it is the next. The values themselves stay in their columns until somebody
-//! asks for them.
+//! This pass resolves everything that makes a record depend on earlier ones: ordinals, and slots
+//! that refer to the next object or text. The values themselves stay in their columns until they
+//! are needed.
 
 use super::columns::Columns;
 use super::definitions;
-use super::read::{Moment, Slots, Table, Telling, Values};
+use super::read::{Description, Moment, Slots, Table, Values};
 use super::{Column, Form, RECORDS_MAX, Slot, VALUES_MAX, changes_max, characters, unzigzag};
 use crate::error::FormatError;
 use crate::value::TextNumber;
 
 pub(super) struct Decoder<'a> {
     columns: &'a Columns<'a>,
-    /// By form: records that were read.
+    /// By form: the number of records read so far.
     rows: Vec<u32>,
     lengths: Vec<u64>,
     objects: Vec<u32>,
     positions: Vec<u32>,
-    /// The first object, and text, that did not occur.
+    /// The first object, and the first text, that has not occurred yet.
     next_object: u32,
     next_text: u32,
-    /// The index after that of the object last told of in full.
-    next_first: u32,
-    /// By object.
+    /// The index after that of the last object described in full.
+    next_full: u32,
+    /// By index of the object.
     last: Vec<Option<Last>>,
-    /// Which object is told of, from which moment on, and the telling; in the order they were told.
-    told: Vec<(u32, Moment, u32)>,
-    /// Groups that were read.
+    /// The descriptions read so far: index of the object, the moment from which on the description
+    /// holds, and its number.
+    described: Vec<(u32, Moment, u32)>,
+    /// The number of groups read so far.
     groups: u32,
     values: Values,
 }
 
-/// The last telling of an object.
+/// The last description of an object.
 #[derive(Clone, Copy)]
 struct Last {
-    telling: u32,
+    description: u32,
     has_items: bool,
     attributes: u32,
-    /// Times it changed since it was told of in full.
+    /// How often it was described by its changes since it was described in full.
     changes: usize,
 }
 
@@ -55,11 +57,11 @@ impl<'a> Decoder<'a> {
         let mut end = 0u64;
         for length in &mut texts {
             end += u64::from(*length);
-            // Bounded by the check below: the texts' bytes are fewer than 2³².
+            // The check below bounds this: the texts have fewer than 2³² bytes.
             *length = end as u32;
         }
         if end != text_bytes.len() as u64 {
-            return Err(columns.invalid(Column::TextLengths, "do not fit the texts"));
+            return Err(columns.invalid(Column::TextLengths, "do not match the texts"));
         }
         let definitions = columns.raw(Column::Definitions)?;
         let (classes, shapes) = definitions::decode(&definitions)
@@ -78,9 +80,9 @@ impl<'a> Decoder<'a> {
             positions: columns.ints(Column::Positions)?,
             next_object: 0,
             next_text: 0,
-            next_first: 0,
+            next_full: 0,
             last: vec![None; ids.len()],
-            told: Vec::new(),
+            described: Vec::new(),
             groups: 0,
             values: Values {
                 texts: text_bytes,
@@ -98,14 +100,15 @@ impl<'a> Decoder<'a> {
         Ok(decoder)
     }
 
-    /// Reads the forms, finds out where the slots of each are, and undoes the differences of ints.
+    /// Reads the forms, finds where the slots of each are, and turns differences of ints back into
+    /// ints.
     fn read_forms(&mut self) -> Result<(), FormatError> {
         let columns = self.columns;
         let lengths = columns.ints::<u32>(Column::FormLengths)?;
         let bytes = columns.raw(Column::Forms)?;
         let bad = |what: &str| columns.invalid(Column::Forms, what);
         let Values { forms: records, slots, tables, .. } = &mut self.values;
-        // Each byte of a form takes some ten when it is parsed.
+        // A parsed form takes about ten times its bytes.
         if records.len() > RECORDS_MAX || bytes.len() > VALUES_MAX {
             return Err(columns.invalid(Column::Records, "more than there may be"));
         }
@@ -116,7 +119,7 @@ impl<'a> Decoder<'a> {
         let modes = columns.raw(Column::IntModes)?;
         let mut modes = modes.into_iter();
         let mut rest = &bytes[..];
-        // Numbers of slots so far, by column.
+        // The number of slots so far, by column.
         let (mut references, mut ints, mut floats, mut texts) = (0, 0, 0, 0);
         let (mut real_lengths, mut objects, mut positions) = (0, 0, 0);
         for (length, count) in lengths.iter().zip(counts) {
@@ -132,10 +135,11 @@ impl<'a> Decoder<'a> {
                     Slot::Float => &mut floats,
                     Slot::Text => &mut texts,
                     Slot::Length => &mut real_lengths,
-                    Slot::First | Slot::Again => &mut objects,
+                    Slot::Full | Slot::Changed => &mut objects,
                     Slot::Position => &mut positions,
                 };
-                // Sums that do not fit are no column's length.
+                // If the sum does not fit `u32`, it cannot be the length of a column, and the check
+                // below fails.
                 let start = *total;
                 *total += u64::from(count);
                 starts.push(start as u32);
@@ -168,7 +172,7 @@ impl<'a> Decoder<'a> {
             (Column::Positions, positions, self.positions.len()),
         ];
         match fits.iter().find(|(_, wanted, found)| *wanted != *found as u64) {
-            Some((column, ..)) => Err(columns.invalid(*column, "do not fit the records")),
+            Some((column, ..)) => Err(columns.invalid(*column, "do not match the records")),
             None => Ok(()),
         }
     }
@@ -176,16 +180,16 @@ impl<'a> Decoder<'a> {
     pub(super) fn run(mut self) -> Result<Values, FormatError> {
         let columns = self.columns;
         let tables = std::mem::take(&mut self.values.tables);
-        // Both become those of groups alone, in place.
+        // Both are changed in place to contain only groups.
         let mut forms = std::mem::take(&mut self.values.forms);
         let mut ordinals = std::mem::take(&mut self.values.ordinals);
         self.rows.resize(tables.len(), 0);
         self.values.rows.reserve(ordinals.len().min(forms.len()));
         let mut ordinal = columns.header.first_ordinal;
         let mut values = 0;
-        // The last group, and where the tellings after it begin.
+        // The last group, and the index of the first description after it.
         let mut last: Option<(&Table, u32)> = None;
-        let mut first_telling = 0;
+        let mut first_description = 0;
         for at in 0..forms.len() {
             let number = forms[at];
             let table = &tables[number as usize];
@@ -193,7 +197,7 @@ impl<'a> Decoder<'a> {
             self.rows[number as usize] += 1;
             values += table.form.tags().len();
             if values > VALUES_MAX {
-                return Err(columns.invalid(Column::Records, "of too many values"));
+                return Err(columns.invalid(Column::Records, "with too many values"));
             }
             match &table.form {
                 Form::Group { .. } => {
@@ -206,44 +210,48 @@ impl<'a> Decoder<'a> {
                     ordinal =
                         next.ok_or_else(|| columns.invalid(Column::Ordinals, "do not fit"))?;
                     self.name(table, row)?;
-                    self.settle(last, first_telling);
+                    self.settle(last, first_description);
                     last = Some((table, row));
-                    first_telling = self.told.len();
+                    first_description = self.described.len();
                     forms[groups] = number;
                     self.values.rows.push(row);
                     self.groups += 1;
                 }
                 _ if last.is_none() => {
-                    return Err(columns.invalid(Column::Records, "an object before all groups"));
+                    return Err(
+                        columns.invalid(Column::Records, "an object before the first group")
+                    );
                 }
                 Form::Full { .. } => self.full((number, row), table)?,
                 Form::Changed { .. } => self.changed((number, row), table)?,
             }
         }
-        self.settle(last, first_telling);
+        self.settle(last, first_description);
         let groups = self.groups as usize;
         let is_last = groups == 0 || ordinal == columns.header.last_ordinal;
         if ordinals.len() != groups || groups != columns.header.groups as usize || !is_last {
-            return Err(columns.invalid(Column::Ordinals, "do not fit the groups"));
+            return Err(columns.invalid(Column::Ordinals, "do not match the groups"));
         }
         forms.truncate(groups);
         (self.values.forms, self.values.ordinals, self.values.tables) = (forms, ordinals, tables);
-        self.values.index(&self.told);
+        self.values.index(&self.described);
         Ok(self.values)
     }
 
-    /// Where the last group says how an object is changed, and that object is told of last, this is
-    /// what it holds afterwards.
-    fn settle(&mut self, last: Option<(&Table, u32)>, first_telling: usize) {
-        let Some((told, since, _)) = self.told[first_telling..].last_mut() else { return };
+    /// If the last group records a change of an object, and the last description is of that object,
+    /// the description holds after the change.
+    fn settle(&mut self, last: Option<(&Table, u32)>, first_description: usize) {
+        let Some((described, since, _)) = self.described[first_description..].last_mut() else {
+            return;
+        };
         let stored = last.and_then(|(table, row)| self.values.slots.stored(table, row));
         let id = |index: u32| self.values.ids.get(index as usize);
-        if stored.is_some_and(|stored| id(stored) == id(*told)) {
+        if stored.is_some_and(|stored| id(stored) == id(*described)) {
             *since += 1;
         }
     }
 
-    /// While the last group has no effect yet.
+    /// The moment after the last group, before the change that it records.
     fn moment(&self) -> Moment {
         2 * self.groups - 1
     }
@@ -255,22 +263,23 @@ impl<'a> Decoder<'a> {
         let bad = |what: &str| self.columns.invalid(Column::Forms, what);
         let kept = items.unwrap_or(0);
         let names = shape.map(|shape| self.values.shapes.get(shape as usize).ok_or(shape));
-        let names = names.transpose().map_err(|_| bad("of no shape"))?;
+        let names = names.transpose().map_err(|_| bad("of an unknown shape"))?;
         let attributes = tags.len() - kept;
         if names.map_or(0, |shape| shape.names.len()) != attributes {
             return Err(bad("of another shape"));
         }
         if *class as usize >= self.values.classes.len() {
-            return Err(bad("of no class"));
+            return Err(bad("of an unknown class"));
         }
         let mut slots = table.cursor(at.1);
         let step = unzigzag(slots.next(&self.objects).into());
-        let index = i64::from(self.next_first).checked_add(step);
+        let index = i64::from(self.next_full).checked_add(step);
         let index = index.and_then(|index| u32::try_from(index).ok());
         let index = index.filter(|index| (*index as usize) < self.values.ids.len());
-        let index = index.ok_or_else(|| self.columns.invalid(Column::Objects, "not there"))?;
-        self.next_first = index + 1;
-        // An object may be told of without having been referred to.
+        let index =
+            index.ok_or_else(|| self.columns.invalid(Column::Objects, "of an unknown object"))?;
+        self.next_full = index + 1;
+        // An object may be described without an earlier reference to it.
         self.next_object += u32::from(index == self.next_object);
         self.name(table, at.1)?;
         let text = has_text.then(|| {
@@ -279,13 +288,13 @@ impl<'a> Decoder<'a> {
         });
         let length = items.map_or(0, |_| self.length(slots.next(&self.lengths), kept as u64));
         let last = Last {
-            telling: self.values.tellings.len() as u32,
+            description: self.values.descriptions.len() as u32,
             has_items: items.is_some(),
             attributes: attributes as u32,
             changes: 0,
         };
         let kept = kept as u32;
-        self.tell(index, last, Telling { at, text, kept, length, positions: 0 });
+        self.add_description(index, last, Description { at, text, kept, length, positions: 0 });
         Ok(())
     }
 
@@ -295,21 +304,25 @@ impl<'a> Decoder<'a> {
         let index = slots.next(&self.objects);
         let last = self.last.get(index as usize).copied().flatten();
         let values = |last: &Last| {
-            let kept = self.values.tellings.get(last.telling as usize).map_or(0, |told| told.kept);
+            let kept = self
+                .values
+                .descriptions
+                .get(last.description as usize)
+                .map_or(0, |before| before.kept);
             kept as usize + last.attributes as usize
         };
         let Some(last) = last.filter(|last| last.changes < changes_max(values(last))) else {
-            return Err(self.columns.invalid(Column::Objects, "not told of before"));
+            return Err(self.columns.invalid(Column::Objects, "of an object not described before"));
         };
         let bad = |what: &str| self.columns.invalid(Column::Positions, what);
-        let told = &self.values.tellings[last.telling as usize];
-        let (old, length) = (told.kept, told.length.wrapping_add_signed(*length));
+        let before = &self.values.descriptions[last.description as usize];
+        let (old, length) = (before.kept, before.length.wrapping_add_signed(*length));
         let kept = i64::from(old).checked_add(*kept).and_then(|k| u32::try_from(k).ok());
         let Some(kept) = kept else {
-            return Err(bad("more items less than there were"));
+            return Err(bad("more items removed than there were"));
         };
         if !last.has_items && (kept, length) != (0, 0) {
-            return Err(bad("items where there are none"));
+            return Err(bad("items of an object without items"));
         }
         let positions = self.values.positions.len() as u32;
         let beyond = u64::from(old) + u64::from(last.attributes);
@@ -320,20 +333,20 @@ impl<'a> Decoder<'a> {
             if !is_item && !(u64::from(old)..beyond).contains(&position) {
                 return Err(bad("beyond what the object holds"));
             }
-            // Fewer than there are values in the chunk.
+            // The position is less than the number of values in the chunk.
             self.values.positions.push(position as u32);
             next = position + 1;
         }
         self.name(table, at.1)?;
-        let telling = self.values.tellings.len() as u32;
-        let last = Last { telling, changes: last.changes + 1, ..last };
-        self.tell(index, last, Telling { at, text: None, kept, length, positions });
+        let description = self.values.descriptions.len() as u32;
+        let last = Last { description, changes: last.changes + 1, ..last };
+        self.add_description(index, last, Description { at, text: None, kept, length, positions });
         Ok(())
     }
 
-    fn tell(&mut self, index: u32, last: Last, telling: Telling) {
-        self.told.push((index, self.moment(), last.telling));
-        self.values.tellings.push(telling);
+    fn add_description(&mut self, index: u32, last: Last, description: Description) {
+        self.described.push((index, self.moment(), last.description));
+        self.values.descriptions.push(description);
         if let Some(known) = self.last.get_mut(index as usize) {
             *known = Some(last);
         }
@@ -343,7 +356,7 @@ impl<'a> Decoder<'a> {
         expected.wrapping_add(unzigzag(slot).cast_unsigned())
     }
 
-    /// Replaces what a record's slots say of objects and texts by their numbers.
+    /// Replaces the entries for objects and texts in a record's slots by the numbers they mean.
     fn name(&mut self, table: &Table, row: u32) -> Result<(), FormatError> {
         let Slots { references, texts, .. } = &mut self.values.slots;
         for (slot, start) in &table.names {
@@ -352,15 +365,16 @@ impl<'a> Decoder<'a> {
                 Slot::Text => (texts.get_mut(at), &mut self.next_text, self.values.text_ends.len()),
                 _ => (references.get_mut(at), &mut self.next_object, self.values.ids.len()),
             };
-            // Invariant: `read_forms` saw to it that each column has what the records take.
-            let Some(said) = column else { continue };
-            let number = said.checked_sub(1).unwrap_or(*next);
+            // Invariant: `read_forms` has checked that each column has as many entries as the
+            // records need.
+            let Some(entry) = column else { continue };
+            let number = entry.checked_sub(1).unwrap_or(*next);
             *next += u32::from(number == *next);
-            *said = number;
+            *entry = number;
             if number as usize >= count {
                 return Err(match slot {
-                    Slot::Text => self.columns.invalid(Column::TextNumbers, "of no text"),
-                    _ => self.columns.invalid(Column::References, "to no object"),
+                    Slot::Text => self.columns.invalid(Column::TextNumbers, "to an unknown text"),
+                    _ => self.columns.invalid(Column::References, "to an unknown object"),
                 });
             }
         }

@@ -1,4 +1,5 @@
-//! The column of classes and shapes. Forms of classes stand behind them: version 8 had none.
+//! The column of classes and shapes. The forms of classes come at the end, since version 8 had
+//! none.
 
 use super::COLUMN_BYTES_MAX;
 use crate::chunk::bounded;
@@ -26,7 +27,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<(Vec<Class>, Vec<Shape>), DecodeErr
             bincode::decode_from_slice(rest, bounded::<COLUMN_BYTES_MAX>())?;
         for (number, form) in forms {
             let class = classes.get_mut(number as usize);
-            class.ok_or(DecodeError::Other("a form of no class"))?.form = form;
+            class.ok_or(DecodeError::Other("a form of an unknown class"))?.form = form;
         }
     }
     Ok((classes, shapes))

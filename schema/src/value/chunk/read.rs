@@ -1,4 +1,4 @@
-//! The replayer's side.
+//! Reads chunks of values, for the replayer.
 
 use super::columns::Columns;
 use super::decode::Decoder;
@@ -13,10 +13,10 @@ use std::borrow::Cow;
 use std::cell::{Cell, OnceCell};
 use std::ops::Range;
 
-/// Groups whose values are read at once.
+/// The number of groups whose values are read together.
 const BLOCK: usize = 64;
 
-/// A chunk of values: checked and indexed, its values read when they are asked for.
+/// A chunk of values, checked and indexed. Its values are read when they are needed.
 #[derive(Debug, Default)]
 pub struct Values {
     pub(super) texts: Vec<u8>,
@@ -27,38 +27,39 @@ pub struct Values {
     /// By the number of the form.
     pub(super) tables: Vec<Table>,
     pub(super) slots: Slots,
-    /// Of each group its ordinal, its form, and how many of the same form come before.
+    /// By group: its ordinal, its form, and the number of earlier records of that form.
     pub(super) ordinals: Vec<u64>,
     pub(super) forms: Vec<u32>,
     pub(super) rows: Vec<u32>,
     pub(super) blocks: Vec<OnceCell<Box<Block>>>,
     pub(super) blocks_size: Cell<usize>,
-    /// Ids of objects, by index.
+    /// Object ids, by index.
     pub(super) ids: Vec<ObjectId>,
-    pub(super) tellings: Vec<Telling>,
-    /// Positions at which tellings change values.
+    pub(super) descriptions: Vec<Description>,
+    /// The positions at which descriptions change values.
     pub(super) positions: Vec<u32>,
-    /// Objects that are told of, ascending, and their indexes.
+    /// The ids of the described objects, ascending, and their indexes.
     pub(super) objects: Vec<(ObjectId, u32)>,
-    /// By index of the object and in order: from which moment on, and the telling.
-    pub(super) told: Vec<(Moment, u32)>,
-    /// Where those of each object end.
-    pub(super) told_ends: Vec<u32>,
+    /// The descriptions in the order of the objects' indexes, those of one object in order: the
+    /// moment from which on it holds, and its number.
+    pub(super) described: Vec<(Moment, u32)>,
+    /// By index of the object: where its descriptions end in `described`.
+    pub(super) described_ends: Vec<u32>,
 }
 
-/// An instant between the groups of a chunk: twice the number of groups that have come, less one
-/// while what the last of them stores has no effect yet.
+/// A time between the groups of a chunk: twice the number of earlier groups, less one if the change
+/// that the last of them records has not happened yet.
 pub type Moment = u32;
 
 /// The values of some groups.
 #[derive(Debug)]
 pub(super) struct Block {
     values: Box<[Value]>,
-    /// Where those of each group end.
+    /// By group: where its values end.
     ends: [u32; BLOCK],
 }
 
-/// What the slots of values hold, by column.
+/// The numbers in the slots of values, by column.
 #[derive(Debug, Default)]
 pub(super) struct Slots {
     /// Indexes of objects.
@@ -72,13 +73,13 @@ pub(super) struct Slots {
 #[derive(Debug)]
 pub(super) struct Table {
     pub(super) form: Form,
-    /// Where each slot's entries begin.
+    /// By slot: where its entries begin.
     starts: Vec<u32>,
-    /// How many of them come before those of values.
+    /// The number of slots before those of values.
     head: usize,
-    /// The slots of objects and texts, in order, and where their entries begin.
+    /// The slots of objects and texts, in order, and where the entries of each begin.
     pub(super) names: Vec<(Slot, u32)>,
-    /// The slot of the object that a group says is changed.
+    /// Where the entries begin of the slot with the object that a group changes.
     stored: Option<u32>,
 }
 
@@ -107,13 +108,13 @@ impl Table {
         Cursor { starts: self.starts.iter(), row }
     }
 
-    /// The slots of its values.
+    /// The slots of the values of one record.
     fn values(&self, row: u32) -> Cursor<'_> {
         Cursor { starts: self.starts.get(self.head..).unwrap_or_default().iter(), row }
     }
 }
 
-/// The slots of one record, one after the other.
+/// Reads the slots of one record, one after the other.
 pub(super) struct Cursor<'a> {
     starts: std::slice::Iter<'a, u32>,
     row: u32,
@@ -121,64 +122,66 @@ pub(super) struct Cursor<'a> {
 
 impl Cursor<'_> {
     pub(super) fn next<T: Copy + Default>(&mut self, column: &[T]) -> T {
-        // Invariant: the decoder saw to it that each column has what the records take.
+        // Invariant: the decoder has checked that each column has as many entries as the records
+        // need.
         let at = self.starts.next().map(|start| (start + self.row) as usize);
         at.and_then(|at| column.get(at)).copied().unwrap_or_default()
     }
 }
 
 impl Slots {
-    /// The index of the object that a group says is changed.
+    /// The index of the object that a group changes.
     pub(super) fn stored(&self, table: &Table, row: u32) -> Option<u32> {
         self.references.get((table.stored? + row) as usize).copied()
     }
 }
 
-/// What an object held from some event on.
+/// What an object holds from some event on.
 #[derive(Debug, Clone)]
-pub(super) struct Telling {
-    /// Number of the form, and how many of it come before.
+pub(super) struct Description {
+    /// The number of the form, and the number of earlier records of that form.
     pub(super) at: (u32, u32),
-    /// With its real length.
+    /// The text, with its real length.
     pub(super) text: Option<(TextNumber, u64)>,
-    /// Items that were kept, and the real length.
+    /// The number of items kept, and the real length.
     pub(super) kept: u32,
     pub(super) length: u64,
-    /// Where the positions of what changed begin.
+    /// Where the positions of the changed values begin.
     pub(super) positions: u32,
 }
 
 impl Values {
-    /// Opens a chunk.
+    /// Opens a chunk of values.
     ///
     /// # Errors
-    /// If the bytes are damaged, or are no chunk of values.
+    /// If the bytes are damaged, or are not a chunk of values.
     pub fn open(bytes: &[u8]) -> Result<Values, FormatError> {
         Decoder::new(&Columns::open(bytes)?)?.run()
     }
 
-    /// Puts the tellings in order: object, moment and number, by moment.
-    pub(super) fn index(&mut self, told: &[(u32, Moment, u32)]) {
+    /// Indexes the descriptions, which are given by ascending moment: index of the object, moment,
+    /// and number of the description.
+    pub(super) fn index(&mut self, described: &[(u32, Moment, u32)]) {
         let mut next = vec![0u32; self.ids.len() + 1];
-        for (index, ..) in told {
+        for (index, ..) in described {
             next[*index as usize + 1] += 1;
         }
         let ids = self.ids.iter().zip(0..).zip(&next[1..]);
-        let is_told =
+        let is_described =
             |((id, index), count): ((&ObjectId, u32), &u32)| (*count > 0).then_some((*id, index));
-        self.objects = ids.filter_map(is_told).collect();
+        self.objects = ids.filter_map(is_described).collect();
         self.objects.sort_unstable();
         for index in 1..next.len() {
             next[index] += next[index - 1];
         }
-        self.told = vec![(0, 0); told.len()];
-        for (index, moment, telling) in told {
+        self.described = vec![(0, 0); described.len()];
+        for (index, moment, description) in described {
             let place = &mut next[*index as usize];
-            self.told[*place as usize] = (*moment, *telling);
+            self.described[*place as usize] = (*moment, *description);
             *place += 1;
         }
         next.pop();
-        self.told_ends = next;
+        self.described_ends = next;
         self.blocks.resize_with(self.forms.len().div_ceil(BLOCK), OnceCell::new);
     }
 
@@ -192,19 +195,19 @@ impl Values {
         &self.ordinals
     }
 
-    /// The values that came with an event.
+    /// The group of this kind that comes with an event.
     pub fn group(&self, ordinal: u64, kind: GroupKind) -> Option<Group<'_>> {
         let mut same = self.groups_of(ordinal);
         same.find(|index| self.kind_at(*index) == Some(kind)).map(|index| self.group_of(index))
     }
 
-    /// The group with an index, which there must be.
+    /// The group with an index, which must exist.
     fn group_of(&self, index: usize) -> Group<'_> {
         let block = self.blocks[index / BLOCK].get_or_init(|| self.block(index / BLOCK));
         let within = index % BLOCK;
         let start = if within == 0 { 0 } else { block.ends[within - 1] };
         let values = &block.values[start as usize..block.ends[within] as usize];
-        // Invariant: groups have forms of groups.
+        // Invariant: the form of a group is always one of groups.
         let kind = self.kind_at(index).unwrap_or(GroupKind::Seen);
         Group { ordinal: self.ordinals[index], kind, values }
     }
@@ -221,7 +224,8 @@ impl Values {
         Box::new(Block { values: values.into(), ends })
     }
 
-    /// Reads the values of a record, by the number of its form and how many of that come before.
+    /// Appends the values of a record to `to`. The record is given by the number of its form and
+    /// the number of earlier records of that form.
     fn read(&self, (form, row): (u32, u32), to: &mut Vec<Value>) {
         let Some(table) = self.tables.get(form as usize) else { return };
         let mut slots = table.values(row);
@@ -249,14 +253,14 @@ impl Values {
         }
     }
 
-    /// Indexes of the groups that come with an event, or between it and the one before.
+    /// The indexes of the groups that come with an event, or between it and the previous one.
     pub fn groups_of(&self, ordinal: u64) -> Range<usize> {
         let first = self.ordinals.partition_point(|other| *other < ordinal);
         let after = self.ordinals[first..].partition_point(|other| *other == ordinal);
         first..first + after
     }
 
-    /// Indexes of the groups whose ordinals lie between two, the first exclusive.
+    /// The indexes of the groups with ordinals after `lower` and up to `upper`, inclusive.
     pub fn groups_between(&self, lower: i64, upper: i64) -> Range<usize> {
         let from = self.ordinals.partition_point(|ordinal| ordinal.cast_signed() <= lower);
         let to = self.ordinals.partition_point(|ordinal| ordinal.cast_signed() <= upper);
@@ -283,44 +287,44 @@ impl Values {
         Some(self.value(*tag, &mut table.values(*self.rows.get(index)?)))
     }
 
-    /// Whether each value of the group with an index is one, instead of that a variable has none. The values
+    /// For each value of the group with an index, whether it is not [`Value::Unbound`]. The values
     /// themselves are not read.
     pub fn bound_at(&self, index: usize) -> Option<impl ExactSizeIterator<Item = bool>> {
         let table = self.tables.get(*self.forms.get(index)? as usize)?;
         Some(table.form.tags().iter().map(|tag| *tag != Tag::Unbound))
     }
 
-    /// When the groups before this index have come, and what they store has had its effect.
+    /// The moment after the first `groups` groups, when the changes they record have happened.
     pub fn moment(&self, groups: usize) -> Moment {
         2 * groups as Moment
     }
 
-    /// What an object holds at a moment, as far as this chunk tells.
+    /// What an object holds at a moment; `None` if this chunk does not describe it up to then.
     pub fn object(&self, id: ObjectId, at: Moment) -> Option<Object> {
-        let told = self.told_of(id);
-        self.told(id, &told[..told.partition_point(|(since, _)| *since <= at)])
+        let described = self.descriptions_of(id);
+        self.rebuild(id, &described[..described.partition_point(|(since, _)| *since <= at)])
     }
 
-    /// When an object is told of first after a moment.
-    pub fn next_telling(&self, id: ObjectId, after: Moment) -> Option<Moment> {
-        let told = self.told_of(id);
-        Some(told.get(told.partition_point(|(since, _)| *since <= after))?.0)
+    /// The moment of an object's first description after a moment; `None` if there is none.
+    pub fn next_description(&self, id: ObjectId, after: Moment) -> Option<Moment> {
+        let described = self.descriptions_of(id);
+        Some(described.get(described.partition_point(|(since, _)| *since <= after))?.0)
     }
 
-    /// The tellings of an object.
-    fn told_of(&self, id: ObjectId) -> &[(Moment, u32)] {
+    /// The descriptions of an object.
+    fn descriptions_of(&self, id: ObjectId) -> &[(Moment, u32)] {
         let Ok(at) = self.objects.binary_search_by_key(&id, |(id, _)| *id) else { return &[] };
         let index = self.objects[at].1 as usize;
-        let start = if index == 0 { 0 } else { self.told_ends[index - 1] };
-        &self.told[start as usize..self.told_ends[index] as usize]
+        let start = if index == 0 { 0 } else { self.described_ends[index - 1] };
+        &self.described[start as usize..self.described_ends[index] as usize]
     }
 
-    /// How often objects are told of.
-    pub fn tellings(&self) -> usize {
-        self.tellings.len()
+    /// The number of descriptions of objects.
+    pub fn descriptions(&self) -> usize {
+        self.descriptions.len()
     }
 
-    /// A text: UTF-8, lone surrogates encoded alike, or bytes.
+    /// A text: UTF-8 in which lone surrogates are encoded in the same way, or bytes.
     pub fn text(&self, number: TextNumber) -> &[u8] {
         let number = number as usize;
         let end = self.text_ends.get(number).copied().unwrap_or(0);
@@ -343,7 +347,7 @@ impl Values {
         &self.shapes
     }
 
-    /// Memory it takes now, roughly.
+    /// The approximate size in memory at present.
     pub fn size(&self) -> usize {
         let Slots { references, ints, floats, texts } = &self.slots;
         self.texts.len()
@@ -353,21 +357,22 @@ impl Values {
             + self.blocks.len() * size_of::<usize>()
             + self.blocks_size.get()
             + self.ids.len() * 28
-            + self.tellings.len() * (size_of::<Telling>() + 8)
+            + self.descriptions.len() * (size_of::<Description>() + 8)
             + self.positions.len() * 4
     }
 
-    /// What an object holds after the last of these tellings: goes back to where it was told of in
-    /// full, and from there makes the changes.
-    fn told(&self, id: ObjectId, told: &[(Moment, u32)]) -> Option<Object> {
-        let telling = |(_, number): &(Moment, u32)| {
-            let telling = self.tellings.get(*number as usize)?;
-            Some((telling, &self.tables.get(telling.at.0 as usize)?.form))
+    /// Returns what an object holds after the last of these descriptions: it takes the last full
+    /// description and applies the changes of the later ones.
+    fn rebuild(&self, id: ObjectId, described: &[(Moment, u32)]) -> Option<Object> {
+        let description = |(_, number): &(Moment, u32)| {
+            let description = self.descriptions.get(*number as usize)?;
+            Some((description, &self.tables.get(description.at.0 as usize)?.form))
         };
-        let is_full = |told: &(Moment, u32)| matches!(telling(told), Some((_, Form::Full { .. })));
-        let told = &told[told.iter().rposition(is_full)?..];
+        let is_full =
+            |entry: &(Moment, u32)| matches!(description(entry), Some((_, Form::Full { .. })));
+        let described = &described[described.iter().rposition(is_full)?..];
         let (full, Form::Full { class, items: has_items, shown, shape, .. }) =
-            telling(told.first()?)?
+            description(described.first()?)?
         else {
             return None;
         };
@@ -375,12 +380,12 @@ impl Values {
         self.read(full.at, &mut items);
         let mut attributes = items.split_off(items.len().min(full.kept as usize));
         let mut values = Vec::new();
-        for (told, form) in told[1..].iter().filter_map(telling) {
+        for (change, form) in described[1..].iter().filter_map(description) {
             let Form::Changed { changed, .. } = form else { continue };
             values.clear();
-            self.read(told.at, &mut values);
+            self.read(change.at, &mut values);
             let (changed, new) = values.split_at_checked(*changed)?;
-            let positions = self.positions.get(told.positions as usize..)?;
+            let positions = self.positions.get(change.positions as usize..)?;
             for (position, value) in positions.iter().zip(changed) {
                 let position = *position as usize;
                 let beyond = position.wrapping_sub(items.len());
@@ -388,10 +393,10 @@ impl Values {
                     *place = *value;
                 }
             }
-            items.truncate(told.kept as usize);
+            items.truncate(change.kept as usize);
             items.extend_from_slice(new);
         }
-        let (last, _) = telling(told.last()?)?;
+        let (last, _) = description(described.last()?)?;
         Some(Object {
             id,
             class: *class,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 const LEVEL: i32 = 3;
 
-/// What the recorder may push.
+/// An input of the builder.
 #[derive(Debug, Clone)]
 enum Push {
     Group(u64, GroupKind, Vec<Value>),
@@ -56,7 +56,7 @@ fn objects() -> impl Strategy<Value = Object> {
 
 fn groups() -> impl Strategy<Value = Push> {
     let kind = prop::sample::select(GroupKind::ALL.to_vec());
-    // Groups with few values are found in another way than those with many.
+    // The builder finds the forms of groups with few values in another way than those of others.
     let values = prop_oneof![
         4 => prop::collection::vec(values(), 0..4),
         1 => prop::collection::vec(values(), 14..18),
@@ -74,7 +74,7 @@ fn pushes() -> impl Strategy<Value = Vec<Push>> {
 
 fn builder() -> Builder {
     let mut builder = Builder::default();
-    for text in ["", "a", "it's", "ünïcode", "long enough to be told of", "\u{1f600}"] {
+    for text in ["", "a", "it's", "ünïcode", "long enough to be an object", "\u{1f600}"] {
         builder.text(text.as_bytes());
     }
     for (name, sort) in [("list", Sort::List), ("app.Point", Sort::Instance)] {
@@ -85,7 +85,7 @@ fn builder() -> Builder {
     builder
 }
 
-/// To the last bit, as NaN is not equal to itself.
+/// The values as text that has floats to the last bit, since NaN is not equal to itself.
 fn bits(values: &[Value]) -> String {
     let bits = |value: &Value| match value {
         Value::Float(float) => format!("Float({:x})", float.to_bits()),
@@ -117,7 +117,7 @@ fn sealed(pushes: &[Push]) -> Vec<u8> {
 
 proptest! {
     #[test]
-    fn what_is_told_is_read(pushes in pushes()) {
+    fn descriptions_are_read_back(pushes in pushes()) {
         let read = Values::open(&sealed(&pushes)).unwrap();
         let mut groups = read.groups();
         let (mut ordinal, mut count) = (100, 0);
@@ -156,7 +156,7 @@ proptest! {
         prop_assert!(Values::open(&bytes).is_err());
     }
 
-    /// The hashes find nearly everything; here they are right and the contents wrong.
+    /// The hashes find nearly all damage. Here the hashes are right and the contents are wrong.
     #[test]
     fn anything_in_the_columns_is_read_or_refused(
         pushes in pushes(),
@@ -193,7 +193,8 @@ proptest! {
     }
 }
 
-/// A form is parsed before it is known whether a record uses it, and takes ten times its bytes.
+/// A form is parsed before it is known whether a record uses it, and then takes ten times its
+/// bytes.
 #[test]
 fn forms_are_bounded() {
     let mut form = vec![Tag::Int as u8; COLUMN_BYTES_MAX];
@@ -230,7 +231,7 @@ fn a_builder_is_empty_after_sealing() {
     builder.seal(LEVEL).unwrap();
     assert!(builder.is_empty());
     builder.group(1, GroupKind::Result, &[Value::Str(0)]);
-    assert!(builder.seal(LEVEL).is_err(), "its texts are those of the chunk before");
+    assert!(builder.seal(LEVEL).is_err(), "the texts of the previous chunk are gone");
 }
 
 #[test]
@@ -239,8 +240,8 @@ fn equal_texts_are_one() {
     assert_eq!([builder.text(b"a"), builder.text(b"b"), builder.text(b"a")], [0, 1, 0]);
 }
 
-/// Methods called with an object, two small ints and a reference; they return None, and change an
-/// attribute now and then.
+/// Calls of methods with two objects, a small int and None. They return None, and some change
+/// attributes.
 #[test]
 fn a_call_takes_few_bytes() {
     let mut builder = Builder::default();

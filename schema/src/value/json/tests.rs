@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::value::parse::DEPTH_MAX;
 
-/// What functions in C are called with.
+/// Arguments of functions in C.
 #[test]
 fn several_values_are_an_array() {
     assert_eq!(value_json("1, 'x'").unwrap(), "[1,\"x\"]");
@@ -12,7 +12,7 @@ fn several_values_are_an_array() {
 }
 
 #[test]
-fn what_is_not_ours_is_nothing() {
+fn other_texts_are_refused() {
     for text in [
         " ",
         "x",
@@ -83,13 +83,13 @@ fn strings_are_escaped() {
 
 proptest! {
     #[test]
-    fn any_text_is_taken(text in any::<String>()) {
+    fn any_text_is_parsed_or_refused(text in any::<String>()) {
         let _ = value_json(&text);
     }
 
-    /// Texts nearly ours; what is taken is JSON.
+    /// Texts that are almost valid. If they are accepted, the result is JSON.
     #[test]
-    fn nearly_ours(tokens in proptest::collection::vec(proptest::sample::select(vec![
+    fn almost_valid_texts(tokens in proptest::collection::vec(proptest::sample::select(vec![
         "1", "-", "0x1", "1.5", "e+1", "j", "'a'", "\"", "'", "b'a'", "\\x00", "None", "nan", "a", "=", "a=1",
         "[", "]", "(", ")", "{", "}", ", ", ",", ": ", "<", ">", " ", "…", "… 3 more", "… (3 characters)",
         "… (3 bytes)", " object #", "<a object #1", "<class ", "set(", "frozenset({", "deque([", "array(",

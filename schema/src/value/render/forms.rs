@@ -1,13 +1,12 @@
-//! Objects of the standard library's classes, as their own `repr` writes them: by the class's
-//! [`Form`], from what was recorded of the object. Where something it needs was not, nothing is
-//! written, and the object is written as any other.
+//! Writes objects of the standard library's classes as their own `repr` does, by the class's
+//! [`Form`]. If a part that this needs was not recorded, the object is written like any other.
 
 use super::{Items, NAME_MAX, Objects, Writer, is_callable, items, literal};
 use crate::value::{Class, Form, Object, Sort, Style, Value};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// What is written with these names before `(` is a value of the standard library's that can be made again of its
-/// arguments. Nothing else is written with them.
+/// Names before `(` of values of the standard library that can be created again from the arguments.
+/// No other values are written with these names.
 pub const STANDARD: [&str; 15] = [
     "Decimal",
     "Fraction",
@@ -26,12 +25,12 @@ pub const STANDARD: [&str; 15] = [
     "zoneinfo.ZoneInfo",
 ];
 
-/// Whether a name before `(` would be taken for one of the standard library's.
+/// Whether a name before `(` is reserved for values of the standard library.
 pub(super) fn is_reserved(name: &str) -> bool {
     STANDARD.contains(&name) || name == "re.compile" || name.starts_with("datetime.")
 }
 
-/// Flags of `re.compile`, in the order in which they are written.
+/// The flags of `re.compile`, in the order in which they are written.
 const PATTERN_FLAGS: [(i64, &str); 8] = [
     (2, "re.IGNORECASE"),
     (4, "re.LOCALE"),
@@ -43,12 +42,12 @@ const PATTERN_FLAGS: [(i64, &str); 8] = [
     (256, "re.ASCII"),
 ];
 const PATTERN_UNICODE: i64 = 32;
-/// Of those, the ones that say which characters are letters.
+/// The flags that determine which characters are letters.
 const PATTERN_LETTERS: i64 = 4 | PATTERN_UNICODE | 256;
 
 impl<O: Objects> Writer<'_, O> {
-    /// Writes an object by its class's form. False, and nothing is written, if it has none or what that
-    /// needs is not known.
+    /// Writes an object by its class's form. Returns false and writes nothing if the class has no
+    /// form, or if a part that the form needs is not known.
     pub(super) fn formed(&mut self, object: &Object, class: &Class) -> bool {
         let form = &class.form;
         let is_standard = !matches!(form.style, Style::Attributes | Style::Items);
@@ -124,7 +123,7 @@ impl<O: Objects> Writer<'_, O> {
             Style::IPv6 => {
                 let int = self.field(object, form, 0).and_then(|value| self.unsigned(&value))?;
                 let address = Ipv6Addr::from_bits(int);
-                // Which the versions of Python write differently.
+                // The versions of Python write these addresses differently.
                 if address.to_ipv4_mapped().is_some() {
                     return None;
                 }
@@ -155,7 +154,7 @@ impl<O: Objects> Writer<'_, O> {
         Some(())
     }
 
-    /// Writes `name(`, things, and `)`.
+    /// Writes `name(`, the parts as [`Writer::list`] does, and `)`.
     fn called(
         &mut self,
         name: &str,
@@ -169,7 +168,8 @@ impl<O: Objects> Writer<'_, O> {
         self.push(")");
     }
 
-    /// Writes `name('text')`, of a text that had so many characters, or just those there are.
+    /// Writes `name('text')`. `length` is the real length of the text in characters, if it is
+    /// larger.
     fn quoted(&mut self, name: &str, text: &[u8], length: u64) {
         self.push(name);
         self.push("(");
@@ -188,7 +188,7 @@ impl<O: Objects> Writer<'_, O> {
         names.iter().map(|name| self.named(object, name).filter(bound)).collect()
     }
 
-    /// What an object holds, if it was looked at and is of one of these sorts.
+    /// What an object holds, if it was examined and is of one of these sorts.
     fn contents_of(&mut self, value: &Value, sorts: &[Sort]) -> Option<Object> {
         self.steps += 1;
         let Value::Object(id) = value else { return None };
@@ -196,7 +196,7 @@ impl<O: Objects> Writer<'_, O> {
         sorts.contains(&class.sort).then(|| object.into_owned())
     }
 
-    /// An int from 0 on.
+    /// The value of an int that is not negative.
     fn unsigned(&mut self, value: &Value) -> Option<u128> {
         if let Value::Int(value) = value {
             return u128::try_from(*value).ok();
@@ -213,7 +213,7 @@ impl<O: Objects> Writer<'_, O> {
         }
     }
 
-    /// A str that was kept whole, without lone surrogates.
+    /// The text of a str that was kept completely and has no lone surrogates.
     fn whole_text(&mut self, value: &Value) -> Option<String> {
         let (number, length) = match value {
             Value::Str(number) => (*number, None),
@@ -231,7 +231,7 @@ impl<O: Objects> Writer<'_, O> {
     fn member(&mut self, object: &Object, form: &Form) -> Option<()> {
         let (name, value) = (self.field(object, form, 0)?, self.field(object, form, 1)?);
         let name = match name {
-            // Of flags, where no member is set.
+            // A flags object without flags.
             Value::None => None,
             name => Some(self.whole_text(&name)?),
         };
@@ -250,7 +250,7 @@ impl<O: Objects> Writer<'_, O> {
         Some(())
     }
 
-    /// The text of a POSIX path: as it was worked out before, or from the parts it was made of.
+    /// The text of a POSIX path: the one that Python has cached, or made from the path's parts.
     fn path(&mut self, object: &Object, form: &Form) -> Option<String> {
         if let Some(text) = self.field(object, form, 0) {
             return self.whole_text(&text);
@@ -272,7 +272,7 @@ impl<O: Objects> Writer<'_, O> {
         }
         let root = match path.as_bytes() {
             [b'/', b'/', b'/', ..] => "/",
-            // POSIX leaves it to the system what two mean.
+            // In POSIX the meaning of two slashes depends on the system.
             [b'/', b'/', ..] => "//",
             [b'/', ..] => "/",
             _ => "",
@@ -297,7 +297,7 @@ impl<O: Objects> Writer<'_, O> {
             return Some(());
         }
         if kept.is_empty() && named.is_empty() {
-            // The one that is a constant.
+            // `timezone.utc` is a constant.
             if form.name != "datetime.timezone" || object.items.is_none() {
                 return None;
             }
@@ -382,7 +382,8 @@ impl<O: Objects> Writer<'_, O> {
     }
 }
 
-/// Whether a member's name can stand between `.` and `:`: that of several flags is `A|B`.
+/// Whether the name of a member can be written between `.` and `:`. The name of several flags is
+/// `A|B`.
 fn is_member_name(name: &str) -> bool {
     name.len() <= NAME_MAX
         && name.chars().all(|c| {

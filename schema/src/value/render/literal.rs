@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
 
-/// Whether `repr` leaves a character as it is. What is assigned depends on the version of Unicode:
-/// this is that of CPython 3.14.
+/// Whether `repr` writes a character as it is. Which characters are assigned depends on the version
+/// of Unicode; this one is that of CPython 3.14.
 pub(super) fn is_printable(c: char) -> bool {
     match c {
         ' '..='~' => true,
@@ -17,8 +17,8 @@ pub(super) fn is_printable(c: char) -> bool {
     }
 }
 
-/// The code point a text begins with, and its bytes. Lone surrogates are encoded as other code
-/// points are, which UTF-8 forbids; a byte that begins nothing is U+FFFD.
+/// Returns the first code point of a text, and its number of bytes. Lone surrogates are encoded
+/// like other code points, which UTF-8 forbids. A byte that begins no code point is U+FFFD.
 pub(super) fn next_point(text: &[u8]) -> Option<(u32, usize)> {
     let bytes = match *text {
         [] => return None,
@@ -38,7 +38,7 @@ pub(super) fn next_point(text: &[u8]) -> Option<(u32, usize)> {
     }
 }
 
-/// The quote Python puts around a text: double ones only if that saves escapes.
+/// The quote that Python puts around a text: a double one only if that avoids escapes.
 pub(super) fn quote(text: &[u8]) -> char {
     if text.contains(&b'\'') && !text.contains(&b'"') { '"' } else { '\'' }
 }
@@ -60,7 +60,7 @@ pub(super) fn push_point(out: &mut String, point: u32, quote: char) {
 
 /// Appends a byte of a bytes in these quotes.
 pub(super) fn push_byte(out: &mut String, byte: u8, quote: char) {
-    // What is not ASCII is never printable here.
+    // Bytes that are not ASCII are always escaped.
     let point = u32::from(byte);
     if byte.is_ascii() {
         push_point(out, point, quote);
@@ -69,7 +69,7 @@ pub(super) fn push_byte(out: &mut String, byte: u8, quote: char) {
     }
 }
 
-/// A float; in a complex, whole numbers have no `.0`.
+/// The text of a float. In a complex (`is_alone` is false), whole numbers have no `.0`.
 fn number(value: f64, is_alone: bool) -> String {
     if value.is_nan() {
         return "nan".to_owned();
@@ -77,9 +77,9 @@ fn number(value: f64, is_alone: bool) -> String {
     if value.is_infinite() {
         return if value < 0.0 { "-inf" } else { "inf" }.to_owned();
     }
-    // Rust and Python both write the fewest digits that tell the float from its neighbours. Of two
-    // such that are equally near Rust takes any, Python the even one, as Rust too does if it is told
-    // how many digits there are.
+    // Rust and Python both write the fewest digits that distinguish the float from its neighbours.
+    // If two such texts are equally near, Rust may write either of them, but Python writes the even
+    // one. Rust does so, too, if the number of digits is given.
     let shortest = format!("{value:e}");
     let decimals = shortest.split_once('e').map_or(0, |(digits, _)| digits.len().saturating_sub(2));
     let decimals = decimals.saturating_sub(usize::from(shortest.starts_with('-')));
@@ -93,7 +93,7 @@ fn number(value: f64, is_alone: bool) -> String {
     }
     let sign = if digits.starts_with('-') { "-" } else { "" };
     let mut digits: String = digits.chars().filter(char::is_ascii_digit).collect();
-    // Digits before the point: at least one.
+    // At least one digit has to be before the point.
     let zeros = usize::try_from(-exponent).unwrap_or(0);
     digits.insert_str(0, &"0".repeat(zeros));
     let whole = usize::try_from(exponent).unwrap_or(0) + 1;
@@ -106,12 +106,12 @@ fn number(value: f64, is_alone: bool) -> String {
     }
 }
 
-/// `repr` of a float.
+/// The `repr` of a float.
 pub(super) fn float(value: f64) -> String {
     number(value, true)
 }
 
-/// `repr` of a complex.
+/// The `repr` of a complex.
 pub(super) fn complex(real: f64, imaginary: f64) -> String {
     let second = number(imaginary, false);
     if real == 0.0 && real.is_sign_positive() {

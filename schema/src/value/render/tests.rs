@@ -43,8 +43,8 @@ impl Graph {
         Value::Str(self.intern(text))
     }
 
-    /// An object of a class that is exact unless its name begins with `app.` or is `Counter`'s.
-    /// Objects are numbered from 1.
+    /// Adds an object of a class that is exact unless its name begins with `app.` or is that of
+    /// `Counter`. Objects are numbered from 1.
     fn add(&mut self, sort: Sort, name: &str) -> &mut Object {
         let is_exact = !name.starts_with("app.") && name != "collections.Counter";
         self.classes.push(Class::plain(name, sort, is_exact));
@@ -53,7 +53,7 @@ impl Graph {
         self.objects.entry(id).or_insert(Object { id, class, ..Object::default() })
     }
 
-    /// One that holds items, of which so many are there but not kept.
+    /// Adds an object with items. `more` is the number of items that are not kept.
     fn holds(&mut self, sort: Sort, name: &str, kept: &[Value], more: u64) -> Value {
         let object = self.add(sort, name);
         let entries = if sort == Sort::Dict { kept.len() / 2 } else { kept.len() };
@@ -61,15 +61,15 @@ impl Graph {
         Value::Object(object.id)
     }
 
-    /// One that holds a text, of such a real length.
-    fn says(&mut self, sort: Sort, name: &str, text: impl AsRef<[u8]>, length: u64) -> Value {
+    /// Adds an object with a text and its real length.
+    fn with_text(&mut self, sort: Sort, name: &str, text: impl AsRef<[u8]>, length: u64) -> Value {
         let kept = self.intern(text);
         let object = self.add(sort, name);
         object.text = Some(Part { kept, length });
         Value::Object(object.id)
     }
 
-    /// Gives attributes to the object added last.
+    /// Sets the attributes of the object added last.
     fn with(&mut self, attributes: &[(&str, Value)]) -> Value {
         let names = attributes.iter().map(|(name, _)| (*name).to_owned()).collect();
         self.shapes.push(Shape { names });
@@ -80,7 +80,7 @@ impl Graph {
         Value::Object(id)
     }
 
-    /// Puts an object into itself.
+    /// Appends an item to an object.
     fn put(&mut self, into: Value, item: Value) {
         let Value::Object(id) = into else { panic!("{into:?}") };
         let items = self.objects.get_mut(&id).and_then(|object| object.items.as_mut());
@@ -92,7 +92,7 @@ impl Graph {
 
 use Value::{Float, Int as Whole, Shallow};
 
-/// What a text and the JSON from it are.
+/// Checks the text of a value and the JSON made from the text.
 #[track_caller]
 fn check(text: &str, json: &str, make: impl FnOnce(&mut Graph) -> Value) {
     let mut graph = Graph::default();
@@ -104,8 +104,8 @@ fn check(text: &str, json: &str, make: impl FnOnce(&mut Graph) -> Value) {
     assert!(is_json(json), "{json}");
 }
 
-/// Expectations of this and the tests that follow, up to `other_classes`, are what CPython 3.13
-/// printed.
+/// The expected texts of this test and the following ones, up to `other_classes`, were printed by
+/// CPython 3.13.
 #[test]
 fn strs() {
     for (value, text, json) in [
@@ -124,7 +124,7 @@ fn strs() {
     ] {
         let json = json.replace("\\u001b\"", "\\u001b\u{7f}\"");
         check(text, &json, |graph| graph.str(value));
-        check(text, &json, |graph| graph.says(Sort::Str, "str", value, 0));
+        check(text, &json, |graph| graph.with_text(Sort::Str, "str", value, 0));
     }
     check(r"'a\udc80'", "\"a\u{fffd}\"", |graph| graph.str(b"a\xed\xb2\x80"));
     check(r"'\ud83d\ude00'", "\"\u{fffd}\u{fffd}\"", |graph| {
@@ -145,14 +145,14 @@ fn bytes() {
         ),
     ] {
         check(text, json, |graph| Value::Bytes(graph.intern(value)));
-        // In a bytearray Python escapes single quotes within double ones too.
+        // In a bytearray Python also escapes single quotes within double quotes.
         let (text, json) = match text.starts_with("b\"") {
             true => (text.replace('\'', r"\'"), json.replace('\'', r"\\'")),
             false => (text.to_owned(), json.to_owned()),
         };
         let array = format!("bytearray({text})");
         let object = format!(r#"{{"type":"bytearray","args":[{json}]}}"#);
-        check(&array, &object, |graph| graph.says(Sort::ByteArray, "bytearray", value, 0));
+        check(&array, &object, |graph| graph.with_text(Sort::ByteArray, "bytearray", value, 0));
     }
 }
 
@@ -182,7 +182,7 @@ fn numbers() {
     check("-inf", "\"-inf\"", |_| Float(f64::NEG_INFINITY));
     check("-9223372036854775808", "-9223372036854775808", |_| Whole(i64::MIN));
     let long = "-123456789012345678901234567890";
-    check(long, long, |graph| graph.says(Sort::Int, "int", long, 31));
+    check(long, long, |graph| graph.with_text(Sort::Int, "int", long, 31));
     for (real, imaginary, text) in [
         (0.0, 0.0, "0j"),
         (0.0, -0.0, "-0j"),
@@ -263,7 +263,7 @@ fn containers() {
     });
     check("defaultdict(<class 'list'>, {1: []})", r#"{"1":[]}"#, |graph| {
         let list = graph.holds(List, "list", &[], 0);
-        let factory = graph.says(Class, "type", "list", 4);
+        let factory = graph.with_text(Class, "type", "list", 4);
         graph.holds(Dict, "collections.defaultdict", &[one, list], 0);
         graph.with(&[("default_factory", factory)])
     });
@@ -313,7 +313,7 @@ fn exceptions() {
     check("ValueError()", r#"{"type":"ValueError","args":[]}"#, |graph| {
         graph.holds(Sort::Exception, "ValueError", &[], 0)
     });
-    // Not to be taken for the set.
+    // It must not be mistaken for the builtin set.
     let json = r##"{"type":"set","object_id":1,"value":["bad"]}"##;
     check("<set object #1 ('bad',)>", json, |graph| {
         let bad = graph.str("bad");
@@ -370,7 +370,7 @@ fn cycles() {
         graph.holds(Dict, "collections.defaultdict", &[], 0);
         graph.with(&[("default_factory", Shallow(1))])
     });
-    // It is called what is no factory: this must end all the same.
+    // The attribute is not a factory, but the object itself: writing it must end nevertheless.
     let mut graph = Graph::default();
     let value = graph.holds(Dict, "collections.defaultdict", &[], 0);
     graph.with(&[("default_factory", value)]);
@@ -421,7 +421,7 @@ fn other_classes() {
         r#"{"type":"app.S","object_id":1,"value":"a","x":"b"}"#,
         |graph| {
             let b = graph.str("b");
-            graph.says(Str, "app.S", "a", 1);
+            graph.with_text(Str, "app.S", "a", 1);
             graph.with(&[("x", b)])
         },
     );
@@ -430,7 +430,7 @@ fn other_classes() {
         r#"{"type":"app.f.<locals>.P","object_id":1,"x":"<function f.<locals>.<lambda>>"}"#,
         |graph| {
             let id = graph.add(Instance, "app.f.<locals>.P").id;
-            let f = graph.says(Function, "function", "f.<locals>.<lambda>", 0);
+            let f = graph.with_text(Function, "function", "f.<locals>.<lambda>", 0);
             graph.shapes.push(Shape { names: vec!["x".to_owned()] });
             graph.objects.get_mut(&id).expect("added").attributes = Some((0, vec![f]));
             Value::Object(id)
@@ -446,15 +446,15 @@ fn other_classes() {
         (Generator, "async_generator", "f.<locals>.g", "<async_generator object f.<locals>.g #1>"),
         (Function, "builtin_function_or_method", "len", "<function len>"),
     ] {
-        check(text, &format!("\"{text}\""), |graph| graph.says(sort, class, name, 0));
+        check(text, &format!("\"{text}\""), |graph| graph.with_text(sort, class, name, 0));
         check(text, &format!("\"{text}\""), |graph| {
-            graph.says(sort, class, name, 0);
+            graph.with_text(sort, class, name, 0);
             Shallow(1)
         });
     }
 }
 
-/// Names that are anything but names.
+/// Names that are not valid names.
 #[test]
 fn odd_names() {
     use Sort::*;
@@ -483,22 +483,22 @@ fn odd_names() {
         graph.holds(Exception, "app.a b", &[Whole(1)], 0)
     });
     check("<function 'a>b'>", r#""<function 'a>b'>""#, |graph| {
-        graph.says(Function, "function", "a>b", 3)
+        graph.with_text(Function, "function", "a>b", 3)
     });
-    // What seems to open here does not close in what follows.
+    // The `<` in the name is not closed by the `>` after it.
     let text = "[<class '<'>, <app.P object #2>]";
     check(text, r#"["<class '<'>",{"type":"app.P","object_id":2}]"#, |graph| {
-        let class = graph.says(Class, "type", "<", 1);
+        let class = graph.with_text(Class, "type", "<", 1);
         let instance = Value::Object(graph.add(Instance, "app.P").id);
         graph.holds(List, "list", &[class, instance], 0)
     });
     check("<class 'a\\'>b\"'>", r#""<class 'a\\'>b\"'>""#, |graph| {
-        graph.says(Class, "type", "a'>b\"", 5)
+        graph.with_text(Class, "type", "a'>b\"", 5)
     });
 }
 
 #[test]
-fn what_is_not_shown() {
+fn contents_that_are_not_shown() {
     use Sort::*;
     for (sort, name, text, json) in [
         (List, "list", "[...]", r#""[...]""#),
@@ -514,19 +514,21 @@ fn what_is_not_shown() {
         });
         check(text, json, |graph| Value::Object(graph.add(sort, name).id));
     }
-    check("'abc'… (1000 characters)", r#""abc…""#, |graph| graph.says(Str, "str", "abc", 1000));
+    check("'abc'… (1000 characters)", r#""abc…""#, |graph| {
+        graph.with_text(Str, "str", "abc", 1000)
+    });
     check("b'abc'… (1000 bytes)", r#""b'abc'…""#, |graph| {
-        graph.says(Bytes, "bytes", "abc", 1000)
+        graph.with_text(Bytes, "bytes", "abc", 1000)
     });
     check(
         "bytearray(b'abc'… (1000 bytes))",
         r#"{"type":"bytearray","args":["b'abc'…"]}"#,
-        |graph| graph.says(ByteArray, "bytearray", "abc", 1000),
+        |graph| graph.with_text(ByteArray, "bytearray", "abc", 1000),
     );
     check("0x12ab… (400 characters)", r#""0x12ab…""#, |graph| {
-        graph.says(Int, "int", "0x12ab", 400)
+        graph.with_text(Int, "int", "0x12ab", 400)
     });
-    check("-0x12ab", r#""-0x12ab""#, |graph| graph.says(Int, "int", "-0x12ab", 7));
+    check("-0x12ab", r#""-0x12ab""#, |graph| graph.with_text(Int, "int", "-0x12ab", 7));
     let (one, two) = (Value::Int(1), Value::Int(2));
     for (sort, name, text, json, nothing, empty_json) in [
         (List, "list", "[1, 2, … 7 more]", r#"[1,2,"… 7 more"]"#, "[… 7 more]", r#"["… 7 more"]"#),
@@ -561,7 +563,7 @@ fn what_is_not_shown() {
         check(nothing, empty_json, |graph| graph.holds(sort, name, &[], 7));
     }
     check("{'ab'… (9 characters): 1}", r#"{"ab…":1}"#, |graph| {
-        let key = graph.says(Str, "str", "ab", 9);
+        let key = graph.with_text(Str, "str", "ab", 9);
         graph.holds(Dict, "dict", &[key, one], 0)
     });
 }
@@ -581,7 +583,7 @@ fn arguments_have_names() {
     assert_eq!(arguments(&graph, names, &[], 0), "");
 }
 
-/// A text that would be too long, or too deep, ends early and is read all the same.
+/// A text that would be too long, or nested too deeply, ends early and can still be parsed.
 #[test]
 fn texts_are_bounded() {
     let mut graph = Graph::default();
@@ -603,7 +605,7 @@ fn texts_are_bounded() {
         let text = repr(&graph, &value, 0);
         assert!(text.contains('…') && text.len() <= TEXT_MAX, "{} {value:?}", text.len());
         let json = value_json(&text).expect("read");
-        // What checks it here refuses to go so deep.
+        // The JSON parser of this test refuses such a depth.
         assert!(is_json(&json) || value == deep || value == wide);
     }
     let names: Vec<String> = (0..30_000).map(|at| format!("name_{at}")).collect();
@@ -673,14 +675,14 @@ fn any_name() -> impl Strategy<Value = String> {
 }
 
 impl Graph {
-    /// The last object's class is written in this style.
+    /// Sets the form of the class added last.
     fn form(&mut self, style: Style, name: &str, fields: &[&str]) {
         let fields = fields.iter().map(|field| (*field).to_owned()).collect();
         self.classes.last_mut().expect("a class").form =
             Form { style, name: name.to_owned(), fields };
     }
 
-    /// An instance with attributes.
+    /// Adds an instance with attributes.
     fn instance(&mut self, name: &str, attributes: &[(&str, Value)]) -> Value {
         let names = attributes.iter().map(|(name, _)| (*name).to_owned()).collect();
         self.shapes.push(Shape { names });
@@ -751,9 +753,10 @@ fn values_of_the_standard_library_are_written_as_python_does() {
     expect(&graph, pattern, "re.compile('a+', re.IGNORECASE|re.DOTALL)", json);
 }
 
-/// Nothing is made up where a part is missing, and a name that would be taken for another class's is not used.
+/// If a part is missing, or the name is that of another class, the object is written as an
+/// instance.
 #[test]
-fn what_is_not_whole_is_written_as_an_instance() {
+fn incomplete_objects_are_written_as_instances() {
     let mut graph = Graph::default();
     let point = graph.instance("app.Point", &[("x", Value::Int(1))]);
     graph.form(Style::Attributes, "Point", &["x", "y"]);
@@ -807,7 +810,7 @@ fn any_graph() -> impl Strategy<Value = Graph> {
 }
 
 proptest! {
-    /// Whatever the objects: the text is bounded, and what reads it takes it.
+    /// Whatever the objects are, the text is bounded and can be parsed.
     #[test]
     fn anything_is_written_and_read(graph in any_graph(), values in proptest::collection::vec(any_value(), 1..4)) {
         let text = repr(&graph, &values[0], 0);

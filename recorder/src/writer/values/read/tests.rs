@@ -1,4 +1,4 @@
-//! Words by hand, and words that nobody should write.
+//! Tests with words written by hand, and with invalid words.
 
 #![allow(clippy::unwrap_used)]
 
@@ -7,7 +7,8 @@ use dashcam_schema::value::TextNumber;
 use dashcam_schema::value::words::{constant, word};
 use proptest::prelude::*;
 
-/// What was read, a line each, with texts instead of their numbers.
+/// The groups, stores and objects that were read, one line each, with texts in place of their
+/// numbers.
 #[derive(Default)]
 struct Lines {
     texts: Vec<String>,
@@ -107,7 +108,7 @@ fn small(int: i32) -> [u32; 1] {
 
 const LIST: u64 = 0x7fff_1234_5678;
 
-/// Reads everything, cut after every `step` words; stops at what is bad.
+/// Reads all words, cut after every `step` words. Stops at an invalid record.
 fn lines(words: &[u32], step: usize) -> (Vec<String>, Option<Bad>) {
     let (mut reader, mut records) = (Reader::default(), Lines::default());
     let mut kept = Vec::new();
@@ -129,7 +130,7 @@ fn lines(words: &[u32], step: usize) -> (Vec<String>, Option<Bad>) {
     (records.lines, None)
 }
 
-/// Of whole words, whatever they are cut into.
+/// Checks the lines of valid words, whatever they are cut into.
 fn check(words: &[u32], expected: &[&str]) {
     for step in [1, 2, 7, usize::MAX] {
         assert_eq!(lines(words, step), (expected.iter().map(|s| s.to_string()).collect(), None));
@@ -180,9 +181,9 @@ fn groups_and_objects() {
     );
 }
 
-/// The address decides only together with what is told of the object after the group.
+/// An address identifies an object only together with the description after the group.
 #[test]
-fn an_address_that_is_used_again_is_another_object() {
+fn an_address_that_is_reused_is_another_object() {
     let at = address(REFERENCE, 32);
     let words = [
         class(0, Sort::Tuple, "tuple"),
@@ -205,7 +206,7 @@ fn an_address_that_is_used_again_is_another_object() {
     check(&words, &expected);
 }
 
-/// Numbers of texts, classes and shapes are the chunk's.
+/// Numbers of texts, classes and shapes are valid in one chunk only.
 #[test]
 fn texts_are_numbered_anew_in_each_chunk() {
     let text = [word(STR, 5), padded(b"hello")[0], padded(b"hello")[1]];
@@ -248,7 +249,8 @@ fn long_ints_are_written_as_python_writes_them() {
         assert_eq!(written(false, &digits, 4), (text.clone(), text.len() as u64));
         let text = format!("-{text}");
         assert_eq!(written(true, &digits, 4), (text.clone(), text.len() as u64));
-        // The rest is unknown: how the whole begins, hexadecimal, and how long it is.
+        // The other digits are missing: the text is the beginning of the whole in hexadecimal, with
+        // the length of the whole.
         for missing in 1..=2 {
             let whole = n >> 8 << (30 * missing);
             let kept: Vec<u32> = (0..4 - missing).map(|i| digit(n >> 8, i)).collect();
@@ -269,7 +271,7 @@ fn long_ints_are_written_as_python_writes_them() {
 }
 
 #[test]
-fn what_cannot_be_is_bad_and_what_was_before_stands() {
+fn invalid_records_are_rejected_and_those_before_are_kept() {
     let none = word(CONSTANT, constant::NONE);
     let list = class(0, Sort::List, "list");
     let dict = class(0, Sort::Dict, "dict");
@@ -308,11 +310,11 @@ fn what_cannot_be_is_bad_and_what_was_before_stands() {
             assert_eq!(lines, ["4 Result: None"], "{bad:x?} {what:?}");
         }
     }
-    // A record that never ends is not waited for.
+    // The reader does not wait for the end of an endless record.
     let mut endless = vec![word(GROUP, 0), 5, GROUP_WORDS_MAX as u32];
     endless.resize(GROUP_WORDS_MAX + 2, word(STR, 24));
     assert!(lines(&endless, 1 << 14).1.is_some());
-    // Nor a group that has objects without end.
+    // Nor for the end of a group with endless objects.
     let mut endless = [list, one].concat();
     endless.extend(object(8, 0, &[]).repeat(GROUP_WORDS_MAX));
     assert_eq!(lines(&endless, 1 << 14).1, Some("a group without end"));

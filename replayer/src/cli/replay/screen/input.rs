@@ -1,25 +1,25 @@
-//! The command line: what is typed, edited, taken from the history and completed.
+//! The command line: editing, history and completion.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-/// A line as it is typed.
+/// A line that is being typed.
 #[derive(Debug, Default)]
 pub(super) struct Input {
     text: String,
-    /// In bytes.
+    /// Offset in bytes.
     cursor: usize,
-    /// How far back in the history one is, and what was typed before.
+    /// How far back in the history the line is, and the text that was typed before.
     back: usize,
     typed: String,
-    /// What the last word may become.
+    /// The candidates for the last word.
     pub(super) candidates: Vec<String>,
 }
 
-/// What a key means for the line.
+/// What a key does to the line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Typed {
     Edited,
-    /// It is done.
+    /// The line is complete.
     Line,
     Complete,
     Cancelled,
@@ -34,12 +34,12 @@ impl Input {
         &self.text
     }
 
-    /// What stands before the cursor.
+    /// The text before the cursor.
     pub(super) fn before(&self) -> &str {
         &self.text[..self.cursor]
     }
 
-    /// Puts text where the cursor is, up to the end of its first line.
+    /// Inserts the first line of a text at the cursor.
     pub(super) fn insert(&mut self, text: &str) {
         let line: String = text.lines().next().unwrap_or("").replace('\t', " ");
         let line: String = line.chars().filter(|c| !c.is_control()).collect();
@@ -47,7 +47,7 @@ impl Input {
         self.cursor += line.len();
     }
 
-    /// Replaces what stands before the cursor from a byte on.
+    /// Replaces the text from a byte offset to the cursor.
     pub(super) fn replace(&mut self, from: usize, text: &str) {
         if self.text.is_char_boundary(from) && from <= self.cursor {
             self.text.replace_range(from..self.cursor, "");
@@ -124,7 +124,7 @@ impl Input {
         self.cursor + skipped + word.find(char::is_whitespace).unwrap_or(word.len())
     }
 
-    /// The line before in the history, or after, of those that begin with what was typed.
+    /// Shows the previous or next line in the history that begins with the typed text.
     fn recall(&mut self, history: &[String], older: bool) {
         if self.back == 0 {
             self.typed.clone_from(&self.text);

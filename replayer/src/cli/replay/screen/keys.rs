@@ -1,27 +1,27 @@
-//! What the keys mean when neither a command is typed nor text is in the way.
+//! What keys do while no command is being typed and no popup is open.
 
 use crate::debugger::Command;
 use crate::timeline::{Direction, Step};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-/// What is to be done.
+/// An action to perform.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Action {
     Do(Command),
-    /// About the variable that is selected.
+    /// An action on the selected variable.
     Variable(About),
-    /// Sets or takes away a breakpoint.
+    /// Sets or removes a breakpoint.
     Toggle,
-    /// A command line that begins with this.
+    /// Opens the command line with this text.
     Type(&'static str),
-    /// Another part of the screen, so many on.
+    /// Moves the focus this many parts further.
     Focus(usize),
     Go(Towards),
-    /// Opens what is selected.
+    /// Opens the selected item.
     Open,
     Zoom(bool),
     Help,
-    /// What the commands said last, once more.
+    /// Shows the output of the last command again.
     Output,
     Cancel,
     Suspend,
@@ -29,7 +29,7 @@ pub(super) enum Action {
     Quit,
 }
 
-/// What is asked about a variable.
+/// A question about a variable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum About {
     LastWrite,
@@ -37,7 +37,7 @@ pub(super) enum About {
     Origin,
 }
 
-/// Which way to go in a part of the screen.
+/// A direction in which to move within a part of the screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Towards {
     Up,
@@ -50,28 +50,28 @@ pub(super) enum Towards {
     Right,
 }
 
-/// The keys and what they do, those one needs most first.
+/// The keys and their descriptions, the most important first.
 pub(super) const KEYS: &[(&str, &str, &str)] = &[
     ("s", "step", "the next line, whatever function it is in"),
     ("n", "next", "the next line of this call"),
     ("f", "finish", "the end of this call"),
     ("S N F", "back", "the same three backwards; also r and then s, n, f"),
-    ("c C", "continue", "on to the next breakpoint; back to the one before (also rc)"),
+    ("c C", "continue", "to the next breakpoint; back to the previous one (also rc)"),
     ("u d", "frames", "select the frame further out, further in"),
-    ("b", "break", "a breakpoint on the line of the cursor, or none any more"),
+    ("b", "break", "set or remove a breakpoint on the line of the cursor"),
     (":", "command", "type a command (also /); Tab completes, Up and Down: earlier lines"),
-    ("?", "help", "this"),
+    ("?", "help", "this help"),
     ("q", "quit", "leave"),
-    ("i I", "stepi", "the next instruction; the one before (also ri)"),
+    ("i I", "stepi", "the next instruction; the previous one (also ri)"),
     ("g", "goto", "type where to go: SEQ, start, end, 1.5s, 50%, call ID, FILE:LINE"),
-    ("w W", "writes", "go to where the selected variable was bound or changed last; is next"),
+    ("w W", "writes", "go to the last write of the selected variable; to its next write"),
     ("o", "origin", "where the value of the selected variable came from"),
-    ("Tab", "part", "the next part of the screen (Shift-Tab: the one before)"),
-    ("arrows", "move", "within it: select a frame or variable, scroll the source, walk the run"),
-    ("Enter", "open", "all of the selected variable; in the source, back to the current line"),
-    ("+ -", "zoom", "a shorter, a longer stretch of the run in the strip of calls"),
-    ("p", "output", "what a command said last, once more"),
-    ("Esc", "close", "what covers the rest"),
+    ("Tab", "part", "the next part of the screen (Shift-Tab: the previous one)"),
+    ("arrows", "move", "select a frame or variable, scroll the source, move in the run"),
+    ("Enter", "open", "show all of the selected variable; in the source, back to the current line"),
+    ("+ -", "zoom", "show a shorter, a longer part of the run in the strip of calls"),
+    ("p", "output", "show the output of the last command again"),
+    ("Esc", "close", "close the text that covers the screen"),
     ("^C", "cancel", "end a command that takes long"),
 ];
 
@@ -82,12 +82,12 @@ pub(super) struct Keys {
 }
 
 impl Keys {
-    /// Whether `r` was pressed.
+    /// Whether `r` was the last key.
     pub(super) fn is_back(&self) -> bool {
         self.is_back
     }
 
-    /// What a key means; `None` if nothing.
+    /// The action of a key; `None` if it has none.
     pub(super) fn action(&mut self, key: KeyEvent) -> Option<Action> {
         use Direction::{Backward, Forward};
         let back = std::mem::take(&mut self.is_back);
@@ -100,17 +100,17 @@ impl Keys {
                 _ => None,
             };
         }
-        let way = if back { Backward } else { Forward };
+        let direction = if back { Backward } else { Forward };
         match key.code {
             KeyCode::Char('r') => {
                 self.is_back = !back;
                 None
             }
-            KeyCode::Char('s') => step(Step::Into, way),
-            KeyCode::Char('n') => step(Step::Over, way),
-            KeyCode::Char('f') => step(Step::Out, way),
-            KeyCode::Char('i') => step(Step::Instruction, way),
-            KeyCode::Char('c') => Some(Action::Do(Command::Continue(way))),
+            KeyCode::Char('s') => step(Step::Into, direction),
+            KeyCode::Char('n') => step(Step::Over, direction),
+            KeyCode::Char('f') => step(Step::Out, direction),
+            KeyCode::Char('i') => step(Step::Instruction, direction),
+            KeyCode::Char('c') => Some(Action::Do(Command::Continue(direction))),
             _ if back => None,
             KeyCode::Char('S') => step(Step::Into, Backward),
             KeyCode::Char('N') => step(Step::Over, Backward),
@@ -139,7 +139,7 @@ impl Keys {
     }
 }
 
-/// Where a key goes.
+/// The direction of a key.
 pub(super) fn towards(code: KeyCode) -> Option<Towards> {
     Some(match code {
         KeyCode::Up => Towards::Up,
@@ -155,7 +155,8 @@ pub(super) fn towards(code: KeyCode) -> Option<Towards> {
 }
 
 impl Towards {
-    /// How many lines further, on pages of a height. First and last are further than anything.
+    /// How many lines to move, for pages of this height. First and last are beyond any number of
+    /// lines.
     pub(super) fn lines(self, page: usize) -> i64 {
         let page = i64::try_from(page.max(2) - 1).unwrap_or(1);
         match self {
@@ -198,7 +199,7 @@ mod tests {
         }
         assert_eq!(after("rc"), after("C"));
         assert_eq!(after("rr"), None);
-        assert_eq!(after("rrs"), after("s"), "r twice is r not at all");
+        assert_eq!(after("rrs"), after("s"), "r twice cancels r");
         assert_eq!((after("rq"), after("r")), (None, None));
     }
 

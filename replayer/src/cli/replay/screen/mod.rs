@@ -1,13 +1,13 @@
 //! The full screen: source, stack, variables and the run, and a command line.
 //!
-//! - `model`, `variables`, `strip`: what is shown;
-//! - `view`: how;
-//! - `keys`, `input`: what is typed;
-//! - `terminal`: where;
-//! - `text`: what a recording says, made harmless.
+//! - `model`, `variables`, `strip`: the contents;
+//! - `view`: drawing;
+//! - `keys`, `input`: keys and the command line;
+//! - `terminal`: the terminal;
+//! - `text`: escapes texts of a recording.
 //!
-//! It speaks to the same [`Debugger`] as the lines do. While a command runs, a thread still reads
-//! the keys, so that Ctrl-C ends it. What takes longer than a step waits until no key does:
+//! It uses the same [`Debugger`] as the line mode. While a command runs, a thread still reads the
+//! keys, so that Ctrl-C ends it. Work that takes longer than a step waits until no key is pressed:
 //! variables first, then the strip of calls, a few milliseconds at a time.
 
 mod input;
@@ -33,25 +33,25 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
-use terminal::{Taken, Told};
+use terminal::{Message, Taken};
 
-/// Keys that are waiting are read for so long before the screen is drawn again.
+/// How long waiting keys are read before the screen is drawn again.
 const TYPING: Duration = Duration::from_millis(50);
-/// How long samples of the run are taken before a key is looked for.
+/// How long samples of the run are taken before keys are checked.
 const SLICE: Duration = Duration::from_millis(8);
-/// Work shorter than this shows no progress, and longer one as often.
-const PATIENCE: Duration = Duration::from_millis(250);
-/// Cells the source moves sideways at a time, and in all.
+/// Shorter work shows no progress. Longer work shows it at this interval.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
+/// Cells by which the source moves sideways, and the largest sum of them.
 const SIDEWAYS: usize = 8;
 const SIDEWAYS_MAX: usize = 1 << 16;
-/// More than any stack has.
+/// More frames than any stack has.
 const FRAMES_MAX: i64 = 1 << 32;
 
-/// What is drawn onto, also while a command runs.
+/// The terminal to draw on, also while a command runs.
 struct Display {
     terminal: terminal::Screen,
     theme: view::Theme,
-    /// As it was drawn last.
+    /// The screen as it was last drawn.
     drawn: Buffer,
 }
 
@@ -63,10 +63,10 @@ impl Display {
         Ok(())
     }
 
-    /// Says that a command takes its time, over what was drawn before.
+    /// Shows that a command is working, over the last drawn screen.
     fn working(&mut self, how_far: &str) {
         let (theme, drawn) = (&self.theme, &self.drawn);
-        // If the terminal is gone, the loop finds out.
+        // If the terminal is gone, the main loop notices.
         let _ = self.terminal.draw(|frame| view::working(frame, drawn, how_far, theme));
     }
 }
@@ -80,34 +80,34 @@ struct Screen<'a> {
     keys: Keys,
     history: History,
     words: Words,
-    /// What a command said last: its line and its words.
+    /// The output of the last command: its line and its text.
     output: Option<(String, String)>,
-    /// Samples of the run are missing.
+    /// Whether samples of the run are missing.
     is_strip_open: bool,
-    /// How long it took to look at variables.
+    /// How long it took to read variables.
     took: Duration,
 }
 
-/// How to go on.
+/// What to do next.
 #[derive(PartialEq, Eq)]
 enum Next {
     Stay,
     Leave,
-    /// The program is to end by a signal.
+    /// The program has to end because of a signal.
     End(i32),
 }
 
-/// Shows a run until one has seen enough, or a signal ends the program.
+/// Shows a run until the user leaves, or a signal ends the program. Returns the signal.
 pub(super) fn run(session: &Session, debugger: Debugger) -> anyhow::Result<Option<i32>> {
     let (words, history) = (Words::of(&debugger), History::open("history"));
     let model = Model::new(Run::of(&debugger));
-    let (tell, told) = channel();
+    let (sender, messages) = channel();
     let (taken, terminal) = Taken::take()?;
     let theme = view::Theme::of_environment();
     let display = Rc::new(RefCell::new(Display { terminal, theme, drawn: Buffer::default() }));
     let store = debugger.timeline().store().clone();
     store.set_progress(Some(progress(session, &display)));
-    terminal::listen(tell, session.interrupts().clone())?;
+    terminal::listen(sender, session.interrupts().clone())?;
     let mut screen = Screen {
         session,
         debugger,
@@ -121,49 +121,49 @@ pub(super) fn run(session: &Session, debugger: Debugger) -> anyhow::Result<Optio
         is_strip_open: true,
         took: Duration::ZERO,
     };
-    screen.look();
-    let left = screen.live(&told);
+    screen.refresh();
+    let left = screen.live(&messages);
     store.set_progress(None);
     left
 }
 
-/// Draws how far a command is.
+/// Returns a function that draws the progress of a command.
 fn progress(session: &Session, display: &Rc<RefCell<Display>>) -> Box<dyn Fn(usize, usize)> {
     let (interrupts, display) = (session.interrupts().clone(), display.clone());
     let last = Cell::new((Instant::now(), 0));
     Box::new(move |done, of| {
-        interrupts.remind();
+        interrupts.repeat();
         let (mut drawn, before) = last.get();
-        // It begins anew with every command.
+        // The numbers begin anew with every command.
         if done <= before {
             drawn = Instant::now();
         }
-        if drawn.elapsed() >= PATIENCE {
+        if drawn.elapsed() >= PROGRESS_INTERVAL {
             drawn = Instant::now();
             let percent = done.saturating_mul(100).checked_div(of).unwrap_or(0).min(100);
-            display.borrow_mut().working(&format!("{percent}% of the recording looked through"));
+            display.borrow_mut().working(&format!("{percent}% of the recording read"));
         }
         last.set((drawn, done));
     })
 }
 
 impl Screen<'_> {
-    fn live(&mut self, told: &Receiver<Told>) -> anyhow::Result<Option<i32>> {
+    fn live(&mut self, messages: &Receiver<Message>) -> anyhow::Result<Option<i32>> {
         loop {
             self.display.borrow_mut().draw(&mut self.model)?;
             let is_behind = self.model.variables.is_stale || self.is_strip_open;
             let wait = if is_behind { Duration::ZERO } else { Duration::from_secs(3600) };
-            match told.recv_timeout(wait) {
+            match messages.recv_timeout(wait) {
                 Ok(first) => {
                     let begun = Instant::now();
                     let mut next = Some(first);
-                    while let Some(told_now) = next {
-                        match self.told(told_now)? {
+                    while let Some(message) = next {
+                        match self.receive(message)? {
                             Next::Stay => {}
                             Next::Leave => return Ok(None),
                             Next::End(signal) => return Ok(Some(signal)),
                         }
-                        next = told.try_recv().ok().filter(|_| begun.elapsed() < TYPING);
+                        next = messages.try_recv().ok().filter(|_| begun.elapsed() < TYPING);
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => self.catch_up(),
@@ -172,42 +172,42 @@ impl Screen<'_> {
         }
     }
 
-    /// Does what waited for nothing to be typed.
+    /// Does the work that waits until nothing is typed.
     fn catch_up(&mut self) {
         if self.model.variables.is_stale {
-            self.look_at_variables();
+            self.refresh_variables();
             return;
         }
-        // So short that there is nothing to interrupt.
+        // This is too short to be interrupted.
         let timeline = self.debugger.timeline();
         self.is_strip_open = self.model.strip.fill(timeline, SLICE).unwrap_or(false);
     }
 
-    fn look_at_variables(&mut self) {
+    fn refresh_variables(&mut self) {
         let begun = Instant::now();
         let (debugger, model) = (&self.debugger, &mut self.model);
         let variables = &mut model.variables;
         match model.frames.get(model.selected) {
             Some(frame) => {
                 let (call, depth) = (frame.call_id, frame.depth);
-                self.session.command(|| variables.look(debugger, call, depth));
+                self.session.command(|| variables.refresh(debugger, call, depth));
             }
             None => variables.clear("no frame is known here"),
         }
         self.took = begun.elapsed();
     }
 
-    fn told(&mut self, told: Told) -> anyhow::Result<Next> {
-        match told {
-            Told::Event(Event::Key(key)) => return self.key(key),
-            Told::Event(Event::Paste(text)) => {
+    fn receive(&mut self, message: Message) -> anyhow::Result<Next> {
+        match message {
+            Message::Event(Event::Key(key)) => return self.key(key),
+            Message::Event(Event::Paste(text)) => {
                 self.model.popup = None;
                 self.model.input.get_or_insert_default().insert(&text);
             }
-            Told::Event(Event::Resize(..)) => self.is_strip_open = true,
-            Told::Event(_) => {}
-            Told::End(signal) => return Ok(Next::End(signal)),
-            Told::Gone => return Ok(Next::Leave),
+            Message::Event(Event::Resize(..)) => self.is_strip_open = true,
+            Message::Event(_) => {}
+            Message::End(signal) => return Ok(Next::End(signal)),
+            Message::Closed => return Ok(Next::Leave),
         }
         Ok(Next::Stay)
     }
@@ -223,7 +223,7 @@ impl Screen<'_> {
                 popup.go(towards.lines(page));
                 return Ok(Next::Stay);
             }
-            // Whoever goes on has read it.
+            // Another key means that the user has read it.
             self.model.popup = None;
             if let KeyCode::Esc | KeyCode::Enter | KeyCode::Char('q') = key.code {
                 return Ok(Next::Stay);
@@ -232,7 +232,7 @@ impl Screen<'_> {
         let was_back = self.keys.is_back();
         let action = self.keys.action(key);
         if self.keys.is_back() {
-            self.model.status = Status::said("back: s n f i c");
+            self.model.status = Status::info("back: s n f i c");
         } else if was_back {
             self.model.status = Status::default();
         }
@@ -242,7 +242,7 @@ impl Screen<'_> {
         }
     }
 
-    /// How many lines a page has, about.
+    /// The approximate number of lines of a page.
     fn page(&self) -> usize {
         usize::from(self.display.borrow().drawn.area.height) / 2
     }
@@ -267,9 +267,9 @@ impl Screen<'_> {
             Action::Help => model.popup = Some(Popup::new("keys and commands", view::help())),
             Action::Output => match &self.output {
                 Some((line, text)) => model.popup = Some(Popup::new(line, text)),
-                None => model.status = Status::said("no command has said anything yet"),
+                None => model.status = Status::info("no command has printed anything yet"),
             },
-            Action::Cancel => model.status = Status::said("q leaves"),
+            Action::Cancel => model.status = Status::info("q leaves"),
             Action::Suspend => {
                 self.taken.suspend()?;
                 self.display.borrow_mut().terminal = terminal::clear()?;
@@ -286,7 +286,7 @@ impl Screen<'_> {
             Typed::Cancelled => self.model.input = None,
             Typed::Line => {
                 let line = self.model.input.take();
-                return line.map_or(Next::Stay, |line| self.say(line.text().trim()));
+                return line.map_or(Next::Stay, |line| self.execute(line.text().trim()));
             }
             Typed::Complete => {
                 let Some(input) = &mut self.model.input else { return Next::Stay };
@@ -306,8 +306,8 @@ impl Screen<'_> {
         Next::Stay
     }
 
-    /// Does what a line says.
-    fn say(&mut self, line: &str) -> Next {
+    /// Executes a typed line.
+    fn execute(&mut self, line: &str) -> Next {
         self.history.add(line);
         match debugger::command::parse(line) {
             Ok(Some(command)) => return self.run(command, Some(line)),
@@ -317,15 +317,15 @@ impl Screen<'_> {
         Next::Stay
     }
 
-    /// Does a command, by a line or a key.
+    /// Runs a command from a line or a key.
     fn run(&mut self, command: Command, line: Option<&str>) -> Next {
-        // What changes from here on is to be marked, however fast one types.
+        // Changes from here on have to be marked, even if keys are pressed fast.
         if self.model.variables.is_stale && self.took < TYPING {
-            self.look_at_variables();
+            self.refresh_variables();
         }
         let (debugger, display) = (&mut self.debugger, &self.display);
         let work = || {
-            // Once it says so, Ctrl-C does end it.
+            // Once this is shown, Ctrl-C ends the command.
             if may_take_long(&command) {
                 display.borrow_mut().working("working");
             }
@@ -334,9 +334,9 @@ impl Screen<'_> {
         let reply = match self.session.command(work) {
             Ok(reply) => reply,
             Err(failure) => {
-                // It may have gone where nothing can be read.
+                // The position may have changed although it cannot be read.
                 if self.debugger.position().seq() != self.model.seq {
-                    self.look();
+                    self.refresh();
                 }
                 let message = failure.to_string();
                 self.output = Some((line.unwrap_or("error").to_owned(), message.clone()));
@@ -346,16 +346,16 @@ impl Screen<'_> {
         };
         self.model.status = match &reply {
             Reply::Quit => return Next::Leave,
-            Reply::Stop(stop) => said(stop, &self.model.run),
-            // A frame was selected: that is to be seen.
+            Reply::Stop(stop) => stop_status(stop, &self.model.run),
+            // A frame was selected: the screen shows that.
             Reply::Stack { .. } if line.is_none() => Status::default(),
-            reply => self.tell(line.unwrap_or_default(), &debugger::text::text(reply)),
+            reply => self.show_output(line.unwrap_or_default(), &debugger::text::text(reply)),
         };
         match reply {
-            Reply::Stop(_) | Reply::Stack { .. } => self.look(),
-            // Perhaps about a breakpoint.
+            Reply::Stop(_) | Reply::Stack { .. } => self.refresh(),
+            // It may be about a breakpoint.
             Reply::Said(_) => {
-                if let Err(failure) = self.model.source.look_at_breakpoints(&mut self.debugger) {
+                if let Err(failure) = self.model.source.refresh_breakpoints(&mut self.debugger) {
                     self.model.status = Status::error(failure.to_string());
                 }
             }
@@ -364,22 +364,22 @@ impl Screen<'_> {
         Next::Stay
     }
 
-    /// Shows what a command says: a short line below, the rest over everything.
-    fn tell(&mut self, line: &str, text: &str) -> Status {
+    /// Shows the output of a command: a short line at the bottom, longer text over everything.
+    fn show_output(&mut self, line: &str, text: &str) -> Status {
         let text = text.trim_end();
         self.output = Some((line.to_owned(), text.to_owned()));
         let wide = usize::from(self.display.borrow().drawn.area.width);
         if !text.contains('\n') && text::width(text, wide) < wide {
-            return Status::said(text);
+            return Status::info(text);
         }
         self.model.popup = Some(Popup::new(line, text));
         Status::default()
     }
 
-    /// Looks at where one stands now.
-    fn look(&mut self) {
+    /// Reads everything about the current position.
+    fn refresh(&mut self) {
         let (model, debugger) = (&mut self.model, &mut self.debugger);
-        if let Err(failure) = self.session.command(|| model.look(debugger)) {
+        if let Err(failure) = self.session.command(|| model.refresh(debugger)) {
             model.status = Status::error(failure.to_string());
         }
         if let Some(here) = &model.here {
@@ -408,7 +408,7 @@ impl Screen<'_> {
         self.run(command, Some(&line))
     }
 
-    /// Moves within the part of the screen that keys are about.
+    /// Moves within the part of the screen that has the focus.
     fn go(&mut self, towards: Towards) -> Next {
         let by = towards.lines(self.page());
         let model = &mut self.model;
@@ -421,7 +421,7 @@ impl Screen<'_> {
                 }
                 _ => model.source.go(by),
             },
-            // The outermost is at the top.
+            // The outermost frame is at the top.
             Focus::Stack if by != 0 => {
                 let frames = by.clamp(-FRAMES_MAX, FRAMES_MAX);
                 return self.run(Command::Frame(-frames), None);
@@ -452,7 +452,7 @@ impl Screen<'_> {
     }
 }
 
-/// Whether somebody may wonder what is going on.
+/// Whether a command may take so long that the screen should show that it is working.
 fn may_take_long(command: &Command) -> bool {
     !matches!(
         command,
@@ -460,8 +460,8 @@ fn may_take_long(command: &Command) -> bool {
     )
 }
 
-/// How one came here, in a sentence.
-fn said(stop: &Stop, run: &Run) -> Status {
+/// A sentence about why the debugger stopped.
+fn stop_status(stop: &Stop, run: &Run) -> Status {
     let is_last = stop.here.position.seq() == run.last;
     let ended = run.ended.as_ref().filter(|_| is_last);
     let ended = ended.map_or(String::new(), |how| format!("; the run was {how}"));
@@ -474,6 +474,6 @@ fn said(stop: &Stop, run: &Run) -> Status {
     match stop.notes.first() {
         Some(note) if why.is_empty() => Status::error(note),
         Some(note) => Status::error(format!("{why}; {note}")),
-        None => Status::said(why),
+        None => Status::info(why),
     }
 }

@@ -1,5 +1,5 @@
-//! What the screen shows. It is computed from the debugger when one stands elsewhere, and drawn as
-//! often as need be.
+//! The contents of the screen. They are computed from the debugger when the position changes, and
+//! can be drawn any number of times.
 
 use super::input::Input;
 use super::strip::Strip;
@@ -13,18 +13,18 @@ use crate::timeline::Here;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::rc::Rc;
 
-/// Files whose executed lines are remembered.
+/// The number of files whose executed lines are remembered.
 const FILES_MAX: usize = 64;
 
-/// What the screen shows.
+/// The contents of the screen.
 pub(super) struct Model {
     pub(super) run: Run,
-    /// `None` if it cannot be read.
+    /// The current event; `None` if it cannot be read.
     pub(super) here: Option<Here>,
     pub(super) seq: i64,
-    /// How much of the run comes before, from 0 to 1.
+    /// The part of the run before this position, from 0 to 1.
     pub(super) fraction: f64,
-    /// Innermost first.
+    /// The innermost frame first.
     pub(super) frames: Vec<FrameReply>,
     pub(super) selected: usize,
     pub(super) source: Source,
@@ -43,11 +43,11 @@ pub(super) struct Run {
     pub(super) first: i64,
     pub(super) last: i64,
     pub(super) last_ns: i64,
-    /// How it ended, if a signal or the recorder's death ended it.
+    /// How it ended, if it was ended by a signal or because the recorder died.
     pub(super) ended: Option<String>,
 }
 
-/// A part of the screen that keys are about.
+/// A part of the screen that can have the focus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Focus {
     Stack,
@@ -56,37 +56,37 @@ pub(super) enum Focus {
     Strip,
 }
 
-/// A sentence about what was done last.
+/// A sentence about the last action.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Status {
     pub(super) text: String,
     pub(super) is_error: bool,
 }
 
-/// Text that covers the rest until it is closed.
+/// Text that covers the rest of the screen until it is closed.
 pub(super) struct Popup {
     pub(super) title: String,
     pub(super) text: String,
-    /// First line that is shown.
+    /// The first line that is shown.
     pub(super) top: usize,
-    /// The text in lines of a width.
+    /// A width, and the text wrapped to it.
     lines: Option<(usize, Vec<String>)>,
 }
 
-/// A file, and what is known of its lines.
+/// A file, and what is known about its lines.
 #[derive(Default)]
 pub(super) struct Source {
     pub(super) path: String,
-    /// `None` if it was not kept.
+    /// `None` if it was not stored.
     pub(super) text: Option<Rc<SourceText>>,
-    /// Where the selected frame stands.
+    /// The current line of the selected frame.
     pub(super) current: Option<u32>,
-    /// The line that keys are about.
+    /// The line that keys act on.
     pub(super) cursor: u32,
-    /// First line and cell that are shown.
+    /// The first line and cell that are shown.
     pub(super) top: u32,
     pub(super) left: usize,
-    /// Lines that ran at some time in the run; `None` if that is not known.
+    /// Lines that ran at some time in the run; `None` if that is unknown.
     pub(super) ran: Option<Rc<FxHashSet<u32>>>,
     /// Lines of breakpoints, with their numbers.
     pub(super) breakpoints: Vec<(u32, usize)>,
@@ -103,20 +103,20 @@ impl Focus {
 }
 
 impl Popup {
-    /// Lines nobody goes through.
+    /// The largest number of lines that can be shown.
     const LINES_MAX: usize = 100_000;
 
     pub(super) fn new(title: impl Into<String>, text: impl Into<String>) -> Popup {
         Popup { title: title.into(), text: text.into(), top: 0, lines: None }
     }
 
-    /// Shows what is so many lines further down.
+    /// Scrolls by this many lines.
     pub(super) fn go(&mut self, by: i64) {
         let top = i64::try_from(self.top).unwrap_or(i64::MAX).saturating_add(by).max(0);
         self.top = usize::try_from(top).unwrap_or(usize::MAX);
     }
 
-    /// The text in lines of a width.
+    /// The text wrapped to a width.
     pub(super) fn lines(&mut self, width: usize) -> &[String] {
         if self.lines.as_ref().is_none_or(|(of, _)| *of != width) {
             self.lines = None;
@@ -127,7 +127,7 @@ impl Popup {
 }
 
 impl Status {
-    pub(super) fn said(text: impl Into<String>) -> Status {
+    pub(super) fn info(text: impl Into<String>) -> Status {
         Status { text: text.into(), is_error: false }
     }
 
@@ -160,8 +160,8 @@ impl Model {
         self.frames.get(self.selected)
     }
 
-    /// Looks at where the debugger stands. Variables take longer: see [`Variables::look`].
-    pub(super) fn look(&mut self, debugger: &mut Debugger) -> Result<(), Failure> {
+    /// Reads the debugger's position. Variables take longer: see [`Variables::refresh`].
+    pub(super) fn refresh(&mut self, debugger: &mut Debugger) -> Result<(), Failure> {
         let (timeline, at) = (debugger.timeline(), debugger.position());
         self.seq = at.seq();
         self.fraction = timeline.fraction(at);
@@ -173,7 +173,7 @@ impl Model {
             Ok(())
         });
         self.variables.is_stale = true;
-        self.source.look(self.here.as_ref(), self.frames.get(self.selected), debugger)?;
+        self.source.refresh(self.here.as_ref(), self.frames.get(self.selected), debugger)?;
         found
     }
 }
@@ -204,7 +204,7 @@ impl Run {
 }
 
 impl Source {
-    fn look(
+    fn refresh(
         &mut self,
         here: Option<&Here>,
         frame: Option<&FrameReply>,
@@ -229,11 +229,11 @@ impl Source {
         }
         self.path = path;
         self.ran = self.ran(debugger);
-        self.look_at_breakpoints(debugger)
+        self.refresh_breakpoints(debugger)
     }
 
-    /// Looks which breakpoints stand in the file.
-    pub(super) fn look_at_breakpoints(&mut self, debugger: &mut Debugger) -> Result<(), Failure> {
+    /// Reads the breakpoints in the file.
+    pub(super) fn refresh_breakpoints(&mut self, debugger: &mut Debugger) -> Result<(), Failure> {
         let Reply::Breakpoints(all) = debugger.run(Command::Breakpoints)? else { return Ok(()) };
         let line_here = |place: &str| {
             let (path, line) = place.rsplit_once(':')?;
@@ -264,7 +264,7 @@ impl Source {
         ran
     }
 
-    /// How many lines there are.
+    /// The number of lines.
     pub(super) fn len(&self) -> u32 {
         self.text.as_ref().map_or(0, |text| u32::try_from(text.len()).unwrap_or(u32::MAX))
     }
@@ -275,7 +275,7 @@ impl Source {
         self.cursor = to.clamp(1, i64::from(self.len()).max(1)) as u32;
     }
 
-    /// What sets or takes away a breakpoint where the cursor is.
+    /// The command that sets or removes a breakpoint at the cursor.
     pub(super) fn toggle(&self) -> Command {
         match self.breakpoints.iter().find(|(line, _)| *line == self.cursor) {
             Some((_, number)) => Command::Delete(Some(*number)),

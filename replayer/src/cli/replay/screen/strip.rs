@@ -1,8 +1,8 @@
-//! The calls of a stretch of the run, by depth: samples of the current thread's stack, one a
-//! column.
+//! The calls in a part of the run, by depth: samples of the current thread's stack, one per column.
 //!
-//! A sample costs 0.2 ms where a chunk begins in the column, else the expansion of a chunk, some
-//! milliseconds; so they are taken one after the other when there is nothing else to do, and kept.
+//! A sample costs 0.2 ms if a chunk begins in the column. Otherwise a chunk has to be expanded,
+//! which takes some milliseconds. So samples are taken one by one when there is nothing else to do,
+//! and kept.
 
 use crate::debugger::Debugger;
 use crate::store::Error;
@@ -12,26 +12,26 @@ use rustc_hash::FxHashMap;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-/// Frames that samples may have together.
+/// The largest number of frames in all samples together.
 const FRAMES_MAX: usize = 1 << 20;
-/// How much narrower the stretch gets with each level.
+/// The factor by which each level narrows the shown part.
 const ZOOM: i64 = 4;
 
 /// A call on a stack: its id and its code object.
 pub(super) type OnStack = (CallId, i64);
 
-/// The stretch of the run that is shown, and what is known of it.
+/// The part of the run that is shown, and its samples.
 #[derive(Default)]
 pub(super) struct Strip {
-    /// `seq` of the first column's first event.
+    /// `seq` of the first event of the first column.
     pub(super) start: i64,
-    /// Events a column stands for.
+    /// The number of events in a column.
     pub(super) step: i64,
     pub(super) columns: usize,
-    /// 0 for the whole run.
+    /// 0 shows the whole run.
     zoom: u32,
     thread: Option<Thread>,
-    /// Outermost first. `None` if it cannot be read.
+    /// Stacks, outermost frame first. `None` if the stack cannot be read.
     samples: FxHashMap<Sampled, Option<Rc<[OnStack]>>>,
     frames: usize,
     names: FxHashMap<i64, Rc<str>>,
@@ -40,11 +40,12 @@ pub(super) struct Strip {
 /// A process and the number of a thread in it.
 type Thread = (i64, u32);
 
-/// What a sample is of: a thread, the first event of a column, and how many it stands for.
+/// What a sample shows: a thread, the first event of a column, and the column's number of events.
 type Sampled = (Thread, i64, i64);
 
 impl Strip {
-    /// Makes the stretch so many columns of the run `first..=last` wide, around a position.
+    /// Lays out the shown part of the run `first..=last`, with this many columns, around a
+    /// position.
     pub(super) fn lay(&mut self, columns: usize, first: i64, last: i64, at: i64) {
         let events = last.saturating_sub(first).saturating_add(1).max(1);
         let wide = i64::try_from(columns).unwrap_or(i64::MAX).max(1);
@@ -60,13 +61,13 @@ impl Strip {
         if !is_well_within {
             let latest = last.saturating_sub(span).saturating_add(1);
             let start = at.saturating_sub(span / 2).min(latest).max(first);
-            // Columns begin where others did, so that they are known.
+            // Columns begin at multiples of the step, so that known samples can be used again.
             self.start = first + (start - first) / step * step;
         }
         (self.step, self.columns) = (step, columns);
     }
 
-    /// Narrower or wider.
+    /// Shows a narrower or wider part.
     pub(super) fn zoom(&mut self, closer: bool) {
         self.zoom = if closer { (self.zoom + 1).min(20) } else { self.zoom.saturating_sub(1) };
         self.step = 0;
@@ -78,15 +79,15 @@ impl Strip {
         self.start.saturating_add(self.step.saturating_mul(column))
     }
 
-    /// The column an event is in.
+    /// The column of an event.
     pub(super) fn column(&self, seq: i64) -> Option<usize> {
         let past = seq.checked_sub(self.start).filter(|past| *past >= 0)?;
         let at = past.checked_div(self.step)?;
         usize::try_from(at).ok().filter(|at| *at < self.columns)
     }
 
-    /// The stack of a column, outermost first. `None` if it was not looked at yet, within if it
-    /// cannot be read.
+    /// The stack of a column, outermost frame first. The outer `None` means that there is no sample
+    /// yet, the inner one that the stack cannot be read.
     pub(super) fn sample(&self, column: usize) -> Option<Option<&[OnStack]>> {
         let found = self.samples.get(&(self.thread?, self.seq(column), self.step))?;
         Some(found.as_deref())
@@ -104,7 +105,7 @@ impl Strip {
         self.names.extend(names.iter().map(|(id, name)| (*id, Rc::from(*name))));
     }
 
-    /// Follows a thread, by its process and id.
+    /// Shows the calls of a thread, given by its process and id.
     pub(super) fn follow(&mut self, debugger: &Debugger, process_id: i64, thread_id: i64) {
         let directory = debugger.timeline().store().directory();
         let process = directory.processes.get(&process_id);
@@ -114,14 +115,14 @@ impl Strip {
         self.thread = number.map(|number| (process_id, number));
     }
 
-    /// Takes samples that are missing, for about so long. Whether there are more to take.
+    /// Takes missing samples for about this long. Returns whether more are missing.
     ///
     /// # Errors
     /// If the file cannot be read, or reading was interrupted.
     pub(super) fn fill(&mut self, timeline: &Timeline, time: Duration) -> Result<bool, Error> {
         let Some(thread) = self.thread.filter(|_| self.step > 0) else { return Ok(false) };
         let begun = Instant::now();
-        // A rough picture first.
+        // A rough picture comes first.
         let rough = (0..self.columns).step_by(16);
         for column in rough.chain(0..self.columns) {
             let key = (thread, self.seq(column), self.step);
@@ -134,12 +135,12 @@ impl Strip {
             if begun.elapsed() > time {
                 return Ok(true);
             }
-            let stack = self.look(timeline, thread, key.1)?;
+            let stack = self.stack_of(timeline, thread, key.1)?;
             self.frames += stack.as_ref().map_or(0, |stack| stack.len()) + 1;
             if self.frames > FRAMES_MAX {
                 self.samples.clear();
                 self.frames = 0;
-                // What is so deep is not looked at again and again.
+                // Keep this sample, so that such a deep stack is not read again and again.
                 self.samples.insert(key, stack);
                 return Ok(false);
             }
@@ -148,7 +149,7 @@ impl Strip {
         Ok(false)
     }
 
-    fn look(
+    fn stack_of(
         &mut self,
         timeline: &Timeline,
         (process_id, thread): Thread,
@@ -184,7 +185,7 @@ impl Strip {
                     None => at_begin(timeline, chunk, thread)?,
                 }
             }
-            // Another thread's or process's: this one stands still.
+            // The event is of another thread or process: this thread's stack does not change.
             (None, Some(chunk), _) | (None, None, Some(chunk)) => {
                 at_begin(timeline, chunk, thread)?
             }
@@ -206,7 +207,8 @@ impl Strip {
     }
 }
 
-/// A thread's stack where a chunk begins. `None` if it is damaged, which is noted.
+/// A thread's stack at the beginning of a chunk. If the chunk is damaged, notes that and returns
+/// `None`.
 fn at_begin(
     timeline: &Timeline,
     chunk: usize,

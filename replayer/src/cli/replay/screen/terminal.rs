@@ -1,4 +1,4 @@
-//! The terminal: taken over, given back whatever happens, and read by a thread of its own.
+//! The terminal: taken over, always restored, and read by its own thread.
 
 use crate::cli::session::Interrupts;
 use crossterm::cursor::Show;
@@ -19,16 +19,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
-/// How long a command may take to notice that the program is to end.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a command has to notice that the program is ending.
+const EXIT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Whether the terminal is ours.
+/// Whether we have taken over the terminal.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
-/// The screen, buffered: what is drawn at once arrives at once.
+/// The screen. It is buffered, so that everything drawn at once arrives at once.
 pub(super) type Screen = Terminal<CrosstermBackend<BufWriter<Stdout>>>;
 
-/// The terminal while it is ours. Given back when dropped, and before a panic's message.
+/// The terminal while it is taken over. Restored when dropped, and before the message of a panic.
 pub(super) struct Taken(());
 
 impl Taken {
@@ -46,7 +46,7 @@ impl Taken {
         Ok((taken, clear()?))
     }
 
-    /// Stops the program until it is let go on.
+    /// Suspends the program until it is continued.
     pub(super) fn suspend(&self) -> io::Result<()> {
         give_back();
         signal_hook::low_level::emulate_default_handler(signal_hook::consts::SIGTSTP)?;
@@ -54,8 +54,8 @@ impl Taken {
     }
 }
 
-/// An empty screen, whatever was there. (`Terminal::clear` asks where the cursor is, and the thread
-/// that reads the keys would get the answer.)
+/// Clears the screen. (`Terminal::clear` requests the cursor's position, and the thread that
+/// reads the keys would receive the answer.)
 pub(super) fn clear() -> io::Result<Screen> {
     execute!(io::stdout(), Clear(ClearType::All))?;
     let out = BufWriter::with_capacity(1 << 16, io::stdout());
@@ -80,47 +80,47 @@ fn enter() -> io::Result<()> {
 
 fn give_back() {
     if TAKEN.swap(false, Ordering::SeqCst) {
-        // There is nothing to be done if it is gone.
+        // If the terminal is gone, nothing can be done.
         let _ = execute!(io::stdout(), DisableBracketedPaste, LeaveAlternateScreen, Show);
         let _ = disable_raw_mode();
     }
 }
 
-/// What comes from outside.
-pub(super) enum Told {
+/// A message from the threads that read keys and signals.
+pub(super) enum Message {
     Event(Event),
-    /// The program is to end, by this signal.
+    /// The program has to end because of this signal.
     End(i32),
-    /// Nobody can type any more.
-    Gone,
+    /// The terminal cannot be read any more.
+    Closed,
 }
 
-/// Passes on what is typed. Ctrl-C ends what is being done, if anything is.
-pub(super) fn listen(tell: Sender<Told>, interrupts: Interrupts) -> io::Result<()> {
+/// Sends typed keys to the channel. Ctrl-C interrupts the current command, if there is one.
+pub(super) fn listen(sender: Sender<Message>, interrupts: Interrupts) -> io::Result<()> {
     let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGHUP])?;
-    let (asks, ends) = (interrupts.clone(), tell.clone());
+    let (signal_interrupts, signal_sender) = (interrupts.clone(), sender.clone());
     std::thread::spawn(move || {
         if let Some(signal) = signals.forever().next() {
-            asks.ask();
-            let _ = ends.send(Told::End(signal));
-            std::thread::sleep(PATIENCE);
+            signal_interrupts.interrupt();
+            let _ = signal_sender.send(Message::End(signal));
+            std::thread::sleep(EXIT_TIMEOUT);
             give_back();
             std::process::exit(128 + signal);
         }
     });
     std::thread::spawn(move || {
         loop {
-            let told = match event::read() {
+            let message = match event::read() {
                 Ok(Event::Key(key)) if key.kind == KeyEventKind::Release => continue,
                 Ok(Event::Key(key)) if is_interrupt(&key) && interrupts.is_working() => {
-                    interrupts.ask();
+                    interrupts.interrupt();
                     continue;
                 }
-                Ok(event) => Told::Event(event),
-                Err(_) => Told::Gone,
+                Ok(event) => Message::Event(event),
+                Err(_) => Message::Closed,
             };
-            let is_last = matches!(told, Told::Gone);
-            if tell.send(told).is_err() || is_last {
+            let is_last = matches!(message, Message::Closed);
+            if sender.send(message).is_err() || is_last {
                 return;
             }
         }

@@ -1,17 +1,17 @@
-//! Text of a recording as cells of a terminal: nothing in it commands the terminal, and every
-//! character counts as wide as it is there.
+//! Text of a recording as cells of a terminal: it cannot control the terminal, and every character
+//! has the width that it has there.
 
 use std::char::EscapeDefault;
 use std::str::Chars;
 use unicode_width::UnicodeWidthChar as _;
 
-/// Cells to the next tab stop.
+/// The distance of tab stops in cells.
 const TAB: usize = 4;
 
-/// Stands where something was cut off.
+/// Marks where text was cut off.
 const CUT: char = '…';
 
-/// Characters that are not seen themselves but move, reverse or hide others.
+/// Whether a character is invisible, but moves, reverses or hides others.
 fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c,
@@ -24,9 +24,9 @@ fn is_hidden(c: char) -> bool {
 struct Cells<'a> {
     chars: Chars<'a>,
     column: usize,
-    /// Spaces of a tab that are still to come.
+    /// Spaces of a tab that are still to be returned.
     spaces: usize,
-    /// What stands for a character that is not shown.
+    /// The rest of the escape for a character that is not shown.
     escape: Option<EscapeDefault>,
 }
 
@@ -57,7 +57,7 @@ impl Iterator for Cells<'_> {
     }
 }
 
-/// Cells a text takes, counted up to a bound.
+/// The number of cells that a text takes, counted up to a limit.
 pub(super) fn width(text: &str, max: usize) -> usize {
     let mut sum = 0;
     for (_, width) in cells(text) {
@@ -69,15 +69,15 @@ pub(super) fn width(text: &str, max: usize) -> usize {
     sum
 }
 
-/// As much of a text as fits into so many cells; what is cut off is marked.
+/// The part of a text that fits into `max` cells. Cut-off text is marked.
 pub(super) fn cut(text: &str, max: usize) -> String {
     window(text, 0, max)
 }
 
-/// The cells of a text from one on, as many as fit; what is cut off at its end is marked.
+/// The cells of a text from `from` on, as many as fit. Text that is cut off at the end is marked.
 pub(super) fn window(text: &str, from: usize, max: usize) -> String {
     let mut shown = String::new();
-    // What fits with the mark after it.
+    // The length of the text that fits together with the mark.
     let mut kept = 0;
     let (mut at, mut used) = (0, 0);
     for (c, width) in cells(text) {
@@ -107,7 +107,7 @@ pub(super) fn window(text: &str, from: usize, max: usize) -> String {
     shown
 }
 
-/// A text in lines of so many cells, at most so many lines. Words stay whole if they can.
+/// Wraps a text into at most `lines_max` lines of `max` cells. Words stay whole if possible.
 pub(super) fn wrap(text: &str, max: usize, lines_max: usize) -> Vec<String> {
     let max = max.max(1);
     let mut lines = Vec::new();
@@ -138,7 +138,7 @@ pub(super) fn wrap(text: &str, max: usize, lines_max: usize) -> Vec<String> {
     lines
 }
 
-/// A number with its thousands apart.
+/// Formats a number with thousands separators.
 pub(super) fn grouped(number: i64) -> String {
     let digits = number.unsigned_abs().to_string();
     let mut out = if number < 0 { "-".to_owned() } else { String::new() };
@@ -151,7 +151,7 @@ pub(super) fn grouped(number: i64) -> String {
     out
 }
 
-/// Nanoseconds as one says them.
+/// Formats nanoseconds with a suitable unit.
 pub(super) fn duration(ns: i64) -> String {
     let value = ns as f64;
     match ns.unsigned_abs() {

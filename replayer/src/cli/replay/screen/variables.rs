@@ -1,12 +1,12 @@
-//! The variables of the selected frame, and what changed since the frame was looked at before.
+//! The variables of the selected frame, and how they changed since they were last shown.
 
 use crate::debugger::Debugger;
 use crate::state::Variable;
 use rustc_hash::FxHashMap;
 
-/// Calls whose variables are remembered.
+/// The number of calls whose variables are remembered.
 const CALLS_MAX: usize = 64;
-/// Longer values are not remembered, only that they differ.
+/// Of longer values, only the hash is remembered.
 const REMEMBERED_MAX: usize = 1 << 16;
 
 /// The variables of the selected frame.
@@ -15,13 +15,13 @@ pub(super) struct Variables {
     pub(super) rows: Vec<Row>,
     pub(super) selected: usize,
     pub(super) top: usize,
-    /// Why there are none.
+    /// Why there are no variables.
     pub(super) note: Option<String>,
-    /// One stands elsewhere by now.
+    /// Whether the position has changed since.
     pub(super) is_stale: bool,
     /// By call.
     seen: FxHashMap<u64, Seen>,
-    looks: u64,
+    refreshes: u64,
 }
 
 /// A variable.
@@ -34,23 +34,23 @@ pub(super) struct Row {
     pub(super) mark: Mark,
 }
 
-/// What happened to a variable since its frame was looked at before.
+/// How a variable changed since its frame was last shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Mark {
     Same,
     New,
-    /// What it held; `None` if that was too long to remember.
+    /// The previous value; `None` if it was too long to remember.
     Changed(Option<Box<str>>),
 }
 
-/// What was seen of a call.
+/// The remembered variables of a call.
 #[derive(Default)]
 struct Seen {
-    /// Number of the last look.
-    look: u64,
+    /// The number of the last refresh that showed it.
+    shown: u64,
     seq: i64,
     now: Vec<Variable>,
-    /// At the position before.
+    /// The values at the previous position.
     before: Option<FxHashMap<(&'static str, Box<str>), Remembered>>,
 }
 
@@ -66,15 +66,16 @@ fn hash(text: &str) -> u64 {
     hasher.finish()
 }
 
-/// What a module defines and imports is seldom what one looks for, and stands below the rest.
+/// Whether a value is a definition or import of a module. These are rarely interesting, and come
+/// last.
 fn is_definition(value: &str) -> bool {
     let kinds = ["<function ", "<class ", "<module ", "<built-in "];
     kinds.iter().any(|kind| value.starts_with(kind))
 }
 
 impl Variables {
-    /// Looks at the variables of a frame, by its depth; its call tells it from others.
-    pub(super) fn look(&mut self, debugger: &Debugger, call_id: u64, depth: usize) {
+    /// Reads the variables of a frame, given by its depth. `call_id` identifies the frame.
+    pub(super) fn refresh(&mut self, debugger: &Debugger, call_id: u64, depth: usize) {
         self.is_stale = false;
         match debugger.locals(depth) {
             Ok(variables) => self.show(call_id, debugger.position().seq(), variables),
@@ -82,7 +83,7 @@ impl Variables {
         }
     }
 
-    /// Shows why there are none.
+    /// Shows why there are no variables.
     pub(super) fn clear(&mut self, why: impl Into<String>) {
         self.is_stale = false;
         self.rows.clear();
@@ -90,10 +91,10 @@ impl Variables {
     }
 
     pub(super) fn show(&mut self, call_id: u64, seq: i64, variables: Vec<Variable>) {
-        self.looks += 1;
+        self.refreshes += 1;
         let selected = self.rows.get(self.selected).map(|row| (row.scope, row.name.clone()));
         if self.seen.len() >= CALLS_MAX && !self.seen.contains_key(&call_id) {
-            let oldest = self.seen.iter().min_by_key(|(_, seen)| seen.look).map(|(call, _)| *call);
+            let oldest = self.seen.iter().min_by_key(|(_, seen)| seen.shown).map(|(call, _)| *call);
             self.seen.remove(&oldest.unwrap_or(0));
         }
         let is_known = self.seen.contains_key(&call_id);
@@ -108,7 +109,7 @@ impl Variables {
             };
             seen.before = Some(seen.now.iter().map(entry).collect());
         }
-        (seen.look, seen.seq, seen.now) = (self.looks, seq, variables);
+        (seen.shown, seen.seq, seen.now) = (self.refreshes, seq, variables);
         let mark = |variable: &Variable| {
             let Some(before) = &seen.before else { return Mark::Same };
             match before.get(&(variable.scope, variable.name.clone())) {
@@ -133,13 +134,13 @@ impl Variables {
         self.selected = self.rows.iter().position(is_selected).unwrap_or(0);
     }
 
-    /// Selects another.
+    /// Moves the selection.
     pub(super) fn go(&mut self, by: i64) {
         let last = self.rows.len().saturating_sub(1) as i64;
         self.selected = (self.selected as i64).saturating_add(by).clamp(0, last) as usize;
     }
 
-    /// The one that is selected.
+    /// The selected variable.
     pub(super) fn current(&self) -> Option<&Row> {
         self.rows.get(self.selected)
     }
@@ -165,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn what_changed_in_a_call_is_marked() {
+    fn changes_in_a_call_are_marked() {
         let mut shown = Variables::default();
         shown.show(7, 10, variables(&[("a", "1")]));
         assert_eq!(marks(&shown), [Mark::Same], "nothing is known from before");
@@ -194,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn definitions_stand_below_the_rest() {
+    fn definitions_come_last() {
         let mut shown = Variables::default();
         let all = [("os", "<module 'os'>"), ("a", "1"), ("f", "<function f>"), ("b", "'<class '")];
         shown.show(7, 10, variables(&all));

@@ -1,4 +1,4 @@
-//! The whole run in a row, with where one stands, and the stretch that the strip shows.
+//! The whole run in one row, with the current position and the part that the strip shows.
 
 use super::{Theme, put};
 use crate::cli::replay::screen::model::{Focus, Model};
@@ -19,7 +19,7 @@ pub(super) fn draw(buffer: &mut Buffer, area: Rect, model: &Model, theme: &Theme
     let column = |seq: i64| {
         let of = (last.saturating_sub(first)).max(1) as u64;
         let past = seq.saturating_sub(first).clamp(0, of as i64) as u64;
-        // Wide enough for any position.
+        // The arithmetic is wide enough for any position.
         u16::try_from(u128::from(past) * u128::from(end) / u128::from(of)).unwrap_or(0)
     };
     let strip = &model.strip;

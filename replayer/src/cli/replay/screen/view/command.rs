@@ -1,4 +1,4 @@
-//! The last rows: what was said, the command line, the keys.
+//! The last rows: the status or command line, and the keys.
 
 use super::{Theme, put};
 use crate::cli::replay::screen::keys::KEYS;
@@ -9,10 +9,10 @@ use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;
 use ratatui::widgets::{Clear, Widget as _};
 
-/// Rows of candidates at most.
+/// The largest number of rows of candidates.
 const CANDIDATES: usize = 6;
 
-/// Draws what was said, or the command line; gives where its cursor is.
+/// Draws the status or the command line. Returns the position of the cursor.
 pub(super) fn draw(
     buffer: &mut Buffer,
     area: Rect,
@@ -32,7 +32,7 @@ pub(super) fn draw(
     put(buffer, x, y, max, ":", theme.key());
     let room = usize::from(max).saturating_sub(1);
     let before = width(input.before(), usize::MAX);
-    // The cursor stays in sight.
+    // The cursor stays visible.
     let from = (before + 1).saturating_sub(room);
     put(
         buffer,
@@ -46,14 +46,14 @@ pub(super) fn draw(
     Some(Position::new(x + 1 + at, y))
 }
 
-/// Says that a command takes its time.
+/// Draws that a command is working.
 pub(super) fn working(buffer: &mut Buffer, area: Rect, how_far: &str, theme: &Theme) {
     let text = cut(&format!("{how_far}; ^C ends it"), area.width.into());
     Clear.render(area, buffer);
     put(buffer, area.x, area.y, area.width, &text, theme.changed());
 }
 
-/// What may be typed next, over what is above the command line.
+/// Draws the candidates for completion over the rows above the command line.
 fn candidates(buffer: &mut Buffer, area: Rect, all: &[String], theme: &Theme) {
     let most = usize::from(area.y.min(u16::try_from(CANDIDATES).unwrap_or(0)));
     if all.is_empty() || most == 0 {
@@ -81,7 +81,7 @@ fn candidates(buffer: &mut Buffer, area: Rect, all: &[String], theme: &Theme) {
     }
 }
 
-/// The keys one needs most.
+/// Draws the most important keys.
 pub(super) fn keys(buffer: &mut Buffer, area: Rect, theme: &Theme) {
     if area.is_empty() {
         return;

@@ -1,4 +1,4 @@
-//! The screen as it is drawn: a file per part, and which parts there is room for.
+//! Draws the screen: a file per part, and the layout of the parts that fit.
 
 mod bar;
 mod command;
@@ -20,18 +20,18 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-/// Below this there is only room for the source.
+/// The smallest size for more parts than the source.
 const LEAST: (u16, u16) = (40, 10);
-/// From this width on the source has the stack and the variables beside it.
+/// From this width on, the stack and the variables are beside the source.
 const WIDE: u16 = 76;
 
-/// Where the parts are; those there is no room for are empty.
+/// The areas of the parts. Parts that do not fit are empty.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 struct Areas {
     source: Rect,
     variables: Rect,
     stack: Rect,
-    /// Between the source and what is beside it.
+    /// The line between the source and the parts beside it.
     between: Rect,
     strip: Rect,
     bar: Rect,
@@ -60,7 +60,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &mut Model, theme: &Theme) {
     }
 }
 
-/// Says that a command takes its time, over what was drawn before.
+/// Draws that a command is working, over the last drawn screen.
 pub(super) fn working(frame: &mut Frame<'_>, drawn: &Buffer, how_far: &str, theme: &Theme) {
     let area = frame.area();
     let buffer = frame.buffer_mut();
@@ -73,7 +73,7 @@ pub(super) fn working(frame: &mut Frame<'_>, drawn: &Buffer, how_far: &str, them
     command::working(buffer, last, how_far, theme);
 }
 
-/// The rows over another area.
+/// The rows above another area.
 fn above(area: Rect, below: Rect) -> Rect {
     Rect { height: below.y.saturating_sub(area.y), ..area }
 }
@@ -86,7 +86,7 @@ fn areas(area: Rect, model: &Model) -> Areas {
         left.height -= height;
         Rect { y: left.y + left.height, height, ..left }
     };
-    // One row is for the position, whatever else there is.
+    // One row always remains for the position.
     areas.status = if area.height > 1 { from_bottom(1) } else { Rect::default() };
     if area.width < LEAST.0 || area.height < LEAST.1 {
         areas.source = left;
@@ -105,7 +105,7 @@ fn areas(area: Rect, model: &Model) -> Areas {
         areas.source = Rect { width: left.width - beside - 1, ..left };
         areas.between = Rect { x: areas.source.right(), width: 1, ..left };
         let right = Rect { x: areas.between.right(), width: beside, ..left };
-        // The stack has what the variables leave, and two fifths at least.
+        // The stack gets the space that the variables leave, but at least two fifths.
         let least = stack.min(right.height * 2 / 5).max(2);
         let below = stack.clamp(least, (right.height.saturating_sub(variables)).max(least));
         areas.variables = Rect { height: right.height - below, ..right };
@@ -125,19 +125,19 @@ fn rows(area: Rect) -> std::ops::Range<u16> {
     area.y..area.bottom()
 }
 
-/// Writes harmless text, as much as there is room for.
+/// Writes text without control characters, as much as fits.
 fn put(buffer: &mut Buffer, x: u16, y: u16, max: u16, text: &str, style: Style) -> u16 {
     buffer.set_stringn(x, y, text, max.into(), style).0
 }
 
-/// Writes a row of a recording's text, and fills what is left with the style.
+/// Writes a row of a recording's text, and applies the style to the whole row.
 fn row(buffer: &mut Buffer, area: Rect, y: u16, text: &str, style: Style) {
     let max = area.width.into();
     put(buffer, area.x, y, area.width, &cut(text, max), Style::default());
     buffer.set_style(Rect { y, height: 1, ..area }, style);
 }
 
-/// Writes the title of a part into its first row. What does not fit beside it is left out.
+/// Writes the title of a part into its first row. `right` is left out if it does not fit.
 fn title(
     buffer: &mut Buffer,
     area: Rect,
@@ -161,7 +161,7 @@ fn title(
     }
 }
 
-/// The first row that is shown, so that one of them is.
+/// The first row to show, so that row `at` is visible.
 fn scrolled(top: usize, at: usize, height: usize, of: usize) -> usize {
     let margin = (height / 4).min(3);
     let low = at.saturating_add(margin + 1).saturating_sub(height);
@@ -169,7 +169,7 @@ fn scrolled(top: usize, at: usize, height: usize, of: usize) -> usize {
     top.clamp(low.min(high), high).min(of.saturating_sub(height))
 }
 
-/// Whether a part is what keys are about.
+/// Whether a part has the focus.
 fn has_focus(model: &Model, focus: Focus) -> bool {
     model.focus == focus && model.input.is_none() && model.popup.is_none()
 }

@@ -1,4 +1,4 @@
-//! Text over everything else: help, and what a command said.
+//! Text over everything else: help, and output of commands.
 
 use super::{Theme, put, rows, title};
 use crate::cli::replay::screen::keys::KEYS;
@@ -33,7 +33,7 @@ pub(super) fn draw(buffer: &mut Buffer, area: Rect, model: &mut Model, theme: &T
     }
 }
 
-/// The keys and the commands.
+/// The text about keys and commands.
 pub(crate) fn help() -> String {
     let keys: String = KEYS.iter().map(|(keys, _, does)| format!("{keys:<8} {does}\n")).collect();
     format!("{keys}\nCommands:\n{}", text::text(&Reply::Help))

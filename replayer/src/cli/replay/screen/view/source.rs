@@ -1,4 +1,4 @@
-//! Where one stands, and the source around it.
+//! The current position, and the source around it.
 
 use super::{Theme, has_focus, put, rows, scrolled, title};
 use crate::cli::replay::screen::model::{Focus, Model};
@@ -23,7 +23,7 @@ pub(super) fn draw(buffer: &mut Buffer, area: Rect, model: &mut Model, theme: &T
     };
     let height = usize::from(body.height);
     let cursor = (source.cursor as usize).saturating_sub(1);
-    // From elsewhere one comes to the middle.
+    // A cursor that comes from far away is shown in the middle.
     let top = (source.top as usize).saturating_sub(1);
     let is_far = cursor + height < top || cursor > top + 2 * height || source.top == 0;
     let top = if is_far { cursor.saturating_sub(height / 2) } else { top };
@@ -52,7 +52,7 @@ pub(super) fn draw(buffer: &mut Buffer, area: Rect, model: &mut Model, theme: &T
     }
 }
 
-/// Where one stands, in a line.
+/// The current position as one line.
 fn position(model: &Model) -> String {
     let Some(here) = &model.here else { return "this event cannot be read".to_owned() };
     match model.frame().filter(|frame| frame.depth > 0) {

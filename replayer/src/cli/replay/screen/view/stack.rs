@@ -1,4 +1,4 @@
-//! The stack, outermost frame at the top, as a traceback has it.
+//! The stack, with the outermost frame at the top, like a traceback.
 
 use super::{Theme, has_focus, row, rows, scrolled, title};
 use crate::cli::replay::screen::model::{Focus, Model};

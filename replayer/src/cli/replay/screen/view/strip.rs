@@ -1,4 +1,4 @@
-//! The calls of a stretch of the run: a row per depth, a column per sample.
+//! Draws the calls in a part of the run: one row per depth, one column per sample.
 
 use super::{Theme, put, rows};
 use crate::cli::replay::screen::model::Model;
@@ -26,7 +26,7 @@ pub(super) fn draw(buffer: &mut Buffer, area: Rect, model: &Model, theme: &Theme
             let (x, wide) = (area.x + column as u16, (end - column) as u16);
             match what {
                 What::Call((call, code_id)) => {
-                    // The name of the code object where one stands may not be among the samples.
+                    // The name of the current code object may not be among the samples.
                     let own = model.frames.iter().find(|frame| frame.call_id == call);
                     let name = own.map_or_else(|| model.strip.name(code_id), |own| &own.qualname);
                     span(buffer, Rect { x, y, width: wide, height: 1 }, name, code_id, theme);
@@ -48,8 +48,8 @@ pub(super) fn draw(buffer: &mut Buffer, area: Rect, model: &Model, theme: &Theme
     }
 }
 
-/// Depth of the first row. What all of the stretch is in tells nothing, but for the innermost call
-/// of that.
+/// The depth of the first row. Calls that all columns share are left out, except the innermost of
+/// them.
 fn first_depth(model: &Model, now: &[OnStack], at: Option<usize>, area: Rect) -> usize {
     let own = at.map(|_| now).filter(|now| !now.is_empty());
     let others = (0..usize::from(area.width)).filter_map(|at| model.strip.sample(at)).flatten();
@@ -63,7 +63,7 @@ fn first_depth(model: &Model, now: &[OnStack], at: Option<usize>, area: Rect) ->
     common.saturating_sub(1).min(deepest.saturating_sub(area.height.into()))
 }
 
-/// What is in a column at a depth.
+/// The contents of a column at a depth.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum What {
     Call(OnStack),
@@ -85,7 +85,7 @@ fn call(model: &Model, now: &[OnStack], at: Option<usize>, column: usize, depth:
     }
 }
 
-/// One call, as far as it goes.
+/// Draws one call over its whole width.
 fn span(buffer: &mut Buffer, area: Rect, name: &str, code_id: i64, theme: &Theme) {
     let style = theme.call(code_id);
     let fill = if theme.has_colours() { " " } else { "─" };

@@ -84,7 +84,7 @@ fn buffer(model: &mut Model, width: u16, height: u16, theme: &Theme) -> Buffer {
     terminal.backend().buffer().clone()
 }
 
-/// Rows of the screen, without space at their ends.
+/// The rows of the screen, without spaces at their ends.
 fn screen(model: &mut Model, width: u16, height: u16) -> Vec<String> {
     text(&buffer(model, width, height, &Theme::new(false)))
 }
@@ -95,7 +95,7 @@ fn text(buffer: &Buffer) -> Vec<String> {
         for x in 0..buffer.area.width {
             let symbol = buffer[(x, y)].symbol();
             assert!(!symbol.chars().any(char::is_control), "{symbol:?}");
-            // Behind a wide character there is a cell that nobody sees.
+            // A wide character is followed by a cell that is not visible.
             if hidden == 0 {
                 row.push_str(symbol);
                 hidden = symbol.width().max(1);
@@ -125,7 +125,7 @@ fn fill(model: &mut Model, columns: usize) {
 #[test]
 fn everything_is_shown_where_there_is_room() {
     let mut model = model(SOURCE);
-    model.status = Status::said("breakpoint 1");
+    model.status = Status::info("breakpoint 1");
     fill(&mut model, 80);
     let shown = screen(&mut model, 80, 24).join("\n");
     let expected = "\
@@ -157,7 +157,7 @@ breakpoint 1";
 }
 
 #[test]
-fn what_is_less_needed_goes_first() {
+fn less_important_parts_are_left_out_first() {
     let parts = |width, height| {
         let shown = screen(&mut model(SOURCE), width, height).join("\n");
         let parts = ["-> ", "variables ─", "stack ─", "━", "▏", "s step"];
@@ -247,15 +247,15 @@ fn the_command_line_stays_in_sight() {
 }
 
 #[test]
-fn what_takes_long_is_said_over_what_was_there() {
+fn a_long_command_is_shown_over_the_last_screen() {
     let mut model = model(SOURCE);
     let drawn = buffer(&mut model, 80, 24, &Theme::new(false));
     let mut terminal = Terminal::new(TestBackend::new(70, 20)).unwrap();
     let theme = Theme::new(false);
-    terminal.draw(|frame| working(frame, &drawn, "12% looked through", &theme)).unwrap();
+    terminal.draw(|frame| working(frame, &drawn, "12% of the recording read", &theme)).unwrap();
     let rows = text(terminal.backend().buffer());
     assert!(rows[0].starts_with("shop.py:3 Order.total"));
-    assert_eq!(rows[19], "12% looked through; ^C ends it");
+    assert_eq!(rows[19], "12% of the recording read; ^C ends it");
 }
 
 #[test]

@@ -1,14 +1,14 @@
-//! Colours, and what stands for them where none are wanted.
+//! Colours, and text styles that replace them if colours are not wanted.
 
 use ratatui::style::{Color, Modifier, Style};
 
-/// How things look.
+/// The styles of the screen's elements.
 pub(crate) struct Theme {
     has_colours: bool,
 }
 
 impl Theme {
-    /// As <https://no-color.org> has it.
+    /// Uses colours unless the environment disables them (<https://no-color.org>).
     pub(crate) fn of_environment() -> Theme {
         Theme::new(std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()))
     }
@@ -28,12 +28,12 @@ impl Theme {
         }
     }
 
-    /// The line one stands at.
+    /// The current line.
     pub(super) fn current(&self) -> Style {
         Style::new().add_modifier(Modifier::BOLD | Modifier::REVERSED)
     }
 
-    /// What is selected, where keys are about something else or not.
+    /// The selected item, with or without the focus.
     pub(super) fn selected(&self, is_focused: bool) -> Style {
         match is_focused {
             true => Style::new().add_modifier(Modifier::REVERSED),
@@ -65,7 +65,7 @@ impl Theme {
         self.colour(Color::Cyan).add_modifier(Modifier::BOLD)
     }
 
-    /// A call in the strip: the same for all of a code object.
+    /// A call in the strip: calls of the same code object have the same style.
     pub(super) fn call(&self, code_id: i64) -> Style {
         const COLOURS: [Color; 6] = [
             Color::Blue,

@@ -1,4 +1,4 @@
-//! The variables of the selected frame; what changed is marked.
+//! The variables of the selected frame. Changes are marked.
 
 use super::{Theme, has_focus, put, row, rows, scrolled, title};
 use crate::cli::replay::screen::model::{Focus, Model};
@@ -44,7 +44,7 @@ pub(super) fn draw(buffer: &mut Buffer, area: Rect, model: &mut Model, theme: &T
     }
 }
 
-/// The first row that is shown, so that of those that changed one is.
+/// The first row to show, so that at least one changed variable is visible.
 fn with_a_change(variables: &Variables, height: usize) -> usize {
     let is_changed = |row: &Row| row.mark != Mark::Same;
     let (top, count) = (variables.top.min(variables.rows.len()), variables.rows.len());
@@ -56,20 +56,20 @@ fn with_a_change(variables: &Variables, height: usize) -> usize {
     }
 }
 
-/// A variable in a row: no more of its value than could be seen.
+/// The row of a variable, with only as much of its value as can be visible.
 fn line(mark: char, variable: &Row, max: usize) -> String {
     let some = |text: &str| text.chars().take(max + 1).collect::<String>();
     format!("{mark} {} = {}", some(&variable.name), some(&variable.value))
 }
 
-/// All there is to say of a variable.
+/// Everything about a variable.
 pub(crate) fn all_of(row: &Row) -> String {
     let object = row.object_id.map_or(String::new(), |id| format!(", object {id}"));
     let before = match &row.mark {
         Mark::Same => String::new(),
-        Mark::New => "\n\nit was not bound when this call was looked at before".to_owned(),
+        Mark::New => "\n\nit was not bound when this call was last shown".to_owned(),
         Mark::Changed(Some(value)) => format!("\n\nbefore:\n{value}"),
-        Mark::Changed(None) => "\n\nit was something else before".to_owned(),
+        Mark::Changed(None) => "\n\nit had another value before".to_owned(),
     };
     format!("{} ({}{object})\n\n{}{before}", row.name, row.scope, row.value)
 }
