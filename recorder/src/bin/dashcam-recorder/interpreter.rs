@@ -157,11 +157,12 @@ fn is_static(path: &Path) -> bool {
     let (size, count) = (number(54), number(56));
     // Invariant: eight bytes of 64.
     let start = u64::from_le_bytes(header[32..40].try_into().unwrap_or_default());
+    // Entries of another size are of another format.
+    if size != 56 || file.seek(SeekFrom::Start(start)).is_err() {
+        return false;
+    }
     let mut table = vec![0; size * count];
-    if size < 56
-        || file.seek(SeekFrom::Start(start)).is_err()
-        || file.read_exact(&mut table).is_err()
-    {
+    if file.read_exact(&mut table).is_err() {
         return false;
     }
     table.chunks(size).all(|segment| segment[..4] != INTERPRETER.to_le_bytes())
