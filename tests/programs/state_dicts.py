@@ -25,6 +25,26 @@ def dicts():
     return d, e, f, got, out, last
 
 
+def equal_hashes():
+    # -1 and -2 have one hash, as have 5 and 5 + 2**61 - 1, 1 and True and 1.0.
+    d = {-2: "two"}
+    d[-1] = "one"
+    del d[-2]
+    d[-2] = "again"; d[-1] += "!"
+    try:
+        del d[-1], d[-1]
+    except KeyError:
+        d[5] = 5
+    d[5 + 2**61 - 1] = "long"; d[5] += 1
+    d[1] = "int"; d[True] = "bool"; d[1.0] = "float"
+    many = dict.fromkeys(range(300)); many[-2] = 2
+    many[-1] = 1; size = len(many)
+    missing = defaultdict(list, {-2: []})
+    missing[-1].append(1)
+    missing[-2].append(2)
+    return d, many, missing, size
+
+
 def more_dicts():
     groups = defaultdict(list)
     groups["a"].append(1)
@@ -64,7 +84,7 @@ def sets():
     return out, f, sorted(s)
 
 
-for function in (dicts, sets):
+for function in (dicts, equal_hashes, sets):
     result = function()
     print(function.__name__, result)
 groups, counts, order, out, inner = more_dicts()

@@ -1240,6 +1240,25 @@ pub(in crate::shim) enum AttributeSet {
 }
 
 impl<'a> Obj<'a> {
+    /// Whether two objects are exactly strs, or exactly ints of few digits, and equal.
+    fn equals(self, other: Obj<'_>) -> bool {
+        match (self.plain(), other.plain()) {
+            (Plain::Int, Plain::Int) => match (self.int(), other.int()) {
+                (Int::Small(one), Int::Small(another)) => one == another,
+                _ => false,
+            },
+            // Equal texts have characters of the same width.
+            (Plain::Str, Plain::Str) => match (self.characters(), other.characters()) {
+                (Characters::Ascii(one), Characters::Ascii(another))
+                | (Characters::Latin1(one), Characters::Latin1(another)) => one == another,
+                (Characters::Two(one), Characters::Two(another)) => one == another,
+                (Characters::Four(one), Characters::Four(another)) => one == another,
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+
     /// Looks up a key in a dict, or in an object of a class derived from it, without running the
     /// objects' own code for comparing them. The key must be exactly a str, or an int of few
     /// digits.
@@ -1304,12 +1323,13 @@ impl<'a> Obj<'a> {
                         // Without hashes in the entries, the keys are all strs, which keep their
                         // hash.
                         let known_hash = known_hash.or_else(|| other.text_hash());
-                        if known_hash == Some(hash) {
-                            let is_it = value != 0 && other.class() == key.class();
-                            return match is_it {
-                                true => Lookup::Found(Obj(value as *mut PyObject, PhantomData)),
-                                false => Lookup::Unsure,
-                            };
+                        if known_hash == Some(hash) && value != 0 && other.equals(key) {
+                            return Lookup::Found(Obj(value as *mut PyObject, PhantomData));
+                        }
+                        // A float or a bool, for example, may be equal to an int.
+                        if known_hash == Some(hash) && (value == 0 || other.class() != key.class())
+                        {
+                            return Lookup::Unsure;
                         }
                     }
                 }
