@@ -364,6 +364,11 @@ class User:
     password = "pw-1"
     def get(self):
         return hash(self.password)
+class Mixin:
+    def __init__(self, password):
+        pass
+class Key(tuple, Mixin):
+    pass
 def main(user, pairs, password, x, *args, **more):
     hash(user.password); len(user.password.upper()); user.get()
     print(x, password); print(password, x); print(x, password, x)
@@ -375,6 +380,7 @@ def main(user, pairs, password, x, *args, **more):
     print([password for _ in range(2)], "ok"); print((lambda: password)(), "ok")
     password.encode(); password.encode().hex(); encode = password.encode; encode()
     dict(password="pw-8", user="u"); dict(**{"password": "pw-9"}); dict(**more)
+    Key(("pw-10",))
     print("plain", "text", x, sep="!")
     return print(password if x else 0)
 main(User(), {"password": "pw-2"}, "pw-3", "x", password2="pw-4", my_password="pw-5")

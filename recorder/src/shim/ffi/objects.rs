@@ -135,6 +135,7 @@ unsafe extern "C" {
     static _PyWeakref_CallableProxyType: PyTypeObject;
     fn _PyObject_GetDictPtr(object: *mut PyObject) -> *mut *mut PyObject;
     fn _PyType_Lookup(class: *mut PyTypeObject, name: *mut PyObject) -> *mut PyObject;
+    fn PyType_GetDict(class: *mut PyTypeObject) -> *mut PyObject;
 }
 
 /// How to read the objects of one class.
@@ -1492,16 +1493,23 @@ impl<'a> Obj<'a> {
         self.has_other_than(name, &[c"wrapper_descriptor", c"method_descriptor"])
     }
 
+    /// Returns the namespace of a class.
+    fn class_dict(self) -> Option<Obj<'a>> {
+        // SAFETY: a class. Its dict is returned with a reference of its own; the class keeps another
+        // one as long as it lives.
+        unsafe {
+            let dict = PyType_GetDict(self.0.cast());
+            Py_XDECREF(dict);
+            (!dict.is_null()).then(|| Obj::borrowed(dict))
+        }
+    }
+
     /// Whether what a class has under a name is of none of these classes, which are given by name.
     fn has_other_than(self, name: &CStr, classes: &[&CStr]) -> bool {
         let Some(mro) = self.field(TYPE_MRO) else { return true };
         for index in 0.. {
             let Some(class) = mro.tuple_item(index) else { break };
-            if class.word(TYPE_FLAGS) as u64 & HEAPTYPE == 0 {
-                // A class in C has a method of its own, or that of the next.
-                return false;
-            }
-            if let Some(found) = class.field(TYPE_DICT).and_then(|dict| dict.dict_get(name)) {
+            if let Some(found) = class.class_dict().and_then(|dict| dict.dict_get(name)) {
                 return !classes.contains(&type_name(found.class()));
             }
         }
