@@ -122,9 +122,9 @@ impl Server<'_> {
         let (run_id, debugger, _) = self.at_position(request)?;
         if depth > 0 {
             debugger.run(Command::Frame(depth))?;
-            if debugger.selected() as i64 != depth {
-                return Err(Failure::Refused(format!("no frame {depth}")));
-            }
+        }
+        if debugger.selected() as i64 != depth {
+            return Err(Failure::Refused(format!("no frame {depth}")));
         }
         Ok((run_id, debugger))
     }

@@ -81,12 +81,14 @@ impl State<'_> {
         Ok(None)
     }
 
-    /// The ordinal of the last event of a process that has one; -1 if there is none.
+    /// The ordinal of the last event of a process that has one, as far as the last chunk is
+    /// readable; -1 if there is none.
     fn last_ordinal(&self, process_id: i64) -> Result<i64, Error> {
         let Some(&chunk) = self.chunks_of(process_id).last() else { return Ok(-1) };
-        let Some(frames) = self.frames(chunk)? else { return Ok(-1) };
+        let first = self.store.chunks()[chunk].first_ordinal;
+        let Some(frames) = self.frames(chunk)? else { return Ok(first - 1) };
         let count = frames.chunk.count_ordinals(0..frames.chunk.kinds()?.len())?;
-        Ok(self.store.chunks()[chunk].first_ordinal + i64::from(count) - 1)
+        Ok(first + i64::from(count) - 1)
     }
 
     /// The changes of an object by the events that a group of values may belong to.

@@ -33,6 +33,7 @@ pub use open::wal_bytes;
 pub use recorded::{Recorded, Step};
 pub use sources::SourceText;
 pub use values::Raised;
+use values::ValueDamage;
 pub use variables::Variables;
 pub use went::{Search, Sought};
 pub(crate) use work::Damage;
@@ -81,7 +82,7 @@ pub struct Store {
     /// By chunk id: a line for each chunk that could not be read.
     damage: RefCell<BTreeMap<i64, String>>,
     /// The same for chunks of values.
-    value_damage: RefCell<BTreeMap<i64, String>>,
+    value_damage: RefCell<BTreeMap<ValueDamage, String>>,
     /// How often damage was found.
     noted: Cell<u64>,
     /// Runs with a loss of kind desync.
@@ -189,12 +190,11 @@ impl Store {
             let path = store.path().display();
             let line =
                 format!("{path}: chunk of values {chunk}: {what}; its values are unavailable");
-            store.value_damage.borrow_mut().insert(chunk, line);
+            store.value_damage.borrow_mut().insert(ValueDamage::Chunk(chunk), line);
         }
         for (process, what) in value_headers.missing {
             let line = format!("{}: process {process}: {what}", store.path().display());
-            // The sign tells processes from chunks.
-            store.value_damage.borrow_mut().insert(-process, line);
+            store.value_damage.borrow_mut().insert(ValueDamage::Missing(process), line);
         }
         for (number, what) in (0..).zip(&store.directory.damage) {
             let line = format!("{}: {what}", store.path().display());

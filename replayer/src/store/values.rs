@@ -265,6 +265,17 @@ impl Found {
     }
 }
 
+/// A part of a recording whose values cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum ValueDamage {
+    /// Chunks of this process are missing.
+    Missing(i64),
+    /// Values of this process were not stored up to its last events.
+    NotStored(i64),
+    /// The chunk with this id.
+    Chunk(i64),
+}
+
 impl Store {
     /// What was captured of the exception that the event at a position raised. A damaged chunk is
     /// noted.
@@ -374,8 +385,7 @@ impl Store {
     pub fn note_unknown(&self, process_id: i64, error: Error) -> Result<(), Error> {
         let Error::Unknown { .. } = error else { return Err(error) };
         let line = format!("{error}; rows of later events are left out");
-        // The sign tells processes from chunks.
-        self.value_damage.borrow_mut().entry(-process_id).or_insert(line);
+        self.value_damage.borrow_mut().entry(ValueDamage::NotStored(process_id)).or_insert(line);
         Ok(())
     }
 
@@ -420,7 +430,8 @@ impl Store {
         let Error::Values { .. } = error else { return Err(error) };
         let header = &self.value_chunks[index];
         let line = format!("{error}; its values are unavailable, the rest is readable");
-        self.value_damage.borrow_mut().entry(header.value_chunk_id).or_insert(line);
+        let chunk = ValueDamage::Chunk(header.value_chunk_id);
+        self.value_damage.borrow_mut().entry(chunk).or_insert(line);
         self.noted.set(self.noted.get() + 1);
         Ok(())
     }

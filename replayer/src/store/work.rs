@@ -1,6 +1,7 @@
 //! A recording that is opened several times, by threads that share the work.
 
 use super::Store;
+use super::values::ValueDamage;
 use rustc_hash::FxHasher;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -19,7 +20,7 @@ pub(super) struct Work {
 /// Messages about what cannot be read, by the key that each is noted under.
 pub(crate) struct Damage {
     events: BTreeMap<i64, String>,
-    values: BTreeMap<i64, String>,
+    values: BTreeMap<ValueDamage, String>,
 }
 
 impl Store {
@@ -73,11 +74,11 @@ impl Store {
     /// Adds the damage that another store has found.
     pub(crate) fn add_damage(&self, damage: Damage) {
         let Damage { events, values } = damage;
-        for (all, more) in [(&self.damage, events), (&self.value_damage, values)] {
-            let mut all = all.borrow_mut();
-            for (what, line) in more {
-                all.entry(what).or_insert(line);
-            }
+        for (what, line) in events {
+            self.damage.borrow_mut().entry(what).or_insert(line);
+        }
+        for (what, line) in values {
+            self.value_damage.borrow_mut().entry(what).or_insert(line);
         }
     }
 }

@@ -262,14 +262,12 @@ impl ExceptionScan {
             collect.keep(&calls);
             collect.failed.map_or(Ok(()), Err)
         });
-        match read {
-            Ok(()) => {
-                rows.retain(|row| filter.types.contains(row.r#type));
-                self.found.rows = rows;
-                Ok(())
-            }
-            Err(error) => store.note(index, error),
-        }
+        rows.retain(|row| filter.types.contains(row.r#type));
+        self.found.rows = rows;
+        let Err(error) = read else { return Ok(()) };
+        // What became of the exceptions that were not handled yet may be in this chunk.
+        self.pending.remove(&header.process_id);
+        store.note(index, error)
     }
 }
 

@@ -245,10 +245,11 @@ impl Timeline {
             Wanted::Name(name) => {
                 let Some(variable) = self.variable(at, depth, name)? else { return Ok(Vec::new()) };
                 let name_text = (*name).into();
-                if let Some((before, seen)) = self.bound_here(&variable, name, at)? {
+                let bound = self.bound_here(&variable, name, at, &mut tracer.missing)?;
+                if let Some((before, seen)) = bound {
                     let goal = Goal::Variable { variable, name: name_text, before };
                     let (links, _) = tracer.chain(goal, seen, at)?;
-                    missing.append(&mut tracer.missing);
+                    note(tracer.missing, missing);
                     return Ok(links);
                 }
                 let variables = state.locals_at(run_id, at.seq(), Some(depth))?;
@@ -271,12 +272,17 @@ impl Timeline {
             }
         };
         let (links, _) = tracer.chain(goal, seen.unwrap_or_default(), at)?;
-        for line in tracer.missing {
-            if !missing.contains(&line) {
-                missing.push(line);
-            }
-        }
+        note(tracer.missing, missing);
         Ok(links)
+    }
+}
+
+/// Adds the lines that are new.
+fn note(lines: Vec<String>, all: &mut Vec<String>) {
+    for line in lines {
+        if !all.contains(&line) {
+            all.push(line);
+        }
     }
 }
 
@@ -287,9 +293,10 @@ impl Timeline {
         variable: &Variable,
         name: &str,
         at: Position,
+        missing: &mut Vec<String>,
     ) -> Result<Option<(Position, Seen)>, Error> {
         let after = self.position(at.seq() + 1);
-        let write = self.write_of(variable, after, Direction::Backward, &mut Vec::new())?;
+        let write = self.write_of(variable, after, Direction::Backward, missing)?;
         let Some(write) = write.filter(|write| write.at == at && !write.is_argument) else {
             return Ok(None);
         };
