@@ -8,6 +8,7 @@ mod diff;
 mod doctor;
 mod dump;
 mod export;
+mod manual;
 mod output;
 mod query;
 mod record;
@@ -57,6 +58,10 @@ enum Verb {
     Serve(serve::Args),
     /// Print the path of the extension with which other SQLite clients read recordings
     SqliteExtension(sqlite_extension::Args),
+    /// Print a script that completes commands and options in a shell
+    Completions(manual::Completions),
+    /// Print a manual page, or write all of them into a folder
+    Man(manual::Man),
     /// Test what works with an interpreter, and whether derived events are correct
     Doctor(doctor::Args),
 }
@@ -150,6 +155,8 @@ pub fn main() -> ExitCode {
             Verb::Schema(args) => schema::run(&args),
             Verb::Serve(args) => serve::run(&args),
             Verb::SqliteExtension(args) => sqlite_extension::run(&args),
+            Verb::Completions(args) => manual::completions(&args),
+            Verb::Man(args) => manual::man(&args),
             Verb::Doctor(args) => doctor::run(&args),
         }
     };

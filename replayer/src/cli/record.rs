@@ -1,6 +1,6 @@
 //! `dashcam record`: executes `dashcam-recorder`, which is installed beside this program.
 
-use anyhow::anyhow;
+use anyhow::{Context as _, anyhow};
 use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::os::unix::process::CommandExt as _;
@@ -35,6 +35,14 @@ pub(super) fn run(arguments: impl Iterator<Item = OsString>) -> anyhow::Result<u
         ),
         _ => anyhow!("{}: {error}", program.display()),
     })
+}
+
+/// Returns the options of dashcam-recorder as it describes them: an array of objects.
+pub(super) fn options() -> anyhow::Result<serde_json::Value> {
+    let program = sibling();
+    let output = Command::new(&program).arg("--describe-options").output();
+    let output = output.with_context(|| program.display().to_string())?;
+    serde_json::from_slice(&output.stdout).with_context(|| format!("the options of {PROGRAM}"))
 }
 
 /// Restores the signal dispositions that `dashcam` was started with, because the recorded program

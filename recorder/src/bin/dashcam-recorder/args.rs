@@ -74,6 +74,9 @@ pub(crate) struct Options {
           value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(crate) ring_size: u32,
 
+    /// Print the options as JSON, for completion and manual pages
+    #[arg(long, hide = true)]
+    describe_options: bool,
     #[arg(long, hide = true, requires_all = ["ring_fd", "control_fd"])]
     serve: bool,
     #[arg(long, hide = true)]
@@ -209,6 +212,7 @@ impl Values {
 pub(crate) enum Mode {
     Record(Box<Options>),
     Serve(Serve),
+    DescribeOptions,
 }
 
 /// The settings of a recorder that the program itself started.
@@ -268,6 +272,9 @@ pub(crate) fn parse(words: Vec<OsString>) -> Mode {
         .try_get_matches_from_mut(ours)
         .and_then(|matches| Options::from_arg_matches(&matches))
         .unwrap_or_else(|error| error.exit());
+    if options.describe_options {
+        return Mode::DescribeOptions;
+    }
     if options.serve
         && let (Some(ring_fd), Some(control_fd)) = (options.ring_fd, options.control_fd)
     {
@@ -289,6 +296,27 @@ pub(crate) fn parse(words: Vec<OsString>) -> Mode {
         }
         Some(_) => Mode::Record(Box::new(options)),
     }
+}
+
+/// Returns the visible options as a JSON array of objects: `long`, `short`, `help`, and of those
+/// that take a value `value`, its name, and `values`, the words it is one of.
+pub(crate) fn described_options() -> serde_json::Value {
+    let command = Options::command();
+    let options = command.get_arguments().filter(|option| !option.is_hide_set());
+    options
+        .map(|option| {
+            let takes_value = option.get_action().takes_values();
+            let value = option.get_value_names().filter(|_| takes_value);
+            let values = option.get_possible_values();
+            serde_json::json!({
+                "long": option.get_long(),
+                "short": option.get_short(),
+                "help": option.get_help().map(ToString::to_string),
+                "value": value.and_then(|names| names.first()).map(ToString::to_string),
+                "values": values.iter().map(|value| value.get_name()).collect::<Vec<_>>(),
+            })
+        })
+        .collect()
 }
 
 #[cfg(test)]

@@ -16,6 +16,10 @@ fn main() {
     let status = match args::parse(std::env::args_os().collect()) {
         args::Mode::Record(options) => record::record(&options),
         args::Mode::Serve(options) => serve::serve(&options).map(Status::Code),
+        args::Mode::DescribeOptions => {
+            let text = args::described_options().to_string();
+            writeln!(std::io::stdout(), "{text}").map(|()| Status::Code(0)).map_err(Into::into)
+        }
     };
     match status {
         Ok(Status::Code(code)) => exit(code),
