@@ -1,4 +1,4 @@
-"""Record everything a Python program does; ask about it afterwards.
+"""Record everything a Python program does, and query it afterwards.
 
 From the command line::
 
@@ -32,8 +32,8 @@ import threading as _threading
 from . import _shim
 from ._shim import __version__, is_recording
 
-# For type checkers. What looks at recordings is imported when it is used: a program that is recorded
-# is not to pay for it.
+# For type checkers. The modules that read recordings are imported when they are used, so that a
+# recorded program does not pay for them.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
@@ -115,7 +115,7 @@ __all__ = [
 ]
 
 _READY, _STOPPED, _STORED, _FAILED, _WORKING, _ABANDONED = b"R", b"S", b"D", b"F", b".", b"A"
-# A recorder that is alive is ready long before.
+# A recorder that works is ready long before that.
 _START_SECONDS = 30
 _RING_MIB = 8
 _VALUES_RING_MIB = 16
@@ -128,14 +128,14 @@ class DashcamError(Exception):
     """Recording could not start, or a recording cannot be read."""
 
     def _render_traceback_(self) -> "list[str]":
-        """What a notebook shows: the line that says it, without our own frames."""
+        """What a notebook shows: one line with the message, without the frames of dashcam."""
         return [f"{type(self).__name__}: {self}"]
 
 
 def open(db: "str | os.PathLike[str]" = "dashcam.db") -> "Recording":
-    """Opens a recording to look at it: its runs, their events in SQL, any moment of them.
+    """Open a recording: its runs, their events in SQL, and any moment of them.
 
-    Raises DashcamError if it cannot be read, saying why.
+    Raises DashcamError, with the reason, if the recording cannot be read.
     """
     from ._replay import Recording
 
@@ -170,7 +170,7 @@ _lock = _threading.Lock()
 
 
 def _program(name: str) -> str:
-    """One of the two programs that came with this package."""
+    """The path of one of the two programs that were installed with this package."""
     here = _os.path.dirname(_os.path.abspath(__file__))
     # site-packages/dashcam -> bin, for virtual environments, system and user installations alike.
     prefix = here
@@ -188,28 +188,33 @@ def _program(name: str) -> str:
 
 
 def start(db: "str | os.PathLike[str]" = "dashcam.db", **options: "Unpack[_Options]") -> None:
-    """Start recording this process into `db`, all threads of it. Returns when it is on.
+    """Start recording this process, all its threads, into `db`. Returns when recording is on.
 
     Options, all by name:
 
-    `include` and `exclude` take module names and path globs; `no_stdlib` leaves the standard
-    library out.
+    - `include`: record only these: module names (with the modules in them) or path globs.
+    - `exclude`: do not record these: module names or path globs.
+    - `no_stdlib`: do not record the standard library.
+    - `events`: record every event by callback, or derive what can be derived: "derived" (record the
+      events from which the others are derived; the default), "direct" (record every kind by
+      callback: the reference) or "verify" (record directly, derive as well, and compare).
+    - `capture`: how much of the program's values to record: "flow" (none: events only), "calls"
+      (arguments, results and exceptions) or "state" (also what variables and objects hold, at every
+      instruction; the default).
+    - `max_string`: record at most this many characters of a str, bytes of a bytes.
+    - `max_items`: record at most this many items of a container, attributes of an instance.
+    - `max_depth`: examine containers within containers down to this depth.
+    - `max_objects`: examine at most this many objects for one event.
+    - `max_digits`: record at most about this many digits of an int.
+    - `redact`: strings, or one string: leave out values whose names contain one of them, besides
+      the usual ones (password, token …).
+    - `no_default_redact`: do not leave out the values of the usual names.
+    - `no_c_arguments`: leave out the arguments of functions written in C.
+    - `max_wait`: how many seconds the program waits for a recorder that is held up, before
+      recording is given up and the program goes on unrecorded.
 
-    `capture` is "flow" (events only), "calls" (arguments, results and exceptions too) or "state"
-    (all that variables and objects hold, at every instruction).
-    `max_string`, `max_items`, `max_depth`, `max_objects` and `max_digits` say how much of a value
-    is kept. `redact` takes strings: values of names that contain one are left out, besides those
-    of the usual ones (password, token …) unless `no_default_redact` is true. `no_c_arguments` leaves out what
-    functions written in C are called with.
-
-    `max_wait` is how many seconds the program waits at the most for a recorder that is held up, before
-    it goes on unrecorded.
-
-    `events` is "derived" (record what the rest follows from), "direct" (every kind by callback: the
-    reference) or "verify" (record directly, derive as well, and compare).
-
-    Raises DashcamError if recording is not possible, saying why. What goes wrong once it is on raises
-    nothing: it is said in one line on standard error, and the program goes on.
+    Raises DashcamError, with the reason, if recording cannot start. Trouble after that raises
+    nothing: one line on standard error reports it, and the program goes on.
     """
     _start(db, _checked(**options))
 
@@ -228,7 +233,10 @@ def _start(db: "str | os.PathLike[str]", options: "dict[str, Any]") -> "_Session
 
 
 def _begin(path: str, options: "dict[str, Any]") -> _Session:
-    """Leaves nothing behind if it fails: no process, no descriptor, no run and no file."""
+    """Starts the recorder and the shim.
+
+    Leaves nothing behind if that fails: no process, no descriptor, no run and no file.
+    """
     ours, theirs = _socket.socketpair()
     rings: list[int] = []
     process = None
@@ -301,7 +309,7 @@ def _begin(path: str, options: "dict[str, Any]") -> _Session:
 
 
 def _receive(control: "socket", count: int) -> bytes:
-    """So many bytes, or fewer if there will be no more."""
+    """Receives `count` bytes, or fewer if the other end closes before that."""
     received = b""
     while len(received) < count and (more := control.recv(count - len(received))):
         received += more
@@ -368,14 +376,18 @@ def _strings(patterns: "str | os.PathLike[str] | Iterable[str | os.PathLike[str]
 
 
 def stop() -> int | None:
-    """Stop recording; returns the number of the run once it is stored. None if none was on, or a part
-    of it could not be stored: why is said on standard error."""
+    """Stop recording. Returns the number of the run once the run is stored.
+
+    Returns None if recording was not on, or if a part of the run could not be stored. The reason
+    for the latter is on standard error.
+    """
     run_id, failed = _stop()
     return None if failed else run_id
 
 
 def _stop() -> tuple[int | None, str | None]:
-    """The number of the run that ends, and why a part of it is missing, which the user knows."""
+    """Stops recording. Returns the number of the run that ends and, if a part of the run is
+    missing, the reason, which has been reported to the user."""
     global _session
     with _lock:
         session, _session = _session, None
@@ -396,8 +408,9 @@ def _stop() -> tuple[int | None, str | None]:
 
 
 def _last_answer(session: _Session) -> tuple[bytes, str]:
-    """What the recorder answers when it is told that no more will come, and what that means. One that
-    is silent for too long is left to itself."""
+    """Tells the recorder that no more records will come. Returns its answer, and the reason for a
+    part of the run to be missing if the answer is not `_STORED`. A recorder that is silent for too
+    long is left to finish by itself."""
     kind, reason = b"", "the recorder process ended before everything was stored"
     try:
         session.control.settimeout(max(session.max_wait, 0.5))
@@ -410,7 +423,7 @@ def _last_answer(session: _Session) -> tuple[bytes, str]:
     except TimeoutError:
         kind = b""
         reason = "the recorder is held up; it goes on storing what was recorded by itself"
-        # Nobody waits for it, and nobody is to be told that.
+        # The process is not waited for. With a return code, Popen does not warn about that.
         session.process.returncode = 0
     except OSError:
         kind = b""
@@ -424,10 +437,10 @@ def _last_answer(session: _Session) -> tuple[bytes, str]:
 class record:
     """Context manager and decorator: record what runs inside. Takes the options of `start`.
 
-    After it, `run_id` is the number of the run, and `path` the file it is in: `db`, or one beside it
-    if that could not be had. `failed` is None, or why a part of the run is missing; that raises
-    nothing, but is said in one line on standard error. Only what keeps recording from starting is an
-    exception, before anything inside runs.
+    Afterwards `run_id` is the number of the run, and `path` is the file that it is in: `db`, or a
+    file beside it if `db` could not be used. `failed` is None, or the reason why a part of the run
+    is missing. A missing part raises nothing; one line on standard error reports it. An exception
+    is raised only if recording cannot start, before anything inside runs.
     """
 
     def __init__(
@@ -475,14 +488,14 @@ def record_calls(
 ) -> "Callable[..., Any]":
     """Decorator: record every call of the function as a run of its own.
 
-    Calls made while recording is on already are simply part of that recording.
+    Calls while recording is already on are part of that recording.
     """
     if function is None:
         return lambda function: record_calls(function, **options)
 
     @_functools.wraps(function)
     def recorded(*args: "Any", **kwargs: "Any") -> "Any":
-        # Also if recording failed meanwhile: whoever began it has not stopped it yet.
+        # There is a session even if its recording has failed: it has not been stopped yet.
         if _session is not None or is_recording():
             return function(*args, **kwargs)
         with record(**options):

@@ -1,4 +1,5 @@
-"""`python -m dashcam …` is `dashcam …`, recording with this interpreter unless told otherwise."""
+"""`python -m dashcam …` is `dashcam …`, except that it records with this interpreter unless the
+user names another one."""
 
 import os
 import signal
@@ -9,7 +10,8 @@ from . import _program
 arguments = sys.argv[1:]
 if arguments[:1] == ["record"]:
     arguments[1:1] = ["--own-python", sys.executable]
-# This Python ignores them; the one that runs the program shall find them as subprocess would leave them.
+# This Python ignores these signals. The Python that runs the program must find their default
+# actions, as subprocess would restore them.
 for number in (signal.SIGPIPE, signal.SIGXFSZ):
     signal.signal(number, signal.SIG_DFL)
 program = _program("dashcam")

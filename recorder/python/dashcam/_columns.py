@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 @final
 class Columns:
-    """Rows as Arrow columns: what polars, pandas, pyarrow, DuckDB and others take.
+    """Rows as Arrow columns, for polars, pandas, pyarrow, DuckDB and others.
 
-    `polars.DataFrame(columns)`, `pyarrow.table(columns)`, `duckdb.sql("select … from columns")`. Nothing is read
-    before one of them asks, and each time from the beginning, by a process of its own. If the recording is still
-    being written, it has what is written by then.
+    `polars.DataFrame(columns)`, `pyarrow.table(columns)`, `duckdb.sql("select … from columns")`.
+    Rows are read when a library asks for them, each time from the beginning, by a process of its
+    own. If the recording is still being written, the library gets what is written by then.
     """
 
     def __init__(self, arguments: Sequence[str], input: bytes = b"") -> None:
@@ -23,8 +23,9 @@ class Columns:
         self._input = input
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> "CapsuleType":
-        """An Arrow C stream. Types are not converted: `requested_schema` is ignored, as the protocol allows."""
-        # Here, for it is as large as all the rest.
+        """An Arrow C stream. Types are not converted: `requested_schema` is ignored, as the
+        protocol allows."""
+        # Imported only here, because it is as large as the rest of the package.
         from . import _arrow
 
         try:
@@ -45,7 +46,7 @@ class Columns:
 def of_table(
     path: str, run: str, table: str, columns: Sequence[str] | None, where: str | None
 ) -> Columns:
-    """Some columns of a table's rows for which a condition holds; `run` is a number or `all`."""
+    """Columns of the rows of a table that meet a condition in SQL; `run` is a number or `all`."""
     if isinstance(columns, str):
         raise TypeError("columns are a sequence of names: [name]")
     arguments = [f"--run={run}"]

@@ -1,4 +1,4 @@
-"""What notebooks show."""
+"""HTML for notebooks."""
 
 from collections.abc import Iterable, Sequence
 from html import escape
@@ -10,7 +10,7 @@ _PRE = "text-align:left;white-space:pre;font-family:monospace"
 
 
 def cell(value: object) -> str:
-    """A value, shortened."""
+    """A value, shortened if it is long."""
     text = value if isinstance(value, str) else "" if value is None else repr(value)
     return escape(text if len(text) <= _TEXT else text[:_TEXT] + "…")
 
@@ -18,7 +18,7 @@ def cell(value: object) -> str:
 def table(
     columns: Sequence[str], rows: Iterable[Iterable[object]], *, more: int | None = 0
 ) -> str:
-    """A table. `more`: how many rows are not in `rows`; None if nobody has counted them."""
+    """A table. `more`: the number of rows that are not in `rows`; None if that is unknown."""
     shown: list[str] = []
     rest = 0
     for row in rows:

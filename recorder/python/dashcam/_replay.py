@@ -1,6 +1,6 @@
-"""Look at recordings: `dashcam.open("dashcam.db")`.
+"""Read recordings: `dashcam.open("dashcam.db")`.
 
-Everything here is asked of the program `dashcam`, which runs beside this process for as long as a
+All answers come from the program `dashcam`, which runs beside this process for as long as a
 recording is open. Nothing of the recorded program is imported or run.
 """
 
@@ -39,9 +39,10 @@ __all__ = [
 
 @final
 class Recording(Mapping[int, "Run"]):
-    """A file of recorded runs, by their numbers. Seen as it was when it was opened.
+    """A file of recorded runs: a mapping from numbers to runs. It shows the file as it was when it
+    was opened.
 
-    A context manager; it may be used by several threads, not in a forked process.
+    A context manager. Several threads may use it, but not a forked process.
     """
 
     def __init__(self, path: str | os.PathLike[str] = "dashcam.db") -> None:
@@ -49,7 +50,7 @@ class Recording(Mapping[int, "Run"]):
         self._server = Server(self.path)
 
     def close(self) -> None:
-        """Ends it; what was read stays."""
+        """Closes the recording. What was read before stays usable."""
         self._server.close()
 
     @property
@@ -57,7 +58,7 @@ class Recording(Mapping[int, "Run"]):
         return self._server.closed
 
     def refresh(self) -> None:
-        """Sees the file as it is now, if a recorder has written more of it."""
+        """Shows the file as it is now, in case a recorder has written more of it."""
         self._server.restart()
 
     def __enter__(self) -> Self:
@@ -73,11 +74,11 @@ class Recording(Mapping[int, "Run"]):
 
     @property
     def runs(self) -> "list[Run]":
-        """All of them, in order."""
+        """All runs, in order."""
         return [Run(self, row) for row in self.stream("SELECT * FROM runs ORDER BY run_id")]
 
     def run(self, run_id: int | None = None) -> "Run":
-        """The run with this number; else the last."""
+        """The run with this number, or the last run if no number is given."""
         sql = "SELECT * FROM runs WHERE ?1 IS NULL OR run_id = ?1 ORDER BY run_id DESC LIMIT 1"
         for row in self.stream(sql, [run_id]):
             return Run(self, row)
@@ -102,17 +103,17 @@ class Recording(Mapping[int, "Run"]):
         return id(self)
 
     def query(self, sql: str, parameters: Parameters = ()) -> Rows:
-        """What a statement gives, about all runs. `dashcam schema` describes the tables."""
+        """The rows of a statement about all runs. `dashcam schema` describes the tables."""
         return Rows(self.stream(sql, parameters))
 
     def stream(self, sql: str, parameters: Parameters = ()) -> Stream:
-        """The same as they are read, and not kept."""
+        """The same rows, one by one as they are read. They are not kept."""
         return Stream(self._server, sql, parameters, None)
 
     def arrow(
         self, table: str, columns: Sequence[str] | None = None, where: str | None = None
     ) -> Columns:
-        """The rows of a table, of all runs, as Arrow columns. See `Run.arrow`."""
+        """The rows of a table, for all runs, as Arrow columns. See `Run.arrow`."""
         self._server.refuse_if_closed()
         return _columns.of_table(self.path, "all", table, columns, where)
 
@@ -134,7 +135,7 @@ class Run:
     def __init__(self, recording: Recording, row: Row) -> None:
         self.recording = recording
         self.row = row
-        """Of the table `runs`."""
+        """The run's row of the table `runs`."""
 
     @property
     def run_id(self) -> int:
@@ -165,13 +166,13 @@ class Run:
         return hash((self.recording, self.run_id))
 
     def query(self, sql: str, parameters: Parameters = ()) -> Rows:
-        """What a statement gives about this run: of tables that hold several runs only its rows
-        are there.
+        """The rows of a statement about this run. Tables that hold several runs have only the rows
+        of this one.
         """
         return Rows(self.stream(sql, parameters))
 
     def stream(self, sql: str, parameters: Parameters = ()) -> Stream:
-        """The same as they are read, and not kept."""
+        """The same rows, one by one as they are read. They are not kept."""
         return Stream(self.recording._server, sql, parameters, self.run_id)
 
     def arrow(
@@ -180,8 +181,8 @@ class Run:
         """The rows of a table as Arrow columns, for polars, pandas, pyarrow, DuckDB and others:
         `polars.DataFrame(run.arrow("calls", ["qualname", "self_ns"], "depth < 3"))`.
 
-        `where` is a condition in SQL. One that compares columns with integers or texts, joined by `and`, is
-        several times as fast as others.
+        `where` is a condition in SQL. Comparisons of columns with integers or texts, joined by
+        `and`, are several times as fast as other conditions.
         """
         self.recording._server.refuse_if_closed()
         return _columns.of_table(self.recording.path, str(self.run_id), table, columns, where)
@@ -189,9 +190,10 @@ class Run:
     def calls(
         self, function: str | None = None, where: str | None = None, parameters: Parameters = ()
     ) -> "Iterator[Call]":
-        """Calls, as they ended: of the function with this name, qualified or the end of that
-        (`total` is also `Order.total`), and for which a condition holds, which is SQL on the table
-        `calls`.
+        """Calls, in the order in which they ended.
+
+        `function` is a qualified name or the end of one (`total` is also `Order.total`). `where` is
+        a condition in SQL on the table `calls`.
         """
         conditions, values = [], parameters
         if function is not None:
@@ -209,22 +211,23 @@ class Run:
     def exceptions(
         self, where: str | None = None, parameters: Parameters = ()
     ) -> "Iterator[ExceptionRecord]":
-        """Exceptions, as they were raised, for which a condition holds: SQL on the table
-        `exceptions`, such as `outcome = 'program'`.
+        """Exceptions, in the order in which they were raised.
+
+        `where` is a condition in SQL on the table `exceptions`, such as `outcome = 'program'`.
         """
         sql = "SELECT * FROM exceptions" + ("" if where is None else f" WHERE ({where}\n)")
         return (ExceptionRecord(self, row) for row in self.stream(sql, parameters))
 
     @property
     def crash(self) -> "Moment | None":
-        """Where the exception was raised that ended the program; None if none did."""
+        """The moment when the exception that ended the program was raised. None if none did."""
         ended = "SELECT 1 FROM exceptions WHERE outcome = 'program' LIMIT 1"
         return self.at("crash") if len(self.query(ended)) else None
 
     def at(self, where: int | float | str) -> "Moment":
         """The moment at a position: the `seq` of an event; a part of the run, from 0.0 to 1.0;
-        "start", "end", "crash", "1.5s", "20ms", "50%", "call 17", "app.py:12" or "app.py:12 3" (the third
-        time that the line runs). What the event does has not happened yet.
+        "start", "end", "crash", "1.5s", "20ms", "50%", "call 17", "app.py:12" or "app.py:12 3" (the
+        third time that the line runs). The effect of the event has not happened yet.
         """
         match where:
             case bool():
@@ -241,12 +244,12 @@ class Run:
 
     @property
     def start(self) -> "Moment":
-        """Its first event."""
+        """The moment of its first event."""
         return self.at("start")
 
     @property
     def end(self) -> "Moment":
-        """Its last event."""
+        """The moment of its last event."""
         return self.at("end")
 
     def _moment(self, method: str, **members: object) -> "Moment":
@@ -267,21 +270,23 @@ class Run:
 
     @property
     def threads(self) -> Rows:
-        """Its threads, as the table has them."""
+        """Its threads: its rows of the table `threads`."""
         return self.query("SELECT * FROM threads")
 
     @property
     def losses(self) -> Rows:
-        """Everything of it that was not recorded, as the table has it."""
+        """Everything that was not recorded of it: its rows of the table `losses`."""
         return self.query("SELECT * FROM losses")
 
     @property
     def files(self) -> Rows:
-        """Its source files, as the table has them."""
+        """Its source files: its rows of the table `files`."""
         return self.query("SELECT * FROM files")
 
     def source(self, path: str) -> str | None:
-        """The text of a file whose path ends with this, as it was; None if it was not kept."""
+        """The text, as it was during the run, of the file whose path ends with `path`. None if the
+        text was not kept.
+        """
         ends = "/" + path.lstrip("/")
         sql = "SELECT source, path FROM files WHERE path = ?1 OR substr(path, -length(?2)) = ?2"
         rows = self.query(sql, [path, ends])
@@ -301,7 +306,7 @@ class Run:
 
 
 class _Record:
-    """A row of a run's table. Its columns are attributes."""
+    """A row of one of a run's tables. Its columns are attributes."""
 
     def __init__(self, run: Run, row: Row) -> None:
         self.run = run
@@ -318,8 +323,8 @@ class _Record:
 
 @final
 class Call(_Record):
-    """A call of a Python function. Columns of the table `calls` are attributes, as text; these are
-    more than text.
+    """A call of a Python function. The columns of the table `calls` are attributes. In `row`,
+    `arguments` and `result` are text; as attributes they are Python objects.
     """
 
     @functools.cached_property
@@ -330,25 +335,25 @@ class Call(_Record):
 
     @functools.cached_property
     def result(self) -> Any:
-        """What it returned. None also if it did not return (see `exit`), or if values were not
-        recorded (then `row.result` is None too, not "None").
+        """The value that it returned. None also if it did not return (see `exit`), or if values
+        were not recorded (then `row.result` is None too, not "None").
         """
         return self.run._value(self.row["result"])
 
     @property
     def start(self) -> "Moment":
-        """Where it begins: its arguments are bound, nothing of it has run."""
+        """The moment when it begins: its arguments are bound, none of its code has run."""
         return self.run.at(int(self.row["start_seq"]))
 
     @property
     def end(self) -> "Moment | None":
-        """The event that ends it; None if it is open."""
+        """The moment of the event that ends it. None if the call is open."""
         seq = self.row["end_seq"]
         return None if seq is None else self.run.at(int(seq))
 
     @property
     def parent(self) -> "Call | None":
-        """The call it was made from."""
+        """The call that it was made from."""
         if self.row["parent_call_id"] is None:
             return None
         return next(self.run.calls(where="call_id = ?", parameters=[self.row["parent_call_id"]]))
@@ -363,7 +368,7 @@ class Call(_Record):
 
 @final
 class ExceptionRecord(_Record):
-    """An exception that was raised. Columns of the table `exceptions` are attributes."""
+    """An exception that was raised. The columns of the table `exceptions` are attributes."""
 
     @functools.cached_property
     def arguments(self) -> Any:
@@ -372,12 +377,12 @@ class ExceptionRecord(_Record):
 
     @property
     def moment(self) -> "Moment":
-        """Where it was raised."""
+        """The moment when it was raised."""
         return self.run.at(int(self.row["seq"]))
 
     @property
     def handler(self) -> "Moment | None":
-        """Where it was handled; None if no Python code did."""
+        """The moment when it was handled. None if no Python code handled it."""
         seq = self.row["handled_seq"]
         return None if seq is None else self.run.at(int(seq))
 
@@ -388,13 +393,13 @@ class ExceptionRecord(_Record):
 
 
 class Source(NamedTuple):
-    """Lines of a file, from a first one on."""
+    """Lines of a file. `first` is the number of the first one."""
 
     path: str
     first: int
     lines: list[str]
     current: int | None
-    """The line one stands at."""
+    """The number of the current line."""
 
     def _repr_html_(self) -> str:
         return _html.source(self.first, self.lines, self.current)
@@ -402,13 +407,14 @@ class Source(NamedTuple):
 
 @final
 class Origin:
-    """One step of the way a value took."""
+    """One step of the way that a value took."""
 
     def __init__(self, run: Run, data: dict[str, Any]) -> None:
         self.run = run
         self.seq: int = data["position"]
         self.kind: str = data["kind"]
-        """Such as bound, argument, returned, computed, literal; unknown where the way is lost."""
+        """Such as bound, argument, returned, computed, literal. It is unknown where the way cannot
+        be followed any further."""
         self.text: str = data["text"]
         """The variable, function or expression."""
         self.value_text: str | None = data["value"]
@@ -440,7 +446,7 @@ class Frame:
         self.function: str = data["function"]
         """Its qualified name."""
         self.qualname: str = self.function
-        """The same, as the tables call it."""
+        """The same, by its name in the tables."""
         self.path: str = data["path"]
         self.line: int | None = data["line"]
         self.source_line: str | None = data["source"]
@@ -453,32 +459,35 @@ class Frame:
 
     @property
     def locals(self) -> Namespace:
-        """What its variables hold. Needs capture level `state`."""
+        """The values of its local variables, or of a module's globals. Needs capture level
+        `state`."""
         # The locals of a module are its globals.
         is_own = self.function == "<module>"
         found = [v for v in self.variables if is_own or v.scope != "global"]
         return Namespace({variable.name: variable.value for variable in found})
 
     def evaluate(self, expression: str) -> Any:
-        """What an expression such as "order.items[-1].price > 5" was here. No code of the program runs.
+        """The value here of an expression such as "order.items[-1].price > 5". No code of the
+        program runs.
 
-        Raises DashcamError where a part of it was not there, or is not known.
+        Raises DashcamError if a part of the expression did not exist here, or is not known.
         """
         answer = self.moment._ask("evaluate", depth=self.depth, expression=expression)
         return _values.value(answer["held"], answer["text"])
 
     def last_write(self, path: str) -> "Moment | None":
-        """Where what a path such as "order.total" leads to was bound or changed last; its `what` says
-        how. None if nothing wrote it before, as far as is recorded.
+        """The moment when what a path such as "order.total" leads to was last bound or changed. Its
+        `what` says how. None if no earlier write is recorded.
         """
         return self._write(path, "backward")
 
     def next_write(self, path: str) -> "Moment | None":
-        """Where it is bound or changed next."""
+        """The moment of the next such write."""
         return self._write(path, "forward")
 
     def origin(self, path: str) -> "tuple[Origin, ...]":
-        """Where a value came from, through assignments, arguments and returns, the nearest first."""
+        """The steps by which a value came here, through assignments, arguments and returns, the
+        nearest first."""
         links = self.moment._ask("origin", depth=self.depth, path=path)["links"]
         return tuple(Origin(self.moment.run, link) for link in links)
 
@@ -488,13 +497,13 @@ class Frame:
 
     @property
     def globals(self) -> Namespace:
-        """What those globals hold that its code binds. Needs capture level `state`."""
+        """The values of those globals that its code binds. Needs capture level `state`."""
         found = [v for v in self.variables if v.scope == "global"]
         return Namespace({variable.name: variable.value for variable in found})
 
     @functools.cached_property
     def source(self) -> Source:
-        """The lines around the one it stands at."""
+        """The lines around its current line."""
         answer = self.moment._ask("source", depth=self.depth)
         return Source(answer["path"], answer["first"], answer["lines"], answer["current"])
 
@@ -519,7 +528,8 @@ class Frame:
 @final
 @functools.total_ordering
 class Moment:
-    """A position in a run: an event that is about to happen. Never changes; steps give others.
+    """A position in a run: an event that is about to happen. A moment never changes; steps return
+    other moments.
 
     Moments of a run are ordered as its events are.
     """
@@ -528,52 +538,52 @@ class Moment:
         self.run = run
         self._data = data
         self.seq: int = data["position"]
-        """The event's `seq`, as the tables have it."""
+        """The event's `seq` in the tables."""
         self.event: str | None = data["event"]
-        """Its kind, such as `LINE`; None if it is of a later Python."""
+        """The event's kind, such as `LINE`. None if the kind is new in a later Python."""
         self.kind: str | None = self.event
-        """The same, as the tables call it."""
+        """The same, by its name in the tables."""
         self.process_id: int = data["process"]
         self.thread_id: int = data["thread"]
         self.call_id: int = data["call"]
-        """The innermost call; 0 if it is not known."""
+        """The innermost call. 0 if it is not known."""
         self.task: int | None = data["task"]
         """The call of the outermost coroutine on the stack: the task, where asyncio runs it."""
         self.code_id: int = data["code"]
         self.function: str = data["function"]
         """Its qualified name."""
         self.qualname: str = self.function
-        """The same, as the tables call it."""
+        """The same, by its name in the tables."""
         self.path: str = data["path"]
         self.line: int | None = data["line"]
         self.source_line: str | None = data["source"]
         self.depth: int = data["depth"]
-        """Calls below the innermost."""
+        """The number of calls below the innermost one."""
         self.time_ns: int = data["time_ns"]
         """Nanoseconds since the run began."""
         self.exception: str | None = data["exception"]
         """The type of the exception that the event carries."""
         self.callable: str | None = data["callable"]
-        """What CALL and C_* events call."""
+        """The callable that a CALL or C_* event is about."""
         self.value_text: str | None = data["value"]
-        """What the event carries, as `repr` writes it."""
+        """The value that the event carries, as `repr` writes it."""
         self.what: str | None = data["what"]
-        """What is written here, if it was reached by `last_write` or `next_write`."""
+        """The write that happens here, if `last_write` or `next_write` returned this moment."""
         self.breakpoint: int | None = data["breakpoint"]
-        """Which of the breakpoints it is, from 0, if it was reached by `continue_to`."""
+        """The index, from 0, of the breakpoint that `continue_to` or `back_to` stopped at."""
         self.notes: list[str] = data["notes"]
-        """A sentence for each damaged part on the way here, in which there may have been what was
-        looked for."""
+        """A sentence for each damaged part of the recording on the way here, which may have
+        contained the event searched for."""
 
     @functools.cached_property
     def value(self) -> Any:
-        """What the event carries: arguments at PY_START, what is returned or yielded, what was
-        sent, what is raised; else None.
+        """The value that the event carries: arguments at PY_START; otherwise what is returned or
+        yielded, what was sent, or what is raised. None if there is none.
         """
         if self.value_text is None:
             return None
-        of = _values.namespace if self.event == "PY_START" else _values.value
-        return of(self._data["held"], self.value_text)
+        convert = _values.namespace if self.event == "PY_START" else _values.value
+        return convert(self._data["held"], self.value_text)
 
     @functools.cached_property
     def stack(self) -> tuple[Frame, ...]:
@@ -582,24 +592,24 @@ class Moment:
 
     @property
     def frame(self) -> Frame:
-        """The innermost."""
+        """The innermost frame."""
         if not self.stack:
             raise DashcamError(f"no frame is known at event {self.seq}")
         return self.stack[0]
 
     @property
     def locals(self) -> Namespace:
-        """What the variables of the innermost frame hold. Needs capture level `state`."""
+        """The values of the innermost frame's local variables. Needs capture level `state`."""
         return self.frame.locals
 
     @property
     def globals(self) -> Namespace:
-        """What those globals hold that the innermost frame's code binds."""
+        """The values of those globals that the innermost frame's code binds."""
         return self.frame.globals
 
     @property
     def source(self) -> Source:
-        """The lines around."""
+        """The lines around the innermost frame's current line."""
         return self.frame.source
 
     def evaluate(self, expression: str) -> Any:
@@ -619,15 +629,15 @@ class Moment:
         return self.frame.origin(path)
 
     def step(self, *, follow: str = "thread", mine: bool = False) -> "Moment | None":
-        """The next line of the thread, whatever function it is in; None if there is none.
+        """The next line of the thread, whatever function it is in. None if there is none.
 
-        `follow="task"`: the next of the same asyncio task. `mine=True`: the next of your own code,
-        which is neither standard library nor installed package.
+        `follow="task"`: the next line of the same asyncio task. `mine=True`: the next line of your
+        own code, which is neither standard library nor installed package.
         """
         return self._step("step", follow, mine)
 
     def next(self, *, mine: bool = False) -> "Moment | None":
-        """The next line of this call; if it has none, of the call it returns to."""
+        """The next line of this call. If there is none, that of the call it returns to."""
         return self._step("next", mine=mine)
 
     def finish(self) -> "Moment | None":
@@ -639,15 +649,15 @@ class Moment:
         return self._step("stepi", follow)
 
     def back(self, *, follow: str = "thread", mine: bool = False) -> "Moment | None":
-        """The line before, whatever function it is in; None if there is none."""
+        """The line before, whatever function it is in. None if there is none."""
         return self._step("back-step", follow, mine)
 
     def back_next(self, *, mine: bool = False) -> "Moment | None":
-        """The line of this call before this one; if there is none, the one it was called from."""
+        """The line of this call before this one. If there is none, the line it was called from."""
         return self._step("back-next", mine=mine)
 
     def back_finish(self) -> "Moment | None":
-        """The line this call was made from."""
+        """The line that this call was made from."""
         return self._step("back-finish")
 
     def back_stepi(self, *, follow: str = "thread") -> "Moment | None":
@@ -662,13 +672,13 @@ class Moment:
             at = at.step()
 
     def continue_to(self, *breakpoints: str) -> "Moment | None":
-        """The next moment at one of these: "app.py:12", "Order.total", "exception KeyError",
-        "unhandled"; None if there is none.
+        """The next moment at one of these breakpoints: "app.py:12", "Order.total",
+        "exception KeyError", "unhandled". None if there is none.
         """
         return self._resume("forward", breakpoints)
 
     def back_to(self, *breakpoints: str) -> "Moment | None":
-        """The last moment before this at one of these; None if there is none."""
+        """The last moment before this one at one of these breakpoints. None if there is none."""
         return self._resume("backward", breakpoints)
 
     def _step(self, step: str, follow: str = "thread", mine: bool = False) -> "Moment | None":
@@ -714,5 +724,5 @@ class Moment:
 
 
 def _literal(text: str) -> str:
-    """A text as GLOB matches just that."""
+    """A pattern for GLOB that matches exactly this text."""
     return "".join(f"[{c}]" if c in "*?[" else c for c in text)

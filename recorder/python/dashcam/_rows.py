@@ -16,12 +16,12 @@ from ._server import Server
 type Sql = None | bool | int | float | str | bytes | bytearray | memoryview
 type Parameters = Sequence[Sql] | Mapping[str, Sql]
 
-# What a page of a notebook shows.
+# The number of rows that a notebook shows.
 _SHOWN = 50
 
 
 class Row(tuple[Any, ...]):
-    """A row: a tuple whose items also go by the names of their columns, `row.line` or
+    """A row: a tuple whose items are also found by the names of their columns, `row.line` or
     `row["count(*)"]`.
     """
 
@@ -43,12 +43,12 @@ class Row(tuple[Any, ...]):
             raise KeyError(key) from None
 
     def __getattr__(self, name: str) -> Any:
-        # Columns have properties; this is for type checkers, and for the message.
+        # Columns are properties of a subclass. This is for type checkers, and for the message.
         columns = ", ".join(self._columns)
         raise AttributeError(f"no column {name!r}; there are {columns}", name=name, obj=self)
 
     def asdict(self) -> dict[str, Any]:
-        """By name of the column."""
+        """The items by the names of their columns."""
         return dict(zip(self._columns, self, strict=True))
 
     def __repr__(self) -> str:
@@ -73,7 +73,7 @@ def _row_class(columns: tuple[str, ...]) -> type[Row]:
 
 
 class Stream(Iterator[Row]):
-    """Rows as they are read; they are not kept."""
+    """Rows, one by one as they are read. They are not kept."""
 
     def __init__(
         self, server: Server, sql: str, parameters: Parameters, run_id: int | None
@@ -82,11 +82,11 @@ class Stream(Iterator[Row]):
         self._server = server
         self._cursor: int | None = None
         self._lock = threading.RLock()
-        # How many were given.
+        # The number of rows returned so far.
         self._given = 0
-        # Set while rows are on their way: if that is interrupted, they are nowhere.
+        # Set while rows are fetched. If fetching is interrupted it stays set: those rows are lost.
         self._is_lost = False
-        # What it was asked with.
+        # The members of the request.
         self._request = {"sql": sql, "parameters": _parameters(parameters), **members}
         answer = server.ask("query", **self._request)
         self._generation = server.generation
@@ -112,7 +112,7 @@ class Stream(Iterator[Row]):
             return self._class(map(_item, row))
 
     def close(self) -> None:
-        """Reads no further."""
+        """Stops reading: there are no further rows."""
         self._batch = iter(())
         cursor, self._cursor = self._cursor, None
         if cursor is not None:
@@ -143,7 +143,7 @@ def _parameter(value: Sql) -> object:
         case None | bool():
             return value
         case str():
-            # Numbers and strings may be of subclasses, such as those of enums.
+            # Strings, and numbers below, may be of subclasses, such as members of enums.
             str.__str__(value).encode()
             return str.__str__(value)
         case int():
@@ -162,9 +162,9 @@ def _parameter(value: Sql) -> object:
 
 
 class Rows(Sequence[Row]):
-    """What a query gives: a sequence, read as far as it is looked at, and kept.
+    """The rows of a query: a sequence. Rows are read when they are needed, and kept.
 
-    `len()` reads all of it. For what is too much to be kept see `stream()`.
+    `len()` reads all of them. For more rows than can be kept see `stream()`.
     """
 
     def __init__(self, stream: Stream) -> None:
@@ -173,7 +173,7 @@ class Rows(Sequence[Row]):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Their names."""
+        """The names of the columns."""
         return self._stream.columns
 
     def _read(self, count: int | None) -> None:
@@ -209,12 +209,12 @@ class Rows(Sequence[Row]):
     @overload
     def __getitem__(self, index: slice) -> list[Row]: ...
     def __getitem__(self, index: int | slice) -> Row | list[Row]:
-        is_near = isinstance(index, int) and index >= 0
-        self._read(cast(int, index) + 1 if is_near else None)
+        is_from_start = isinstance(index, int) and index >= 0
+        self._read(cast(int, index) + 1 if is_from_start else None)
         return self._kept[index]
 
     def __eq__(self, other: object) -> bool:
-        """Whether the other has the same rows, be they tuples."""
+        """Whether the other has equal rows. They may be plain tuples."""
         if isinstance(other, Rows | list | tuple):
             return list(self) == list(other)
         return NotImplemented
@@ -222,14 +222,14 @@ class Rows(Sequence[Row]):
     __hash__ = None  # type: ignore[assignment]
 
     def df(self) -> Any:
-        """As a DataFrame: of pandas, if that is installed, else of polars."""
+        """The rows as a DataFrame: of pandas if that is installed, else of polars."""
         for name, make in (("pandas", self.to_pandas), ("polars", self.to_polars)):
             if importlib.util.find_spec(name) is not None:
                 return make()
         raise DashcamError("a DataFrame needs pandas or polars, and neither is installed")
 
     def to_pandas(self) -> Any:
-        """As a pandas DataFrame. Integers stay integers where some are NULL (Int64)."""
+        """The rows as a pandas DataFrame. Integers stay integers where some are NULL (Int64)."""
         pandas = _import("pandas")
         if importlib.util.find_spec("pyarrow") is not None:
             frame = self._by_columns(lambda columns: _pandas_frame(pandas, columns))
@@ -247,7 +247,7 @@ class Rows(Sequence[Row]):
         return pandas.DataFrame(frame)
 
     def to_polars(self) -> Any:
-        """As a polars DataFrame."""
+        """The rows as a polars DataFrame."""
         polars = _import("polars")
         frame = self._by_columns(polars.DataFrame)
         if frame is not None:
@@ -257,23 +257,24 @@ class Rows(Sequence[Row]):
         return polars.DataFrame({name: [row[at] for row in self._kept] for at, name in columns})
 
     def _by_columns(self, make: Callable[[Columns], Any]) -> Any:
-        """What `make` makes of the rows as Arrow columns; None if they have to be read one by one."""
+        """The result of `make` for the rows as Arrow columns. None if the rows have to be read one
+        by one."""
         server = self._stream._server
         is_begun = self._stream._given > 0
         has_names = len(set(self.columns)) == len(self.columns)
-        # Another process has to see the same rows.
+        # The columns are read by another process, which has to see the same rows.
         if is_begun or not has_names or server.closed or server.has_changed:
             return None
         request = json.dumps(self._stream._request).encode()
         try:
             return make(Columns(["--request", "--", server.path], request))
         except Exception:
-            # A column of rows may hold values of several types, a part of them may be damaged: reading them
-            # one by one copes with the one and warns of the other.
+            # A column may hold values of several types, or a part of the rows may be damaged.
+            # Reading the rows one by one accepts the former and warns of the latter.
             return None
 
     def _unique(self) -> list[str]:
-        """Names of the columns; SQL may give several the same."""
+        """The names of the columns, made unique: SQL may give several columns the same name."""
         names: list[str] = []
         for name in self.columns:
             number, unique = 1, name
@@ -295,7 +296,7 @@ class Rows(Sequence[Row]):
 
 
 def _pandas_frame(pandas: Any, columns: Columns) -> Any:
-    """With integers where some are NULL, as rows have them."""
+    """The columns as a DataFrame. Integers stay integers where some are NULL."""
     pyarrow = _import("pyarrow")
     table = pyarrow.table(columns)
     frame = table.to_pandas()

@@ -16,20 +16,21 @@ from typing import Any
 from . import DashcamError, _program
 
 _PROTOCOL = 1
-# Seconds after which a child that does not do as it is told is killed.
+# A child that does not react to an interrupt is killed after this number of seconds.
 _PATIENCE = 2.0
 
 
 class DashcamWarning(UserWarning):
-    """A part of the recording is damaged: what is in it is missing from answers."""
+    """A part of the recording is damaged, and its contents are missing from the answers."""
 
 
 class _Refused(DashcamError):
-    """What was asked makes no sense here."""
+    """The request makes no sense here."""
 
 
 class _Child:
-    """Its descriptors are plain numbers: a forked process can close them whatever this one was at."""
+    """The child process. Its descriptors are plain numbers, so that a forked process can close
+    them, whatever this process was doing with them at the time."""
 
     def __init__(self, command: list[str]) -> None:
         self._buffer = bytearray()
@@ -43,7 +44,7 @@ class _Child:
                 stdin=input,
                 stdout=output,
                 stderr=self._errors,
-                # Ctrl-C is for this process, which passes on what it means.
+                # Ctrl-C is for this process alone, which interrupts the child itself.
                 start_new_session=True,
             )
         except BaseException:
@@ -63,7 +64,7 @@ class _Child:
             line = line[os.write(self._input, line) :]
 
     def readline(self) -> bytes:
-        """The next line; nothing at the end."""
+        """The next line, without its end; empty if there are no more."""
         searched = 0
         while (end := self._buffer.find(b"\n", searched)) < 0:
             searched = len(self._buffer)
@@ -76,41 +77,44 @@ class _Child:
         return line
 
     def last_words(self) -> str:
-        """Waits for its end, and gives the last line it wrote on standard error."""
+        """Waits for the child to end. Returns the last line that it wrote on standard error."""
         status = self.process.wait()
         written = os.pread(self._errors, 1 << 16, max(0, os.fstat(self._errors).st_size - (1 << 16)))
         lines = written.decode(errors="replace").split("\n")
-        said = [line.strip() for line in lines if line.strip()]
-        if said:
-            return said[-1].removeprefix("dashcam: ")
+        messages = [line.strip() for line in lines if line.strip()]
+        if messages:
+            return messages[-1].removeprefix("dashcam: ")
         return f"the program dashcam ended unexpectedly (status {status})"
 
     def end(self, pid: int) -> None:
-        """Ends it, unless this is a forked process, whose child it is not."""
+        """Ends the child. Does nothing in a process other than `pid`: a fork, whose child it is
+        not."""
         if os.getpid() != pid:
             return
         self.close()
         try:
             self.process.wait(0.2)
         except subprocess.TimeoutExpired:
-            # It has nothing to lose: it only reads.
+            # The child only reads, so nothing is lost.
             self.process.kill()
             self.process.wait()
 
     def forget(self) -> None:
-        """In a forked process: as long as it has the pipes, the child does not see its parent end."""
+        """Closes the pipes in a forked process. While it has them, the child does not notice that
+        its parent ends."""
         self.process.returncode = 0
         self.close()
 
 
 class Server:
-    """Thread-safe. Started again if it ended; refuses to work in a forked process."""
+    """The server for one recording. Thread-safe. The child is started again if it has ended. In a
+    forked process all requests are refused."""
 
     def __init__(self, path: str) -> None:
         self.path = path
-        # How often it was started: cursors end with the child they are in.
+        # The number of times a child was started. A cursor ends with the child that opened it.
         self.generation = 0
-        # Numbers of cursors that nobody reads any more. May be added to at any moment.
+        # Cursors that are no longer read: generation and number. One may be added at any moment.
         self.abandoned: collections.deque[tuple[int, int]] = collections.deque()
         self._pid = os.getpid()
         self._lock = threading.RLock()
@@ -123,9 +127,9 @@ class Server:
         _servers.add(self)
 
     def ask(self, method: str, **members: object) -> Any:
-        """The answer to a question. Raises DashcamError with one line if there is none.
+        """The answer to a request. Raises DashcamError, with one line, if it cannot be answered.
 
-        If this is interrupted (KeyboardInterrupt), so is the child; the next question is answered.
+        If this is interrupted (KeyboardInterrupt), so is the child. The next request is answered.
         """
         if os.getpid() != self._pid:
             raise DashcamError(f"{self.path}: opened before a fork; open it again in this process")
@@ -152,17 +156,17 @@ class Server:
         return answer["result"]
 
     def refuse_if_closed(self) -> None:
-        """Raises DashcamError if it was closed."""
+        """Raises DashcamError if the server was closed."""
         if self._closed:
             raise DashcamError(f"{self.path}: this recording was closed")
 
     @property
     def has_changed(self) -> bool:
-        """Whether another process would see another file than this one does."""
+        """Whether a new process may see the file in another state than the child does."""
         return self._child is None or self._seen != _state(self.path)
 
     def close(self) -> None:
-        """Ends the child. Does nothing in a forked process, whose child it is not."""
+        """Ends the child. Does nothing in a forked process: the child is not its own."""
         if os.getpid() != self._pid:
             return
         with self._lock:
@@ -175,14 +179,14 @@ class Server:
         return self._closed
 
     def restart(self) -> None:
-        """Ends the child: the next question sees the file as it is then."""
+        """Ends the child, so that the next request sees the file as it is then."""
         if os.getpid() == self._pid:
             with self._lock:
                 self._refuse_if_busy()
                 self._drop()
 
     def _refuse_if_busy(self) -> None:
-        # Only this thread can be, within its own question.
+        # This thread has the lock, so only a request of its own can be under way.
         if self._busy:
             raise DashcamError(f"{self.path}: asked from within a question (a signal handler?)")
 
@@ -194,7 +198,7 @@ class Server:
             child = _Child(command)
         except OSError as error:
             raise DashcamError(f"the program dashcam cannot be started: {error}") from None
-        # Ends it when nobody has this server any more, and with this process.
+        # Ends the child when this server is no longer referenced, or when this process ends.
         self._finalizer = weakref.finalize(self, child.end, os.getpid())
         try:
             hello = child.readline()
@@ -220,7 +224,7 @@ class Server:
         except BrokenPipeError:
             raise self._lost(child) from None
         except BaseException:
-            # Nobody knows how much of the line is there.
+            # It is not known how much of the line was sent.
             child.process.kill()
             self._drop()
             raise
@@ -237,7 +241,7 @@ class Server:
             try:
                 answer = json.loads(line)
             except ValueError:
-                # The rest of an answer nobody waited for.
+                # The rest of an answer whose reading was interrupted.
                 continue
             if answer["id"] == wanted:
                 return answer
@@ -249,7 +253,8 @@ class Server:
         return error
 
     def _cancel(self, child: _Child) -> None:
-        """Ends what the child is at, and reads on until it answers again."""
+        """Interrupts the request that the child is working on, and reads on until it answers
+        again."""
         watchdog = threading.Timer(_PATIENCE, child.process.kill)
         watchdog.daemon = True
         try:
@@ -269,7 +274,8 @@ class Server:
 
 
 def _state(path: str) -> list[tuple[int, int] | None]:
-    """What changes when something is written to a recording. Whoever opens it makes an empty log beside it."""
+    """Sizes and times of the recording and of its write-ahead log, which change when something is
+    written. An empty file counts as none, because a reader creates an empty log."""
     states: list[tuple[int, int] | None] = []
     for name in (path, path + "-wal"):
         try:

@@ -1,7 +1,8 @@
 """Values of a recording as Python objects.
 
-What is of a builtin class and was recorded whole is made again; of anything else there is a
-`Recorded`. `replayer/src/serve/tagged.rs` says how values come.
+A value of a builtin class, or of some classes of the standard library, is made again if it was
+recorded whole. Any other value is a `Recorded`. `replayer/src/serve/tagged.rs` defines the JSON in
+which values arrive.
 """
 
 import ast
@@ -21,31 +22,32 @@ _DICTS: dict[str, Any] = {
     "OrderedDict": collections.OrderedDict,
     "Counter": collections.Counter,
 }
-# Modules and names of classes that a value is made again of, by what stands before `(`.
+# Module and name of classes whose text does not begin with these, by the word it begins with.
 _STANDARD: dict[str, tuple[str, str]] = {
     "Decimal": ("decimal", "Decimal"),
     "Fraction": ("fractions", "Fraction"),
     "IPv4Address": ("ipaddress", "IPv4Address"),
     "IPv6Address": ("ipaddress", "IPv6Address"),
-    # A path of the system the program ran on, which may not be this one.
+    # The program may have run on another system than this process.
     "PosixPath": ("pathlib", "PosixPath" if os.name == "posix" else "PurePosixPath"),
     "PurePosixPath": ("pathlib", "PurePosixPath"),
     "UUID": ("uuid", "UUID"),
     "mappingproxy": ("types", "MappingProxyType"),
     "namespace": ("types", "SimpleNamespace"),
 }
-# Python 3.15 and newer.
+# A builtin class from Python 3.15 on.
 _FROZENDICT: Any = getattr(builtins, "frozendict", None)
 
 
 @final
 class Recorded:
-    """What is known of an object that is not made again: an instance of a program's class, a
-    function, or something of which a part is missing.
+    """What is known of an object that is not made again: an instance of one of the program's
+    classes, a function, or a value of which a part is missing.
 
-    `repr()` of it is what is known of the object's own: `<app.Point object #17 x=1 y=2>`,
-    `[1, 2, … 998 more]`. It is equal to itself only: two that read the same may not have been the
-    same. Attributes that are not known are None; an empty `attributes` may mean that nobody looked.
+    Its `repr()` is the object's own, as far as that is known: `<app.Point object #17 x=1 y=2>`,
+    `[1, 2, … 998 more]`. It is equal to itself only, because two objects with the same text may
+    have been different. A field below is None if it is not known. An empty `attributes` may mean
+    that the object was not examined.
     """
 
     __slots__ = (
@@ -61,23 +63,23 @@ class Recorded:
     )
 
     text: str
-    """As `repr` writes it."""
+    """The object as `repr` writes it."""
     type: str | None
-    """Name of its class, with the module unless that is builtins or __main__."""
+    """The name of its class, with the module unless that is builtins or __main__."""
     object_id: int | None
-    """The same number wherever the object turns up in its process."""
+    """A number that is the same wherever the object occurs in its process."""
     attributes: dict[str, Any]
-    """Those that are known."""
+    """The attributes that are known."""
     args: tuple[Any, ...] | None
-    """Of an exception."""
+    """The arguments of an exception."""
     held: Any
-    """What an instance of a subclass of a builtin class holds, as that."""
+    """For an instance of a subclass of a builtin class: its value as one of that builtin class."""
     items: list[Any] | None
-    """What was kept of a container; pairs, of a dict."""
+    """The items of a container that were kept; those of a dict are pairs."""
     kept: str | bytes | None
-    """What was kept of a str or bytes, from its beginning."""
+    """The part of a str or bytes that was kept, from its beginning."""
     length: int | None
-    """How many items or characters there were, of what was cut."""
+    """The real number of items, characters or bytes of a value that was cut."""
 
     def __init__(self, text: str, known: Mapping[str, Any]) -> None:
         self.text = text
@@ -102,12 +104,12 @@ class Variable(NamedTuple):
     """`local`, `cell` (shared by functions) or `global`."""
     value: Any
     text: str
-    """As `repr` writes it."""
+    """The value as `repr` writes it."""
     object_id: int | None
 
 
 class Namespace(Mapping[str, Any]):
-    """Names and what they hold, in order. Read-only."""
+    """Names and their values, in order. Read-only."""
 
     __slots__ = ("_missing", "_values")
 
@@ -117,7 +119,7 @@ class Namespace(Mapping[str, Any]):
 
     @property
     def missing(self) -> int:
-        """How many more there were that were not recorded."""
+        """The number of further names, which were not recorded."""
         return self._missing
 
     def __getitem__(self, name: str) -> Any:
@@ -140,11 +142,11 @@ class Namespace(Mapping[str, Any]):
 
 
 def value(tagged: Any, text: str) -> Any:
-    """The value of a text."""
+    """The Python object for a value, of which `text` is the text and `tagged` the JSON."""
     try:
         return _value(tagged, text)
     except (TypeError, ValueError, SyntaxError, RecursionError, OverflowError):
-        # No Python value is like that: the file is damaged. (Or an int is too long for `int`.)
+        # There is no such Python value, so the file is damaged. (Or an int is too long for `int`.)
         return Recorded(text, {})
 
 
@@ -154,7 +156,7 @@ def namespace(tagged: Any, text: str) -> Namespace:
 
 
 def variables(found: list[dict[str, Any]]) -> list[Variable]:
-    """Variables of a frame. Those that hold the same object do so here."""
+    """Variables of a frame. Those that held the same object share one Python object here, too."""
     known: dict[int, Any] = {}
     made = []
     for variable in found:
@@ -204,7 +206,7 @@ def _value(tagged: Any, text: str) -> Any:
 
 
 def _standard(tagged: dict[str, Any], text: str) -> Any:
-    """An object of a class of the standard library's."""
+    """An object of a class of the standard library."""
     name = tagged["standard"]
     module, _, path = name.rpartition(".")
     module, path = _STANDARD.get(name, (module, path))
@@ -215,9 +217,10 @@ def _standard(tagged: dict[str, Any], text: str) -> Any:
     return made(*args, **{key: _value(held, text) for key, held in tagged["named"]})
 
 
-def _whole(made: Any, of: list[Any]) -> Any:
-    """Refuses what became less."""
-    if len(made) != len(of):
+def _whole(made: Any, items: list[Any]) -> Any:
+    """Returns `made`. Raises ValueError if some of the items that it was made of are missing,
+    because they are equal to others."""
+    if len(made) != len(items):
         raise ValueError("two that are equal")
     return made
 
