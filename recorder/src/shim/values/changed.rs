@@ -57,6 +57,19 @@ pub(super) enum Holder {
     WithinName(u32),
 }
 
+/// The first entries of `co_names` that are variables of the namespace that the code runs in.
+fn stored_names(variables: &Variables) -> impl Iterator<Item = u32> {
+    const NAMES_MAX: usize = 64;
+    let stores = &variables.stores;
+    // Ascending: those in the frame come first.
+    let named = stores.all().partition_point(|slot| *slot < stores.fast());
+    let of_name = |slot: &Slot| match stores.place(*slot) {
+        Place::Name(name) => Some(name),
+        _ => None,
+    };
+    stores.all()[named..].iter().filter_map(of_name).take(NAMES_MAX)
+}
+
 impl Values {
     /// Whether an instruction of a code object may have begun to change an object.
     #[inline(always)]
@@ -122,31 +135,67 @@ impl Values {
         self.find_holder(here.frame, here.variables, object.address(), &mut { STEPS_MAX })
     }
 
-    /// Finds what in a frame leads to the object at an address, in at most this many steps. Without
-    /// any steps, finds only what holds the object itself.
-    pub(super) fn find_holder(
+    /// Finds what in a frame leads to the object at an address, in at most this many steps.
+    fn find_holder(
         &mut self,
         frame: Frame,
         variables: &Variables,
         address: usize,
         steps: &mut u32,
     ) -> Option<Holder> {
-        let stores = &variables.stores;
-        let of_name = |slot: &Slot| match stores.place(*slot) {
-            Place::Name(name) => Some(name),
-            _ => None,
-        };
-        let slots = 0..stores.fast();
-        let names: ArrayVec<u32, 64> = stores.all().iter().filter_map(of_name).take(64).collect();
-        let near = slots.clone().map(Holder::Variable);
-        let mut near = near.chain(names.iter().copied().map(Holder::Name));
+        let slots = 0..variables.stores.fast();
+        let near = slots.map(Holder::Variable);
+        let mut near = near.chain(stored_names(variables).map(Holder::Name));
         let found = near.find(|holder| self.holds(frame, variables, *holder, address, steps));
-        if found.is_some() || *steps == 0 {
-            return found;
-        }
+        found.or_else(|| self.find_far_holder(frame, variables, address, steps))
+    }
+
+    /// Finds what in a frame holds something that leads to the object at an address, in at most this
+    /// many steps.
+    pub(super) fn find_far_holder(
+        &mut self,
+        frame: Frame,
+        variables: &Variables,
+        address: usize,
+        steps: &mut u32,
+    ) -> Option<Holder> {
+        let slots = 0..variables.stores.fast();
         let far = slots.map(Holder::Within);
-        let mut far = far.chain(names.iter().copied().map(Holder::WithinName));
+        let mut far = far.chain(stored_names(variables).map(Holder::WithinName));
         far.find(|holder| self.holds(frame, variables, *holder, address, steps))
+    }
+
+    /// Returns the objects that variables of a frame hold and that code in C may change at any time.
+    /// Names of a namespace take a step each, and are left out if there are too few.
+    pub(super) fn held_unsure<'a>(
+        &self,
+        frame: Frame,
+        variables: &Variables,
+        steps: &mut u32,
+    ) -> ArrayVec<Obj<'a>, 8> {
+        let mut found = ArrayVec::new();
+        let mut note = |held: Option<Obj<'a>>| {
+            if let Some(held) = held.filter(|held| self.described.is_unsure(held.address()))
+                && !found.contains(&held)
+            {
+                let _ = found.try_push(held);
+            }
+        };
+        // SAFETY: variables of the frame.
+        let value = |slot| unsafe { self.frames.slot(frame, slot) };
+        (0..variables.stores.fast()).for_each(|slot| note(value(slot)));
+        for cell in variables.stores.cells() {
+            note(value(*cell).and_then(Obj::cell));
+        }
+        let names = stored_names(variables).count() as u32;
+        if names > 0 && names <= *steps {
+            *steps -= names;
+            let [own, globals] = self.frames.namespaces(frame);
+            for name in stored_names(variables) {
+                note(named(own.or(globals), variables, name).ok().flatten());
+            }
+        }
+        found
     }
 
     /// Whether something keeps the object at this address alive.

@@ -116,6 +116,8 @@ pub(super) struct Descriptions {
     /// Addresses of single objects that may be changed at any time. Some may belong to other
     /// objects by now.
     unsure: ArrayVec<usize, UNSURE_MAX>,
+    /// [`unsure_bit`] of each of them: most other objects are ruled out by it.
+    unsure_bits: u64,
     /// How often nothing led to one of them.
     unreached: u32,
 }
@@ -125,6 +127,12 @@ const UNSURE_MAX: usize = 64;
 /// The most of them where CPython does not report when objects are destroyed. The latest are kept.
 const UNSURE_UNTRACED_MAX: usize = 4;
 const UNREACHED_MAX: u32 = 1 << 8;
+
+/// One of 64 bits for an address.
+#[inline(always)]
+fn unsure_bit(address: usize) -> u64 {
+    1 << ((address >> 4 ^ address >> 12) & 63)
+}
 
 #[inline(always)]
 fn set(address: usize) -> usize {
@@ -142,6 +150,7 @@ impl Descriptions {
             doubts: 0,
             is_suspicious: false,
             unsure: ArrayVec::new(),
+            unsure_bits: 0,
             unreached: 0,
         };
         if wants_traces {
@@ -195,7 +204,7 @@ impl Descriptions {
                 described.doubts == self.doubts
                     && !self.is_suspicious
                     && described.size == described.sized.of(object)
-                    && !self.unsure.contains(&object.address())
+                    && !self.is_unsure(object.address())
             }
             Validity::Always => true,
         }
@@ -232,7 +241,22 @@ impl Descriptions {
         if !self.traces && self.unsure.len() == UNSURE_UNTRACED_MAX {
             self.unsure.remove(0);
         }
-        self.unsure.contains(&address) || self.unsure.try_push(address).is_ok()
+        if !self.is_unsure(address) && self.unsure.try_push(address).is_err() {
+            return false;
+        }
+        self.note_unsure();
+        true
+    }
+
+    /// Whether the object at this address may be changed at any time by itself.
+    #[inline(always)]
+    pub(super) fn is_unsure(&self, address: usize) -> bool {
+        self.unsure_bits & unsure_bit(address) != 0 && self.unsure.contains(&address)
+    }
+
+    /// Notes that the addresses of such objects have changed.
+    fn note_unsure(&mut self) {
+        self.unsure_bits = self.unsure.iter().fold(0, |bits, at| bits | unsure_bit(*at));
     }
 
     /// Whether there are single objects that may be changed at any time.
@@ -243,7 +267,12 @@ impl Descriptions {
 
     /// Returns the addresses of those that may still exist. The caller has to find out whether one
     /// does: an object is destroyed for good after its finalizer, and nothing reports that.
-    pub(super) fn unsure(&mut self) -> ArrayVec<usize, UNSURE_MAX> {
+    pub(super) fn unsure(&self) -> &[usize] {
+        &self.unsure
+    }
+
+    /// Drops the addresses of those that certainly do not exist any more.
+    pub(super) fn drop_gone(&mut self) {
         if self.traces {
             // Another object may have taken its entry by now. It is then described anew when it
             // occurs.
@@ -251,8 +280,8 @@ impl Descriptions {
             let is_there =
                 |address| places.find(address).is_some_and(|described| !described.get().is_gone);
             self.unsure.retain(|address| is_there(*address));
+            self.note_unsure();
         }
-        self.unsure.clone()
     }
 
     /// Notes that nothing leads to the object at this address from where the program stands. Where
@@ -263,6 +292,7 @@ impl Descriptions {
             if self.unreached >= UNREACHED_MAX {
                 self.unreached = 0;
                 self.unsure.retain(|unsure| *unsure != address);
+                self.note_unsure();
             }
         }
     }
@@ -307,7 +337,7 @@ impl Descriptions {
             described.size.wrapping_add_signed(more) == described.sized.of(object)
                 && described.doubts == self.doubts
                 && !self.is_suspicious
-                && !self.unsure.contains(&object.address())
+                && !self.is_unsure(object.address())
         };
         self.traces && self.contents(object).is_some_and(is_certain)
     }
