@@ -11,8 +11,8 @@
 //! - [`timeline`]: the positions that steps and breakpoints lead to.
 //! - [`debugger`]: commands and replies, for people and programs.
 //! - [`diff`]: the places where two runs of a program differ.
-//! - [`serve`]: requests and replies as lines of JSON, for programs.
-//! - [`cli`]: the program `dashcam`, with a module for each subcommand.
+//!
+//! The program `dashcam` is a crate of its own, in `replayer/cli`.
 //!
 //! ```no_run
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -58,21 +58,15 @@
 //! ```
 #![deny(unsafe_code)]
 
-#[cfg(feature = "cli")]
-pub mod cli;
 pub mod debugger;
 pub mod diff;
 #[cfg(feature = "export")]
 pub mod export;
 pub mod inspect;
-#[cfg(feature = "cli")]
-mod printable;
-#[cfg(feature = "cli")]
-pub mod serve;
 pub mod sql;
 pub mod state;
 pub mod store;
-mod suggest;
+pub mod suggest;
 pub mod tables;
 pub mod timeline;
 

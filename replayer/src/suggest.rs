@@ -1,10 +1,7 @@
 //! "Did you mean": finds the name closest to a misspelt one.
 
 /// The candidate that differs least, if the difference is small.
-pub(crate) fn closest<'a>(
-    name: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub fn closest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let name = name.to_lowercase();
     let scored = candidates.into_iter().map(|candidate| {
         let distance = distance(&name, &candidate.to_lowercase());

@@ -2,7 +2,7 @@
 
 use super::output::{printable, stdout};
 use super::session::Session;
-use crate::store::{ChunkHeader, Error, Store, rows};
+use dashcam_replayer::store::{ChunkHeader, Error, Store, rows};
 use dashcam_schema::chunk::Columns;
 use dashcam_schema::event::EventKind;
 use dashcam_schema::tables;

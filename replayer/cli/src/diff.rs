@@ -5,9 +5,9 @@ mod text;
 
 use super::output::{json_printable, stdout};
 use super::session::Session;
-use crate::diff::{self, Exclude, Options, Run};
-use crate::store::Store;
 use anyhow::{anyhow, bail};
+use dashcam_replayer::diff::{self, Exclude, Options, Run};
+use dashcam_replayer::store::Store;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use text::Show;

@@ -1,9 +1,9 @@
 //! `dashcam doctor`: tests what works with an interpreter.
 
 use super::output::printable;
-use crate::store::{Chunk, ChunkHeader, Error, Store};
 use anyhow::{Context, bail};
 use comfy_table::{ContentArrangement, Table, presets};
+use dashcam_replayer::store::{Chunk, ChunkHeader, Error, Store};
 use dashcam_schema::event::EventKind;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;

@@ -2,7 +2,7 @@
 
 use super::output::{json, printable, stdout};
 use super::session::Session;
-use crate::store::Directory;
+use dashcam_replayer::store::Directory;
 use rusqlite::Row;
 use rusqlite::types::ValueRef;
 use std::io::Write;

@@ -1,9 +1,9 @@
 //! `dashcam export`: exports tables as columns, for other engines.
 
 use super::session::Session;
-use crate::export::{self, Layout, Options, Query, read_statement};
 use crate::serve;
 use anyhow::bail;
+use dashcam_replayer::export::{self, Layout, Options, Query, read_statement};
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 

@@ -2,6 +2,8 @@
 //!
 //! Exit codes: 0 success, 1 something was not found or failed, 2 wrong usage, 130 interrupted.
 
+#![deny(unsafe_code)]
+
 mod bar;
 mod check;
 mod diff;
@@ -10,6 +12,7 @@ mod dump;
 mod export;
 mod manual;
 mod output;
+mod printable;
 mod query;
 mod record;
 mod replay;
@@ -19,9 +22,9 @@ mod serve;
 mod session;
 mod sqlite_extension;
 
-use crate::store::mine::Mine;
-use crate::store::{Error, Store, wal_bytes};
 use clap::{Parser, Subcommand};
+use dashcam_replayer::store::mine::Mine;
+use dashcam_replayer::store::{Error, Store, wal_bytes};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -127,8 +130,7 @@ fn run_choice(text: &str) -> Result<Wanted, String> {
     }
 }
 
-/// Runs the program with the process's arguments.
-pub fn main() -> ExitCode {
+fn main() -> ExitCode {
     // All arguments of `record` are for the recorder, including `--help`.
     let mut arguments = std::env::args_os().skip(1);
     let result = if arguments.next().is_some_and(|verb| verb == "record") {

@@ -7,8 +7,8 @@ mod statement;
 
 use super::output::{Format, Rows};
 use super::session::Session;
-use crate::sql;
 use anyhow::{anyhow, bail};
+use dashcam_replayer::sql;
 use pager::Paged;
 use rusqlite::types::ValueRef;
 use std::io::{self, IsTerminal as _};

@@ -1,9 +1,9 @@
 //! `dashcam schema`: describes the tables and functions.
 
 use super::output::{Format, Rows, stdout};
-use crate::sql::{FUNCTIONS, Function};
-use crate::suggest::closest;
 use anyhow::anyhow;
+use dashcam_replayer::sql::{FUNCTIONS, Function};
+use dashcam_replayer::suggest::closest;
 use dashcam_schema::tables::{TABLES, Table};
 use rusqlite::types::ValueRef;
 use std::io::Write;

@@ -1,9 +1,9 @@
 //! An open recording for a command-line user: interruption, progress, and the messages at the end.
 
 use super::bar::Bar;
-use crate::Recording;
-use crate::store::Error;
 use anyhow::anyhow;
+use dashcam_replayer::Recording;
+use dashcam_replayer::store::Error;
 use dashcam_schema::loss::LossKind;
 use signal_hook::consts::SIGINT;
 use std::cell::RefCell;

@@ -1,6 +1,7 @@
 //! Tests the program from outside: its output and exit codes.
 #![allow(clippy::unwrap_used)]
 
+#[path = "../../tests/support/mod.rs"]
 mod support;
 
 use dashcam_schema::event::EventKind as K;

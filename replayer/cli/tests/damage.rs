@@ -1,6 +1,7 @@
 //! Damaged files are refused or read in part, each with its own message.
 #![allow(clippy::unwrap_used)]
 
+#[path = "../../tests/support/mod.rs"]
 mod support;
 
 use dashcam_replayer::Recording;

@@ -40,11 +40,15 @@ impl Debugger {
         Ok(Reply::Origin { path: path.to_owned(), links, notes })
     }
 
-    /// The object that a variable and some keys lead to.
+    /// The object that a variable and some keys lead to: the one that holds the last part of `path`.
     fn object(&self, name: &str, keys: &[Key], path: &str) -> Result<ObjectId, Failure> {
         let variables = self.locals(self.frame)?;
         let Some(variable) = variables.into_iter().find(|variable| *variable.name == *name) else {
-            return refused(format!("no variable {name} here"));
+            // A global that the frame's code does not name.
+            return match self.timeline.target(self.at, self.frame, path) {
+                Ok(Target::Member { object_id, .. }) => Ok(object_id),
+                _ => refused(format!("no variable {name} here")),
+            };
         };
         let mut object_id = variable.object_id;
         for key in keys {

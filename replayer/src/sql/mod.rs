@@ -17,7 +17,7 @@ mod vtab;
 pub use explain::{explain, explain_any};
 pub use functions::{FUNCTIONS, Function};
 pub use host::attach;
-pub(crate) use of_run::of_run;
+pub use of_run::of_run;
 #[cfg(feature = "export")]
 pub(crate) use scope::rows_of_run;
 

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 /// Returns the statement with definitions of the tables' names as the rows of one run in front of
 /// it. Statements that cannot have these in front, such as pragmas, are returned unchanged.
-pub(crate) fn of_run(sql: &str, run_id: i64) -> String {
+pub fn of_run(sql: &str, run_id: i64) -> String {
     let (begin, word) = first_word(sql, 0);
     let end = begin + word.len();
     match &*word.to_ascii_uppercase() {

@@ -86,7 +86,7 @@ impl<'a> State<'a> {
     }
 
     /// The chunks of a process, in order.
-    pub(crate) fn chunks_of(&self, process_id: i64) -> &[usize] {
+    pub fn chunks_of(&self, process_id: i64) -> &[usize] {
         let chunks = self.caches.chunks.get_or_init(|| {
             let mut chunks: FxHashMap<i64, Vec<usize>> = FxHashMap::default();
             for (index, header) in self.store.chunks().iter().enumerate() {

@@ -40,8 +40,8 @@ pub use changes::{Binding, Content, Detail, Mutation, Wanted, Where};
 pub use graph::{Contents, Expanded, Graph, Handle, LastBinding, Named, Unbound};
 pub use members::{Key, Members, Seen};
 pub(crate) use own::{Did, Own};
-pub use within::Direction;
-pub(crate) use within::{FrameIn, Met, Within};
+pub(crate) use within::Met;
+pub use within::{Direction, FrameIn, Within};
 
 use crate::store::{Error, Variables};
 use bindings::Held;

@@ -17,7 +17,7 @@ pub enum Direction {
 
 /// A frame of a chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct FrameIn {
+pub struct FrameIn {
     thread: u32,
     frame: u32,
 }
@@ -35,14 +35,14 @@ pub(crate) enum Met {
 }
 
 /// The events of one chunk.
-pub(crate) struct Within {
+pub struct Within {
     pub(super) frames: Rc<Frames>,
     first_seq: i64,
 }
 
 impl State<'_> {
     /// The events of a chunk. `None` if it is damaged, which is noted.
-    pub(crate) fn within(&self, chunk: usize) -> Result<Option<Within>, Error> {
+    pub fn within(&self, chunk: usize) -> Result<Option<Within>, Error> {
         let first_seq = self.store.chunks()[chunk].first_seq;
         Ok(self.frames(chunk)?.map(|frames| Within { frames, first_seq }))
     }
@@ -82,13 +82,13 @@ impl Within {
     }
 
     /// The call of a frame.
-    pub(crate) fn call_of(&self, at: FrameIn) -> CallId {
+    pub fn call_of(&self, at: FrameIn) -> CallId {
         let track = self.frames.tracks.get(&at.thread);
         track.and_then(|track| track.frames.get(at.frame as usize)).map_or(0, |f| f.call_id)
     }
 
     /// The number of a frame's code object.
-    pub(crate) fn code_of(&self, at: FrameIn) -> Option<u32> {
+    pub fn code_of(&self, at: FrameIn) -> Option<u32> {
         let track = self.frames.tracks.get(&at.thread)?;
         track.frames.get(at.frame as usize).map(|frame| frame.code)
     }
@@ -101,7 +101,7 @@ impl Within {
     }
 
     /// The frames on the stack of an event, innermost first.
-    pub(crate) fn stack(&self, index: usize) -> Result<impl Iterator<Item = FrameIn>, Error> {
+    pub fn stack(&self, index: usize) -> Result<impl Iterator<Item = FrameIn>, Error> {
         let innermost = self.frame_at(index)?;
         Ok(std::iter::successors(innermost, |frame| self.caller(*frame)))
     }
@@ -131,7 +131,7 @@ impl Within {
 
     /// The nearest event of a thread that `is_wanted`: the first from an index on, or, backwards,
     /// the last before it.
-    pub(crate) fn nearest(
+    pub fn nearest(
         &self,
         thread: u32,
         from: usize,

@@ -15,7 +15,7 @@ mod evaluated;
 pub mod mine;
 mod open;
 mod recorded;
-pub(crate) mod rows;
+pub mod rows;
 mod sources;
 pub mod texts;
 pub mod values;

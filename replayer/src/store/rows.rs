@@ -8,7 +8,7 @@ use rusqlite::{Connection, Row};
 const NAMED: usize = 5;
 
 /// A line for each row of a table whose hash does not match.
-pub(crate) fn damaged(connection: &Connection, table: &str) -> rusqlite::Result<Vec<String>> {
+pub fn damaged(connection: &Connection, table: &str) -> rusqlite::Result<Vec<String>> {
     let columns = tables::find(table).map_or(&[][..], |table| table.hashed_columns());
     if columns.is_empty() {
         return Ok(Vec::new());

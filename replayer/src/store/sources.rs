@@ -18,7 +18,8 @@ pub struct SourceText {
 }
 
 impl SourceText {
-    pub(crate) fn new(text: String) -> SourceText {
+    /// Splits a text into lines.
+    pub fn new(text: String) -> SourceText {
         let starts = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1));
         let mut starts: Vec<usize> = starts.collect();
         if starts.last() == Some(&text.len()) {

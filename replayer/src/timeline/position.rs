@@ -13,7 +13,8 @@ use std::fmt;
 pub struct Position(i64);
 
 impl Position {
-    pub(crate) fn new(seq: i64) -> Position {
+    /// The position of the event with this `seq`, which need not exist.
+    pub fn new(seq: i64) -> Position {
         Position(seq)
     }
 

@@ -1,6 +1,6 @@
 //! Differences as JSON. Positions are in arrays of two; the first run's position comes first.
 
-use crate::diff::{Change, Difference, Frame, Next, Only, Report, Run, ValueOf};
+use dashcam_replayer::diff::{Change, Difference, Frame, Next, Only, Report, Run, ValueOf};
 use serde_json::{Value, json};
 
 pub(super) fn report(report: &Report, runs: [Run<'_>; 2]) -> Value {
@@ -22,14 +22,14 @@ pub(super) fn report(report: &Report, runs: [Run<'_>; 2]) -> Value {
 
 fn difference(difference: &Difference) -> Value {
     let mut value = change(&difference.change);
-    let place = |place: &Option<crate::diff::Place>| match place {
+    let place = |place: &Option<dashcam_replayer::diff::Place>| match place {
         Some(place) => json!({
             "seq": place.seq,
             "stack": place.stack.iter().map(frame).collect::<Vec<_>>(),
         }),
         None => Value::Null,
     };
-    let variable = |variable: &crate::diff::Variable| json!({ "depth": variable.depth, "name": variable.name, "values": variable.values });
+    let variable = |variable: &dashcam_replayer::diff::Variable| json!({ "depth": variable.depth, "name": variable.name, "values": variable.values });
     value["thread"] = json!(difference.thread);
     value["places"] = json!([place(&difference.places[0]), place(&difference.places[1])]);
     value["variables"] = difference.variables.iter().map(variable).collect();

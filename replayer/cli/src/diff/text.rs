@@ -1,7 +1,7 @@
 //! Differences as text for people.
 
-use crate::cli::output::{printable, stdout};
-use crate::diff::{Change, Difference, Frame, Next, Only, Place, Report, Run, ValueOf};
+use crate::output::{printable, stdout};
+use dashcam_replayer::diff::{Change, Difference, Frame, Next, Only, Place, Report, Run, ValueOf};
 use std::io::{self, IsTerminal as _, Write};
 
 /// Lines of source shown before and after the line of a difference.
@@ -35,7 +35,7 @@ fn equal(report: &Report) -> String {
             let of = if unknown.count == 1 { "1 value was" } else { "values were" };
             let count =
                 if unknown.count == 1 { String::new() } else { format!("{} ", unknown.count) };
-            let at = crate::debugger::text::place(&unknown.path, unknown.line);
+            let at = dashcam_replayer::debugger::text::place(&unknown.path, unknown.line);
             let seq = unknown.seq;
             printable(&format!(
                 "equal as far as recorded: {count}{of} not recorded, first at {at} (seq {seq})"

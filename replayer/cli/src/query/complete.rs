@@ -1,7 +1,7 @@
 //! Completes a statement: tables, columns, functions and keywords.
 
 use super::shell::COMMANDS;
-use crate::sql::FUNCTIONS;
+use dashcam_replayer::sql::FUNCTIONS;
 use dashcam_schema::tables::{self, TABLES, Table};
 use regex::Regex;
 use rusqlite::Connection;

@@ -1,6 +1,6 @@
 //! Shows long results on a terminal through a pager.
 
-use crate::cli::output::Sink;
+use crate::output::Sink;
 use std::io::{self, IsTerminal as _, Write};
 use std::process::{Child, Command, Stdio};
 

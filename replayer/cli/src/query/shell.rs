@@ -3,13 +3,13 @@
 use super::complete::Words;
 use super::statement::{self, End};
 use super::{Output, execute};
-use crate::cli::output::{Format, printable};
-use crate::cli::replay::History;
-use crate::cli::schema;
-use crate::cli::session::Session;
-use crate::store::Error;
-use crate::suggest::closest;
+use crate::output::{Format, printable};
+use crate::replay::History;
+use crate::schema;
+use crate::session::Session;
 use clap::ValueEnum as _;
+use dashcam_replayer::store::Error;
+use dashcam_replayer::suggest::closest;
 use dashcam_schema::tables::TABLES;
 use rustyline::completion::Completer;
 use rustyline::error::ReadlineError;
@@ -109,7 +109,7 @@ impl Shell<'_> {
             // A pager that the user leaves early is not an error.
             match session.command(|| execute(session, sql, output)) {
                 Ok(()) => {}
-                Err(error) if crate::cli::is_broken_pipe(&error) => {}
+                Err(error) if crate::is_broken_pipe(&error) => {}
                 Err(error) => {
                     let is_interrupted =
                         matches!(error.downcast_ref::<Error>(), Some(Error::Interrupted));
@@ -187,7 +187,7 @@ impl Shell<'_> {
     }
 
     fn page(&self, text: &str) -> anyhow::Result<()> {
-        use crate::cli::output::Sink as _;
+        use crate::output::Sink as _;
         let mut paged = super::pager::Paged::new(self.output.pages, || ());
         match paged.write_all(text.as_bytes()).and_then(|()| paged.finish()) {
             Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),

@@ -1,6 +1,6 @@
 //! Completes command lines.
 
-use crate::debugger::{COMMANDS, Debugger};
+use dashcam_replayer::debugger::{COMMANDS, Debugger};
 use std::collections::BTreeSet;
 use std::path::Path;
 

@@ -13,14 +13,14 @@ const BYTES_MAX: u64 = 1 << 20;
 /// The lines, the last at the end. If they cannot be read or written, that is not an error: they
 /// are then lost at the end of the session.
 #[derive(Default)]
-pub(in crate::cli) struct History {
+pub(crate) struct History {
     path: Option<PathBuf>,
     lines: Vec<String>,
 }
 
 impl History {
     /// Opens the current user's history file with this name.
-    pub(in crate::cli) fn open(name: &str) -> History {
+    pub(crate) fn open(name: &str) -> History {
         let absolute = |name: &str| {
             std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute())
         };
@@ -46,12 +46,12 @@ impl History {
     }
 
     /// The lines, the latest at the end.
-    pub(in crate::cli) fn lines(&self) -> &[String] {
+    pub(crate) fn lines(&self) -> &[String] {
         &self.lines
     }
 
     /// Adds a line, unless it is equal to the last one.
-    pub(in crate::cli) fn add(&mut self, line: &str) {
+    pub(crate) fn add(&mut self, line: &str) {
         let line = line.trim();
         let is_odd = line.is_empty() || line.chars().any(char::is_control);
         if is_odd || self.lines.last().is_some_and(|last| last == line) {

@@ -3,10 +3,10 @@
 use super::Format;
 use super::complete::Words;
 use super::history::History;
-use crate::cli::output::{json_printable, printable, stdout};
-use crate::cli::session::Session;
-use crate::debugger::{Debugger, Failure, Reply, command, json, text};
-use crate::store::Error;
+use crate::output::{json_printable, printable, stdout};
+use crate::session::Session;
+use dashcam_replayer::debugger::{Debugger, Failure, Reply, command, json, text};
+use dashcam_replayer::store::Error;
 use rustyline::completion::Completer;
 use rustyline::error::ReadlineError;
 use rustyline::highlight::Highlighter;

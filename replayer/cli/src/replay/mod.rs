@@ -12,9 +12,9 @@ mod screen;
 pub(super) use history::History;
 
 use super::session::Session;
-use crate::debugger::command::Target;
-use crate::debugger::{Command, Debugger};
 use anyhow::bail;
+use dashcam_replayer::debugger::command::Target;
+use dashcam_replayer::debugger::{Command, Debugger};
 use std::io::IsTerminal as _;
 
 #[derive(clap::Args)]

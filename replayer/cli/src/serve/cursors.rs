@@ -2,9 +2,9 @@
 
 use super::inbox::Request;
 use super::{Answer, Failure};
-use crate::export::{self, Sink};
-use crate::sql::{Recording, explain_any, of_run};
-use crate::store::Error;
+use dashcam_replayer::export::{self, Sink};
+use dashcam_replayer::sql::{Recording, explain_any, of_run};
+use dashcam_replayer::store::Error;
 use rusqlite::types::{ToSqlOutput, Value as Sql, ValueRef};
 use rusqlite::{Row, Statement};
 use serde_json::Value;

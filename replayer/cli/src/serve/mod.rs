@@ -13,7 +13,7 @@
 //! | `query` | `sql`; `parameters`: array or object; `run`: tables of that run only; `rows`: maximum number of rows | `columns`, `rows`, `cursor`: for the rest, which may be empty; null if there is none |
 //! | `fetch` | `cursor`, `rows` | `rows`, `cursor` |
 //! | `close` | `cursor` | null |
-//! | `goto` | `run`; `to`: as in [`replay`](crate::debugger::COMMANDS); or `position`: of an existing event | the position |
+//! | `goto` | `run`; `to`: as in [`replay`](dashcam_replayer::debugger::COMMANDS); or `position`: of an existing event | the position |
 //! | `step` | `run`, `position`; `step`: `step`, `back-next` …; `follow`: `thread` or `task`; `mine`: true for lines of your own code only | the position |
 //! | `resume` | `run`, `position`; `direction`: `forward` or `backward`; `breakpoints`: array | the position; `breakpoint` is an index into the array |
 //! | `stack`, `threads` | `run`, `position` | `frames`, `threads` |
@@ -25,7 +25,7 @@
 //! | `interrupt` | | no answer: earlier requests that are not answered yet fail with kind `interrupted`; cursors are closed |
 //!
 //! Positions, frames, threads and lines are written as in
-//! [`debugger::json`](crate::debugger::json). Beside a value that is a text there, `held` has its
+//! [`debugger::json`](dashcam_replayer::debugger::json). Beside a value that is a text there, `held` has its
 //! structure (see `tagged`). In rows and in `parameters`, bytes are `{"bytes": "00ff"}`, and floats
 //! that JSON does not have `{"float": "inf"}`. Kinds of errors: `refused` (the request makes no
 //! sense here), `sql`, `recording` (the file cannot be read), `interrupted`, `protocol`.
@@ -37,12 +37,15 @@ mod cursors;
 mod inbox;
 mod places;
 mod tagged;
+mod verb;
 
-use crate::debugger::{self, Debugger};
-use crate::export::{self, Sink};
-use crate::sql::Recording;
-use crate::store::Error;
+pub(crate) use verb::{Args, run};
+
 use cursors::Cursors;
+use dashcam_replayer::debugger::{self, Debugger};
+use dashcam_replayer::export::{self, Sink};
+use dashcam_replayer::sql::Recording;
+use dashcam_replayer::store::Error;
 use inbox::{Inbox, Request};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -102,7 +105,11 @@ struct Server<'a> {
 ///
 /// # Errors
 /// If the request makes no sense; the errors of the statement and of `sink`.
-pub fn columns(recording: &Recording, line: &[u8], sink: Sink<'_>) -> Result<(), export::Error> {
+pub(crate) fn columns(
+    recording: &Recording,
+    line: &[u8],
+    sink: Sink<'_>,
+) -> Result<(), export::Error> {
     cursors::columns(recording, &Request::of(line), sink)
 }
 
@@ -110,7 +117,7 @@ pub fn columns(recording: &Recording, line: &[u8], sink: Sink<'_>) -> Result<(),
 ///
 /// # Errors
 /// If answers cannot be written.
-pub fn serve(
+pub(crate) fn serve(
     recording: &Rc<Recording>,
     input: impl BufRead + Send + 'static,
     out: &mut impl Write,

@@ -3,8 +3,8 @@
 
 use super::inbox::Request;
 use super::{Answer, Failure, Server, tagged};
-use crate::debugger::{Command, Debugger, Reply, command, json};
-use crate::timeline::Direction;
+use dashcam_replayer::debugger::{Command, Debugger, Reply, command, json};
+use dashcam_replayer::timeline::Direction;
 use serde_json::{Value, json};
 
 impl Server<'_> {

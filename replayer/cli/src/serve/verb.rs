@@ -1,7 +1,7 @@
 //! `dashcam serve`: answers another program's requests.
 
-use super::output::stdout;
-use crate::Recording;
+use crate::output::stdout;
+use dashcam_replayer::Recording;
 use std::io::BufReader;
 use std::rc::Rc;
 
@@ -12,14 +12,14 @@ Reads requests and writes answers, one JSON object per line, until the input end
   {\"id\": 1, \"result\": {\"position\": 1, \"event\": \"PY_START\", …}}
 
 Methods: query fetch close goto step resume stack threads source locals values interrupt.
-The Python API (dashcam.open) uses it; replayer/src/serve/mod.rs describes it.")]
-pub(super) struct Args {
+The Python API (dashcam.open) uses it; replayer/cli/src/serve/mod.rs describes it.")]
+pub(crate) struct Args {
     #[command(flatten)]
-    database: super::Database,
+    database: crate::Database,
 }
 
-pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
+pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
     let recording = Rc::new(Recording::open(&args.database.path)?);
-    crate::serve::serve(&recording, BufReader::new(std::io::stdin()), &mut stdout())?;
+    super::serve(&recording, BufReader::new(std::io::stdin()), &mut stdout())?;
     Ok(0)
 }

@@ -1,8 +1,8 @@
 //! What keys do while no command is being typed and no popup is open.
 
-use crate::debugger::Command;
-use crate::timeline::{Direction, Step};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use dashcam_replayer::debugger::Command;
+use dashcam_replayer::timeline::{Direction, Step};
 
 /// An action to perform.
 #[derive(Debug, Clone, PartialEq)]

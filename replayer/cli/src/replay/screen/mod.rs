@@ -21,9 +21,9 @@ mod view;
 
 use super::complete::{self, Words};
 use super::history::History;
-use crate::cli::session::Session;
-use crate::debugger::{self, Command, Debugger, Reply, Stop};
+use crate::session::Session;
 use crossterm::event::{Event, KeyCode, KeyEvent};
+use dashcam_replayer::debugger::{self, Command, Debugger, Reply, Stop};
 use debugger::command::Target;
 use input::{Input, Typed};
 use keys::{About, Action, Keys, Towards};

@@ -5,11 +5,11 @@ use super::input::Input;
 use super::strip::Strip;
 use super::text;
 use super::variables::Variables;
-use crate::debugger::command::Place;
-use crate::debugger::reply::FrameReply;
-use crate::debugger::{Command, Debugger, Failure, Reply};
-use crate::store::SourceText;
-use crate::timeline::Here;
+use dashcam_replayer::debugger::command::Place;
+use dashcam_replayer::debugger::reply::FrameReply;
+use dashcam_replayer::debugger::{Command, Debugger, Failure, Reply};
+use dashcam_replayer::store::SourceText;
+use dashcam_replayer::timeline::Here;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::rc::Rc;
 

@@ -4,9 +4,9 @@
 //! which takes some milliseconds. So samples are taken one by one when there is nothing else to do,
 //! and kept.
 
-use crate::debugger::Debugger;
-use crate::store::Error;
-use crate::timeline::Timeline;
+use dashcam_replayer::debugger::Debugger;
+use dashcam_replayer::store::Error;
+use dashcam_replayer::timeline::Timeline;
 use dashcam_schema::calls::CallId;
 use rustc_hash::FxHashMap;
 use std::rc::Rc;
@@ -171,7 +171,7 @@ impl Strip {
             {
                 let Some(within) = state.within(chunk)? else { return Ok(None) };
                 let index = usize::try_from(seq - first_seq(chunk)).unwrap_or(0);
-                let backward = crate::timeline::Direction::Backward;
+                let backward = dashcam_replayer::timeline::Direction::Backward;
                 match within.nearest(thread, index + 1, backward, |_| Ok(true))? {
                     Some(index) => {
                         let frames = within.stack(index)?;

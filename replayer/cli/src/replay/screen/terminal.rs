@@ -1,6 +1,6 @@
 //! The terminal: taken over, always restored, and read by its own thread.
 
-use crate::cli::session::Interrupts;
+use crate::session::Interrupts;
 use crossterm::cursor::Show;
 use crossterm::event::{
     self, DisableBracketedPaste, EnableBracketedPaste, Event, KeyCode, KeyEvent, KeyEventKind,

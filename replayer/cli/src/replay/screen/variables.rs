@@ -1,7 +1,7 @@
 //! The variables of the selected frame, and how they changed since they were last shown.
 
-use crate::debugger::Debugger;
-use crate::state::Variable;
+use dashcam_replayer::debugger::Debugger;
+use dashcam_replayer::state::Variable;
 use rustc_hash::FxHashMap;
 
 /// The number of calls whose variables are remembered.

@@ -1,8 +1,8 @@
 //! The whole run in one row, with the current position and the part that the strip shows.
 
 use super::{Theme, put};
-use crate::cli::replay::screen::model::{Focus, Model};
-use crate::cli::replay::screen::text::{cut, duration, grouped, width};
+use crate::replay::screen::model::{Focus, Model};
+use crate::replay::screen::text::{cut, duration, grouped, width};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;

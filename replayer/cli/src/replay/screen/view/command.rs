@@ -1,9 +1,9 @@
 //! The last rows: the status or command line, and the keys.
 
 use super::{Theme, put};
-use crate::cli::replay::screen::keys::KEYS;
-use crate::cli::replay::screen::model::Model;
-use crate::cli::replay::screen::text::{cut, width, window};
+use crate::replay::screen::keys::KEYS;
+use crate::replay::screen::model::Model;
+use crate::replay::screen::text::{cut, width, window};
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;

@@ -1,9 +1,9 @@
 //! Text over everything else: help, and output of commands.
 
 use super::{Theme, put, rows, title};
-use crate::cli::replay::screen::keys::KEYS;
-use crate::cli::replay::screen::model::Model;
-use crate::debugger::{Reply, text};
+use crate::replay::screen::keys::KEYS;
+use crate::replay::screen::model::Model;
+use dashcam_replayer::debugger::{Reply, text};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;

@@ -1,9 +1,9 @@
 //! The current position, and the source around it.
 
 use super::{Theme, has_focus, put, rows, scrolled, title};
-use crate::cli::replay::screen::model::{Focus, Model};
-use crate::cli::replay::screen::text::{grouped, window};
-use crate::debugger::text::{carried, place};
+use crate::replay::screen::model::{Focus, Model};
+use crate::replay::screen::text::{grouped, window};
+use dashcam_replayer::debugger::text::{carried, place};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;

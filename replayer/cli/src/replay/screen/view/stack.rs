@@ -1,8 +1,8 @@
 //! The stack, with the outermost frame at the top, like a traceback.
 
 use super::{Theme, has_focus, row, rows, scrolled, title};
-use crate::cli::replay::screen::model::{Focus, Model};
-use crate::debugger::text::place;
+use crate::replay::screen::model::{Focus, Model};
+use dashcam_replayer::debugger::text::place;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;

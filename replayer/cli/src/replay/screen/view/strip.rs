@@ -1,9 +1,9 @@
 //! Draws the calls in a part of the run: one row per depth, one column per sample.
 
 use super::{Theme, put, rows};
-use crate::cli::replay::screen::model::Model;
-use crate::cli::replay::screen::strip::OnStack;
-use crate::cli::replay::screen::text::cut;
+use crate::replay::screen::model::Model;
+use crate::replay::screen::strip::OnStack;
+use crate::replay::screen::text::cut;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};

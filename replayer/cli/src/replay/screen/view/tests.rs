@@ -1,11 +1,11 @@
 use super::*;
-use crate::cli::replay::screen::input::{Input, Typed};
-use crate::cli::replay::screen::model::{Popup, Run, Status};
-use crate::debugger::reply::FrameReply;
-use crate::state::Variable;
-use crate::store::SourceText;
-use crate::timeline::{Here, Position};
+use crate::replay::screen::input::{Input, Typed};
+use crate::replay::screen::model::{Popup, Run, Status};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use dashcam_replayer::debugger::reply::FrameReply;
+use dashcam_replayer::state::Variable;
+use dashcam_replayer::store::SourceText;
+use dashcam_replayer::timeline::{Here, Position};
 use dashcam_schema::event::EventKind;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;

@@ -1,9 +1,9 @@
 //! The variables of the selected frame. Changes are marked.
 
 use super::{Theme, has_focus, put, row, rows, scrolled, title};
-use crate::cli::replay::screen::model::{Focus, Model};
-use crate::cli::replay::screen::text::wrap;
-use crate::cli::replay::screen::variables::{Mark, Row, Variables};
+use crate::replay::screen::model::{Focus, Model};
+use crate::replay::screen::text::wrap;
+use crate::replay::screen::variables::{Mark, Row, Variables};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
