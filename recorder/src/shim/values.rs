@@ -180,8 +180,6 @@ pub(super) struct Values {
     instance_dicts: Box<[(usize, usize)]>,
     /// Steps that are left for finding objects that code in C may change at any time.
     steps: u32,
-    /// Counts the objects that were searched for, so that all have their turn.
-    next_unsure: usize,
     /// Words that are left for items that are not shown, and the ordinal at which they were last
     /// counted.
     credit: u32,
@@ -305,7 +303,6 @@ impl Values {
             doubts_next: false,
             instance_dicts: vec![(0, 0); INSTANCE_DICTS].into(),
             steps: state::STEPS_SAVED_MAX,
-            next_unsure: 0,
             credit: CREDIT_MAX,
             credited_at: 0,
             ordinal: 0,

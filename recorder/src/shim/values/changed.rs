@@ -7,10 +7,11 @@
 //! Only the address of an object is kept. It is read again only if something that the frame holds
 //! leads to it.
 
+use super::described::Descriptions;
 use super::state::{At, Capturing, Here, Variables, named};
 use super::{Given, Values};
 use crate::shim::ffi::objects::Attributes;
-use crate::shim::ffi::{Frame, Obj};
+use crate::shim::ffi::{Frame, Frames, Obj};
 use arrayvec::ArrayVec;
 use dashcam_schema::EventKind;
 use dashcam_schema::bytecode::stores::{Place, Slot};
@@ -24,6 +25,11 @@ pub(super) const STEPS_MAX: u32 = 256;
 const DEPTH_MAX: u32 = 3;
 /// The most items of one container that are visited.
 const ITEMS_MAX: usize = 64;
+/// The most variables of a frame that are searched for objects that C code may change.
+const SEARCHED_MAX: usize = 64;
+
+/// Objects that C code may change at any time, as many as are examined with one event.
+pub(super) type Unsure<'a> = ArrayVec<Obj<'a>, 8>;
 
 /// Instructions that have begun to change an object, innermost last.
 pub(super) type Changing = ArrayVec<Changed, CHANGING_MAX>;
@@ -144,56 +150,56 @@ impl Values {
         steps: &mut u32,
     ) -> Option<Holder> {
         let slots = 0..variables.stores.fast();
-        let near = slots.map(Holder::Variable);
+        let near = slots.clone().map(Holder::Variable);
         let mut near = near.chain(stored_names(variables).map(Holder::Name));
         let found = near.find(|holder| self.holds(frame, variables, *holder, address, steps));
-        found.or_else(|| self.find_far_holder(frame, variables, address, steps))
+        let far = slots.map(Holder::Within);
+        let mut far = far.chain(stored_names(variables).map(Holder::WithinName));
+        found.or_else(|| far.find(|holder| self.holds(frame, variables, *holder, address, steps)))
     }
 
-    /// Finds what in a frame holds something that leads to the object at an address, in at most this
-    /// many steps.
-    pub(super) fn find_far_holder(
+    /// Returns the objects that code in C may change at any time and that variables of a frame hold,
+    /// or lead to, as far as steps suffice. Without steps, only what slots of the frame hold.
+    pub(super) fn held_unsure<'a>(
         &mut self,
         frame: Frame,
         variables: &Variables,
-        address: usize,
         steps: &mut u32,
-    ) -> Option<Holder> {
-        let slots = 0..variables.stores.fast();
-        let far = slots.map(Holder::Within);
-        let mut far = far.chain(stored_names(variables).map(Holder::WithinName));
-        far.find(|holder| self.holds(frame, variables, *holder, address, steps))
-    }
-
-    /// Returns the objects that variables of a frame hold and that code in C may change at any time.
-    /// Names of a namespace take a step each, and are left out if there are too few.
-    pub(super) fn held_unsure<'a>(
-        &self,
-        frame: Frame,
-        variables: &Variables,
-        steps: &mut u32,
-    ) -> ArrayVec<Obj<'a>, 8> {
-        let mut found = ArrayVec::new();
-        let mut note = |held: Option<Obj<'a>>| {
-            if let Some(held) = held.filter(|held| self.described.is_unsure(held.address()))
-                && !found.contains(&held)
-            {
+    ) -> Unsure<'a> {
+        let mut found = Unsure::new();
+        let mut note = |described: &Descriptions, held: Obj<'a>| {
+            if described.is_unsure(held.address()) && !found.contains(&held) {
                 let _ = found.try_push(held);
             }
+            false
         };
         // SAFETY: variables of the frame.
-        let value = |slot| unsafe { self.frames.slot(frame, slot) };
-        (0..variables.stores.fast()).for_each(|slot| note(value(slot)));
-        for cell in variables.stores.cells() {
-            note(value(*cell).and_then(Obj::cell));
-        }
-        let names = stored_names(variables).count() as u32;
-        if names > 0 && names <= *steps {
-            *steps -= names;
-            let [own, globals] = self.frames.namespaces(frame);
-            for name in stored_names(variables) {
-                note(named(own.or(globals), variables, name).ok().flatten());
+        let value = |frames: &Frames, slot| unsafe { frames.slot(frame, slot) };
+        for slot in 0..variables.stores.fast() {
+            if let Some(held) = value(&self.frames, slot) {
+                note(&self.described, held);
             }
+        }
+        if *steps == 0 {
+            return found;
+        }
+        let mut within: ArrayVec<Obj<'a>, SEARCHED_MAX> = ArrayVec::new();
+        let slots = (0..variables.stores.fast()).filter_map(|slot| value(&self.frames, slot));
+        within.extend(slots.take(SEARCHED_MAX));
+        let [own, globals] = self.frames.namespaces(frame);
+        for name in stored_names(variables) {
+            *steps = steps.saturating_sub(1);
+            let held = named(own.or(globals), variables, name).ok().flatten();
+            within.extend(held.filter(|_| !within.is_full()));
+        }
+        for held in within {
+            if *steps == 0 {
+                break;
+            }
+            *steps -= 1;
+            let Some(held) = held.cell() else { continue };
+            note(&self.described, held);
+            self.search(held, DEPTH_MAX, steps, &mut note);
         }
         found
     }
@@ -227,12 +233,18 @@ impl Values {
     }
 
     /// Whether an object holds the one at an address, or holds an object that does.
-    fn leads_to<'a>(
+    fn leads_to(&mut self, object: Obj<'_>, address: usize, depth: u32, steps: &mut u32) -> bool {
+        self.search(object, depth, steps, &mut |_, held| held.address() == address)
+    }
+
+    /// Passes what an object holds to `is_wanted`, and what that holds, down to a depth and in at
+    /// most this many steps. Stops within an object that holds a wanted one, and returns true.
+    fn search<'a>(
         &mut self,
         object: Obj<'a>,
-        address: usize,
         depth: u32,
         steps: &mut u32,
+        is_wanted: &mut dyn FnMut(&Descriptions, Obj<'a>) -> bool,
     ) -> bool {
         let class = self.classes.find(object.class(), &self.names);
         let layout = Rc::clone(&self.classes.known(class).layout);
@@ -243,28 +255,30 @@ impl Values {
         if !is_through || *steps == 0 {
             return false;
         }
+        let described = &self.described;
         let mut inner: ArrayVec<Obj<'a>, 64> = ArrayVec::new();
-        let mut is_found = false;
+        let attributes = layout.attributes(object);
+        // The dict of its attributes is an object too.
+        let mut is_found = match attributes {
+            Attributes::Dict(dict) => is_wanted(described, dict),
+            _ => false,
+        };
         let mut visit = |held: Option<Obj<'a>>| {
             let Some(held) = held.filter(|_| *steps > 0) else { return };
             *steps -= 1;
-            is_found |= held.address() == address;
+            is_found |= is_wanted(described, held);
             if depth > 1 {
                 let _ = inner.try_push(held);
             }
         };
         layout.slot_values(object).for_each(&mut visit);
-        match layout.attributes(object) {
+        match attributes {
             Attributes::None => {}
             Attributes::Shared { keys, values } => keys.values(values).for_each(&mut visit),
-            Attributes::Dict(dict) => {
-                let is_own = dict.address() == address;
-                visit(is_own.then_some(dict));
-                dict.each_pair(ITEMS_MAX, |_, value| visit(Some(value)));
-            }
+            Attributes::Dict(dict) => dict.each_pair(ITEMS_MAX, |_, value| visit(Some(value))),
         }
         layout.items(object, ITEMS_MAX, &mut visit);
-        is_found || inner.iter().any(|held| self.leads_to(*held, address, depth - 1, steps))
+        is_found || inner.iter().any(|held| self.search(*held, depth - 1, steps, is_wanted))
     }
 
     /// Records the contents of an object that an instruction of the running frame has changed, if

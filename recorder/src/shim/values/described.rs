@@ -116,22 +116,25 @@ pub(super) struct Descriptions {
     /// Addresses of single objects that may be changed at any time. Some may belong to other
     /// objects by now.
     unsure: ArrayVec<usize, UNSURE_MAX>,
-    /// [`unsure_bit`] of each of them: most other objects are ruled out by it.
-    unsure_bits: u64,
+    /// A bit for each of them, at [`unsure_bit`]: most other objects are ruled out by it.
+    unsure_bits: [u64; UNSURE_BITS / 64],
     /// How often nothing led to one of them.
     unreached: u32,
 }
 
 /// With more of them, all objects are taken to change at any time.
 const UNSURE_MAX: usize = 64;
+/// Enough that few other objects share a bit with one of them.
+const UNSURE_BITS: usize = 1024;
 /// The most of them where CPython does not report when objects are destroyed. The latest are kept.
 const UNSURE_UNTRACED_MAX: usize = 4;
 const UNREACHED_MAX: u32 = 1 << 8;
 
-/// One of 64 bits for an address.
+/// The place of an address among the bits: a word, and a bit of it.
 #[inline(always)]
-fn unsure_bit(address: usize) -> u64 {
-    1 << ((address >> 4 ^ address >> 12) & 63)
+fn unsure_bit(address: usize) -> (usize, u64) {
+    let place = (address >> 4 ^ address >> 14) % UNSURE_BITS;
+    (place / 64, 1 << (place % 64))
 }
 
 #[inline(always)]
@@ -150,7 +153,7 @@ impl Descriptions {
             doubts: 0,
             is_suspicious: false,
             unsure: ArrayVec::new(),
-            unsure_bits: 0,
+            unsure_bits: [0; UNSURE_BITS / 64],
             unreached: 0,
         };
         if wants_traces {
@@ -251,12 +254,17 @@ impl Descriptions {
     /// Whether the object at this address may be changed at any time by itself.
     #[inline(always)]
     pub(super) fn is_unsure(&self, address: usize) -> bool {
-        self.unsure_bits & unsure_bit(address) != 0 && self.unsure.contains(&address)
+        let (word, bit) = unsure_bit(address);
+        self.unsure_bits[word] & bit != 0 && self.unsure.contains(&address)
     }
 
     /// Notes that the addresses of such objects have changed.
     fn note_unsure(&mut self) {
-        self.unsure_bits = self.unsure.iter().fold(0, |bits, at| bits | unsure_bit(*at));
+        self.unsure_bits = [0; UNSURE_BITS / 64];
+        for address in &self.unsure {
+            let (word, bit) = unsure_bit(*address);
+            self.unsure_bits[word] |= bit;
+        }
     }
 
     /// Whether there are single objects that may be changed at any time.
@@ -265,36 +273,24 @@ impl Descriptions {
         !self.unsure.is_empty()
     }
 
-    /// Returns the addresses of those that may still exist. The caller has to find out whether one
-    /// does: an object is destroyed for good after its finalizer, and nothing reports that.
-    pub(super) fn unsure(&self) -> &[usize] {
-        &self.unsure
-    }
-
-    /// Drops the addresses of those that certainly do not exist any more.
-    pub(super) fn drop_gone(&mut self) {
-        if self.traces {
-            // Another object may have taken its entry by now. It is then described anew when it
-            // occurs.
-            let places = &self.places;
-            let is_there =
-                |address| places.find(address).is_some_and(|described| !described.get().is_gone);
-            self.unsure.retain(|address| is_there(*address));
-            self.note_unsure();
-        }
-    }
-
-    /// Notes that nothing leads to the object at this address from where the program stands. Where
-    /// CPython does not report when objects are destroyed, the address is dropped after a while.
-    pub(super) fn note_unreached(&mut self, address: usize) {
-        if !self.traces {
-            self.unreached += 1;
-            if self.unreached >= UNREACHED_MAX {
-                self.unreached = 0;
-                self.unsure.retain(|unsure| *unsure != address);
-                self.note_unsure();
+    /// Notes that the program's variables were searched for these objects, and which were found.
+    /// Those that certainly do not exist any more are dropped. Where CPython does not report that,
+    /// those that were not found are dropped after a while.
+    pub(super) fn note_searched(&mut self, is_found: impl Fn(usize) -> bool) {
+        let (traces, places) = (self.traces, &self.places);
+        let unreached = &mut self.unreached;
+        self.unsure.retain(|address| {
+            if traces {
+                // Another object may have taken its entry by now. It is then described anew when
+                // it occurs.
+                return places.find(*address).is_some_and(|described| !described.get().is_gone);
             }
-        }
+            *unreached += u32::from(!is_found(*address));
+            let is_kept = *unreached < UNREACHED_MAX;
+            *unreached %= UNREACHED_MAX;
+            is_kept
+        });
+        self.note_unsure();
     }
 
     /// Whether an object certainly holds what was described since the last epoch, with all recorded

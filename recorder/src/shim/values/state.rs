@@ -36,9 +36,7 @@ const SORTING_MAX: usize = 16;
 const REACHING_MAX: usize = 64;
 /// Steps that an event may make on average to find objects that C code may change at any time.
 /// Unused steps are kept for later, up to a limit.
-const STEPS_EACH: u32 = 2;
-/// What the search for one object costs besides its steps, in steps.
-const STEPS_BESIDES: u32 = 8;
+const STEPS_EACH: u32 = 8;
 pub(super) const STEPS_SAVED_MAX: u32 = 1 << 16;
 /// A frame without stores is checked at every 64th event, to notice its first event in an epoch.
 const FRAMES_CHECKED_EVERY: u64 = 64;
@@ -1069,43 +1067,13 @@ impl Values {
     pub(in crate::shim) fn record_unsure(&mut self, at: At, code: Obj<'_>) {
         let Some((frame, variables)) = self.running(at, code) else { return };
         self.steps = STEPS_SAVED_MAX.min(self.steps + STEPS_EACH);
-        let mut steps = self.steps;
-        let held = self.held_unsure(frame, &variables, &mut steps);
-        self.steps = steps;
+        let given = if self.steps < STEPS_MAX { 0 } else { STEPS_MAX };
+        let mut left = given;
+        let held = self.held_unsure(frame, &variables, &mut left);
+        self.steps -= given - left;
         self.reexamine(at, &held);
-        if self.steps >= STEPS_MAX {
-            self.record_far_unsure(at, frame, &variables, &held);
-        }
-    }
-
-    /// The same for those that are within something that the frame holds, as far as steps suffice.
-    #[cold]
-    #[inline(never)]
-    fn record_far_unsure(&mut self, at: At, frame: Frame, variables: &Variables, held: &[Obj<'_>]) {
-        self.described.drop_gone();
-        for _ in 0..self.described.unsure().len() {
-            if self.steps < STEPS_MAX {
-                return;
-            }
-            // In turns.
-            self.next_unsure = self.next_unsure.wrapping_add(1);
-            let unsure = self.described.unsure();
-            let Some(&address) = unsure.get(self.next_unsure % unsure.len().max(1)) else { return };
-            if held.iter().any(|held| held.address() == address) {
-                continue;
-            }
-            let mut left = STEPS_MAX;
-            let holder = self.find_far_holder(frame, variables, address, &mut left);
-            // A frame with nothing to search takes time too.
-            let cost = STEPS_MAX - left + variables.stores.fast() + STEPS_BESIDES;
-            self.steps = self.steps.saturating_sub(cost);
-            if holder.is_none() {
-                self.described.note_unreached(address);
-                continue;
-            }
-            // SAFETY: something that the frame holds leads to it.
-            let object = unsafe { Obj::borrowed(address as *mut _) };
-            self.reexamine(at, &[object]);
+        if given > 0 {
+            self.described.note_searched(|address| held.iter().any(|h| h.address() == address));
         }
     }
 
