@@ -1,8 +1,8 @@
 //! Damage of every kind, done at random: to the file's bytes and, through SQL, to its rows. Nothing
-//! panics or hangs, and an answer that is not the one of the whole recording comes with a message, or
-//! `dashcam check` finds the damage.
+//! may panic or hang. An answer that differs from the undamaged recording's comes with a message,
+//! or `dashcam check` finds the damage.
 //!
-//! A few hundred cases are tried; with `DASHCAM_DAMAGE=long` in the environment some thousands are.
+//! A few hundred cases are tried; with `DASHCAM_DAMAGE=long` in the environment, some thousands.
 
 use dashcam_replayer::Recording as Opened;
 use dashcam_tests::{Python, Recording, run, shell_status, text};
@@ -14,7 +14,7 @@ use std::sync::LazyLock;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-/// Several chunks of events and of values.
+/// Its recording has several chunks of events and of values.
 const PROGRAM: &str = "
 import time
 class Point:
@@ -73,8 +73,8 @@ static SAMPLE: LazyLock<Sample> = LazyLock::new(|| {
     let python = Python::all().pop().unwrap();
     let recording = Recording::new(&python, ["--no-stdlib", "-c", PROGRAM]);
     let bytes = std::fs::read(&recording.db).unwrap();
-    let (answers, said) = asked(&recording.db);
-    assert!(said.is_empty(), "{said:?}");
+    let (answers, messages) = ask_all(&recording.db);
+    assert!(messages.is_empty(), "{messages:?}");
     answers.iter().for_each(|answer| assert!(answer.is_ok(), "{answer:?}"));
     Sample { recording, bytes, answers }
 });
@@ -83,7 +83,7 @@ fn is_long() -> bool {
     std::env::var("DASHCAM_DAMAGE").is_ok_and(|size| size == "long")
 }
 
-/// Xorshift: the same cases every time.
+/// Xorshift. The cases are the same every time.
 struct Random(u64);
 
 impl Random {
@@ -95,8 +95,9 @@ impl Random {
     }
 }
 
-/// The answers to all questions, and what was said besides.
-fn asked(path: &Path) -> (Vec<Answer>, Vec<String>) {
+/// The answers to all questions, and messages about damage. There are no answers if the recording
+/// cannot be opened; the message then says why.
+fn ask_all(path: &Path) -> (Vec<Answer>, Vec<String>) {
     let recording = match Opened::open(path) {
         Ok(recording) => recording,
         Err(error) => return (Vec::new(), vec![error.to_string()]),
@@ -122,31 +123,31 @@ fn asked(path: &Path) -> (Vec<Answer>, Vec<String>) {
     (answers, recording.store().damage())
 }
 
-/// What came of all cases.
+/// Counts the outcomes of all cases.
 #[derive(Default, Debug)]
 struct Tally {
     cases: usize,
     refused: usize,
-    said: usize,
+    reported: usize,
     checked: usize,
     same: usize,
 }
 
-fn examine(tally: &mut Tally, path: &Path, case: &str) {
+fn try_case(tally: &mut Tally, path: &Path, case: &str) {
     tally.cases += 1;
     let (sender, receiver) = channel();
     let damaged = path.to_owned();
     let thread = std::thread::spawn(move || {
-        let asked = catch_unwind(AssertUnwindSafe(|| asked(&damaged)));
+        let answers = catch_unwind(AssertUnwindSafe(|| ask_all(&damaged)));
         let _ = sender.send(processor_time());
-        asked
+        answers
     });
-    // The thread's own time: others may keep the machine busy.
-    let took = receiver.recv_timeout(Duration::from_secs(120));
-    assert!(took.is_ok_and(|took| took < Duration::from_secs(10)), "{case}: hangs ({took:?})");
-    let Ok(Ok((answers, said))) = thread.join() else { panic!("{case}: a panic") };
+    // Processor time of the thread itself: other processes may keep the machine busy.
+    let used = receiver.recv_timeout(Duration::from_secs(120));
+    assert!(used.is_ok_and(|used| used < Duration::from_secs(10)), "{case}: hangs ({used:?})");
+    let Ok(Ok((answers, messages))) = thread.join() else { panic!("{case}: a panic") };
     if answers.is_empty() {
-        assert!(said[0].contains(path.to_str().unwrap()), "{case}: {said:?}");
+        assert!(messages[0].contains(path.to_str().unwrap()), "{case}: {messages:?}");
         tally.refused += 1;
         return;
     }
@@ -159,8 +160,8 @@ fn examine(tally: &mut Tally, path: &Path, case: &str) {
         .collect();
     if wrong.is_empty() {
         tally.same += 1;
-    } else if !said.is_empty() {
-        tally.said += 1;
+    } else if !messages.is_empty() {
+        tally.reported += 1;
     } else {
         let check = run(SAMPLE.recording.python.dashcam().arg("check").arg(path));
         let found = text(&check.stdout) + &text(&check.stderr);
@@ -173,7 +174,7 @@ fn examine(tally: &mut Tally, path: &Path, case: &str) {
     }
 }
 
-/// What the calling thread has used.
+/// Returns the processor time that the calling thread has used.
 fn processor_time() -> Duration {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: writes a timespec.
@@ -195,7 +196,7 @@ fn truncations() {
     for _ in 0..if is_long() { 300 } else { 20 } {
         let end = random.below(SAMPLE.bytes.len());
         let path = write(folder.path(), &SAMPLE.bytes[..end]);
-        examine(&mut tally, &path, &format!("cut at {end}"));
+        try_case(&mut tally, &path, &format!("cut at {end}"));
     }
     println!("truncations: {tally:?}");
 }
@@ -209,7 +210,7 @@ fn flips() {
         let mut bytes = SAMPLE.bytes.clone();
         bytes[at] ^= 1 << bit;
         let path = write(folder.path(), &bytes);
-        examine(&mut tally, &path, &format!("bit {bit} of byte {at}"));
+        try_case(&mut tally, &path, &format!("bit {bit} of byte {at}"));
     }
     println!("flips: {tally:?}");
 }
@@ -280,9 +281,9 @@ fn edits() {
             false => db.execute(&sql, []),
         };
         drop(db);
-        // A column may not be NULL, say.
+        // The edit may have failed, for example because a column must not be NULL.
         if done.is_ok() {
-            examine(&mut tally, &path, &format!("{sql} (row {at})"));
+            try_case(&mut tally, &path, &format!("{sql} (row {at})"));
         }
     }
     println!("edits: {tally:?}");
@@ -319,7 +320,7 @@ fn chunks_in_each_others_place() {
                     format!("update {table} set {} where {id} in ({one}, {other})", set.join(", "));
                 assert_eq!(db.execute(&sql, []).unwrap(), 2);
                 drop(db);
-                examine(&mut tally, &path, &format!("{table} {one} and {other}: {columns:?}"));
+                try_case(&mut tally, &path, &format!("{table} {one} and {other}: {columns:?}"));
             }
         }
     }

@@ -1,11 +1,11 @@
-//! Opening what is not, or is no longer, a whole recording.
+//! Opening files that are missing, or are not whole recordings.
 
 use dashcam_tests::{Python, Recording, program, run, shell_status, text};
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::sync::LazyLock;
 
-/// Of everything an event says, as far as chunks hold it.
+/// Sums over what chunks hold of events.
 const SUM: &str = "select count(*), sum(seq), sum(offset), sum(target_offset), sum(time_ns), count(distinct kind) from events";
 
 struct Sample {
@@ -26,13 +26,14 @@ fn ask(db: &Path, verb: &str, rest: &[&str]) -> Output {
     run(SAMPLE.recording.python.dashcam().arg(verb).arg(db).args(rest))
 }
 
-/// Never a panic or a signal; a failure says what and in which file.
+/// Fails if a command panics or is ended by a signal, if an error does not name the file, or if an
+/// answer is silently wrong.
 fn survives(db: &Path, case: &str) {
     for (verb, rest) in [("runs", &[][..]), ("check", &[]), ("query", &[SUM, "--format", "jsonl"])]
     {
         let output = ask(db, verb, rest);
-        let said = text(&output.stderr);
-        assert!(!said.contains("panicked"), "{case}: {verb}: {said}");
+        let printed = text(&output.stderr);
+        assert!(!printed.contains("panicked"), "{case}: {verb}: {printed}");
         match shell_status(&output) {
             0 => {
                 if verb == "query" {
@@ -40,14 +41,14 @@ fn survives(db: &Path, case: &str) {
                     let found: serde_json::Value = serde_json::from_str(&found).unwrap();
                     let found: Vec<String> =
                         found.as_object().unwrap().values().map(dashcam_tests::plain).collect();
-                    assert_eq!(found.join(" "), SAMPLE.answer, "{case}: silently wrong; {said}");
+                    assert_eq!(found.join(" "), SAMPLE.answer, "{case}: silently wrong; {printed}");
                 }
             }
             1 => assert!(
-                (said.clone() + &text(&output.stdout)).contains(db.to_str().unwrap()),
-                "{case}: {verb}: does not name the file: {said}"
+                (printed.clone() + &text(&output.stdout)).contains(db.to_str().unwrap()),
+                "{case}: {verb}: does not name the file: {printed}"
             ),
-            status => panic!("{case}: {verb}: status {status}: {said}"),
+            status => panic!("{case}: {verb}: status {status}: {printed}"),
         }
     }
 }
@@ -86,7 +87,7 @@ fn one_bit_flipped() {
     let folder = tempfile::tempdir().unwrap();
     let length = SAMPLE.bytes.len();
     for case in 0..150 {
-        // Spread over the file, and every byte of the header's start.
+        // The first cases are near the start of the file's header, the others spread over the file.
         let at = if case < 50 { case * 2 } else { (length * (case - 50) / 100 + case) % length };
         let mut bytes = SAMPLE.bytes.clone();
         bytes[at] ^= 1 << (case % 8);
@@ -104,7 +105,8 @@ fn a_damaged_chunk_is_named_and_the_rest_reads() {
     let db = folder.path().join("many.db");
     let code = "def f(i): return i + 1\nfor i in range(100_000): f(i)";
     assert!(run(python.record(&db).args(["-c", code])).status.success());
-    // The middle of the second chunk's bytes, changed through SQLite, so that only dashcam can see it.
+    // Changes the middle of the second chunk's bytes through SQLite, so that only dashcam can
+    // notice.
     let spoil = "import sqlite3, sys\nc = sqlite3.connect(sys.argv[1])\n\
                  (id, data), *_ = c.execute('select chunk_id, data from chunks order by first_seq limit 1 offset 1').fetchall()\n\
                  middle = len(data) // 2; data = data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1:]\n\
@@ -114,10 +116,10 @@ fn a_damaged_chunk_is_named_and_the_rest_reads() {
     assert!(whole.lines().last().unwrap().parse::<u32>().unwrap() > 3, "too few chunks: {whole}");
     let id = text(&run(python.bare().args(["-c", spoil]).arg(&db)).stdout);
     let check = ask(&db, "check", &[]);
-    let said = text(&check.stdout) + &text(&check.stderr);
-    assert_eq!(shell_status(&check), 1, "{said}");
-    assert!(said.contains(&format!("chunk {}", id.trim())), "{said}");
-    assert!(said.contains("checksum"), "{said}");
+    let printed = text(&check.stdout) + &text(&check.stderr);
+    assert_eq!(shell_status(&check), 1, "{printed}");
+    assert!(printed.contains(&format!("chunk {}", id.trim())), "{printed}");
+    assert!(printed.contains("checksum"), "{printed}");
     let first = "select count(*) from events where seq < (select min(first_seq) + 10 from chunks)";
     let output = ask(&db, "query", &[first, "--format", "csv"]);
     assert_eq!(text(&output.stdout).lines().last(), Some("10"), "{}", text(&output.stderr));

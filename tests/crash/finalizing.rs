@@ -1,4 +1,4 @@
-//! Events go on while the interpreter is taken down, and nothing of ours is what ends the process.
+//! Events happen while the interpreter is finalised, and nothing of dashcam ends the process.
 #![allow(clippy::print_stdout)]
 
 use dashcam_tests::{Python, Recording, program, program_stderr, run, shell_status, text};
@@ -17,33 +17,43 @@ const STAGES: &[&str] = &[
     "generator",
     "failing_program",
 ];
-const WHAT: &[&str] =
+const ACTIONS: &[&str] =
     &["plain", "defines", "raises", "calls", "generates", "imports", "renames", "forks"];
 
-/// Every stage with all of `whats` in it, at one level of capture.
-fn at_every_stage(whats: &[&str], capture: &str, options: &[&str]) {
+/// Runs every stage with each of `actions`, bare and recorded at one level of capture.
+fn at_every_stage(actions: &[&str], capture: &str, options: &[&str]) {
     let script = program("crash/finalizing.py");
     for python in Python::all() {
         for stage in STAGES {
-            for what in whats {
-                let at = format!("{python}, {stage}, {what}, {capture}");
+            for action in actions {
+                let at = format!("{python}, {stage}, {action}, {capture}");
                 let mut bare = python.bare();
-                // A warning names the process.
-                bare.args(["-W", "ignore"]).arg(&script).args([stage, what]);
+                // A warning contains the process id.
+                bare.args(["-W", "ignore"]).arg(&script).args([stage, action]);
                 let bare = run(&mut bare);
                 let mut args = vec!["--capture".as_ref(), capture.as_ref()];
                 args.extend(options.iter().map(|option| std::ffi::OsStr::new(*option)));
                 args.extend(["--", "-W", "ignore"].map(std::ffi::OsStr::new));
                 args.push(script.as_os_str());
-                args.extend([stage, what].map(|word| std::ffi::OsStr::new(*word)));
+                args.extend([stage, action].map(|word| std::ffi::OsStr::new(*word)));
                 let recording = Recording::new(&python, args);
                 let output = &recording.output;
-                assert_eq!(shell_status(output), shell_status(&bare), "{at}: {}", recording.said());
-                assert_eq!(text(&output.stdout), text(&bare.stdout), "{at}: {}", recording.said());
+                assert_eq!(
+                    shell_status(output),
+                    shell_status(&bare),
+                    "{at}: {}",
+                    recording.printed()
+                );
+                assert_eq!(
+                    text(&output.stdout),
+                    text(&bare.stdout),
+                    "{at}: {}",
+                    recording.printed()
+                );
                 assert_eq!(program_stderr(output), program_stderr(&bare), "{at}");
                 recording.check("select status from runs", "complete");
-                let did = text(&bare.stdout).lines().any(|line| line == *what);
-                let calls = format!("select count(*) > 0 from calls where qualname = '{what}'");
+                let did = text(&bare.stdout).lines().any(|line| line == *action);
+                let calls = format!("select count(*) > 0 from calls where qualname = '{action}'");
                 assert!(!did || recording.number(&calls) == 1, "{at}: not recorded");
             }
         }
@@ -57,7 +67,7 @@ fn events_to_the_very_end() {
 
 #[test]
 fn values_to_the_very_end() {
-    at_every_stage(WHAT, "state", &[]);
+    at_every_stage(ACTIONS, "state", &[]);
 }
 
 #[test]
@@ -65,7 +75,7 @@ fn every_event_by_callback_to_the_very_end() {
     at_every_stage(&["defines", "raises"], "calls", &["--events", "direct"]);
 }
 
-/// A program that brings its own Python up and takes it down, twice.
+/// A program that initialises and finalises its own Python, twice.
 const EMBEDDING: &str = r#"
 #include <Python.h>
 #include <stdio.h>
@@ -122,10 +132,10 @@ fn a_program_that_takes_its_python_down() {
             command.arg(python.executable()).args(stops.then_some("stop"));
             command.env("LATE", program("crash/finalizing.py")).current_dir(folder.path());
             let output = run(&mut command);
-            let said = format!("{python}: {}{}", text(&output.stdout), text(&output.stderr));
-            assert_eq!(shell_status(&output), 3, "{said}");
-            assert_eq!(text(&output.stdout).matches("0\n").count(), 2, "{said}");
-            assert!(folder.path().join("x.db").exists(), "{said}");
+            let printed = format!("{python}: {}{}", text(&output.stdout), text(&output.stderr));
+            assert_eq!(shell_status(&output), 3, "{printed}");
+            assert_eq!(text(&output.stdout).matches("0\n").count(), 2, "{printed}");
+            assert!(folder.path().join("x.db").exists(), "{printed}");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Whatever becomes of the program, what it did before is in the recording, and who started it
-//! sees what they would have seen without dashcam.
+//! However the program ends, what it did before is in the recording, and its caller sees what it
+//! would see without dashcam.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod finalizing;
@@ -13,12 +13,12 @@ use std::path::Path;
 use std::process::{ChildStdout, Command, Output};
 use std::time::{Duration, Instant};
 
-/// How a run of `ends.py` should look from outside.
+/// How a run of `ends.py` looks from outside.
 struct End {
     how: &'static str,
     status: i32,
     run: &'static str,
-    /// Of the call that did not come back.
+    /// How the call that ended the program is recorded, in `calls.exit`.
     exit: &'static str,
 }
 
@@ -34,7 +34,8 @@ const ENDS: &[End] = &[
     End { how: "return_", status: 0, run: "complete 0 -", exit: "return" },
 ];
 
-/// Exit code and signal, as a caller that waits sees them; not whether there is a core dump.
+/// Exit code and signal, as a caller that waits sees them. Whether there is a core dump is left
+/// out.
 fn outcome(output: &Output) -> (Option<i32>, Option<i32>) {
     (output.status.code(), output.status.signal())
 }
@@ -46,21 +47,21 @@ fn ends(how: &str) {
         let bare = run(python.bare().arg(&script).arg(how));
         let recording = Recording::new(&python, [script.as_os_str(), how.as_ref()]);
         assert_eq!(shell_status(&bare), end.status, "{python}: bare");
-        assert_eq!(outcome(&recording.output), outcome(&bare), "{python}: {}", recording.said());
+        assert_eq!(outcome(&recording.output), outcome(&bare), "{python}: {}", recording.printed());
         assert_eq!(text(&recording.output.stdout), text(&bare.stdout), "{python}");
         assert_eq!(program_stderr(&recording.output), program_stderr(&bare), "{python}");
         recording.check("select status, exit_code, exit_signal from runs", end.run);
         recording.check("select exit from calls where qualname = 'marker'", "return");
         recording.check(&format!("select exit from calls where qualname = '{how}'"), end.exit);
         recording.check("select kind from events where callable = 'marker' order by seq", "CALL");
-        // The last thing it did is there too.
+        // The last thing the function did is recorded too.
         let last = format!(
             "select count(*) > 0 from events join code_objects using (code_id)
              where qualname = '{how}' and events.kind = 'CALL'"
         );
         assert!(how == "uncaught" || how == "return_" || recording.number(&last) == 1, "{python}");
-        let said = text(&recording.output.stderr);
-        let ours: Vec<_> = said.lines().filter(|line| line.starts_with("dashcam: ")).collect();
+        let printed = text(&recording.output.stderr);
+        let ours: Vec<_> = printed.lines().filter(|line| line.starts_with("dashcam: ")).collect();
         assert!(ours.len() == 1 && ours[0].contains("events in"), "{python}: {ours:?}");
     }
 }
@@ -110,8 +111,8 @@ fn ordinary_end() {
     ends("return_")
 }
 
-/// Runs `waits.py`, sends the recorder a signal once it has said that it is ready, and gives the
-/// recording.
+/// Runs `waits.py`, sends the recorder a signal once the program has printed that it is ready, and
+/// returns the recording.
 fn signalled(python: &Python, signal: i32, mode: &str) -> Recording {
     let folder = tempfile::tempdir().unwrap();
     let db = folder.path().join("dashcam.db");
@@ -127,7 +128,8 @@ fn signalled(python: &Python, signal: i32, mode: &str) -> Recording {
     Recording { python: python.clone(), db, output, folder }
 }
 
-/// Records `waits.py` at a terminal, where `key` is pressed once it has said that it is ready.
+/// Records `waits.py` at a terminal, where `key` is pressed once the program has printed that it is
+/// ready.
 fn at_a_terminal(python: &Python, key: &str) -> Recording {
     let folder = tempfile::tempdir().unwrap();
     let db = folder.path().join("dashcam.db");
@@ -144,7 +146,12 @@ fn at_a_terminal(python: &Python, key: &str) -> Recording {
 fn ctrl_c_in_an_endless_loop() {
     for python in Python::all() {
         let recording = at_a_terminal(&python, "\x03");
-        assert_eq!(outcome(&recording.output), (None, Some(2)), "{python}: {}", recording.said());
+        assert_eq!(
+            outcome(&recording.output),
+            (None, Some(2)),
+            "{python}: {}",
+            recording.printed()
+        );
         let shown = text(&recording.output.stdout);
         assert_eq!(shown.matches("Traceback").count(), 1, "{python}: {shown}");
         assert_eq!(shown.matches("\nKeyboardInterrupt\n").count(), 1, "{python}: {shown}");
@@ -160,17 +167,27 @@ fn ctrl_c_in_an_endless_loop() {
 fn ctrl_backslash_quits() {
     for python in Python::all() {
         let recording = at_a_terminal(&python, "\x1c");
-        assert_eq!(outcome(&recording.output), (None, Some(3)), "{python}: {}", recording.said());
+        assert_eq!(
+            outcome(&recording.output),
+            (None, Some(3)),
+            "{python}: {}",
+            recording.printed()
+        );
         recording.check("select status, exit_signal from runs", "interrupted 3");
     }
 }
 
-/// The kernel tells the leader of the session alone, which is the recorder.
+/// The kernel sends the signal only to the leader of the session, which is the recorder.
 #[test]
 fn a_terminal_that_goes_away_ends_the_program() {
     for python in Python::all() {
         let recording = at_a_terminal(&python, "hang-up");
-        assert_eq!(outcome(&recording.output), (None, Some(1)), "{python}: {}", recording.said());
+        assert_eq!(
+            outcome(&recording.output),
+            (None, Some(1)),
+            "{python}: {}",
+            recording.printed()
+        );
         recording.check("select status, exit_signal from runs", "interrupted 1");
     }
 }
@@ -179,7 +196,7 @@ fn a_terminal_that_goes_away_ends_the_program() {
 struct Counting {
     child: std::process::Child,
     stdout: BufReader<ChildStdout>,
-    /// The program's own process.
+    /// Id of the program's own process.
     program: i32,
 }
 
@@ -198,12 +215,13 @@ impl Counting {
         line.trim_end().to_owned()
     }
 
-    /// What the shell started.
+    /// Returns the id of the process that the shell started.
     fn outer(&self) -> i32 {
         self.child.id() as i32
     }
 
-    /// Waits until what the shell started has stopped or goes on; which signal stopped it.
+    /// Waits until the process that the shell started stops or continues. Returns the signal that
+    /// stopped it.
     fn wait(&self) -> Option<i32> {
         let mut status = 0;
         let flags = libc::WUNTRACED | libc::WCONTINUED | libc::WNOHANG;
@@ -221,8 +239,9 @@ impl Counting {
         libc::WIFSTOPPED(status).then(|| libc::WSTOPSIG(status))
     }
 
-    /// Waits until a recorder that was continued has blocked SIGTSTP again in the thread that stopped
-    /// it by that. One sent to it alone before that stops the recorder, and not the program.
+    /// Waits until a recorder that was continued has blocked SIGTSTP again in the thread that
+    /// unblocked it to stop. A SIGTSTP sent to the recorder alone before that stops the recorder,
+    /// and not the program.
     fn settle(&self) {
         let outer = self.outer();
         let is_open = |task: std::fs::DirEntry| {
@@ -230,7 +249,7 @@ impl Counting {
             let set = status.lines().find_map(|line| line.strip_prefix("SigBlk:")).unwrap();
             let set = u64::from_str_radix(set.trim(), 16).unwrap();
             let is_blocked = |signal: i32| set >> (signal - 1) & 1 == 1;
-            // The thread that waits for signals has them all open meanwhile.
+            // The thread that waits for signals has all of them unblocked meanwhile.
             !is_blocked(libc::SIGTSTP) && is_blocked(libc::SIGUSR1)
         };
         let tasks = || std::fs::read_dir(format!("/proc/{outer}/task")).unwrap();
@@ -241,11 +260,12 @@ impl Counting {
 }
 
 fn kill(target: i32, signal: i32) {
-    // SAFETY: kill takes no pointers; the target is a child not waited for, its child, or its group.
+    // SAFETY: kill takes no pointers; the target is a child not waited for, its child, or its
+    // group.
     assert_eq!(unsafe { libc::kill(target, signal) }, 0);
 }
 
-/// Both ways: bare, and recorded into a folder that is returned to be kept.
+/// Runs it bare, and recorded into a folder that the caller must keep.
 fn counting(python: &Python) -> [(Counting, Option<tempfile::TempDir>); 2] {
     let folder = tempfile::tempdir().unwrap();
     let recorded = Counting::start(&mut python.record(&folder.path().join("dashcam.db")));
@@ -260,7 +280,8 @@ fn a_signal_to_the_group_or_to_one_arrives_once() {
             for target in [-outer, outer, own, outer, -outer] {
                 kill(target, libc::SIGUSR1);
                 assert_eq!(counting.line(), "SIGUSR1", "{python}");
-                // Two of one kind are one until the first was taken, as ever.
+                // Two signals of one kind count as one until the first is delivered, with or
+                // without dashcam.
                 let status = format!("/proc/{outer}/status");
                 let is_pending = || {
                     let status = std::fs::read_to_string(&status).unwrap();
@@ -270,7 +291,7 @@ fn a_signal_to_the_group_or_to_one_arrives_once() {
                     std::thread::yield_now();
                 }
             }
-            // A second one that was still on its way would come before.
+            // A second signal that was still on its way would arrive before this one.
             kill(outer, libc::SIGTERM);
             assert_eq!(counting.line(), "SIGTERM", "{python}");
             assert_eq!(counting.line(), "", "{python}");
@@ -303,7 +324,8 @@ fn stopped_and_continued_alone_or_with_the_group() {
                 counting.settle();
             }
             kill(outer, libc::SIGTERM);
-            // Of two that follow each other closely, one to the group may be passed on as well.
+            // Of two signals that follow each other closely, one to the group may be passed on as
+            // well.
             let mut line = counting.line();
             while line == "SIGCONT" {
                 line = counting.line();
@@ -314,7 +336,7 @@ fn stopped_and_continued_alone_or_with_the_group() {
     }
 }
 
-/// Who is the first process of a container is ended by none of its own signals.
+/// The first process of a container is not ended by signals that it sends to itself.
 #[test]
 fn the_first_process_of_a_container_exits_as_a_shell_would() {
     let isolated = ["--user", "--map-root-user", "--pid", "--fork", "--mount-proc"];
@@ -336,7 +358,7 @@ fn the_first_process_of_a_container_exits_as_a_shell_would() {
     }
 }
 
-/// Starts what follows with some signals ignored and others blocked.
+/// Starts a command with some signals ignored and others blocked.
 const WITH_SIGNALS: &str = "\
 import os, signal, sys
 for number in (signal.SIGHUP, signal.SIGPIPE, signal.SIGCHLD, signal.SIGXFSZ, signal.SIGTTOU):
@@ -362,10 +384,10 @@ fn signals_are_ignored_and_blocked_as_ever() {
     };
     let (bare, recorded) = (go(&Command::new("")), go(python.record(&db).arg("--")));
     assert_eq!(outcome(&bare), (Some(0), None), "{}", text(&bare.stderr));
-    // Not the two that the C library keeps for itself.
+    // Leaves out the two signals that the C library keeps for itself.
     let sets = |output: &Output| -> Vec<u64> {
-        let said = text(&output.stdout);
-        let sets = said.lines().filter_map(|line| line.split_whitespace().nth(1));
+        let printed = text(&output.stdout);
+        let sets = printed.lines().filter_map(|line| line.split_whitespace().nth(1));
         sets.map(|set| u64::from_str_radix(set, 16).unwrap() & !(3 << 31)).collect()
     };
     assert_eq!(sets(&bare).len(), 2);
@@ -377,7 +399,12 @@ fn signals_are_ignored_and_blocked_as_ever() {
 fn sigterm_to_the_recorder_reaches_the_program() {
     for python in Python::all() {
         let recording = signalled(&python, libc::SIGTERM, "spin");
-        assert_eq!(outcome(&recording.output), (None, Some(15)), "{python}: {}", recording.said());
+        assert_eq!(
+            outcome(&recording.output),
+            (None, Some(15)),
+            "{python}: {}",
+            recording.printed()
+        );
         recording.check("select status, exit_signal from runs", "interrupted 15");
         recording.check("select exit from calls where qualname = 'spin'", "open");
     }
@@ -387,10 +414,10 @@ fn sigterm_to_the_recorder_reaches_the_program() {
 fn a_handler_decides_what_sigterm_means() {
     for python in Python::all() {
         let recording = signalled(&python, libc::SIGTERM, "handled");
-        assert_eq!(shell_status(&recording.output), 7, "{python}: {}", recording.said());
+        assert_eq!(shell_status(&recording.output), 7, "{python}: {}", recording.printed());
         assert_eq!(text(&recording.output.stdout), "handled\n", "{python}");
         recording.check("select status, exit_code from runs", "complete 7");
-        // The handler is called from the loop it interrupted.
+        // The handler is called by the loop that it interrupted.
         recording.check(
             "select p.qualname from calls c join calls p on p.call_id = c.parent_call_id
              where c.qualname = 'handler'",
@@ -412,9 +439,9 @@ fn the_recorder_killed_leaves_the_program_unharmed() {
         let mut line = String::new();
         stdout.read_line(&mut line).unwrap();
         assert_eq!(line, "ready\n", "{python}");
-        // SAFETY: as above.
+        // SAFETY: kill takes no pointers; the child has not been waited for, so the id is its own.
         unsafe { libc::kill(child.id() as i32, libc::SIGKILL) };
-        // End of file: the program, which holds the other end, has ended as well.
+        // End of file means that the program, which holds the other end, has ended as well.
         let mut rest = String::new();
         std::io::Read::read_to_string(&mut stdout, &mut rest).unwrap();
         let output = finish(child);
@@ -426,7 +453,8 @@ fn the_recorder_killed_leaves_the_program_unharmed() {
     }
 }
 
-/// How `counts_up.py` counts, and what is one less than how often its marked line has begun.
+/// How `counts_up.py` counts, and an expression that is one less than the number of times its
+/// marked line has begun.
 const COUNTS: &[(&str, &str)] = &[
     ("calls", "i"),
     ("variables", "i"),
@@ -436,21 +464,22 @@ const COUNTS: &[(&str, &str)] = &[
     ("generators", "box.n"),
 ];
 
-/// Events and values are committed apart: what the last events' values were may not be there.
+/// Events and values are committed separately, so the values of the last events may be missing.
 #[test]
 fn after_both_are_killed_the_last_value_is_true_or_refused() {
     let python = Python::all().pop().unwrap();
     for (how, expression) in COUNTS {
-        let known = counted(&python, how, expression, false);
-        let known = known + counted(&python, how, expression, true);
+        let known = count_known(&python, how, expression, false);
+        let known = known + count_known(&python, how, expression, true);
         println!("{python}, {how}: {known} values known");
         assert!(known > 0, "{how}: nothing at all was known");
     }
 }
 
-/// Kills recorder and program early, or when values were stored for the first time; asks for a value of a known
-/// count at events near the last, and long before it. How many are known.
-fn counted(python: &Python, how: &str, expression: &str, is_stored: bool) -> u32 {
+/// Kills recorder and program: early, or once values have been stored. Then asks for a value whose
+/// count is known, at events near the last one and long before it. Returns how many of the values
+/// are known.
+fn count_known(python: &Python, how: &str, expression: &str, is_stored: bool) -> u32 {
     let script = program("crash/counts_up.py");
     let source = std::fs::read_to_string(&script).unwrap();
     let line = 1 + source.lines().position(|line| line.ends_with(&format!("# {how}"))).unwrap();
@@ -460,15 +489,16 @@ fn counted(python: &Python, how: &str, expression: &str, is_stored: bool) -> u32
     command.args(["--no-stdlib", "--capture", "state"]);
     let mut child = spawn(command.arg(&script).arg(how));
     let mut stdout = BufReader::new(child.stdout.take().unwrap());
-    let mut said = String::new();
-    stdout.read_line(&mut said).unwrap();
-    let pid: i32 = said.trim().parse().unwrap();
+    let mut first_line = String::new();
+    stdout.read_line(&mut first_line).unwrap();
+    let pid: i32 = first_line.trim().parse().unwrap();
     std::thread::sleep(std::time::Duration::from_millis(200));
     let begun = std::time::Instant::now();
     while is_stored && begun.elapsed().as_secs() < 60 && !has_values(&db) {
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
-    // SAFETY: as above; the program is the child's, which has not waited for it.
+    // SAFETY: kill takes no pointers; the child has not been waited for, so the id is its own. The
+    // program is the child's, which has not waited for it.
     unsafe {
         libc::kill(child.id() as i32, libc::SIGKILL);
         libc::kill(pid, libc::SIGKILL);
@@ -476,7 +506,7 @@ fn counted(python: &Python, how: &str, expression: &str, is_stored: bool) -> u32
     let output = finish(child);
     let recording = Recording { python: python.clone(), db, output, folder };
     let lines = format!("from events where kind = 'LINE' and line = {line}");
-    // Nothing at all may be there yet.
+    // Nothing at all may be stored yet.
     let count = format!("select count(*) {lines}");
     let mut query = python.dashcam();
     let answer = run(query.arg("query").arg(&recording.db).args([&count, "--format", "csv"]));
@@ -491,24 +521,24 @@ fn counted(python: &Python, how: &str, expression: &str, is_stored: bool) -> u32
         let sql = format!("select value_at(1, {seq}, 0, \"{expression}\") as value");
         let mut query = python.dashcam();
         let answer = run(query.arg("query").arg(&recording.db).args([&sql, "--format", "csv"]));
-        let said = text(&answer.stderr);
+        let printed = text(&answer.stderr);
         match shell_status(&answer) {
             0 => {
                 let is = format!("value\n{}\n", nth - 1);
-                assert_eq!(text(&answer.stdout), is, "{how}, {nth} of {count}: {said}");
+                assert_eq!(text(&answer.stdout), is, "{how}, {nth} of {count}: {printed}");
                 known += 1;
             }
             _ => {
                 let is_refused =
-                    said.contains("is not known here") || said.contains("not recorded");
-                assert!(is_refused, "{how}, {nth} of {count}: {said}");
+                    printed.contains("is not known here") || printed.contains("not recorded");
+                assert!(is_refused, "{how}, {nth} of {count}: {printed}");
             }
         }
     }
     known
 }
 
-/// Whether chunks of events and of values were stored.
+/// Whether chunks of events and of values have been stored.
 fn has_values(db: &Path) -> bool {
     let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
     let count = |db: rusqlite::Connection| {

@@ -1,4 +1,4 @@
-"""terminal.py KEY COMMAND…: runs a command at a terminal of its own, presses the key once it has said
+"""terminal.py KEY COMMAND…: runs a command at a terminal of its own, presses the key once it has printed
 "ready", prints what the terminal showed and ends as the command did. The key "hang-up" closes the terminal;
 the command leads its session."""
 import os
@@ -8,7 +8,7 @@ import sys
 
 pid, terminal = pty.fork()
 if pid == 0:
-    for ignored in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):  # by whoever runs the tests in the background
+    for ignored in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):  # by a shell that runs the tests in the background
         signal.signal(ignored, signal.SIG_DFL)
     os.execv(sys.argv[2], sys.argv[2:])
 signal.alarm(120)  # then the terminal goes away, and with it the command
@@ -17,7 +17,7 @@ pressed = False
 while True:
     try:
         some = os.read(terminal, 4096)
-    except OSError:  # how Linux says that nobody has the other end any more
+    except OSError:  # how Linux reports that no process has the other end any more
         some = b""
     if not some:
         break

@@ -1,5 +1,5 @@
-//! Do the events that follow from others follow rightly? `events/` compares derived recordings with
-//! an independent witness; here one and the same run is recorded both ways.
+//! Are derived events right? `events/` compares derived recordings with an independent logger; here
+//! one and the same run is recorded both ways.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod cpython;

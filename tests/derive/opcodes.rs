@@ -1,4 +1,4 @@
-//! The instruction sets are those of the interpreters.
+//! The tables of instructions are those of the interpreters.
 
 use dashcam_schema::bytecode::effects::Effect;
 use dashcam_schema::bytecode::opcodes::Version;
@@ -9,7 +9,7 @@ fn version_of(python: &Python) -> Option<Version> {
     let magic = "int.from_bytes(__import__('importlib.util').util.MAGIC_NUMBER[:2], 'little')";
     let version = Version::from_magic(python.eval(magic).parse().unwrap());
     if version.is_none() {
-        // The oldest version without rules.
+        // 3.16 is the oldest version without rules.
         assert!(python.version >= (3, 16), "{python} has no rules");
         println!("SKIPPED: {python} has no rules");
     }
@@ -17,7 +17,7 @@ fn version_of(python: &Python) -> Option<Version> {
 }
 
 #[test]
-fn the_tables_are_the_interpreters() {
+fn opcode_tables_match_the_interpreters() {
     for python in Python::all().into_iter().filter(|python| version_of(python).is_some()) {
         let output = run(python.bare().arg(tests_path("tools/opcodes.py")).arg("--check"));
         assert!(output.status.success(), "{python}: {}", text(&output.stderr));
@@ -39,23 +39,23 @@ print(json.dumps({'operands': operands, 'table': table}))
 ";
 
 #[test]
-fn the_stack_effects_are_the_interpreters() {
+fn stack_effects_match_the_interpreters() {
     for python in Python::all() {
         let Some(version) = version_of(&python) else { continue };
         let output = run(python.bare().args(["-c", EFFECTS]));
-        let said: Value = serde_json::from_str(&text(&output.stdout)).unwrap();
-        let operands: Vec<u32> = said["operands"]
+        let printed: Value = serde_json::from_str(&text(&output.stdout)).unwrap();
+        let operands: Vec<u32> = printed["operands"]
             .as_array()
             .unwrap()
             .iter()
             .map(|n| n.as_u64().unwrap() as u32)
             .collect();
         let mut compared = 0;
-        for (name, entry) in said["table"].as_object().unwrap() {
+        for (name, entry) in printed["table"].as_object().unwrap() {
             let does = version.does(entry[0].as_u64().unwrap() as u8);
             for (operand, effect) in operands.iter().zip(entry[1].as_array().unwrap()) {
-                // What makes no sense to the interpreter is refused, as it seems to the old one
-                // whatever stores under a name.
+                // The interpreter refuses operands that make no sense to it. The old one seems to
+                // refuse every instruction that stores under a name.
                 let Some(expected) = effect.as_i64() else { continue };
                 let Effect { takes, puts } = does.effect(version, *operand);
                 let found = i64::from(puts) - i64::from(takes);

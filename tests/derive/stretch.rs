@@ -1,4 +1,5 @@
-//! Long stretches of code without calls and branches: all of their events follow from the one at the end.
+//! Long stretches of code without calls and branches: all of their events are derived from the
+//! recorded one at the end.
 
 use dashcam_tests::{Python, Recording};
 use std::fmt::Write as _;
@@ -8,7 +9,7 @@ fn a_module_of_many_lines_is_recorded_whole() {
     const LINES: usize = 60_000;
     let mut source = String::from("x = 0\n");
     for line in 1..LINES {
-        // Names beyond the first 256 take EXTENDED_ARG.
+        // Names beyond the first 256 need EXTENDED_ARG.
         let _ = writeln!(source, "name_{} = x", line % 700);
     }
     source.push_str("def f(y): return y\nf(x)\n");
@@ -22,7 +23,7 @@ fn a_module_of_many_lines_is_recorded_whole() {
         recording.check(lines, &format!("{} {}", LINES + 2, LINES + 2));
         recording.check("select count(*) from losses where severity <> 'info'", "0");
         recording.check(
-            // The function's only line is one of the module's.
+            // The function's only line is also a line of the module.
             "select count(*) from line_counts where path like '%long.py' and count = 1",
             &(LINES + 1).to_string(),
         );

@@ -1,15 +1,15 @@
-//! An interpreter whose bytecode no rules are known for, which is a known one with another magic number.
+//! An interpreter for whose bytecode there are no rules: a known one with another magic number.
 
 use dashcam_schema::bytecode::opcodes::Version;
 use dashcam_tests::{Python, program, run, run_with_input, text};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
-/// No version has it.
+/// No version has this number.
 const MAGIC: u16 = 9999;
 
-/// Makes an environment in `folder` with such an interpreter, unless it keeps the number elsewhere than in its
-/// program.
+/// Makes an environment in `folder` with such an interpreter. Returns `None` if the interpreter
+/// keeps the number elsewhere than in its program file.
 fn unknown(python: &Python, folder: &Path) -> Option<()> {
     let whole = |magic: u16| [&magic.to_le_bytes()[..], b"\r\n"].concat();
     let magic =
@@ -30,9 +30,9 @@ fn unknown(python: &Python, folder: &Path) -> Option<()> {
     (!found.is_empty()).then_some(())
 }
 
-/// Less than was asked for is never recorded without a word.
+/// Recording less than was asked for is always reported.
 #[test]
-fn an_interpreter_that_is_not_known_is_said_to_be() {
+fn an_unknown_interpreter_is_reported() {
     assert_eq!(Version::from_magic(MAGIC), None);
     let mut tried = 0;
     for python in Python::all() {
@@ -68,11 +68,14 @@ fn an_interpreter_that_is_not_known_is_said_to_be() {
         assert!(text(&runs.stderr).contains(&less), "{python}: {}", text(&runs.stderr));
         let replay = run_with_input(python.dashcam().arg("replay").arg(&db), b"where\n");
         assert!(text(&replay.stderr).contains(&less), "{python}: {}", text(&replay.stderr));
-        // What was not asked for is not missing.
-        let said = record(&["--events", "direct", "--capture", "flow"]);
-        assert!(!said.contains("not known"), "{python}: {said}");
-        let said = record(&["--capture", "flow"]);
-        assert!(said.contains(&format!("{what}: events recorded directly\n")), "{python}: {said}");
+        // Nothing is reported as missing that was not asked for.
+        let printed = record(&["--events", "direct", "--capture", "flow"]);
+        assert!(!printed.contains("not known"), "{python}: {printed}");
+        let printed = record(&["--capture", "flow"]);
+        assert!(
+            printed.contains(&format!("{what}: events recorded directly\n")),
+            "{python}: {printed}"
+        );
     }
     assert!(tried > 0, "no Python has its bytecode's number in its program");
 }

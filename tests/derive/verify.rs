@@ -1,20 +1,21 @@
-//! `--events verify`: every event is recorded, and compared with what follows from the others.
+//! `--events verify`: every event is recorded, and compared with the events derived from the
+//! others.
 
 use dashcam_tests::{Python, Recording, program, run, tests_path, text};
 
-/// Losses that say that rules and events differ.
+/// Losses that report that rules and events differ.
 pub(crate) const DIFFERENCES: &str = "select kind, count, detail from losses
     where kind in ('underived', 'derived_differs', 'bad_record', 'callback_failed')";
 
 #[test]
 fn every_program() {
-    for python in Python::all() {
-        for entry in std::fs::read_dir(tests_path("programs")).unwrap() {
-            let name = entry.unwrap().file_name().into_string().unwrap();
-            if !name.ends_with(".py") {
-                continue;
-            }
-            let script = program(&name);
+    for entry in std::fs::read_dir(tests_path("programs")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        if !name.ends_with(".py") {
+            continue;
+        }
+        let script = program(&name);
+        for python in Python::in_turns(&name) {
             let recording = Recording::new(
                 &python,
                 ["--events".as_ref(), "verify".as_ref(), script.as_os_str()],
@@ -26,9 +27,10 @@ fn every_program() {
     }
 }
 
-/// A debugger that jumps sets `f_lineno`, which is no event: that it may have is a row.
+/// A debugger that jumps sets `f_lineno`, which is no event. A row reports that this may have
+/// happened.
 #[test]
-fn a_trace_function_is_said() {
+fn a_trace_function_is_reported() {
     let code = "import sys\nsys.settrace(lambda *a: None)\ndef f(): pass\nf()";
     for python in Python::all() {
         let recording = Recording::new(&python, ["-c", code]);
@@ -36,8 +38,8 @@ fn a_trace_function_is_said() {
     }
 }
 
-/// What values are tied to events by: the number of recorded events before, of kinds that may have
-/// values. Where branches are left out, `check` expands every chunk and counts.
+/// Values are tied to events by the number of recorded events before them, of kinds that may have
+/// values. Where branches are left out, `dashcam check` expands every chunk and counts.
 #[test]
 fn chunks_know_their_first_ordinal() {
     let code = "def f(i): return len(str(i))\nfor i in range(100000):\n    f(i) if i % 3 else 0";
@@ -57,6 +59,6 @@ fn chunks_know_their_first_ordinal() {
         let output = run(python.dashcam().arg("check").arg(&recording.db));
         assert!(output.status.success(), "{}", text(&output.stdout));
     }
-    // Of the loop's two branches one follows from the calls.
+    // One of the loop's two branches follows from the calls.
     assert!(last(&derived) < last(&direct));
 }

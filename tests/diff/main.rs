@@ -1,5 +1,5 @@
-//! Two recordings of one program: `dashcam diff` says where they part, and nothing of what any two
-//! runs do differently.
+//! Two recordings of one program: `dashcam diff` reports where they differ, and leaves out what
+//! differs between any two runs.
 #![allow(clippy::unwrap_used)]
 
 use dashcam_tests::{Python, program, run, run_with_input, shell_status, text};
@@ -23,19 +23,19 @@ fn dashcam(python: &Python, folder: &Path, arguments: &[&str]) -> Output {
     run(python.dashcam().arg("diff").args(arguments).current_dir(folder))
 }
 
-/// The differences, a line each.
+/// Asserts which differences are found, one per line of `expected`.
 #[track_caller]
 fn differs(capture: &str, name: &str, words: [&[&str]; 2], options: &[&str], expected: &str) {
     for python in Python::all() {
         let folder = record(&python, capture, &format!("diff/{name}"), words);
         let options = [options, &["--format", "json"]].concat();
         let output = dashcam(&python, folder.path(), &options);
-        let said = text(&output.stdout);
-        let report: Value = serde_json::from_str(&said).unwrap_or_else(|error| {
-            panic!("{python}: {error}: {said}{}", text(&output.stderr));
+        let printed = text(&output.stdout);
+        let report: Value = serde_json::from_str(&printed).unwrap_or_else(|error| {
+            panic!("{python}: {error}: {printed}{}", text(&output.stderr));
         });
-        // What was held at a branch is told once more after it by 3.14, where each way is an event of
-        // its own.
+        // In 3.14 each direction of a branch is an event of its own, so what was held at a branch
+        // is recorded once more after it.
         let again = if python.version >= (3, 14) { " (and 1 more)" } else { "\0" };
         let found = array(&report["differences"]).iter().map(|of| line(of).replace(again, ""));
         let found: Vec<String> = found.collect();
@@ -57,11 +57,11 @@ fn words(value: &Value) -> String {
     }
 }
 
-/// `argument n in f:5 < <module>:9: 1 | 2`
+/// Returns a difference as text: `argument n in f:5 < <module>:9: 1 | 2`
 fn line(difference: &Value) -> String {
     let place = array(&difference["places"]).iter().find(|place| !place.is_null()).unwrap();
     let frame = |frame: &Value| format!("{}:{}", words(&frame["qualname"]), frame["line"]);
-    // Lines of the standard library are not the same in every version.
+    // Lines of the standard library differ between versions.
     let is_ours = |frame: &&Value| !words(&frame["path"]).ends_with("/threading.py");
     let frames = array(&place["stack"]).iter().filter(is_ours).take(3).map(frame);
     let stack = frames.collect::<Vec<_>>().join(" < ");
@@ -123,7 +123,7 @@ fn an_argument_differs_and_then_the_result() {
 }
 
 #[test]
-fn which_way_control_went_may_be_all_that_counts() {
+fn values_can_be_ignored() {
     differs("calls", "steps.py", [&["1", "2"], &["1", "3"]], &["--ignore-values"], "");
     differs(
         "calls",
@@ -148,9 +148,9 @@ fn a_variable_differs_before_the_branch_that_depends_on_it() {
     );
 }
 
-/// With the program itself taken for a library's.
+/// The program itself counts as a library here.
 #[test]
-fn where_only_other_code_differs_one_is_told_so() {
+fn differences_only_in_other_code_are_reported_as_such() {
     let python = Python::all().pop().unwrap();
     let words: [&[&str]; 2] = [&["ab"], &["abc"]];
     let folder = record(&python, "state", "diff/deep.py", words);
@@ -159,8 +159,8 @@ fn where_only_other_code_differs_one_is_told_so() {
         .arg("diff")
         .env("DASHCAM_MINE", "/nothing/*")
         .current_dir(folder.path()));
-    let said = text(&output.stdout);
-    assert!(said.contains(": in your own code no difference; "), "{said}");
+    let printed = text(&output.stdout);
+    assert!(printed.contains(": in your own code no difference; "), "{printed}");
     assert_eq!(shell_status(&output), 1);
 }
 
@@ -241,15 +241,15 @@ fn threads_are_compared_by_name() {
 }
 
 #[test]
-fn what_no_two_runs_have_in_common_is_no_difference() {
+fn what_differs_between_any_two_runs_is_no_difference() {
     for capture in ["calls", "state"] {
         differs(capture, "hashes.py", [&[], &[]], &["--no-stdlib"], "");
     }
 }
 
-/// Programs whose two runs may differ: an attribute that C code sets (`__module__` of a generic base) is
-/// known when the object is told of anew, which happens now and then.
-const UNLIKE: [&str; 1] = ["type_parameters.py"];
+/// Programs whose two runs may differ: an attribute that C code sets (`__module__` of a generic
+/// base) is known only when the object is described again, which happens now and then.
+const MAY_DIFFER: [&str; 1] = ["type_parameters.py"];
 
 #[test]
 fn two_runs_of_a_program_do_not_differ() {
@@ -261,21 +261,21 @@ fn two_runs_of_a_program_do_not_differ() {
         .collect();
     programs.sort();
     assert!(programs.len() > 40);
-    let mut unlike = Vec::new();
+    let mut differing = Vec::new();
     for name in programs {
         let folder = tempfile::tempdir().unwrap();
         for _ in 0..2 {
             let mut record = python.record(&folder.path().join("dashcam.db"));
             record.args(["--capture", "state"]).arg(program(&name));
-            // Some of them end badly, which is what they are for.
+            // Some programs end with an error: that is their purpose.
             run(record.env("PYTHONHASHSEED", "0").env("PYTHONDONTWRITEBYTECODE", "1"));
         }
         let output = dashcam(&python, folder.path(), &["--no-stdlib"]);
-        if shell_status(&output) != 0 && !UNLIKE.contains(&&*name) {
-            unlike.push(format!("{name}: {}{}", text(&output.stdout), text(&output.stderr)));
+        if shell_status(&output) != 0 && !MAY_DIFFER.contains(&&*name) {
+            differing.push(format!("{name}: {}{}", text(&output.stdout), text(&output.stderr)));
         }
     }
-    assert!(unlike.is_empty(), "{}", unlike.join("\n"));
+    assert!(differing.is_empty(), "{}", differing.join("\n"));
 }
 
 #[test]
@@ -285,7 +285,7 @@ fn two_files_and_their_runs_can_be_named() {
     let other = folder.path().join("other.db");
     std::fs::copy(folder.path().join("dashcam.db"), &other).unwrap();
     let status = |arguments: &[&str]| shell_status(&dashcam(&python, folder.path(), arguments));
-    // The last two runs of the one, the last of each of two.
+    // Compares the last two runs of one file, or the last run of each of two files.
     assert_eq!(status(&[]), 1);
     assert_eq!(status(&["dashcam.db"]), 1);
     assert_eq!(status(&["dashcam.db", "other.db"]), 0);
@@ -296,14 +296,14 @@ fn two_files_and_their_runs_can_be_named() {
 }
 
 #[test]
-fn what_goes_wrong_is_two() {
+fn errors_have_status_two() {
     let python = Python::any();
     let folder = record(&python, "calls", "diff/steps.py", [&["1"], &["2"]]);
     let refuses = |arguments: &[&str], word: &str| {
         let output = dashcam(&python, folder.path(), arguments);
-        let said = text(&output.stderr);
-        assert_eq!(shell_status(&output), 2, "{arguments:?}: {said}");
-        assert!(said.contains(word) && said.lines().count() == 1, "{arguments:?}: {said}");
+        let printed = text(&output.stderr);
+        assert_eq!(shell_status(&output), 2, "{arguments:?}: {printed}");
+        assert!(printed.contains(word) && printed.lines().count() == 1, "{arguments:?}: {printed}");
     };
     refuses(&["1", "7"], "no run 7");
     refuses(&["1"], "two runs");
@@ -319,7 +319,7 @@ fn text_names_both_runs_the_stack_and_the_source() {
     let python = Python::any();
     let folder = record(&python, "calls", "diff/steps.py", [&["1", "2"], &["1", "3"]]);
     let output = dashcam(&python, folder.path(), &["--limit", "1"]);
-    let said = text(&output.stdout);
+    let printed = text(&output.stdout);
     for words in [
         "run 1 and run 2: 1 difference",
         "1. argument n of step differs  steps.py:5",
@@ -329,14 +329,14 @@ fn text_names_both_runs_the_stack_and_the_source() {
         "stack  step steps.py:5 < <module> steps.py:11",
         "there are more",
     ] {
-        assert!(said.contains(words), "{words} is not in: {said}");
+        assert!(printed.contains(words), "{words} is not in: {printed}");
     }
-    assert_eq!(said, text(&dashcam(&python, folder.path(), &["--limit", "1"]).stdout));
-    assert!(!said.contains('\u{1b}'));
+    assert_eq!(printed, text(&dashcam(&python, folder.path(), &["--limit", "1"]).stdout));
+    assert!(!printed.contains('\u{1b}'));
 }
 
 #[test]
-fn what_was_not_recorded_is_not_told_to_be_equal() {
+fn unrecorded_values_are_not_reported_as_equal() {
     for python in Python::all() {
         let folder = tempfile::tempdir().unwrap();
         for order in ["1.50\n", "9.50\n"] {
@@ -345,18 +345,20 @@ fn what_was_not_recorded_is_not_told_to_be_equal() {
             let output = run_with_input(&mut record, order.as_bytes());
             assert_eq!(shell_status(&output), 0, "{}", text(&output.stderr));
         }
-        // The text it was made from does differ; without it only what is not known is left.
+        // The text that the object was made from does differ. Without it, only what is not known is
+        // left.
         let ignored = ["--ignore", "readline", "--ignore", "*value*"];
         let output = dashcam(&python, folder.path(), &[]);
-        let said = text(&output.stdout);
-        assert!(!said.contains("no difference"), "{python}: {said}");
-        assert!(said.contains("equal as far as recorded"), "{python}: {said}");
+        let printed = text(&output.stdout);
+        assert!(!printed.contains("no difference"), "{python}: {printed}");
+        assert!(printed.contains("equal as far as recorded"), "{python}: {printed}");
         let output = dashcam(&python, folder.path(), &[&ignored[..], &["--no-stdlib"]].concat());
-        let said = text(&output.stdout);
-        assert_eq!(shell_status(&output), 0, "{python}: {said}");
+        let printed = text(&output.stdout);
+        assert_eq!(shell_status(&output), 0, "{python}: {printed}");
         assert!(
-            said.contains("equal as far as recorded") && said.contains("first at streams.py:"),
-            "{python}: {said}"
+            printed.contains("equal as far as recorded")
+                && printed.contains("first at streams.py:"),
+            "{python}: {printed}"
         );
     }
 }

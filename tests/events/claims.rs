@@ -1,4 +1,4 @@
-//! Single events in words: for what the oracle cannot see, and for what a reader should know.
+//! Single events, written out: for what the oracle cannot see, and for what a reader should know.
 
 use dashcam_tests::{Python, Recording, check, program, tests_path};
 
@@ -106,10 +106,11 @@ fn time_never_runs_backwards() {
     }
 }
 
-/// The recorder reads the ring while the program writes, so it sees the beginning of a record now and then. Such
-/// a record is taken in later, and must leave nothing behind for another one.
+/// The recorder reads the ring while the program writes, so it sees only the beginning of a record
+/// now and then. It reads such a record later, and nothing of the first attempt may affect another
+/// record.
 #[test]
-fn a_record_that_is_not_all_there_yet_changes_no_other() {
+fn an_incomplete_record_changes_no_other() {
     for python in Python::all() {
         let program = tests_path("events/raising.py");
         let options = ["--capture".as_ref(), "calls".as_ref(), program.as_os_str()];

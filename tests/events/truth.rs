@@ -1,7 +1,7 @@
 //! The truth test: what dashcam recorded of a program equals, event for event, what a plain Python
 //! `sys.monitoring` logger saw of it in another process (`oracle/oracle.py`).
 //!
-//! Compared per thread: which thread runs when is the operating system's choice, not the
+//! Events are compared per thread: which thread runs when is the operating system's choice, not the
 //! program's.
 
 use dashcam_tests::{Python, Recording, plain, program, run, tests_path, text};
@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// The oracle's Python callbacks need stack space of their own, so at the recursion limit they fail
-/// where dashcam's do not. `claims.rs` says what is expected of it.
+/// where dashcam's do not. `claims.rs` tests what is expected of this program.
 const NOT_FOR_THE_ORACLE: &[&str] = &["recursion_limit"];
 
 macro_rules! programs {
@@ -45,13 +45,13 @@ fn every_program_is_compared() {
     }
 }
 
-/// Threads in the order of their first event → their events, a line each.
+/// Threads in the order of their first events, and for each its events, one per line.
 type Streams = Vec<Vec<String>>;
 
-/// All events of the program's own files.
+/// Compares all events of the program's own files.
 fn own_code(name: &str) {
     let script = program(&format!("{name}.py"));
-    for python in Python::all() {
+    for python in Python::in_turns(name) {
         let scope = tests_path("programs/");
         let oracle = program_only(oracle(&python, &scope.to_string_lossy(), &script), &script);
         let recording = Recording::new(&python, [&script]);
@@ -61,8 +61,8 @@ fn own_code(name: &str) {
     }
 }
 
-/// Without the texts that the standard library executes after the script's end, when it prints a
-/// traceback: the oracle's has a line more.
+/// Leaves out the texts that the standard library executes after the script's end, when it prints a
+/// traceback: the oracle's traceback has a line more.
 fn program_only(mut streams: Streams, script: &Path) -> Streams {
     let module = format!("{}\t<module>", script.display());
     if let Some(main) = streams.first_mut() {
@@ -76,7 +76,7 @@ fn program_only(mut streams: Streams, script: &Path) -> Streams {
     streams
 }
 
-/// All events of the standard library too, from the script's first to its last.
+/// Compares all events, those of the standard library too, from the script's first to its last.
 #[test]
 fn standard_library_inside() {
     let script = program("standard_library.py");
@@ -152,7 +152,7 @@ fn compare(python: &Python, name: &str, oracle: &Streams, recorded: &Streams, by
             found.len(),
             around(expected),
             around(found),
-            by.said()
+            by.printed()
         );
     }
     assert_eq!(oracle.len(), recorded.len(), "{python}, {name}: threads");

@@ -1,5 +1,5 @@
-//! What every test of the whole needs: the Pythons there are, a program recorded, the recording
-//! asked. Only this file knows command lines; a test says program, question and answer.
+//! Helpers for all end-to-end tests: they find the Pythons, record a program and query the
+//! recording. Only this file knows command lines; a test names a program, a question and an answer.
 //!
 //! A failed expectation panics with everything that was printed, as a test helper should.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
@@ -14,15 +14,16 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// Longer than anything here takes on a slow machine; what runs longer hangs.
+/// More time than anything here takes on a slow machine. A process that runs longer hangs.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// A folder or file of `tests/`.
+/// Returns the path of a folder or file of `tests/`.
 pub fn tests_path(relative: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(relative)
 }
 
-/// A program of `tests/programs/`, or of a test's own folder if the name has one.
+/// Returns the path of a program of `tests/programs/`, or of a test's own folder if the name
+/// contains one.
 pub fn program(name: &str) -> PathBuf {
     let relative = if name.contains('/') { name.to_owned() } else { format!("programs/{name}") };
     let path = tests_path(&relative);
@@ -33,18 +34,18 @@ pub fn program(name: &str) -> PathBuf {
 /// A CPython with dashcam installed in a virtual environment of its own.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Python {
-    /// Such as (3, 13).
+    /// For example (3, 13).
     pub version: (u32, u32),
     venv: PathBuf,
 }
 
 impl Python {
-    /// The folder of their environments: those that `make test` set up, or `builds.sh`.
+    /// The folder with the virtual environments that `make test` or `builds.sh` has set up.
     fn environments() -> PathBuf {
         std::env::var_os("DASHCAM_VENVS").map_or_else(|| tests_path("../.venv"), PathBuf::from)
     }
 
-    /// Every one that is there, oldest first.
+    /// Every Python that is there, oldest first.
     pub fn all() -> Vec<Python> {
         let root = Python::environments();
         let mut found: Vec<Python> = std::fs::read_dir(&root)
@@ -67,36 +68,52 @@ impl Python {
         found
     }
 
-    /// One of them, for claims that do not depend on the interpreter.
+    /// The Pythons that one program of many is tried on. With more than two Pythons these are half
+    /// of them, in turns, so that each Python tries half of the programs. With DASHCAM_EVERY_PYTHON
+    /// in the environment they are all.
+    pub fn in_turns(program: &str) -> Vec<Python> {
+        let mut pythons = Python::all();
+        if pythons.len() > 2 && std::env::var_os("DASHCAM_EVERY_PYTHON").is_none() {
+            let turn = program.bytes().map(usize::from).sum::<usize>() % 2;
+            let mut number = 0;
+            pythons.retain(|_| {
+                number += 1;
+                number % 2 == turn
+            });
+        }
+        pythons
+    }
+
+    /// One Python, for claims that do not depend on the interpreter.
     pub fn any() -> Python {
         let default = Python::environments().join("default").canonicalize().ok();
         let all = Python::all();
         all.iter().find(|p| Some(&p.venv) == default.as_ref()).unwrap_or(&all[0]).clone()
     }
 
-    /// The interpreter.
+    /// The path of the interpreter.
     pub fn executable(&self) -> PathBuf {
         self.venv.join("bin/python")
     }
 
-    /// The interpreter, unrecorded, in the environment that [`Self::dashcam`] has.
+    /// The interpreter without dashcam, in the same environment as [`Self::dashcam`].
     pub fn bare(&self) -> Command {
         command(self.executable())
     }
 
-    /// The program `dashcam` beside it.
+    /// The program `dashcam` beside the interpreter.
     pub fn dashcam(&self) -> Command {
         command(self.venv.join("bin/dashcam"))
     }
 
-    /// `dashcam record -o DB`, to be completed with what to run.
+    /// `dashcam record -o DB`. The caller adds what to run.
     pub fn record(&self, db: &Path) -> Command {
         let mut command = self.dashcam();
         command.arg("record").arg("-o").arg(db);
         command
     }
 
-    /// Runs an expression and gives what it prints.
+    /// Evaluates an expression and returns what `print` writes.
     pub fn eval(&self, expression: &str) -> String {
         let output = run(self.bare().args(["-c", &format!("import sys, os; print({expression})")]));
         assert!(output.status.success(), "{}", text(&output.stderr));
@@ -119,7 +136,7 @@ pub fn command(program: impl AsRef<OsStr>) -> Command {
         }
     }
     command.env("PYTHONHASHSEED", "0").env("PYTHONDONTWRITEBYTECODE", "1");
-    // How `builds.sh` has every test run with the JIT compiler.
+    // `builds.sh` runs every test with the JIT compiler by this variable.
     if let Some(jit) = std::env::var_os("DASHCAM_JIT") {
         command.env("PYTHON_JIT", jit);
     }
@@ -136,25 +153,26 @@ pub fn run_with_input(command: &mut Command, input: &[u8]) -> Output {
     let mut child = spawn(command);
     let mut stdin = child.stdin.take().unwrap();
     let input = input.to_owned();
-    // A program may end without reading it.
+    // The program may end without reading its input.
     let feeder = std::thread::spawn(move || drop(stdin.write_all(&input)));
     let output = finish(child);
     feeder.join().unwrap();
     output
 }
 
-/// Starts a command in a process group of its own, its standard streams piped.
+/// Starts a command in a process group of its own, with its standard streams piped.
 pub fn spawn(command: &mut Command) -> Child {
-    let heed = || {
+    let set_defaults = || {
         for signal in [libc::SIGINT, libc::SIGQUIT] {
             // SAFETY: takes no pointer; may be called between fork and exec.
             unsafe { libc::signal(signal, libc::SIG_DFL) };
         }
         Ok(())
     };
-    // A shell ignores these for what it starts in the background, as it may have started the tests.
-    // SAFETY: only sets how two signals are taken.
-    unsafe { command.pre_exec(heed) };
+    // A shell ignores these signals for what it starts in the background, and it may have started
+    // the tests so.
+    // SAFETY: the closure only sets how two signals are handled.
+    unsafe { command.pre_exec(set_defaults) };
     command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -171,7 +189,7 @@ pub struct Watchdog {
 }
 
 impl Watchdog {
-    /// From now on, until it is dropped or asked; the child is not waited for before.
+    /// Starts to watch a child that has not been waited for, until this value is dropped or asked.
     pub fn new(child: &Child) -> Watchdog {
         let group = child.id() as i32;
         let (done, waiting) = mpsc::channel::<()>();
@@ -186,32 +204,33 @@ impl Watchdog {
         Watchdog { done, waiting }
     }
 
-    /// Whether it had to.
-    pub fn had_to(self) -> bool {
+    /// Stops watching. Returns whether the child was killed.
+    pub fn has_killed(self) -> bool {
         drop(self.done);
         self.waiting.join().unwrap()
     }
 }
 
-/// Waits for a command's end and takes what it printed. Kills it if that takes too long.
+/// Waits for a command to end and returns what it printed. Kills it and fails if that takes too
+/// long.
 pub fn finish(child: Child) -> Output {
     let watchdog = Watchdog::new(&child);
     let output = child.wait_with_output().unwrap();
-    assert!(!watchdog.had_to(), "hung, and was killed: {}", text(&output.stderr));
+    assert!(!watchdog.has_killed(), "hung, and was killed: {}", text(&output.stderr));
     output
 }
 
-/// What a process printed, as text.
+/// Returns what a process printed, as text.
 pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// The exit status as a shell has it: 128 + N for signal N.
+/// Returns the exit status as a shell reports it: 128 + N for signal N.
 pub fn shell_status(output: &Output) -> i32 {
     output.status.code().unwrap_or_else(|| 128 + output.status.signal().unwrap())
 }
 
-/// Standard error without dashcam's own lines.
+/// Returns standard error without dashcam's own lines.
 pub fn program_stderr(output: &Output) -> String {
     text(&output.stderr)
         .lines()
@@ -219,13 +238,13 @@ pub fn program_stderr(output: &Output) -> String {
         .fold(String::new(), |all, line| all + line + "\n")
 }
 
-/// A recording, and how it came about.
+/// A recording, and how it was made.
 pub struct Recording {
     pub python: Python,
     pub db: PathBuf,
-    /// Of `dashcam record`.
+    /// The output of `dashcam record`.
     pub output: Output,
-    /// Holds `db`; gone with this value.
+    /// Holds `db`. It is removed with this value.
     pub folder: tempfile::TempDir,
 }
 
@@ -235,7 +254,7 @@ impl Recording {
         Recording::with_input(python, what, b"")
     }
 
-    /// The same, with something on the program's standard input.
+    /// Like [`Self::new`], with something on the program's standard input.
     pub fn with_input<S: AsRef<OsStr>>(
         python: &Python,
         what: impl IntoIterator<Item = S>,
@@ -245,21 +264,21 @@ impl Recording {
         let db = folder.path().join("dashcam.db");
         let output = run_with_input(python.record(&db).args(what), input);
         let recording = Recording { python: python.clone(), db, output, folder };
-        assert!(recording.db.exists(), "{python}: no recording; {}", recording.said());
+        assert!(recording.db.exists(), "{python}: no recording; {}", recording.printed());
         recording
     }
 
-    /// What `dashcam record` printed.
-    pub fn said(&self) -> String {
+    /// Returns what `dashcam record` printed.
+    pub fn printed(&self) -> String {
         format!("it printed\n{}{}", text(&self.output.stdout), text(&self.output.stderr))
     }
 
-    /// Rows of a query.
+    /// Returns the rows of a query.
     pub fn rows(&self, sql: &str) -> Vec<Vec<Value>> {
         self.rows_of(sql, &[])
     }
 
-    /// The same of other runs than the last.
+    /// Returns the rows of a query on the chosen `runs`: options of `dashcam query`.
     fn rows_of(&self, sql: &str, runs: &[&str]) -> Vec<Vec<Value>> {
         let mut query = self.python.dashcam();
         query.arg("query").arg(&self.db).arg(sql).args(["--format", "jsonl"]).args(runs);
@@ -269,7 +288,7 @@ impl Recording {
             "{}: {sql}\n{}{}",
             self.python,
             text(&output.stderr),
-            self.said()
+            self.printed()
         );
         text(&output.stdout)
             .lines()
@@ -280,15 +299,16 @@ impl Recording {
             .collect()
     }
 
-    /// Fails unless the query answers `expected` of all runs there are.
+    /// Fails unless the query on all runs has the answer `expected`.
     pub fn check_all(&self, sql: &str, expected: &str) {
         let rows = self.rows_of(sql, &["--run", "all"]);
         let lines: Vec<String> =
             rows.iter().map(|row| row.iter().map(plain).collect::<Vec<_>>().join(" ")).collect();
-        assert_eq!(lines.join("\n"), expected, "{}: {sql}\n{}", self.python, self.said());
+        assert_eq!(lines.join("\n"), expected, "{}: {sql}\n{}", self.python, self.printed());
     }
 
-    /// Rows of a query as text: a row a line, columns separated by a space, NULL as `-`.
+    /// Returns the rows of a query as text: one row per line, columns separated by a space, NULL as
+    /// `-`.
     pub fn text(&self, sql: &str) -> String {
         let rows = self.rows(sql);
         let lines: Vec<String> =
@@ -296,21 +316,21 @@ impl Recording {
         lines.join("\n")
     }
 
-    /// The only value of a query that gives one.
+    /// Returns the only value of a query that has one.
     pub fn value(&self, sql: &str) -> Value {
         let rows = self.rows(sql);
         assert!(rows.len() == 1 && rows[0].len() == 1, "{}: {sql}: {rows:?}", self.python);
         rows[0][0].clone()
     }
 
-    /// The only value of a query that gives one number.
+    /// Returns the only value of a query that has one number.
     pub fn number(&self, sql: &str) -> i64 {
         let value = self.value(sql);
         value.as_i64().unwrap_or_else(|| panic!("{}: {sql}: {value}", self.python))
     }
 
-    /// Fails unless the query answers `expected`, as [`Self::text`] has it; the amount of space
-    /// does not matter.
+    /// Fails unless the query has the answer `expected`, written as by [`Self::text`]. The amount
+    /// of space does not matter.
     pub fn check(&self, sql: &str, expected: &str) {
         let normal = |text: &str| -> Vec<String> {
             text.lines()
@@ -323,12 +343,12 @@ impl Recording {
             normal(&found) == normal(expected),
             "{}: {sql}\nexpected:\n{expected}\nfound:\n{found}\n{}",
             self.python,
-            self.said()
+            self.printed()
         );
     }
 }
 
-/// A value as text, without quotes; NULL as `-`.
+/// Returns a value as text, without quotes; NULL as `-`.
 pub fn plain(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
@@ -337,7 +357,8 @@ pub fn plain(value: &Value) -> String {
     }
 }
 
-/// This program, recorded with each Python there is, answers this query thus.
+/// Records a program with each Python there is, and fails unless the query has the answer
+/// `expected`.
 pub fn check(name: &str, sql: &str, expected: &str) {
     for python in Python::all() {
         Recording::new(&python, [program(name)]).check(sql, expected);

@@ -1,9 +1,9 @@
-//! Names of modules: what functions see among their globals.
+//! Names of modules, as functions see them among their globals.
 
 use crate::truth::value_at;
 use dashcam_tests::{Python, Recording, program};
 
-/// The positions at which functions of this name are at their first line.
+/// Returns the positions at which calls of functions with this name are at their first line.
 fn lines_in(recording: &Recording, qualname: &str) -> Vec<i64> {
     let rows = recording.rows(&format!(
         "select min(e.seq) from events e join code_objects c using (code_id)
@@ -20,25 +20,26 @@ fn globals_are_what_the_module_bound_last() {
         let options = ["--capture", "state"].map(Into::into);
         let what = options.into_iter().chain([program("inspect/modules/main.py").into_os_string()]);
         let recording = Recording::new(&python, what);
-        let says = |qualname: &str, expression: &str| -> Vec<String> {
+        let values = |qualname: &str, expression: &str| -> Vec<String> {
             let at = |seq: &i64| value_at(&recording, *seq, expression);
             let found = lines_in(&recording, qualname);
             found.iter().map(at).map(|found| found.unwrap_or_else(|error| error)).collect()
         };
-        // In another thread, while the module's frame waits; then after it has bound it anew.
-        let start = says("work", "START");
+        // In another thread: first while the module's frame waits, then after it has bound the name
+        // again.
+        let start = values("work", "START");
         assert_eq!(start[..2], ["5", "[6]"], "{python}");
         assert!(start[2].ends_with("START is not bound here"), "{python}: {}", start[2]);
-        assert_eq!(says("work", "settings"), ["<module 'settings'>"; 3], "{python}");
-        // The module has ended, and a function has bound it since.
-        assert_eq!(says("limit", "LIMIT"), ["10", "10", "11", "11"], "{python}");
-        assert_eq!(says("more", "LIMIT"), ["10"], "{python}");
-        assert_eq!(says("names", "NAMES"), ["['x']"], "{python}");
-        assert_eq!(says("names", "len(NAMES) == 1 and LIMIT == 11"), ["True"], "{python}");
-        // What may have been set from outside, or in another namespace, is not said.
-        let debug = says("debug", "DEBUG");
+        assert_eq!(values("work", "settings"), ["<module 'settings'>"; 3], "{python}");
+        // The module has ended, and a function has bound the name since.
+        assert_eq!(values("limit", "LIMIT"), ["10", "10", "11", "11"], "{python}");
+        assert_eq!(values("more", "LIMIT"), ["10"], "{python}");
+        assert_eq!(values("names", "NAMES"), ["['x']"], "{python}");
+        assert_eq!(values("names", "len(NAMES) == 1 and LIMIT == 11"), ["True"], "{python}");
+        // There is no answer for what may have been set from outside, or in another namespace.
+        let debug = values("debug", "DEBUG");
         assert!(debug[0].contains("not certain: line 15 of"), "{python}: {}", debug[0]);
-        let twice = says("value", "VALUE");
+        let twice = values("value", "VALUE");
         assert!(twice[0].contains("not certain"), "{python}: {}", twice[0]);
     }
 }

@@ -3,8 +3,8 @@
     python oracle.py OUT PROGRAM
 
 Runs PROGRAM as `__main__`. A line of it may end in `#:` and expressions, separated by ` ; `, whose value is known
-without running any code, or in `#?` and some that are not. Each LINE event of such a line is so many lines of OUT as
-there are expressions, each a JSON array:
+without running any code, or in `#?` and expressions whose value is not. Each LINE event of such a line gives one
+line of OUT for each expression, a JSON array:
 
     line; how often it had begun before; `:` or `?`; expression; `repr` of the value, or null; name of the exception, or null
 """

@@ -1,19 +1,20 @@
 //! Expressions at lines of a program, compared with what `eval` made of them in another process
-//! (`oracle.py`). Where that needs code of the program, or what was not recorded, there is no answer.
+//! (`oracle.py`). There is no answer where that needs code of the program, or what was not
+//! recorded.
 
 use dashcam_tests::{Python, Recording, plain, program, run, tests_path, text};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// What the oracle says of an expression, at a line that had begun so often before.
+/// What the oracle found for an expression, at a line that had begun `time` times before.
 struct Row {
     line: i64,
     time: usize,
     expression: String,
-    /// It can be known without running code.
+    /// Whether it can be known without running code.
     is_known: bool,
-    /// `repr` of the value; what was raised otherwise.
+    /// `repr` of the value, or what was raised.
     value: Result<String, String>,
 }
 
@@ -27,13 +28,13 @@ fn expressions_are_what_eval_says() {
         let recording = Recording::new(&python, what);
         let positions = positions(&recording, &script);
         let (mut equal, mut refused, mut wrong) = (0, 0, Vec::new());
-        let asked = |row: &Row| (positions[&row.line][row.time], row.expression.clone());
+        let question = |row: &Row| (positions[&row.line][row.time], row.expression.clone());
         let (known, others): (Vec<Row>, Vec<Row>) =
             expected.into_iter().partition(|row| row.is_known && row.value.is_ok());
-        let all: Vec<_> = known.iter().map(asked).collect();
+        let all: Vec<_> = known.iter().map(question).collect();
         let mut found = values_at(&recording, &all);
         for row in &others {
-            found.extend(values_at(&recording, &[asked(row)]));
+            found.extend(values_at(&recording, &[question(row)]));
         }
         for (row, found) in known.iter().chain(&others).zip(found) {
             let is_right = match (&row.value, &found) {
@@ -65,9 +66,9 @@ fn expressions_are_what_eval_says() {
     }
 }
 
-/// At instructions too, where what was stored is told of only later.
+/// This holds at instructions too, where a stored value is recorded only later.
 #[test]
-fn a_name_reads_as_in_locals_at() {
+fn a_name_has_the_value_that_locals_at_shows() {
     for python in Python::all() {
         for name in ["inspect/paths.py", "state_objects.py", "state_flow.py", "state_scopes.py"] {
             let script = program(name);
@@ -90,7 +91,7 @@ fn a_name_reads_as_in_locals_at() {
     }
 }
 
-/// The positions at which each line of a program begins.
+/// Returns the positions at which each line of a program begins.
 fn positions(recording: &Recording, script: &Path) -> BTreeMap<i64, Vec<i64>> {
     let rows = recording.rows(&format!(
         "select e.line, e.seq from events e join code_objects c using (code_id)
@@ -104,14 +105,14 @@ fn positions(recording: &Recording, script: &Path) -> BTreeMap<i64, Vec<i64>> {
     positions
 }
 
-/// What expressions are at positions, or the message that there is instead. An error is the whole
-/// statement's, so one with an error is asked in halves.
-fn values_at(recording: &Recording, asked: &[(i64, String)]) -> Vec<Result<String, String>> {
+/// Returns the values of expressions at positions, or the error messages. An error is that of the
+/// whole statement, so a statement with an error is split into halves.
+fn values_at(recording: &Recording, questions: &[(i64, String)]) -> Vec<Result<String, String>> {
     let select = |(at, (seq, expression)): (usize, &(i64, String))| {
         let expression = expression.replace('\'', "''");
         format!("select {at} as number, value_at(1, {seq}, 0, '{expression}') as value")
     };
-    let selects: Vec<String> = asked.iter().enumerate().map(select).collect();
+    let selects: Vec<String> = questions.iter().enumerate().map(select).collect();
     let sql = format!("{} order by number", selects.join(" union all "));
     let mut query = recording.python.dashcam();
     query.arg("query").arg(&recording.db).arg(sql).args(["--format", "jsonl"]);
@@ -122,20 +123,20 @@ fn values_at(recording: &Recording, asked: &[(i64, String)]) -> Vec<Result<Strin
             Ok(plain(&row["value"]))
         };
         let found: Vec<_> = text(&output.stdout).lines().map(value).collect();
-        assert_eq!(found.len(), asked.len());
+        assert_eq!(found.len(), questions.len());
         return found;
     }
-    match asked {
+    match questions {
         [_] => vec![Err(text(&output.stderr).trim_end().to_owned())],
         _ => {
-            let (first, second) = asked.split_at(asked.len() / 2);
+            let (first, second) = questions.split_at(questions.len() / 2);
             let first = values_at(recording, first);
             first.into_iter().chain(values_at(recording, second)).collect()
         }
     }
 }
 
-/// What an expression is at a position, or the message that there is instead.
+/// Returns the value of an expression at a position, or the error message.
 pub(crate) fn value_at(
     recording: &Recording,
     seq: i64,

@@ -1,8 +1,9 @@
-//! What is not recorded is said: each process and interpreter that the program starts.
+//! Each process and interpreter that the program starts and that is not recorded is reported.
 
 use dashcam_tests::{Python, Recording, program, run, shell_status, text};
 
-/// How it is started, what kind of loss that is, how many there are, and what the row says.
+/// How a child is started, what kind of loss that is, how many there are, and what the row's detail
+/// contains.
 const WAYS: &[(&str, &str, i64, &str)] = &[
     ("popen", "child_not_recorded", 1, "-c print('child'"),
     ("shell", "child_not_recorded", 1, "/bin/sh -c"),
@@ -12,9 +13,9 @@ const WAYS: &[(&str, &str, i64, &str)] = &[
     ("script", "child_not_recorded", 1, "./child.py"),
     ("posix_spawn", "child_not_recorded", 1, "-c print('child'"),
     ("execs", "child_not_recorded", 1, "-c print('child'"),
-    // The one that watches over resources, and the one that is asked for.
+    // The process that tracks resources, and the child that was asked for.
     ("spawn", "child_not_recorded", 2, "from multiprocessing.spawn import spawn_main"),
-    // And the server.
+    // These two and the server.
     ("forkserver", "child_not_recorded", 3, "multiprocessing's server"),
     ("fork", "child_not_followed", 1, ""),
     ("interpreter", "interpreter_not_recorded", 1, ""),
@@ -40,9 +41,9 @@ fn go(python: &Python, options: &[&str], how: &str) -> Recording {
     record.args(options).arg(&script).arg(how);
     let output = go(record);
     let recording = Recording { python: python.clone(), db, output, folder };
-    let said = format!("{python} {how} {options:?}: {}", recording.said());
-    assert_eq!(text(&recording.output.stdout), text(&bare.stdout), "{said}");
-    assert_eq!(shell_status(&recording.output), shell_status(&bare), "{said}");
+    let printed = format!("{python} {how} {options:?}: {}", recording.printed());
+    assert_eq!(text(&recording.output.stdout), text(&bare.stdout), "{printed}");
+    assert_eq!(shell_status(&recording.output), shell_status(&bare), "{printed}");
     recording
 }
 
@@ -54,9 +55,10 @@ fn each_is_counted_whatever_is_recorded() {
                 let recording = go(&python, options, how);
                 let rows = recording
                     .rows(&format!("select count, detail from losses where kind = '{kind}'"));
-                let said = format!("{python} {how} {options:?}: {rows:?} {}", recording.said());
-                assert!(rows.len() == 1 && rows[0][0].as_i64() == Some(*count), "{said}");
-                assert!(rows[0][1].as_str().is_some_and(|text| text.contains(detail)), "{said}");
+                let printed =
+                    format!("{python} {how} {options:?}: {rows:?} {}", recording.printed());
+                assert!(rows.len() == 1 && rows[0][0].as_i64() == Some(*count), "{printed}");
+                assert!(rows[0][1].as_str().is_some_and(|text| text.contains(detail)), "{printed}");
             }
         }
     }
@@ -85,30 +87,30 @@ fn after_recording_from_inside_nothing_is_counted() {
     }
 }
 
-/// What switches our events off is an error that the run's status shows, wherever it is done.
+/// Whatever switches our events off is an error that the run's status shows, wherever it happens.
 #[test]
 fn events_switched_off_are_an_error() {
-    let ways = [
+    let statements = [
         ("[m.set_events(i, 0) for i in range(6) if m.get_tool(i)]", "events_switched_off"),
         ("m.register_callback(t, m.events.PY_START, None)", "events_switched_off"),
         ("m.free_tool_id(t)", "events_switched_off"),
         ("m.free_tool_id(t); m.use_tool_id(t, 'mine')", "events_switched_off"),
     ];
     for python in Python::all() {
-        for (way, kind) in ways {
+        for (statement, kind) in statements {
             let code = format!(
                 "import sys\nm = sys.monitoring\nt = [i for i in range(6) if m.get_tool(i) == 'dashcam'][0]\n\
-                 def f(): return 1\nfor i in range(10): f()\n{way}\nfor i in range(1000): f()"
+                 def f(): return 1\nfor i in range(10): f()\n{statement}\nfor i in range(1000): f()"
             );
             let recording = Recording::new(&python, ["--capture", "flow", "-c", &code]);
-            assert_eq!(shell_status(&recording.output), 0, "{}", recording.said());
+            assert_eq!(shell_status(&recording.output), 0, "{}", recording.printed());
             recording.check("select status from runs", "interrupted");
             recording.check(
                 "select kind, severity from losses where severity = 'error'",
                 &format!("{kind} error"),
             );
-            // Nothing that leads there is recorded: it shows in the end.
-            if !way.contains("register") {
+            // Nothing that leads to it is recorded here, so it is noticed at the end.
+            if !statement.contains("register") {
                 let options = ["--capture", "flow", "--include", "nothing_is", "-c", &code];
                 let recording = Recording::new(&python, options);
                 recording.check("select status from runs", "interrupted");

@@ -15,7 +15,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::{Command, Output};
 
-/// Runs it bare and recorded in one folder and compares what it printed, field by field.
+/// Runs a command bare and recorded in one folder, and compares what it printed, field by field.
 fn same(what: &[&str], adjust: impl Fn(&mut Command)) {
     for python in Python::all() {
         let folder = tempfile::tempdir().unwrap();
@@ -24,7 +24,7 @@ fn same(what: &[&str], adjust: impl Fn(&mut Command)) {
     }
 }
 
-/// What the words make of a bare command, and of one that records.
+/// Compares what a bare and a recording command print when they are given the same arguments.
 fn compare(
     python: &Python,
     bare: Command,
@@ -89,7 +89,7 @@ fn with_an_environment_of_its_own() {
     });
 }
 
-/// What Python is told before the program's own words.
+/// Options of Python, before the program's own arguments.
 const OPTIONS: &[&str] = &[
     "-I",
     "-E",
@@ -106,20 +106,20 @@ const OPTIONS: &[&str] = &[
     "-X utf8=0 -bb",
 ];
 
-/// With every option, given apart or as a command of its own.
+/// Tests every option in `--python-args`, after `--`, and after `--` and the interpreter.
 #[test]
 fn with_options_of_the_interpreter() {
     for python in Python::all() {
         for options in OPTIONS {
             let words: Vec<&str> = options.split(' ').chain(["report.py", "one"]).collect();
             let executable = python.executable();
-            for way in 0..3 {
+            for form in 0..3 {
                 let folder = tempfile::tempdir().unwrap();
                 let db = folder.path().join("dashcam.db");
                 let mut bare = python.bare();
                 bare.args(options.split(' '));
                 let mut recorded = python.record(&db);
-                match way {
+                match form {
                     0 => recorded.args(["--python-args", options]),
                     1 => recorded.arg("--").args(options.split(' ')),
                     _ => recorded.arg("--").arg(&executable).args(options.split(' ')),
@@ -141,9 +141,9 @@ fn with_options_of_the_interpreter() {
     }
 }
 
-/// Nothing that runs before the program finds anything of ours: no frame, variable, module or path.
+/// Code that runs before the program finds nothing of dashcam: no frame, variable, module or path.
 #[test]
-fn what_runs_before_the_program_sees_nothing() {
+fn code_before_the_program_sees_nothing() {
     const SEES: &str = "\
 import os, sys, traceback
 print(list(os.environ.items()), sys.path, [f.name for f in traceback.extract_stack()])
@@ -165,21 +165,21 @@ raise RuntimeError('of its own')
         let (bare, recorded) = (go(python.bare()), go(python.record(&db)));
         assert!(text(&bare.stdout).contains("the program"), "{}", text(&bare.stderr));
         assert_eq!(text(&bare.stdout), text(&recorded.stdout), "{python}");
-        // What Python says of every import and of the error, all addresses alike. That module is still
-        // in use when Python says which it lets go of.
-        let said = |output: &Output| -> Vec<String> {
+        // Returns what Python prints about every import and about the error, with all addresses
+        // alike. `sys.monitoring` is still in use when Python prints which modules it releases.
+        let printed = |output: &Output| -> Vec<String> {
             let hide = |word: &str| if word.starts_with("0x") { "0x" } else { word }.to_owned();
             let lines = program_stderr(output);
             let words = |line: &str| line.split(' ').map(hide).collect::<Vec<_>>().join(" ");
             let lines = lines.lines().filter(|line| *line != "# destroy sys.monitoring");
             lines.map(words).collect()
         };
-        assert_eq!(said(&bare), said(&recorded), "{python}");
+        assert_eq!(printed(&bare), printed(&recorded), "{python}");
     }
 }
 
-/// CPython 3.15 with its JIT compiler on aborts under the events that values need, so it is kept off; the
-/// variable stays what it was. The program has loops that get compiled.
+/// CPython 3.15 with its JIT compiler on aborts under the events that values need, so the JIT
+/// compiler is kept off. The variable stays what it was. The program has loops that get compiled.
 #[test]
 fn the_jit_compiler_does_no_harm() {
     const PROGRAM: &str = "\
@@ -218,7 +218,8 @@ os.system('echo $PYTHON_JIT')
     }
 }
 
-/// Where the environment does not switch it off, in a recording that begins within the program, one line says so.
+/// Where the environment does not switch it off, a recording that begins within the program is
+/// refused in one line.
 #[test]
 fn the_jit_compiler_is_refused_where_it_is_on() {
     const PROGRAM: &str = "\
@@ -246,8 +247,8 @@ for capture in ('calls', 'state'):
     }
 }
 
-/// Layouts that installers make: a virtual environment behind a link, an interpreter at the end of a chain of
-/// links, and one whose folder was moved.
+/// Layouts that installers make: a virtual environment behind a link, an interpreter at the end of
+/// a chain of links, and one whose folder was moved.
 #[test]
 fn interpreters_in_other_places() {
     use std::os::unix::fs::symlink;
@@ -258,7 +259,7 @@ fn interpreters_in_other_places() {
         symlink(&venv, at("linked")).unwrap();
         symlink(at("linked/bin/python"), at("first")).unwrap();
         symlink("first", at("python")).unwrap();
-        // What was made in one place, and is used in another.
+        // An environment that was made in one place and is used in another.
         let made = run(python.bare().args(["-m", "venv", "--without-pip"]).arg(at("made")));
         assert!(made.status.success(), "{python}: {}", text(&made.stderr));
         std::fs::rename(at("made"), at("moved")).unwrap();
@@ -289,7 +290,7 @@ fn interpreters_in_other_places() {
 }
 
 #[test]
-fn the_times_of_imports_name_no_others() {
+fn import_times_list_no_other_modules() {
     for python in Python::all() {
         let folder = tempfile::tempdir().unwrap();
         let words = ["-X", "importtime", "-c", "import json"];
@@ -304,7 +305,7 @@ fn the_times_of_imports_name_no_others() {
     }
 }
 
-/// Records a command in a folder that has these files, which can be executed, first on PATH.
+/// Records a command in a folder. `files` are executable there and come first on PATH.
 fn with_commands(python: &Python, files: &[(&str, &str)], words: &[&str]) -> Recording {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
@@ -351,10 +352,10 @@ fn commands_that_are_a_python_or_start_one() {
             (&["asker", "a", "-m"], 1, 0),
         ] {
             let recording = with_commands(&python, &files, words);
-            let said = recording.said();
+            let printed = recording.printed();
             let expected = format!("['a', '-m'] {optimize}\n");
-            assert_eq!(text(&recording.output.stdout), expected, "{python}: {words:?}: {said}");
-            assert_eq!(shell_status(&recording.output), status, "{python}: {words:?}: {said}");
+            assert_eq!(text(&recording.output.stdout), expected, "{python}: {words:?}: {printed}");
+            assert_eq!(shell_status(&recording.output), status, "{python}: {words:?}: {printed}");
             recording.check("select exit from calls where qualname = 'tool'", "return");
             recording.check("select status, lost_count from runs", "complete 0");
         }
@@ -369,7 +370,7 @@ fn of_two_pythons_the_first_is_recorded_and_the_other_counted() {
     )];
     for python in Python::all() {
         let recording = with_commands(&python, &files, &["both"]);
-        assert_eq!(text(&recording.output.stdout), "2\n", "{python}: {}", recording.said());
+        assert_eq!(text(&recording.output.stdout), "2\n", "{python}: {}", recording.printed());
         recording.check("select qualname from calls where qualname in ('one', 'two')", "one");
         recording
             .check("select kind, count from losses where kind <> 'waited'", "child_not_followed 1");
@@ -377,18 +378,18 @@ fn of_two_pythons_the_first_is_recorded_and_the_other_counted() {
 }
 
 #[test]
-fn a_command_that_starts_no_python_runs_all_the_same() {
+fn a_command_that_starts_no_python_runs_anyway() {
     let python = Python::any();
     let recording =
         with_commands(&python, &[("none", "#!/bin/sh\necho none\nexit 3\n")], &["none"]);
-    assert_eq!(text(&recording.output.stdout), "none\n", "{}", recording.said());
-    assert_eq!(shell_status(&recording.output), 3, "{}", recording.said());
+    assert_eq!(text(&recording.output.stdout), "none\n", "{}", recording.printed());
+    assert_eq!(shell_status(&recording.output), 3, "{}", recording.printed());
     recording.check("select kind, count from losses", "not_started 1");
-    let said = text(&recording.output.stderr);
-    assert!(said.contains("no Python 3.12 or newer began to run a program"), "{said}");
+    let printed = text(&recording.output.stderr);
+    assert!(printed.contains("no Python 3.12 or newer began to run a program"), "{printed}");
 }
 
-/// Isolated or not, the program is what is recorded, and its children are not.
+/// Isolated or not, the program is recorded, and its children are not.
 #[test]
 fn a_child_never_takes_the_programs_place() {
     for python in Python::all() {
@@ -404,7 +405,7 @@ fn a_child_never_takes_the_programs_place() {
     }
 }
 
-/// A path that LD_PRELOAD cannot spell, and a library that is to be loaded anyway.
+/// The program and its children see LD_PRELOAD as it was set, whether or not it names libraries.
 #[test]
 fn libraries_to_load_first_stay_as_they_were() {
     for python in Python::all() {
@@ -459,7 +460,12 @@ fn a_forked_child_lives_and_the_parent_is_recorded() {
                 _, status = os.waitpid(pid, 0)\nafter()\nprint(os.waitstatus_to_exitcode(status))";
     for python in Python::all() {
         let recording = Recording::new(&python, ["-c", code]);
-        assert_eq!(text(&recording.output.stdout), "child\n5\n", "{python}: {}", recording.said());
+        assert_eq!(
+            text(&recording.output.stdout),
+            "child\n5\n",
+            "{python}: {}",
+            recording.printed()
+        );
         let pid = recording.number("select min(process_id) from processes");
         recording.check(
             &format!("select exit from calls where qualname = 'after' and process_id = {pid}"),
@@ -513,7 +519,12 @@ fn recording_a_part_from_inside() {
              with dashcam.record('x.db'):\n    print(dashcam.is_recording()); f(); f()\nf()\nprint(dashcam.is_recording())",
             folder.path(),
         );
-        assert_eq!(text(&recording.output.stdout), "False\nTrue\nFalse\n", "{}", recording.said());
+        assert_eq!(
+            text(&recording.output.stdout),
+            "False\nTrue\nFalse\n",
+            "{}",
+            recording.printed()
+        );
         recording.check("select status from runs", "complete");
         recording.check(
             "select exit from calls where qualname = 'f' order by start_seq",
@@ -522,8 +533,8 @@ fn recording_a_part_from_inside() {
     }
 }
 
-/// Which branches need no event is known by the number of their code object, which frames that stood
-/// when the recording began get as late as others.
+/// Which branches need no event is known by the number of their code object. Frames that were
+/// running when the recording began get such a number as late as others.
 #[test]
 fn recording_a_part_from_inside_derives_what_is_recorded_directly() {
     const CODE: &str = "\
@@ -584,7 +595,7 @@ fn recording_from_inside_survives_an_exception() {
             "import dashcam\ndef f(): raise ValueError('out')\ntry:\n    with dashcam.record('x.db'): f()\nexcept ValueError as e: print(e)",
             folder.path(),
         );
-        assert_eq!(text(&recording.output.stdout), "out\n", "{}", recording.said());
+        assert_eq!(text(&recording.output.stdout), "out\n", "{}", recording.printed());
         recording
             .check("select exit, exception from calls where qualname = 'f'", "unwind ValueError");
         recording.check("select status from runs", "complete");
@@ -605,14 +616,19 @@ fn python_dash_m_is_the_same_program() {
 
 #[test]
 fn another_tool_keeps_its_place() {
-    // Every tool id but one is taken; what they were told stays with them.
+    // Every tool id but one is taken. The other tools keep getting their events.
     let code = "import sys\nm = sys.monitoring\nids = [i for i in range(6) if m.get_tool(i) is None]\n\
                 print(len(ids))\nfor i in ids: m.use_tool_id(i, f'tool{i}')\nseen = []\n\
                 m.register_callback(ids[0], m.events.PY_START, lambda code, at: seen.append(code.co_name))\n\
                 m.set_events(ids[0], m.events.PY_START)\ndef f(): pass\nf()\nprint(seen)\nm.free_tool_id(ids[0])";
     for python in Python::all() {
         let recording = Recording::new(&python, ["-c", code]);
-        assert_eq!(text(&recording.output.stdout), "5\n['f']\n", "{python}: {}", recording.said());
+        assert_eq!(
+            text(&recording.output.stdout),
+            "5\n['f']\n",
+            "{python}: {}",
+            recording.printed()
+        );
         recording.check("select exit from calls where qualname = 'f'", "return");
     }
 }

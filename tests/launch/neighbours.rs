@@ -1,4 +1,4 @@
-//! Profilers and debuggers of the program's own see what they see without dashcam.
+//! Profilers and debuggers that the program itself uses see what they see without dashcam.
 
 use dashcam_tests::{Python, Recording, program_stderr, run, run_with_input, text};
 
@@ -41,7 +41,7 @@ fn a_profiler_sees_the_same_calls() {
             let args = options.iter().copied().chain(["-c", PROFILES]);
             let recording = Recording::new(&python, args);
             assert_eq!(text(&recording.output.stdout), text(&bare.stdout), "{python} {options:?}");
-            // It goes on afterwards, and the call that was hidden has its end.
+            // Recording continues afterwards, and the call that was hidden has its end.
             if !options.contains(&"--include") {
                 recording.check("select count(*) from calls where qualname = 'f'", "8");
                 recording.check(
@@ -96,13 +96,13 @@ fn a_debugger_stops_where_it_does() {
 }
 
 #[test]
-fn a_folder_that_is_gone_keeps_nobody_from_running() {
+fn a_program_runs_in_a_folder_that_was_removed() {
     for python in Python::all() {
         let folder = tempfile::tempdir().unwrap();
         let db = folder.path().join("x.db");
         let go = |command: std::process::Command| {
             let gone = tempfile::tempdir().unwrap();
-            // The shell removes it once it is in it.
+            // The shell removes its own working directory first.
             let mut shell = dashcam_tests::command("sh");
             shell.args(["-c", "rmdir \"$PWD\" && exec \"$@\"", "sh"]);
             shell.arg(command.get_program()).args(command.get_args());

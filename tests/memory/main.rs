@@ -1,7 +1,7 @@
-//! The program never pays for being recorded with its memory: nothing outside an object is read, and
-//! where CPython runs out of memory and goes on, so does a recorded program.
+//! Recording never harms the program's memory: nothing outside an object is read, and where CPython
+//! runs out of memory and goes on, so does a recorded program.
 //!
-//! `DASHCAM_MEMORY=long` runs every program, more often.
+//! `DASHCAM_MEMORY=long` runs every program, and more often.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use dashcam_tests::{
@@ -15,7 +15,7 @@ fn is_long() -> bool {
     std::env::var_os("DASHCAM_MEMORY").is_some_and(|how| how == "long")
 }
 
-/// Compiles `guard.c`; `None` if there is no C compiler.
+/// Compiles `guard.c`. Returns `None` if there is no C compiler.
 fn guard(folder: &Path) -> Option<PathBuf> {
     let library = folder.join("guard.so");
     let mut compiler = std::process::Command::new("cc");
@@ -29,8 +29,8 @@ fn guard(folder: &Path) -> Option<PathBuf> {
     Some(library)
 }
 
-/// Programs whose objects lie in memory in every way there is.
-fn looked_at() -> Vec<PathBuf> {
+/// Returns programs whose objects lie in memory in every way there is.
+fn programs_to_run() -> Vec<PathBuf> {
     let mut programs = vec![program("memory/layouts.py"), program("values/hostile.py")];
     if !is_long() {
         programs.push(program("values.py"));
@@ -38,7 +38,7 @@ fn looked_at() -> Vec<PathBuf> {
     }
     let all = std::fs::read_dir(tests_path("programs")).unwrap();
     let mut all: Vec<_> = all.map(|entry| entry.unwrap().path()).collect();
-    // At the recursion limit, the least difference shows.
+    // At the recursion limit, the smallest difference shows.
     all.retain(|path| {
         path.extension() == Some(OsStr::new("py")) && !path.ends_with("recursion_limit.py")
     });
@@ -47,14 +47,14 @@ fn looked_at() -> Vec<PathBuf> {
     programs
 }
 
-/// What lies behind objects, and before them, cannot be read, nor what was freed: one in `every`
-/// allocations at a time.
+/// Runs programs with a guard: what lies behind objects (`side` is back) or before them (front)
+/// cannot be read, nor what was freed. The guard watches one in `every` allocations at a time.
 fn reads_within(side: &str) {
     let folder = tempfile::tempdir().unwrap();
     let Some(guard) = guard(folder.path()) else { return };
     let rounds: &[(u32, u32)] = if is_long() { &[(1, 0), (3, 1), (3, 2)] } else { &[(3, 0)] };
     for python in Python::all() {
-        for program in looked_at() {
+        for program in programs_to_run() {
             let bare = run(python.bare().arg(&program));
             for (every, phase) in rounds {
                 let db = folder.path().join("dashcam.db");
@@ -64,9 +64,9 @@ fn reads_within(side: &str) {
                 record.env("GUARD_EVERY", every.to_string()).env("GUARD_PHASE", phase.to_string());
                 let output = run(record.env("GUARD_SIDE", side));
                 let what = format!("{python}: {} ({side} {every} {phase})", program.display());
-                let said = text(&output.stderr);
-                assert_eq!(shell_status(&output), shell_status(&bare), "{what}: {said}");
-                assert_eq!(text(&output.stdout), text(&bare.stdout), "{what}: {said}");
+                let printed = text(&output.stderr);
+                assert_eq!(shell_status(&output), shell_status(&bare), "{what}: {printed}");
+                assert_eq!(text(&output.stdout), text(&bare.stdout), "{what}: {printed}");
                 let recording = Recording {
                     python: python.clone(),
                     db,
@@ -94,9 +94,9 @@ fn nothing_before_an_object_is_read() {
     reads_within("front");
 }
 
-/// Without it, the tests above would pass whatever is read.
+/// Without a working guard, the tests above would pass whatever is read.
 #[test]
-fn the_guard_guards() {
+fn the_guard_works() {
     let folder = tempfile::tempdir().unwrap();
     let Some(guard) = guard(folder.path()) else { return };
     let python = Python::any();
@@ -117,14 +117,15 @@ print(ctypes.string_at(id(objects[50]) + {offset}, 1) is None)"
     assert_eq!((reads("15"), reads("16")), (0, 139));
 }
 
-/// What a program prints and how it ends when it runs out of memory, bare and recorded.
+/// Compares what a program prints and how it ends when it runs out of memory, bare and recorded.
+/// Returns the recording.
 fn recovers(python: &Python, kib: u32, capture: &str) -> Recording {
     let script = program("memory/shortage.py");
     let kib = kib.to_string();
     let bare = run(python.bare().arg(&script).arg(&kib));
     let what = ["--capture", capture].map(OsStr::new).into_iter();
     let recording = Recording::new(python, what.chain([script.as_os_str(), kib.as_ref()]));
-    let which = format!("{python}: {kib} KiB, {capture}: {}", recording.said());
+    let which = format!("{python}: {kib} KiB, {capture}: {}", recording.printed());
     assert_eq!(text(&bare.stdout), "recovered 6 times\n", "{python}: bare");
     assert_eq!(text(&recording.output.stdout), text(&bare.stdout), "{which}");
     assert_eq!(shell_status(&recording.output), 0, "{which}");
@@ -148,10 +149,10 @@ fn a_program_out_of_memory_goes_on() {
         for capture in ["flow", "calls", "state"] {
             for kib in &headrooms {
                 let recording = recovers(&python, *kib, capture);
-                // Seldom there is enough for us when there is not for the program.
+                // Dashcam seldom has enough memory when the program has too little.
                 let ended =
                     recording.number("select count(*) from losses where kind = 'out_of_memory'");
-                let (status, said) = match ended {
+                let (status, notices) = match ended {
                     0 => ("complete 0", 0),
                     _ => ("interrupted 0", 1),
                 };
@@ -159,7 +160,7 @@ fn a_program_out_of_memory_goes_on() {
                 let lines = text(&recording.output.stderr);
                 let lines =
                     lines.lines().filter(|line| line.contains("ran out of memory; it goes on"));
-                assert_eq!(lines.count(), said, "{python}: {}", recording.said());
+                assert_eq!(lines.count(), notices, "{python}: {}", recording.printed());
                 recording.check(
                     "select kind from losses where severity != 'info' and kind != 'out_of_memory'",
                     "",
@@ -170,10 +171,10 @@ fn a_program_out_of_memory_goes_on() {
     }
 }
 
-/// With too little for a recorder, or for the shim, the program runs, and one line says why it is not
-/// recorded.
+/// With too little memory for a recorder or for the shim, the program runs, and one line says why
+/// it is not recorded.
 #[test]
-fn there_is_too_little_memory_from_the_start() {
+fn a_program_with_too_little_memory_to_record_runs() {
     for python in Python::all() {
         for mib in [48, 64, 96, 128, 192, 256, 384] {
             let folder = tempfile::tempdir().unwrap();
@@ -191,7 +192,7 @@ fn there_is_too_little_memory_from_the_start() {
             let mut record = python.record(&db);
             for command in [&mut bare, &mut record] {
                 command.args(["-c", code, "x"]).env("PYTHONPATH", "/nowhere");
-                // SAFETY: one system call, between fork and exec.
+                // SAFETY: the closure makes one system call, between fork and exec.
                 unsafe { command.pre_exec(limited) };
             }
             let (bare, recorded) = (run(&mut bare), run(&mut record));

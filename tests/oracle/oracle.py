@@ -1,9 +1,10 @@
-"""The independent witness: what sys.monitoring says a program does, logged by plain Python.
+"""The independent witness: what sys.monitoring reports of a program, logged by plain Python.
 
     python oracle.py OUT SCOPE SCRIPT [ARGS…]
 
-SCOPE is path prefixes, joined by `:`. Code objects of files that begin so, and of texts given to exec
-(`<string>`), are logged. Each event is a line of OUT, tab-separated, with `-` for what the event does not carry:
+SCOPE has path prefixes, joined by `:`. Events of code objects are logged if their file begins with one of these, or
+if they come from a text given to exec (`<string>`). Each event is a line of OUT, tab-separated, with `-` for what
+the event does not have:
 
     thread kind file qualname first_line offset line target_offset callable exception
 
@@ -16,12 +17,12 @@ import sys
 M, E = sys.monitoring, sys.monitoring.events
 KINDS = """PY_START PY_RESUME PY_RETURN PY_YIELD PY_THROW PY_UNWIND CALL C_RETURN C_RAISE RAISE RERAISE
 EXCEPTION_HANDLED STOP_ITERATION LINE JUMP INSTRUCTION""".split()
-# 3.14 splits BRANCH; there BRANCH still exists but is deprecated.
+# 3.14 splits BRANCH; it still exists there but is deprecated.
 KINDS += ["BRANCH_LEFT", "BRANCH_RIGHT"] if hasattr(E, "BRANCH_LEFT") else ["BRANCH"]
 TARGET = ("JUMP", "BRANCH", "BRANCH_LEFT", "BRANCH_RIGHT")
 out, scope, script = sys.argv[1], (*sys.argv[2].split(":"), "<string>"), sys.argv[3]
 log = []
-local = _thread._local()  # the system gives a finished thread's number to the next one
+local = _thread._local()  # the system reuses the number of a finished thread
 
 
 def thread():
@@ -51,7 +52,7 @@ def callable_name(f, BuiltinType=type(len), FunctionType=type(class_name), Modul
     return f"<{class_name(type(f))} object>"
 
 
-def logger(kind):  # names are taken at once: keeping objects would put off their finalizers
+def logger(kind):  # names are read at once: keeping objects would delay their finalizers
     if kind == "LINE":
         return lambda code, line: log.append((thread(), kind, code, None, line, None, None, None))
     if kind in TARGET:
@@ -73,9 +74,9 @@ def write():
             if not code.co_filename.startswith(scope):
                 continue
             if at is not None:
-                if id(code) not in lines:  # not the code object: hashing a big one takes long
+                if id(code) not in lines:  # not the code object: hashing a large one takes long
                     lines[id(code)] = {o: n for a, b, n in code.co_lines() for o in range(a, b, 2)}
-                line = lines[id(code)][at] or None  # 0: the RESUME of a module, which stands on no line
+                line = lines[id(code)][at] or None  # 0: the RESUME of a module, which is on no line
             row = (threads.setdefault(token, len(threads)), kind, code.co_filename, code.co_qualname,
                    code.co_firstlineno, at, line, to, called, exception)
             print(*("-" if x is None else x for x in row), sep="\t", file=file)
@@ -88,7 +89,7 @@ main.__file__ = script
 keep, sys.modules["__main__"] = sys.modules["__main__"], main
 sys.argv = sys.argv[3:]
 sys.path[0] = script.rpartition("/")[0]
-atexit.register(write)  # first registered, so it runs after the program's own
+atexit.register(write)  # registered first, so it runs after the program's own
 M.use_tool_id(M.PROFILER_ID, "oracle")
 for kind in KINDS:
     M.register_callback(M.PROFILER_ID, getattr(E, kind), logger(kind))

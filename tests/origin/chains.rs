@@ -1,4 +1,5 @@
-//! What `origin` says about the variables of `chains.py` and `edges.py`, on every Python alike.
+//! What `origin` answers about the variables of `chains.py` and `edges.py`, the same on every
+//! Python.
 
 use dashcam_tests::{Python, Recording, program, run_with_input, text};
 
@@ -316,7 +317,7 @@ const EDGES: &[(u32, &str, &str)] = &[
          from C: the next item of d.items()  edges.py:110 main"),
 ];
 
-/// Without numbers that differ from run to run: positions, and of objects.
+/// Removes numbers that differ from run to run: positions, and numbers of objects.
 fn plain(line: &str) -> String {
     let line = line.trim();
     let line = line.rsplit_once("  [").map_or(line, |(line, _)| line);
@@ -336,7 +337,7 @@ fn chains_are_the_same_everywhere() {
 }
 
 #[test]
-fn so_are_those_through_classes_generators_threads_and_c() {
+fn chains_through_classes_generators_threads_and_c_are_the_same() {
     check("edges.py", EDGES);
 }
 
@@ -351,16 +352,16 @@ fn check(name: &str, questions: &[(u32, &str, &str)]) {
             Recording::new(&python, ["--capture".as_ref(), "state".as_ref(), file.as_os_str()]);
         let mut replay = python.dashcam();
         let output = run_with_input(replay.arg("replay").arg(&recording.db), commands.as_bytes());
-        let said = text(&output.stdout);
+        let printed = text(&output.stdout);
         let mut answers: Vec<Vec<String>> = Vec::new();
-        for line in said.lines() {
+        for line in printed.lines() {
             match line {
                 line if line.starts_with("> ") => answers.push(Vec::new()),
                 line if line.starts_with("-> ") => {}
                 line => answers.last_mut().unwrap().push(plain(line)),
             }
         }
-        assert_eq!(answers.len(), questions.len(), "{python}: {said}{}", text(&output.stderr));
+        assert_eq!(answers.len(), questions.len(), "{python}: {printed}{}", text(&output.stderr));
         for ((line, of, expected), found) in questions.iter().zip(answers) {
             let expected: Vec<String> =
                 expected.lines().map(plain).filter(|l| !l.is_empty()).collect();

@@ -1,20 +1,21 @@
-//! Whatever is asked about has an answer, and no answer contradicts what was recorded.
+//! Every question has an answer, and no answer contradicts what was recorded.
 
 use dashcam_tests::{Python, Recording, program, run_with_input, text};
 use serde_json::Value;
 
-/// Lines between those that are asked about.
+/// One line in this many is asked about.
 const EVERY: usize = 10;
 const LINES_MAX: usize = 120;
-/// Programs that bind variables behind the interpreter's back: `exec`, `globals()`, `f_locals`.
+/// Programs that bind variables without a store in their bytecode: by `exec`, `globals()`,
+/// `f_locals`.
 const HIDDEN: &[&str] = &["state_hidden", "state_reached", "state_scopes"];
 
-fn say(recording: &Recording, commands: &str) -> Vec<Value> {
+fn ask(recording: &Recording, commands: &str) -> Vec<Value> {
     let mut replay = recording.python.dashcam();
     let replay = replay.arg("replay").arg(&recording.db).args(["--format", "json"]);
     let output = run_with_input(replay, commands.as_bytes());
-    let said = text(&output.stdout);
-    said.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    let printed = text(&output.stdout);
+    printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 fn programs() -> Vec<String> {
@@ -45,19 +46,19 @@ fn no_chain_contradicts_what_was_recorded() {
             let lines = lines.iter().step_by(EVERY).take(LINES_MAX).map(|row| &row[0]);
             let places: String = lines.map(|seq| format!("goto {seq}\nlocals\n")).collect();
             let mut questions = String::new();
-            for reply in say(&recording, &places) {
+            for reply in ask(&recording, &places) {
                 if let Some(position) = reply["position"].as_i64() {
                     questions += &format!("goto {position}\n");
                 }
                 for variable in reply["variables"].as_array().into_iter().flatten() {
                     let variable = variable["name"].as_str().unwrap();
-                    // Making a class in C binds `__classdict__` anew.
+                    // When C code makes a class, it binds `__classdict__` again.
                     if !variable.starts_with('.') && variable != "__classdict__" {
                         questions += &format!("origin {variable}\n");
                     }
                 }
             }
-            for reply in say(&recording, &questions) {
+            for reply in ask(&recording, &questions) {
                 if reply["command"].as_str().is_none_or(|command| !command.starts_with("origin")) {
                     continue;
                 }

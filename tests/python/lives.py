@@ -1,4 +1,4 @@
-"""The process beside: how it comes and goes, and what goes wrong."""
+"""The child process that answers questions: when it starts and ends, and what goes wrong."""
 
 import gc
 import os
@@ -53,22 +53,22 @@ def closing(db):
     raises(dashcam.DashcamError, "this recording was closed", start.step)
     raises(dashcam.DashcamError, "this recording was closed", len, rows)
     recording.close()
-    # Nobody has it any more.
+    # Without a reference to the recording, the child ends.
     recording = dashcam.open(db)
     pid = child(recording).pid
     del recording
     gc.collect()
     assert not is_there(pid)
-    # This process ends.
+    # It ends when the process that opened it ends.
     code = f"import dashcam; r = dashcam.open({db!r}); print(r._server._child.process.pid)"
     said = subprocess.run([sys.executable, "-X", "dev", "-c", code], capture_output=True, text=True, check=True)
     assert not is_there(int(said.stdout)) and not said.stderr, said.stderr
-    # It is killed.
+    # It ends when that process is killed.
     code += "; import os, sys; sys.stdout.flush(); os.kill(os.getpid(), 9)"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     pid = int(said.stdout)
     while is_there(pid):
-        # Whoever inherits it waits for it.
+        # The process that inherits the child waits for it.
         os.sched_yield()
 
 
@@ -97,7 +97,7 @@ def forking(db):
             sys.excepthook(*sys.exc_info())
             os._exit(1)
     assert os.read(ready[0], 1) == b"."
-    # Here all goes on, and it ends when it is told so although the other lives.
+    # Here everything still works, and the child ends on request although the forked process is alive.
     assert len(list(rows)) > 1000 and child(recording).pid == pid
     process = child(recording)
     recording.close()
@@ -139,10 +139,10 @@ def dying(db):
         next(rows)
         os.kill(pid, signal.SIGKILL)
         raises(dashcam.DashcamError, "dashcam ended unexpectedly (status -9)", run.query, "select 1")
-        # The next question is asked of another.
+        # The next question goes to another child.
         assert run.query("select 1") == [(1,)] and child(recording).pid != pid
         raises(dashcam.DashcamError, "the rest of these rows is gone", list, rows)
-        # What it said last.
+        # The last line that the child printed.
         os.write(recording._server._child._errors, b"one\ndashcam: the last line\n")
         child(recording).kill()
         raises(dashcam.DashcamError, "the last line", run.query, "select 1")
@@ -171,7 +171,7 @@ def interrupting(db):
             assert run.query("select 1") == [(1,)] and run.start.step() is not None
             assert child(recording).pid == pid, "it was not killed"
         raises(dashcam.DashcamError, "it was closed", list, rows)
-        # Rows of which a part never came are not the whole.
+        # Rows of which a part did not arrive are not complete.
         rows = run.query(f"select 1 union all select * from ({ENDLESS})")
         assert rows[0] == (1,)
         timer = threading.Timer(0.1, interrupt)
@@ -184,7 +184,7 @@ def interrupting(db):
             raise AssertionError("it ended")
         timer.join()
         raises(dashcam.DashcamError, "the rest of these rows is gone", len, rows)
-        # From a signal handler, in the middle of a question.
+        # A question from a signal handler, in the middle of another question.
         said = []
 
         def ask(*_):
@@ -205,7 +205,7 @@ def interrupting(db):
         signal.signal(signal.SIGINT, before)
         assert len(said) == 1 and "from within a question" in said[0], said
         assert run.query("select 1") == [(1,)] and child(recording).pid == pid
-        # One that does not listen.
+        # A child that does not react.
         os.kill(pid, signal.SIGSTOP)
         timer = threading.Timer(0.1, interrupt)
         timer.start()
@@ -217,7 +217,7 @@ def interrupting(db):
             raise AssertionError("it answered")
         timer.join()
         assert run.query("select 1") == [(1,)] and child(recording).pid != pid
-    # An interrupt from a terminal is the program's alone.
+    # An interrupt from a terminal reaches only the program.
     code = f"""if True:
         import dashcam, os, signal
         os.setpgid(0, 0)

@@ -1,10 +1,10 @@
-//! The Python API to look at recordings: what it says is what the tables say and what was really so.
-//! Each claim is a function of a Python file here; it says nothing if it holds.
+//! The Python API for reading recordings: it returns what the tables have and what really happened.
+//! Each claim is a function of a Python file here; it prints nothing if it holds.
 #![allow(clippy::unwrap_used)]
 
 use dashcam_tests::{Python, Recording, program, run, tests_path, text};
 
-/// On every Python: the program, recorded so, and the claim about it, in a process of its own.
+/// Records the program on every Python, and checks the claim about it in a process of its own.
 fn holds(claim: &str, name: &str, capture: &str) {
     let (file, function) = claim.split_once('.').unwrap();
     for python in Python::all() {
@@ -15,8 +15,8 @@ fn holds(claim: &str, name: &str, capture: &str) {
         let mut claims = python.bare();
         claims.args(["-W", "error", "-X", "dev"]).arg(script).arg(function).arg(&recording.db);
         let output = run(&mut claims);
-        let said = text(&output.stdout) + &text(&output.stderr);
-        assert!(output.status.success() && said.is_empty(), "{python}: {claim}: {said}");
+        let printed = text(&output.stdout) + &text(&output.stderr);
+        assert!(output.status.success() && printed.is_empty(), "{python}: {claim}: {printed}");
     }
 }
 

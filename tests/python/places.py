@@ -1,4 +1,4 @@
-"""Positions: where one stands, and what is there, is what the tables say."""
+"""Positions: the place and what is there are what the tables have."""
 
 import html.parser
 import sys
@@ -9,7 +9,7 @@ LINES = "select seq from events where kind = 'LINE' and thread_id = ? order by s
 
 
 def line_of(run, marker):
-    """The number of the line that contains something."""
+    """Returns the number of the line that contains something."""
     lines = run.source("shop.py").splitlines()
     return next(number for number, line in enumerate(lines, 1) if marker in line)
 
@@ -61,7 +61,7 @@ def writes(db):
         assert end.evaluate("items[-1].name") == "jam"
         raises(dashcam.DashcamError, "price2", end.evaluate, "items[0].price2")
         raises(dashcam.DashcamError, "column", end.evaluate, "total +")
-        # Backwards along what was bound: 5.0, 2.0, 0.
+        # Backwards through the values that were bound: 5.0, 2.0, 0.
         bound, at = [], end
         while at := at.last_write("total"):
             bound.append(at.what)
@@ -110,6 +110,7 @@ def positions(db):
         raises(TypeError, "a position is", run.at, None)
         raises(TypeError, "a position is", run.at, True)
         raises(dashcam.DashcamError, "no frame 99", a._ask, "locals", depth=99)
+        raises(dashcam.DashcamError, "no frame -1", a._ask, "evaluate", expression="1", depth=-1)
 
 
 def steps(db):
@@ -212,7 +213,7 @@ def notebooks(db):
     text = shown(here)
     assert "→     result = price(items)  # here" in text and "Moment" in text
     assert "markup'<script>alert" not in text and "<script>alert('&')</script>" in text
-    # The source has it, and nothing else.
+    # Only the source contains it.
     assert "<redacted>" in text and "hunter2" not in shown(here.locals)
     assert "<b>to</b>" in shown(next(run.exceptions("type = 'ValueError'")))
     assert "parse" in shown(next(run.calls("parse"))) and "items" in shown(here.locals)

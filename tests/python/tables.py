@@ -1,4 +1,4 @@
-"""Rows, calls and exceptions: what SQL says by other ways."""
+"""Rows, calls and exceptions are what SQL returns by other ways."""
 
 import copy
 import importlib.util
@@ -15,7 +15,7 @@ PROGRAM = os.path.join(os.path.dirname(sys.executable), "dashcam")
 
 
 def asked(db, sql):
-    """The rows that the program gives, as dicts."""
+    """Returns the rows that the program `dashcam` gives, as dicts."""
     command = [PROGRAM, "query", db, sql, "--format", "jsonl"]
     output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     return [json.loads(line) for line in output.splitlines()]
@@ -31,7 +31,7 @@ def raises(kind, words, function, *args, **kwargs):
 
 
 def twice(db):
-    """Another run in the same file, of the same program."""
+    """Records another run of the same program into the same file."""
     shop = os.path.join(os.path.dirname(os.path.abspath(__file__)), "shop.py")
     command = [PROGRAM, "record", "-o", db, "--capture", "flow", shop]
     subprocess.run(command, check=True, capture_output=True)
@@ -91,7 +91,7 @@ def of_run(db):
             assert run.query("select * from runs") == [wanted] and tuple(run.row) == wanted
             assert run.threads == plain.execute(
                 "select * from threads where process_id = ?", [run.start.process_id]).fetchall()
-        # Both ran the same files, which are there once.
+        # Both runs have the same files, which are stored once.
         assert len(first.files) == len(second.files) > 1 and first.status == "complete"
         assert first.command[0].endswith("shop.py") and first.exit_code == 0
         raises(AttributeError, "a run has no 'nothing'", lambda: first.nothing)
@@ -151,7 +151,7 @@ def streams(db):
         sql = "select seq, kind, thread_id from events order by seq"
         all_rows = list(run.query(sql))
         assert len(all_rows) > 3000
-        # Three at once, and other questions between.
+        # Three streams at once, with other questions in between.
         a, b = run.stream(sql), run.stream(sql + " desc")
         kept = run.query(sql)
         for at, (x, y, z) in enumerate(zip(a, b, kept, strict=True)):
@@ -160,7 +160,7 @@ def streams(db):
                 assert run.at(x.seq).event == x.kind
         for call in run.calls():
             assert call.start.call_id == call.call_id
-        # Those that nobody reads to their end are closed.
+        # Streams that are not read to their end are closed.
         for _ in range(50):
             assert next(run.stream(sql)) == all_rows[0]
         half = run.stream(sql)

@@ -1,4 +1,4 @@
-"""Values: what is made again is what was, and nothing else is."""
+"""Values: a value that is made again equals the original, and no other value is made again."""
 
 import collections
 import math
@@ -11,7 +11,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 
 def same(a, b):
-    """Whether they are of one class and equal, all the way down."""
+    """Asserts that two values have the same class and are equal, all the way down."""
     assert type(a) is type(b), (a, b)
     match a:
         case float():

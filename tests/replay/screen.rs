@@ -1,4 +1,4 @@
-//! `dashcam replay` at a terminal: keys are pressed, the screen is looked at.
+//! `dashcam replay` at a terminal: the tests press keys and read the screen.
 //!
 //! No sleeps: a test waits until the screen shows what it should, and fails with the screen if it
 //! never does.
@@ -35,7 +35,8 @@ fn size(cols: u16, rows: u16) -> PtySize {
 }
 
 impl Terminal {
-    /// `dashcam replay` of a recording, with these arguments and variables of the environment.
+    /// Starts `dashcam replay` on a recording, with these arguments and variables of the
+    /// environment.
     fn replay(
         recording: &Recording,
         size: (u16, u16),
@@ -45,7 +46,7 @@ impl Terminal {
         Terminal::start("replay", recording, size, arguments, environment)
     }
 
-    /// The same of another verb.
+    /// Starts any command of dashcam in the same way.
     fn start(
         verb: &str,
         recording: &Recording,
@@ -68,11 +69,11 @@ impl Terminal {
         let child = pair.slave.spawn_command(command).unwrap();
         drop(pair.slave);
         let mut reader = pair.master.try_clone_reader().unwrap();
-        let (tell, output) = channel();
+        let (sender, output) = channel();
         std::thread::spawn(move || {
             let mut some = [0; 1 << 14];
             while let Ok(read @ 1..) = reader.read(&mut some) {
-                if tell.send(some[..read].to_vec()).is_err() {
+                if sender.send(some[..read].to_vec()).is_err() {
                     return;
                 }
             }
@@ -91,7 +92,7 @@ impl Terminal {
         self.screen.screen().contents()
     }
 
-    /// Waits until the screen is as it should be.
+    /// Waits until the screen fulfils a condition.
     fn wait(&mut self, what: &str, is_so: impl Fn(&vt100::Screen) -> bool) {
         let begun = Instant::now();
         while !is_so(self.screen.screen()) {
@@ -103,7 +104,7 @@ impl Terminal {
         }
     }
 
-    /// Waits until all of these are on the screen.
+    /// Waits until all of these texts are on the screen.
     fn sees(&mut self, parts: &[&str]) {
         let all = |screen: &vt100::Screen| {
             let text = screen.contents();
@@ -117,7 +118,7 @@ impl Terminal {
         self.master.resize(size(cols, rows)).unwrap();
     }
 
-    /// Waits for its end; gives the exit code.
+    /// Waits for the program to end. Returns its exit code.
     fn end(&mut self) -> u32 {
         while let Ok(some) = self.output.recv_timeout(PATIENCE) {
             self.screen.process(&some);
@@ -139,11 +140,11 @@ fn orders() -> Recording {
 }
 
 #[test]
-fn one_walks_about_in_a_run_that_was_killed() {
+fn keys_step_through_a_run_that_was_killed() {
     let recording = orders();
     let mut terminal = Terminal::replay(&recording, (100, 30), &[], &[]);
     terminal.sees(&["orders.py", "<module>", "event 1", "stack", "variables"]);
-    // By the command line, completed.
+    // On the command line, with completion.
     terminal.press(":brea\tOrder.tot\t\r");
     terminal.sees(&["breakpoint 1: Order.total"]);
     terminal.press("c");
@@ -154,7 +155,7 @@ fn one_walks_about_in_a_run_that_was_killed() {
     terminal.sees(&["orders.py:18 Order.total", "* total = 3", "  price = 3"]);
     terminal.press("N");
     terminal.sees(&["orders.py:19 Order.total", "* total = 0"]);
-    // Nothing of a value commands the terminal.
+    // Nothing in a value controls the terminal.
     terminal.press("u");
     terminal.sees(&["orders.py:26 <module> (#1)", "> #1 <module>", r"王小明 \x1b[31m"]);
     terminal.press("d");
@@ -163,7 +164,7 @@ fn one_walks_about_in_a_run_that_was_killed() {
     terminal.sees(&["where ─", "#1   orders.py:26 <module>"]);
     terminal.press("f");
     terminal.sees(&["Order.total returns -18"]);
-    // The way it ended.
+    // How the run ended.
     terminal.press("c");
     terminal.sees(&["nothing comes after this; the run was ended by SIGKILL", "calls posix.kill"]);
     terminal.press("q");
@@ -186,7 +187,7 @@ fn it_fits_any_terminal() {
     terminal.sees(&["orders.py:19", "total += price", "variables", "stack", "s step", "total = 3"]);
     for (cols, rows) in [(80, 24), (40, 10), (30, 5), (1, 1), (7, 2), (200, 60)] {
         terminal.resize(cols, rows);
-        // What was typed last comes after the resize.
+        // The keys pressed last are handled after the resize.
         terminal.press("?\x1b[6~");
         if cols >= 40 {
             terminal.sees(&["keys and commands"]);
@@ -212,7 +213,7 @@ fn it_fits_any_terminal() {
 }
 
 #[test]
-fn what_is_wrong_or_pasted_does_nothing() {
+fn wrong_commands_and_pasted_text_do_nothing() {
     let recording = orders();
     let mut terminal = Terminal::replay(&recording, (100, 30), &[], &[]);
     terminal.sees(&["event 1"]);
@@ -222,7 +223,7 @@ fn what_is_wrong_or_pasted_does_nothing() {
     terminal.sees(&["no code of nowhere.py ran"]);
     terminal.press("\x03");
     terminal.sees(&["q leaves"]);
-    // What is pasted is typed, not pressed.
+    // Pasted text is inserted into the line, not treated as keys.
     terminal.press("\x1b[200~quit is not pressed\x1b[201~");
     terminal.sees(&[":quit is not pressed"]);
     terminal.press("\x1b");
@@ -237,15 +238,15 @@ fn a_command_that_takes_long_is_ended_by_ctrl_c() {
     let recording = Recording::new(&Python::any(), ["-c", loops]);
     let mut terminal = Terminal::replay(&recording, (80, 24), &[], &[]);
     terminal.sees(&["event 1"]);
-    // The condition is looked at ten million times.
+    // The condition is tested ten million times.
     terminal.press(":break <string>:2 if n < 0\r");
-    // It says that it works, too, and Ctrl-C would be for that.
+    // Setting the breakpoint shows `working` as well, and Ctrl-C would interrupt that.
     terminal.sees(&["breakpoint 1: <string>:2"]);
     terminal.press("c");
     terminal.sees(&["working; ^C ends it"]);
     terminal.press("\x03");
     terminal.sees(&["interrupted"]);
-    // And nothing else.
+    // Ctrl-C has ended nothing else.
     terminal.press("ss");
     terminal.sees(&["<string>:2"]);
     terminal.press("q");
@@ -270,7 +271,7 @@ fn lines_have_a_history_and_completion_as_well() {
     let recording = orders();
     let mut terminal = Terminal::replay(&recording, (80, 24), &["--plain"], &[]);
     terminal.sees(&["> orders.py", "(dashcam) "]);
-    // Each when the prompt is there again: what is typed before that is not yet edited.
+    // Each line is typed when the prompt is back: what is typed before that is not edited yet.
     let prompts = |screen: &vt100::Screen| screen.contents().matches("(dashcam)").count();
     let lines =
         ["brea\tOrder.tot\t\r", "continue\r", "p sel\t\r", "next\r", "\r", "\x1b[A\x1b[A\r"];

@@ -1,4 +1,4 @@
-//! `dashcam query` at a terminal: statements are typed, the screen is looked at.
+//! `dashcam query` at a terminal: the tests type statements and read the screen.
 
 use super::{Terminal, mode, orders};
 use dashcam_tests::{Python, Recording, run_with_input, text};
@@ -19,25 +19,27 @@ fn statements_are_answered_until_one_leaves() {
     let mut terminal = query(&recording, NO_PAGER);
     terminal.press("select count(*) as finals from calls where exit = 'unwind';\r");
     terminal.sees(&["finals"]);
-    // Over several lines, with a semicolon in quotes.
+    // A statement over several lines, with a semicolon in quotes.
     terminal.press("select 'a;b' as two,\r");
     terminal.press("  6 * 7 as answer\r;\r");
     terminal.sees(&["a;b", "42"]);
-    // What is wrong ends nothing.
+    // An error does not end the shell.
     terminal.press("select colour from events;\r");
     terminal.sees(&["*** ", "no such column: colour"]);
     terminal.press("delete from runs;\r");
     terminal.sees(&["recordings are read-only"]);
-    // Two at once.
+    // Two statements at once.
     terminal.press("select 'one'; select 'two' as second;\r");
     terminal.sees(&["second"]);
+    // Waits for the prompt: what is typed before that is not edited yet, and Ctrl-D would be lost.
+    terminal.wait("no prompt", |screen| screen.contents().trim_end().ends_with("dashcam>"));
     terminal.press("\x04");
     assert_eq!(terminal.end(), 0);
     let history = recording.folder.path().join("state/dashcam/query_history");
     let kept = std::fs::read_to_string(&history).unwrap();
     assert!(kept.contains("select 'a;b' as two, 6 * 7 as answer ;"), "{kept}");
     assert_eq!(mode(&history), 0o600);
-    // It is there the next time.
+    // The history is there the next time.
     let mut terminal = query(&recording, NO_PAGER);
     terminal.press("\x1b[A");
     terminal.sees(&["dashcam> select 'one'; select 'two' as second;"]);
@@ -65,7 +67,7 @@ fn commands_and_completion() {
     terminal.sees(&["all runs."]);
     terminal.press(".run 1\r");
     terminal.sees(&["run 1."]);
-    // A table, a column of it by its short name, a function.
+    // Completes a table, a column of it by its short name, and a function.
     terminal.press("select c.qualn\t, medi\tc.depth) from call\ts c where c.call_l\t > 0;");
     terminal.sees(&["select c.qualname, median(c.depth) from calls c where c.call_line > 0;"]);
     terminal.press("\r");
@@ -85,18 +87,18 @@ fn long_results_go_through_a_pager() {
     std::fs::set_permissions(&pager, std::fs::Permissions::from_mode(0o755)).unwrap();
     let pager = format!("{} lines:", pager.display());
     let mut terminal = query(&recording, &[("PAGER", &pager)]);
-    // What fits the screen does not.
+    // A result that fits the screen does not go through the pager.
     terminal.press("select 'short' as one;\r");
     terminal.sees(&["short"]);
     terminal.press(".mode csv\r");
     terminal.press("select seq from events limit 200;\r");
     terminal.sees(&["paged lines: 201"]);
-    // Nor is the end of the pager that of the shell.
+    // The end of the pager does not end the shell.
     terminal.press("select 6 * 7 as answer;\r");
     terminal.sees(&["42"]);
     terminal.press(".quit\r");
     assert_eq!(terminal.end(), 0);
-    // The same of a statement on the command line, unless it is not wanted.
+    // A statement on the command line uses the pager too, unless `--no-pager` is given.
     let sql = "select seq from events limit 200";
     let arguments = &[sql, "--format", "csv"];
     let mut terminal = Terminal::start("query", &recording, SIZE, arguments, &[("PAGER", &pager)]);
@@ -127,7 +129,7 @@ fn a_long_query_says_how_far_it_is_and_ctrl_c_ends_it() {
     let loops = "def f(n):\n    return n\nfor n in range(300_000):\n    f(n)";
     let recording = Recording::new(&Python::any(), ["-c", loops]);
     let mut terminal = query(&recording, NO_PAGER);
-    // What was begun is given up.
+    // Ctrl-C discards the statement that was begun.
     terminal.press("select from where\x03");
     terminal.wait("no new prompt", |screen| screen.contents().matches("dashcam> ").count() == 2);
     terminal.press("select count(v.value) as found from variables v where v.name like '%n%';\r");
@@ -136,7 +138,7 @@ fn a_long_query_says_how_far_it_is_and_ctrl_c_ends_it() {
     terminal.sees(&["*** interrupted"]);
     terminal
         .wait("the bar is still there", |screen| !screen.contents().contains("of the run read"));
-    // And not the shell.
+    // It has not ended the shell.
     terminal.press("select 6 * 7 as answer;\r");
     terminal.sees(&["42"]);
     terminal.press(".quit\r");

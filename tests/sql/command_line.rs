@@ -1,4 +1,4 @@
-//! `dashcam query` and its siblings: formats, exit codes, what they refuse.
+//! `dashcam query` and the commands like it: formats, exit codes, and what they refuse.
 
 use dashcam_tests::{Python, Recording, program, run, shell_status, text};
 use std::process::Output;
@@ -11,13 +11,14 @@ fn dashcam(verb: &str, rest: &[&str]) -> Output {
     run(RECORDING.python.dashcam().arg(verb).arg(&RECORDING.db).args(rest))
 }
 
-/// Fails with this status and one line on standard error, which mentions all of `words`.
+/// Asserts that a command ended with this status, and with one line on standard error that contains
+/// all of `words`.
 fn refuses(output: &Output, status: i32, words: &[&str]) {
-    let said = text(&output.stderr);
-    assert_eq!(shell_status(output), status, "{said}");
-    assert_eq!(said.trim_end().lines().count(), 1, "{said}");
+    let printed = text(&output.stderr);
+    assert_eq!(shell_status(output), status, "{printed}");
+    assert_eq!(printed.trim_end().lines().count(), 1, "{printed}");
     for word in words {
-        assert!(said.contains(word), "{word} is not in: {said}");
+        assert!(printed.contains(word), "{word} is not in: {printed}");
     }
 }
 
@@ -130,11 +131,11 @@ fn runs_lists_them() {
 #[test]
 fn schema_describes_every_table() {
     let output = run(RECORDING.python.dashcam().arg("schema"));
-    let said = text(&output.stdout);
+    let printed = text(&output.stdout);
     for table in dashcam_schema::tables::TABLES.iter().filter(|table| !table.is_internal) {
-        assert!(said.contains(table.name), "{}", table.name);
+        assert!(printed.contains(table.name), "{}", table.name);
         for column in table.columns {
-            assert!(said.contains(column.name), "{}.{}", table.name, column.name);
+            assert!(printed.contains(column.name), "{}.{}", table.name, column.name);
         }
     }
 }

@@ -1,18 +1,18 @@
-//! The questions of `docs/sql.md` have the answers that stand there.
+//! The questions of `docs/sql.md` have the answers that are printed there.
 
 use dashcam_tests::{Python, Recording, run, tests_path, text};
 use serde_json::{Map, Value};
 
-/// A question as the document has it.
+/// A question of the document.
 struct Question {
     title: String,
     sql: String,
-    /// The header, then a row a line.
+    /// The header, then one line per row.
     answer: Vec<String>,
 }
 
-/// Columns whose values differ from run to run: times, and positions and ids, which depend on what the
-/// interpreter does before the program begins.
+/// Columns whose values differ from run to run: times, and positions and ids, which depend on what
+/// the interpreter does before the program begins.
 fn varies(column: &str) -> bool {
     ["_ns", "_ms", "seq", "_id", "_percent"].iter().any(|end| column.ends_with(end))
 }
@@ -36,7 +36,7 @@ fn questions() -> Vec<Question> {
         .collect()
 }
 
-/// Recorded where it is, so that paths are what the document says.
+/// Records the shop in its own folder, so that paths are as in the document.
 fn shop() -> Recording {
     let python = Python::any();
     let folder = tempfile::tempdir().unwrap();
@@ -48,7 +48,7 @@ fn shop() -> Recording {
     Recording { python, db, output, folder }
 }
 
-/// A value as the document prints it, a word at a time; `None` for a number that varies.
+/// Returns a value as the document prints it, word by word; `None` for a number that varies.
 fn words(column: &str, value: &Value) -> Vec<Option<String>> {
     let shown = match value {
         Value::Null => "NULL".to_owned(),
@@ -60,7 +60,7 @@ fn words(column: &str, value: &Value) -> Vec<Option<String>> {
 }
 
 #[test]
-fn every_question_has_the_answer_that_stands_there() {
+fn every_question_has_the_answer_in_the_document() {
     let questions = questions();
     assert!(questions.len() >= 25, "{}", questions.len());
     let recording = shop();
@@ -72,7 +72,7 @@ fn every_question_has_the_answer_that_stands_there() {
         let output = run(&mut query);
         let rows: Vec<Map<String, Value>> =
             text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        let said = format!("{}{}", text(&output.stdout), text(&output.stderr));
+        let printed = format!("{}{}", text(&output.stdout), text(&output.stderr));
         let is_right = output.status.success()
             && text(&output.stderr).is_empty()
             && answer.len() == rows.len() + 1
@@ -81,7 +81,8 @@ fn every_question_has_the_answer_that_stands_there() {
                 .first()
                 .is_none_or(|row| answer[0].split_whitespace().eq(row.keys().map(String::as_str)));
         if !is_right {
-            wrong += &format!("{title}\n{sql}\nexpected\n{}\nfound\n{said}\n", answer.join("\n"));
+            wrong +=
+                &format!("{title}\n{sql}\nexpected\n{}\nfound\n{printed}\n", answer.join("\n"));
         }
     }
     assert!(wrong.is_empty(), "{wrong}");

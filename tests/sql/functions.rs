@@ -20,7 +20,7 @@ fn texts_match_regular_expressions() {
     );
 }
 
-/// As Python's `statistics` and SQLite's own extension have them.
+/// Results are those of Python's `statistics` and of SQLite's own extension.
 #[test]
 fn medians_and_percentiles_are_interpolated() {
     let recording = recording();
@@ -43,7 +43,7 @@ fn medians_and_percentiles_are_interpolated() {
 }
 
 #[test]
-fn what_is_no_number_or_no_pattern_is_refused() {
+fn wrong_arguments_are_refused() {
     let recording = recording();
     for (sql, words) in [
         ("select median('x')", "median: numbers are needed"),
@@ -54,8 +54,8 @@ fn what_is_no_number_or_no_pattern_is_refused() {
     ] {
         let mut command = recording.python.dashcam();
         let output = run(command.arg("query").arg(&recording.db).arg(sql));
-        let said = text(&output.stderr);
-        assert!(!output.status.success() && said.contains(words), "{sql}: {said}");
-        assert_eq!(said.lines().count(), 1, "{sql}: {said}");
+        let printed = text(&output.stderr);
+        assert!(!output.status.success() && printed.contains(words), "{sql}: {printed}");
+        assert_eq!(printed.lines().count(), 1, "{sql}: {printed}");
     }
 }

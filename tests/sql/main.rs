@@ -1,5 +1,5 @@
-//! Do the tables agree with each other, and the command line with the tables? What events are
-//! right is the concern of `events/`.
+//! Do the tables agree with each other, and the command line with the tables? `events/` tests which
+//! events are right.
 #![allow(clippy::unwrap_used)]
 
 mod command_line;

@@ -5,10 +5,10 @@ use dashcam_tests::{
 };
 
 #[test]
-fn exceptions_say_who_let_them_go_no_further() {
+fn exceptions_say_what_stopped_them() {
     for python in Python::all() {
         let recording = Recording::new(&python, [program("sql/swallowed.py")]);
-        // Whether an unfinished generator is told of its end is CPython's to decide.
+        // CPython decides whether an unfinished generator gets a GeneratorExit when it ends.
         recording.check(
             "select type, line, outcome, coalesce(swallowed_by, '-') from exceptions
              where path like '%/swallowed.py' and type <> 'GeneratorExit' order by seq",
@@ -36,7 +36,8 @@ fn exceptions_say_who_let_them_go_no_further() {
                 ""
             },
         );
-        // Every exception has one of the five, and only what is handled says where.
+        // Every exception has one of these outcomes. Only a swallowed one says by what, and a
+        // handled one says where.
         recording.check(
             "select count(*) from exceptions
              where outcome not in ('handled', 'swallowed', 'thread', 'program')
@@ -59,12 +60,15 @@ fn what_ended_the_program_is_one_command_away() {
             "TypeError 3",
         );
         let mut replay = python.dashcam();
-        let said =
+        let output =
             run_with_input(replay.arg("replay").arg(&recording.db), b"goto crash\nprint o\n");
-        let said = text(&said.stdout);
-        assert!(said.contains("raises TypeError") && said.ends_with("{'p': None}\n"), "{said}");
+        let printed = text(&output.stdout);
+        assert!(
+            printed.contains("raises TypeError") && printed.ends_with("{'p': None}\n"),
+            "{printed}"
+        );
     }
-    // What runs when the program has ended did not end it.
+    // Code that runs after the program has ended did not end it.
     let late = "import atexit, sys\ndef bye(): raise ValueError\natexit.register(bye)\n\
                 def hook(*a): raise KeyError\nsys.excepthook = hook\nraise RuntimeError('end')";
     Recording::new(&Python::any(), ["-c", late]).check(
@@ -75,8 +79,8 @@ fn what_ended_the_program_is_one_command_away() {
     );
     let recording = Recording::new(&Python::any(), ["-c", "raise SystemExit"]);
     let mut replay = recording.python.dashcam();
-    let said = run_with_input(replay.arg("replay").arg(&recording.db), b"break unhandled\nc\n");
-    assert!(text(&said.stdout).contains("raises SystemExit"), "{}", text(&said.stdout));
+    let output = run_with_input(replay.arg("replay").arg(&recording.db), b"break unhandled\nc\n");
+    assert!(text(&output.stdout).contains("raises SystemExit"), "{}", text(&output.stdout));
 }
 
 #[test]
@@ -107,14 +111,14 @@ fn a_query_sees_one_run() {
         "function_totals",
     ] {
         let number = |more: &[&str]| -> i64 {
-            let said = ask(&format!("select count(*) from {table}"), more);
-            said.lines().nth(1).unwrap().parse().unwrap()
+            let printed = ask(&format!("select count(*) from {table}"), more);
+            printed.lines().nth(1).unwrap().parse().unwrap()
         };
         let (one, two, all) = (number(&["--run", "1"]), number(&[]), number(&["--run", "all"]));
         assert_eq!(one + two, all, "{table}");
     }
     assert_eq!(ask("select count(*) as n from runs", &[]), "n\n2\n");
-    // What is joined to the right of a LEFT JOIN is this run's as well.
+    // Rows on the right of a LEFT JOIN are also those of this run.
     let joined = "select count(*) as n from runs left join exceptions using (run_id)
                   where run_id = 1 and seq is not null";
     assert_eq!(ask(joined, &[]), "n\n0\n");
@@ -125,8 +129,8 @@ fn a_statement_may_come_from_standard_input() {
     let recording = Recording::new(&Python::any(), [program("loops.py")]);
     let mut query = recording.python.dashcam();
     query.arg("query").arg(&recording.db).args(["-", "--format", "csv"]);
-    let said = run_with_input(&mut query, b"select 1 + 1 as two\n");
-    assert_eq!(text(&said.stdout).replace("\r\n", "\n"), "two\n2\n");
+    let output = run_with_input(&mut query, b"select 1 + 1 as two\n");
+    assert_eq!(text(&output.stdout).replace("\r\n", "\n"), "two\n2\n");
 }
 
 #[test]
@@ -137,16 +141,16 @@ fn long_values_are_whole_in_a_pipe() {
         let sql =
             format!("select 1 as a, printf('%.*c', {length}, 'x') as b union all select 2, 'y'");
         let output = run(query.arg("query").arg(&recording.db).args([&sql, "--format", format]));
-        let said = text(&output.stdout);
+        let printed = text(&output.stdout);
         assert!(output.status.success(), "{format}: {}", text(&output.stderr));
-        assert!(said.contains(&"x".repeat(length)), "{format}");
-        // It makes no other row long.
-        assert!(said.lines().last().unwrap().len() < 100, "{format}");
+        assert!(printed.contains(&"x".repeat(length)), "{format}");
+        // The long value makes no other row long.
+        assert!(printed.lines().last().unwrap().len() < 100, "{format}");
     }
 }
 
 #[test]
-fn a_program_is_to_be_recorded() {
+fn a_program_without_record_is_refused() {
     let script = tests_path("programs/loops.py");
     let output = run(Python::any().dashcam().arg(script));
     assert_eq!(output.status.code(), Some(2));
@@ -159,7 +163,8 @@ fn messages_are_what_str_gives() {
     for python in Python::all() {
         let recording = Recording::new(&python, [program("sql/messages.py")]);
         let printed = text(&recording.output.stdout);
-        // Handled by the program itself, last where the like was swallowed before.
+        // The exceptions that the program itself handled, in the order in which it handled them.
+        // Some were raised and swallowed before that.
         let rows = recording.rows(
             "select type, message from exceptions where handled_line = 58 order by handled_seq",
         );
@@ -167,9 +172,9 @@ fn messages_are_what_str_gives() {
             let class = plain(&row[0]);
             format!("{}: {}\n", class.rsplit('.').next().unwrap(), plain(&row[1]))
         };
-        let told: String = rows.iter().map(|row| name(row)).collect();
-        assert_eq!(told, printed, "{python}");
-        // However it travelled, it is one exception.
+        let recorded: String = rows.iter().map(|row| name(row)).collect();
+        assert_eq!(recorded, printed, "{python}");
+        // However an exception travelled, it is one row.
         recording.check(
             "select type, count(*) from exceptions
              where type in ('ModuleNotFoundError', 'RuntimeError') group by 1 order by 1",
@@ -189,14 +194,14 @@ fn a_signal_where_a_function_begins_leaves_the_stacks_whole() {
             "select count(*), sum(outcome = 'handled') from exceptions where type = 'Timeout'",
             "15 15",
         );
-        // Every call has an end, and stands one above the one that made it.
+        // Every call has an end, and its depth is one more than that of its caller.
         recording.check(
             "select count(*) from calls c left join calls p on p.call_id = c.parent_call_id
              where c.path like '%signal_at_entry.py'
                and (c.exit = 'open' or c.depth <> coalesce(p.depth + 1, 0))",
             "0",
         );
-        // A function is left by the exception at most once for each time.
+        // The exception leaves a function at most once for each time it is raised.
         recording.check(
             "select qualname from calls where exit = 'unwind' and qualname <> 'fib'
              and path like '%signal_at_entry.py' group by qualname having count(*) > 10",
@@ -205,9 +210,9 @@ fn a_signal_where_a_function_begins_leaves_the_stacks_whole() {
     }
 }
 
-/// Ours come first, whatever the file has of the same name.
+/// The recording's tables come first, whatever the file has of the same name.
 #[test]
-fn a_table_of_ones_own_does_not_stand_for_the_recordings() {
+fn another_table_does_not_replace_one_of_the_recording() {
     let recording = Recording::new(&Python::any(), [program("loops.py")]);
     let code = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('drop view events'); \
                 c.execute('create table Events (x)'); c.commit()";
@@ -216,7 +221,7 @@ fn a_table_of_ones_own_does_not_stand_for_the_recordings() {
 }
 
 #[test]
-fn what_is_not_in_the_run_is_refused() {
+fn positions_outside_the_run_are_refused() {
     let recording =
         Recording::new(&Python::any(), ["-c", "per = {}\ndef f(x):\n per[x] = 1\nf(2)\n"]);
     let (first, last) = (
@@ -229,9 +234,10 @@ fn what_is_not_in_the_run_is_refused() {
         replay.arg("replay").arg(&recording.db).args(more);
         run_with_input(&mut replay, commands.as_bytes())
     };
-    let said = text(&replay(&[], "goto 99999999\ngoto 200%\ngoto 3000s\ngoto -1\nstpe\n").stdout);
+    let printed =
+        text(&replay(&[], "goto 99999999\ngoto 200%\ngoto 3000s\ngoto -1\nstpe\n").stdout);
     for words in [&*range, "from 0% to 100%", "ends after", "unknown command: stpe"] {
-        assert!(said.contains(words), "{words}: {said}");
+        assert!(printed.contains(words), "{words}: {printed}");
     }
     let output = replay(&["--at", "999999999"], "");
     assert!(output.status.code() == Some(1) && text(&output.stderr).contains(&range));
@@ -244,13 +250,13 @@ fn what_is_not_in_the_run_is_refused() {
         assert_eq!(output.status.code(), Some(1), "{sql}");
         assert!(text(&output.stderr).contains(words), "{sql}: {}", text(&output.stderr));
     }
-    // At the very write, the write counts.
-    let said = text(&replay(&[], "goto end\nback-next\nlast-write per\norigin per\n").stdout);
-    assert!(said.contains("{}") && !said.contains("no write of"), "{said}");
+    // At the position of the write itself, the write counts.
+    let printed = text(&replay(&[], "goto end\nback-next\nlast-write per\norigin per\n").stdout);
+    assert!(printed.contains("{}") && !printed.contains("no write of"), "{printed}");
 }
 
 #[test]
-fn steps_stay_in_ones_own_code() {
+fn steps_stay_in_the_users_code() {
     let source = "import json\ndef f(s):\n    return json.loads(s)\nf('[1]')\ntry:\n    f('{')\nexcept ValueError:\n    pass\nprint(2)\n";
     let recording = Recording::new(&Python::any(), ["-c", source]);
     let replay = |more: &[&str], commands: &str| {
@@ -258,8 +264,8 @@ fn steps_stay_in_ones_own_code() {
         replay.arg("replay").arg(&recording.db).args(more);
         text(&run_with_input(&mut replay, commands.as_bytes()).stdout)
     };
-    let lines = |said: &str| -> Vec<String> {
-        let stops = said.lines().filter(|line| line.starts_with("> "));
+    let lines = |printed: &str| -> Vec<String> {
+        let stops = printed.lines().filter(|line| line.starts_with("> "));
         stops.map(|line| line.split_whitespace().nth(1).unwrap().to_owned()).collect()
     };
     let mine = lines(&replay(&[], "goto <string>:4\nstep\nstep\nstep\nback-step\nback-step\n"));
@@ -270,16 +276,19 @@ fn steps_stay_in_ones_own_code() {
     let all = lines(&replay(&[], "set mine off\ngoto <string>:3\nstep\n"));
     assert!(all[1].starts_with("__init__.py:"), "{all:?}");
     assert_eq!(lines(&replay(&["--all-code"], "goto <string>:3\nstep\n")), all[..2]);
-    // Raised in json, handled here.
-    let said = replay(&[], "break exception JSONDecodeError\nc\nc\nc\n");
-    assert!(said.contains("raises") && said.matches("breakpoint 1\n").count() <= 2, "{said}");
-    let said = replay(&[], "break exception in <string>\nc\n");
-    assert!(said.contains("nothing comes after"), "{said}");
-    let said = replay(&[], "tbreak print\nc\ninfo\nbreak\n");
-    assert!(said.contains("calls print") && said.contains("no breakpoints"), "{said}");
-    let said = replay(&[], "goto <string>:3\ndisplay s[:1]\nargs\nlist <string>:7\nuntil\n");
-    assert!(said.contains("1: s[:1] = '['") && said.contains("s = '[1]'"), "{said}");
-    assert!(said.contains("except ValueError"), "{said}");
+    // The exception is raised in json and handled here.
+    let printed = replay(&[], "break exception JSONDecodeError\nc\nc\nc\n");
+    assert!(
+        printed.contains("raises") && printed.matches("breakpoint 1\n").count() <= 2,
+        "{printed}"
+    );
+    let printed = replay(&[], "break exception in <string>\nc\n");
+    assert!(printed.contains("nothing comes after"), "{printed}");
+    let printed = replay(&[], "tbreak print\nc\ninfo\nbreak\n");
+    assert!(printed.contains("calls print") && printed.contains("no breakpoints"), "{printed}");
+    let printed = replay(&[], "goto <string>:3\ndisplay s[:1]\nargs\nlist <string>:7\nuntil\n");
+    assert!(printed.contains("1: s[:1] = '['") && printed.contains("s = '[1]'"), "{printed}");
+    assert!(printed.contains("except ValueError"), "{printed}");
     let sql =
         "select qualname, is_mine from function_totals where qualname in ('f', 'loads') order by 1";
     recording.check(sql, "f 1\nloads 0");

@@ -1,6 +1,6 @@
-//! Whatever SQLite hands to a table to test, the answer is what SQLite would have found itself: random
-//! questions about a real recording, asked of the virtual tables and of ordinary ones with the same rows.
-//! (`replayer/tests/pushdown.rs` does so for recordings made by hand.)
+//! Whatever SQLite hands to a table to test, the answer is what SQLite would have found itself.
+//! Random questions about a real recording are asked of the virtual tables, and of ordinary tables
+//! with the same rows. (`replayer/tests/pushdown.rs` does so for recordings made by hand.)
 
 use dashcam_replayer::Recording as Opened;
 use dashcam_schema::tables;
@@ -9,16 +9,16 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, Statement};
 use std::collections::HashMap;
 
-// Both crates' tests copy tables; neither can depend on the other's.
+// The tests of both crates copy tables; neither can depend on the other's.
 #[path = "../../replayer/tests/support/copied.rs"]
 mod copied;
 
 const TABLES: [&str; 6] = ["events", "calls", "c_calls", "exceptions", "variables", "mutations"];
 const QUESTIONS: usize = 3000;
-/// Values of a column that questions are about.
+/// Number of values of a column that questions are about.
 const SAMPLES: usize = 40;
 
-/// The same numbers every time.
+/// Generates the same numbers every time.
 struct Random(u64);
 
 impl Random {
@@ -46,7 +46,7 @@ fn rows_of(mut statement: Statement<'_>) -> Vec<String> {
     rows.unwrap().map(Result::unwrap).collect()
 }
 
-/// Values that a column has, as SQL writes them.
+/// Returns values of a column, written as SQL literals.
 fn samples(copy: &Connection, table: &str, column: &str) -> Vec<String> {
     let sql = format!(
         "SELECT quote({column}) FROM (SELECT {column} FROM {table} GROUP BY 1)
@@ -139,7 +139,7 @@ fn questions_about_a_real_recording() {
     assert!(answered > QUESTIONS / 4, "only {answered} questions had an answer");
 }
 
-/// Counts of whole tables and of their usual groups, for which no rows are made.
+/// Counts of whole tables and of common groups, for which no rows are made.
 #[test]
 fn counts_of_a_real_recording() {
     let program = tests_path("python/shop.py");

@@ -1,4 +1,4 @@
-//! Tables that answer questions, each against another way to the same answer.
+//! Tables that answer questions, each compared with another way to the same answer.
 
 use dashcam_tests::{Python, Recording, check, program, run, text};
 use std::sync::LazyLock;
@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 static RECORDING: LazyLock<Recording> =
     LazyLock::new(|| Recording::new(&Python::any(), [program("standard_library.py")]));
 
-/// With values of variables, threads and exceptions that lead to others.
+/// Its recording has values of variables, threads, and exceptions that lead to others.
 static CHAINED: LazyLock<Recording> =
     LazyLock::new(|| Recording::new(&Python::any(), [program("chained.py")]));
 
@@ -87,7 +87,7 @@ fn lines_have_the_counts_of_line_events_and_the_time_there_was() {
     );
     let passed = RECORDING.number("select max(time_ns) - min(time_ns) from events");
     assert!(spent <= passed && spent > passed / 100 * 98, "{spent} of {passed} ns");
-    // A line that only sleeps, and one that only calls.
+    // One line only sleeps, and another only calls.
     let sleeps =
         "import time\ndef f():\n    time.sleep(0.05)\n    return 1\nfor n in range(3):\n    f()\n";
     let folder = tempfile::tempdir().unwrap();
@@ -259,7 +259,7 @@ except Odd:
 }
 
 #[test]
-fn what_cannot_be_asked_is_refused_in_a_line() {
+fn invalid_questions_are_refused_in_one_line() {
     for (sql, words) in [
         ("select * from lines", &["lines(file)"][..]),
         ("select * from callers_of", &["callers_of(function)"]),
@@ -271,14 +271,14 @@ fn what_cannot_be_asked_is_refused_in_a_line() {
     ] {
         let mut query = RECORDING.python.dashcam();
         let output = run(query.arg("query").arg(&RECORDING.db).arg(sql));
-        let said = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(1), "{sql}: {said}");
-        assert_eq!(said.trim_end().lines().count(), 1, "{said}");
+        let printed = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{sql}: {printed}");
+        assert_eq!(printed.trim_end().lines().count(), 1, "{printed}");
         for word in words {
-            assert!(said.contains(word), "{word} is not in: {said}");
+            assert!(printed.contains(word), "{word} is not in: {printed}");
         }
     }
-    // What is not there is no error where it can be so: there is nothing of it.
+    // A name that does not exist is no error where that is possible: there are no rows.
     for sql in
         ["callers_of('no_such_function')", "lines('no_such_file.py')", "values_of('no_such_name')"]
     {

@@ -1,13 +1,14 @@
-//! Each table against the events it summarises or is made of.
+//! Each table is compared with the events that it summarises or is made of.
 
 use dashcam_tests::{Python, Recording, check, plain, program};
 use std::sync::LazyLock;
 
-/// One recording for all questions that only read: nothing here changes it.
+/// One recording for all questions that only read. Nothing here changes it.
 static RECORDING: LazyLock<Recording> =
     LazyLock::new(|| Recording::new(&Python::any(), [program("standard_library.py")]));
 
-/// The events, with SQLite deciding every condition itself: it hands none to the inside of a LIMIT.
+/// The events, with every condition decided by SQLite itself: it hands none to the inside of a
+/// LIMIT.
 const ALONE: &str = "(select * from events limit -1 offset 0)";
 
 fn agree(one: &str, other: &str) {
@@ -45,7 +46,7 @@ fn branch_counts_are_counts_of_branches() {
         "select code_id, sum(taken + not_taken) from branch_counts group by 1 order by 1",
         "select code_id, count(*) from events where kind like 'BRANCH%' group by 1 order by 1",
     );
-    // Both ways of a `for` and of an `if` that went both ways, one row each.
+    // A `for` and an `if` that went both ways have one row each.
     check(
         "loops.py",
         &format!(
@@ -158,7 +159,7 @@ fn an_exception_is_one_row_however_far_it_travels() {
         "select type, line, handled_seq from exceptions where type = 'ZeroDivisionError'",
         "ZeroDivisionError 9 -",
     );
-    // A handler begins at its `try`'s first `except`, whichever of them takes the exception.
+    // A handler begins at the first `except` of its `try`, whichever of them takes the exception.
     check(
         "exceptions.py",
         &format!(
@@ -219,8 +220,8 @@ fn runs_say_how_they_came_about() {
     }
 }
 
-/// What the tables take over of a statement does not change the answer: of variables and changes of
-/// objects, in any order, of some calls, or only counted.
+/// The parts of a statement that the tables take over do not change the answer: variables and
+/// changes of objects in any order, those of some calls, or only their number.
 #[test]
 fn variables_and_mutations_are_the_same_however_they_are_asked_for() {
     for name in ["state_objects.py", "state_changes.py", "generators.py", "threads.py"] {
@@ -231,7 +232,7 @@ fn variables_and_mutations_are_the_same_however_they_are_asked_for() {
             ("mutations", "type, operation, key, value"),
         ] {
             let columns = format!("seq, call_id, thread_id, line, {columns}");
-            // SQLite itself sorts, filters and counts what a LIMIT gives it.
+            // SQLite itself sorts, filters and counts the rows of a LIMIT.
             let alone = format!("(select * from {table} limit -1 offset 0)");
             let same = |one: &str, other: &str| {
                 let (one, other) = (recording.text(one), recording.text(other));
@@ -241,7 +242,7 @@ fn variables_and_mutations_are_the_same_however_they_are_asked_for() {
                 &format!("select seq from {table} order by seq desc"),
                 &format!("select seq from {alone} order by seq desc"),
             );
-            // Of one run, only the position decides.
+            // Within one run, only the position decides the order.
             same(
                 &format!("select seq from {table} order by run_id desc, seq"),
                 &format!("select seq from {alone} order by seq"),
@@ -288,9 +289,9 @@ fn variables_and_mutations_are_the_same_however_they_are_asked_for() {
 fn the_calls_that_come_first_are_those_sqlite_finds() {
     let all = "(select * from calls limit -1 offset 0)";
     for column in ["duration_ns", "self_ns", "start_seq", "end_seq", "depth"] {
-        for way in ["", "desc"] {
+        for direction in ["", "desc"] {
             for limit in ["1", "20", "5 offset 3", "100000"] {
-                let end = format!("order by {column} {way} limit {limit}");
+                let end = format!("order by {column} {direction} limit {limit}");
                 agree(
                     &format!("select {column} from calls {end}"),
                     &format!("select {column} from {all} {end}"),

@@ -1,5 +1,5 @@
-"""A host of the extension: host.py MODULE EXTENSION DB [SETUP] answers the statements on its standard input,
-a JSON array of strings, by a JSON array of the rows of each."""
+"""A host of the extension: host.py MODULE EXTENSION DB [SETUP] reads statements from its standard input, a
+JSON array of strings, and prints a JSON array of the rows of each."""
 
 import importlib
 import json

@@ -1,4 +1,4 @@
-"""Hosts and files that are not as one would like: hostile.py CLAIM EXTENSION DB. A claim that holds says nothing."""
+"""Unusual hosts and damaged files: hostile.py CLAIM EXTENSION DB. A claim that holds prints nothing."""
 
 import ctypes
 import os
@@ -10,7 +10,7 @@ import threading
 import time
 
 EVENTS = "SELECT count(*) FROM events"
-# Needs the chunks, and not only what is known of them.
+# Needs the chunks, not only what other columns say about them.
 LINES = "SELECT sum(line) FROM events"
 
 
@@ -37,7 +37,7 @@ def fails(connection, sql, *words):
             assert word in str(error), f"{sql}: {error}"
     else:
         raise AssertionError(f"{sql}: {rows[:3]}")
-    # The connection goes on.
+    # The connection still works.
     assert list(connection.execute("SELECT 1")) == [(1,)]
 
 
@@ -88,7 +88,7 @@ def a_recording_without_its_tables(extension, db):
         broken.commit()
         load(broken, extension)
         fails(broken, EVENTS, "no table")
-    # And one that goes while it is open.
+    # And an empty database that claims to be a recording.
     whole = sqlite3.connect(":memory:")
     whole.execute("PRAGMA application_id = 1685284963")
     load(whole, extension)
@@ -123,7 +123,7 @@ def damaged_chunks(extension, db):
     assert one(connection, EVENTS + " WHERE run_id = 2") == 0
     connection.rollback()
     assert 0 < one(connection, EVENTS + " WHERE run_id = 2") < whole
-    # What a row says of its chunk.
+    # What a row says about its chunk.
     connection.execute("UPDATE chunks SET event_count = 5 WHERE run_id = 2")
     fails(connection, EVENTS + " WHERE run_id = 2", "chunk")
     connection.rollback()
@@ -190,7 +190,7 @@ def from_one_thread_to_another(extension, db):
     cursor.fetchone()
     seen = []
 
-    # At once, too: SQLite serialises them. Statements of one text, sqlite3 would share among them.
+    # At the same time, too: SQLite serialises them. The texts differ, or sqlite3 would share one statement.
     def work(n):
         seen.append(connection.execute(f"{sql} -- {n}").fetchone())
 
@@ -281,7 +281,7 @@ def closed_in_the_middle(extension, db):
 
 
 def closed_by_force(extension, db):
-    """sqlite3_close_v2 with a statement under way, which then goes on and is finalized."""
+    """Calls sqlite3_close_v2 during a statement, which then goes on and is finalized."""
     import apsw
 
     connection = apsw.Connection(db)
@@ -335,7 +335,7 @@ def nothing_is_changed(extension, db):
     assert asked and steps, "the host's handlers are gone"
     connection.close()
     assert open(db, "rb").read() == before
-    # Immutable, as datasette opens some.
+    # Immutable, as datasette opens some files.
     frozen = opened(extension, f"file:{db}?immutable=1", uri=True)
     assert one(frozen, EVENTS) > 0
     frozen.close()
@@ -349,12 +349,12 @@ def nothing_is_locked(extension, db):
         reader = opened(extension, db)
         assert one(reader, EVENTS) > 0
         reader.execute("SELECT * FROM variables").fetchone()
-        # With no statement under way, nobody has to wait.
+        # Without a running statement, no writer has to wait.
         writer.execute("BEGIN EXCLUSIVE")
         writer.execute("INSERT INTO losses (run_id, kind, severity, count, detail) VALUES (1, ?, 'info', 1, '')", (mode,))
         writer.execute("COMMIT")
         if mode == "delete":
-            # Somebody else has it; the host waits as it is used to, and says so.
+            # Another program has the lock; the host waits as usual, and reports that.
             writer.execute("BEGIN EXCLUSIVE")
             reader.execute("PRAGMA busy_timeout = 0")
             fails(reader, EVENTS, "locked")
@@ -376,7 +376,7 @@ def a_recording_that_grows(extension, db):
     after = one(reader, EVENTS)
     assert after > before, (before, after)
     assert after == one(opened(extension, db), EVENTS)
-    # Within a transaction it is as it was.
+    # Within a transaction the recording is as it was.
     reader.execute("BEGIN")
     assert one(reader, EVENTS) == after
     record()
@@ -386,7 +386,7 @@ def a_recording_that_grows(extension, db):
 
 
 def planned_before_it_grew(extension, db):
-    """A statement that sqlite3 keeps from when there was one run."""
+    """Runs a statement that sqlite3 has kept since there was only one run."""
     connection = opened(extension, db)
     connection.execute("PRAGMA foreign_keys = OFF")
     everything = connection.execute("SELECT seq FROM events ORDER BY seq").fetchall()
@@ -402,7 +402,7 @@ def planned_before_it_grew(extension, db):
 
 def in_memory(extension, db):
     source = sqlite3.connect(db)
-    # SQLite does not read from memory what says that it has a write-ahead log.
+    # SQLite does not read from memory a file whose header says that it has a write-ahead log.
     assert one(source, "PRAGMA journal_mode = delete") == "delete"
     expected = one(opened(extension, db), EVENTS)
     copy = sqlite3.connect(":memory:")
@@ -415,7 +415,7 @@ def in_memory(extension, db):
     source.backup(late)
     load(late, extension)
     assert one(late, EVENTS) == expected
-    # Another one in its place.
+    # Another database in its place.
     source.execute("DELETE FROM chunks WHERE run_id = 1")
     source.commit()
     late.deserialize(source.serialize())
@@ -433,7 +433,7 @@ def attached(extension, db):
     shutil.copy(db, db + ".copy")
     recording.execute("ATTACH ? AS other", (db + ".copy",))
     assert one(recording, EVENTS) > 0
-    # Never the rows of another database than the one that was named.
+    # The rows are never those of another database than the one that was named.
     recording.execute("DROP VIEW IF EXISTS other.events")
     fails(recording, "SELECT * FROM other.events", "events")
     fails(recording, "SELECT * FROM other.stack_at(1, 1)", "stack_at")
@@ -467,14 +467,14 @@ def interrupted(extension, db):
 
 
 def an_old_sqlite(extension, db):
-    """The entry point, called as a library would that is too old; one cannot be had any more."""
+    """Calls the entry point as a library would that is too old. Such a library can no longer be installed."""
     library = ctypes.CDLL(extension)
     libc = ctypes.CDLL(None)
     libc.malloc.restype = ctypes.c_void_p
     malloc = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_int)(libc.malloc)
     for number in (3_008_007, 3_037_002):
         version = ctypes.CFUNCTYPE(ctypes.c_int)(lambda: number)
-        # As in sqlite3ext.h, whose fields keep their places.
+        # As in sqlite3ext.h, whose fields do not move.
         table = (ctypes.c_void_p * 200)()
         table[67] = ctypes.cast(version, ctypes.c_void_p)
         table[68] = ctypes.cast(malloc, ctypes.c_void_p)
@@ -496,20 +496,20 @@ def runs_that_are_not_there(extension, db):
     connection.execute("SELECT dashcam_run(NULL)").fetchall()
     everything = [one(connection, f"SELECT count(*) FROM {table}") for table in tables]
     assert all(a <= b for a, b in zip(chosen, everything)) and chosen[0] < everything[0]
-    # It is not to be had from a view.
+    # The function cannot be called from a view.
     connection.execute("CREATE VIEW trap AS SELECT dashcam_run(1)")
     fails(connection, "SELECT * FROM trap", "unsafe")
 
 
 def kept_texts(extension, db):
-    """Texts that SQLite keeps while the recording behind them is read anew."""
+    """SQLite keeps texts while the recording behind them is read again."""
     connection = opened(extension, db)
     sql = ("SELECT max(c.qualname), (SELECT min(path) FROM calls WHERE qualname > ''), group_concat(DISTINCT c.path)"
            " FROM calls c GROUP BY c.call_id")
     rows = connection.execute(sql)
     seen = [rows.fetchone()]
     for n in range(20):
-        # Its own change, for others' are not seen before the statement ends.
+        # A change of its own: those of others are not visible before the statement ends.
         values = "VALUES (1, ?, 'info', 1, '')"
         connection.execute(f"INSERT INTO losses (run_id, kind, severity, count, detail) {values}", (str(n),))
         connection.execute(EVENTS).fetchall()
@@ -519,7 +519,7 @@ def kept_texts(extension, db):
 
 
 def denied(extension, db):
-    """A host that forbids what is needed."""
+    """A host forbids what the extension needs."""
     connection = sqlite3.connect(db)
     connection.set_authorizer(
         lambda action, *_: sqlite3.SQLITE_DENY if action == sqlite3.SQLITE_CREATE_VTABLE else sqlite3.SQLITE_OK)

@@ -1,12 +1,13 @@
-//! Files that are no recordings or are damaged, and hosts that do what hosts do. Each claim is a function of
-//! `hostile.py`, in a process of its own, which says nothing if it holds.
+//! Files that are no recordings or are damaged, and hosts that use the extension in unusual ways.
+//! Each claim is a function of `hostile.py`, in a process of its own; it prints nothing if it
+//! holds.
 
 use super::{SUBJECT, clients, loading_pythons};
 use dashcam_tests::{Python, command, run, tests_path, text};
 use std::process::Command;
 
 fn holds(mut python: Command, what: &str, claim: &str) {
-    // A copy: claims may write to it as other programs do.
+    // A copy, because claims may write to it as other programs do.
     let folder = tempfile::tempdir().unwrap();
     let db = folder.path().join("shop.db");
     std::fs::copy(&SUBJECT.db, &db).unwrap();
@@ -14,10 +15,10 @@ fn holds(mut python: Command, what: &str, claim: &str) {
         .args(["-W", "error", "-W", "ignore::ResourceWarning"])
         .arg(tests_path("sqlite/hostile.py"));
     let output = run(python.arg(claim).arg(&SUBJECT.extension).arg(&db));
-    let said = text(&output.stdout) + &text(&output.stderr);
+    let printed = text(&output.stdout) + &text(&output.stderr);
     assert!(
-        output.status.success() && said.is_empty(),
-        "{what}: {claim}: {:?} {said}",
+        output.status.success() && printed.is_empty(),
+        "{what}: {claim}: {:?} {printed}",
         output.status
     );
 }
@@ -61,7 +62,7 @@ claims! {
     denied
 }
 
-/// The two libraries cannot share the extension; whoever comes second is refused and goes on.
+/// The two libraries cannot share the extension. The second to load it is refused and goes on.
 #[test]
 fn two_libraries_in_a_process() {
     if let Some(python) = clients() {
@@ -76,7 +77,7 @@ fn statements_that_outlive_their_connection() {
     }
 }
 
-/// The path that Python has is the one that the program prints.
+/// The path that the program prints is the one that Python has: in the package's folder.
 #[test]
 fn the_path() {
     for python in Python::all() {

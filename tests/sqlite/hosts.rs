@@ -13,14 +13,14 @@ fn questions() -> Vec<String> {
     file.split_terminator(";\n").map(str::to_owned).collect()
 }
 
-/// Rows of objects, whose names are the columns'.
+/// Returns the rows of JSON objects, whose names are the columns.
 fn rows(objects: &str) -> Rows {
     let objects = if objects.trim().is_empty() { "[]" } else { objects };
     let objects: Vec<serde_json::Map<String, Value>> = serde_json::from_str(objects).unwrap();
     objects.into_iter().map(|row| row.into_iter().map(|(_, value)| value).collect()).collect()
 }
 
-/// What `dashcam query` says.
+/// Returns what `dashcam query` answers.
 fn expected(run_choice: &str) -> Vec<Rows> {
     let ask = |sql: &String| {
         let mut query = SUBJECT.python.dashcam();
@@ -41,7 +41,7 @@ fn agrees(host: &str, answers: &[Rows], run_choice: &str) {
     }
 }
 
-/// A client in Python, by its module.
+/// Asks a client in Python, given by its module.
 fn ask(mut python: Command, module: &str, setup: &[&str]) -> Vec<Rows> {
     python.arg(tests_path("sqlite/host.py")).arg(module).arg(&SUBJECT.extension);
     python.arg(&SUBJECT.db).args(setup);
@@ -98,7 +98,7 @@ fn in_the_shell_of_sqlite() {
 #[test]
 fn in_datasette() {
     let Some(python) = clients() else { return };
-    // A database's name there is its file's.
+    // The name of a database is that of its file there.
     let answer = |question: &String| {
         let mut datasette = command(&python);
         datasette.args(["-m", "datasette", "--load-extension", &SUBJECT.extension]);
@@ -112,7 +112,7 @@ fn in_datasette() {
     };
     let answers: Vec<Rows> = questions().iter().map(answer).collect();
     agrees("datasette", &answers, "all");
-    // Its pages list the tables and views, count rows and find foreign keys.
+    // Pages of datasette list the tables and views, count rows and find foreign keys.
     for page in ["/", "/shop", "/shop/runs", "/shop/events", "/shop/losses"] {
         let mut datasette = command(&python);
         datasette.args(["-m", "datasette", "--load-extension", &SUBJECT.extension]);

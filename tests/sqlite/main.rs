@@ -1,5 +1,5 @@
-//! The loadable extension: in every SQLite client it gives the answers of `dashcam query`, and whatever it is
-//! loaded into goes on as before.
+//! The loadable extension: in every SQLite client it gives the answers of `dashcam query`, and
+//! whatever it is loaded into goes on as before.
 //!
 //! Clients that are not there are reported as `SKIPPED`. `make test` installs those that PyPI has.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
@@ -36,7 +36,7 @@ static SUBJECT: LazyLock<Subject> = LazyLock::new(|| {
     Subject { db, extension, python, _folder: folder }
 });
 
-/// Interpreters whose `sqlite3` can load extensions. Some distributions leave that out.
+/// Returns interpreters whose `sqlite3` can load extensions. Some distributions leave that out.
 fn loading_pythons() -> Vec<Python> {
     let can = |python: &Python| {
         let expression = "hasattr(__import__('sqlite3').Connection, 'enable_load_extension')";
@@ -49,7 +49,8 @@ fn loading_pythons() -> Vec<Python> {
     Python::all().into_iter().filter(can).collect()
 }
 
-/// The interpreter of an environment with clients from PyPI, if `make test` could set it up.
+/// Returns the interpreter of an environment with clients from PyPI, if `make test` could set it
+/// up.
 fn clients() -> Option<PathBuf> {
     let python = std::env::var_os("DASHCAM_SQLITE_CLIENTS")
         .map_or_else(|| dashcam_tests::tests_path("../.venv/clients"), PathBuf::from)
@@ -60,7 +61,8 @@ fn clients() -> Option<PathBuf> {
     python.exists().then_some(python)
 }
 
-/// The extension has a lock file of its own; it is made of the same as the programs.
+/// The extension has a lock file of its own. Packages that both lock files have are of the same
+/// version.
 #[test]
 fn the_lock_files_agree() {
     let packages = |path: &str| -> Vec<(String, String)> {

@@ -1,4 +1,4 @@
-"""A client that has loaded nothing, and the recording that is its argument."""
+"""A client that has loaded nothing reads the recording that is its argument."""
 
 import sqlite3
 import sys
@@ -21,7 +21,7 @@ for statement in (
     else:
         raise AssertionError(f"{statement}: {rows}")
 
-# Clients that ask what there is.
+# Clients that list what there is.
 listed = {name for name, in connection.execute("SELECT name FROM sqlite_master WHERE type = 'view'")}
 tables = {"events", "calls", "c_calls", "exceptions", "variables", "mutations"}
 assert listed == tables | {"executable_lines", "slowest", "failed_calls"}, listed
@@ -31,7 +31,7 @@ names = "SELECT m.name, p.name FROM sqlite_master m, pragma_table_info(m.name) p
 assert ("calls", "duration_ns") in connection.execute(names).fetchall()
 assert connection.execute("SELECT * FROM events LIMIT 0").fetchall() == []
 
-# What is done to whole databases.
+# Operations on whole databases.
 dump = "\n".join(connection.iterdump())
 copy = sqlite3.connect(":memory:")
 copy.executescript(dump)

@@ -1,4 +1,5 @@
-//! A client without the extension: the tables that are missing say so, and nothing else is in its way.
+//! A client without the extension: reading a table that is missing gives an error that says so, and
+//! nothing else hinders the client.
 
 use super::SUBJECT;
 use dashcam_tests::{Python, run, tests_path, text};
@@ -12,7 +13,7 @@ fn without_the_extension() {
         let mut script = python.bare();
         script.args(["-W", "error"]).arg(tests_path("sqlite/views.py")).arg(&db);
         let output = run(&mut script);
-        let said = text(&output.stdout) + &text(&output.stderr);
-        assert!(output.status.success() && said.is_empty(), "{python}: {said}");
+        let printed = text(&output.stdout) + &text(&output.stderr);
+        assert!(output.status.success() && printed.is_empty(), "{python}: {printed}");
     }
 }

@@ -1,5 +1,5 @@
-//! Every change is a row that says what was changed: `state_changes.py` says behind each line which rows that
-//! makes.
+//! Every change is a row that says what was changed. A comment on each line of `state_changes.py`
+//! lists the rows that the line makes.
 
 use dashcam_tests::{Python, Recording, plain, program, run_with_input, text};
 use serde_json::Value;
@@ -18,16 +18,16 @@ fn changes_say_operation_key_and_value() {
         let text = |value: &Value| if value.is_null() { "-".to_owned() } else { plain(value) };
         let row = |row: Vec<Value>| {
             let [line, rest @ ..] = &row[..] else { panic!("no row") };
-            let said: Vec<String> = rest.iter().map(text).collect();
-            (line.as_u64().unwrap(), said.join(" | "))
+            let fields: Vec<String> = rest.iter().map(text).collect();
+            (line.as_u64().unwrap(), fields.join(" | "))
         };
         let found: Vec<(u64, String)> = rows.into_iter().map(row).collect();
         let source = std::fs::read_to_string(&script).unwrap();
         let mut expected = Vec::new();
         for (line, number) in source.lines().zip(1..) {
-            let said = line.split_once("  #: ").map_or("", |(_, said)| said);
-            let rows = said.split(" & ").filter(|said| !said.is_empty());
-            expected.extend(rows.map(|said| (number, said.to_owned())));
+            let comment = line.split_once("  #: ").map_or("", |(_, comment)| comment);
+            let rows = comment.split(" & ").filter(|row| !row.is_empty());
+            expected.extend(rows.map(|row| (number, row.to_owned())));
         }
         for row in &expected {
             assert!(found.contains(row), "{python}: no row {row:?}");
@@ -70,9 +70,9 @@ def f():
 f()
 ";
 
-/// A write of one item is none of another's.
+/// A write of one item is not reported as a write of another.
 #[test]
-fn last_writes_are_of_what_was_asked_about() {
+fn last_writes_are_those_of_the_path_asked_about() {
     let folder = tempfile::tempdir().unwrap();
     let script = folder.path().join("writes.py");
     std::fs::write(&script, WRITES).unwrap();
@@ -94,12 +94,12 @@ fn last_writes_are_of_what_was_asked_about() {
             Recording::new(&python, ["--capture".as_ref(), "state".as_ref(), script.as_os_str()]);
         let mut replay = python.dashcam();
         let replay = replay.arg("replay").arg(&recording.db).arg("--plain");
-        let said = text(&run_with_input(replay, commands.as_bytes()).stdout);
-        let mut lines = said.lines();
+        let printed = text(&run_with_input(replay, commands.as_bytes()).stdout);
+        let mut lines = printed.lines();
         for (path, line, what) in expected {
             let place = format!("writes.py:{line} ");
-            assert!(lines.any(|said| said.contains(&place)), "{python}: {path}: {said}");
-            assert!(lines.any(|said| said.trim() == what), "{python}: {path}: {said}");
+            assert!(lines.any(|printed| printed.contains(&place)), "{python}: {path}: {printed}");
+            assert!(lines.any(|printed| printed.trim() == what), "{python}: {path}: {printed}");
         }
     }
 }

@@ -83,17 +83,17 @@ f(User())
 ";
     for python in Python::all() {
         let recording = record(&python, source);
-        let told = recording.text("select value from variables where value is not null")
+        let shown = recording.text("select value from variables where value is not null")
             + &recording.text("select value from mutations")
             + &recording.text(
                 "select l.value from events e, locals_at(e.run_id, e.seq) l where e.kind = 'LINE'",
             );
-        assert!(!told.contains("topsecret"), "{python}: {told}");
-        assert!(told.contains("<redacted>"), "{python}: {told}");
+        assert!(!shown.contains("topsecret"), "{python}: {shown}");
+        assert!(shown.contains("<redacted>"), "{python}: {shown}");
     }
 }
 
-/// `calls` and `flow` record none of this.
+/// The levels `calls` and `flow` record no variables and no changes.
 #[test]
 fn other_levels_have_no_variables() {
     for python in Python::all() {
@@ -105,9 +105,10 @@ fn other_levels_have_no_variables() {
     }
 }
 
-/// In bytes of values and events, without the source texts and code objects that are kept once.
+/// Asserts a limit on the size of the file in bytes: it holds values and events, besides the source
+/// texts and code objects that are kept once.
 #[test]
-fn what_a_loop_and_a_recursion_take() {
+fn recordings_of_a_loop_and_a_recursion_are_small() {
     let programs = [
         ("d = {}\ndef f():\n    for i in range(30_000):\n        d[i] = i * i\nf()", 1_000_000),
         (
@@ -125,7 +126,7 @@ fn what_a_loop_and_a_recursion_take() {
 }
 
 #[test]
-fn what_is_handed_to_a_named_tuples_replace_leaves_the_rest_known() {
+fn a_call_of_a_named_tuples_replace_leaves_other_objects_known() {
     let source = "\
 import collections
 Point = collections.namedtuple('Point', 'x y')
@@ -140,7 +141,7 @@ def moved(row, point):
 rows = [Row(n) for n in range(6000)]
 points = [moved(row, Point(0, 1)) for row in rows]
 ";
-    // Before 3.13 objects are looked at each time, so that not all can be.
+    // Before 3.13 objects are examined again each time, so that not all of them can be.
     for python in Python::all().into_iter().filter(|python| python.version > (3, 12)) {
         let recording = record(&python, source);
         recording.check("select count(*) from losses where kind = 'not_looked_at'", "0");
@@ -152,10 +153,10 @@ points = [moved(row, Point(0, 1)) for row in rows]
     }
 }
 
-/// Where no variable of the frame is the instance whose dict is changed, the instance is described anew with a
-/// later event that leads to it.
+/// If no variable of the frame is the instance whose dict is changed, the instance is described
+/// again with a later event that leads to it.
 #[test]
-fn attributes_set_by_way_of_a_dict_alone_are_seen_with_the_next_event() {
+fn attributes_set_only_through_the_dict_are_recorded_with_the_next_event() {
     let source = r#"
 class Box:
     pass
@@ -191,7 +192,7 @@ show(box)
         };
         for n in 6000..6003 {
             shown(1, &format!("<Box object #% p={n}>"));
-            // Not all attributes are kept of so many.
+            // Not all attributes of so large an object are kept.
             shown(1, &format!("<Many object #%a39=39 q={n}>"));
         }
         shown(1, "<Box object #% p=7000>");
@@ -200,9 +201,10 @@ show(box)
     }
 }
 
-/// Methods of some classes in C know their class, and are objects of a class of their own when they are bound.
+/// Methods of some classes in C know their class. When they are bound, they are objects of a class
+/// of their own.
 #[test]
-fn what_a_bound_method_that_knows_its_class_changes_is_seen() {
+fn changes_by_a_bound_method_that_knows_its_class_are_recorded() {
     let source = r#"
 import array
 def main():
@@ -221,10 +223,10 @@ main()
     }
 }
 
-/// CPython puts the module in the place of a lazy import without an event, so what the name is bound to is not known
-/// until it is bound again, and that is counted.
+/// CPython puts the module in the place of a lazy import without an event. What the name is bound
+/// to is not known until it is bound again, and that is counted.
 #[test]
-fn what_a_lazy_import_binds_is_unread_and_counted() {
+fn a_lazy_import_is_unread_and_counted() {
     for python in Python::all().into_iter().filter(|python| python.version >= (3, 15)) {
         let recording = Recording::new(&python, [tests_path("state/lazy_import.py")]);
         let value = |name: &str| {

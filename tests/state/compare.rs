@@ -5,20 +5,20 @@ use dashcam_schema::value::parse::{self, Node};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
-/// In a text of so many bytes the replayer begins nothing more. Texts of instances that hold others
-/// become that long.
+/// After this many bytes of a text, the replayer begins no further value. Texts of instances that
+/// hold others become that long.
 const BEGUN_MAX: usize = 48 << 10;
 
 /// A LINE event and the variables of its frame.
 #[derive(Debug, Clone)]
 pub(crate) struct Line {
-    /// In the order in which threads appear.
+    /// Number of the thread, in the order in which threads appear.
     pub(crate) thread: usize,
     pub(crate) qualname: String,
     pub(crate) line: i64,
-    /// Of the oracle: what the name held as `oracle.py` writes it. Of a recording: the text.
+    /// From the oracle: what each name held, as `oracle.py` writes it. From a recording: its text.
     pub(crate) variables: BTreeMap<String, Value>,
-    /// Names that a recording may or may not show. Nothing: all.
+    /// Names that a recording may or may not show. `None`: all names.
     pub(crate) free: Option<Vec<String>>,
 }
 
@@ -30,11 +30,11 @@ impl Line {
 
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
-    /// Pairs of line and variable whose values were compared, and are equal.
+    /// Pairs of line and variable whose values were compared and are equal.
     pub(crate) equal: usize,
-    /// Pairs of which it was compared only that the variable is there.
+    /// Pairs for which only the presence of the variable was compared.
     pub(crate) bound: usize,
-    /// Sentences, in the order of the oracle's lines.
+    /// A sentence for each, in the order of the oracle's lines.
     pub(crate) differences: Vec<String>,
 }
 
@@ -99,7 +99,7 @@ fn is_equal(expected: &Value, shown: &Value) -> bool {
         return expected["class"].as_str().is_some_and(|class| is_formed(class, attributes, shown));
     };
     let is_cut = shown.len() >= BEGUN_MAX;
-    // What an attribute holds that is null was not compared.
+    // The value of an attribute is not compared where null is expected.
     let is_same = |(name, value): &(&str, &str)| {
         let is_left_out = is_cut && *value == "…";
         attributes.get(*name).is_some_and(|text| text.is_null() || text == value || is_left_out)
@@ -108,8 +108,8 @@ fn is_equal(expected: &Value, shown: &Value) -> bool {
     expected["class"] == class && are_all && found.iter().all(is_same)
 }
 
-/// Whether a text is that of an instance as a dataclass or an enumeration writes it. Not all attributes are
-/// shown there.
+/// Whether a text is that of an instance as a dataclass or an enumeration writes it. It does not
+/// show all attributes.
 fn is_formed(class: &str, attributes: &Map<String, Value>, shown: &str) -> bool {
     let is_class = |name: &str| class == name || class.ends_with(&format!(".{name}"));
     let holds = |name: &str, text: &str| {

@@ -1,8 +1,8 @@
-//! An instance taken apart: `<app.Point object #17 x=1 y='a b'>`.
+//! Parses the text of an instance: `<app.Point object #17 x=1 y='a b'>`.
 //!
-//! As text, not as JSON: `(1,)` and `[1]` are the same there.
+//! It is compared as text, not as JSON: `(1,)` and `[1]` are the same there.
 
-/// Class and attributes, in their order; nothing if the text is not that of an instance.
+/// Returns class and attributes, in their order; `None` if the text is not that of an instance.
 pub(crate) fn parse(text: &str) -> Option<(&str, Vec<(&str, &str)>)> {
     let (class, rest) = text.strip_prefix('<')?.strip_suffix('>')?.split_once(" object #")?;
     let rest = rest.trim_start_matches(|c: char| c.is_ascii_digit());
@@ -12,7 +12,7 @@ pub(crate) fn parse(text: &str) -> Option<(&str, Vec<(&str, &str)>)> {
     Some((class, attributes.collect::<Option<_>>()?))
 }
 
-/// Where names of attributes begin: after spaces that are not within quotes or brackets.
+/// Returns where names of attributes begin: after spaces that are not within quotes or brackets.
 fn begins(text: &str) -> Vec<usize> {
     let (mut found, mut depth, mut quote, mut is_escaped) = (Vec::new(), 0, None, false);
     for (at, c) in text.char_indices() {
@@ -31,7 +31,7 @@ fn begins(text: &str) -> Vec<usize> {
     found
 }
 
-/// Whether a name and `=` come first, which they do not in `… 3 more` and in `(300 characters)`.
+/// Whether the text begins with a name and `=`. `… 3 more` and `(300 characters)` do not.
 fn is_attribute(text: &str) -> bool {
     let name = text.split('=').next().unwrap_or_default();
     name.len() < text.len()
@@ -40,7 +40,7 @@ fn is_attribute(text: &str) -> bool {
 }
 
 #[test]
-fn attributes_are_told_apart() {
+fn attributes_are_separated() {
     let text = r#"<a.f.<locals>.P object #17 x=1 s='it\'s y=2 "' t='a'… (9 characters) o=<Q object #3 x=(1, 2)>>"#;
     let attributes = vec![
         ("x", "1"),

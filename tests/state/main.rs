@@ -1,4 +1,4 @@
-//! What every variable held at every line: compared with what Python itself says.
+//! What every variable held at every line, compared with what Python itself shows.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod changes;

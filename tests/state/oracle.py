@@ -7,9 +7,9 @@ OUT, a JSON array:
 
     thread, in order of appearance; qualified name; line; {name: what it held}; names that need not be shown
 
-What a variable held is the text `repr` gives; of an instance of a class of that code
-`{"class": name, "attributes": {name: text or null}}`; null of everything else, and of what is beyond the recorder's
-limits: such a name is bound, and what to is not compared.
+What a variable held is the text that `repr` gives; for an instance of a class of that code
+`{"class": name, "attributes": {name: text or null}}`; null for everything else, and for what is beyond the recorder's
+limits: such a name is bound, and its value is not compared.
 
 No code of the program runs for this. Only modules written in C are imported, so that the program imports the rest
 itself.
@@ -32,7 +32,7 @@ OPCODES = {(3, 12): (90, 97, 144), (3, 13): (114, 113, 71), (3, 14): (116, 115, 
 
 OrderedDict = _collections.OrderedDict
 GetSet, Module = type(type.__dict__["__dict__"]), type(sys)
-# By number: to compare a class with another could ask its metaclass.
+# By id: comparing a class with another could call its metaclass.
 SORTS = {
     id(kind): kind.__name__
     for kind in (str, bytes, int, float, complex, range, slice, bytearray, list, tuple, set, frozenset, dict,
@@ -53,7 +53,7 @@ class Slotted:
 
 
 Member = type(Slotted.one)
-# Read from the class itself: a metaclass may have its own idea of these.
+# Read from the class itself: a metaclass may redefine these.
 mro_of, dict_of, flags_of, size_of, qualname_of = (
     type.__dict__[name].__get__ for name in ("__mro__", "__dict__", "__flags__", "__basicsize__", "__qualname__")
 )
@@ -64,7 +64,7 @@ class Beyond(Exception):
 
 
 def sort_of(value):
-    """What builtin type it is of, exactly; nothing of other types."""
+    """Returns the name of its builtin type, if it is exactly of one; None for other types."""
     kind = type(value)
     for module, name in (("collections", "Counter"), ("array", "array")):
         found = sys.modules.get(module)
@@ -74,7 +74,7 @@ def sort_of(value):
 
 
 def scalar(value):
-    """The text of what holds no other objects; nothing if it is not such a thing."""
+    """Returns the text of a value that holds no other objects; None if it is not such a value."""
     sort = sort_of(value)
     if sort in ("str", "bytes") and len(value) > STRING or sort == "int" and abs(value) >= 10**DIGITS:
         raise Beyond
@@ -83,7 +83,7 @@ def scalar(value):
 
 
 def is_object(value):
-    """Whether the recorder tells of it apart from where it was found."""
+    """Whether the recorder describes it as an object of its own."""
     sort = sort_of(value)
     if sort in ("str", "bytes"):
         return len(value) > SHORT or sort == "str" and not value.isascii()
@@ -93,7 +93,7 @@ def is_object(value):
 
 
 def inside(value):
-    """The values that a container or an instance holds."""
+    """Returns the values that a container or an exception holds."""
     sort = sort_of(value)
     if sort in ("list", "tuple", "set", "frozenset", "deque"):
         return first(value)
@@ -105,7 +105,7 @@ def inside(value):
 
 
 def first(values):
-    """As many of them as the recorder keeps."""
+    """Returns as many of them as the recorder keeps."""
     found = []
     for value in values:
         if len(found) == ITEMS:
@@ -115,7 +115,7 @@ def first(values):
 
 
 def count(values):
-    """How many objects these are and hold, or more than are compared; one met twice counts twice."""
+    """Returns how many objects these are and hold, or more than are compared. An object found twice counts twice."""
     found, due = 0, list(values)
     while due and found <= OBJECTS:
         value = due.pop()
@@ -126,7 +126,7 @@ def count(values):
 
 
 def text(value, around=()):
-    """What `repr` gives, within the limits."""
+    """Returns what `repr` gives, within the limits."""
     found = scalar(value)
     return container(value, around) if found is None else found
 
@@ -143,7 +143,7 @@ def container(value, around):
         return f"slice({', '.join(parts)})"
     if sort == "bytearray" and len(value) <= STRING or sort == "array" and len(value) <= ITEMS:
         found = repr(value)
-        # Recordings of all versions have it as it was before 3.15: every ' is escaped.
+        # Recordings of all versions have the text as it was before 3.15: every ' is escaped.
         is_new = sys.version_info >= (3, 15) and found.startswith('bytearray(b"')
         return found.replace("'", "\\'") if is_new else found
     if sort not in ("list", "tuple", "set", "frozenset", "deque", *DICTS):
@@ -174,7 +174,7 @@ def items_of(value):
 def any_dict(sort, value, around):
     texts = [(text(key, around), text(item, around)) for key, item in items_of(value)]
     if sort == "OrderedDict":
-        # Its own order; looking that up asks the keys, which are of builtin types, or their text would not be known.
+        # Its own order. Getting it hashes the keys, which are of builtin types, or their text would not be known.
         texts = [(text(key, around), text(item, around)) for key, item in OrderedDict.items(value)]
     if sort == "Counter":
         if not all(type(item) is int for item in dict.values(value)):
@@ -220,7 +220,7 @@ def is_plain(value):
 
 
 def attributes(value):
-    """What an instance holds, by name."""
+    """Returns what an instance holds, by name."""
     found, own = {}, {}
     for place in mro_of(type(value))[:-1]:
         for name, one in dict_of(place).items():
@@ -241,7 +241,7 @@ def instance(value):
     is_small = count(held.values()) < OBJECTS
     shown = {}
     for name, one in held.items():
-        # What is no object is shown however many of those there are.
+        # A value that is no object is shown however many objects there are.
         shown[name] = text_or_none(one, (value,)) if is_small or not is_object(one) else None
     module, name = dict_of(type(value))["__module__"], qualname_of(type(value))
     return {"class": name if module == "__main__" else f"{module}.{name}", "attributes": shown}
@@ -265,7 +265,7 @@ def goes_by_name(value):
 
 
 def variables(frame, code):
-    """Names and values of a frame, and the names whose values nothing is said of."""
+    """Returns names and values of a frame, and the names whose values are not compared."""
     if code.co_flags & OPTIMIZED:
         found = frame.f_locals
         pairs = list(found.items())
@@ -274,11 +274,11 @@ def variables(frame, code):
             found.clear()
         return pairs, [name for name, _ in pairs if name.startswith(".")]
     found = frame.f_locals
-    # Those of comprehensions, which lie where f_locals may not look, and what a class body has of functions around it.
+    # Variables of comprehensions, which f_locals may not contain, and what a class body has from functions around it.
     hidden = [*code.co_varnames, *code.co_cellvars, *code.co_freevars]
     is_module = code.co_name == "<module>"
     if type(found) is not dict:
-        # From 3.13 on this is all that f_locals tells within a comprehension; a module has its variables elsewhere.
+        # From 3.13 on f_locals has no more than this within a comprehension; a module has its variables elsewhere.
         if not is_module:
             return [], None
         found = frame.f_globals
@@ -291,8 +291,8 @@ def variables(frame, code):
 
 
 def bound_names(code):
-    """Names that instructions of a module's code bind: what else is in its namespace came from elsewhere, as by
-    `import *`, `exec` or `globals()[…]`, and is no variable of its frame to the recorder."""
+    """Returns the names that instructions of a module's code bind. Other names in its namespace came from elsewhere,
+    for example by `import *`, `exec` or `globals()[…]`; the recorder does not treat them as variables of the frame."""
     found = bound.get(id(code))
     if found is None:
         store_name, store_global, extended_arg = OPCODES[sys.version_info[:2]]
@@ -302,7 +302,7 @@ def bound_names(code):
             extended = operand << 8 if opcode == extended_arg else 0
             if opcode in (store_name, store_global):
                 names.add(code.co_names[operand])
-        found, _ = bound[id(code)] = names, code  # kept, so that its id stays its own
+        found, _ = bound[id(code)] = names, code  # kept, so that no other code gets its id
         return found
     return found[0]
 
@@ -343,7 +343,7 @@ def close():
 
 out, script, *parts = sys.argv[1:]
 known, bound = {}, {}
-local, numbers = _thread._local(), itertools.count()  # the system gives a finished thread's number to the next one
+local, numbers = _thread._local(), itertools.count()  # the system reuses the number of a finished thread
 log = open(out, "w", encoding="utf-8")
 with open(script, encoding="utf-8") as file:
     code = compile(file.read(), script, "exec")
@@ -352,7 +352,7 @@ main.__file__ = script
 keep, sys.modules["__main__"] = sys.modules["__main__"], main
 sys.argv = [script]
 sys.path[0] = script.rpartition("/")[0]
-atexit.register(close)  # first registered, so it runs after the program's own
+atexit.register(close)  # registered first, so it runs after the program's own
 M.use_tool_id(M.PROFILER_ID, "oracle")
 M.register_callback(M.PROFILER_ID, E.LINE, line)
 # From 3.13 on the first line of a call has no event of its own unless the call has one.

@@ -1,5 +1,5 @@
-//! Everything that can be reached from variables, at every line, and the write of what has changed
-//! (`paths.py`).
+//! Everything that can be reached from variables is right at every line, and everything that has
+//! changed has a write (`paths.py`).
 
 use dashcam_tests::{Python, Recording, program, run, tests_path, text};
 
@@ -31,7 +31,7 @@ fn what_is_reached_is_as_recorded() {
             record.args(["--capture", "state", "--no-default-redact"]).arg(&script);
             let output = run(record.arg(&samples).arg(&program));
             assert!(output.status.success(), "{python}, {name}: {}", text(&output.stderr));
-            // With such a loss, values after it are missing, and so unknown instead of wrong.
+            // After such a loss, values are missing, and so they are unknown instead of wrong.
             let recording = Recording { python: python.clone(), db, output, folder };
             recording.check("select count(*) from losses where severity <> 'info'", "0");
             let mut check = python.bare();

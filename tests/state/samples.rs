@@ -1,10 +1,10 @@
-//! The same in real programs, sampled: what `f_locals` held in the very run that was recorded
+//! The same in real programs, with samples: what `f_locals` held in the very run that was recorded
 //! (`sampled.py`).
 
 use dashcam_tests::{Python, run, tests_path, text};
 
-/// Modules that are run, one in how many LINE events is looked at, and a part of the paths of the code it is
-/// looked at in.
+/// Modules that are run, the number of LINE events per sample, and a part of the paths of the code
+/// that is sampled.
 const SUITES: [(&str, u32, &str); 3] = [
     ("state_libraries", 17, "argparse.py"),
     ("test.test_dataclasses", 97, "dataclasses"),
@@ -17,10 +17,10 @@ fn samples_of_real_programs_are_as_recorded() {
     for python in Python::all() {
         for (module, every, part) in SUITES {
             let is_there = format!("__import__('importlib.util').util.find_spec('{module}')");
-            let look = format!("print({is_there} is not None)");
+            let search = format!("print({is_there} is not None)");
             let programs = tests_path("programs");
-            let found = run(python.bare().current_dir(&programs).args(["-c", &look]));
-            // Not everybody installs CPython's own tests.
+            let found = run(python.bare().current_dir(&programs).args(["-c", &search]));
+            // Not every installation has CPython's own tests.
             if text(&found.stdout).trim() != "True" {
                 println!("{python}: no {module}");
                 continue;

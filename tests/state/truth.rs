@@ -1,6 +1,6 @@
-//! At every LINE event, each variable of its frame reads in the recording as it really was: as a
-//! plain Python `sys.monitoring` logger saw it in another process (`oracle.py`), wherever values are
-//! built of builtin types, or are instances of the program's classes, within the limits.
+//! At every LINE event, the recording shows each variable of the frame as it really was: as a plain
+//! Python `sys.monitoring` logger saw it in another process (`oracle.py`). This is tested where
+//! values are built of builtin types, or are instances of the program's classes, within the limits.
 
 use crate::compare::{Line, Outcome, compare};
 use dashcam_tests::{Python, Recording, plain, program, run, tests_path, text};
@@ -20,7 +20,7 @@ programs! {
     state_stores state_suspended state_threads state_values
 }
 
-/// Parts of paths of what `state_libraries.py` uses.
+/// Parts of paths of the code that `state_libraries.py` uses.
 const LIBRARIES: &[&str] = &[
     "/json/",
     "/dataclasses.py",
@@ -35,10 +35,10 @@ const LIBRARIES: &[&str] = &[
     "/heapq.py",
 ];
 
-/// What C code changes without being called by the program, or being handed what it changes, shows
-/// at the next occasion. That is most often at once.
+/// C code may change objects without being called by the program, or without being given the
+/// object. Such a change is recorded at the next occasion, which most often comes at once.
 #[test]
-fn what_is_changed_from_afar_shows_later() {
+fn changes_by_unrelated_c_code_are_recorded_later() {
     for python in Python::all() {
         let outcome = outcome(&python, "state_hidden", &[]);
         let (equal, differing) = (outcome.equal, outcome.differences.len());
@@ -47,7 +47,7 @@ fn what_is_changed_from_afar_shows_later() {
     }
 }
 
-/// Functions of the standard library too.
+/// Compares functions of the standard library too.
 #[test]
 fn state_libraries() {
     same("state_libraries", LIBRARIES);
@@ -55,12 +55,13 @@ fn state_libraries() {
 
 /// Compares the program's own code, and files whose path contains one of `parts`.
 fn same(name: &str, parts: &[&str]) {
-    for python in Python::all() {
+    for python in Python::in_turns(name) {
         let outcome = outcome(&python, name, parts);
-        // Before 3.13 CPython does not say when an object is made: one that is made where another of
-        // its class was may be taken for that until it is looked at. And where more objects share
-        // a place than the recorder remembers there, which depends on addresses, one of them is
-        // unknown until it is looked at again: rare, and seen in large programs only.
+        // Before 3.13 CPython does not report when an object is made. A new object in the place of
+        // another of its class may be taken for that one until it is examined. And where more
+        // objects share a place than the recorder remembers there, which depends on addresses, one
+        // of them is unknown until it is examined again: this is rare, and seen in large programs
+        // only.
         let may_differ = match (python.version >= (3, 13), parts.is_empty()) {
             (true, true) => 0,
             (true, false) => outcome.equal / 200,
@@ -104,7 +105,7 @@ fn oracle(python: &Python, script: &Path, parts: &[&str]) -> Vec<Line> {
     std::fs::read_to_string(&log).unwrap().lines().map(expected).collect()
 }
 
-/// A line of the oracle's.
+/// Parses a line of the oracle.
 fn expected(line: &str) -> Line {
     let mut row: Value = serde_json::from_str(line).unwrap();
     let Value::Object(variables) = row[3].take() else { panic!("not an oracle's: {line}") };
@@ -144,7 +145,7 @@ fn recorded(recording: &Recording, script: &Path, parts: &[&str]) -> Vec<Line> {
             });
         }
         let line = lines.last_mut().unwrap();
-        // The globals that a function uses are none of its own variables.
+        // The globals that a function uses are not variables of its own.
         if row[5].is_null() || (row[4] == "global" && line.qualname != "<module>") {
             continue;
         }

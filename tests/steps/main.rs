@@ -1,6 +1,6 @@
-//! Does `dashcam replay` go where pdb goes, and backwards by the same rules? pdb's own machinery is one
-//! witness (`oracle.py`), a search over all events the other (`reference.py`), which knows the way back too.
-//! Commands are random, and the same every time: seeded by the program's name.
+//! Does `dashcam replay` go where pdb goes, and backwards by the same rules? One witness is pdb's
+//! own machinery (`oracle.py`), the other a search over all events (`reference.py`), which knows
+//! the way back too. Commands are random, and the same every time: the program's name is the seed.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod answers;
@@ -13,7 +13,7 @@ use dashcam_tests::{Python, Recording, program, tests_path};
 
 macro_rules! programs {
     ($($name:ident)*) => {
-        $(#[test] fn $name() { every_way(stringify!($name)) })*
+        $(#[test] fn $name() { compare_all(stringify!($name)) })*
         const COMPARED: &[&str] = &[$(stringify!($name)),*];
     };
 }
@@ -31,11 +31,11 @@ programs! {
     unicode_names unpacking values with_statement yield_from
 }
 
-/// At the recursion limit, trace functions written in Python fail. From 3.15 on they hear of no call where a
-/// generator expression raises before it begins.
+/// At the recursion limit, trace functions written in Python fail. From 3.15 on they get no call
+/// event where a generator expression raises before it begins.
 const NOT_FOR_PDB: &[&str] = &["recursion_limit", "generator_expression_begins"];
 
-/// Long, for what variables hold.
+/// Too long to step through: the program is about what variables hold.
 const NOT_TO_STEP_THROUGH: &[&str] = &["state_resumed"];
 
 #[test]
@@ -51,9 +51,9 @@ fn every_program_is_compared() {
     }
 }
 
-/// The program's own code, on every Python.
-fn every_way(name: &str) {
-    for python in Python::all() {
+/// Compares steps through the program's own code.
+fn compare_all(name: &str) {
+    for python in Python::in_turns(name) {
         let recording = record(&python, name, &["--no-stdlib"]);
         moves::streams(&recording, name);
         moves::there_and_back(&recording, name);
@@ -65,19 +65,19 @@ fn every_way(name: &str) {
     }
 }
 
-/// What is thrown into a coroutine that awaits another one runs in the innermost at once. No event says
-/// that the others are on the stack then, and the recording does not have them there: once it has, this
-/// fails, and `Same::AsRecorded` can go.
+/// What is thrown into a coroutine that awaits another one runs in the innermost one at once. No
+/// event shows that the others are on the stack then, and the recording does not have them there.
+/// Once it has, this test fails, and `Same::AsRecorded` can go.
 #[test]
-fn what_awaits_is_not_on_the_stack_of_what_is_thrown_into() {
+fn awaiting_coroutines_are_not_on_the_stack_of_a_throw() {
     for python in Python::all() {
         let recording = record(&python, "coroutines_by_hand", &["--no-stdlib"]);
         assert!(moves::as_the_reference(&recording, "coroutines_by_hand", 400) > 0, "{python}");
     }
 }
 
-/// With the frames of the standard library between the program's: pdb passes through them by the same
-/// commands.
+/// The frames of the standard library are between the program's: pdb passes through them with the
+/// same commands.
 #[test]
 fn through_the_standard_library() {
     for python in Python::all() {

@@ -1,7 +1,7 @@
-//! What holds of any run: repeated steps are the run's lines, the way back is the way there, and every
-//! command goes where `reference.py` goes.
+//! What holds for any run: repeated steps visit the run's lines, the way back is the way there, and
+//! every command goes where `reference.py` goes.
 
-use crate::answers::{Answer, Same, Who, ask, same};
+use crate::answers::{Answer, Debugger, Same, ask, same};
 use crate::random::Random;
 use dashcam_tests::{Recording, plain};
 
@@ -18,10 +18,10 @@ const MOVES: &[&str] = &[
     "back-stepi",
 ];
 
-/// Of a run with more events than this, `reference.py` reads only those at which commands stop.
+/// In a run with more events than this, `reference.py` reads only those at which commands stop.
 const MANY: i64 = 100_000;
 
-/// Positions of each thread's LINE events.
+/// Returns the positions of each thread's LINE events.
 fn lines_by_thread(recording: &Recording) -> Vec<Vec<i64>> {
     let rows = recording
         .rows("select thread_id, seq from events where kind = 'LINE' order by thread_id, seq");
@@ -30,7 +30,7 @@ fn lines_by_thread(recording: &Recording) -> Vec<Vec<i64>> {
         .collect()
 }
 
-/// `step` from a thread's first line goes over all its LINE events, `back-step` back over them.
+/// `step` from a thread's first line visits all its LINE events; `back-step` visits them backwards.
 pub(crate) fn streams(recording: &Recording, name: &str) {
     for lines in lines_by_thread(recording) {
         let steps = lines.len() - 1;
@@ -41,7 +41,7 @@ pub(crate) fn streams(recording: &Recording, name: &str) {
         let mut expected: Vec<_> = lines.iter().map(|&line| Some(line)).collect();
         expected.extend(lines[..steps].iter().rev().map(|&line| Some(line)));
         expected.extend([None, Some(lines[steps]), None]);
-        let answers = ask(Who::Dashcam, recording, &commands);
+        let answers = ask(Debugger::Dashcam, recording, &commands);
         for ((command, expected), found) in commands.iter().zip(&expected).zip(&answers) {
             let position = (!found.at_limit()).then(|| found.position());
             assert_eq!(&position, expected, "{}, {name}: {command}: {}", recording.python, found.0);
@@ -49,7 +49,8 @@ pub(crate) fn streams(recording: &Recording, name: &str) {
     }
 }
 
-/// After steps there and back, and there again, all is as it was: the place, the stack, the variables.
+/// After steps forwards, backwards and forwards again, the place, the stack and the variables are
+/// as they were.
 pub(crate) fn there_and_back(recording: &Recording, name: &str) {
     let mut random = Random::new(name);
     let threads = lines_by_thread(recording);
@@ -59,26 +60,26 @@ pub(crate) fn there_and_back(recording: &Recording, name: &str) {
         let from = random.below(lines.len());
         let steps = random.below((lines.len() - from).min(40));
         let goto = format!("goto {}", lines[from]);
-        let mut asked = Vec::new();
+        let mut at_where = Vec::new();
         for (command, times) in
             [(goto.as_str(), 1), ("step", steps), ("back-step", steps), ("step", steps)]
         {
             commands.extend(std::iter::repeat_n(command.to_owned(), times));
-            asked.push(commands.len());
+            at_where.push(commands.len());
             commands.extend(["where".to_owned(), "locals".to_owned()]);
         }
-        walks.push((lines[from], lines[from + steps], steps, asked));
+        walks.push((lines[from], lines[from + steps], steps, at_where));
     }
-    let answers = ask(Who::Dashcam, recording, &commands);
-    for (from, to, steps, asked) in walks {
+    let answers = ask(Debugger::Dashcam, recording, &commands);
+    for (from, to, steps, at_where) in walks {
         let walk = format!("{}, {name}: {steps} steps from {from} to {to}", recording.python);
-        for (at, expected) in asked.iter().zip([from, to, from, to]) {
-            if *at == asked[0] || steps > 0 {
+        for (at, expected) in at_where.iter().zip([from, to, from, to]) {
+            if *at == at_where[0] || steps > 0 {
                 assert_eq!(answers[at - 1].position(), expected, "{walk}");
             }
         }
-        // What is told of a place: `where` and `locals`.
-        for (first, second) in [(asked[0], asked[2]), (asked[1], asked[3])] {
+        // Compares what `where` and `locals` show at a place.
+        for (first, second) in [(at_where[0], at_where[2]), (at_where[1], at_where[3])] {
             for (first, second) in [(first, second), (first + 1, second + 1)] {
                 let (first, second) = (&answers[first].0, &answers[second].0);
                 assert!(first["error"].is_null(), "{walk}: {first}");
@@ -88,18 +89,20 @@ pub(crate) fn there_and_back(recording: &Recording, name: &str) {
     }
 }
 
-/// `count` random commands, at random positions and one after another, with some breakpoints. How many
-/// lead where they do only because the recorded stack is another than it was.
+/// Gives `count` random commands, at random positions and one after another, with some breakpoints.
+/// Returns how many of them lead where they do only because the recorded stack differs from the
+/// real one.
 pub(crate) fn as_the_reference(recording: &Recording, name: &str, count: usize) -> usize {
     let mut as_recorded = 0;
     for round in 0..4 {
         let seed = format!("{name} {round}");
         let commands = commands(recording, &mut Random::new(&seed), count / 4);
-        let expected = ask(Who::Reference, recording, &commands);
-        let found = ask(Who::Dashcam, recording, &commands);
+        let expected = ask(Debugger::Reference, recording, &commands);
+        let found = ask(Debugger::Dashcam, recording, &commands);
         let mut lost = false;
         for (at, command) in commands.iter().enumerate() {
-            // Which event stands for the run's start or end is not said, so neither what follows.
+            // Which event stands for the run's start or end is not defined, so what follows is not
+            // compared.
             if lost && !command.starts_with("goto") || command.starts_with("break") {
                 continue;
             }
@@ -122,16 +125,17 @@ pub(crate) fn as_the_reference(recording: &Recording, name: &str, count: usize) 
     as_recorded
 }
 
-/// The shortest way to the same difference: the command alone, from where it was given.
+/// Tries to reach the same difference in a shorter way: by the command alone, from where it was
+/// given.
 fn alone(recording: &Recording, commands: &[String], at: usize, expected: &Answer) -> String {
     let mut few: Vec<String> =
         commands.iter().filter(|command| command.starts_with("break")).cloned().collect();
-    let before = ask(Who::Reference, recording, &commands[..at]);
+    let before = ask(Debugger::Reference, recording, &commands[..at]);
     if let Some(before) = before.last() {
         few.push(format!("goto {}", before.position()));
     }
     few.push(commands[at].clone());
-    let found = ask(Who::Dashcam, recording, &few);
+    let found = ask(Debugger::Dashcam, recording, &few);
     match found.last() {
         Some(found) if found.place() != expected.place() => {
             format!("so do\n  {}", few.join("\n  "))
@@ -148,7 +152,7 @@ fn commands(recording: &Recording, random: &mut Random, count: usize) -> Vec<Str
         "select distinct path, line from events join code_objects using (code_id)
          where events.kind = 'LINE'",
     );
-    // A name that is a method's too is not said to be one or the other.
+    // A name that is also the name of a method would be ambiguous.
     let functions = recording.rows(
         "select distinct qualname from code_objects c where qualname not like '%<%'
          and not exists (select 1 from code_objects d where d.name = c.qualname and d.qualname <> d.name)",

@@ -2,23 +2,24 @@
 
     python oracle.py OUT SCOPE PROGRAM < SEQUENCES
 
-SEQUENCES: a JSON array of commands a line (`step`, `next`, `finish`, `continue`; `break FILE:LINE` and `clear`, which
-go nowhere). For each of them PROGRAM is run as `__main__`, in a process of its own, under `bdb.Bdb`, which is all of
-pdb but its user interface. OUT gets a JSON array a line: the stops, the first being that at the program's first line:
+SEQUENCES has a JSON array of commands on each line (`step`, `next`, `finish`, `continue`; `break FILE:LINE` and
+`clear`, which do not move). For each array PROGRAM is run as `__main__`, in a process of its own, under `bdb.Bdb`,
+which is all of pdb but its user interface. OUT gets a JSON array on each line: the stops, the first of which is at
+the program's first line:
 
     [kind, ordinal, path, qualified name, line]
 
 of kind `line`, `return` or `end`. The ordinal counts the events of KINDS in the program's first thread, in code of
-files that begin with SCOPE, from 0, as `sys.monitoring` tells of them beside pdb: it says exactly which execution of
+files that begin with SCOPE, from 0, as `sys.monitoring` reports them beside pdb: it says exactly which execution of
 the line this is. `end`, after which nothing follows, has only its kind.
 
-What pdb's user does here: passes over `--Call--` and exceptions; gives the same command again in files outside of
-SCOPE; at `--Return--` means the caller by `next` and `finish`. And four things that are not pdb's:
+What pdb's user does here: skips `--Call--` and exceptions; gives the same command again in files outside of SCOPE;
+at `--Return--`, `next` and `finish` refer to the caller. In four things this differs from pdb:
 
 - Where a generator or coroutine ends, for good, pdb does not stop; it stops at the next `StopIteration` wherever
   that is, or never if there is none, as for a closed generator or a task. Here it stops where it ends.
-- `sys.settrace` tells of a jump back to the line it comes from as of a line; there is no LINE event then.
-- From 3.14 on pdb passes over the line on which it was told to go on, if that comes again.
+- `sys.settrace` reports a jump back to the line it comes from as a line; there is no LINE event then.
+- From 3.14 on pdb skips the line on which it got the command to continue, if that line comes again.
 - Where a frame ends at an instruction without a line, as after `except*`, pdb fails.
 """
 import bdb
@@ -33,16 +34,16 @@ KINDS = ("PY_START", "PY_RESUME", "PY_THROW", "PY_RETURN", "PY_YIELD", "PY_UNWIN
 YIELDS = (dis.opmap["YIELD_VALUE"],)
 JUMPS = (dis.opmap["JUMP_BACKWARD"],)
 SUSPENDABLE = 0x20 | 0x80 | 0x200  # co_flags of generators, coroutines, asynchronous generators
-REPEATS = 1_000_000  # more than any program here needs; a wrong stop would go on for ever
+REPEATS = 1_000_000  # more than any program here needs; after a wrong stop this would never end
 
 
 class Witness:
-    """Counts events of one thread, by plain `sys.monitoring`, which tells `sys.settrace` first: of an event at which
-    pdb stops, what is counted here are the events before."""
+    """Counts events of one thread, by plain `sys.monitoring`, which calls `sys.settrace` first: for an event at which
+    pdb stops, only the events before it have been counted here."""
 
     def __init__(self, scope):
         self.scope, self.count, self.last = scope, 0, (None, None, None)
-        self.bytecode = {}  # of code objects, by id, and they; `co_code` makes it anew each time
+        self.bytecode = {}  # of code objects by id, and the objects; `co_code` makes it anew each time
         self.main = threading.get_ident()
         M.use_tool_id(M.PROFILER_ID, "oracle")
         for kind in (*KINDS, "INSTRUCTION", "JUMP"):
@@ -63,7 +64,7 @@ class Witness:
         return callback
 
     def executes(self, frame, opcodes):
-        """Whether the frame is within one of these instructions, with nothing told of it yet."""
+        """Whether the frame is within one of these instructions, and no other event of it was reported yet."""
         kind, code, offset = self.last
         if kind != "INSTRUCTION" or code is not frame.f_code:
             return False
@@ -85,7 +86,7 @@ class Debugger(bdb.Bdb):
         try:
             exec(code, namespace)
         except BaseException:
-            pass  # its traceback is no concern of ours
+            pass  # its traceback does not matter here
         sys.settrace(None)
         self.tell(["end"])
 
@@ -93,9 +94,9 @@ class Debugger(bdb.Bdb):
         try:
             return super().trace_dispatch(frame, event, value)
         except BaseException as error:
-            fail(error)  # pdb would say so and trace no more
+            fail(error)  # pdb would print it and stop tracing
         finally:
-            self.enterframe = None  # kept, it would keep alive what the frame holds
+            self.enterframe = None  # it would keep alive what the frame holds
 
     def dispatch_line(self, frame):
         jumps = self.witness.executes(frame, JUMPS)
@@ -117,7 +118,7 @@ class Debugger(bdb.Bdb):
         self.stop("line", frame)
 
     def user_return(self, frame, value):
-        # `step` passes over it too: it goes from line to line.
+        # `step` skips it too: it goes from line to line.
         if self.command == "finish" and self.within(frame):
             self.stop("return", frame)
         else:
@@ -133,7 +134,7 @@ class Debugger(bdb.Bdb):
         self.go(kind, frame)
 
     def move(self):
-        """The next command that goes somewhere."""
+        """Returns the next command that moves."""
         for command in self.commands:
             verb, _, where = command.partition(" ")
             if verb == "break":
@@ -171,7 +172,7 @@ class Debugger(bdb.Bdb):
         self.out.append(stop)
 
     def quit(self):
-        """Ends the process, with no more of the program run."""
+        """Ends the process without running more of the program."""
         M.set_events(M.PROFILER_ID, 0)
         sys.settrace(None)
         with open(OUT, "a", encoding="utf-8") as file:

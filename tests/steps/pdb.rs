@@ -1,11 +1,11 @@
-//! `step`, `next`, `finish` and `continue` stop where pdb does, stop by stop (`oracle.py`).
+//! `step`, `next`, `finish` and `continue` stop where pdb stops, each time (`oracle.py`).
 
-use crate::answers::{Answer, Same, Session, Who, same};
+use crate::answers::{Answer, Debugger, Same, Session, same};
 use crate::random::Random;
 use dashcam_tests::{Recording, plain, program, run_with_input, tests_path, text};
 use serde_json::{Value, json};
 
-/// Commands between two places, one of them in library code; more means that it goes on for ever.
+/// Commands between two places, one of them in library code. More commands mean that it never ends.
 const PATIENCE: usize = 500_000;
 
 /// An event of the program's own code, in its first thread.
@@ -17,13 +17,13 @@ struct Event {
     line: Option<i64>,
 }
 
-/// What pdb is told.
+/// Commands for pdb.
 struct Sequence {
-    /// Breakpoints during the commands that are compared: places.
+    /// Places of breakpoints during the commands that are compared.
     breakpoints: Vec<String>,
     /// All commands.
     commands: Vec<String>,
-    /// Which of those that move are compared: this one and what follows.
+    /// The first of the moving commands that is compared, with those that follow.
     compared_from: usize,
 }
 
@@ -32,7 +32,7 @@ struct Case {
     sequence: usize,
     from: i64,
     command: String,
-    /// None: the program's end.
+    /// `None` at the program's end.
     to: Option<i64>,
 }
 
@@ -42,11 +42,12 @@ struct Program {
     scope: String,
     thread: i64,
     events: Vec<Event>,
-    /// Where its module ends; the system's end of the program is none of its own.
+    /// Position where its module ends. What the interpreter does at its end is not part of the
+    /// program.
     end: i64,
 }
 
-/// Compares random sequences of commands; how many stops are the same.
+/// Compares random sequences of commands. Returns how many stops were compared.
 pub(crate) fn compare(recording: &Recording, name: &str) -> usize {
     let program = Program::new(recording, name);
     let sequences = sequences(&program);
@@ -91,13 +92,13 @@ impl Program {
         let is_end = |event: &&Event| {
             event.path == script && event.function == "<module>" && event.ends_a_call()
         };
-        // Code that it has compiled under its own name ends before.
+        // Code that the program has compiled under its own name ends before.
         let end = events.iter().rfind(is_end).map_or(i64::MAX, |event| event.seq);
         Program { name: name.to_owned(), scope, thread: thread.as_i64().unwrap(), events, end }
     }
 
-    /// What pdb can stop at: lines before the module's end. Not of texts that are no file's: at their
-    /// lines there can be no breakpoints.
+    /// Returns the events that pdb can stop at: lines before the module's end. Texts that are no
+    /// file are left out: there can be no breakpoints at their lines.
     fn lines(&self) -> Vec<&Event> {
         let is_one = |e: &&Event| e.kind == "LINE" && e.seq < self.end && e.path.ends_with(".py");
         self.events.iter().filter(is_one).collect()
@@ -113,7 +114,7 @@ impl Program {
     }
 }
 
-/// Where an answer leads, for pdb.
+/// Where an answer leads, as pdb sees it.
 enum Place {
     At(i64),
     /// Into other files, or another thread.
@@ -165,7 +166,7 @@ fn sequences(program: &Program) -> Vec<Sequence> {
     all
 }
 
-/// Commands that lead to some line at some time, with no breakpoint left.
+/// Returns commands that lead to some line, at one of the times it is run, and leave no breakpoint.
 fn to_line(lines: &[&Event], random: &mut Random) -> Vec<String> {
     let target = random.below(lines.len());
     let place = lines[target].place();
@@ -180,7 +181,7 @@ fn to_line(lines: &[&Event], random: &mut Random) -> Vec<String> {
     commands
 }
 
-/// Runs them under pdb.
+/// Runs the sequences under pdb.
 fn cases(recording: &Recording, program: &Program, sequences: &[Sequence]) -> Vec<Case> {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("stops");
@@ -211,7 +212,7 @@ fn cases(recording: &Recording, program: &Program, sequences: &[Sequence]) -> Ve
     cases
 }
 
-/// The event of the recording at which pdb stopped.
+/// Returns the event of the recording at which pdb stopped.
 fn position(program: &Program, stop: &Value) -> Option<i64> {
     if stop[0] == "end" {
         return None;
@@ -228,8 +229,8 @@ fn position(program: &Program, stop: &Value) -> Option<i64> {
     Some(event.unwrap_or_else(|| panic!("{}: pdb ran another way: {stop}", program.name)).seq)
 }
 
-/// Gives each command where pdb was given it, and again where that leads out of the program's files:
-/// `reference.py` stops where pdb does, and `dashcam replay` where `reference.py` does.
+/// Gives each command where pdb was given it, and again as long as it leads out of the program's
+/// files. `reference.py` must stop where pdb does, and `dashcam replay` where `reference.py` does.
 fn differences(
     recording: &Recording,
     program: &Program,
@@ -241,8 +242,8 @@ fn differences(
     for group in cases.chunk_by(|a, b| breakpoints(a) == breakpoints(b)) {
         let breaks: Vec<String> =
             breakpoints(&group[0]).iter().map(|place| format!("break {place}")).collect();
-        let [mut reference, mut dashcam] =
-            [Who::Reference, Who::Dashcam].map(|who| Session::new(who, recording));
+        let [mut reference, mut dashcam] = [Debugger::Reference, Debugger::Dashcam]
+            .map(|debugger| Session::new(debugger, recording));
         reference.ask(&breaks);
         dashcam.ask(&breaks);
         let mut due: Vec<(&Case, i64)> = group.iter().map(|case| (case, case.from)).collect();

@@ -1,12 +1,13 @@
-"""What every command of `dashcam replay` means, in the plainest words: a search over all events of a run.
+"""What every command of `dashcam replay` means, in the simplest form: a search over all events of a run.
 
     python reference.py DASHCAM DB
 
-Speaks as `DASHCAM replay DB --format json` does: the commands that move, `goto` and `break`. Slow, obvious, and of
-one opinion with pdb, with which it is compared. `Run` is the meaning. Two things it says besides:
+Takes commands and answers as `DASHCAM replay DB --format json` does: the commands that move, `goto` and `break`. It
+is slow and obvious, and agrees with pdb, with which it is compared. `Run` defines the meaning. An answer may have two
+more fields:
 
-- `abandoned`: `next` came to where a call was suspended that never goes on. pdb would wait for it for ever.
-- `recorded`: the answer by the recording's own idea of the stack, where that is another. See `Stacks`.
+- `abandoned`: `next` came to where a call was suspended that is never resumed. pdb would wait for it for ever.
+- `recorded`: the answer according to the recorded stack, where that stack differs. See `Stacks`.
 """
 import json
 import subprocess
@@ -14,12 +15,12 @@ import sys
 
 BEGINS = ("PY_START", "PY_RESUME", "PY_THROW")
 ENDS = ("PY_RETURN", "PY_UNWIND")
-# Last is the operand of the instruction after: that of RESUME says after what it is.
+# Last is the operand of the next instruction: for RESUME it says what the RESUME follows.
 EVENTS = """select e.seq, e.thread_id, e.kind, e.line, c.path, c.qualname, c.name, s.call_id, e.exception, c.kind as code_kind,
                    case when e.kind = 'PY_YIELD' then hex(substr(c.bytecode, e.offset + 4, 1)) end as operand
             from events e join code_objects c using (code_id)
             left join stack_at(e.run_id, e.seq) s on s.depth = 0 {} order by e.seq"""
-MANY = 100_000  # events; of more, only those where commands stop are read, so there is no `stepi`
+MANY = 100_000  # events; in larger runs only those where commands stop are read, so there is no `stepi`
 AFTER_YIELD_FROM, AFTER_AWAIT = 2, 3
 
 
@@ -36,18 +37,18 @@ class Stack:
 class Stacks:
     """The stacks of all threads, event by event.
 
-    What is thrown into a generator or coroutine that awaits another one is thrown into the innermost at once. Those
-    that await it are below it on the stack, as every traceback shows, but no event says so: they are `linked` here.
-    The recording does not have them there.
+    What is thrown into a generator or coroutine that awaits another one is thrown into the innermost one at once. Those
+    that await it are below it on the stack, as every traceback shows, but no event reports it: they are `linked`
+    here. The recording does not have them there.
     """
 
     def __init__(self, links):
         self.links, self.of_thread, self.awaited_by, self.before = links, {}, {}, {}
 
     def at(self, event):
-        """The stack at the next event."""
+        """Returns the stack at the next event."""
         stack = self.of_thread.get(event.thread)
-        # What raises before it begins: from 3.15 on, a generator expression over what cannot be gone over.
+        # A call that raises before it begins: from 3.15 on, a generator expression over what is not iterable.
         if event.kind == "RAISE" and event.seq == event.call:
             stack = Stack(event.call, stack)
         if event.kind in BEGINS:
@@ -73,18 +74,18 @@ class Stacks:
         return stack
 
     def suspends(self, event, stack):
-        """A call that is suspended where it awaits another one, which is suspended too."""
+        """Notes a call that is suspended where it awaits another one, which is suspended too."""
         inner, of_inner = self.before.get(event.thread, (None, None))
         awaits = int(event.operand, 16) & 3 in (AFTER_YIELD_FROM, AFTER_AWAIT)
         if awaits and inner and inner.kind == "PY_YIELD" and of_inner.below and of_inner.below.call == event.call:
-            # An asynchronous generator is thrown into by an object between the two.
+            # An object between the two throws into an asynchronous generator.
             if inner.code_kind != "async_generator":
                 self.awaited_by[inner.call] = event.call
 
     def link(self, call, stack):
-        """The stack with those that await the call."""
+        """Returns the stack with the calls that await this call."""
         if stack is not None and stack.linked and stack.call == call:
-            return stack  # what it awaited has ended: it was thrown into with that
+            return stack  # the call it awaited has ended: it was thrown into together with that
         chain = []
         while call in self.awaited_by:
             call = self.awaited_by[call]
@@ -111,7 +112,7 @@ class Event:
 
 
 class Run:
-    """Where commands lead from an event: to another; to none, that is the run's end, or its start backwards."""
+    """Where commands lead from an event: to another event, or to None: the run's end, or its start backwards."""
 
     def __init__(self, events, links):
         stacks = Stacks(links)
@@ -119,7 +120,7 @@ class Run:
         self.breakpoints, self.abandoned = [], False
 
     def stack(self, event):
-        """The calls there, the event's own on top, even if it ends there."""
+        """Returns the calls at an event, with the event's own on top, even if it ends there."""
         return self.stacks[event.at]
 
     def later(self, event):
@@ -149,14 +150,14 @@ class Run:
         return next((e for e in self.before(event) if e.kind == "INSTRUCTION"), None)
 
     def next(self, event):
-        """The next line of the call; where that ends first, of its caller, in the same way."""
+        """The next line of the call. If the call ends first: the next line of its caller, in the same way."""
         stack = self.stack(event)
         if event.ends(stack):
             return self.next_of(stack.below, event)
         return self.next_of(stack, event)
 
     def next_of(self, stack, event):
-        """The same, of a call on the stack of an event."""
+        """The same for a call on the stack of an event."""
         if stack is None:
             return None
         suspended = event if event.kind == "PY_YIELD" and event.call == stack.call else None
@@ -173,13 +174,13 @@ class Run:
         return self.next_of(self.stack(suspended).below, suspended)
 
     def finish(self, event):
-        """The end of the call; from there that of its caller."""
+        """The end of the call; at its end, the end of its caller."""
         stack = self.stack(event)
         stack = stack.below if event.ends(stack) else stack
         return next((e for e in self.later(event) if stack and e.ends(stack)), None)
 
     def back_next(self, event):
-        """The line before of the call; where that begins first, of its caller, in the same way."""
+        """The previous line of the call. If the call begins first: that of its caller, in the same way."""
         return self.line_before(self.stack(event), event)
 
     def back_finish(self, event):
@@ -230,7 +231,7 @@ def rows(dashcam, db, sql):
 
 
 def load(dashcam, db):
-    """The run as it was, and as it is recorded."""
+    """Returns the run as it really was, and as it is recorded."""
     ((count,),) = rows(dashcam, db, "select event_count from runs")
     only = "where e.kind = 'LINE' or e.kind like 'PY\\_%' escape '\\'" if count > MANY else ""
     events = [Event(at, row) for at, row in enumerate(rows(dashcam, db, EVENTS.format(only)))]

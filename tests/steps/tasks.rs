@@ -1,18 +1,18 @@
 //! `follow task`: steps go along the lines of one asyncio task, as `tasks.py` saw them.
 
-use crate::answers::{Who, ask};
+use crate::answers::{Debugger, ask};
 use dashcam_tests::{Recording, program, run, tests_path, text};
 
-/// Steps through every task there and back; how many lines that were.
+/// Steps through every task forwards and backwards. Returns how many steps were compared.
 pub(crate) fn compare(recording: &Recording, name: &str) -> usize {
     let script = program(&format!("{name}.py"));
     let scope = tests_path("programs/");
     let mut witness = recording.python.bare();
     let output = run(witness.arg(tests_path("steps/tasks.py")).arg(&scope).arg(script));
     assert!(output.status.success(), "{}: {}", recording.python, text(&output.stderr));
-    let said = text(&output.stdout);
+    let printed = text(&output.stdout);
     let seen: Vec<(i64, Option<u64>)> =
-        serde_json::from_str(said.lines().last().unwrap_or_default()).unwrap();
+        serde_json::from_str(printed.lines().last().unwrap_or_default()).unwrap();
     let lines = recording.rows(&format!(
         "select e.seq, e.line from events e join code_objects c using (code_id)
          where e.kind = 'LINE' and instr(c.path, '{}') = 1 order by e.seq",
@@ -33,7 +33,7 @@ pub(crate) fn compare(recording: &Recording, name: &str) -> usize {
         commands.extend(vec!["step".to_owned(); of_task.len()]);
         commands.push(format!("goto {}", of_task[of_task.len() - 1]));
         commands.extend(vec!["back-step".to_owned(); of_task.len()]);
-        let answers = ask(Who::Dashcam, recording, &commands);
+        let answers = ask(Debugger::Dashcam, recording, &commands);
         let mut found = answers.iter().zip(&commands).filter(|(_, c)| c.ends_with("step"));
         let expected = of_task[1..].iter().map(Some).chain([None]);
         let back = of_task[..of_task.len() - 1].iter().rev().map(Some).chain([None]);

@@ -34,7 +34,7 @@ class Suite:
     needs: list[str]
     # What follows `python`.
     command: list[str]
-    # The sdist's folder to import the library from. None: it has to be built, so its wheel is installed.
+    # The sdist's folder to import the library from. None: it has to be built, so its wheel is installed instead.
     path: str | None = "."
     # The sdist's folder to run in.
     folder: str = "."
@@ -191,7 +191,7 @@ def pip(*arguments):
 
 
 def prepare(suite):
-    """Unpacks the library's sources and installs what its tests need; gives the folder and the environment."""
+    """Unpacks the library's sources and installs what its tests need. Returns the folder and the environment."""
     wheel = max((ROOT / "build" / "wheel").glob("*.whl"), key=os.path.getmtime)
     folder = CACHE / suite.source.replace("==", "-")
     venv = CACHE / "venv" / f"{folder.name}-{sys.version_info[0]}.{sys.version_info[1]}"
@@ -216,12 +216,12 @@ def prepare(suite):
 
 
 def outcome(case):
-    """How a test of a JUnit report ended."""
+    """Returns how a test of a JUnit report ended."""
     return next((part.tag for part in case if part.tag in ("failure", "error", "skipped")), "passed")
 
 
 def run(name, folder, command):
-    """Runs the suite and gives {test: outcome}, the exit status, the seconds and what stderr said."""
+    """Runs the suite. Returns {test: outcome}, the exit status, the seconds and the text on stderr."""
     suite = SUITES[name]
     report = CACHE / f"{name}.xml"
     report.unlink(missing_ok=True)
@@ -255,7 +255,7 @@ def run(name, folder, command):
 
 
 def try_suite(name, times, options):
-    """Runs one suite bare and recorded; False if anything ends differently."""
+    """Runs one suite bare and recorded. Returns False if anything ends differently."""
     folder, venv = prepare(SUITES[name])
     bare, status, seconds, _ = run(name, folder, [venv / "bin" / "python"])
     is_good = True
@@ -273,7 +273,7 @@ def try_suite(name, times, options):
                 again, another_status, _, _ = run(name, folder, [venv / "bin" / "python"])
                 unstable |= {t for t in differing if again.get(t) != bare.get(t)}
                 status = same_status if another_status == same_status else status
-        # Children are not recorded yet; anything else that is missing is a fault.
+        # Children are not recorded yet. Anything else that is missing is a fault.
         faults = "select count(*) from losses where severity <> 'info' and kind not like 'child%'"
         query = f"select status, event_count, lost_count, ({faults}) from runs"
         asked = subprocess.run(

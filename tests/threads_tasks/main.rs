@@ -8,14 +8,14 @@ fn recorded(name: &str) -> impl Iterator<Item = Recording> {
     let script = program(&format!("threads_tasks/{name}"));
     Python::all().into_iter().map(move |python| {
         let recording = Recording::new(&python, [&script]);
-        assert!(recording.output.status.success(), "{}", recording.said());
+        assert!(recording.output.status.success(), "{}", recording.printed());
         recording.check("select kind, count from losses where severity <> 'info'", "");
         recording
     })
 }
 
-/// A call's parent is a call of the same thread that began before it; and where both are plain
-/// functions, it ends after it too. (A coroutine may end under somebody else.)
+/// Asserts that a call's parent is a call of the same thread that began before it. Where both are
+/// plain functions, it also ends after it. (A coroutine may end under another call.)
 fn nested(recording: &Recording) {
     recording.check(
         "select count(*) from calls c left join calls p on p.call_id = c.parent_call_id
@@ -59,7 +59,7 @@ fn ten_thousand_tasks() {
              grandchild 10000 10000 return return
              main 1 1 return return",
         );
-        // Each grandchild was called by a child of its own.
+        // Each grandchild was called by a different child.
         recording.check(
             "select count(distinct g.parent_call_id) from calls g
              join calls c on c.call_id = g.parent_call_id
@@ -87,7 +87,8 @@ fn generators_left_open() {
     }
 }
 
-/// The folder of a library that is not ours, for one Python; `None`, said aloud, if it cannot be had.
+/// Returns the folder of an installed library, for one Python. Prints a line and returns `None` if
+/// it cannot be installed.
 fn library(python: &Python, requirement: &str) -> Option<PathBuf> {
     let (major, minor) = python.version;
     let folder = tests_path("../target/tmp").join(format!("{requirement}-{major}.{minor}"));
@@ -109,10 +110,10 @@ fn greenlets() {
         let Some(folder) = library(&python, "greenlet==3.2.4") else { continue };
         let script = program("threads_tasks/greenlets.py");
         let recording = Recording::new(&python, [script.as_os_str(), folder.as_os_str()]);
-        assert!(recording.output.status.success(), "{}", recording.said());
+        assert!(recording.output.status.success(), "{}", recording.printed());
         recording.check("select kind, count from losses where severity <> 'info'", "");
         nested(&recording);
-        // The greenlets of a thread are told apart, and each has the values it was given.
+        // The greenlets of a thread are distinguished, and each has the values it was given.
         recording.check(
             "select arguments, result, exit, depth, count(*) from calls
              where qualname = 'worker' group by 1 order by start_seq",

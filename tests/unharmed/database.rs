@@ -1,16 +1,16 @@
-//! The database is in use, locked, full, or cannot be had at all.
+//! The database is in use, locked or full, or cannot be opened at all.
 
 use super::*;
 use dashcam_tests::command;
 
-/// A reader in a process of its own, which stays.
+/// Starts a reader in a process of its own, which keeps the recording open.
 fn reader(python: &Python, db: &Path) -> Stepped {
     let code = "import dashcam, sys\nr = dashcam.open(sys.argv[1])\nlen(r.run().query('select 1'))\n\
                 print('reads', flush=True)\nsys.stdin.readline()";
     Stepped::new(python.bare().args(["-c", code]).arg(db))
 }
 
-/// Another program's connection, which has executed this.
+/// Starts another program that executes these statements and keeps its connection open.
 fn holder(python: &Python, db: &Path, sql: &str) -> Stepped {
     let code = "import sqlite3, sys\nc = sqlite3.connect(sys.argv[1], isolation_level=None)\n\
                 [c.execute(s).fetchall() for s in sys.argv[2].split(';')]\n\
@@ -19,7 +19,7 @@ fn holder(python: &Python, db: &Path, sql: &str) -> Stepped {
 }
 
 #[test]
-fn readers_and_recorders_stop_nobody() {
+fn readers_and_recorders_stop_no_recorder() {
     for python in Python::all() {
         let recording = Recording::new(&python, ["-c", "pass"]);
         let reader = reader(&python, &recording.db);
@@ -32,13 +32,13 @@ fn readers_and_recorders_stop_nobody() {
         recording.check("select distinct status, lost_count from runs", "complete 0");
         recording.check("select count(*) from runs", "3");
         is_clean(&python, &recording.db);
-        // The last to close it left one file.
+        // The last process that closed the recording left one file.
         assert_eq!(std::fs::read_dir(recording.folder.path()).unwrap().count(), 1, "{python}");
     }
 }
 
 #[test]
-fn a_file_that_cannot_be_had_has_one_beside_it() {
+fn a_locked_file_gets_another_beside_it() {
     let old = "pragma journal_mode = delete; begin; select * from runs";
     for python in Python::all() {
         for (sql, words) in [
@@ -50,9 +50,9 @@ fn a_file_that_cannot_be_had_has_one_beside_it() {
             let holder = holder(&python, &recording.db, sql);
             let output = run(python.record(&recording.db).args(["-c", BUSY]));
             unharmed(&python, &output);
-            let said = notices(&output);
-            assert!(said.len() == 1 && said[0].contains(words), "{python}: {said:?}");
-            assert!(said[0].contains("dashcam.2.db"), "{python}: {said:?}");
+            let printed = notices(&output);
+            assert!(printed.len() == 1 && printed[0].contains(words), "{python}: {printed:?}");
+            assert!(printed[0].contains("dashcam.2.db"), "{python}: {printed:?}");
             let beside = recording.db.with_file_name("dashcam.2.db");
             assert_eq!(ask(&python, &beside, "select status from runs"), "complete");
             holder.end();
@@ -62,20 +62,23 @@ fn a_file_that_cannot_be_had_has_one_beside_it() {
 }
 
 #[test]
-fn nothing_can_be_had_and_the_program_runs() {
+fn no_file_can_be_made_and_the_program_runs() {
     let python = Python::any();
     let folder = tempfile::tempdir().unwrap();
     let db = folder.path().join("x.db");
     let record = python.record(&db);
-    // Not a block may be written.
+    // Not one block may be written.
     let mut sh = command("bash");
     sh.args(["-c", "ulimit -f 0; exec \"$@\"", "bash"]);
     sh.arg(record.get_program()).args(record.get_args());
     let output = run(sh.args(["-c", "import sys; print(5000050000); sys.exit(3)"]));
     assert_eq!(text(&output.stdout), BUSY_PRINTS, "{}", text(&output.stderr));
     assert_eq!(shell_status(&output), 3);
-    let said = notices(&output);
-    assert!(said.len() == 1 && said[0].contains("the program runs unrecorded"), "{said:?}");
+    let printed = notices(&output);
+    assert!(
+        printed.len() == 1 && printed[0].contains("the program runs unrecorded"),
+        "{printed:?}"
+    );
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "something was left");
 }
 
@@ -86,9 +89,9 @@ fn locked_for_a_while_in_the_middle() {
         let db = folder.path().join("x.db");
         let mut program = stepped(&python, &db);
         let mut holder = holder(&python, &db, "begin immediate");
-        // Its events can be stored only after that.
+        // Its events can be stored only after the lock is released.
         program.go_on();
-        assert_eq!(program.heard(), "5000050000", "{python}");
+        assert_eq!(program.next_line(), "5000050000", "{python}");
         holder.go_on();
         holder.end();
         let output = program.end();

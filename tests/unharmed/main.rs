@@ -1,5 +1,5 @@
-//! The program never pays for being recorded: whatever becomes of the recorder, of the database or of
-//! those who read it, the program runs to its own end, with its own output and exit status.
+//! Recording never harms the program: whatever happens to the recorder, to the database or to those
+//! who read it, the program runs to its own end, with its own output and exit status.
 #![allow(clippy::unwrap_used)]
 
 mod database;
@@ -12,26 +12,26 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Output};
 
-/// Makes plenty of events, and prints what they came to.
+/// Makes many events, and prints a sum.
 const BUSY: &str = "def f(i): return i + 1\nt = 0\nfor i in range(100_000): t += f(i)\nprint(t)";
 const BUSY_PRINTS: &str = "5000050000\n";
 
-/// Lines of dashcam's on standard error, without the report at the end.
+/// Returns the lines of dashcam on standard error, without the report at the end.
 fn notices(output: &Output) -> Vec<String> {
-    let said = text(&output.stderr);
-    let ours = said.lines().filter_map(|line| line.strip_prefix("dashcam: "));
+    let printed = text(&output.stderr);
+    let ours = printed.lines().filter_map(|line| line.strip_prefix("dashcam: "));
     ours.filter(|line| !line.starts_with("run ")).map(str::to_owned).collect()
 }
 
-/// The program ran as it would have without us.
+/// Asserts that the program ran as it would have without dashcam.
 fn unharmed(python: &Python, output: &Output) {
-    let said = text(&output.stderr);
-    assert_eq!(text(&output.stdout), BUSY_PRINTS, "{python}: {said}");
-    assert_eq!(shell_status(output), 0, "{python}: {said}");
-    assert!(!said.contains("panicked"), "{python}: {said}");
+    let printed = text(&output.stderr);
+    assert_eq!(text(&output.stdout), BUSY_PRINTS, "{python}: {printed}");
+    assert_eq!(shell_status(output), 0, "{python}: {printed}");
+    assert!(!printed.contains("panicked"), "{python}: {printed}");
 }
 
-/// Rows of a query, without having recorded anything here.
+/// Returns the rows of a query on a recording that need not be from here.
 fn ask(python: &Python, db: &Path, sql: &str) -> String {
     let mut query = python.dashcam();
     let output = run(query.arg("query").arg(db).arg(sql).args(["--format", "csv"]));
@@ -39,13 +39,14 @@ fn ask(python: &Python, db: &Path, sql: &str) -> String {
     text(&output.stdout).lines().skip(1).collect::<Vec<_>>().join("\n")
 }
 
-/// `dashcam check` finds nothing.
+/// Asserts that `dashcam check` finds nothing.
 fn is_clean(python: &Python, db: &Path) {
     let output = run(python.dashcam().arg("check").arg(db));
     assert!(output.status.success(), "{python}: {}", text(&output.stdout));
 }
 
-/// A program that waits between its steps: it says a line after each, and goes on when it is told.
+/// A program that waits between its steps: it prints a line after each, and goes on when it gets
+/// one.
 struct Stepped {
     child: Child,
     stdin: ChildStdin,
@@ -59,23 +60,23 @@ impl Stepped {
         let stdin = child.stdin.take().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let mut stepped = Stepped { child, stdin, stdout };
-        stepped.heard();
+        stepped.next_line();
         stepped
     }
 
-    /// The next line it says.
-    fn heard(&mut self) -> String {
+    /// Returns the next line that the program prints.
+    fn next_line(&mut self) -> String {
         let mut line = String::new();
         self.stdout.read_line(&mut line).unwrap();
         line.trim_end().to_owned()
     }
 
-    /// Lets it go on.
+    /// Lets the program go on.
     fn go_on(&mut self) {
         self.stdin.write_all(b"\n").unwrap();
     }
 
-    /// Lets it go on to its end.
+    /// Lets the program go on to its end. Returns its output.
     fn end(mut self) -> Output {
         let _ = self.stdin.write_all(b"\n");
         drop(self.stdin);
@@ -87,7 +88,7 @@ impl Stepped {
     }
 }
 
-/// Has events, says that it is ready, waits, has more events.
+/// Makes events, prints that it is ready, waits, and makes more events.
 const STEPS: &str = "
 import sys
 def f(i): return i + 1
@@ -107,11 +108,11 @@ fn stepped(python: &Python, db: &Path) -> Stepped {
 }
 
 fn signal(pid: u32, signal: i32) {
-    // SAFETY: kill takes no pointers; who asks has not waited for the process yet.
+    // SAFETY: kill takes no pointers; the caller has not waited for the process yet.
     unsafe { libc::kill(pid as i32, signal) };
 }
 
-/// A function of `api.py`, which says nothing if what it claims holds. Warnings are errors.
+/// Calls a function of `api.py`, which prints nothing if its claim holds. Warnings are errors.
 fn api(claim: &str, arguments: &[&str]) {
     for python in Python::all() {
         let folder = tempfile::tempdir().unwrap();
@@ -119,7 +120,7 @@ fn api(claim: &str, arguments: &[&str]) {
         command.args(["-W", "error", "-X", "dev"]).arg(program("unharmed/api.py"));
         command.arg(claim).args(arguments).current_dir(folder.path());
         let output = run(&mut command);
-        let said = text(&output.stdout) + &text(&output.stderr);
-        assert!(output.status.success() && said.is_empty(), "{python}: {claim}: {said}");
+        let printed = text(&output.stdout) + &text(&output.stderr);
+        assert!(output.status.success() && printed.is_empty(), "{python}: {claim}: {printed}");
     }
 }

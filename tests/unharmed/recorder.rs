@@ -7,15 +7,16 @@ fn it_dies_before_a_quiet_program_ends() {
     for python in Python::all() {
         let folder = tempfile::tempdir().unwrap();
         let db = folder.path().join("x.db");
-        // Few events: the ring never fills, so only the end tells.
+        // There are few events, so the ring never fills: only at the end is it noticed that the
+        // recorder is dead.
         let code = "import sys\nprint('ready', flush=True)\nsys.stdin.readline()\nprint('end')";
         let mut program = Stepped::new(python.record(&db).args(["-c", code]));
         signal(program.child.id(), libc::SIGKILL);
         program.child.wait().unwrap();
         let output = program.end();
         assert_eq!(text(&output.stdout), "end\n", "{python}");
-        let said = notices(&output);
-        assert!(said.len() == 1 && said[0].contains("has died"), "{python}: {said:?}");
+        let printed = notices(&output);
+        assert!(printed.len() == 1 && printed[0].contains("has died"), "{python}: {printed:?}");
     }
 }
 
@@ -28,8 +29,8 @@ fn it_dies_before_a_busy_program_ends() {
         program.child.wait().unwrap();
         let output = program.end();
         assert_eq!(text(&output.stdout), BUSY_PRINTS, "{python}");
-        let said = notices(&output);
-        assert!(said.len() == 1 && said[0].contains("has died"), "{python}: {said:?}");
+        let printed = notices(&output);
+        assert!(printed.len() == 1 && printed[0].contains("has died"), "{python}: {printed:?}");
     }
 }
 
@@ -44,13 +45,13 @@ fn it_stops_and_the_program_goes_on_without_it() {
         let mut program = Stepped::new(&mut command);
         signal(program.child.id(), libc::SIGSTOP);
         program.go_on();
-        // Says so although nobody takes its events.
-        assert_eq!(program.heard(), "500000500000", "{python}");
+        // The program prints its result although no recorder takes its events.
+        assert_eq!(program.next_line(), "500000500000", "{python}");
         signal(program.child.id(), libc::SIGCONT);
         let output = program.end();
         assert_eq!(shell_status(&output), 0, "{python}");
-        let said = notices(&output);
-        assert!(said.len() == 1 && said[0].contains("--max-wait"), "{python}: {said:?}");
+        let printed = notices(&output);
+        assert!(printed.len() == 1 && printed[0].contains("--max-wait"), "{python}: {printed:?}");
         let lost = "select status, kind, count from losses join runs using (run_id)
                     where severity = 'error'";
         assert_eq!(ask(&python, &db, lost), "interrupted,gave_up,1", "{python}");

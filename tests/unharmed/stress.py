@@ -1,6 +1,6 @@
 """stress.py ROUNDS DASHCAM [SEED]: kills programs and recorders, sends them other signals, opens and
-closes readers, all while they record into one file. Fails if anything hangs, a program ends otherwise
-than its signals have it end, or a database is not whole."""
+closes readers, all while they record into one file. Fails if anything hangs, if a program ends in another
+way than its signals cause, or if a database is not whole."""
 import os
 import random
 import signal
@@ -37,7 +37,7 @@ problems = []
 
 
 def child_of(pid):
-    """The program that a recorder runs, if it still does."""
+    """Returns the program that a recorder runs, if it still runs."""
     try:
         with open(f"/proc/{pid}/task/{pid}/children") as file:
             return int(file.read().split()[0])
@@ -76,7 +76,7 @@ def one(number, what, db):
     else:
         send(random.choice([recorder.pid, program]), what)
     try:
-        # The end of the program's output: also where the recorder is dead already.
+        # Waits for the end of the program's output, also if the recorder is already dead.
         out, errors = recorder.communicate(timeout=PATIENCE)
     except subprocess.TimeoutExpired:
         problems.append(f"{number} {what}: hangs")

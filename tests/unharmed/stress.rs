@@ -1,4 +1,4 @@
-//! Signals and readers at moments nobody chose: nothing is blocked, and every database is whole. As a
+//! Signals and readers at random moments: nothing is blocked, and every database is whole. As a
 //! test it is short; `DASHCAM_STRESS=200` makes it as long as that.
 
 use super::*;
@@ -11,7 +11,7 @@ fn signals_and_readers_at_any_moment() {
         let mut command = python.bare();
         command.arg(program("unharmed/stress.py")).arg(&rounds).arg(python.dashcam().get_program());
         let output = run(command.current_dir(folder.path()));
-        let said = text(&output.stdout) + &text(&output.stderr);
-        assert!(output.status.success(), "{python}: {said}");
+        let printed = text(&output.stdout) + &text(&output.stderr);
+        assert!(output.status.success(), "{python}: {printed}");
     }
 }

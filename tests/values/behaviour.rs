@@ -1,5 +1,5 @@
-//! Looking at values changes nothing a program can see: CPython's own tests of garbage collection, weak
-//! references, object counts and containers come out as they do unrecorded.
+//! Reading values changes nothing that a program can see: CPython's own tests of garbage
+//! collection, weak references, object counts and containers end as they do unrecorded.
 
 use dashcam_tests::{Python, Recording, run, shell_status};
 
@@ -28,7 +28,7 @@ fn cpythons_own() {
                 shell_status(&recording.output),
                 shell_status(&bare),
                 "{python} {module}: {}",
-                recording.said()
+                recording.printed()
             );
             recording.check(
                 "select kind from losses where kind in ('bad_value', 'bad_record', 'callback_failed')",

@@ -1,13 +1,16 @@
-//! What functions in C are called with, and what they return, equals what a program writes down whose source was rewritten to do so
-//! (`probe.py`), call for call, wherever it is built of builtin types within the limits.
+//! What functions in C are called with and what they return equals what the program itself writes
+//! down after its source was rewritten to do so (`probe.py`), call for call, wherever it is built
+//! of builtin types within the limits.
 
 use dashcam_tests::{Python, Recording, plain, program, run, tests_path, text};
 
-/// CALLs that are no calls in the source: of what `with` and `class` call; and those that the probe leaves alone.
+/// CALL events that are no calls in the source (of what `with` and `class` call), and calls that
+/// the probe leaves alone.
 const UNSEEN: &str = "callable not in ('__build_class__', 'super', 'locals', 'globals', 'vars', 'dir', 'eval', 'exec', '__import__')
     and callable not like '%.__enter__' and callable not like '%.__exit__'";
 
-/// Without tracing objects from change to change, containers that methods are called on are not read.
+/// Beginnings of arguments that are not read where objects are not traced from change to change:
+/// containers that methods are called on.
 const UNREAD: [&str; 4] = ["[...]", "{...}", "<collections.deque object", "<"];
 
 #[test]
@@ -16,7 +19,8 @@ fn every_form_of_call() {
         for level in ["state", "calls"] {
             let [compared, unknown, results] = compare(&python, level, "values/c_calls.py", "");
             assert!(compared > 80, "{python}, {level}: {compared}");
-            // `f(*[3, 4])`, a class with a Python `__init__`, and a `partial`.
+            // Not known are those of `f(*[3, 4])`, a class with a Python `__init__`, and a
+            // `partial`.
             assert_eq!(unknown, 4, "{python}, {level}");
             assert!(results > 25, "{python}, {level}: {results}");
         }
@@ -46,7 +50,8 @@ fn libraries() {
     }
 }
 
-/// So many calls were compared; of so many the recording does not know with what; so many results were compared.
+/// Compares calls. Returns how many calls were compared, of how many the recording does not know
+/// the arguments, and how many results were compared.
 fn compare(python: &Python, level: &str, script: &str, modules: &str) -> [usize; 3] {
     let script = program(script).to_string_lossy().into_owned();
     let expected = probe(python, &script, modules);
@@ -85,7 +90,7 @@ fn compare(python: &Python, level: &str, script: &str, modules: &str) -> [usize;
             }
         }
     }
-    assert_eq!(expected.len(), rows.len(), "{python}, {script}: {}", recording.said());
+    assert_eq!(expected.len(), rows.len(), "{python}, {script}: {}", recording.printed());
     println!(
         "{python}, {level}, {script}: {compared} of {} calls and {results} results compared",
         rows.len()
@@ -93,7 +98,7 @@ fn compare(python: &Python, level: &str, script: &str, modules: &str) -> [usize;
     [compared, unknown, results]
 }
 
-/// Arguments and result of each call.
+/// Returns arguments and result of each call, as the probe wrote them.
 fn probe(python: &Python, script: &str, modules: &str) -> Vec<[String; 2]> {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");

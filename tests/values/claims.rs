@@ -17,7 +17,7 @@ fn no_code_of_the_program_runs_for_a_value() {
     for (python, level) in Python::all().into_iter().flat_map(|p| levels.map(|l| (p.clone(), l))) {
         let what = ["--capture", level, &script.to_string_lossy()].map(str::to_owned);
         let recording = Recording::new(&python, what);
-        assert_eq!(text(&recording.output.stdout), "12\n[]\n", "{python}: {}", recording.said());
+        assert_eq!(text(&recording.output.stdout), "12\n[]\n", "{python}: {}", recording.printed());
         recording
             .check("select count(*) from events where kind = 'PY_RETURN' and value is null", "0");
         recording.check(
@@ -27,15 +27,15 @@ fn no_code_of_the_program_runs_for_a_value() {
     }
 }
 
-/// What looks like an object of the standard library's is written as what it holds.
+/// An object that only looks like one of the standard library is written as what it holds.
 #[test]
-fn imitations_of_the_standard_library_are_seen_through() {
+fn imitations_of_the_standard_library_are_recognised() {
     let script = program("values/imitations.py");
     let levels = ["calls", "state"];
     for (python, level) in Python::all().into_iter().flat_map(|p| levels.map(|l| (p.clone(), l))) {
         let what = ["--capture", level, &script.to_string_lossy()].map(str::to_owned);
         let recording = Recording::new(&python, what);
-        assert_eq!(text(&recording.output.stdout), "ok\n", "{python}: {}", recording.said());
+        assert_eq!(text(&recording.output.stdout), "ok\n", "{python}: {}", recording.printed());
         recording.check("select count(*) from losses where kind = 'bad_value'", "0");
         let shown = "select count(*) from calls where qualname = 'show' and result";
         for (like, count) in [
@@ -60,7 +60,7 @@ fn imitations_of_the_standard_library_are_seen_through() {
     }
 }
 
-/// Tuples that are made one after the other at one address, and what is in them.
+/// Tuples that are made one after the other at one address, and the objects in them.
 #[test]
 fn an_object_within_another_at_a_used_address_has_its_own_class() {
     let source = "
@@ -123,7 +123,7 @@ texts = {"x": "topsecret-7"}
 held(functools.partial(take, "topsecret-8"), re.compile(".*"), re.compile(".*").match("topsecret-10"),
      texts.values(), uuid.UUID(int=0x746f707365637265742d3131), types.MappingProxyType(texts))
 "#;
-    // On its way into an argument with a secret name, a value has none yet.
+    // On its way into an argument with a secret name, a value has no name yet.
     let nameless = ["topsecret-7", "topsecret-8", "topsecret-10"];
     for python in Python::all() {
         let recording = record(&python, source, &["--redact", "pin"]);
@@ -135,7 +135,7 @@ held(functools.partial(take, "topsecret-8"), re.compile(".*"), re.compile(".*").
         );
         let bytes = std::fs::read(&recording.db).unwrap();
         let text = String::from_utf8_lossy(&bytes);
-        // The source text itself has them.
+        // The source text itself contains the secrets.
         assert!(!text.is_empty());
         let dump = |recording: &Recording| {
             recording.text("select value from events where value is not null")
@@ -182,7 +182,7 @@ take(b"y" * 3000)
 }
 
 #[test]
-fn what_is_sent_is_told() {
+fn sent_values_are_recorded() {
     let source = r#"
 def echo():
     got = None
@@ -319,7 +319,8 @@ with dashcam.record('within.db', capture='calls', max_string=3, redact='y'):
     }
 }
 
-/// None is said by the event itself, whichever way the recording was made; without values nothing is.
+/// The event itself says that its value is None, whichever way the recording was made. Without
+/// values it says nothing.
 #[test]
 fn none_is_a_value_like_any_other() {
     let source = "
@@ -338,7 +339,7 @@ next(i), i.send(5), next(i), list(i)
 ";
     let sql = "select group_concat(kind || ' ' || value, ', ') from events
                where kind in ('PY_RETURN', 'PY_YIELD', 'PY_RESUME')";
-    let said = "PY_RETURN 0, PY_RETURN None, PY_YIELD 1, PY_RESUME 5, PY_YIELD None, PY_RESUME None, \
+    let expected = "PY_RETURN 0, PY_RETURN None, PY_YIELD 1, PY_RESUME 5, PY_YIELD None, PY_RESUME None, \
                 PY_YIELD 5, PY_RESUME None, PY_RETURN None, PY_RETURN None";
     for python in Python::all() {
         let bare = "--no-c-arguments";
@@ -346,9 +347,10 @@ next(i), i.send(5), next(i), list(i)
         let direct = record(&python, source, &[bare, "--events", "direct"]);
         let state = Recording::new(&python, ["--capture", "state", "-c", source]);
         for recording in [&calls, &direct, &state] {
-            recording.check(sql, said);
+            recording.check(sql, expected);
         }
-        // Of four calls, 0 that is returned, 1 that is yielded, 5 that is sent and yielded.
+        // The groups of four calls, of 0 that is returned, 1 that is yielded, 5 that is sent and
+        // yielded.
         let groups = "select sum(group_count) from value_chunks";
         calls.check(groups, "8");
         let flow = Recording::new(&python, ["--capture", "flow", "-c", source]);
@@ -356,7 +358,7 @@ next(i), i.send(5), next(i), list(i)
     }
 }
 
-/// What is handed on by an expression that has to do with a secret name, in every form.
+/// Values from expressions that use a secret name are passed on, in every form.
 #[test]
 fn redacted_names_are_not_handed_to_c_code() {
     let source = r#"

@@ -1,4 +1,5 @@
-//! What variables held: compared with what Python itself says of them, and never asked for.
+//! What variables held, compared with what Python itself shows. The program is never asked for a
+//! value.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod behaviour;

@@ -1,4 +1,4 @@
-"""The independent witness of values: what `repr` says of arguments, results and exceptions.
+"""The independent witness of values: what `repr` gives for arguments, results and exceptions.
 
     python oracle.py OUT SCOPE SCRIPT [ARGS…]
 
@@ -16,8 +16,8 @@ out, scope, script = sys.argv[1:4]
 log = []
 
 
-# Of the standard library, and small: as `repr` writes them wherever they are. By their names: a module that is
-# imported here is not imported by the program any more.
+# Small classes of the standard library, written as by `repr` wherever they are. They are given by their names: a
+# module that is imported here is not imported by the program any more.
 SMALL = {
     *("datetime.date", "datetime.datetime", "datetime.time", "datetime.timedelta", "datetime.timezone"),
     *("zoneinfo.ZoneInfo", "decimal.Decimal", "fractions.Fraction", "uuid.UUID", "re.Pattern", "re.Match"),
@@ -40,7 +40,7 @@ def is_standard(value, depth, around):
     kind, inside = type(value), (*around, value)
     name, code = origin(kind), getattr(kind.__repr__, "__code__", None)
     if name == "re.Pattern":
-        # Which its own `repr` cuts.
+        # Their own `repr` cuts them.
         return len(repr(value.pattern)) <= STRING
     if name in SMALL:
         return True
@@ -48,7 +48,7 @@ def is_standard(value, depth, around):
         return is_plain(value._value_, depth + 1, inside)
     if name == "time.struct_time" or code and code.co_qualname == "namedtuple.<locals>.__repr__":
         return depth < DEPTH and all(is_plain(item, depth + 1, inside) for item in value)
-    # Objects that lie within others go by their class.
+    # Objects within others are written by their class only.
     if depth > 0 and kind not in VIEWS:
         return False
     if kind in VIEWS:
@@ -89,7 +89,7 @@ def is_plain(value, depth=0, around=()):
         )
     try:
         return is_standard(value, depth, around)
-    except AttributeError:  # It is not all made yet.
+    except AttributeError:  # The object is not complete yet.
         return False
 
 
@@ -98,9 +98,9 @@ def text(value):
         return repr(value) if all(is_plain(arg, 1) for arg in value.args) else "?"
     try:
         found = repr(value) if is_plain(value) else "?"
-    except AttributeError:  # It is not all made yet.
+    except AttributeError:  # The object is not complete yet.
         return "?"
-    # Recordings of all versions have it as it was before 3.15: every ' is escaped.
+    # Recordings of all versions have the text as it was before 3.15: every ' is escaped.
     is_new = sys.version_info >= (3, 15) and found.startswith('bytearray(b"')
     return found.replace("'", "\\'") if is_new else found
 

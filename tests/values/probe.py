@@ -1,11 +1,12 @@
 """The independent witness of what functions in C are called with: every call in a program's source is rewritten to go
-through a function that writes its arguments down.
+through a function that writes down its arguments.
 
     python probe.py OUT MODULES SCRIPT [ARGS…]
 
-A line of OUT for each call in SCRIPT, and in those modules (separated by commas, imported anew), of what is no Python
-function: the file's name, the arguments as `repr` writes them, after the object that a method is called on, and what
-it returned; `?` for what is not built of builtin types alone or goes beyond the recorder's limits, and if there is none.
+OUT gets a line for each call in SCRIPT, and in those modules (separated by commas, imported anew), of anything but a
+Python function: the file's name, the arguments as `repr` writes them, after the object that a method is called on,
+and the result; `?` for a value that is not built of builtin types alone or goes beyond the recorder's limits, and if
+there is no result.
 """
 import ast
 import importlib
@@ -16,7 +17,7 @@ import os
 import sys
 import types
 
-# Its comparison of values, without what it does.
+# The oracle's comparison of values, without the part that runs a program.
 source = open(os.path.join(os.path.dirname(__file__), "oracle.py")).read()
 shared = {}
 exec(source[: source.index("def start(")].replace("sys.argv[1:4]", "'', '', ''"), shared)
@@ -24,7 +25,7 @@ text = shared["text"]
 out, modules, script = sys.argv[1:4]
 modules = {name for name in modules.split(",") if name}
 log = []
-# Whose frame they are called from matters, or they are not what they seem.
+# It matters which frame they are called from, or they are not what they seem.
 LEFT = {"super", "locals", "globals", "vars", "dir", "eval", "exec", "__import__"}
 
 
@@ -39,7 +40,7 @@ is_writing = False
 
 def probe(file, function, /, *arguments, **named):
     global is_writing
-    # What `repr` calls is not of the program.
+    # Calls by `repr` are not the program's.
     is_told = not is_writing and not is_python(function)
     if is_told:
         is_writing = True
@@ -82,7 +83,7 @@ class Rewrite(ast.NodeTransformer):
 
     def visit_decorated(self, node):
         self.generic_visit(node)
-        # They are called, too.
+        # Decorators are called, too.
         name = ast.Name("__decorator__", ast.Load())
         calls = [ast.Call(name, [ast.Constant(self.file), one], []) for one in node.decorator_list]
         node.decorator_list = [ast.copy_location(*pair) for pair in zip(calls, node.decorator_list)]

@@ -19,7 +19,8 @@ programs! {
 /// Kind, qualified name and values of each event.
 type Rows = Vec<Vec<String>>;
 
-/// The standard library's own calls, without those of imports and of the interpreter's end.
+/// Compares the standard library's own calls, without those of imports and of the interpreter's
+/// end.
 #[test]
 fn libraries() {
     let script = program("values/libraries.py");
@@ -34,7 +35,7 @@ fn libraries() {
     }
 }
 
-/// As `repr` writes them; and every one of them was compared.
+/// Values are written as by `repr`, and every one of them was compared.
 #[test]
 fn standard() {
     let script = program("values/standard.py");
@@ -51,13 +52,14 @@ fn standard() {
 
 fn own_code(name: &str) {
     let script = program(&format!("{name}.py"));
-    for python in Python::all() {
+    for python in Python::in_turns(name) {
         let script = script.to_string_lossy();
         compare(&python, &script, &script, |rows| rows);
     }
 }
 
-/// Compares what code does whose path begins with `scope`, as far as `part` leaves it.
+/// Compares values of code whose path begins with `scope`, of the rows that `part` leaves. Returns
+/// how many were compared.
 fn compare(python: &Python, script: &str, scope: &str, part: impl Fn(Rows) -> Rows) -> usize {
     let expected = part(oracle(python, script, scope));
     let recording = Recording::new(python, ["--capture", "calls", script]);
@@ -67,7 +69,7 @@ fn compare(python: &Python, script: &str, scope: &str, part: impl Fn(Rows) -> Ro
          order by seq"
     ));
     let found = part(rows.iter().map(|row| row.iter().map(plain).collect()).collect());
-    assert_eq!(expected.len(), found.len(), "{python}, {script}: {}", recording.said());
+    assert_eq!(expected.len(), found.len(), "{python}, {script}: {}", recording.printed());
     let mut compared = 0;
     for (expected, found) in expected.iter().zip(&found) {
         assert_eq!(expected[..2], found[..2], "{python}, {script}");
