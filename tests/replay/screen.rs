@@ -4,6 +4,7 @@
 //! never does.
 #![allow(clippy::unwrap_used)]
 
+mod picture;
 mod shell;
 
 use dashcam_tests::{Python, Recording, program};

@@ -1,6 +1,6 @@
 """The program `dashcam serve`, as a child process that answers questions about one recording.
 
-Lines of JSON both ways, one question at a time; `replayer/src/serve/mod.rs` describes them.
+Lines of JSON both ways, one question at a time; `replayer/cli/src/serve/mod.rs` describes them.
 """
 
 import collections

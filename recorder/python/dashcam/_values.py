@@ -1,7 +1,7 @@
 """Values of a recording as Python objects.
 
 A value of a builtin class, or of some classes of the standard library, is made again if it was
-recorded whole. Any other value is a `Recorded`. `replayer/src/serve/tagged.rs` defines the JSON in
+recorded whole. Any other value is a `Recorded`. `replayer/cli/src/serve/tagged.rs` defines the JSON in
 which values arrive.
 """
 
