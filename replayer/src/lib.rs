@@ -12,7 +12,8 @@
 //! - [`debugger`]: commands and replies, for people and programs.
 //! - [`diff`]: the places where two runs of a program differ.
 //!
-//! The program `dashcam` is a crate of its own, in `replayer/cli`.
+//! The program `dashcam` is a crate of its own, in `replayer/cli`. `examples/` has three small programs
+//! that use the library.
 //!
 //! ```no_run
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
