@@ -23,7 +23,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     println!("{class}: {}", message.unwrap_or_default());
     // Positions are questions of the timeline, contents of variables questions of the state.
-    let timeline = Timeline::new(recording.store().clone(), run_id).ok_or("a run without events")?;
+    let timeline =
+        Timeline::new(recording.store().clone(), run_id).ok_or("a run without events")?;
     if let Some(here) = timeline.here(timeline.position(seq))? {
         println!("raised in {} ({}:{})", here.qualname, here.path, here.line.unwrap_or(0));
     }

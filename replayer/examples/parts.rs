@@ -11,7 +11,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let path = std::env::args_os().nth(1).unwrap_or_else(|| "dashcam.db".into());
     let recording = Recording::open(path.as_ref())?;
     let store = recording.store();
-    let [.., good, bad] = store.directory().runs[..] else { return Err("fewer than two runs".into()) };
+    let [.., good, bad] = store.directory().runs[..] else {
+        return Err("fewer than two runs".into());
+    };
     let [good, bad] = [good, bad].map(|run_id| Run { store, run_id });
     let report = compare(good, bad, &Options::default(), &|_, _| Ok(()))?;
     for difference in &report.differences {

@@ -13,7 +13,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let name = arguments.next().ok_or("which variable?")?;
     let recording = Recording::open(path.as_ref())?;
     let run_id = recording.store().run(None)?;
-    let timeline = Timeline::new(recording.store().clone(), run_id).ok_or("a run without events")?;
+    let timeline =
+        Timeline::new(recording.store().clone(), run_id).ok_or("a run without events")?;
     let sql = "select seq, value from variables where name = ?1 and scope = 'local' order by seq";
     let mut query = recording.prepare(sql, Some(run_id))?;
     let mut rows = query.query([&name])?;

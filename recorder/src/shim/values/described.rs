@@ -123,9 +123,9 @@ pub(super) struct Descriptions {
 }
 
 /// With more of them, all objects are taken to change at any time.
-const UNSURE_MAX: usize = 64;
+const UNSURE_MAX: usize = 256;
 /// Enough that few other objects share a bit with one of them.
-const UNSURE_BITS: usize = 1024;
+const UNSURE_BITS: usize = 4096;
 /// The most of them where CPython does not report when objects are destroyed. The latest are kept.
 const UNSURE_UNTRACED_MAX: usize = 4;
 const UNREACHED_MAX: u32 = 1 << 8;
@@ -244,11 +244,15 @@ impl Descriptions {
         if !self.traces && self.unsure.len() == UNSURE_UNTRACED_MAX {
             self.unsure.remove(0);
         }
-        if !self.is_unsure(address) && self.unsure.try_push(address).is_err() {
-            return false;
+        if self.is_unsure(address) {
+            return true;
         }
+        if self.unsure.is_full() {
+            self.note_searched(|_| true);
+        }
+        let has_room = self.unsure.try_push(address).is_ok();
         self.note_unsure();
-        true
+        has_room
     }
 
     /// Whether the object at this address may be changed at any time by itself.
