@@ -146,20 +146,22 @@ impl Variables {
     }
 }
 
+/// Local variables with these names and values.
+#[cfg(test)]
+pub(super) fn locals(all: &[(&str, &str)]) -> Vec<Variable> {
+    let variable = |(name, value): &(&str, &str)| Variable {
+        depth: 0,
+        scope: "local",
+        name: (*name).into(),
+        value: (*value).into(),
+        object_id: None,
+    };
+    all.iter().map(variable).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn variables(all: &[(&str, &str)]) -> Vec<Variable> {
-        let variable = |(name, value): &(&str, &str)| Variable {
-            depth: 0,
-            scope: "local",
-            name: (*name).into(),
-            value: (*value).into(),
-            object_id: None,
-        };
-        all.iter().map(variable).collect()
-    }
 
     fn marks(variables: &Variables) -> Vec<Mark> {
         variables.rows.iter().map(|row| row.mark.clone()).collect()
@@ -168,26 +170,26 @@ mod tests {
     #[test]
     fn changes_in_a_call_are_marked() {
         let mut shown = Variables::default();
-        shown.show(7, 10, variables(&[("a", "1")]));
+        shown.show(7, 10, locals(&[("a", "1")]));
         assert_eq!(marks(&shown), [Mark::Same], "nothing is known from before");
-        shown.show(7, 11, variables(&[("a", "2"), ("b", "[]")]));
+        shown.show(7, 11, locals(&[("a", "2"), ("b", "[]")]));
         let changed = [Mark::Changed(Some("1".into())), Mark::New];
         assert_eq!(marks(&shown), changed);
         // Another frame, and back at the same position.
-        shown.show(3, 11, variables(&[("a", "9")]));
+        shown.show(3, 11, locals(&[("a", "9")]));
         assert_eq!(marks(&shown), [Mark::Same]);
-        shown.show(7, 11, variables(&[("a", "2"), ("b", "[]")]));
+        shown.show(7, 11, locals(&[("a", "2"), ("b", "[]")]));
         assert_eq!(marks(&shown), changed);
-        shown.show(7, 12, variables(&[("a", "2"), ("b", "[]")]));
+        shown.show(7, 12, locals(&[("a", "2"), ("b", "[]")]));
         assert_eq!(marks(&shown), [Mark::Same, Mark::Same]);
     }
 
     #[test]
     fn the_selected_name_stays_selected() {
         let mut shown = Variables::default();
-        shown.show(7, 10, variables(&[("a", "1"), ("c", "1")]));
+        shown.show(7, 10, locals(&[("a", "1"), ("c", "1")]));
         shown.go(1);
-        shown.show(7, 11, variables(&[("a", "1"), ("b", "1"), ("c", "1")]));
+        shown.show(7, 11, locals(&[("a", "1"), ("b", "1"), ("c", "1")]));
         assert_eq!(shown.current().map(|row| &*row.name), Some("c"));
         shown.go(99);
         shown.show(7, 12, Vec::new());
@@ -198,7 +200,7 @@ mod tests {
     fn definitions_come_last() {
         let mut shown = Variables::default();
         let all = [("os", "<module 'os'>"), ("a", "1"), ("f", "<function f>"), ("b", "'<class '")];
-        shown.show(7, 10, variables(&all));
+        shown.show(7, 10, locals(&all));
         let names: Vec<&str> = shown.rows.iter().map(|row| &*row.name).collect();
         assert_eq!(names, ["a", "b", "os", "f"]);
     }
@@ -207,7 +209,7 @@ mod tests {
     fn few_calls_are_remembered() {
         let mut shown = Variables::default();
         for call in 0..1000 {
-            shown.show(call, call as i64, variables(&[("a", "1")]));
+            shown.show(call, call as i64, locals(&[("a", "1")]));
         }
         assert_eq!(shown.seen.len(), CALLS_MAX);
     }

@@ -1,9 +1,9 @@
 use super::*;
 use crate::replay::screen::input::{Input, Typed};
 use crate::replay::screen::model::{Popup, Run, Status};
+use crate::replay::screen::variables::locals;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use dashcam_replayer::debugger::reply::FrameReply;
-use dashcam_replayer::state::Variable;
 use dashcam_replayer::store::SourceText;
 use dashcam_replayer::timeline::{Here, Position};
 use dashcam_schema::event::EventKind;
@@ -25,17 +25,6 @@ fn frame(depth: usize, qualname: &str, line: i64) -> FrameReply {
         line: Some(line),
         source: None,
     }
-}
-
-fn variables(all: &[(&str, &str)]) -> Vec<Variable> {
-    let variable = |(name, value): &(&str, &str)| Variable {
-        depth: 0,
-        scope: "local",
-        name: (*name).into(),
-        value: (*value).into(),
-        object_id: None,
-    };
-    all.iter().map(variable).collect()
 }
 
 /// A stop in a run of a thousand events.
@@ -65,8 +54,8 @@ fn model(source: &str) -> Model {
     model.source.text = Some(Rc::new(SourceText::new(source.into())));
     (model.source.current, model.source.cursor) = (Some(3), 3);
     model.source.breakpoints = vec![(4, 1)];
-    model.variables.show(100, 499, variables(&[("self", "<Order>"), ("total", "3")]));
-    model.variables.show(100, 500, variables(&[("self", "<Order>"), ("total", "7"), ("x", "1")]));
+    model.variables.show(100, 499, locals(&[("self", "<Order>"), ("total", "3")]));
+    model.variables.show(100, 500, locals(&[("self", "<Order>"), ("total", "7"), ("x", "1")]));
     model
 }
 
@@ -182,7 +171,7 @@ fn no_size_and_no_text_does_harm() {
         model.frames[0].qualname = "\x1b]0;title\x07日本".into();
         model.status = Status::error("\x1b[31mred");
         let evil = [("\x1b[5m", "'日本語'"), ("y", "\u{9b}31m")];
-        model.variables.show(100, 501, variables(&evil));
+        model.variables.show(100, 501, locals(&evil));
         fill(&mut model, width.into());
         screen(&mut model, width, height);
         model.input = Some(Input::new("print \x1b[日本語"));
@@ -264,7 +253,7 @@ fn a_change_is_scrolled_to_unless_one_selects() {
     let values = |changed: usize| {
         let value = |at| if at == changed { "'changed'" } else { "0" };
         let all: Vec<_> = names.iter().enumerate().map(|(at, name)| (&**name, value(at))).collect();
-        variables(&all)
+        locals(&all)
     };
     let mut model = model(SOURCE);
     model.variables.show(100, 501, values(90));
