@@ -11,7 +11,7 @@ use super::described::Descriptions;
 use super::state::{At, Capturing, Here, Variables, named};
 use super::{Given, Values};
 use crate::shim::ffi::objects::Attributes;
-use crate::shim::ffi::{Frame, Frames, Obj};
+use crate::shim::ffi::{Frame, Obj};
 use arrayvec::ArrayVec;
 use dashcam_schema::EventKind;
 use dashcam_schema::bytecode::stores::{Place, Slot};
@@ -159,7 +159,7 @@ impl Values {
     }
 
     /// Returns the objects that code in C may change at any time and that variables of a frame hold,
-    /// or lead to, as far as steps suffice. Without steps, only what slots of the frame hold.
+    /// or lead to, as far as steps suffice. Without steps, only what variables hold themselves.
     pub(super) fn held_unsure<'a>(
         &mut self,
         frame: Frame,
@@ -173,32 +173,27 @@ impl Values {
             }
             false
         };
-        // SAFETY: variables of the frame.
-        let value = |frames: &Frames, slot| unsafe { frames.slot(frame, slot) };
-        for slot in 0..variables.stores.fast() {
-            if let Some(held) = value(&self.frames, slot) {
-                note(&self.described, held);
-            }
+        let (stores, frames) = (&variables.stores, &self.frames);
+        // SAFETY: a variable of the frame.
+        let value = |slot| unsafe { frames.slot(frame, slot) };
+        let slots = || (0..stores.fast()).filter_map(value);
+        let cells = stores.cells().iter().filter_map(|cell| value(*cell).and_then(Obj::cell));
+        let [own, globals] = frames.namespaces(frame);
+        let named = |name| named(own.or(globals), variables, name).ok().flatten();
+        let names = || stored_names(variables).filter_map(named);
+        for held in slots().chain(cells).chain(names()) {
+            note(&self.described, held);
         }
         if *steps == 0 {
             return found;
         }
-        let mut within: ArrayVec<Obj<'a>, SEARCHED_MAX> = ArrayVec::new();
-        let slots = (0..variables.stores.fast()).filter_map(|slot| value(&self.frames, slot));
-        within.extend(slots.take(SEARCHED_MAX));
-        let [own, globals] = self.frames.namespaces(frame);
-        for name in stored_names(variables) {
-            *steps = steps.saturating_sub(1);
-            let held = named(own.or(globals), variables, name).ok().flatten();
-            within.extend(held.filter(|_| !within.is_full()));
-        }
+        let within: ArrayVec<Obj<'a>, SEARCHED_MAX> =
+            slots().filter_map(Obj::cell).chain(names()).take(SEARCHED_MAX).collect();
         for held in within {
             if *steps == 0 {
                 break;
             }
             *steps -= 1;
-            let Some(held) = held.cell() else { continue };
-            note(&self.described, held);
             self.search(held, DEPTH_MAX, steps, &mut note);
         }
         found

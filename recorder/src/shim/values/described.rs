@@ -248,7 +248,7 @@ impl Descriptions {
             return true;
         }
         if self.unsure.is_full() {
-            self.note_searched(|_| true);
+            self.drop_gone();
         }
         let has_room = self.unsure.try_push(address).is_ok();
         self.note_unsure();
@@ -278,22 +278,29 @@ impl Descriptions {
     }
 
     /// Notes that the program's variables were searched for these objects, and which were found.
-    /// Those that certainly do not exist any more are dropped. Where CPython does not report that,
-    /// those that were not found are dropped after a while.
+    /// Those that do not exist any more are dropped. Where CPython does not report that, those that
+    /// were not found are dropped after a while.
     pub(super) fn note_searched(&mut self, is_found: impl Fn(usize) -> bool) {
-        let (traces, places) = (self.traces, &self.places);
+        if self.traces {
+            return self.drop_gone();
+        }
         let unreached = &mut self.unreached;
         self.unsure.retain(|address| {
-            if traces {
-                // Another object may have taken its entry by now. It is then described anew when
-                // it occurs.
-                return places.find(*address).is_some_and(|described| !described.get().is_gone);
-            }
             *unreached += u32::from(!is_found(*address));
             let is_kept = *unreached < UNREACHED_MAX;
             *unreached %= UNREACHED_MAX;
             is_kept
         });
+        self.note_unsure();
+    }
+
+    /// Drops those of these objects that CPython reported to be gone. If another object has taken
+    /// the entry of one by now, that one is described anew when it occurs.
+    fn drop_gone(&mut self) {
+        let places = &self.places;
+        let is_there =
+            |address| places.find(address).is_some_and(|described| !described.get().is_gone);
+        self.unsure.retain(|address| is_there(*address));
         self.note_unsure();
     }
 
