@@ -33,6 +33,12 @@ pub(crate) const PREFIX: usize = 16;
 /// The name of the header in errors.
 pub(crate) const HEADER: &str = "chunk header";
 
+/// The number of positions that each process of a run has. Those of process `k`, counted from 0 in
+/// the order in which they joined the run, begin at `k * SEQ_PER_PROCESS + 1`. So positions are
+/// unique in the run though its processes are recorded independently of each other: no process has
+/// so many events, and 4 million processes fit into 62 bits.
+pub const SEQ_PER_PROCESS: u64 = 1_000_000_000_000;
+
 /// The maximum number of events in a chunk, derived events included. A chunk is so large only if it
 /// has a long stretch of code without calls and branches, whose events are all derived with the
 /// recorded event at its end.

@@ -133,12 +133,12 @@ impl calls::Sink for Watch {
 }
 
 impl Chunker {
-    pub(super) fn new(clock: Clock, outlet: Outlet) -> Chunker {
+    pub(super) fn new(clock: Clock, outlet: Outlet, first_seq: u64) -> Chunker {
         let mut chunker = Chunker {
             columns: outlet.columns(),
             len: 0,
             limit: DIRECT_EVENTS,
-            first_seq: 1,
+            first_seq,
             chunk: 0,
             thread: NONE,
             code: NONE,
@@ -169,7 +169,7 @@ impl Chunker {
             definition_bytes: 0,
             outlet,
         };
-        chunker.open(1);
+        chunker.open(first_seq);
         chunker
     }
 

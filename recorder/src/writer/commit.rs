@@ -1,13 +1,14 @@
 //! The single thread that writes to the database: batches → transactions.
 //!
-//! A transaction contains whole batches: first their definitions, then their chunks, then what
-//! exactly these chunks add to the summaries. So any prefix of the transactions that a reader finds
-//! is consistent.
+//! A transaction contains whole batches, process by process: first their definitions, then their
+//! chunks, then what exactly these chunks add to the summaries. So any prefix of the transactions
+//! that a reader finds is consistent.
 
 use super::encode::{Encoded, StoredChunk};
 use super::lifecycle::Run;
 use super::outlet::LossDelta;
-use super::rows::Rows;
+use super::processes::{Content, Joined, Message, NewProcess, ProcessEnd};
+use super::rows::{self, Interpreter, Rows};
 use super::source::Sources;
 use super::store::{BUSY, Place, is_busy, words};
 use super::totals::FunctionTotal;
@@ -15,7 +16,9 @@ use super::values::StoredValues;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use dashcam_schema::loss::LossKind;
 use dashcam_schema::record::Definition;
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 use rustc_hash::FxHashMap;
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -38,7 +41,7 @@ const STALLED_BYTES: usize = 64 << 20;
 /// How long one attempt waits for a lock before new batches are received.
 pub(super) const BUSY_STEP: Duration = Duration::from_millis(50);
 
-/// Batches that wait for the next transaction, with their sums added up.
+/// Batches of one process that wait for the next transaction, with their sums added up.
 #[derive(Default)]
 pub(super) struct Pending {
     pub(super) definitions: Vec<Definition>,
@@ -55,12 +58,12 @@ pub(super) struct Pending {
     pub(super) branches: FxHashMap<(u32, u32), (u64, u64)>,
     pub(super) totals: FxHashMap<u32, FunctionTotal>,
     pub(super) losses: Vec<LossDelta>,
-    bytes: usize,
-    stored: Vec<Sender<()>>,
 }
 
 impl Pending {
-    fn add(&mut self, batch: Encoded) {
+    /// Adds a batch. Returns the number of bytes in its chunks.
+    fn add(&mut self, batch: Encoded) -> usize {
+        let mut bytes = 0;
         self.definitions.extend(batch.definitions);
         self.began_ns = self.began_ns.or(batch.began_ns);
         if let Some(chunk) = batch.chunk {
@@ -74,11 +77,11 @@ impl Pending {
                 let sums = self.branches.entry((*code, *unit)).or_insert((0, 0));
                 *sums = (sums.0 + taken, sums.1 + not_taken);
             }
-            self.bytes += chunk.data.len();
+            bytes += chunk.data.len();
             self.chunks.push(chunk);
         }
         if let Some(values) = batch.values {
-            self.bytes += values.data.len();
+            bytes += values.data.len();
             self.values.push(values);
         }
         self.covered = self.covered.max(batch.covered);
@@ -89,7 +92,7 @@ impl Pending {
             let LossDelta { kind, count, first_seq, detail } = loss;
             LossDelta::add(&mut self.losses, kind, count, first_seq, detail);
         }
-        self.stored.extend(batch.stored);
+        bytes
     }
 
     fn is_empty(&self) -> bool {
@@ -101,14 +104,76 @@ impl Pending {
     }
 }
 
-pub(super) struct Store {
-    run: Run,
-    rows: Rows,
+/// A process that has not ended, or whose end is not stored.
+struct Process {
+    row: Row,
     pending: Pending,
     /// The ordinals of the events so far are below this one.
     ordinals: u64,
     /// All values have been received.
     covers_all: bool,
+    /// How and when the process ended.
+    end: Option<(ProcessEnd, u64)>,
+}
+
+/// The row of a process in `processes`.
+#[allow(clippy::large_enum_variant)]
+enum Row {
+    /// It is inserted with the first batch of the process or of one that it started.
+    Missing(Joined),
+    Inserted(Rows),
+}
+
+impl Process {
+    fn new(row: Row) -> Process {
+        Process { row, pending: Pending::default(), ordinals: 0, covers_all: false, end: None }
+    }
+
+    fn receive(&mut self, content: Content, bytes: &mut usize, stored: &mut Vec<Sender<()>>) {
+        match content {
+            Content::Batch(mut batch) => {
+                let next = batch.chunk.as_ref().map_or(0, |chunk| chunk.next_ordinal);
+                self.ordinals = self.ordinals.max(next);
+                self.covers_all |= batch.covers_all;
+                stored.extend(batch.stored.take());
+                *bytes += self.pending.add(batch);
+            }
+            Content::End(mut end, now_ns) => {
+                for (kind, count, detail) in std::mem::take(&mut end.losses) {
+                    LossDelta::add(&mut self.pending.losses, kind, count, 0, detail);
+                }
+                self.cover_all();
+                self.end = Some((end, now_ns));
+            }
+        }
+    }
+
+    /// Notes that no more batches come.
+    fn cover_all(&mut self) {
+        if self.covers_all {
+            // Including values of what was executed after the last event that has an ordinal.
+            self.pending.covered = self.pending.covered.max(Some(self.ordinals + 1));
+        }
+    }
+
+    fn has_news(&self) -> bool {
+        !self.pending.is_empty() || self.end.is_some()
+    }
+}
+
+pub(super) struct Store {
+    run: Run,
+    /// The processes that joined the run, before their first batches.
+    joined: Receiver<Joined>,
+    /// The `process_id` of every process of the run, by slot; `None` if it has no row yet.
+    process_ids: Vec<Option<i64>>,
+    /// The processes that may still send batches, or whose batches are pending, by slot.
+    processes: BTreeMap<u32, Process>,
+    interpreter: Option<Interpreter>,
+    /// The number of bytes in pending chunks.
+    bytes: usize,
+    /// Notified once all that is pending has been stored.
+    stored: Vec<Sender<()>>,
     /// Reports to other threads why nothing can be stored any more, or that the store has to wait.
     health: Arc<Health>,
     /// Since when another process has locked the database.
@@ -116,26 +181,36 @@ pub(super) struct Store {
 }
 
 impl Store {
-    pub(super) fn new(run: Run, sources: Sources, health: Arc<Health>) -> Store {
-        let rows = Rows::new(run.run_id, run.process_id, sources);
-        let pending = Pending::default();
-        Store { run, rows, pending, ordinals: 0, covers_all: false, health, locked: None }
+    pub(super) fn new(
+        run: Run,
+        sources: Sources,
+        joined: Receiver<Joined>,
+        health: Arc<Health>,
+    ) -> Store {
+        let first = Rows::new(run.run_id, run.process_id, 0, sources);
+        Store {
+            process_ids: vec![Some(run.process_id)],
+            processes: BTreeMap::from([(0, Process::new(Row::Inserted(first)))]),
+            run,
+            joined,
+            interpreter: None,
+            bytes: 0,
+            stored: Vec::new(),
+            health,
+            locked: None,
+        }
     }
 
-    /// Runs until the encoder and the thread of values have ended. Everything is stored then.
-    pub(super) fn run(mut self, batches: &Receiver<Encoded>) -> Run {
+    /// Runs until the encoders and the threads of values have ended. Everything is stored then.
+    pub(super) fn run(mut self, messages: &Receiver<Message>) -> Run {
         let mut due = Instant::now() + PERIOD;
         loop {
             let is_locked = self.locked.is_some();
-            if !is_locked || self.pending.bytes < STALLED_BYTES {
-                match batches.recv_deadline(due) {
-                    Ok(batch) => {
-                        let next = batch.chunk.as_ref().map_or(0, |chunk| chunk.next_ordinal);
-                        self.ordinals = self.ordinals.max(next);
-                        self.covers_all |= batch.covers_all;
-                        self.pending.add(batch);
-                        let is_urgent =
-                            self.pending.bytes >= PENDING_BYTES || !self.pending.stored.is_empty();
+            if !is_locked || self.bytes < STALLED_BYTES {
+                match messages.recv_deadline(due) {
+                    Ok(message) => {
+                        self.receive(message);
+                        let is_urgent = self.bytes >= PENDING_BYTES || !self.stored.is_empty();
                         if (is_locked || !is_urgent) && Instant::now() < due {
                             continue;
                         }
@@ -152,10 +227,8 @@ impl Store {
                     Some(_) => BUSY_STEP,
                 };
         }
-        if self.covers_all {
-            // Including values of what was executed after the last event that has an ordinal.
-            self.pending.covered = self.pending.covered.max(Some(self.ordinals + 1));
-        }
+        self.receive_joined();
+        self.processes.values_mut().for_each(Process::cover_all);
         self.commit();
         while self.locked.is_some() {
             self.commit();
@@ -163,14 +236,33 @@ impl Store {
         self.run
     }
 
+    fn receive(&mut self, message: Message) {
+        let Message { slot, content } = message;
+        self.receive_joined();
+        // Invariant: a process has joined before it sends anything, and its end comes last.
+        if let Some(process) = self.processes.get_mut(&slot) {
+            process.receive(content, &mut self.bytes, &mut self.stored);
+        }
+    }
+
+    fn receive_joined(&mut self) {
+        for joined in self.joined.try_iter() {
+            let slot = self.process_ids.len() as u32;
+            self.process_ids.push(None);
+            self.processes.insert(slot, Process::new(Row::Missing(joined)));
+        }
+    }
+
     /// Stores the pending batches, or leaves them pending if the database is locked.
     fn commit(&mut self) {
         self.notice_place();
-        if !self.pending.is_empty() && !self.health.has_failed() {
-            let db = &self.run.database.connection;
+        let has_news = self.processes.values().any(Process::has_news);
+        if has_news && !self.health.has_failed() {
+            let Store { run, process_ids, processes, interpreter, .. } = self;
+            let db = &run.database.connection;
             let is_patient = self.locked.is_none_or(|since| since.elapsed() < BUSY);
             let _ = db.busy_timeout(BUSY_STEP);
-            let result = match self.rows.begin(db) {
+            let result = match begin(db) {
                 Err(error) if is_busy(&error) && is_patient => {
                     self.locked.get_or_insert_with(Instant::now);
                     self.health.set_stalled(true);
@@ -179,7 +271,7 @@ impl Store {
                 Ok(transaction) => {
                     // From here on, only a database without a write-ahead log can make us wait.
                     let _ = db.busy_timeout(BUSY);
-                    self.rows.write(transaction, &self.pending)
+                    write(transaction, run.run_id, processes, process_ids, interpreter)
                 }
                 Err(error) => Err(error),
             };
@@ -189,7 +281,12 @@ impl Store {
         }
         self.locked = None;
         self.health.set_stalled(false);
-        for stored in std::mem::take(&mut self.pending).stored {
+        self.bytes = 0;
+        self.processes.retain(|_, process| {
+            process.pending = Pending::default();
+            process.end.is_none()
+        });
+        for stored in self.stored.drain(..) {
             let _ = stored.send(());
         }
     }
@@ -224,18 +321,83 @@ impl Store {
         print_message(&format!("{line}; recording stopped, the program goes on"));
         self.health.fail(line);
         // Even a full disk may have room for this single row.
-        let pending = &self.pending;
+        let pending = || self.processes.values().map(|process| &process.pending);
+        let count: usize = pending().map(|of| of.chunks.len() + of.values.len()).sum();
         let lost = LossDelta {
             kind: LossKind::StoreFailed,
-            count: (pending.chunks.len() + pending.values.len()).max(1) as u64,
-            first_seq: pending.chunks.first().map_or(0, |chunk| chunk.first_seq),
+            count: count.max(1) as u64,
+            first_seq: pending()
+                .find_map(|of| of.chunks.first())
+                .map_or(0, |chunk| chunk.first_seq),
             detail: what,
         };
-        let losses = Pending { losses: vec![lost], ..Pending::default() };
         let db = &self.run.database.connection;
         let _ = db.busy_timeout(BUSY_STEP);
-        let _ = self.rows.begin(db).and_then(|transaction| self.rows.write(transaction, &losses));
+        let _ = begin(db).and_then(|transaction| {
+            rows::add_loss(&transaction, self.run.run_id, self.run.process_id, &lost)?;
+            transaction.commit()
+        });
     }
+}
+
+/// Begins the transaction to write in. If this fails, nothing has happened and it may be tried
+/// again. A failed [`write`] must not be tried again.
+fn begin(db: &Connection) -> rusqlite::Result<Transaction<'_>> {
+    Transaction::new_unchecked(db, TransactionBehavior::Immediate)
+}
+
+/// Writes everything that is pending, or nothing.
+fn write(
+    tx: Transaction<'_>,
+    run_id: i64,
+    processes: &mut BTreeMap<u32, Process>,
+    process_ids: &mut [Option<i64>],
+    interpreter: &mut Option<Interpreter>,
+) -> rusqlite::Result<()> {
+    let slots = processes.iter().filter(|(_, process)| process.has_news());
+    let slots: Vec<u32> = slots.map(|(slot, _)| *slot).collect();
+    let mut events = 0;
+    for slot in slots {
+        insert_process(&tx, run_id, slot, processes, process_ids)?;
+        let Some(process) = processes.get_mut(&slot) else { continue };
+        let Row::Inserted(rows) = &mut process.row else { continue };
+        rows.write(&tx, &process.pending, interpreter)?;
+        if let Some((end, now_ns)) = &process.end {
+            rows.end(&tx, end, *now_ns)?;
+        }
+        events += process.pending.chunks.iter().map(|chunk| chunk.event_count).sum::<u64>();
+    }
+    tx.prepare_cached("UPDATE runs SET event_count = event_count + ? WHERE run_id = ?")?
+        .execute((events as i64, run_id))?;
+    tx.commit()
+}
+
+/// Inserts the row of a process if there is none, after those of the processes that led to it.
+fn insert_process(
+    tx: &Transaction<'_>,
+    run_id: i64,
+    slot: u32,
+    processes: &mut BTreeMap<u32, Process>,
+    process_ids: &mut [Option<i64>],
+) -> rusqlite::Result<()> {
+    let mut missing = Vec::new();
+    let mut next = slot;
+    // Invariant: a parent has a lower slot. If it has ended, it has a row.
+    while let Some(Row::Missing(joined)) = processes.get(&next).map(|process| &process.row) {
+        missing.push(next);
+        next = joined.process.parent;
+    }
+    for slot in missing.into_iter().rev() {
+        let Some(process) = processes.get_mut(&slot) else { continue };
+        let Row::Missing(joined) = &mut process.row else { continue };
+        let parent = process_ids.get(joined.process.parent as usize).copied().flatten();
+        let process_id = rows::insert_process(tx, run_id, parent, joined)?;
+        let NewProcess { cwd, code, .. } = std::mem::take(&mut joined.process);
+        let sources = Sources { cwd, code, ..Sources::default() };
+        process.row = Row::Inserted(Rows::new(run_id, process_id, slot, sources));
+        process_ids[slot as usize] = Some(process_id);
+    }
+    Ok(())
 }
 
 /// The state of the store, shared between threads.

@@ -2,6 +2,7 @@
 
 use super::counts::{Counter, Counts};
 use super::outlet::{Batch, Form, LossDelta, RawChunk};
+use super::processes::Inlet;
 use super::totals::FunctionTotal;
 use super::values::StoredValues;
 use crossbeam_channel::{Receiver, Sender};
@@ -22,7 +23,7 @@ pub(super) struct Encoded {
     pub(super) values: Option<StoredValues>,
     /// All values of events with ordinals below this one have been sent to the store.
     pub(super) covered: Option<u64>,
-    /// All values of the run have been sent to the store.
+    /// All values of the process have been sent to the store.
     pub(super) covers_all: bool,
     pub(super) totals: Vec<(u32, FunctionTotal)>,
     pub(super) losses: Vec<LossDelta>,
@@ -72,9 +73,9 @@ impl Encoder {
     }
 
     /// Runs until the drain or the store has ended.
-    pub(super) fn run(mut self, batches: &Receiver<Batch>, encoded: &Sender<Encoded>) {
+    pub(super) fn run(mut self, batches: &Receiver<Batch>, store: &Inlet) {
         for batch in batches {
-            if encoded.send(self.encode(batch)).is_err() {
+            if !store.send(self.encode(batch)) {
                 // The store ended first, which only happens because of a bug. The drain must not
                 // wait.
                 batches.iter().for_each(drop);

@@ -119,10 +119,7 @@ impl Run {
                 (run_id, &about.command),
             )?;
             let process_id = db.last_insert_rowid();
-            db.execute(
-                "INSERT INTO exception_types (process_id, number, name) VALUES (?, ?, 'unknown')",
-                (process_id, super::exceptions::UNKNOWN_TYPE),
-            )?;
+            rows::define_unknown_type(db, process_id)?;
             db.execute_batch("COMMIT")?;
             database.wait_for_disk()?;
             Ok((run_id, process_id))
@@ -191,11 +188,7 @@ impl Run {
         );
         // If this fails, the run's status stays `recording`.
         let _ = db.execute(&sql, (status, end.exit_code, end.exit_signal, self.run_id));
-        let _ = db.execute(
-            "UPDATE processes SET ended_ns = ?, exit_code = ?, exit_signal = ?
-             WHERE process_id = ?",
-            (now_ns as i64, end.exit_code, end.exit_signal, self.process_id),
-        );
+        let _ = rows::end_process(db, self.process_id, now_ns, end.exit_code, end.exit_signal);
         let _ = db.execute(
             "UPDATE runs SET row_counts = ? WHERE run_id = ?",
             (self.row_counts().unwrap_or_default(), self.run_id),

@@ -8,6 +8,9 @@
 //!                   (thread)
 //! ```
 //!
+//! A run may have several processes. Each has threads of its own up to `encode` and `values`; one
+//! thread stores the batches of all of them.
+//!
 //! All channels are bounded, and so is memory: when the disk is slow, the encoder waits, then the
 //! drain, and once the ring is full, the program.
 
@@ -24,6 +27,7 @@ mod lifecycle;
 #[doc(hidden)]
 pub mod measure;
 mod outlet;
+mod processes;
 mod rows;
 mod source;
 mod store;
@@ -35,37 +39,33 @@ mod values;
 pub use clock::Clock;
 pub use commit::Health;
 pub use lifecycle::{About, End, Run, Summary};
+pub use processes::{Joiner, NewProcess, ProcessEnd, ProcessRecording};
 pub use store::{Database, StoreError};
 
-use crate::ring::{Consumer, Ring};
-use chunker::Chunker;
+use crate::ring::Ring;
 use commit::Store;
-use crossbeam_channel::{Sender, bounded};
-use drain::{Drain, Order};
-use encode::Encoder;
-use outlet::Outlet;
+use crossbeam_channel::{bounded, unbounded};
+use processes::Threads;
 use source::Sources;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::thread::{self, JoinHandle};
-use values::Values;
 
 /// How many chunks may be on their way from one thread to the next.
 const CHUNKS_WAITING: usize = 4;
 
-/// The threads that record one process.
+/// The threads that record a run: those of its first process, and the one that stores the batches
+/// of all processes.
 pub struct Recording {
-    orders: Sender<Order>,
-    drain: JoinHandle<()>,
-    values: Option<(Sender<Order>, JoinHandle<()>)>,
-    encoder: JoinHandle<()>,
+    first: Threads,
+    joiner: Joiner,
     store: JoinHandle<Run>,
     clock: Clock,
     health: Arc<Health>,
 }
 
 impl Recording {
-    /// Begins to empty the ring, and the ring of values if there is one, into the database.
+    /// Begins to empty the ring of the run's first process, and its ring of values if there is one,
+    /// into the database.
     ///
     /// # Errors
     /// If the system has no more threads or memory.
@@ -76,48 +76,27 @@ impl Recording {
         values: Option<Ring>,
         clock: Clock,
     ) -> std::io::Result<Recording> {
-        let (order_sender, orders) = bounded(4);
-        let (batch_sender, batches) = bounded(CHUNKS_WAITING);
-        let (encoded_sender, encoded) = bounded(CHUNKS_WAITING);
-        let (spare_sender, spare) = bounded(CHUNKS_WAITING + 2);
+        let (message_sender, messages) = bounded(CHUNKS_WAITING);
+        let (joined_sender, joined) = unbounded();
         let health = Arc::new(Health::default());
-        let published = Arc::new(AtomicU64::new(0));
         let sources =
             Sources { cwd: about.cwd.clone(), code: about.code.clone(), ..Sources::default() };
-        let store = Store::new(run, sources, Arc::clone(&health));
-        let store = spawn("store", move || store.run(&encoded))?;
-        let values = values
-            .map(|ring| {
-                let (order_sender, orders) = bounded(4);
-                let store = encoded_sender.clone();
-                let (published, health) = (Arc::clone(&published), Arc::clone(&health));
-                let values = Values::new(Consumer::new(ring), orders, store, published, health);
-                spawn("values", move || values.run()).map(|thread| (order_sender, thread))
-            })
-            .transpose()?;
-        let encoder = Encoder::new(spare_sender, published)?;
-        let encoder = spawn("encode", move || encoder.run(&batches, &encoded_sender))?;
-        let outlet = Outlet { batches: batch_sender, spare };
-        let drain = Drain {
-            consumer: Consumer::new(ring),
-            chunker: Chunker::new(clock.clone(), outlet),
-            orders,
-            health: Arc::clone(&health),
-        };
-        let drain = spawn("drain", move || drain.run())?;
-        Ok(Recording { orders: order_sender, drain, values, encoder, store, clock, health })
+        let store = Store::new(run, sources, joined, Arc::clone(&health));
+        let store = spawn("store", move || store.run(&messages))?;
+        let joiner = Joiner::new(message_sender.clone(), joined_sender, &clock, &health);
+        let first = Threads::start(0, ring, values, &clock, message_sender, &health)?;
+        Ok(Recording { first, joiner, store, clock, health })
     }
 
-    /// Waits until every event and value published before this call is in the database.
+    /// Returns a handle by which further processes join the run, from any thread.
+    pub fn joiner(&self) -> Joiner {
+        self.joiner.clone()
+    }
+
+    /// Waits until every event and value that the first process published before this call is in
+    /// the database.
     pub fn flush(&self) {
-        let values = self.values.as_ref().map(|(orders, _)| orders);
-        // Events first: the thread of values learns from them how far it has read.
-        for orders in [Some(&self.orders), values].into_iter().flatten() {
-            let (sender, stored) = bounded(1);
-            if orders.send(Order::Flush(sender)).is_ok() {
-                let _ = stored.recv();
-            }
-        }
+        self.first.flush();
     }
 
     /// The reason why recording has ended before the program did, if it has. The user has already
@@ -131,34 +110,27 @@ impl Recording {
         Arc::clone(&self.health)
     }
 
-    /// Ends a recording in which nothing was recorded. Leaves no trace of the run.
-    pub fn abandon(mut self) {
-        let _ = self.orders.send(Order::Finish);
-        let _ = (self.finish_values(), self.drain.join(), self.encoder.join());
+    /// Ends a recording in which nothing was recorded. Leaves no trace of the run. No process may
+    /// have joined it.
+    pub fn abandon(self) {
+        self.joiner.close();
+        self.first.finish();
         if let Ok(run) = self.store.join() {
             run.abandon();
         }
     }
 
     /// Ends the recording of a program that has ended or will send no more events: stores
-    /// everything that is in the ring, and the run's end. `None` if a bug of ours ended a thread;
-    /// what was committed remains.
-    pub fn finish(mut self, end: End) -> Option<Summary> {
-        let _ = self.orders.send(Order::Finish);
-        let values_ended = self.finish_values();
-        let threads_ended = values_ended & self.drain.join().is_ok() & self.encoder.join().is_ok();
+    /// everything that is in the ring, and the run's end. The processes that joined the run should
+    /// be finished before; what others have published is stored, but not their ends. `None` if a
+    /// bug of ours ended a thread; what was committed remains.
+    pub fn finish(self, end: End) -> Option<Summary> {
+        self.joiner.close();
+        let threads_ended = self.first.finish();
         let run = self.store.join().ok()?;
         let is_stored = threads_ended && !self.health.has_failed();
         let end = End { is_complete: end.is_complete && is_stored, ..end };
         Some(run.finish(end, self.clock.now_ns(), is_stored, &self.health))
-    }
-
-    /// Ends the thread of values. False if a bug of ours ended it earlier.
-    fn finish_values(&mut self) -> bool {
-        self.values.take().is_none_or(|(orders, thread)| {
-            let _ = orders.send(Order::Finish);
-            thread.join().is_ok()
-        })
     }
 }
 

@@ -1,8 +1,9 @@
-//! Writes one transaction: pending batches → rows.
+//! Writes one process's part of a transaction: pending batches → rows.
 
 use super::commit::Pending;
 use super::encode::StoredChunk;
 use super::outlet::LossDelta;
+use super::processes::{Joined, ProcessEnd};
 use super::source::Sources;
 use dashcam_schema::EventKind;
 use dashcam_schema::bytecode::lines::LineTable;
@@ -10,17 +11,27 @@ use dashcam_schema::bytecode::opcodes::Version;
 use dashcam_schema::chunk::{Statistics, ValueStatistics, code_xxh3, header_xxh3};
 use dashcam_schema::loss::{DETAIL_MAX, LossKind, Severity};
 use dashcam_schema::record::{CodeDefinition, Definition};
-use rusqlite::{Connection, Result, Transaction, TransactionBehavior};
+use rusqlite::{Connection, Result, Transaction};
 use rustc_hash::FxHashMap;
 use std::collections::hash_map::Entry;
 
 /// How many line tables are kept decoded; all of them are in the database.
 const LINE_TABLES: usize = 4096;
 
+/// What the row of the run says about its interpreter, and by which process. It is the first
+/// process, unless that was never recorded.
+pub(super) struct Interpreter {
+    slot: u32,
+    python_version: String,
+    events_by: &'static str,
+    capture: &'static str,
+}
+
 /// Maps the numbers used in the ring to rows of the database.
 pub(super) struct Rows {
     run_id: i64,
     process_id: i64,
+    slot: u32,
     sources: Sources,
     codes: Vec<Code>,
     /// Paths and the ids of their rows, by [`Code::file`].
@@ -42,10 +53,11 @@ struct Code {
 }
 
 impl Rows {
-    pub(super) fn new(run_id: i64, process_id: i64, sources: Sources) -> Rows {
+    pub(super) fn new(run_id: i64, process_id: i64, slot: u32, sources: Sources) -> Rows {
         Rows {
             run_id,
             process_id,
+            slot,
             sources,
             codes: Vec::new(),
             files: Vec::new(),
@@ -59,33 +71,34 @@ impl Rows {
         }
     }
 
-    /// Begins the transaction to write in. If this fails, nothing has happened and it may be tried
-    /// again. A failed [`Self::write`] must not be tried again.
-    pub(super) fn begin<'a>(&self, db: &'a Connection) -> Result<Transaction<'a>> {
-        Transaction::new_unchecked(db, TransactionBehavior::Immediate)
-    }
-
-    /// Writes everything that is pending, or nothing.
-    pub(super) fn write(&mut self, tx: Transaction<'_>, pending: &Pending) -> Result<()> {
+    /// Writes everything that is pending of the process.
+    pub(super) fn write(
+        &mut self,
+        tx: &Transaction<'_>,
+        pending: &Pending,
+        interpreter: &mut Option<Interpreter>,
+    ) -> Result<()> {
         let mut unread = Vec::new();
         for definition in &pending.definitions {
-            self.define(&tx, definition, pending.began_ns, &mut unread)?;
+            self.define(tx, definition, pending.began_ns, &mut unread, interpreter)?;
         }
         for chunk in &pending.chunks {
-            self.chunk(&tx, chunk)?;
+            self.chunk(tx, chunk)?;
         }
-        self.values(&tx, pending)?;
-        self.event_counts(&tx, pending)?;
-        self.line_counts(&tx, pending)?;
-        self.branch_counts(&tx, pending)?;
-        self.function_totals(&tx, pending)?;
+        self.values(tx, pending)?;
+        self.event_counts(tx, pending)?;
+        self.line_counts(tx, pending)?;
+        self.branch_counts(tx, pending)?;
+        self.function_totals(tx, pending)?;
         for loss in pending.losses.iter().chain(&unread) {
-            add_loss(&tx, self.run_id, self.process_id, loss)?;
+            add_loss(tx, self.run_id, self.process_id, loss)?;
         }
-        let events: u64 = pending.chunks.iter().map(|chunk| chunk.event_count).sum();
-        tx.prepare_cached("UPDATE runs SET event_count = event_count + ? WHERE run_id = ?")?
-            .execute((events as i64, self.run_id))?;
-        tx.commit()
+        Ok(())
+    }
+
+    /// Writes the end of the process.
+    pub(super) fn end(&self, tx: &Transaction<'_>, end: &ProcessEnd, now_ns: u64) -> Result<()> {
+        end_process(tx, self.process_id, now_ns, end.exit_code, end.exit_signal)
     }
 
     fn define(
@@ -94,6 +107,7 @@ impl Rows {
         definition: &Definition,
         began_ns: Option<u64>,
         unread: &mut Vec<LossDelta>,
+        interpreter: &mut Option<Interpreter>,
     ) -> Result<()> {
         let process = self.process_id;
         match definition {
@@ -146,16 +160,37 @@ impl Rows {
                 capture,
                 quirks,
             } => {
-                let known = Version::from_magic(*magic).map_or(&[][..], Version::quirks);
-                let known = known.iter().map(|quirk| (*quirk).to_owned());
-                let quirks: Vec<String> = known.chain(quirks.iter().cloned()).collect();
                 self.sources.stdlib = stdlib.into();
-                tx.execute(
-                    "UPDATE runs SET python_version = ?, platform = ?, events_by = ?, capture = ?,
-                         quirks = ?
-                     WHERE run_id = ?",
-                    (version, platform, mode.name(), capture.name(), json(&quirks), self.run_id),
-                )?;
+                let ours = Interpreter {
+                    slot: self.slot,
+                    python_version: version.clone(),
+                    events_by: mode.name(),
+                    capture: capture.name(),
+                };
+                match interpreter {
+                    Some(of_run) if of_run.slot != self.slot => {
+                        self.differences(tx, &ours, of_run)?;
+                    }
+                    _ => {
+                        let known = Version::from_magic(*magic).map_or(&[][..], Version::quirks);
+                        let known = known.iter().map(|quirk| (*quirk).to_owned());
+                        let quirks: Vec<String> = known.chain(quirks.iter().cloned()).collect();
+                        tx.execute(
+                            "UPDATE runs SET python_version = ?, platform = ?, events_by = ?,
+                                 capture = ?, quirks = ?
+                             WHERE run_id = ?",
+                            (
+                                version,
+                                platform,
+                                ours.events_by,
+                                ours.capture,
+                                json(&quirks),
+                                self.run_id,
+                            ),
+                        )?;
+                        *interpreter = Some(ours);
+                    }
+                }
                 tx.execute(
                     "UPDATE processes SET pid = ?, started_ns = ?, magic = ?
                      WHERE process_id = ?",
@@ -170,6 +205,31 @@ impl Rows {
             // The chunker puts exceptions into chunks, and losses into `Pending::losses`.
             Definition::Exception { .. } | Definition::Loss { .. } => {}
         }
+        Ok(())
+    }
+
+    /// Stores what the row of the run does not say about the interpreter of this process.
+    fn differences(
+        &self,
+        tx: &Transaction<'_>,
+        ours: &Interpreter,
+        of_run: &Interpreter,
+    ) -> Result<()> {
+        let version = &*ours.python_version;
+        let differences = (
+            Some(version).filter(|version| *version != of_run.python_version),
+            Some(ours.events_by).filter(|mode| *mode != of_run.events_by),
+            Some(ours.capture).filter(|capture| *capture != of_run.capture),
+        );
+        if differences == (None, None, None) {
+            return Ok(());
+        }
+        let (version, events_by, capture) = differences;
+        tx.execute(
+            "UPDATE processes SET python_version = ?, events_by = ?, capture = ?
+             WHERE process_id = ?",
+            (version, events_by, capture, self.process_id),
+        )?;
         Ok(())
     }
 
@@ -431,6 +491,48 @@ impl Rows {
         }
         Ok(())
     }
+}
+
+/// Inserts the row of a process that joined a run. Returns its `process_id`.
+pub(super) fn insert_process(
+    db: &Connection,
+    run_id: i64,
+    parent: Option<i64>,
+    joined: &Joined,
+) -> Result<i64> {
+    let Joined { process, joined_ns } = joined;
+    db.execute(
+        "INSERT INTO processes (run_id, pid, parent_process_id, command, started_ns)
+         VALUES (?, ?, ?, ?, ?)",
+        (run_id, process.pid, parent, &process.command, *joined_ns as i64),
+    )?;
+    let process_id = db.last_insert_rowid();
+    define_unknown_type(db, process_id)?;
+    Ok(process_id)
+}
+
+/// Inserts the name of the exceptions of a process whose type is not known.
+pub(super) fn define_unknown_type(db: &Connection, process_id: i64) -> Result<()> {
+    db.execute(
+        "INSERT INTO exception_types (process_id, number, name) VALUES (?, ?, 'unknown')",
+        (process_id, super::exceptions::UNKNOWN_TYPE),
+    )?;
+    Ok(())
+}
+
+/// Writes the end of a process.
+pub(super) fn end_process(
+    db: &Connection,
+    process_id: i64,
+    now_ns: u64,
+    exit_code: Option<i32>,
+    exit_signal: Option<i32>,
+) -> Result<()> {
+    db.execute(
+        "UPDATE processes SET ended_ns = ?, exit_code = ?, exit_signal = ? WHERE process_id = ?",
+        (now_ns as i64, exit_code, exit_signal, process_id),
+    )?;
+    Ok(())
 }
 
 /// Adds to a row of `losses`, or inserts one.

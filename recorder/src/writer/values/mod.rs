@@ -12,8 +12,9 @@ use super::commit::Health;
 use super::drain::{End, Order, Pace, WORDS};
 use super::encode::{Encoded, LEVEL};
 use super::outlet::LossDelta;
+use super::processes::Inlet;
 use crate::ring::Consumer;
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::Receiver;
 use dashcam_schema::loss::LossKind;
 use dashcam_schema::value::chunk::Builder;
 use dashcam_schema::value::names::without_password;
@@ -121,7 +122,7 @@ impl Records for Chunk {
     }
 }
 
-/// Whether all values of the run were read.
+/// Whether all values of the process were read.
 struct Whole(bool);
 
 pub(super) struct Values {
@@ -129,7 +130,7 @@ pub(super) struct Values {
     reader: Reader,
     chunk: Chunk,
     orders: Receiver<Order>,
-    store: Sender<Encoded>,
+    store: Inlet,
     health: Arc<Health>,
     /// Events with ordinals below this one were published, and before them their values.
     published: Arc<AtomicU64>,
@@ -151,7 +152,7 @@ impl Values {
     pub(super) fn new(
         consumer: Consumer,
         orders: Receiver<Order>,
-        store: Sender<Encoded>,
+        store: Inlet,
         published: Arc<AtomicU64>,
         health: Arc<Health>,
     ) -> Values {
@@ -383,6 +384,6 @@ impl Values {
 
     /// Sends a batch to the store. Waits while the store is busy with earlier ones.
     fn send(&self, encoded: Encoded) {
-        let _ = self.store.send(encoded);
+        self.store.send(encoded);
     }
 }
