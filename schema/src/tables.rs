@@ -361,9 +361,9 @@ tables! {
         covers_to Integer "" "Values of all events with ordinals below this one, and of the instructions before it, are stored; NULL if none are. When the run has ended, this is one more than the number of ordinals."
         value_chunk_count Integer "" "Number of chunks of values of the process; NULL if there are none."
         row_xxh3 Integer "" "Hash of the columns before it, and of those after it up to the last that is not NULL."
-        python_version Text "" "Version of its interpreter, such as 3.13.0; NULL if it is that of the run."
-        events_by Text "" "How its events were obtained: derived, direct or verify; NULL if it is that of the run."
-        capture Text "" "Its capture level: flow, calls or state; NULL if it is that of the run."
+        own_python_version Text "" "Version of its interpreter, such as 3.13.0; NULL if it is that of the run."
+        own_events_by Text "" "How its events were obtained: derived, direct or verify; NULL if it is that of the run."
+        own_capture Text "" "Its capture level: flow, calls or state; NULL if it is that of the run."
     } : "" "" ["CREATE INDEX processes_of_run ON processes (run_id)"]
     table threads "One row per thread that ran recorded code; a greenlet counts as one." {
         thread_id Integer "PRIMARY KEY" "Number of the thread in this file."

@@ -226,7 +226,7 @@ impl Rows {
         }
         let (version, events_by, capture) = differences;
         tx.execute(
-            "UPDATE processes SET python_version = ?, events_by = ?, capture = ?
+            "UPDATE processes SET own_python_version = ?, own_events_by = ?, own_capture = ?
              WHERE process_id = ?",
             (version, events_by, capture, self.process_id),
         )?;

@@ -237,7 +237,7 @@ impl Database {
         let application_id = pragma("application_id").map_err(Err)?;
         let user_version = pragma("user_version").map_err(Err)?;
         version::check(application_id, user_version).map_err(Ok)?;
-        if user_version < FORMAT_VERSION {
+        if user_version < FORMAT_VERSION || !self.missing_columns().map_err(Err)?.is_empty() {
             // Because the rows that are added are of this version.
             self.enter_wal(BUSY_SWITCH).map_err(Err)?;
             self.upgrade().map_err(Err)?;
@@ -245,16 +245,24 @@ impl Database {
         Ok(())
     }
 
+    /// Returns the statements that add the columns which an older dashcam did not have.
+    fn missing_columns(&self) -> rusqlite::Result<String> {
+        let mut sql = String::new();
+        for table in tables::TABLES.iter().filter(|table| !table.is_virtual) {
+            let query = format!("SELECT * FROM {} LIMIT 0", table.name);
+            let names = self.connection.prepare(&query)?;
+            let names: Vec<String> = names.column_names().into_iter().map(str::to_owned).collect();
+            sql.push_str(&table.upgrade(&names));
+        }
+        Ok(sql)
+    }
+
     /// Turns a recording of an older version into one of this version.
     fn upgrade(&self) -> rusqlite::Result<()> {
         let begin = TransactionBehavior::Immediate;
         let transaction = rusqlite::Transaction::new_unchecked(&self.connection, begin)?;
-        for table in tables::TABLES.iter().filter(|table| !table.is_virtual) {
-            let sql = format!("SELECT * FROM {} LIMIT 0", table.name);
-            let names = transaction.prepare(&sql)?;
-            let names: Vec<String> = names.column_names().into_iter().map(str::to_owned).collect();
-            transaction.execute_batch(&table.upgrade(&names))?;
-        }
+        // Read again, because another recorder may have been faster.
+        transaction.execute_batch(&self.missing_columns()?)?;
         transaction.execute_batch(&tables::create_views())?;
         transaction.pragma_update(None, "user_version", FORMAT_VERSION)?;
         transaction.commit()

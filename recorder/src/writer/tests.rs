@@ -681,7 +681,6 @@ fn rows_have_their_hashes() {
     program.calls(3 * DIRECT_EVENTS as u64);
     let (_folder, db, _) = record(&program.words);
     for table in dashcam_schema::tables::TABLES.iter().filter(|t| !t.hashed_columns().is_empty()) {
-        // Columns that were added in later versions have values here.
         let columns = table.hashed_columns().iter().chain(table.later_columns());
         let names: Vec<&str> = columns.map(|c| c.name).collect();
         let sql = format!("SELECT {}, row_xxh3 FROM {}", names.join(", "), table.name);
@@ -689,7 +688,9 @@ fn rows_have_their_hashes() {
         let mut rows = query.query([]).unwrap();
         while let Some(row) = rows.next().unwrap() {
             let mut hash = dashcam_schema::tables::RowHash::default();
-            for at in 0..names.len() {
+            let is_null = |at: &usize| row.get_ref(*at).unwrap() == rusqlite::types::ValueRef::Null;
+            let nulls = (table.hashed_columns().len()..names.len()).rev().take_while(is_null);
+            for at in 0..names.len() - nulls.count() {
                 match row.get_ref(at).unwrap() {
                     rusqlite::types::ValueRef::Null => hash.null(),
                     rusqlite::types::ValueRef::Integer(value) => hash.integer(value),
@@ -703,6 +704,27 @@ fn rows_have_their_hashes() {
     }
     let counts = text(&db, "SELECT row_counts FROM runs");
     assert!(counts.contains("\"threads\":1"), "{counts}");
+}
+
+/// A file of an earlier dashcam with this version of the format gets the columns of processes.
+#[test]
+fn an_older_file_of_this_version_gets_the_columns_it_lacks() {
+    let folder = Folder::new();
+    drop(Database::open(&folder.db()).unwrap());
+    let db = Connection::open(folder.db()).unwrap();
+    let later = dashcam_schema::tables::find("processes").unwrap().later_columns();
+    for column in later {
+        let sql = format!("ALTER TABLE processes DROP COLUMN {}", column.name);
+        db.execute_batch(&sql).unwrap();
+    }
+    let (recording, mut producer) = begin(&folder);
+    let mut program = stream();
+    program.calls(100);
+    push(&mut producer, &program.words);
+    recording.finish(COMPLETE).unwrap();
+    assert_eq!(number(&db, "SELECT event_count FROM runs") as u64, program.len());
+    let columns = "SELECT count(*) FROM pragma_table_info('processes') WHERE name LIKE 'own_%'";
+    assert_eq!(number(&db, columns), later.len() as i64);
 }
 
 /// A file of version 8, whose runs have no UUID, becomes a file of this version when more is
@@ -788,4 +810,243 @@ fn other_files_are_refused_and_left_alone() {
     refuse(&newer, "99");
     refuse(&folder.0, "directory");
     refuse(&folder.0.join("no/such/folder/x.db"), "no such file");
+}
+
+fn join(joiner: &Joiner, parent: u32, pid: u32) -> (ProcessRecording, Producer) {
+    let command = format!(r#"["child", "{pid}"]"#);
+    let process = NewProcess { parent, pid, command, cwd: "/".into(), code: None };
+    let ring = Ring::on_heap(1 << 16);
+    let recording = joiner.join(process, ring, None).unwrap();
+    (recording, Producer::new(ring, RingClock::Monotonic))
+}
+
+fn exited(code: i32) -> ProcessEnd {
+    ProcessEnd { exit_code: Some(code), ..ProcessEnd::default() }
+}
+
+/// The interpreter's definition, as the words of a stream.
+fn interpreter(version: &str, pid: u32) -> Vec<u32> {
+    let mut stream = Stream::default();
+    stream.define(&Definition::Interpreter {
+        version: version.into(),
+        platform: "linux x86_64".into(),
+        stdlib: "/lib/python3.13".into(),
+        pid,
+        magic: 3571,
+        mode: Default::default(),
+        capture: dashcam_schema::value::Capture::Flow,
+        quirks: Vec::new(),
+    });
+    stream.words
+}
+
+#[test]
+fn processes_of_a_run_share_its_tables() {
+    let folder = Folder::new();
+    let (recording, mut first) = begin(&folder);
+    let joiner = recording.joiner();
+    // From another thread than that of the recording.
+    let joined = std::thread::spawn(move || join(&joiner, 0, 77)).join();
+    let (child, mut second) = joined.unwrap();
+    assert_eq!(child.slot(), 1);
+    let mut programs = [stream(), stream()];
+    for program in &mut programs {
+        program.calls(2 * DIRECT_EVENTS as u64);
+    }
+    // Turn by turn.
+    let [mut one, mut two] = [0, 1].map(|i| programs[i].words.chunks(50_000));
+    loop {
+        let words = (one.next(), two.next());
+        push(&mut first, words.0.unwrap_or_default());
+        push(&mut second, words.1.unwrap_or_default());
+        if words == (None, None) {
+            break;
+        }
+    }
+    child.flush();
+    let db = Connection::open(folder.db()).unwrap();
+    let of_child = "(SELECT process_id FROM processes WHERE parent_process_id IS NOT NULL)";
+    let stored = format!("SELECT sum(event_count) FROM chunks WHERE process_id = {of_child}");
+    assert_eq!(number(&db, &stored) as u64, programs[1].len());
+    child.finish(ProcessEnd { exit_signal: Some(15), ..ProcessEnd::default() });
+    let summary = recording.finish(COMPLETE).unwrap();
+    let total = programs[0].len() + programs[1].len();
+    assert_eq!((summary.events, summary.losses), (total, Vec::new()));
+
+    // Positions of the two do not overlap.
+    let mut next = [1, chunk::SEQ_PER_PROCESS as i64 + 1];
+    let rows =
+        "SELECT process_id, first_seq, event_count FROM chunks ORDER BY process_id, first_seq";
+    for [process, first_seq, events] in numbers::<3>(&db, rows) {
+        let next = &mut next[process as usize - 1];
+        assert_eq!(first_seq, *next);
+        *next += events;
+    }
+    // Calls have ids beyond 32 bits.
+    let (_, columns) = &chunks(&db)[chunks(&db).len() - 1];
+    let large = columns.resumed.iter().filter(|call| **call != 0);
+    assert!(large.clone().count() > 0);
+    assert!(large.clone().all(|call| *call > chunk::SEQ_PER_PROCESS));
+
+    let ids = "SELECT process_id, coalesce(parent_process_id, 0), coalesce(exit_code, -1),
+                      coalesce(exit_signal, -1), ended_ns >= started_ns FROM processes";
+    assert_eq!(numbers::<5>(&db, ids), [[1, 0, 0, -1, 1], [2, 1, -1, 15, 1]]);
+    assert_eq!(
+        text(&db, "SELECT command FROM processes WHERE process_id = 2"),
+        r#"["child", "77"]"#
+    );
+    assert_eq!(number(&db, "SELECT count(*) FROM exception_types WHERE name = 'unknown'"), 2);
+    let counted = "SELECT process_id, sum(count) FROM event_counts GROUP BY 1";
+    let lens = [0, 1].map(|i| [i as i64 + 1, programs[i].len() as i64]);
+    assert_eq!(numbers::<2>(&db, counted), lens);
+    let sum = |kind: EventKind| programs.iter().map(|p| p.events[&kind.number()]).sum::<u64>();
+    let lines = number(&db, "SELECT sum(count) FROM line_counts") as u64;
+    assert_eq!(lines, sum(EventKind::LINE));
+    let branches = number(&db, "SELECT sum(taken + not_taken) FROM branch_counts") as u64;
+    assert_eq!(branches, sum(EventKind::BRANCH));
+    let calls: u64 = programs.iter().flat_map(|program| program.calls.values()).sum();
+    assert_eq!(number(&db, "SELECT sum(calls) FROM function_totals") as u64, calls);
+    let counts = text(&db, "SELECT row_counts FROM runs");
+    assert!(counts.contains("\"threads\":2") && counts.contains("\"processes\":2"), "{counts}");
+}
+
+#[test]
+fn a_parent_comes_before_its_child() {
+    let folder = Folder::new();
+    let (recording, _first) = begin(&folder);
+    let joiner = recording.joiner();
+    let (parent, mut late) = join(&joiner, 0, 10);
+    let (silent, _producer) = join(&joiner, 1, 11);
+    let (child, mut early) = join(&joiner, 2, 12);
+    let mut program = stream();
+    program.calls(1000);
+    push(&mut early, &program.words);
+    child.flush();
+    let db = Connection::open(folder.db()).unwrap();
+    let rows = "SELECT process_id, parent_process_id, ended_ns IS NULL FROM processes
+                WHERE process_id > 1 ORDER BY 1";
+    assert_eq!(numbers::<3>(&db, rows), [[2, 1, 1], [3, 2, 1], [4, 3, 1]]);
+    push(&mut late, &program.words);
+    silent.finish(exited(3));
+    parent.finish(exited(0));
+    // A parent that has ended.
+    let (orphan, _producer) = join(&joiner, 1, 13);
+    assert_eq!(orphan.slot(), 4);
+    child.finish(exited(0));
+    orphan.finish(exited(7));
+    recording.finish(COMPLETE).unwrap();
+    let rows = "SELECT pid, coalesce(parent_process_id, 0), exit_code, ended_ns IS NOT NULL
+                FROM processes WHERE process_id > 1 ORDER BY process_id";
+    let pid = number(&db, "SELECT pid FROM processes WHERE process_id = 2");
+    let expected = [[pid, 1, 0, 1], [11, 2, 3, 1], [pid, 3, 0, 1], [13, 2, 7, 1]];
+    assert_eq!(numbers::<4>(&db, rows), expected);
+    let chunks = "SELECT DISTINCT process_id FROM chunks ORDER BY 1";
+    assert_eq!(numbers::<1>(&db, chunks).concat(), [2, 4]);
+}
+
+#[test]
+fn losses_belong_to_their_process() {
+    let folder = Folder::new();
+    let (recording, mut first) = begin(&folder);
+    let joiner = recording.joiner();
+    let (child, mut second) = join(&joiner, 0, 10);
+    let mut program = stream();
+    program.enter(1);
+    program.event(EventKind::LINE, 21, &[]);
+    push(&mut first, &program.words);
+    program.words.push(word(63, 0));
+    push(&mut second, &program.words);
+    let losses = vec![
+        (LossKind::ChildNotFollowed, 2, String::new()),
+        (LossKind::ChildNotFollowed, 1, String::new()),
+    ];
+    child.finish(ProcessEnd { exit_code: Some(0), losses, ..ProcessEnd::default() });
+    recording.finish(End { others: 5, ..COMPLETE }).unwrap();
+    let db = Connection::open(folder.db()).unwrap();
+    let first_seq = chunk::SEQ_PER_PROCESS as i64 + 2;
+    assert_eq!(
+        numbers::<3>(
+            &db,
+            "SELECT process_id, count, coalesce(first_seq, 0) FROM losses
+             WHERE kind <> 'source_unread' ORDER BY 1, kind"
+        ),
+        [[1, 5, 0], [2, 1, first_seq], [2, 3, 0]]
+    );
+    assert_eq!(number(&db, "SELECT event_count FROM runs"), 2);
+}
+
+#[test]
+fn a_process_has_columns_for_what_differs_from_the_run() {
+    let folder = Folder::new();
+    let (recording, mut first) = begin(&folder);
+    let joiner = recording.joiner();
+    push(&mut first, &interpreter("3.13.1", 1));
+    recording.flush();
+    for (slot, version) in ["3.13.1", "3.14.0"].iter().enumerate() {
+        let (child, mut producer) = join(&joiner, slot as u32, 9);
+        push(&mut producer, &interpreter(version, 10));
+        child.finish(exited(0));
+    }
+    recording.finish(COMPLETE).unwrap();
+    let db = Connection::open(folder.db()).unwrap();
+    assert_eq!(text(&db, "SELECT python_version FROM runs"), "3.13.1");
+    let own = "SELECT group_concat(coalesce(own_python_version, '-')) FROM processes
+               WHERE coalesce(own_events_by, own_capture) IS NULL";
+    assert_eq!(text(&db, own), "-,-,3.14.0");
+    assert_eq!(number(&db, "SELECT pid FROM processes WHERE process_id = 3"), 10);
+
+    // The first process is not recorded.
+    let (recording, _first) = begin(&folder);
+    let (child, mut producer) = join(&recording.joiner(), 0, 9);
+    push(&mut producer, &interpreter("3.14.2", 10));
+    child.finish(exited(0));
+    assert!(recording.finish(COMPLETE).unwrap().is_recorded);
+    let version = "SELECT python_version || count(own_python_version)
+                   FROM runs JOIN processes USING (run_id) WHERE run_id = 2";
+    assert_eq!(text(&db, version), "3.14.20");
+}
+
+#[test]
+fn values_of_a_joined_process_are_covered_when_it_ends() {
+    let folder = Folder::new();
+    let (recording, _events, mut of_first) = begin_with_values(&folder);
+    put_epoch(&mut of_first, 0);
+    let (ring, values) = (Ring::on_heap(1 << 16), Ring::on_heap(1 << 16));
+    let child = recording.joiner().join(NewProcess::default(), ring, Some(values)).unwrap();
+    let mut events = Producer::new(ring, RingClock::Monotonic);
+    let mut values = Producer::new(values, RingClock::Monotonic);
+    put_epoch(&mut values, 0);
+    (0..10).for_each(|ordinal| put_value(&mut values, ordinal));
+    let mut program = stream();
+    program.calls(5000);
+    push(&mut events, &program.words);
+    let mask = dashcam_schema::event::kinds_that(EventKind::has_ordinal);
+    let counted = program.events.iter().filter(|(kind, _)| mask >> **kind & 1 == 1);
+    let with_ordinals = counted.map(|(_, count)| *count as i64).sum::<i64>();
+    child.finish(exited(0));
+    recording.finish(COMPLETE).unwrap();
+    let db = Connection::open(folder.db()).unwrap();
+    let covered = "SELECT covers_to, value_chunk_count FROM processes ORDER BY process_id";
+    assert_eq!(numbers::<2>(&db, covered), [[1, 0], [with_ordinals + 1, 1]]);
+}
+
+#[test]
+fn no_process_joins_a_run_that_is_finished() {
+    let folder = Folder::new();
+    let (recording, _producer) = begin(&folder);
+    let joiner = recording.joiner();
+    let stranger = NewProcess { parent: 1, ..NewProcess::default() };
+    assert!(joiner.join(stranger, Ring::on_heap(1 << 16), None).is_err());
+    // One that is not finished does not keep the run from being finished.
+    let (unfinished, mut producer) = join(&joiner, 0, 5);
+    let mut program = stream();
+    program.calls(100);
+    push(&mut producer, &program.words);
+    let summary = recording.finish(COMPLETE).unwrap();
+    assert_eq!(summary.events, program.len());
+    let process = NewProcess::default();
+    assert!(joiner.join(process, Ring::on_heap(1 << 16), None).is_err());
+    unfinished.finish(exited(0));
+    let db = Connection::open(folder.db()).unwrap();
+    assert_eq!(number(&db, "SELECT count(*) FROM processes WHERE ended_ns IS NULL"), 1);
 }

@@ -68,7 +68,7 @@ fn create(host: &Host) -> rusqlite::Result<()> {
     for name in host.views.take() {
         host.connection().execute_batch(&format!("DROP VIEW IF EXISTS temp.{name}"))?;
     }
-    for (name, view) in views(host.run()) {
+    for (name, view) in views(host.connection(), host.run())? {
         host.connection().execute_batch(&format!("CREATE TEMP VIEW {name} AS {view}"))?;
         host.views.borrow_mut().push(name);
     }

@@ -45,6 +45,7 @@ impl Recording {
         register(connection, &source).map_err(explain)?;
         guard::lift(connection).map_err(explain)?;
         scope::create(connection).map_err(explain)?;
+        scope::complete(connection).map_err(explain)?;
         uuid::show(connection).map_err(explain)?;
         guard::install(connection).map_err(explain)?;
         Ok(Recording { store })

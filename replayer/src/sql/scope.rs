@@ -14,10 +14,10 @@ use rusqlite::Connection;
 pub(super) fn bind(store: &Store, run_id: Option<i64>) -> rusqlite::Result<()> {
     let connection = store.connection();
     guard::lift(connection)?;
-    for (name, _) in views(Some(0)) {
+    for (name, _) in views(connection, Some(0))? {
         connection.execute_batch(&format!("DROP VIEW IF EXISTS temp.{name}"))?;
     }
-    for (name, view) in views(run_id) {
+    for (name, view) in views(connection, run_id)? {
         connection.execute_batch(&format!("CREATE TEMP VIEW {name} AS {view}"))?;
     }
     guard::install(connection)?;
@@ -25,19 +25,54 @@ pub(super) fn bind(store: &Store, run_id: Option<i64>) -> rusqlite::Result<()> {
     Ok(())
 }
 
+/// Creates views over tables of an older file that lack columns, with these columns. Call
+/// [`guard::install`] afterwards. The view of `runs` is [another one](super::uuid::show).
+pub(super) fn complete(connection: &Connection) -> rusqlite::Result<()> {
+    for table in TABLES.iter().filter(|table| is_shown(table) && table.name != "runs") {
+        let more = missing(connection, table)?;
+        if !more.is_empty() {
+            let name = table.name;
+            let sql = format!("CREATE TEMP VIEW {name} AS SELECT *{more} FROM main.{name}");
+            connection.execute_batch(&sql)?;
+        }
+    }
+    Ok(())
+}
+
+fn is_shown(table: &Table) -> bool {
+    !table.is_virtual && !table.is_internal
+}
+
+/// Returns `, NULL AS …` for each column of a table that an older file does not have.
+fn missing(connection: &Connection, table: &Table) -> rusqlite::Result<String> {
+    if table.later_columns().is_empty() {
+        return Ok(String::new());
+    }
+    let known = connection.prepare(&format!("SELECT * FROM main.{} LIMIT 0", table.name))?;
+    let known = known.column_names();
+    let missing = table.later_columns().iter().filter(|column| !known.contains(&column.name));
+    Ok(missing.map(|column| format!(", NULL AS {}", column.name)).collect())
+}
+
 /// Ordinary tables that are replaced by views, and the statements of these views.
-pub(super) fn views(run_id: Option<i64>) -> impl Iterator<Item = (&'static str, String)> {
-    TABLES.iter().filter(|table| !table.is_virtual && !table.is_internal).filter_map(move |table| {
+pub(super) fn views(
+    connection: &Connection,
+    run_id: Option<i64>,
+) -> rusqlite::Result<Vec<(&'static str, String)>> {
+    let mut views = Vec::new();
+    for table in TABLES.iter().filter(|table| is_shown(table) && table.name != "runs") {
         let name = table.name;
-        let rows = run_id.filter(|_| name != "runs").and_then(|run| rows_of_run(table, run));
+        let rows = run_id.and_then(|run| rows_of_run(table, run));
         let has_path = table.columns.iter().any(|column| column.name == "path");
-        if rows.is_none() && !has_path {
-            return None;
+        let missing = missing(connection, table)?;
+        if rows.is_none() && !has_path && missing.is_empty() {
+            continue;
         }
         let more = if has_path { ", is_mine(path) AS is_mine" } else { "" };
         let rows = rows.map_or(String::new(), |rows| format!(" WHERE {rows}"));
-        Some((name, format!("SELECT *{more} FROM main.{name}{rows}")))
-    })
+        views.push((name, format!("SELECT *{missing}{more} FROM main.{name}{rows}")));
+    }
+    Ok(views)
 }
 
 /// The condition for the rows of a run in a table. `None` if the table does not hold several runs.

@@ -108,12 +108,19 @@ impl Directory {
             directory.damage.extend(rows::damaged(connection, table)?);
         }
         // A run ended the way its first process did.
-        let sql = "SELECT process_id, run_id, magic, events_by,
-                          coalesce(p.exit_code, iif(parent_process_id IS NULL, r.exit_code, NULL)),
-                          coalesce(p.exit_signal, iif(parent_process_id IS NULL, r.exit_signal, NULL)),
-                          capture, covers_to, value_chunk_count
-                   FROM main.processes p LEFT JOIN main.runs r USING (run_id)";
-        each(connection, sql, |row| {
+        let known = connection.prepare("SELECT * FROM main.processes LIMIT 0")?;
+        // Older files do not have all columns.
+        let own = |name| if known.column_names().contains(&name) { name } else { "NULL" };
+        let sql = format!(
+            "SELECT process_id, run_id, magic, coalesce({}, r.events_by),
+                    coalesce(p.exit_code, iif(parent_process_id IS NULL, r.exit_code, NULL)),
+                    coalesce(p.exit_signal, iif(parent_process_id IS NULL, r.exit_signal, NULL)),
+                    coalesce({}, r.capture), covers_to, value_chunk_count
+             FROM main.processes p LEFT JOIN main.runs r USING (run_id)",
+            own("own_events_by"),
+            own("own_capture"),
+        );
+        each(connection, &sql, |row| {
             let process = Process {
                 process_id: row.get(0)?,
                 run_id: row.get(1)?,
