@@ -476,3 +476,36 @@ fn runs_of_older_recordings_have_uuids() {
     assert!(texts.iter().all(|uuid| uuid.starts_with("019b7ca9-8c88-7")), "{texts:?}");
     assert_ne!(texts[0], texts[1]);
 }
+
+/// What a process does not share with its run. Files of older versions lack the columns.
+#[test]
+fn processes_of_older_recordings_have_what_the_run_has() {
+    let (_dir, path) = recording();
+    let db = rusqlite::Connection::open(&path).unwrap();
+    support::hash_rows(&db);
+    db.execute_batch("UPDATE processes SET own_capture = 'state' WHERE process_id = 2").unwrap();
+    let captures = |path: &Path| {
+        let recording = Recording::open(path).unwrap();
+        assert_eq!(recording.store().damage(), Vec::<String>::new());
+        let processes = &recording.store().directory().processes;
+        let captures = [1, 2, 3].map(|process| processes[&process].captures);
+        let query = Query::new(&recording, "processes").unwrap();
+        let columns = query.schema().fields().len();
+        let sql = "SELECT count(own_capture) FROM processes";
+        let own = in_sql(&recording, sql);
+        assert_eq!((read(&query).len(), read(&query)[0].len()), (3, columns));
+        recording.bind(Some(1)).unwrap();
+        in_sql(&recording, "SELECT count(own_events_by) FROM processes");
+        (captures, own[0][0].clone())
+    };
+    assert_eq!(captures(&path), ([false, true, false], Sql::Integer(1)));
+    db.execute_batch("UPDATE processes SET own_capture = NULL").unwrap();
+    drop(db);
+    let db = rusqlite::Connection::open(&path).unwrap();
+    for column in dashcam_schema::tables::find("processes").unwrap().later_columns() {
+        let sql = format!("ALTER TABLE processes DROP COLUMN {}", column.name);
+        db.execute_batch(&sql).unwrap();
+    }
+    drop(db);
+    assert_eq!(captures(&path), ([false; 3], Sql::Integer(0)));
+}

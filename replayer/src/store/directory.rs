@@ -107,10 +107,10 @@ impl Directory {
         {
             directory.damage.extend(rows::damaged(connection, table)?);
         }
-        // A run ended the way its first process did.
         let known = connection.prepare("SELECT * FROM main.processes LIMIT 0")?;
         // Older files do not have all columns.
         let own = |name| if known.column_names().contains(&name) { name } else { "NULL" };
+        // A run ended the way its first process did.
         let sql = format!(
             "SELECT process_id, run_id, magic, coalesce({}, r.events_by),
                     coalesce(p.exit_code, iif(parent_process_id IS NULL, r.exit_code, NULL)),

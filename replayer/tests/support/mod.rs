@@ -109,7 +109,7 @@ impl Sink for Ignore {
 }
 
 /// Hashes rows as the recorder does.
-fn hash_rows(db: &Connection) {
+pub fn hash_rows(db: &Connection) {
     db.create_scalar_function(tables::ROW_HASH, -1, FunctionFlags::SQLITE_UTF8, |arguments| {
         let mut hash = RowHash::default();
         for at in 0..arguments.len() {
