@@ -158,6 +158,7 @@ impl Callables {
                         reaches,
                         calls: reach::calls(reaches, &name),
                         may_call: reach::may_call(callable, shape, &name),
+                        ends_with_call: reach::ends_with_call(&name),
                     });
                 }
                 self.numbers.insert(name.clone(), next);
@@ -202,6 +203,8 @@ pub(super) struct Behaviour {
     pub(super) calls: bool,
     /// They may keep their arguments and call them at any time.
     pub(super) may_call: bool,
+    /// If they call their arguments, they do so before they return.
+    pub(super) ends_with_call: bool,
 }
 
 impl Behaviour {
@@ -211,6 +214,7 @@ impl Behaviour {
         reaches: true,
         calls: true,
         may_call: true,
+        ends_with_call: false,
     };
 }
 

@@ -106,6 +106,12 @@ impl<'a> Obj<'a> {
         self.0 as usize
     }
 
+    /// Whether anything else holds the object than the one reference that the caller knows of.
+    pub(super) fn is_held_elsewhere(self) -> bool {
+        // An object begins with the count of its references, in the lower half of a word.
+        self.word(0) as u32 != 1
+    }
+
     #[inline(always)]
     fn word(self, offset: usize) -> usize {
         // SAFETY: callers have checked the type first and pass offsets of fields that objects of

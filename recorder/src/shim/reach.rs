@@ -242,6 +242,22 @@ pub(super) fn calls(reaches: bool, name: &str) -> bool {
     reaches || CALLING_NOW.iter().any(|calling| name.ends_with(calling))
 }
 
+/// Functions and methods that call their arguments, and are done with them when they return.
+const CALLING_AND_DONE: [&str; 7] = [
+    "_contextvars.Context.run",
+    "_functools.reduce",
+    "contextvars.Context.run",
+    "functools.reduce",
+    "max",
+    "min",
+    "sorted",
+];
+
+/// Whether a callable with this name, if it calls its arguments, does so before it returns.
+pub(super) fn ends_with_call(name: &str) -> bool {
+    CALLING_AND_DONE.contains(&name)
+}
+
 /// Whether a callable may keep its arguments, or call them, without a record.
 pub(super) fn may_call(callable: Obj<'_>, shape: &CallableShape<'_>, name: &str) -> bool {
     match shape {

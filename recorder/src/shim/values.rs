@@ -15,6 +15,7 @@ mod changed;
 mod classes;
 mod described;
 mod state;
+mod unsure;
 
 use super::ffi::objects::{Attributes, Characters, Int, Layout, Number, Plain, verify_contents};
 use super::ffi::standard::{Field, Matched};
@@ -557,8 +558,8 @@ impl Values {
     }
 
     /// Notes that a dict is changed that may hold the attributes of an instance. The instance
-    /// itself is not known here.
-    fn note_hidden_owner(&mut self, dict: Obj<'_>) {
+    /// itself is not known here. `is_once` if the change is over before the next event.
+    fn note_hidden_owner(&mut self, dict: Obj<'_>, is_once: impl FnOnce() -> bool) {
         if !dict.is_dict() {
             return;
         }
@@ -570,7 +571,10 @@ impl Values {
         // From 3.13 on, their sizes stand before the values.
         let by_values = || values.and_then(|at| owner_of(at).or_else(|| owner_of(at + 8)));
         match owner_of(dict.address()).or_else(by_values) {
-            Some(owner) => self.described.suspect_hidden(owner),
+            Some(owner) => {
+                let given_up = self.described.suspect_hidden(owner, is_once());
+                (0..given_up).for_each(|_| self.producer.count_skipped());
+            }
             None if values.is_some() => self.described.doubt(),
             None => {}
         }

@@ -51,7 +51,7 @@ impl Values {
             false => None,
         };
         if owner.is_none() {
-            self.note_hidden_owner(object);
+            self.note_hidden_owner(object, || true);
         }
         let target = owner.unwrap_or(object);
         let sort = self.sort_of(target);

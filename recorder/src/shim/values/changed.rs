@@ -29,7 +29,7 @@ const ITEMS_MAX: usize = 64;
 const SEARCHED_MAX: usize = 64;
 
 /// Objects that C code may change at any time, as many as are examined with one event.
-pub(super) type Unsure<'a> = ArrayVec<Obj<'a>, 8>;
+pub(super) type Unsure<'a> = ArrayVec<Obj<'a>, 32>;
 
 /// Instructions that have begun to change an object, innermost last.
 pub(super) type Changing = ArrayVec<Changed, CHANGING_MAX>;

@@ -6,8 +6,8 @@
 //! (CPython also reports when an object is destroyed, but not always: not before 3.13.3, and in
 //! 3.14 not for deeply nested objects.)
 
+use super::unsure::Unsure;
 use crate::shim::ffi::{Obj, tracer};
-use arrayvec::ArrayVec;
 use dashcam_schema::value::Sort;
 use std::cell::Cell;
 
@@ -16,6 +16,11 @@ use std::cell::Cell;
 /// are unknown.
 const SETS: usize = 1 << 13;
 const WAYS: usize = 4;
+
+/// In place of the class of an object that was not described: it is not known whether another was
+/// described at its address before, or it is certain that this is a new one.
+const UNKNOWN: usize = 0;
+const NEW: usize = 1;
 
 /// The print of contents that have changed since their hash was computed.
 const STALE: u64 = 2;
@@ -36,6 +41,8 @@ struct Described {
     depth: u8,
     validity: Validity,
     is_gone: bool,
+    /// It has to be known when this object is gone, so its entry stays if possible.
+    is_watched: bool,
     /// [`Descriptions::doubts`] when it was found to hold this.
     doubts: u32,
 }
@@ -70,6 +77,8 @@ pub(super) enum Known {
 struct Places {
     addresses: Box<[[Cell<usize>; WAYS]]>,
     described: Box<[[Cell<Described>; WAYS]]>,
+    /// How many watched objects were found to be gone since this was last asked.
+    gone: Cell<u32>,
 }
 
 impl Places {
@@ -77,6 +86,7 @@ impl Places {
         Places {
             addresses: (0..SETS).map(|_| Default::default()).collect(),
             described: (0..SETS).map(|_| Default::default()).collect(),
+            gone: Cell::new(0),
         }
     }
 
@@ -94,10 +104,15 @@ impl Places {
             return place;
         }
         let set = set(address);
-        let is_free =
-            |described: &Cell<Described>| described.get().address == 0 || described.get().is_gone;
-        let way = self.described[set].iter().position(is_free);
-        let way = way.unwrap_or((address >> 9) % WAYS);
+        let is_free = |described: &Cell<Described>| {
+            let described = described.get();
+            described.address == 0 || described.is_gone && !described.is_watched
+        };
+        let way = self.described[set].iter().position(is_free).unwrap_or_else(|| {
+            let ways = (0..WAYS).map(|way| (way + (address >> 9)) % WAYS);
+            let mut unwatched = ways.filter(|way| !self.described[set][*way].get().is_watched);
+            unwatched.next().unwrap_or((address >> 9) % WAYS)
+        });
         self.addresses[set][way].set(address);
         &self.described[set][way]
     }
@@ -113,29 +128,16 @@ pub(super) struct Descriptions {
     doubts: u32,
     /// Such changes may happen at any time.
     is_suspicious: bool,
-    /// Addresses of single objects that may be changed at any time. Some may belong to other
-    /// objects by now.
-    unsure: ArrayVec<usize, UNSURE_MAX>,
-    /// A bit for each of them, at [`unsure_bit`]: most other objects are ruled out by it.
-    unsure_bits: [u64; UNSURE_BITS / 64],
-    /// How often nothing led to one of them.
-    unreached: u32,
+    /// Single objects that may be changed at any time, or were changed and not examined since.
+    unsure: Unsure,
+    /// How many searches for them may pass until those that are gone are dropped.
+    searches: u32,
 }
 
-/// With more of them, all objects are taken to change at any time.
-const UNSURE_MAX: usize = 256;
-/// Enough that few other objects share a bit with one of them.
-const UNSURE_BITS: usize = 4096;
-/// The most of them where CPython does not report when objects are destroyed. The latest are kept.
-const UNSURE_UNTRACED_MAX: usize = 4;
-const UNREACHED_MAX: u32 = 1 << 8;
-
-/// The place of an address among the bits: a word, and a bit of it.
-#[inline(always)]
-fn unsure_bit(address: usize) -> (usize, u64) {
-    let place = (address >> 4 ^ address >> 14) % UNSURE_BITS;
-    (place / 64, 1 << (place % 64))
-}
+/// Unsure objects that are gone are dropped once there are this many of them, or after this many
+/// searches.
+const GONE_MAX: u32 = 16;
+const SEARCHES_MAX: u32 = 1 << 10;
 
 #[inline(always)]
 fn set(address: usize) -> usize {
@@ -152,9 +154,8 @@ impl Descriptions {
             traces: false,
             doubts: 0,
             is_suspicious: false,
-            unsure: ArrayVec::new(),
-            unsure_bits: [0; UNSURE_BITS / 64],
-            unreached: 0,
+            unsure: Unsure::default(),
+            searches: SEARCHES_MAX,
         };
         if wants_traces {
             let data = (&raw const *descriptions.places).cast_mut().cast();
@@ -182,8 +183,9 @@ impl Descriptions {
             return Known::Nothing { is_new: false, is_same: false };
         };
         if described.is_gone || described.class != object.class().address() {
-            let is_same = self.traces && !described.is_gone;
-            return Known::Nothing { is_new: described.is_gone, is_same };
+            let is_same = self.traces && !described.is_gone && described.class > NEW;
+            let is_new = described.is_gone || described.class == NEW;
+            return Known::Nothing { is_new, is_same };
         }
         if described.epoch == self.epoch {
             let Described { print, depth, .. } = described;
@@ -223,85 +225,138 @@ impl Descriptions {
         self.is_suspicious = true;
     }
 
-    /// The same for this object alone.
-    pub(super) fn suspect_object(&mut self, object: Obj<'_>) {
-        if !self.add_unsure(object.address()) {
-            self.suspect();
+    /// Notes that from now on something may change this object at any time without a record: as
+    /// long as the method exists that would change it, if there is one.
+    pub(super) fn suspect_object(&mut self, object: Obj<'_>, method: Option<Obj<'_>>) {
+        self.drop_gone();
+        let address = object.address();
+        match method.filter(|_| self.traces) {
+            Some(method) => {
+                self.unsure.add_method(address, method.address());
+                self.watch(method.address());
+            }
+            None => {
+                self.make_room_untraced(address);
+                self.unsure.add_lasting(address);
+            }
+        }
+        self.watch(address);
+    }
+
+    /// Notes that the object at this address, of which nothing else is known, is changed by the
+    /// running instruction: once if `is_once`, else perhaps at any time. Returns how many objects
+    /// were given up to make room.
+    pub(super) fn suspect_hidden(&mut self, address: usize, is_once: bool) -> u32 {
+        let is_gone = |described: &Cell<Described>| described.get().is_gone;
+        if self.traces && self.places.find(address).is_some_and(is_gone) {
+            return 0;
+        }
+        let given_up = if self.unsure.is_full() { self.give_up_changed() } else { 0 };
+        self.make_room_untraced(address);
+        match is_once {
+            true => self.unsure.add_changed(address),
+            false => self.unsure.add_lasting(address),
+        }
+        self.watch(address);
+        given_up
+    }
+
+    /// Gives up finding the objects that were changed once. If they occur, they are examined.
+    #[cold]
+    fn give_up_changed(&mut self) -> u32 {
+        self.drop_gone();
+        let (places, mut count) = (&self.places, 0);
+        self.unsure.take_changed(|address| {
+            count += 1;
+            if let Some(place) = places.find(address) {
+                place.set(Described { print: 0, is_watched: false, ..place.get() });
+            }
+        });
+        self.doubt();
+        count
+    }
+
+    fn make_room_untraced(&mut self, address: usize) {
+        if !self.traces && !self.unsure.has(address) {
+            self.unsure.make_room_untraced();
         }
     }
 
-    /// Notes that the object at this address, of which nothing else is known, is changed. If there
-    /// are too many such objects, all objects are examined again.
-    pub(super) fn suspect_hidden(&mut self, address: usize) {
-        if !self.add_unsure(address) {
-            self.doubt();
+    /// Sees to it that it is known when the object at this address is gone.
+    fn watch(&mut self, address: usize) {
+        if !self.traces {
+            return;
+        }
+        let place = self.places.place(address);
+        let known = place.get();
+        let kept = match known.address == address {
+            true if known.is_gone => Described { address, class: NEW, ..Described::default() },
+            true => known,
+            false => Described { address, class: UNKNOWN, ..Described::default() },
+        };
+        place.set(Described { is_watched: true, ..kept });
+    }
+
+    /// Notes that it need not be known any more when the object at this address is gone.
+    fn unwatch(&mut self, address: usize) {
+        if !self.unsure.watches(address)
+            && let Some(place) = self.places.find(address)
+        {
+            place.set(Described { is_watched: false, ..place.get() });
         }
     }
 
-    /// Adds an object to those that may be changed at any time by themselves. False if there is no
-    /// room.
-    fn add_unsure(&mut self, address: usize) -> bool {
-        if !self.traces && self.unsure.len() == UNSURE_UNTRACED_MAX {
-            self.unsure.remove(0);
-        }
-        if self.is_unsure(address) {
-            return true;
-        }
-        if self.unsure.is_full() {
-            self.drop_gone();
-        }
-        let has_room = self.unsure.try_push(address).is_ok();
-        self.note_unsure();
-        has_room
-    }
-
-    /// Whether the object at this address may be changed at any time by itself.
+    /// Whether the object at this address may be changed at any time by itself, or was changed and
+    /// not examined since.
     #[inline(always)]
     pub(super) fn is_unsure(&self, address: usize) -> bool {
-        let (word, bit) = unsure_bit(address);
-        self.unsure_bits[word] & bit != 0 && self.unsure.contains(&address)
+        !self.unsure.is_empty() && self.unsure.has(address)
     }
 
-    /// Notes that the addresses of such objects have changed.
-    fn note_unsure(&mut self) {
-        self.unsure_bits = [0; UNSURE_BITS / 64];
-        for address in &self.unsure {
-            let (word, bit) = unsure_bit(*address);
-            self.unsure_bits[word] |= bit;
-        }
-    }
-
-    /// Whether there are single objects that may be changed at any time.
+    /// Whether there are such objects.
     #[inline(always)]
     pub(super) fn has_unsure(&self) -> bool {
         !self.unsure.is_empty()
     }
 
-    /// Notes that the program's variables were searched for these objects, and which were found.
-    /// Those that do not exist any more are dropped. Where CPython does not report that, those that
-    /// were not found are dropped after a while.
-    pub(super) fn note_searched(&mut self, is_found: impl Fn(usize) -> bool) {
-        if self.traces {
-            return self.drop_gone();
-        }
-        let unreached = &mut self.unreached;
-        self.unsure.retain(|address| {
-            *unreached += u32::from(!is_found(*address));
-            let is_kept = *unreached < UNREACHED_MAX;
-            *unreached %= UNREACHED_MAX;
-            is_kept
-        });
-        self.note_unsure();
+    /// Whether searches for these objects have found none for a while.
+    pub(super) fn is_search_idle(&self) -> bool {
+        self.unsure.is_idle()
     }
 
-    /// Drops those of these objects that CPython reported to be gone. If another object has taken
-    /// the entry of one by now, that one is described anew when it occurs.
+    /// Notes that a method that would change an object will not exist any more after the running
+    /// instruction.
+    pub(super) fn note_method_over(&mut self, method: Obj<'_>) {
+        self.unsure.drop_method(method.address());
+        self.unwatch(method.address());
+    }
+
+    /// Notes that the running frame's variables were searched for these objects, and that those
+    /// which were found have been examined. `is_whole` if what they hold was searched too.
+    pub(super) fn note_searched(&mut self, found: &[Obj<'_>], is_whole: bool) {
+        self.searches -= 1;
+        if self.searches == 0 || self.places.gone.get() >= GONE_MAX {
+            self.searches = SEARCHES_MAX;
+            self.drop_gone();
+        }
+        let found = found.iter().map(|object| object.address());
+        self.unsure.note_searched(found.clone(), is_whole, self.traces);
+        found.for_each(|address| self.unwatch(address));
+    }
+
+    /// Drops those of these objects that CPython reported to be gone, or that have given their
+    /// address to another.
     fn drop_gone(&mut self) {
-        let places = &self.places;
-        let is_there =
-            |address| places.find(address).is_some_and(|described| !described.get().is_gone);
-        self.unsure.retain(|address| is_there(*address));
-        self.note_unsure();
+        if self.places.gone.replace(0) > 0 {
+            let places = &self.places;
+            self.unsure.drop_gone(|address| {
+                let Some(place) = places.find(address).filter(|place| place.get().is_gone) else {
+                    return false;
+                };
+                place.set(Described { is_watched: false, ..place.get() });
+                true
+            });
+        }
     }
 
     /// Whether an object certainly holds what was described since the last epoch, with all recorded
@@ -373,6 +428,13 @@ impl Descriptions {
         let (address, class) = (object.address(), object.class().address());
         let (epoch, size, depth) = (self.epoch, sized.of(object), depth.min(255) as u8);
         let (doubts, is_gone, taken) = (self.doubts, false, 0);
+        let place = self.places.place(address);
+        let is_watched = self.traces && !self.unsure.is_empty() && self.unsure.watches(address);
+        if is_watched && place.get().address == address && place.get().is_gone {
+            // This is another object than the one that was watched.
+            self.unsure.replace(address);
+        }
+        let is_watched = is_watched && self.unsure.watches(address);
         let described = Described {
             address,
             class,
@@ -382,11 +444,12 @@ impl Descriptions {
             depth,
             validity,
             is_gone,
+            is_watched,
             doubts,
             sized,
             taken,
         };
-        self.places.place(address).set(described);
+        place.set(described);
     }
 
     /// Notes that an object is changed by a recorded change, and will have `more` items more.
@@ -471,7 +534,11 @@ unsafe extern "C" fn mark_gone(
     // SAFETY: `new` passed these, and they are there as long as the tracer is set.
     let places = unsafe { &*places.cast::<Places>() };
     if let Some(place) = places.find(object as usize) {
-        place.set(Described { is_gone: true, ..place.get() });
+        let described = place.get();
+        if described.is_watched && !described.is_gone {
+            places.gone.set(places.gone.get() + 1);
+        }
+        place.set(Described { is_gone: true, ..described });
     }
     0
 }

@@ -37,6 +37,8 @@ const REACHING_MAX: usize = 64;
 /// Steps that an event may make on average to find objects that C code may change at any time.
 /// Unused steps are kept for later, up to a limit.
 const STEPS_EACH: u32 = 8;
+/// The same after searches have found none for a while.
+const STEPS_IDLE: u32 = 1;
 pub(super) const STEPS_SAVED_MAX: u32 = 1 << 16;
 /// A frame without stores is checked at every 64th event, to notice its first event in an epoch.
 const FRAMES_CHECKED_EVERY: u64 = 64;
@@ -602,7 +604,7 @@ impl Values {
             // The dict rarely occurs as an object of its own.
             return self.described.distrust(object);
         }
-        self.note_hidden_owner(object);
+        self.note_hidden_owner(object, || finds_alone(object, key));
         let class = self.classes.find(object.class(), &self.names);
         let sort = self.classes.known(class).layout.sort;
         let is_exact = self.classes.known(class).layout.is_exact;
@@ -967,7 +969,7 @@ impl Values {
             let is_reached = variables.calls.reaches_dicts;
             match is_reached.then(|| self.owner_of(frame, &variables, object)).flatten() {
                 Some(owner) => self.reexamine(at, &[owner]),
-                None => self.note_hidden_owner(object),
+                None => self.note_hidden_owner(object, || true),
             }
         }
         objects.retain(|object| {
@@ -1028,16 +1030,32 @@ impl Values {
         container: Option<Obj<'_>>,
     ) {
         match container.filter(|container| !container.is_module()) {
-            Some(container) => self.suspect_object(at, container),
+            Some(container) => self.suspect_object(at, container, Some(method)),
             None if self.suspect_handed(at, code, unit, method) => {}
             None => self.described.suspect(),
         }
     }
-    /// Notes that an object may be changed at any time. It is examined first, so that what is
-    /// recorded of its address from then on is certain to be about this object.
-    fn suspect_object(&mut self, at: At, object: Obj<'_>) {
+
+    /// Notes that a call is over that was passed such a method, and that the code in C has not kept
+    /// it: it may have called it meanwhile, and will not do so later.
+    pub(in crate::shim) fn note_method_called(
+        &mut self,
+        at: At,
+        method: Obj<'_>,
+        container: Obj<'_>,
+    ) {
+        self.reexamine(at, &[container]);
+        if !method.is_held_elsewhere() {
+            self.described.note_method_over(method);
+        }
+    }
+
+    /// Notes that an object may be changed at any time, as long as the method exists that would
+    /// change it, if there is one. The object is examined first, so that what is recorded of its
+    /// address from then on is certain to be about this object.
+    fn suspect_object(&mut self, at: At, object: Obj<'_>, method: Option<Obj<'_>>) {
         self.reexamine(at, &[object]);
-        self.described.suspect_object(object);
+        self.described.suspect_object(object, method);
     }
 
     /// The same for the objects that were passed to code in C along with a function that changes
@@ -1050,7 +1068,7 @@ impl Values {
             // Such a function may be called with objects that these hold.
             if object != method && (sort == Sort::Instance || may_change(sort)) {
                 is_any = true;
-                self.suspect_object(at, object);
+                self.suspect_object(at, object, None);
             }
         }
         is_any
@@ -1066,15 +1084,14 @@ impl Values {
     /// running frame holds leads to them: only their addresses are kept.
     pub(in crate::shim) fn record_unsure(&mut self, at: At, code: Obj<'_>) {
         let Some((frame, variables)) = self.running(at, code) else { return };
-        self.steps = STEPS_SAVED_MAX.min(self.steps + STEPS_EACH);
+        let steps = if self.described.is_search_idle() { STEPS_IDLE } else { STEPS_EACH };
+        self.steps = STEPS_SAVED_MAX.min(self.steps + steps);
         let given = if self.steps < STEPS_MAX { 0 } else { STEPS_MAX };
         let mut left = given;
         let held = self.held_unsure(frame, &variables, &mut left);
         self.steps -= given - left;
         self.reexamine(at, &held);
-        if given > 0 {
-            self.described.note_searched(|address| held.iter().any(|h| h.address() == address));
-        }
+        self.described.note_searched(&held, given > 0);
     }
 
     /// Examines the arguments of a call of code in C that calls them, when it returns. What methods
@@ -1269,6 +1286,13 @@ pub(super) fn may_change(sort: Sort) -> bool {
         sort,
         Sort::List | Sort::Dict | Sort::Set | Sort::ByteArray | Sort::Deque | Sort::Array
     )
+}
+
+/// Whether a dict finds a key without running code of the program.
+fn finds_alone(dict: Obj<'_>, key: Obj<'_>) -> bool {
+    // All keys of a dict that shares them with others are strs.
+    let has_strs = dict.split_values().is_some() && matches!(key.plain(), Plain::Str);
+    has_strs || dict.dict_lookup(key) != Lookup::Unsure
 }
 
 /// Returns what a namespace holds under a name.
