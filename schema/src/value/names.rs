@@ -82,9 +82,11 @@ impl Secrets {
 
     /// Which values of a variable, attribute, key or option with this name are withheld.
     pub fn of(&self, name: &str) -> Withheld {
-        let lower = name.to_lowercase();
-        if self.patterns.iter().any(|pattern| lower.contains(&**pattern)) {
-            return Withheld::All;
+        if !self.patterns.is_empty() {
+            let lower = name.to_lowercase();
+            if self.patterns.iter().any(|pattern| lower.contains(&**pattern)) {
+                return Withheld::All;
+            }
         }
         if self.has_usual { usual(name) } else { Withheld::Nothing }
     }
@@ -120,7 +122,43 @@ impl Secrets {
     }
 }
 
+/// The letters that the words begin with that [`usual`] searches for.
+const BEGINNINGS: u32 = {
+    let (mut letters, mut at) = (1 << (b't' - b'a'), 0);
+    while at < WORDS.len() {
+        letters |= 1 << (WORDS[at].as_bytes()[0] - b'a');
+        at += 1;
+    }
+    at = 0;
+    while at < PAIRS.len() {
+        letters |= 1 << (PAIRS[at][0].as_bytes()[0] - b'a');
+        at += 1;
+    }
+    letters
+};
+
+/// Whether a name contains the letters of such a word. Most names do not, and for those this is
+/// faster than to split them.
+fn may_be_usual(name: &str) -> bool {
+    let words = || WORDS.iter().chain(PAIRS.iter().map(|[first, _]| first)).chain(&["token"]);
+    let begins = |rest: &[u8]| {
+        let letter = rest[0].to_ascii_lowercase().wrapping_sub(b'a');
+        letter < 26
+            && BEGINNINGS >> letter & 1 != 0
+            && words().any(|word| {
+                let part = rest.get(..word.len());
+                part.is_some_and(|part| part.eq_ignore_ascii_case(word.as_bytes()))
+            })
+    };
+    let bytes = name.as_bytes();
+    // In lower case, some other characters are ASCII letters.
+    !name.is_ascii() || (0..bytes.len()).any(|at| begins(&bytes[at..]))
+}
+
 fn usual(name: &str) -> Withheld {
+    if !may_be_usual(name) {
+        return Withheld::Nothing;
+    }
     let words = words(name);
     let has = |wanted: &str| words.iter().any(|word| word == wanted);
     let has_pair = words.windows(2).any(|two| PAIRS.iter().any(|pair| two == pair));

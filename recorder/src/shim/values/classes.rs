@@ -11,7 +11,7 @@ use rustc_hash::FxHashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::rc::Rc;
 
-const CACHE: usize = 1 << 10;
+const CACHE: usize = 1 << 12;
 /// Longer keys of dicts are not taken for names.
 const NAME_MAX: usize = 1 << 8;
 /// With more classes than this, all are dropped at once; each takes some hundred bytes.
