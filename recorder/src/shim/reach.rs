@@ -6,6 +6,7 @@
 //! arguments and whatever can be reached from them. This module knows the code that does not.
 
 use super::ffi::{CallableShape, HiddenTypes, Obj};
+use std::borrow::Cow;
 
 /// Callables that only inspect their arguments and never call them. Beginnings of names.
 const INSPECTING: [&str; 6] = [
@@ -142,11 +143,13 @@ const HARMLESS: [&str; 119] = [
     "zlib",
 ];
 
-/// Classes whose objects, when called, run code that was passed to them when they were made.
-const RUNS: [&str; 4] = [
+/// Classes whose objects, when called, run code that was passed to them when they were made, or read
+/// attributes.
+const RUNS: [&str; 5] = [
     "<functools._lru_cache_wrapper object>",
     "<method object>",
     "<method-wrapper object>",
+    "<operator.attrgetter object>",
     "<weakref.ReferenceType object>",
 ];
 
@@ -211,16 +214,22 @@ impl Does {
 
 /// Whether calls of a callable with this name may change objects of the program without a record.
 pub(super) fn reaches(callable: Obj<'_>, shape: &CallableShape<'_>, name: &str) -> bool {
+    let mut name = Cow::Borrowed(name);
     match shape {
         // What Python code does is recorded. Classes read what their objects are made of.
         CallableShape::Function { .. } | CallableShape::Class => return false,
-        CallableShape::Instance if RUNS.contains(&name) => return false,
+        CallableShape::Instance if RUNS.contains(&&*name) => return false,
         CallableShape::Instance => return !callable.class().has_python_method(c"__call__"),
-        CallableShape::Builtin { owner: Some(owner), .. } if !owner.is_module() => {
+        CallableShape::Builtin { owner: Some(owner), method, .. } if !owner.is_module() => {
             let class = if owner.is_class() { *owner } else { owner.class() };
             // The method of a class derived from a builtin container is the container's.
             if class.is_builtin_container() {
                 return false;
+            }
+            // What a class in Python inherits does what it does in the class it comes from.
+            if let Some(defining) = class.defining_class(*method).filter(|it| *it != class) {
+                let method = name.rsplit_once('.').map_or(&*name, |(_, method)| method);
+                name = format!("{}.{method}", defining.class_name()).into();
             }
         }
         _ => {}

@@ -21,6 +21,7 @@
 use super::standard::{self, Field, Native};
 use super::*;
 use dashcam_schema::value::Sort;
+use std::ffi::CString;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 // The same in all versions known here; `verify_contents` compares these offsets with samples.
@@ -1514,6 +1515,19 @@ impl<'a> Obj<'a> {
             }
         }
         false
+    }
+
+    /// Returns the class that a method in C comes from, which a class has or inherits. `method` is
+    /// the method's entry in that class's static table.
+    pub(in crate::shim) fn defining_class(self, method: usize) -> Option<Obj<'a>> {
+        // SAFETY: the caller has taken the entry from a method.
+        let name = CString::new(unsafe { Obj::method_name(method) }).ok()?;
+        let mro = self.field(TYPE_MRO)?;
+        (0..).map_while(|index| mro.tuple_item(index)).find(|class| {
+            let found = class.class_dict().and_then(|dict| dict.dict_get(&name));
+            let is_method = |found: &Obj<'_>| type_name(found.class()) == c"method_descriptor";
+            found.filter(is_method).is_some_and(|found| found.descriptor_method().0 == method)
+        })
     }
 
     /// Whether a class is, or is derived from, a builtin class whose methods change only the object
