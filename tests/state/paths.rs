@@ -4,7 +4,7 @@
 use dashcam_tests::{Python, Recording, program, run, tests_path, text};
 
 /// Programs in `paths/`.
-const PROGRAMS: [&str; 12] = [
+const PROGRAMS: [&str; 13] = [
     "aliases",
     "attributes",
     "c_code",
@@ -12,6 +12,7 @@ const PROGRAMS: [&str; 12] = [
     "generators",
     "handed_to_c",
     "large_containers",
+    "many_in_c",
     "modules",
     "more_than_a_record",
     "namespaces",
@@ -24,6 +25,10 @@ fn what_is_reached_is_as_recorded() {
     let script = tests_path("state/paths.py");
     for python in Python::all() {
         for name in PROGRAMS {
+            // Before 3.13 CPython does not report new objects, and few such objects are followed.
+            if name == "many_in_c" && python.version < (3, 13) {
+                continue;
+            }
             let program = program(&format!("state/paths/{name}.py"));
             let folder = tempfile::tempdir().unwrap();
             let (db, samples) = (folder.path().join("x.db"), folder.path().join("samples"));

@@ -159,6 +159,7 @@ impl Callables {
                         calls: reach::calls(reaches, &name),
                         may_call: reach::may_call(callable, shape, &name),
                         ends_with_call: reach::ends_with_call(&name),
+                        sets_tracer: SETTING_TRACER.contains(&&*name),
                     });
                 }
                 self.numbers.insert(name.clone(), next);
@@ -205,6 +206,8 @@ pub(super) struct Behaviour {
     pub(super) may_call: bool,
     /// If they call their arguments, they do so before they return.
     pub(super) ends_with_call: bool,
+    /// They may set the interpreter's tracer of objects.
+    pub(super) sets_tracer: bool,
 }
 
 impl Behaviour {
@@ -215,6 +218,7 @@ impl Behaviour {
         calls: true,
         may_call: true,
         ends_with_call: false,
+        sets_tracer: false,
     };
 }
 
@@ -496,6 +500,9 @@ const WATCHED: [&str; 7] = [
     "sys.monitoring.clear_tool_id",
     "sys.monitoring.free_tool_id",
 ];
+
+/// Functions in C that set or unset the interpreter's tracer of objects.
+const SETTING_TRACER: [&str; 2] = ["_tracemalloc.start", "_tracemalloc.stop"];
 
 /// A callable that needs more than to have its number recorded.
 pub(super) struct Special {

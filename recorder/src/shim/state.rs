@@ -763,7 +763,7 @@ impl State {
             values.record_callers_variables(at, caller, number.number());
         }
         if let Some((number, callable, first)) = handed {
-            let Behaviour { effect, does, reaches, calls, may_call, ends_with_call } =
+            let Behaviour { effect, does, reaches, calls, may_call, ends_with_call, sets_tracer } =
                 self.callables.behaviour(number);
             let is_suspicious = may_call && self.callables.changes_when_called(first);
             // For a bound method this is the object that it is bound to.
@@ -772,6 +772,9 @@ impl State {
             let hidden = self.callables.hidden();
             if let Some(values) = self.values_with_room() {
                 let list = owner.unwrap_or(first);
+                if sets_tracer && kind != EventKind::CALL {
+                    values.keep_tracing();
+                }
                 match changed.filter(|_| kind != EventKind::CALL) {
                     Some(container) if ends_with_call || !first.is_held_elsewhere() => {
                         values.note_method_called(at, first, container);

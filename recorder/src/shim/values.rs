@@ -399,6 +399,11 @@ impl Values {
         self.described.doubt();
     }
 
+    /// Notes that `tracemalloc` was switched on or off.
+    pub(super) fn keep_tracing(&mut self) {
+        self.described.keep_tracing();
+    }
+
     /// Records the arguments of the call that begins in the running frame.
     #[inline]
     pub(super) fn record_arguments(&mut self, (ordinal, number): (u64, u32), code: Obj<'_>) {

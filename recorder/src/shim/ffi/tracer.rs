@@ -7,19 +7,25 @@ use std::mem::transmute;
 /// The function that CPython calls.
 pub(in crate::shim) type Tracer = unsafe extern "C" fn(*mut PyObject, c_int, *mut c_void) -> c_int;
 
-type Set = unsafe extern "C" fn(Option<Tracer>, *mut c_void) -> c_int;
-type Get = unsafe extern "C" fn(*mut *mut c_void) -> Option<Tracer>;
+type SetTracer = unsafe extern "C" fn(Option<Tracer>, *mut c_void) -> c_int;
+type GetTracer = unsafe extern "C" fn(*mut *mut c_void) -> Option<Tracer>;
 
-fn functions() -> Option<(Set, Get)> {
+fn functions() -> Option<(SetTracer, GetTracer)> {
     // SAFETY: `dlsym` looks the names up in what is loaded; functions of these names have these
     // signatures in every version that has them.
     unsafe {
         let set = libc::dlsym(libc::RTLD_DEFAULT, c"PyRefTracer_SetTracer".as_ptr());
         let get = libc::dlsym(libc::RTLD_DEFAULT, c"PyRefTracer_GetTracer".as_ptr());
         let is_there = !set.is_null() && !get.is_null();
-        is_there.then(|| (transmute::<*mut c_void, Set>(set), transmute::<*mut c_void, Get>(get)))
+        is_there.then(|| {
+            let set = transmute::<*mut c_void, SetTracer>(set);
+            (set, transmute::<*mut c_void, GetTracer>(get))
+        })
     }
 }
+
+/// A tracer, and what it is called with.
+pub(in crate::shim) type Set = (Tracer, *mut c_void);
 
 /// Sets the tracer. Returns false if this version has no tracers, another tracer is set, or setting
 /// it fails.
@@ -32,6 +38,24 @@ pub(in crate::shim) unsafe fn set(tracer: Tracer, data: *mut c_void) -> bool {
     unsafe { get(&mut std::ptr::null_mut()).is_none() && set(Some(tracer), data) == 0 }
 }
 
+/// Sets the tracer in place of another, which it has to call from then on. Returns that one, or
+/// `Err` if setting the tracer fails.
+///
+/// # Safety
+/// As for [`set`].
+pub(in crate::shim) unsafe fn set_before(
+    tracer: Tracer,
+    data: *mut c_void,
+) -> Result<Option<Set>, ()> {
+    let Some((set, get)) = functions() else { return Err(()) };
+    let mut other = std::ptr::null_mut();
+    // SAFETY: the caller guarantees what the tracer needs, and that the GIL is held.
+    unsafe {
+        let before = get(&mut other).map(|before| (before, other));
+        if set(Some(tracer), data) == 0 { Ok(before) } else { Err(()) }
+    }
+}
+
 /// Whether this tracer is set. The GIL must be held.
 pub(in crate::shim) fn is_set(tracer: Tracer) -> bool {
     let Some((_, get)) = functions() else { return false };
@@ -40,12 +64,14 @@ pub(in crate::shim) fn is_set(tracer: Tracer) -> bool {
     set.is_some_and(|set| set as usize == tracer as usize)
 }
 
-/// Unsets the tracer, if it is still this one. The GIL must be held.
-pub(in crate::shim) fn unset(tracer: Tracer) {
+/// Unsets the tracer, if it is still this one, and sets the one again that it has called. The GIL
+/// must be held.
+pub(in crate::shim) fn unset(tracer: Tracer, next: Option<Set>) {
     if is_set(tracer)
         && let Some((set, _)) = functions()
     {
+        let (next, data) = next.unzip();
         // SAFETY: called as its signature requires, with the GIL held.
-        unsafe { set(None, std::ptr::null_mut()) };
+        unsafe { set(next, data.unwrap_or_default()) };
     }
 }

@@ -79,6 +79,8 @@ struct Places {
     described: Box<[[Cell<Described>; WAYS]]>,
     /// How many watched objects were found to be gone since this was last asked.
     gone: Cell<u32>,
+    /// A tracer that was set by other code, which ours calls.
+    next: Cell<Option<tracer::Set>>,
 }
 
 impl Places {
@@ -87,6 +89,7 @@ impl Places {
             addresses: (0..SETS).map(|_| Default::default()).collect(),
             described: (0..SETS).map(|_| Default::default()).collect(),
             gone: Cell::new(0),
+            next: Cell::new(None),
         }
     }
 
@@ -122,6 +125,8 @@ pub(super) struct Descriptions {
     /// Shared with the tracer, which is called while objects are examined.
     places: Box<Places>,
     epoch: u32,
+    /// CPython is to report new objects if it can.
+    wants_traces: bool,
     /// CPython reports new objects.
     traces: bool,
     /// How often something may have changed objects without a record.
@@ -151,29 +156,61 @@ impl Descriptions {
         let mut descriptions = Descriptions {
             places,
             epoch: 0,
+            wants_traces,
             traces: false,
             doubts: 0,
             is_suspicious: false,
             unsure: Unsure::default(),
             searches: SEARCHES_MAX,
         };
-        if wants_traces {
-            let data = (&raw const *descriptions.places).cast_mut().cast();
+        descriptions.begin_tracing();
+        descriptions
+    }
+
+    /// What the tracer is called with.
+    fn tracer_data(&self) -> *mut std::ffi::c_void {
+        (&raw const *self.places).cast_mut().cast()
+    }
+
+    /// Has CPython report when objects are made, if wanted and possible.
+    fn begin_tracing(&mut self) {
+        if self.wants_traces && !self.traces {
             // SAFETY: the places stay where they are until `drop` has taken the tracer away; both
             // happen under the GIL, as do its calls.
-            descriptions.traces = unsafe { tracer::set(mark_gone, data) };
+            self.traces = unsafe { tracer::set(mark_gone, self.tracer_data()) };
+            for address in self.unsure.addresses() {
+                self.watch(address);
+            }
         }
-        descriptions
+    }
+
+    /// Notes that `tracemalloc` was switched on or off by the call that ends just now. That sets or
+    /// unsets its own tracer, whatever was set before. No object was made since.
+    pub(super) fn keep_tracing(&mut self) {
+        if !self.traces || tracer::is_set(mark_gone) {
+            return;
+        }
+        // SAFETY: as in `begin_tracing`.
+        match unsafe { tracer::set_before(mark_gone, self.tracer_data()) } {
+            Ok(next) => self.places.next.set(next),
+            Err(()) => self.stop_tracing(),
+        }
+    }
+
+    /// Notes that some new objects may have been missed.
+    fn stop_tracing(&mut self) {
+        self.traces = false;
+        *self.places = Places::new();
     }
 
     /// Begins an epoch: from now on everything has to be described anew.
     pub(super) fn begin_epoch(&mut self) {
         self.epoch += 1;
         if self.traces && !tracer::is_set(mark_gone) {
-            // Another tracer took its place, so some new objects may have been missed.
-            self.traces = false;
-            *self.places = Places::new();
+            // Another tracer took its place.
+            self.stop_tracing();
         }
+        self.begin_tracing();
     }
 
     /// Returns what is known of an object.
@@ -319,9 +356,9 @@ impl Descriptions {
         !self.unsure.is_empty()
     }
 
-    /// Whether searches for these objects have found none for a while.
-    pub(super) fn is_search_idle(&self) -> bool {
-        self.unsure.is_idle()
+    /// How many steps an event earns to search for these objects.
+    pub(super) fn search_steps(&self) -> u32 {
+        self.unsure.steps()
     }
 
     /// Notes that a method that would change an object will not exist any more after the running
@@ -491,7 +528,7 @@ impl Descriptions {
 impl Drop for Descriptions {
     fn drop(&mut self) {
         if self.traces {
-            tracer::unset(mark_gone);
+            tracer::unset(mark_gone, self.places.next.get());
         }
     }
 }
@@ -528,7 +565,7 @@ impl Sized {
 /// that was at the address is gone.
 unsafe extern "C" fn mark_gone(
     object: *mut pyo3::ffi::PyObject,
-    _event: std::ffi::c_int,
+    event: std::ffi::c_int,
     places: *mut std::ffi::c_void,
 ) -> std::ffi::c_int {
     // SAFETY: `new` passed these, and they are there as long as the tracer is set.
@@ -540,5 +577,9 @@ unsafe extern "C" fn mark_gone(
         }
         place.set(Described { is_gone: true, ..described });
     }
-    0
+    match places.next.get() {
+        None => 0,
+        // SAFETY: called with what it was set with.
+        Some((next, data)) => unsafe { next(object, event, data) },
+    }
 }

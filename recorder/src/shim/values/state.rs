@@ -34,11 +34,7 @@ const HANDED_MAX: usize = 4;
 const SORTING_MAX: usize = 16;
 /// The same for calls that may change objects without a record.
 const REACHING_MAX: usize = 64;
-/// Steps that an event may make on average to find objects that C code may change at any time.
-/// Unused steps are kept for later, up to a limit.
-const STEPS_EACH: u32 = 8;
-/// The same after searches have found none for a while.
-const STEPS_IDLE: u32 = 1;
+/// The most steps that are saved for finding objects that C code may change at any time.
 pub(super) const STEPS_SAVED_MAX: u32 = 1 << 16;
 /// A frame without stores is checked at every 64th event, to notice its first event in an epoch.
 const FRAMES_CHECKED_EVERY: u64 = 64;
@@ -1084,8 +1080,7 @@ impl Values {
     /// running frame holds leads to them: only their addresses are kept.
     pub(in crate::shim) fn record_unsure(&mut self, at: At, code: Obj<'_>) {
         let Some((frame, variables)) = self.running(at, code) else { return };
-        let steps = if self.described.is_search_idle() { STEPS_IDLE } else { STEPS_EACH };
-        self.steps = STEPS_SAVED_MAX.min(self.steps + steps);
+        self.steps = STEPS_SAVED_MAX.min(self.steps + self.described.search_steps());
         let given = if self.steps < STEPS_MAX { 0 } else { STEPS_MAX };
         let mut left = given;
         let held = self.held_unsure(frame, &variables, &mut left);

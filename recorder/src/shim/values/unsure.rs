@@ -3,6 +3,7 @@
 //! Only their addresses are known. They are examined where something that a frame holds leads to
 //! them.
 
+use super::changed::STEPS_MAX;
 use crate::shim::memory;
 use rustc_hash::FxHashMap;
 
@@ -14,8 +15,12 @@ const CHANGED_MAX: usize = 1 << 12;
 pub(super) const UNTRACED_MAX: usize = 4;
 /// Where CPython does not report that, an object is dropped after this many searches without it.
 const UNREACHED_MAX: u32 = 1 << 8;
-/// After this many searches in a row that have found nothing, searching is given less time.
+/// Steps that an event earns on average. Fewer if no object changes by itself and this many searches
+/// in a row have found nothing; enough for a search with each event if there are many objects.
+const STEPS_EACH: u32 = 8;
+const STEPS_IDLE: u32 = 1;
 const IDLE_MAX: u32 = 64;
+const MANY: usize = 256;
 /// Bits of this many addresses that were dropped are left.
 const DROPPED_MAX: u32 = 64;
 
@@ -28,7 +33,7 @@ struct Reason {
     is_lasting: bool,
     /// How many methods that would change it are held by code in C.
     methods: u32,
-    /// Counts up with each object.
+    /// [`Unsure::latest`] when it was added.
     number: u32,
 }
 
@@ -46,7 +51,9 @@ pub(super) struct Unsure {
     methods: Vec<(usize, usize)>,
     /// A bit for the address of each object and method: most other addresses are ruled out by it.
     bits: Bits,
-    /// The number of the latest object.
+    /// How many of the objects may be changed for as long as they exist.
+    lasting: usize,
+    /// How many objects were added.
     latest: u32,
     /// How often nothing led to one of the objects.
     unreached: u32,
@@ -104,6 +111,12 @@ impl Unsure {
                 || self.methods.iter().any(|(method, _)| *method == address))
     }
 
+    /// The addresses of all objects, and of the methods that change them.
+    pub(super) fn addresses(&self) -> Vec<usize> {
+        let methods = self.methods.iter().map(|(method, _)| *method);
+        self.objects.keys().copied().chain(methods).collect()
+    }
+
     /// Notes that the object at this address is changed once, by the running instruction.
     pub(super) fn add_changed(&mut self, address: usize) {
         self.reason(address).is_changed = true;
@@ -111,7 +124,8 @@ impl Unsure {
 
     /// Notes that the object at this address may be changed as long as it exists.
     pub(super) fn add_lasting(&mut self, address: usize) {
-        self.reason(address).is_lasting = true;
+        let was_lasting = std::mem::replace(&mut self.reason(address).is_lasting, true);
+        self.lasting += usize::from(!was_lasting);
     }
 
     /// Notes that the object at this address may be changed as long as a method exists.
@@ -184,7 +198,9 @@ impl Unsure {
 
     /// Drops the object at this address, and the methods that change it.
     pub(super) fn remove(&mut self, address: usize) {
-        self.objects.remove(&address);
+        if self.objects.remove(&address).is_some_and(|reason| reason.is_lasting) {
+            self.lasting -= 1;
+        }
         self.methods.retain(|(_, object)| *object != address);
         self.note_dropped();
     }
@@ -199,7 +215,12 @@ impl Unsure {
     /// Drops the objects and methods that are gone.
     pub(super) fn drop_gone(&mut self, is_gone: impl Fn(usize) -> bool) {
         self.drop_methods(|method| !is_gone(method));
-        self.objects.retain(|object, _| !is_gone(*object));
+        let lasting = &mut self.lasting;
+        self.objects.retain(|object, reason| {
+            let is_dropped = is_gone(*object);
+            *lasting -= usize::from(is_dropped && reason.is_lasting);
+            !is_dropped
+        });
         let objects = &self.objects;
         self.methods.retain(|(_, object)| objects.contains_key(object));
         self.set_bits();
@@ -242,10 +263,14 @@ impl Unsure {
         }
     }
 
-    /// Whether nothing was found for so long that searching is given less time.
+    /// How many steps an event earns to search for the objects. Unused steps are kept for later.
     #[inline(always)]
-    pub(super) fn is_idle(&self) -> bool {
-        self.idle >= IDLE_MAX
+    pub(super) fn steps(&self) -> u32 {
+        match self.methods.len() + self.lasting {
+            0 if self.idle >= IDLE_MAX => STEPS_IDLE,
+            0..MANY => STEPS_EACH,
+            _ => STEPS_MAX,
+        }
     }
 
     fn note_dropped(&mut self) {
