@@ -287,6 +287,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn no_secret_name_is_ruled_out_by_its_letters() {
+        let pairs = PAIRS.iter().map(|[first, second]| format!("{first}_{second}"));
+        let tokens = OF_TOKENS.iter().map(|word| format!("{word}_token"));
+        let words = WORDS.iter().map(|word| (*word).to_owned());
+        for name in words.chain(pairs).chain(tokens) {
+            assert!(may_be_usual(&name) && may_be_usual(&format!("x9{}Y", name.to_uppercase())));
+            assert_ne!(usual(&name), Withheld::Nothing, "{name}");
+        }
+        assert!(!may_be_usual("") && !may_be_usual("request") && !may_be_usual("x_1"));
+    }
+
+    #[test]
     fn names_are_judged_by_their_words() {
         let secrets = Secrets::new([USUAL, "Pin"]);
         for name in [

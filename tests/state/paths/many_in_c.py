@@ -75,7 +75,15 @@ def while_traced():
         here = n
         found.append(held.n[-1])
         del held
+    many = [[] for n in range(200)]
+    del many[-1]
+    made = []
+    del many
+    place = tracemalloc.get_object_traceback(made)[0].lineno
+    # Its tracer has to be called all the same: the list has the place in memory of an earlier one.
+    assert place == while_traced.__code__.co_firstlineno + 12
     tracemalloc.stop()
+    assert not tracemalloc.is_tracing()
     for n in range(8):
         held = Held([n, n])
         held.n.append(n)

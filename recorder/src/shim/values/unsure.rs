@@ -291,3 +291,61 @@ impl Unsure {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: std::ops::Range<usize> = 1..10_000;
+
+    fn address(number: usize) -> usize {
+        number << 4
+    }
+
+    #[test]
+    fn there_is_no_limit() {
+        let mut unsure = Unsure::default();
+        ALL.for_each(|n| unsure.add_method(address(n), address(n + 20_000)));
+        assert!(ALL.all(|n| unsure.has(address(n)) && unsure.watches(address(n + 20_000))));
+        assert!(!ALL.any(|n| unsure.has(address(n + 20_000)) || unsure.has(address(n + 40_000))));
+    }
+
+    #[test]
+    fn an_object_is_followed_until_it_is_examined_without_its_methods() {
+        let mut unsure = Unsure::default();
+        let [object, one, other] = [1, 2, 3].map(address);
+        unsure.add_method(object, one);
+        unsure.add_method(object, other);
+        unsure.note_searched([object].into_iter(), true, true);
+        unsure.drop_method(one);
+        unsure.note_searched([object].into_iter(), true, true);
+        assert!(unsure.has(object) && !unsure.watches(one));
+        unsure.drop_gone(|address| address == other);
+        assert!(unsure.has(object));
+        unsure.note_searched([object].into_iter(), false, true);
+        assert!(unsure.is_empty() && !unsure.watches(object));
+    }
+
+    #[test]
+    fn one_change_is_over_once_it_is_examined() {
+        let mut unsure = Unsure::default();
+        unsure.add_changed(address(1));
+        unsure.add_lasting(address(2));
+        unsure.note_searched(std::iter::empty(), true, true);
+        assert!(unsure.has(address(1)));
+        unsure.note_searched([1, 2].map(address).into_iter(), true, true);
+        assert!(!unsure.has(address(1)) && unsure.has(address(2)));
+        unsure.drop_gone(|gone| gone == address(2));
+        assert!(unsure.is_empty() && unsure.lasting == 0);
+    }
+
+    #[test]
+    fn the_latest_are_kept_where_nothing_is_reported() {
+        let mut unsure = Unsure::default();
+        for n in 1..=6 {
+            unsure.make_room_untraced();
+            unsure.add_changed(address(n));
+        }
+        assert!((1..=6).all(|n| unsure.has(address(n)) == (n > 2)));
+    }
+}
