@@ -296,7 +296,9 @@ impl Unsure {
 mod tests {
     use super::*;
 
-    const ALL: std::ops::Range<usize> = 1..10_000;
+    fn all() -> std::ops::Range<usize> {
+        1..10_000
+    }
 
     fn address(number: usize) -> usize {
         number << 4
@@ -305,9 +307,9 @@ mod tests {
     #[test]
     fn there_is_no_limit() {
         let mut unsure = Unsure::default();
-        ALL.for_each(|n| unsure.add_method(address(n), address(n + 20_000)));
-        assert!(ALL.all(|n| unsure.has(address(n)) && unsure.watches(address(n + 20_000))));
-        assert!(!ALL.any(|n| unsure.has(address(n + 20_000)) || unsure.has(address(n + 40_000))));
+        all().for_each(|n| unsure.add_method(address(n), address(n + 20_000)));
+        assert!(all().all(|n| unsure.has(address(n)) && unsure.watches(address(n + 20_000))));
+        assert!(!all().any(|n| unsure.has(address(n + 20_000)) || unsure.has(address(n + 40_000))));
     }
 
     #[test]
