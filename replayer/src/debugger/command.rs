@@ -44,6 +44,8 @@ pub enum Command {
     List(Option<(Option<String>, u32)>),
     Threads,
     Thread(i64),
+    Processes,
+    Process(i64),
     Follow(Option<Followed>),
     Info,
     Help,
@@ -156,6 +158,8 @@ pub const COMMANDS: &[(&[&str], &str, &str)] = &[
     (&["set"], "mine on | off", "steps and exceptions stop in your own code only, or in all"),
     (&["threads"], "", "the threads, and where each stands"),
     (&["thread"], "ID", "go on with another thread"),
+    (&["processes"], "", "the processes of the run, and how each ended"),
+    (&["process"], "N", "go on with another process, where it is at the same time"),
     (&["follow"], "thread | task", "whose lines step follows"),
     (&["info", "i"], "", "the event at this position"),
     (&["help", "h"], "", "this list"),
@@ -234,6 +238,11 @@ pub fn parse(line: &str) -> Result<Option<Command>, String> {
         "thread" => match number("thread_id")? {
             Some(thread) => Command::Thread(thread.into()),
             None => Command::Threads,
+        },
+        "processes" => Command::Processes,
+        "process" => match number("process_id")? {
+            Some(process) => Command::Process(process.into()),
+            None => Command::Processes,
         },
         "follow" => Command::Follow(match rest {
             "" => None,

@@ -12,6 +12,7 @@
 //! | `origin` | `path`; `links`: `position`, `kind`, `text`, `value`, `path`, `line`, `function`, `operands` (`text`, `value`); `notes` |
 //! | `list` | `path`, `first`, `lines`, `current` |
 //! | `threads` | `threads`: `thread`, `process`, `name`, `current`, and where it is, as for a position |
+//! | `processes` | `processes`: `process`, `pid`, `parent`, `exit_code`, `exit_signal`, `ended`, `command`, `events`, `current` |
 //! | breakpoints | `breakpoints`: `number`, `place`, `condition` |
 //! | `help` | `commands`: `names`, `arguments`, `does` |
 //! | others | `said` |
@@ -84,6 +85,18 @@ pub fn json(command: &str, run_id: i64, reply: &Reply) -> Value {
                 Value::Object(of)
             });
             object([("threads", threads.collect())])
+        }
+        Reply::Processes(all) => {
+            let all = all.iter().map(|process| {
+                json!({
+                    "process": process.process_id, "process_id": process.process_id,
+                    "pid": process.pid, "parent": process.parent, "ended": process.ended,
+                    "exit_code": process.exit_code, "exit_signal": process.exit_signal,
+                    "command": process.command, "events": process.events,
+                    "current": process.is_current,
+                })
+            });
+            object([("processes", all.collect())])
         }
         Reply::Breakpoints(all) => {
             let all = all.iter().map(|breakpoint| {

@@ -7,6 +7,7 @@ pub mod command;
 pub mod json;
 pub mod origin;
 mod place;
+mod processes;
 pub mod reply;
 mod shown;
 pub mod text;
@@ -20,6 +21,8 @@ use crate::sql::Recording;
 use crate::store::Error;
 use crate::timeline::{Direction, Event, Follow, Here, Moved, Position, Step, Timeline, Why};
 use command::{Followed, Setting, Target};
+use rustc_hash::FxHashSet;
+use std::cell::Cell;
 use std::rc::Rc;
 
 /// Why a command failed.
@@ -49,8 +52,8 @@ struct Breakpoint {
 /// What a breakpoint stops at.
 enum Stopper {
     Event(Event),
-    /// Writes of a variable or attribute.
-    Watch(crate::timeline::Target),
+    /// Writes of a variable or attribute of a process.
+    Watch { process_id: i64, target: crate::timeline::Target },
 }
 
 /// A debugger: a position in a run, with breakpoints, displays and settings.
@@ -58,6 +61,8 @@ pub struct Debugger {
     recording: Rc<Recording>,
     timeline: Timeline,
     at: Position,
+    /// The process of the last stop that was returned.
+    stopped_in: Cell<i64>,
     /// Depth of the selected frame, which `locals` and `print` refer to.
     frame: usize,
     follow: Follow,
@@ -72,12 +77,13 @@ pub struct Debugger {
 }
 
 impl Debugger {
-    /// A debugger at the first event of a run. `None` if the run has no events.
+    /// A debugger at the first event of a run's first process. `None` if the run has no events.
     pub fn new(recording: Rc<Recording>, run_id: i64) -> Option<Debugger> {
         let timeline = Timeline::new(recording.store().clone(), run_id)?;
         let at = timeline.first();
         Some(Debugger {
             recording,
+            stopped_in: Cell::new(timeline.extent_at(at).process_id),
             timeline,
             at,
             frame: 0,
@@ -161,6 +167,8 @@ impl Debugger {
             Command::List(around) => self.list(around),
             Command::Threads => Ok(Reply::Threads(self.threads()?)),
             Command::Thread(id) => self.thread(id),
+            Command::Processes => Ok(Reply::Processes(self.processes())),
+            Command::Process(id) => self.process(id),
             Command::Follow(followed) => Ok(Reply::Said(self.followed(followed))),
             Command::Info => self.stop("info", None, Vec::new()),
             Command::Help => Ok(Reply::Help),
@@ -234,7 +242,10 @@ impl Debugger {
         let here = self.here()?;
         let source = self.source_line(here.code_id, here.line)?;
         let displays = self.shown()?;
-        let stop = Stop { here, why, breakpoint, what: None, notes, source, displays };
+        let before = self.stopped_in.replace(here.process_id);
+        let is_said = why == "info" || before != here.process_id;
+        let process = (is_said && self.has_several()).then(|| self.command_of(here.process_id));
+        let stop = Stop { here, why, breakpoint, process, what: None, notes, source, displays };
         Ok(Reply::Stop(Box::new(stop)))
     }
 
@@ -261,21 +272,18 @@ impl Debugger {
         let timeline = &self.timeline;
         let to = match target {
             Target::Seq(seq) => self.event(*seq)?,
-            Target::Start => timeline.first(),
-            Target::End => timeline.last(),
-            Target::Time(time_ns) if *time_ns > timeline.end_ns() => {
-                let end = timeline.end_ns() as f64 / 1e9;
-                return refused(format!("run {} ends after {end} s", timeline.run_id()));
+            Target::Start => timeline.extent_at(self.at).first,
+            Target::End => timeline.extent_at(self.at).last,
+            Target::Time(time_ns) if *time_ns > timeline.end_ns(self.at) => {
+                let end = timeline.end_ns(self.at) as f64 / 1e9;
+                return refused(format!("{} ends after {end} s", self.process_or_run()));
             }
-            Target::Time(time_ns) => timeline.at_time(*time_ns)?,
+            Target::Time(time_ns) => timeline.at_time(*time_ns, self.at)?,
             Target::Fraction(fraction) if !(0.0..=1.0).contains(fraction) => {
                 return refused("a run goes from 0% to 100%");
             }
-            Target::Fraction(fraction) => timeline.at_fraction(*fraction),
-            Target::Crash => match timeline.crash()? {
-                Some(to) => to,
-                None => return refused(self.no_crash()?),
-            },
+            Target::Fraction(fraction) => timeline.at_fraction(*fraction, self.at),
+            Target::Crash => self.crash()?,
             Target::Call(call_id) => {
                 let to = timeline.position(*call_id);
                 let is_call = match timeline.here(to)? {
@@ -289,9 +297,13 @@ impl Debugger {
             }
             Target::Line { path, line, nth } => {
                 let codes = self.codes_at(path, *line)?;
-                match timeline.nth_run_of_line(&codes, *line, *nth)? {
+                match self.nth_run_of_line(&codes, *line, *nth)? {
                     Some(to) => to,
                     None if *nth == 1 => return refused(format!("{path}:{line} never ran")),
+                    None if self.has_several() => {
+                        let what = format!("{path}:{line} did not run {nth} times in any process");
+                        return refused(what);
+                    }
                     None => return refused(format!("{path}:{line} did not run {nth} times")),
                 }
             }
@@ -303,31 +315,36 @@ impl Debugger {
         self.stand(to, "goto")
     }
 
-    /// The position with a `seq` of the run, or the nearest after it.
+    /// The position with a `seq` of the run, or the nearest after it in the same process.
     fn event(&self, seq: i64) -> Result<Position, Failure> {
-        let (first, last) = (self.timeline.first(), self.timeline.last());
+        let extent = self.timeline.extent_at(Position::new(seq));
+        let (first, last) = (extent.first, extent.last);
         if seq < first.seq() || seq > last.seq() {
-            let run = self.timeline.run_id();
-            return refused(format!("no event {seq}: run {run} has events {first} to {last}"));
+            let whose = match self.has_several() {
+                true => format!("process {}", extent.process_id),
+                false => format!("run {}", self.timeline.run_id()),
+            };
+            return refused(format!("no event {seq}: {whose} has events {first} to {last}"));
         }
         Ok(self.timeline.position(seq))
     }
 
-    /// The message for a run that no exception ended: how it ended instead.
-    fn no_crash(&self) -> Result<String, Failure> {
-        let run = self.timeline.run_id();
-        let sql = "SELECT status, exit_code, exit_signal FROM runs WHERE run_id = ?";
-        let store = self.timeline.store();
-        let read = store
-            .connection()
-            .query_row(sql, [run], |row| Ok((row.get::<_, String>(0)?, row.get(1)?, row.get(2)?)));
-        let end = match read.map_err(|error| Error::from_sqlite(store.path(), &error))? {
-            (_, _, Some(signal)) => format!("{} ended it", signal_name(signal)),
-            (_, Some(code), _) => format!("it ended with status {code}"),
-            (status, None::<i64>, _) if status == "recording" => "it is still running".to_owned(),
-            _ => "its end was not recorded".to_owned(),
-        };
-        Ok(format!("no exception ended run {run}: {end}"))
+    /// Where a line runs for the n-th time in the current process, or else in the first other
+    /// process where it runs so often.
+    fn nth_run_of_line(
+        &self,
+        codes: &FxHashSet<i64>,
+        line: u32,
+        nth: u64,
+    ) -> Result<Option<Position>, Failure> {
+        let own = self.process_id();
+        let others = self.timeline.extents().iter().map(|of| of.process_id);
+        for process in std::iter::once(own).chain(others.filter(|of| *of != own)) {
+            if let Some(to) = self.timeline.nth_run_of_line(codes, line, nth, process)? {
+                return Ok(Some(to));
+            }
+        }
+        Ok(None)
     }
 
     fn followed(&mut self, followed: Option<Followed>) -> String {
@@ -342,9 +359,4 @@ impl Debugger {
         };
         format!("step follows the lines of {whose}")
     }
-}
-
-fn signal_name(signal: i64) -> String {
-    let name = i32::try_from(signal).ok().and_then(signal_hook::low_level::signal_name);
-    name.map_or(signal.to_string(), str::to_owned)
 }

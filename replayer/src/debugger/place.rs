@@ -5,7 +5,7 @@ use super::reply::BreakpointReply;
 use super::values::parse;
 use super::{Breakpoint, Debugger, Failure, Reply, Stopper, refused};
 use crate::inspect::Expression;
-use crate::timeline::{Direction, Event, Position};
+use crate::timeline::{Direction, Event, Position, Why};
 use rustc_hash::FxHashSet;
 
 impl Debugger {
@@ -117,7 +117,11 @@ impl Debugger {
                     }
                     event
                 }
-                Stopper::Watch(target) => {
+                // Calls and objects are those of one process.
+                Stopper::Watch { process_id, .. } if *process_id != self.process_id() => {
+                    Event::At(Vec::new())
+                }
+                Stopper::Watch { target, .. } => {
                     let written = self.timeline.written(target, self.at, direction)?;
                     Event::At(written.into_iter().map(|written| written.at).collect())
                 }
@@ -136,6 +140,37 @@ impl Debugger {
         };
         let mut moved = self.timeline.resume(self.at, direction, &events, holds)?;
         moved.missing.extend(unknown);
+        if moved.why == Why::NoMore && direction == Direction::Forward {
+            moved.missing.extend(self.reached_elsewhere(&events)?);
+        }
         self.moved(moved, direction, "continue")
+    }
+
+    /// A sentence about the first other process that reaches a breakpoint, if one does.
+    fn reached_elsewhere(&self, events: &[Event]) -> Result<Option<String>, Failure> {
+        let own = self.process_id();
+        for other in self.timeline.extents().iter().filter(|of| of.process_id != own) {
+            // Positions begin before the first event, which may have a breakpoint.
+            let before = Position::new(other.first.seq() - 1);
+            let holds = |index: usize, at: Position| -> Result<bool, Failure> {
+                let found = self.breakpoints.get(index);
+                match found.and_then(|found| found.condition.as_ref()) {
+                    Some(condition) => Ok(self.holds(condition, at)?.0),
+                    None => Ok(true),
+                }
+            };
+            let moved =
+                self.timeline.resume_in(other.process_id, before, Direction::Forward, events, holds)?;
+            if let Why::Breakpoint(index) = moved.why
+                && let Some(found) = self.breakpoints.get(index)
+            {
+                let process = other.process_id;
+                return Ok(Some(format!(
+                    "process {process} reaches breakpoint {}: process {process}, then continue",
+                    found.number
+                )));
+            }
+        }
+        Ok(None)
     }
 }

@@ -35,6 +35,7 @@ pub enum Reply {
         current: Option<u32>,
     },
     Threads(Vec<ThreadReply>),
+    Processes(Vec<ProcessReply>),
     Breakpoints(Vec<BreakpointReply>),
     /// A message.
     Said(String),
@@ -50,6 +51,9 @@ pub struct Stop {
     pub why: &'static str,
     /// Number of the breakpoint.
     pub breakpoint: Option<usize>,
+    /// The command line of the position's process, if the run has several and the stop before was
+    /// in another one.
+    pub process: Option<String>,
     /// The write that happens here, if the command looked for one: `total = 11`.
     pub what: Option<String>,
     /// Further messages, such as that a chunk on the way is damaged.
@@ -73,6 +77,25 @@ pub struct FrameReply {
     pub source: Option<String>,
 }
 
+/// A process of the run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProcessReply {
+    pub process_id: i64,
+    /// The operating system's id.
+    pub pid: Option<i64>,
+    /// The process that started it; `None` for the first.
+    pub parent: Option<i64>,
+    /// How it ended: `exit 0`, `SIGKILL`, `running`, `end unknown`.
+    pub ended: String,
+    pub exit_code: Option<i64>,
+    pub exit_signal: Option<i64>,
+    /// Its command line, as for a shell.
+    pub command: String,
+    /// The number of events.
+    pub events: u64,
+    pub is_current: bool,
+}
+
 /// A thread, and where it is.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ThreadReply {
@@ -80,7 +103,8 @@ pub struct ThreadReply {
     pub process_id: i64,
     pub name: Option<String>,
     pub is_current: bool,
-    /// Its last event up to the position; `None` if it had none yet.
+    /// Its last event up to the position, or up to the same time if it is of another process;
+    /// `None` if it had none yet.
     pub here: Option<Here>,
 }
 

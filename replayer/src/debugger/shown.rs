@@ -138,7 +138,7 @@ impl Debugger {
         let current = self.timeline.here(self.at)?.map(|here| here.thread_id);
         let mut threads = Vec::new();
         for (thread_id, process_id) in self.timeline.threads() {
-            let at = self.timeline.last_of_thread(thread_id, self.at)?;
+            let at = self.last_of_thread(thread_id, process_id)?;
             let thread = self.timeline.store().directory().threads.get(&thread_id);
             threads.push(ThreadReply {
                 thread_id,
@@ -151,13 +151,29 @@ impl Debugger {
         Ok(threads)
     }
 
-    pub(super) fn thread(&mut self, thread_id: i64) -> Result<Reply, Failure> {
-        if !self.timeline.threads().iter().any(|(id, _)| *id == thread_id) {
-            return refused(format!("no thread {thread_id}; threads lists them"));
+    /// The last event of a thread up to the present.
+    fn last_of_thread(
+        &self,
+        thread_id: i64,
+        process_id: i64,
+    ) -> Result<Option<Position>, Failure> {
+        match self.timeline.last_of_process(process_id, self.at)? {
+            Some(at) => Ok(self.timeline.last_of_thread(thread_id, at)?),
+            None => Ok(None),
         }
-        let to: Option<Position> = match self.timeline.last_of_thread(thread_id, self.at)? {
+    }
+
+    pub(super) fn thread(&mut self, thread_id: i64) -> Result<Reply, Failure> {
+        let threads = self.timeline.threads();
+        let Some((_, process_id)) = threads.into_iter().find(|(id, _)| *id == thread_id) else {
+            return refused(format!("no thread {thread_id}; threads lists them"));
+        };
+        let to: Option<Position> = match self.last_of_thread(thread_id, process_id)? {
             Some(at) => Some(at),
-            None => self.timeline.first_of_thread(thread_id, self.at)?,
+            None => match self.timeline.extent(process_id) {
+                Some(extent) => self.timeline.first_of_thread(thread_id, extent.first)?,
+                None => None,
+            },
         };
         match to {
             Some(to) => self.stand(to, "thread"),

@@ -1,7 +1,7 @@
 //! Writes replies as plain text, in a stable format for scripts and diffs.
 
 use super::COMMANDS;
-use super::reply::{FrameReply, Reply, Stop, ThreadReply};
+use super::reply::{FrameReply, ProcessReply, Reply, Stop, ThreadReply};
 use crate::timeline::Here;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -44,7 +44,12 @@ fn write(out: &mut String, reply: &Reply) -> std::fmt::Result {
                 writeln!(out, "{}", text.trim_end())
             })
         }
-        Reply::Threads(threads) => threads.iter().try_for_each(|of| thread(out, of)),
+        Reply::Threads(threads) => {
+            let first = threads.first().map(|of| of.process_id);
+            let has_several = threads.iter().any(|of| Some(of.process_id) != first);
+            threads.iter().try_for_each(|of| thread(out, of, has_several))
+        }
+        Reply::Processes(all) => all.iter().try_for_each(|of| process(out, of)),
         Reply::Breakpoints(all) if all.is_empty() => writeln!(out, "no breakpoints"),
         Reply::Breakpoints(all) => all.iter().try_for_each(|breakpoint| {
             let condition = breakpoint.condition.as_ref().map(|text| format!(" if {text}"));
@@ -114,6 +119,9 @@ fn stop(out: &mut String, stop: &Stop) -> std::fmt::Result {
         _ => {}
     }
     let here = &stop.here;
+    if let Some(command) = &stop.process {
+        writeln!(out, "process {}: {}", here.process_id, one_line(command))?;
+    }
     write!(out, "> {} {}", place(&here.path, here.line), here.qualname)?;
     match carried(here) {
         Some(carried) => writeln!(out, " {carried}  [{}]", here.position)?,
@@ -150,9 +158,51 @@ fn frame(out: &mut String, frame: &FrameReply, is_selected: bool) -> std::fmt::R
     }
 }
 
-fn thread(out: &mut String, thread: &ThreadReply) -> std::fmt::Result {
+fn process(out: &mut String, process: &ProcessReply) -> std::fmt::Result {
+    let mark = if process.is_current { ">" } else { " " };
+    write!(out, "{mark} {}", process.process_id)?;
+    if let Some(pid) = process.pid {
+        write!(out, " pid {pid}")?;
+    }
+    if let Some(parent) = process.parent {
+        write!(out, " of process {parent}")?;
+    }
+    match process.events {
+        0 => write!(out, ", {}, no events", process.ended)?,
+        1 => write!(out, ", {}, 1 event", process.ended)?,
+        events => write!(out, ", {}, {events} events", process.ended)?,
+    }
+    writeln!(out, ": {}", one_line(&process.command))
+}
+
+/// A command line without line breaks, which `python -c` often has.
+pub fn one_line(command: &str) -> String {
+    command.replace('\n', "\\n").replace('\r', "\\r")
+}
+
+/// Formats a JSON array of arguments as a shell command.
+pub fn shell(command: &str) -> String {
+    let Ok(arguments) = serde_json::from_str::<Vec<String>>(command) else {
+        return command.to_owned();
+    };
+    let plain = |c: char| c.is_alphanumeric() || "-_./:=@%+,".contains(c);
+    let quote = |argument: &String| {
+        if !argument.is_empty() && argument.chars().all(plain) {
+            argument.clone()
+        } else {
+            format!("'{}'", argument.replace('\'', r"'\''"))
+        }
+    };
+    arguments.iter().map(quote).collect::<Vec<_>>().join(" ")
+}
+
+fn thread(out: &mut String, thread: &ThreadReply, has_several: bool) -> std::fmt::Result {
     let mark = if thread.is_current { ">" } else { " " };
     let name = thread.name.as_deref().unwrap_or("-");
+    let name = match has_several {
+        true => format!("process {} {name}", thread.process_id),
+        false => name.to_owned(),
+    };
     match &thread.here {
         Some(here) => writeln!(
             out,

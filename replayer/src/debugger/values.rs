@@ -147,8 +147,8 @@ impl Debugger {
     }
 
     pub(super) fn watch(&mut self, path: &str) -> Result<Reply, Failure> {
-        let target = self.target(path)?;
-        Ok(self.put(format!("writes of {path}"), Stopper::Watch(target), None))
+        let (process_id, target) = (self.process_id(), self.target(path)?);
+        Ok(self.put(format!("writes of {path}"), Stopper::Watch { process_id, target }, None))
     }
 
     fn target(&self, path: &str) -> Result<Target, Failure> {
@@ -159,10 +159,11 @@ impl Debugger {
     /// Returns an error if values were not recorded.
     pub(super) fn with_state(&self) -> Result<(), Failure> {
         let run_id = self.timeline.run_id();
-        match self.timeline.state().is_there(run_id)? {
+        match self.timeline.state().is_there(run_id, self.at.seq()) {
             true => Ok(()),
             false => refused(format!(
-                "run {run_id} has no variables: they are recorded with --capture state"
+                "{} has no variables: they are recorded with --capture state",
+                self.process_or_run()
             )),
         }
     }

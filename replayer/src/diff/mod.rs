@@ -5,6 +5,7 @@
 //! in both. Within a call, its own events and the calls it made are aligned as two sequences. So
 //! one more iteration, or one more call, is one difference, and the comparison continues after it.
 //!
+//! - `processes`, `threads`: which processes and threads correspond;
 //! - `codes`: which code objects of both runs are the same;
 //! - `reader`, `values`: events and their values, as hashes;
 //! - `tree`: the calls, in one pass over each run;
@@ -28,6 +29,7 @@ mod compare;
 mod hash;
 mod items;
 mod reader;
+mod processes;
 mod report;
 mod text;
 mod threads;
@@ -38,7 +40,7 @@ pub use codes::Exclude;
 pub use report::{Calls, Change, Difference, Frame, Next, Only, Place, ValueOf, Variable};
 
 use crate::state::State;
-use crate::store::{Error, Store};
+use crate::store::{Error, Process, Store};
 use compare::Comparer;
 use reader::Reader;
 use std::rc::Rc;
@@ -122,18 +124,24 @@ pub fn compare(
     let codes = [codes_a, codes_b];
     let states = runs.map(|run| State::of(run.store));
     let mut report = Report { changed, ..Report::default() };
-    let has_state = [states[0].is_there(a.run_id)?, states[1].is_there(b.run_id)?];
-    let has_state = has_state[0] && has_state[1];
     report.without_values = !options.values || runs.iter().any(|run| !has_values(*run));
-    let processes = runs.map(threads::processes);
+    let pairs = processes::pair(runs);
+    let has_several = pairs.len() > 1;
     let chunks = runs
         .map(|run| run.store.chunks().iter().filter(|chunk| chunk.run_id == run.run_id).count());
     // Each run is read once, and then the parts that differ are read again.
     let all = 2 * chunks[0] + chunks[1];
     let mut done = 0;
-    for at in 0..processes[0].len().max(processes[1].len()) {
+    for pair in pairs {
+        let ids = pair.map(|of| of.map(|of| of.process_id));
+        if let [Some(only), None] | [None, Some(only)] = pair {
+            let seqs = [0, 1].map(|side: usize| first_seq(runs[side].store, pair[side]?));
+            report.differences.push(Difference::of_process(only, ids, seqs));
+            continue;
+        }
+        let has_state = pair.iter().flatten().all(|process| process.has_state);
         let reader = |side: usize| {
-            let process = processes[side].get(at)?;
+            let process = pair[side]?;
             Some(Reader::new(runs[side].store, process, &codes[side], options, has_state))
         };
         let readers = [reader(0), reader(1)];
@@ -175,14 +183,17 @@ pub fn compare(
                     comparer.run([one, two])?;
                     report.has_more |= comparer.has_more || comparer.passed_over > 0;
                     for found in comparer.found {
-                        let difference =
+                        let mut difference =
                             report::difference(both, &states, runs, &thread.name, found)?;
+                        difference.processes = if has_several { ids } else { [None; 2] };
                         report.differences.push(difference);
                     }
                 }
                 (roots, _) => {
                     let seqs = roots.map(|root| Some(root?.nodes.first()?.first));
-                    report.differences.push(Difference::of_thread(thread.name, seqs));
+                    let mut difference = Difference::of_thread(thread.name, seqs);
+                    difference.processes = if has_several { ids } else { [None; 2] };
+                    report.differences.push(difference);
                 }
             }
         }
@@ -193,6 +204,12 @@ pub fn compare(
     report.has_more |= report.differences.len() > options.limit;
     report.differences.truncate(options.limit);
     Ok(report)
+}
+
+/// The first event of a process; `None` if it has none.
+fn first_seq(store: &Store, process: &Process) -> Option<i64> {
+    let mut chunks = store.chunks().iter();
+    Some(chunks.find(|chunk| chunk.process_id == process.process_id)?.first_seq)
 }
 
 /// Whether values of a run were recorded.

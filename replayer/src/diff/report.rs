@@ -5,8 +5,9 @@ use super::compare::{Found, Gap, GapSide, Name, Two, What};
 use super::items::leaves;
 use super::reader::{Reader, View, counts};
 use super::text::differ;
+use crate::debugger::text::shell;
 use crate::state::{State, Wanted};
-use crate::store::Error;
+use crate::store::{Error, Process};
 use dashcam_schema::event::EventKind;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -23,6 +24,8 @@ const LINES_MAX: usize = 1 << 16;
 /// One difference between two runs.
 #[derive(Debug, Clone)]
 pub struct Difference {
+    /// Ids of the process in each run, if a run has several.
+    pub processes: [Option<i64>; 2],
     /// Name of the thread.
     pub thread: String,
     pub change: Change,
@@ -46,6 +49,11 @@ pub enum Change {
     Path { line: Option<i64>, next: [Next; 2], only: [Only; 2] },
     /// One run has no such thread.
     Thread,
+    /// One run has no such process.
+    Process {
+        /// The command line, as for a shell.
+        command: String,
+    },
 }
 
 /// Which value differs.
@@ -160,12 +168,27 @@ impl Difference {
     /// The difference for a thread that only one run has.
     pub(super) fn of_thread(thread: String, seqs: [Option<i64>; 2]) -> Difference {
         Difference {
+            processes: [None; 2],
             thread,
             change: Change::Thread,
             places: seqs.map(|seq| Some(Place { seq: seq?, stack: Vec::new() })),
             variables: Vec::new(),
             more: 0,
             is_mine: true,
+        }
+    }
+
+    /// The difference for a process that only one run has.
+    pub(super) fn of_process(
+        process: &Process,
+        processes: [Option<i64>; 2],
+        seqs: [Option<i64>; 2],
+    ) -> Difference {
+        let command = shell(&process.command);
+        Difference {
+            processes,
+            change: Change::Process { command },
+            ..Difference::of_thread("MainThread".to_owned(), seqs)
         }
     }
 
@@ -222,6 +245,7 @@ pub(super) fn difference(
     }
     variables.truncate(VARIABLES_MAX);
     Ok(Difference {
+        processes: [None; 2],
         thread: thread.to_owned(),
         change,
         places: places.map(Some),

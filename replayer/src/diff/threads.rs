@@ -1,9 +1,7 @@
 //! Pairs the threads of two runs.
 
-use super::Run;
 use super::reader::Reader;
 use super::tree::Tree;
-use crate::store::Process;
 use rustc_hash::FxHashMap;
 
 /// A thread of one run or of both.
@@ -15,14 +13,6 @@ pub(super) struct Thread {
 
 /// Whether threads with two names can be paired.
 type Rule<'r> = &'r dyn Fn(&str, &str) -> bool;
-
-/// The processes of a run, in the order in which they began.
-pub(super) fn processes<'a>(run: Run<'a>) -> Vec<&'a Process> {
-    let processes = run.store.directory().processes.values();
-    let mut found: Vec<_> = processes.filter(|process| process.run_id == run.run_id).collect();
-    found.sort_unstable_by_key(|process| process.process_id);
-    found
-}
 
 /// Pairs threads by name, and threads with the same name in the order in which they began. The rest
 /// is paired by name without digits (`Thread-5 (work)` and `Thread-6 (work)`).

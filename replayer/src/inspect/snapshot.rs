@@ -38,7 +38,7 @@ impl<'a> Snapshot<'a> {
     ) -> Result<Option<Snapshot<'a>>, Error> {
         let state = State::of(store);
         let Some(graph) = state.graph_at(run_id, seq, depth)? else { return Ok(None) };
-        let has_state = state.is_there(run_id)?;
+        let has_state = state.is_there(run_id, seq);
         Ok(Some(Snapshot { store, state, graph, run_id, seq, depth, has_state }))
     }
 

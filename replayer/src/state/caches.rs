@@ -5,8 +5,8 @@ use super::frames::Frames;
 use super::groups::Groups;
 use super::window::Window;
 use crate::store::{Error, Process, Store};
-use dashcam_schema::value::{Capture, ObjectId};
-use rustc_hash::{FxHashMap, FxHashSet};
+use dashcam_schema::value::ObjectId;
+use rustc_hash::FxHashMap;
 use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 
@@ -33,8 +33,6 @@ pub(super) struct Caches {
     windows: RefCell<FxHashMap<(i64, u32), LastWindow>>,
     /// Indexes of chunks, by process.
     chunks: OnceCell<FxHashMap<i64, Vec<usize>>>,
-    /// Runs that were recorded with state.
-    runs: OnceCell<FxHashSet<i64>>,
 }
 
 /// The index of the window's chunk, the number of events with an ordinal before the window there,
@@ -68,21 +66,12 @@ impl<'a> State<'a> {
         State { store, caches: store.keep() }
     }
 
-    /// Whether a run was recorded with [`Capture::State`].
+    /// Whether an event is of a process that was recorded with [`Capture::State`].
     ///
-    /// # Errors
-    /// If SQLite cannot read the table of runs.
-    pub fn is_there(&self, run_id: i64) -> Result<bool, Error> {
-        if let Some(runs) = self.caches.runs.get() {
-            return Ok(runs.contains(&run_id));
-        }
-        let found = || -> rusqlite::Result<FxHashSet<i64>> {
-            let sql = "SELECT run_id FROM main.runs WHERE capture = ?";
-            let mut statement = self.store.connection().prepare(sql)?;
-            statement.query_map([Capture::State.name()], |row| row.get(0))?.collect()
-        };
-        let found = found().map_err(|error| Error::from_sqlite(self.store.path(), &error))?;
-        Ok(self.caches.runs.get_or_init(|| found).contains(&run_id))
+    /// [`Capture::State`]: dashcam_schema::value::Capture::State
+    pub fn is_there(&self, run_id: i64, seq: i64) -> bool {
+        let at = self.store.locate(run_id, seq);
+        at.is_some_and(|(chunk, _)| self.process(chunk).has_state)
     }
 
     /// The chunks of a process, in order.

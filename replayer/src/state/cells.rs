@@ -17,7 +17,7 @@ impl State<'_> {
         depth: usize,
         slot: Slot,
     ) -> Result<Option<ObjectId>, Error> {
-        if !self.is_there(run_id)? {
+        if !self.is_there(run_id, seq) {
             return Ok(None);
         }
         let Some(position) = self.position(run_id, seq)? else { return Ok(None) };

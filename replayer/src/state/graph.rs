@@ -149,7 +149,7 @@ impl<'a> State<'a> {
             near: OnceCell::new(),
             expanded: RefCell::default(),
         };
-        if !self.is_there(run_id)? {
+        if !self.is_there(run_id, seq) {
             return Ok(Some(graph));
         }
         let window = self.window_of(&position)?;

@@ -23,7 +23,7 @@ impl State<'_> {
         direction: Direction,
         is_wanted: &mut dyn FnMut(&Mutation) -> Result<bool, Error>,
     ) -> Result<Option<Mutation>, Error> {
-        if !self.is_there(run_id)? {
+        if !self.is_there(run_id, seq) {
             return Ok(None);
         }
         let Some(position) = self.position(run_id, seq)? else { return Ok(None) };

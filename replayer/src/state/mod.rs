@@ -190,6 +190,16 @@ impl State<'_> {
         frames.context(index).map(|context| Some(context.code))
     }
 
+    /// The process that has a call from before it was forked. No event begins such a call: its id
+    /// comes before the positions of the process's events.
+    pub(crate) fn inherited_by(&self, run_id: i64, call: i64) -> Option<i64> {
+        let chunks = self.store.chunks();
+        let next = chunks.partition_point(|c| (c.run_id, c.first_seq) <= (run_id, call));
+        let header = chunks.get(next).filter(|chunk| chunk.run_id == run_id)?;
+        let is_first = self.chunks_of(header.process_id).first() == Some(&next);
+        (is_first && self.store.locate(run_id, call).is_none()).then_some(header.process_id)
+    }
+
     /// The part of a call that is in a chunk; `None` if there is none, or the chunk is damaged,
     /// which is noted.
     ///
@@ -245,7 +255,7 @@ impl State<'_> {
         depth: Option<usize>,
     ) -> Result<Vec<Variable>, Error> {
         let mut found = Vec::new();
-        if !self.is_there(run_id)? {
+        if !self.is_there(run_id, seq) {
             return Ok(found);
         }
         let Some(position) = self.position(run_id, seq)? else { return Ok(found) };
@@ -275,7 +285,7 @@ impl State<'_> {
         object_id: ObjectId,
         seq: i64,
     ) -> Result<Option<ObjectText>, Error> {
-        if !self.is_there(run_id)? {
+        if !self.is_there(run_id, seq) {
             return Ok(None);
         }
         let Some(position) = self.position(run_id, seq)? else { return Ok(None) };

@@ -10,6 +10,8 @@ use super::{Evaluated, Variables, rows};
 use dashcam_schema::bytecode::{self, lines::LineTable};
 use dashcam_schema::event::EventKind;
 use dashcam_schema::record::Mode;
+use dashcam_schema::value::Capture;
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 use rustc_hash::FxHashMap;
 use std::cell::{Cell, OnceCell};
@@ -48,12 +50,20 @@ pub struct Thread {
 pub struct Process {
     pub process_id: i64,
     pub run_id: i64,
+    /// The operating system's id.
+    pub pid: Option<i64>,
+    /// The process that started it; `None` for the first of a run.
+    pub parent: Option<i64>,
+    /// Its command line, as a JSON array of strings; empty if it is not known.
+    pub command: String,
     /// The magic number of its code objects' bytecode.
     pub magic: Option<u16>,
     /// Which of its events were recorded.
     pub mode: Mode,
     /// Whether values were to be recorded.
     pub captures: bool,
+    /// Whether what variables and objects hold was to be recorded.
+    pub has_state: bool,
     /// The ordinal up to which values are stored, exclusive, and the number of chunks they are in;
     /// `None` if none are stored.
     pub values: Option<(i64, i64)>,
@@ -62,8 +72,10 @@ pub struct Process {
     pub main_thread: Option<u32>,
     /// Its exit status; `None` if it has none yet, or was ended by a signal.
     pub exit_code: Option<i64>,
-    /// Whether a signal ended it.
-    pub was_killed: bool,
+    /// Number of the signal that ended it.
+    pub exit_signal: Option<i64>,
+    /// Whether its end was recorded.
+    pub is_over: bool,
     pub codes: FxHashMap<u32, CodeIndex>,
     pub callables: FxHashMap<u32, TextId>,
     pub exception_types: FxHashMap<u32, TextId>,
@@ -115,15 +127,25 @@ impl Directory {
             "SELECT process_id, run_id, magic, coalesce({}, r.events_by),
                     coalesce(p.exit_code, iif(parent_process_id IS NULL, r.exit_code, NULL)),
                     coalesce(p.exit_signal, iif(parent_process_id IS NULL, r.exit_signal, NULL)),
-                    coalesce({}, r.capture), covers_to, value_chunk_count
+                    coalesce({}, r.capture), covers_to, value_chunk_count,
+                    pid, parent_process_id,
+                    coalesce(p.command, iif(parent_process_id IS NULL, r.command, NULL)),
+                    coalesce(ended_ns, iif(parent_process_id IS NULL, r.ended_at, NULL))
              FROM main.processes p LEFT JOIN main.runs r USING (run_id)",
             own("own_events_by"),
             own("own_capture"),
         );
         each(connection, &sql, |row| {
+            let capture = row.get_ref(6)?.as_bytes_or_null().ok().flatten();
+            let exit_code: Option<i64> = row.get(4).unwrap_or_default();
+            let exit_signal: Option<i64> = row.get(5).unwrap_or_default();
+            let has_ended = !matches!(row.get_ref(12)?, ValueRef::Null);
             let process = Process {
                 process_id: row.get(0)?,
                 run_id: row.get(1)?,
+                pid: row.get(9).unwrap_or_default(),
+                parent: row.get(10).unwrap_or_default(),
+                command: text(row, 11)?,
                 // A damaged number makes the derived chunks unreadable, not the file.
                 magic: row.get::<_, i64>(2).ok().and_then(|magic| magic.try_into().ok()),
                 mode: row
@@ -131,12 +153,14 @@ impl Directory {
                     .ok()
                     .and_then(|mode| Mode::from_name(&mode))
                     .unwrap_or_default(),
-                captures: row.get_ref(6)?.as_bytes_or_null().ok().flatten() != Some(&b"flow"[..]),
+                captures: capture != Some(&b"flow"[..]),
+                has_state: capture == Some(Capture::State.name().as_bytes()),
                 values: row.get(7).ok().zip(row.get(8).ok()),
                 threads: FxHashMap::default(),
                 main_thread: None,
-                exit_code: row.get(4).unwrap_or_default(),
-                was_killed: row.get::<_, Option<i64>>(5).unwrap_or_default().is_some(),
+                exit_code,
+                exit_signal,
+                is_over: has_ended || exit_code.is_some() || exit_signal.is_some(),
                 codes: FxHashMap::default(),
                 callables: FxHashMap::default(),
                 exception_types: FxHashMap::default(),
@@ -243,6 +267,14 @@ impl Directory {
             }
             read => cell.get_or_init(|| read.ok().flatten()).as_ref(),
         }
+    }
+
+    /// The processes of a run, in the order in which they joined it.
+    pub fn processes_of(&self, run_id: i64) -> Vec<&Process> {
+        let of_run = self.processes.values().filter(|process| process.run_id == run_id);
+        let mut found: Vec<&Process> = of_run.collect();
+        found.sort_unstable_by_key(|process| process.process_id);
+        found
     }
 
     /// The run a process belongs to.

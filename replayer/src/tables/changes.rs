@@ -103,10 +103,28 @@ pub(super) fn plan<T: Rows>(store: &Store, request: &mut Request) {
     candidates::take_order(store, request, [RUN_ID, SEQ], false);
 }
 
+/// The code object of a call.
+#[derive(Clone, Copy)]
+enum Code {
+    /// Its number.
+    Known(u32),
+    /// The call began before its process was forked, so no event of the process says.
+    Inherited { process_id: i64 },
+}
+
+impl Code {
+    fn may_be(self, number: u32) -> bool {
+        match self {
+            Code::Known(code) => code == number,
+            Code::Inherited { .. } => true,
+        }
+    }
+}
+
 /// A call that is wanted.
 struct Followed {
     call: CallId,
-    code: u32,
+    code: Code,
     /// No later chunk contains a part of it.
     is_over: bool,
 }
@@ -170,7 +188,7 @@ impl<T: Rows> ChangeScan<T> {
 
     /// Begins with a chunk, unless its header shows that nothing in it passes.
     fn begin(&mut self, chunk: usize) -> Result<(), Error> {
-        let (store, state) = (&self.store, State::of(&self.store));
+        let store = &self.store;
         let header = &store.chunks()[chunk];
         let may_pass = self.scope.has(header)
             && header.kinds & T::KINDS != 0
@@ -178,7 +196,7 @@ impl<T: Rows> ChangeScan<T> {
             // A call begins before the events in it.
             && header.last_seq >= self.calls.lo
             && self.codes.passes_any(store, header)
-            && state.is_there(header.run_id)?;
+            && store.process(header).has_state;
         if !may_pass {
             return Ok(());
         }
@@ -204,7 +222,13 @@ impl<T: Rows> ChangeScan<T> {
         if self.followed.as_ref().is_none_or(|(run, _)| *run != run_id) {
             let mut followed = Vec::new();
             for call in calls.iter().filter(|call| **call > 0) {
-                let Some(code) = state.code_of_call(run_id, *call)? else { continue };
+                let code = match state.code_of_call(run_id, *call)? {
+                    Some(code) => Code::Known(code),
+                    None => match state.inherited_by(run_id, *call) {
+                        Some(process_id) => Code::Inherited { process_id },
+                        None => continue,
+                    },
+                };
                 followed.push(Followed { call: call.cast_unsigned(), code, is_over: false });
             }
             self.followed = Some((run_id, followed));
@@ -213,7 +237,11 @@ impl<T: Rows> ChangeScan<T> {
         let is_ascending = !self.plan.flags.has(Flags::DESCENDING);
         let mut range = 0..0;
         for Followed { call, code, is_over } in followed.iter_mut().filter(|of| !of.is_over) {
-            if int(*call) > header.last_seq || !header.has_code([*code]) {
+            let may_be_here = match *code {
+                Code::Known(code) => header.has_code([code]),
+                Code::Inherited { process_id } => header.process_id == process_id,
+            };
+            if int(*call) > header.last_seq || !may_be_here {
                 continue;
             }
             let Some(found) = state.call_in(chunk, *call)? else { continue };
@@ -260,7 +288,7 @@ impl<T: Rows> ChangeScan<T> {
         let is_code = |code: u32| {
             let followed = self.followed.as_ref();
             self.codes.passes(store, process, code)
-                && followed.is_none_or(|(_, calls)| calls.iter().any(|of| of.code == code))
+                && followed.is_none_or(|(_, calls)| calls.iter().any(|of| of.code.may_be(code)))
         };
         let is_line = |line: i64| self.lines.contains(line);
         let wanted = Wanted {

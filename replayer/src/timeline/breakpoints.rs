@@ -28,9 +28,9 @@ pub enum Event {
 }
 
 impl Timeline {
-    /// Moves from a position to the next event that has a breakpoint whose condition holds; if
-    /// there is none, to the end of the run, or backwards to its beginning. `condition` is called
-    /// with the index of the breakpoint and the position.
+    /// Moves from a position to the next event of its process that has a breakpoint whose condition
+    /// holds; if there is none, to the end of the process, or backwards to its beginning.
+    /// `condition` is called with the index of the breakpoint and the position.
     ///
     /// # Errors
     /// If the file cannot be read, or reading was interrupted; and the errors of `condition`.
@@ -39,27 +39,37 @@ impl Timeline {
         from: Position,
         direction: Direction,
         breakpoints: &[Event],
+        condition: impl FnMut(usize, Position) -> Result<bool, E>,
+    ) -> Result<Moved, E> {
+        let process_id = self.extent_at(from).process_id;
+        self.resume_in(process_id, from, direction, breakpoints, condition)
+    }
+
+    /// As [`Timeline::resume`] in a process, from a position that need not have an event.
+    ///
+    /// # Errors
+    /// As [`Timeline::resume`].
+    pub fn resume_in<E: From<Error>>(
+        &self,
+        process_id: i64,
+        from: Position,
+        direction: Direction,
+        breakpoints: &[Event],
         mut condition: impl FnMut(usize, Position) -> Result<bool, E>,
     ) -> Result<Moved, E> {
+        let Some(extent) = self.extent(process_id) else {
+            return Ok(Moved { to: from, why: Why::NoMore, missing: Vec::new() });
+        };
         let mut missing = Vec::new();
-        let events: Vec<Event> =
-            breakpoints.iter().map(|event| self.prepared(event)).collect::<Result<_, _>>()?;
+        let prepared = breakpoints.iter().map(|event| self.prepared(event, extent.process_id));
+        let events: Vec<Event> = prepared.collect::<Result<_, _>>()?;
         let mut search = Search::new(&self.store, |sought| {
             events.iter().any(|event| self.is_meant(event, sought))
         });
-        let chunks = self.store.chunks();
-        let of_run = |index: &usize| chunks[*index].run_id == self.run_id;
-        let low = chunks.partition_point(|c| (c.run_id, c.last_seq) < (self.run_id, from.seq()));
-        let high = chunks.partition_point(|c| (c.run_id, c.first_seq) <= (self.run_id, from.seq()));
-        let ahead: Box<dyn Iterator<Item = usize>> = match direction {
-            Direction::Forward => Box::new(low..chunks.len()),
-            Direction::Backward => Box::new((0..high).rev()),
-        };
-        let mut done = 0;
-        for index in ahead.take_while(of_run) {
-            done += 1;
-            self.store.progress(done, chunks.len());
-            let header = &chunks[index];
+        let ahead = self.ahead(process_id, from, direction);
+        for (done, &index) in ahead.iter().enumerate() {
+            self.store.progress(done + 1, ahead.len());
+            let header = &self.store.chunks()[index];
             if !events.iter().any(|event| self.may_have(event, header)) {
                 continue;
             }
@@ -93,23 +103,24 @@ impl Timeline {
             }
         }
         let to = match direction {
-            Direction::Forward => self.last(),
-            Direction::Backward => self.first(),
+            Direction::Forward => extent.last,
+            Direction::Backward => extent.first,
         };
         Ok(Moved { to, why: Why::NoMore, missing })
     }
 
-    /// The event in a form that can be found in chunks: exceptions and calls in C become positions.
-    fn prepared(&self, event: &Event) -> Result<Event, Error> {
+    /// The event in a form that can be found in chunks of a process: exceptions and calls in C
+    /// become positions.
+    fn prepared(&self, event: &Event, process_id: i64) -> Result<Event, Error> {
         let (class, unhandled, file, only_mine) = match event {
             Event::Exception { class, unhandled, file, only_mine } => {
                 (class, unhandled, file, only_mine)
             }
-            Event::CallInC { name } => return self.called_in_c(name),
+            Event::CallInC { name } => return self.called_in_c(name, process_id),
             _ => return Ok(event.clone()),
         };
         let sql = "SELECT seq, type, code_id FROM temp.exceptions
-                   WHERE run_id = ?1 AND (NOT ?2 OR outcome IN ('thread', 'program'))
+                   WHERE run_id = ?1 AND process_id = ?4 AND (NOT ?2 OR outcome IN ('thread', 'program'))
                      AND (NOT ?3 OR is_mine OR outcome IN ('thread', 'program')) ORDER BY seq";
         let codes = file.as_ref().map(|file| self.codes_of_path(file));
         let is_in = |code: Option<i64>| {
@@ -123,7 +134,8 @@ impl Timeline {
         };
         let read = || -> rusqlite::Result<Vec<Position>> {
             let mut statement = self.store.connection().prepare_cached(sql)?;
-            let mut rows = statement.query(rusqlite::params![self.run_id, unhandled, only_mine])?;
+            let wanted = rusqlite::params![self.run_id, unhandled, only_mine, process_id];
+            let mut rows = statement.query(wanted)?;
             let mut found = Vec::new();
             while let Some(row) = rows.next()? {
                 let name = row.get_ref(1)?.as_str_or_null().ok().flatten().unwrap_or_default();
@@ -157,15 +169,15 @@ impl Timeline {
         !self.callables(name).is_empty()
     }
 
-    /// The positions of the calls of a function in C.
-    fn called_in_c(&self, name: &str) -> Result<Event, Error> {
-        let sql =
-            "SELECT seq FROM temp.events WHERE run_id = ?1 AND kind = 'CALL' AND callable = ?2";
+    /// The positions of the calls of a function in C in a process.
+    fn called_in_c(&self, name: &str, process_id: i64) -> Result<Event, Error> {
+        let sql = "SELECT seq FROM temp.events
+                   WHERE run_id = ?1 AND process_id = ?3 AND kind = 'CALL' AND callable = ?2";
         let read = || -> rusqlite::Result<Vec<Position>> {
             let mut found = Vec::new();
             let mut statement = self.store.connection().prepare_cached(sql)?;
             for callable in self.callables(name) {
-                let mut rows = statement.query(rusqlite::params![self.run_id, callable])?;
+                let mut rows = statement.query(rusqlite::params![self.run_id, callable, process_id])?;
                 while let Some(row) = rows.next()? {
                     found.push(Position::new(row.get(0)?));
                 }

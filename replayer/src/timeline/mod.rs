@@ -6,7 +6,8 @@
 //! - `breakpoints`: to the next event that has a breakpoint;
 //! - `writes`, `target`: to where a variable is bound, or an attribute or item changed;
 //! - `origin`: where a value came from;
-//! - `seek`: by time, by call, by the n-th time a line ran.
+//! - `seek`: by time, by call, by the n-th time a line ran;
+//! - `processes`: from one process to another.
 //!
 //! No movement reads the run from one end. Every chunk begins with the stacks as they are there, so
 //! a chunk is a checkpoint: to stand at a position, its chunk is expanded, which takes some
@@ -19,6 +20,7 @@
 mod breakpoints;
 mod origin;
 mod position;
+mod processes;
 mod reach;
 mod seek;
 mod step;
@@ -41,16 +43,31 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 /// One run, to move about in.
+///
+/// A run may have several processes. Movements stay in the process where they begin: calls, objects
+/// and the order of events are those of one process. Between processes there are only times.
 pub struct Timeline {
     store: Rc<Store>,
     run_id: i64,
-    /// Positions of the first and last event.
+    /// Position of the first event.
     first: Position,
-    last: Position,
+    /// The processes that have events, in the order of their positions.
+    processes: Vec<Extent>,
     /// The last call that `code_of_call` was called for, with the number of its code object.
     last_call: Cell<Option<(CallId, Option<u32>)>>,
     /// The task of each PY_THROW event that throws into the innermost coroutine of a task.
     thrown_into: RefCell<FxHashMap<Position, CallId>>,
+}
+
+/// The events of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Extent {
+    pub process_id: i64,
+    /// Positions of the first and last event.
+    pub first: Position,
+    pub last: Position,
+    /// The number of events.
+    pub events: u64,
 }
 
 /// Where a movement ended.
@@ -78,15 +95,28 @@ pub enum Why {
 impl Timeline {
     /// A run of a recording. `None` if it has no events.
     pub fn new(store: Rc<Store>, run_id: i64) -> Option<Timeline> {
-        let mut chunks = store.chunks().iter().filter(|chunk| chunk.run_id == run_id);
-        let first = chunks.next()?;
-        let last = chunks.next_back().unwrap_or(first);
-        let (first, last) = (Position::new(first.first_seq), Position::new(last.last_seq));
+        let mut processes: Vec<Extent> = Vec::new();
+        for chunk in store.chunks().iter().filter(|chunk| chunk.run_id == run_id) {
+            let (first, last) = (Position::new(chunk.first_seq), Position::new(chunk.last_seq));
+            match processes.iter_mut().find(|of| of.process_id == chunk.process_id) {
+                Some(known) => {
+                    known.last = last;
+                    known.events += chunk.events as u64;
+                }
+                None => processes.push(Extent {
+                    process_id: chunk.process_id,
+                    first,
+                    last,
+                    events: chunk.events as u64,
+                }),
+            }
+        }
+        let first = processes.first()?.first;
         Some(Timeline {
             store,
             run_id,
             first,
-            last,
+            processes,
             last_call: Cell::default(),
             thrown_into: RefCell::default(),
         })
@@ -102,14 +132,35 @@ impl Timeline {
         self.run_id
     }
 
-    /// The first event of the run.
+    /// The first event of the run's first process.
     pub fn first(&self) -> Position {
         self.first
     }
 
-    /// The last event of the run.
-    pub fn last(&self) -> Position {
-        self.last
+    /// The processes of the run that have events, the first process first.
+    pub fn extents(&self) -> &[Extent] {
+        &self.processes
+    }
+
+    /// The events of a process; `None` if it has none.
+    pub fn extent(&self, process_id: i64) -> Option<Extent> {
+        self.processes.iter().find(|of| of.process_id == process_id).copied()
+    }
+
+    /// The events of the process of a position. For a position without an event, the last process
+    /// that begins before it.
+    pub fn extent_at(&self, at: Position) -> Extent {
+        let chunks = self.store.chunks();
+        let after = chunks.partition_point(|c| (c.run_id, c.first_seq) <= (self.run_id, at.seq()));
+        let chunk = after.checked_sub(1).and_then(|before| chunks.get(before));
+        let chunk = chunk.filter(|chunk| chunk.run_id == self.run_id);
+        // Invariant: `new` refuses a run without events.
+        chunk.and_then(|chunk| self.extent(chunk.process_id)).unwrap_or(self.processes[0])
+    }
+
+    /// The chunks of the process of a position.
+    fn chunks_at(&self, at: Position) -> Vec<usize> {
+        self.state().chunks_of(self.extent_at(at).process_id).to_vec()
     }
 
     /// The state of variables and objects.

@@ -68,17 +68,17 @@ pub(super) struct Spot {
 }
 
 impl Timeline {
-    /// The position with a `seq`. If there is none, the nearest after it, or else the last.
+    /// The position with a `seq`. If there is none, the nearest after it in the same process, or
+    /// else the last of that process.
     pub fn position(&self, seq: i64) -> Position {
         if self.store.locate(self.run_id, seq).is_some() {
             return Position::new(seq);
         }
-        let chunks = self.store.chunks();
-        let after = chunks.partition_point(|c| (c.run_id, c.first_seq) <= (self.run_id, seq));
-        match chunks.get(after).filter(|chunk| chunk.run_id == self.run_id) {
-            Some(chunk) => Position::new(chunk.first_seq),
-            None => self.last,
-        }
+        let extent = self.extent_at(Position::new(seq));
+        let chunks = self.chunks_at(Position::new(seq));
+        let first_seq = |chunk: &usize| self.store.chunks()[*chunk].first_seq;
+        let after = chunks.partition_point(|chunk| first_seq(chunk) <= seq);
+        chunks.get(after).map_or(extent.last, |chunk| Position::new(first_seq(chunk)))
     }
 
     /// The event at a position. `None` if there is none or its chunk is damaged, which is added to

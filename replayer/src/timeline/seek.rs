@@ -2,20 +2,20 @@
 
 use super::{Direction, Position, Timeline};
 use crate::state::Within;
-use crate::store::{ChunkHeader, Error, Search, Sought};
+use crate::store::{Error, Search, Sought};
 use dashcam_schema::event::EventKind;
 use rusqlite::OptionalExtension as _;
 use rustc_hash::FxHashSet;
 
 impl Timeline {
-    /// The first event at or after a time, in nanoseconds since the run began; else the last event.
+    /// The first event of the process of `at` at or after a time, in nanoseconds since the run
+    /// began; else its last event.
     ///
     /// # Errors
     /// If the file cannot be read, or reading was interrupted.
-    pub fn at_time(&self, time_ns: i64) -> Result<Position, Error> {
-        let of_run = |chunk: &(usize, &ChunkHeader)| chunk.1.run_id == self.run_id;
-        let chunks = self.store.chunks().iter().enumerate().filter(of_run);
-        for (index, _) in chunks.filter(|(_, chunk)| chunk.last_ns >= time_ns) {
+    pub fn at_time(&self, time_ns: i64, at: Position) -> Result<Position, Error> {
+        let is_late = |index: &usize| self.store.chunks()[*index].last_ns >= time_ns;
+        for index in self.chunks_at(at).into_iter().filter(is_late) {
             let Some(within) = self.state().within(index)? else { continue };
             let times = within.chunk().times()?;
             let found =
@@ -24,21 +24,21 @@ impl Timeline {
                 return Ok(self.at(index, found));
             }
         }
-        Ok(self.last())
+        Ok(self.extent_at(at).last)
     }
 
-    /// The time of the last event, in nanoseconds since the run began.
-    pub fn end_ns(&self) -> i64 {
-        let of_run = self.store.chunks().iter().filter(|chunk| chunk.run_id == self.run_id);
-        of_run.map(|chunk| chunk.last_ns).max().unwrap_or(0)
+    /// The time of the last event of a position's process, in nanoseconds since the run began.
+    pub fn end_ns(&self, at: Position) -> i64 {
+        let last_ns = |index: usize| self.store.chunks()[index].last_ns;
+        self.chunks_at(at).into_iter().map(last_ns).max().unwrap_or(0)
     }
 
-    /// Where the exception was raised that ended the program; `None` if no exception did. If the
-    /// exception ended a task before it left the program, this is where it was first raised.
+    /// Where the exception was raised that ended a process; `None` if no exception did. If the
+    /// exception ended a task before it left the process, this is where it was first raised.
     ///
     /// # Errors
     /// If the file cannot be read, or reading was interrupted.
-    pub fn crash(&self) -> Result<Option<Position>, Error> {
+    pub fn crash(&self, process_id: i64) -> Result<Option<Position>, Error> {
         // asyncio raises the exception of a task again where the task is awaited.
         let sql = "SELECT coalesce((
                 SELECT min(task.seq) FROM temp.exceptions task
@@ -47,42 +47,40 @@ impl Timeline {
                   AND task.type = ended.type AND task.message IS ended.message
                   AND ended.path LIKE '%/asyncio/%'), ended.seq)
             FROM temp.exceptions ended
-            WHERE ended.run_id = ?1 AND ended.outcome = 'program' ORDER BY ended.seq DESC LIMIT 1";
+            WHERE ended.run_id = ?1 AND ended.process_id = ?2 AND ended.outcome = 'program' ORDER BY ended.seq DESC LIMIT 1";
         let read = self.store.connection().prepare_cached(sql).and_then(|mut statement| {
-            statement.query_row([self.run_id], |row| row.get(0)).optional()
+            statement.query_row([self.run_id, process_id], |row| row.get(0)).optional()
         });
         let found = read.map_err(|error| Error::from_sqlite(self.store.path(), &error))?;
         Ok(found.map(Position::new))
     }
 
-    /// The first event after a fraction of the run's events, from 0 to 1.
-    pub fn at_fraction(&self, fraction: f64) -> Position {
-        let of_run = |chunk: &&ChunkHeader| chunk.run_id == self.run_id;
-        let chunks = || self.store.chunks().iter().filter(of_run);
-        let total: usize = chunks().map(|chunk| chunk.events).sum();
-        let mut before = (total as f64 * fraction.clamp(0.0, 1.0)) as usize;
-        for chunk in chunks() {
+    /// The first event after a fraction of the events of a position's process, from 0 to 1.
+    pub fn at_fraction(&self, fraction: f64, at: Position) -> Position {
+        let extent = self.extent_at(at);
+        let mut before = (extent.events as f64 * fraction.clamp(0.0, 1.0)) as usize;
+        for chunk in self.chunks_at(at).into_iter().map(|index| &self.store.chunks()[index]) {
             if before < chunk.events {
                 return Position::new(chunk.first_seq + before as i64);
             }
             before -= chunk.events;
         }
-        self.last()
+        extent.last
     }
 
-    /// The fraction of the run's events that come before a position, from 0 to 1.
+    /// The fraction of the events of a position's process that come before the position, from 0 to
+    /// 1.
     pub fn fraction(&self, at: Position) -> f64 {
-        let of_run = |chunk: &&ChunkHeader| chunk.run_id == self.run_id;
         let (mut before, mut total) = (0, 0);
-        for chunk in self.store.chunks().iter().filter(of_run) {
+        for chunk in self.chunks_at(at).into_iter().map(|index| &self.store.chunks()[index]) {
             total += chunk.events;
             before += (at.seq() - chunk.first_seq).clamp(0, chunk.events as i64);
         }
         if total == 0 { 0.0 } else { before as f64 / total as f64 }
     }
 
-    /// Where a line of some code objects runs for the n-th time, counted from 1; `None` if it runs
-    /// less often. For the code objects of a path, see [`Timeline::codes_of_path`].
+    /// Where a line of some code objects runs for the n-th time in a process, counted from 1; `None`
+    /// if it runs less often. For the code objects of a path, see [`Timeline::codes_of_path`].
     ///
     /// # Errors
     /// If the file cannot be read, or reading was interrupted.
@@ -91,6 +89,7 @@ impl Timeline {
         codes: &FxHashSet<i64>,
         line: u32,
         nth: u64,
+        process_id: i64,
     ) -> Result<Option<Position>, Error> {
         let is_wanted = |sought: Sought<'_>| {
             sought.kind == EventKind::LINE
@@ -99,8 +98,8 @@ impl Timeline {
         };
         let mut search = Search::new(&self.store, is_wanted);
         let mut left = nth;
-        for (index, header) in self.store.chunks().iter().enumerate() {
-            if header.run_id != self.run_id || header.kinds >> EventKind::LINE.number() & 1 == 0 {
+        for &index in self.state().chunks_of(process_id) {
+            if self.store.chunks()[index].kinds >> EventKind::LINE.number() & 1 == 0 {
                 continue;
             }
             match search.may_be_in(index) {
@@ -164,7 +163,7 @@ impl Timeline {
         threads
     }
 
-    /// The last event of a thread up to a position.
+    /// The last event of a thread up to a position of its process.
     ///
     /// # Errors
     /// If the file cannot be read, or reading was interrupted.
@@ -172,12 +171,32 @@ impl Timeline {
         self.of_thread(thread_id, at, Direction::Backward)
     }
 
-    /// The first event of a thread from a position on.
+    /// The first event of a thread from a position of its process on.
     ///
     /// # Errors
     /// If the file cannot be read, or reading was interrupted.
     pub fn first_of_thread(&self, thread_id: i64, at: Position) -> Result<Option<Position>, Error> {
         self.of_thread(thread_id, at, Direction::Forward)
+    }
+
+    /// The chunks of a process that may have events at or after a position, or at or before it,
+    /// nearest first.
+    pub(super) fn ahead(
+        &self,
+        process_id: i64,
+        from: Position,
+        direction: Direction,
+    ) -> Vec<usize> {
+        let mut chunks = self.state().chunks_of(process_id).to_vec();
+        let header = |index: &usize| &self.store.chunks()[*index];
+        match direction {
+            Direction::Forward => chunks.retain(|index| header(index).last_seq >= from.seq()),
+            Direction::Backward => {
+                chunks.retain(|index| header(index).first_seq <= from.seq());
+                chunks.reverse();
+            }
+        }
+        chunks
     }
 
     fn of_thread(
@@ -187,13 +206,8 @@ impl Timeline {
         direction: Direction,
     ) -> Result<Option<Position>, Error> {
         let chunks = self.store.chunks();
-        let low = chunks.partition_point(|c| (c.run_id, c.last_seq) < (self.run_id, at.seq()));
-        let high = chunks.partition_point(|c| (c.run_id, c.first_seq) <= (self.run_id, at.seq()));
-        let ahead: Box<dyn Iterator<Item = usize>> = match direction {
-            Direction::Forward => Box::new(low..chunks.len()),
-            Direction::Backward => Box::new((0..high).rev()),
-        };
-        for index in ahead.take_while(|index| chunks[*index].run_id == self.run_id) {
+        let process_id = self.extent_at(at).process_id;
+        for index in self.ahead(process_id, at, direction) {
             let numbers = &self.process(index).threads;
             let number =
                 numbers.iter().find(|(_, id)| **id == thread_id).map(|(number, _)| *number);

@@ -459,12 +459,14 @@ impl Timeline {
         let Some((chunk, _)) = self.store.locate(self.run_id, from.seq()) else {
             return Ok(movement.no_more(from));
         };
-        let of_run = |index: &usize| self.store.chunks()[*index].run_id == self.run_id;
-        let beyond: Box<dyn Iterator<Item = usize>> = match movement.direction {
-            Direction::Forward => Box::new(chunk + 1..self.store.chunks().len()),
-            Direction::Backward => Box::new((0..chunk).rev()),
+        let state = self.state();
+        let chunks = state.chunks_of(self.store.chunks()[chunk].process_id);
+        let here = chunks.partition_point(|index| *index < chunk);
+        let beyond: Box<dyn Iterator<Item = &usize>> = match movement.direction {
+            Direction::Forward => Box::new(chunks.iter().skip(here + 1)),
+            Direction::Backward => Box::new(chunks[..here].iter().rev()),
         };
-        for next in beyond.take_while(of_run) {
+        for &next in beyond {
             if let Some(within) = self.load(next, &mut movement.missing)? {
                 let index = match movement.direction {
                     Direction::Forward => 0,

@@ -31,6 +31,7 @@ fn difference(difference: &Difference) -> Value {
     };
     let variable = |variable: &dashcam_replayer::diff::Variable| json!({ "depth": variable.depth, "name": variable.name, "values": variable.values });
     value["thread"] = json!(difference.thread);
+    value["processes"] = json!(difference.processes);
     value["places"] = json!([place(&difference.places[0]), place(&difference.places[1])]);
     value["variables"] = difference.variables.iter().map(variable).collect();
     value["more"] = json!(difference.more);
@@ -69,6 +70,7 @@ fn change(change: &Change) -> Value {
             "only": [only(&onlys[0]), only(&onlys[1])],
         }),
         Change::Thread => json!({ "kind": "thread" }),
+        Change::Process { command } => json!({ "kind": "process", "command": command }),
     }
 }
 

@@ -128,7 +128,7 @@ pub(super) fn at_exit() -> Outcome {
 
 /// The outcome of the last exception that left the outermost frame of a process's main thread.
 pub(super) fn last(process: &Process, outcome: Outcome, type_name: &str) -> Outcome {
-    let is_over = process.exit_code.is_some() || process.was_killed;
+    let is_over = process.exit_code.is_some() || process.exit_signal.is_some();
     // An exception makes the exit code 1; a KeyboardInterrupt makes it that of a signal.
     let can_have_ended = match process.exit_code {
         None | Some(1) => true,

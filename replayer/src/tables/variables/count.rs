@@ -67,7 +67,7 @@ pub(super) fn count(
             && header.kinds & super::Variables::KINDS != 0
             && seqs.overlaps(header.first_seq, header.last_seq)
             && counting.codes.passes_any(store, header)
-            && state.is_there(header.run_id)?;
+            && store.process(header).has_state;
         if !may_pass {
             continue;
         }
