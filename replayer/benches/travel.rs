@@ -187,7 +187,7 @@ fn measure_moves(path: &Path, places: &[i64]) {
     for (name, event) in [("begun once, at the start", &first), ("that is seldom", &seldom)] {
         // The first search finds out which events each chunk can have; the others know that.
         for (time, fraction) in [("first", 0.9), ("again", 0.6), ("again", 0.5)] {
-            let from = timeline.at_fraction(fraction);
+            let from = timeline.at_fraction(fraction, timeline.first());
             table.time(&format!("back-continue to a function {name}, {time}"), || {
                 timeline.resume(from, Direction::Backward, event, all).unwrap()
             });

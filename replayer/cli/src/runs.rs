@@ -2,6 +2,7 @@
 
 use super::output::{Format, Rows};
 use super::session::Session;
+use dashcam_replayer::debugger::text::shell;
 use rusqlite::Row;
 use rusqlite::types::ValueRef;
 
@@ -17,8 +18,20 @@ pub(super) struct Args {
     format: Format,
 }
 
-const COLUMNS: [&str; 9] =
-    ["run", "started", "seconds", "status", "exit", "events", "lost", "python", "command"];
+const COLUMNS: [&str; 10] = [
+    "run",
+    "started",
+    "seconds",
+    "status",
+    "exit",
+    "events",
+    "lost",
+    "processes",
+    "python",
+    "command",
+];
+/// The place of `processes`.
+const PROCESSES: usize = 7;
 
 /// While a run is being recorded, its totals are only in its chunks.
 const SQL: &str = "
@@ -27,38 +40,56 @@ const SQL: &str = "
            exit_code, exit_signal,
            max(event_count, (SELECT coalesce(sum(event_count), 0) FROM chunks
                              WHERE chunks.run_id = runs.run_id)),
-           lost_count, python_version, command
+           lost_count,
+           (SELECT count(*) FROM processes WHERE processes.run_id = runs.run_id),
+           python_version, command
     FROM runs ORDER BY run_id";
 
 pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
     let session = Session::open(&args.database.path)?;
     let explain = |error| session.explain(&error);
-    let mut out = Rows::new(args.format, COLUMNS.map(str::to_owned).to_vec());
+    let directory = session.recording.store().directory();
+    let has_several = directory.runs.iter().any(|run| directory.processes_of(*run).len() > 1);
+    // People need not read a column of ones; programs can rely on the columns.
+    let has_processes = has_several || args.format != Format::Table;
+    let mut columns = COLUMNS.map(str::to_owned).to_vec();
+    if !has_processes {
+        columns.remove(PROCESSES);
+    }
+    let mut out = Rows::new(args.format, columns);
     let mut statement = session.recording.connection().prepare(SQL).map_err(explain)?;
     let mut rows = statement.query([]).map_err(explain)?;
     while let Some(row) = rows.next().map_err(explain)? {
-        put(row, &mut out).map_err(explain)??;
+        put(row, has_processes, &mut out).map_err(explain)??;
     }
     out.end()?;
     session.finish(None)
 }
 
-fn put(row: &Row<'_>, out: &mut Rows) -> rusqlite::Result<std::io::Result<()>> {
+fn put(
+    row: &Row<'_>,
+    has_processes: bool,
+    out: &mut Rows,
+) -> rusqlite::Result<std::io::Result<()>> {
     let exit = exit(row.get(4)?, row.get(5)?);
     let exit = exit.as_ref().map_or(ValueRef::Null, |exit| ValueRef::Text(exit.as_bytes()));
-    let command = shell(&row.get::<_, String>(9)?);
-    let column = |column: usize| row.get_ref(column);
-    Ok(out.push(&[
-        column(0)?,
-        column(1)?,
-        column(2)?,
-        column(3)?,
+    let command = shell(&row.get::<_, String>(10)?);
+    let mut columns = vec![
+        row.get_ref(0)?,
+        row.get_ref(1)?,
+        row.get_ref(2)?,
+        row.get_ref(3)?,
         exit,
-        column(6)?,
-        column(7)?,
-        column(8)?,
+        row.get_ref(6)?,
+        row.get_ref(7)?,
+        row.get_ref(8)?,
+        row.get_ref(9)?,
         ValueRef::Text(command.as_bytes()),
-    ]))
+    ];
+    if !has_processes {
+        columns.remove(PROCESSES);
+    }
+    Ok(out.push(&columns))
 }
 
 /// The exit status, or the name of the signal that ended the program.
@@ -68,20 +99,4 @@ fn exit(code: Option<i64>, signal: Option<i64>) -> Option<String> {
         name.map_or(format!("signal {signal}"), str::to_owned)
     };
     signal.map(name).or(code.map(|code| code.to_string()))
-}
-
-/// Formats a JSON array of arguments as a shell command.
-fn shell(command: &str) -> String {
-    let Ok(arguments) = serde_json::from_str::<Vec<String>>(command) else {
-        return command.to_owned();
-    };
-    let plain = |c: char| c.is_alphanumeric() || "-_./:=@%+,".contains(c);
-    let quote = |argument: &String| {
-        if !argument.is_empty() && argument.chars().all(plain) {
-            argument.clone()
-        } else {
-            format!("'{}'", argument.replace('\'', r"'\''"))
-        }
-    };
-    arguments.iter().map(quote).collect::<Vec<_>>().join(" ")
 }

@@ -176,6 +176,11 @@ impl Debugger {
         }
     }
 
+    /// Sets the position without reading the event there.
+    pub fn place(&mut self, at: Position) {
+        (self.at, self.frame) = (at, 0);
+    }
+
     /// Goes to a position.
     ///
     /// # Errors

@@ -4,7 +4,8 @@
 //! arguments. Without arguments there are no rows.
 
 use super::rowid;
-use crate::store::{Error, Store};
+use crate::state::State;
+use crate::store::{ChunkHeader, Error, Store};
 use crate::tables::Scan;
 use crate::tables::batch::{Batch, Column};
 use crate::tables::filter::IntSet;
@@ -87,16 +88,25 @@ impl<A: Answer> AtScan<A> {
             let last = last.map_or(String::new(), |last| format!("; the last is {last}"));
             return Err(Error::NotThere { what: format!("{}: no run {run}{last}", A::NAME) });
         }
-        let mut chunks = self.store.chunks().iter().filter(|chunk| chunk.run_id == run);
-        let first = chunks.next();
-        let last = chunks.next_back().or(first);
-        let what = match first.zip(last) {
-            Some((first, last)) if (first.first_seq..=last.last_seq).contains(&seq) => {
-                return Ok(());
-            }
-            Some((first, last)) => {
-                let (first, last) = (first.first_seq, last.last_seq);
-                format!("{}: no event {seq}: run {run} has events {first} to {last}", A::NAME)
+        let chunks = self.store.chunks();
+        let of_run = |chunk: &&ChunkHeader| chunk.run_id == run;
+        // The process that the position would be of.
+        let after = chunks.partition_point(|chunk| (chunk.run_id, chunk.first_seq) <= (run, seq));
+        let before = after.checked_sub(1).and_then(|at| chunks.get(at)).filter(of_run);
+        let near = before.or_else(|| chunks.iter().find(of_run));
+        let state = State::of(&self.store);
+        let of_process = near.map_or(&[][..], |near| state.chunks_of(near.process_id));
+        let what = match near.zip(of_process.first()).zip(of_process.last()) {
+            Some(((near, first), last)) => {
+                let (first, last) = (chunks[*first].first_seq, chunks[*last].last_seq);
+                if (first..=last).contains(&seq) {
+                    return Ok(());
+                }
+                let whose = match self.store.directory().processes_of(run).len() {
+                    0 | 1 => format!("run {run}"),
+                    _ => format!("process {}", near.process_id),
+                };
+                format!("{}: no event {seq}: {whose} has events {first} to {last}", A::NAME)
             }
             None => format!("{}: no event {seq}: run {run} has none", A::NAME),
         };

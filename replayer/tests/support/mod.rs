@@ -98,6 +98,8 @@ pub struct Process {
     /// The `seq` of each event so far.
     seqs: Vec<u64>,
     exceptions: Vec<ExceptionEntry>,
+    /// The next `seq`, if the process has positions of its own.
+    next_seq: Option<u64>,
 }
 
 struct Ignore;
@@ -162,7 +164,25 @@ impl Maker {
             ordinal: 0,
             seqs: Vec::new(),
             exceptions: Vec::new(),
+            next_seq: None,
         }
+    }
+
+    /// A process with the positions of a slot, which begins at a time.
+    pub fn started(
+        &mut self,
+        run: i64,
+        parent: Option<&Process>,
+        (slot, pid, command): (u64, i64, &str),
+        begins: u64,
+    ) -> Process {
+        let process = self.process(run);
+        let sql = "UPDATE processes SET parent_process_id = ?, pid = ?, command = ?,
+                       exit_code = 0, ended_ns = 1 WHERE process_id = ?";
+        let row = params![parent.map(|parent| parent.id), pid, command, process.id];
+        self.db.execute(sql, row).unwrap();
+        let next_seq = Some(slot * dashcam_schema::chunk::SEQ_PER_PROCESS + 1);
+        Process { clock: begins, next_seq, ..process }
     }
 
     pub fn thread(&mut self, process: &Process, number: u32, name: Option<&str>) -> i64 {
@@ -293,7 +313,10 @@ impl Maker {
 
     /// Appends one chunk with these events, and updates the run's sums.
     pub fn chunk(&mut self, process: &mut Process, events: &[Ev]) {
-        let seq = self.seqs.entry(process.run).or_insert(1);
+        let seq = match &mut process.next_seq {
+            Some(own) => own,
+            None => self.seqs.entry(process.run).or_insert(1),
+        };
         let first_seq = *seq;
         *seq += events.len() as u64;
         let mut columns = Columns { first_ns: process.clock, ..Columns::default() };

@@ -1,6 +1,7 @@
 //! Differences as text for people.
 
 use crate::output::{printable, stdout};
+use dashcam_replayer::debugger::text::one_line;
 use dashcam_replayer::diff::{Change, Difference, Frame, Next, Only, Place, Report, Run, ValueOf};
 use std::io::{self, IsTerminal as _, Write};
 
@@ -9,6 +10,8 @@ const AROUND: i64 = 2;
 /// Characters shown of a value, and of the equal part before the first difference.
 const VALUE_MAX: usize = 160;
 const SAME_MAX: usize = 40;
+/// Characters shown of a command line.
+const COMMAND_MAX: usize = 100;
 /// Frames shown of a stack, from the innermost.
 const FRAMES_MAX: usize = 12;
 
@@ -112,11 +115,16 @@ impl<'a> Show<'a> {
         let place = |side: usize| difference.places[side].as_ref();
         let frame = |side: usize| place(side).and_then(|place| place.stack.first());
         let function = frame(0).or(frame(1)).map_or("the thread", |frame| &frame.qualname);
-        let head =
-            head(&difference.change, function, &difference.thread, &self.names, &difference.places);
+        let head = head(difference, function, &self.names);
         let mut where_ = frame(0).or(frame(1)).map(site).unwrap_or_default();
         if difference.thread != "MainThread" {
             where_ = format!("{where_}  {}", difference.thread);
+        }
+        match difference.processes {
+            [Some(one), Some(two)] if one == two => where_ = format!("{where_}  process {one}"),
+            [Some(one), Some(two)] => where_ = format!("{where_}  processes {one} and {two}"),
+            [Some(only), None] | [None, Some(only)] => where_ = format!("{where_}  process {only}"),
+            [None, None] => {}
         }
         let head = self.paint(BOLD, &format!("{}. {}", at + 1, printable(&head)));
         writeln!(out, "{head}  {}", printable(where_.trim()))?;
@@ -150,7 +158,7 @@ impl<'a> Show<'a> {
                     self.only(out, side, &only[side])?;
                 }
             }
-            Change::Thread => {
+            Change::Thread | Change::Process { .. } => {
                 for side in [0, 1] {
                     if place(side).is_some() {
                         self.side(out, side, "has it", place(side))?;
@@ -303,14 +311,8 @@ fn site(frame: &Frame) -> String {
 }
 
 /// A short description of the difference.
-fn head(
-    change: &Change,
-    function: &str,
-    thread: &str,
-    names: &[String; 2],
-    places: &[Option<Place>; 2],
-) -> String {
-    match change {
+fn head(difference: &Difference, function: &str, names: &[String; 2]) -> String {
+    match &difference.change {
         Change::Value { of, name, .. } => {
             let name = name.as_deref().unwrap_or("?");
             match of {
@@ -338,9 +340,23 @@ fn head(
             }
         }
         Change::Thread => {
-            let side = usize::from(places[0].is_none());
-            format!("thread {thread} is in {} only", names[side])
+            let side = usize::from(difference.places[0].is_none());
+            format!("thread {} is in {} only", difference.thread, names[side])
         }
+        Change::Process { command } => {
+            let side = usize::from(difference.processes[0].is_none());
+            let command = one_line(command);
+            let command = cut_to(&command, COMMAND_MAX);
+            format!("a process is in {} only: {command}", names[side])
+        }
+    }
+}
+
+/// The beginning of a text.
+fn cut_to(text: &str, max: usize) -> String {
+    match text.char_indices().nth(max) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
     }
 }
 

@@ -80,13 +80,16 @@ impl Words {
                 names.into_iter().collect()
             }
             ("goto", []) => {
-                let mut all = words(&["start", "end", "call "]);
+                let mut all = words(&["start", "end", "crash", "call "]);
                 all.extend(self.files(word));
                 all
             }
             ("follow", []) => words(&["thread", "task"]),
             ("thread", []) => {
                 debugger.timeline().threads().iter().map(|(id, _)| id.to_string()).collect()
+            }
+            ("process", []) => {
+                debugger.timeline().extents().iter().map(|of| of.process_id.to_string()).collect()
             }
             ("help", []) => COMMANDS.iter().map(|(names, ..)| names[0].to_owned()).collect(),
             ("watch" | "print" | "last-write" | "next-write" | "origin", []) => {

@@ -30,7 +30,8 @@ impl Server<'_> {
         let (run_id, debugger) = self.debugger(request)?;
         let at = debugger.timeline().position(seq);
         if at.seq() != seq {
-            let (first, last) = (debugger.timeline().first(), debugger.timeline().last());
+            let extent = debugger.timeline().extent_at(at);
+            let (first, last) = (extent.first, extent.last);
             let near = match seq {
                 _ if seq < first.seq() => format!("the first is {first}"),
                 _ if seq > last.seq() => format!("the last is {last}"),
@@ -53,6 +54,16 @@ impl Server<'_> {
         let command = command::parse(&format!("goto {to}")).map_err(Failure::Refused)?;
         let (run_id, debugger) = self.debugger(request)?;
         let Some(command) = command else { return Err(no_command(to)) };
+        // The answer does not depend on earlier requests: without a process, it is about the first.
+        let at = match request.get("process")? {
+            Some(_) => {
+                let process = request.integer("process")?;
+                let none = || Failure::Refused(format!("no events of process {process}"));
+                debugger.timeline().extent(process).ok_or_else(none)?.first
+            }
+            None => debugger.timeline().first(),
+        };
+        debugger.place(at);
         let reply = debugger.run(command)?;
         Ok(stop(run_id, &reply, None))
     }

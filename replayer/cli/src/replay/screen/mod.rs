@@ -344,6 +344,7 @@ impl Screen<'_> {
                 return Next::Stay;
             }
         };
+        self.model.follow(&self.debugger);
         self.model.status = match &reply {
             Reply::Quit => return Next::Leave,
             Reply::Stop(stop) => stop_status(stop, &self.model.run),
@@ -464,12 +465,21 @@ fn may_take_long(command: &Command) -> bool {
 fn stop_status(stop: &Stop, run: &Run) -> Status {
     let is_last = stop.here.position.seq() == run.last;
     let ended = run.ended.as_ref().filter(|_| is_last);
-    let ended = ended.map_or(String::new(), |how| format!("; the run was {how}"));
+    let whose = if run.process_id.is_some() { "process" } else { "run" };
+    let ended = ended.map_or(String::new(), |how| format!("; the {whose} was {how}"));
     let why = match (stop.why, stop.breakpoint) {
         ("breakpoint", Some(number)) => format!("breakpoint {number}"),
         ("end", _) => format!("nothing comes after this{ended}"),
         ("start", _) => "nothing comes before this".to_owned(),
         _ => String::new(),
+    };
+    let process = stop.process.as_ref().filter(|_| stop.why != "info").map(|command| {
+        format!("process {}: {}", stop.here.process_id, debugger::text::one_line(command))
+    });
+    let why = match process {
+        Some(process) if why.is_empty() => process,
+        Some(process) => format!("{why}; {process}"),
+        None => why,
     };
     match stop.notes.first() {
         Some(note) if why.is_empty() => Status::error(note),

@@ -36,13 +36,15 @@ pub(super) struct Model {
     pub(super) focus: Focus,
 }
 
-/// The whole run.
+/// The events that the bar shows: those of the current process.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Run {
     /// `seq` of its first and last event.
     pub(super) first: i64,
     pub(super) last: i64,
     pub(super) last_ns: i64,
+    /// The number of the process, if the run has several.
+    pub(super) process_id: Option<i64>,
     /// How it ended, if it was ended by a signal or because the recorder died.
     pub(super) ended: Option<String>,
 }
@@ -160,8 +162,17 @@ impl Model {
         self.frames.get(self.selected)
     }
 
+    /// Shows the process of the debugger's position.
+    pub(super) fn follow(&mut self, debugger: &Debugger) {
+        let extent = debugger.timeline().extent_at(debugger.position());
+        if (extent.first.seq(), extent.last.seq()) != (self.run.first, self.run.last) {
+            self.run = Run::of(debugger);
+        }
+    }
+
     /// Reads the debugger's position. Variables take longer: see [`Variables::refresh`].
     pub(super) fn refresh(&mut self, debugger: &mut Debugger) -> Result<(), Failure> {
+        self.follow(debugger);
         let (timeline, at) = (debugger.timeline(), debugger.position());
         self.seq = at.seq();
         self.fraction = timeline.fraction(at);
@@ -182,12 +193,24 @@ impl Run {
     pub(super) fn of(debugger: &Debugger) -> Run {
         let timeline = debugger.timeline();
         let store = timeline.store();
-        let chunks = store.chunks().iter().filter(|chunk| chunk.run_id == timeline.run_id());
+        let extent = timeline.extent_at(debugger.position());
+        let process = store.directory().processes.get(&extent.process_id);
         let sql = "SELECT status, exit_signal FROM runs WHERE run_id = ?";
         let ended = store.connection().query_row(sql, [timeline.run_id()], |row| {
             Ok((row.get::<_, String>(0)?, row.get::<_, Option<i32>>(1)?))
         });
-        let ended = ended.ok().and_then(|(status, signal)| match signal {
+        let ended = ended.ok().and_then(|(status, signal)| {
+            let parent = process.and_then(|process| process.parent);
+            match parent {
+                // The run ended as its first process did.
+                None => Some((status, signal)),
+                Some(_) => {
+                    let signal = process.and_then(|process| process.exit_signal);
+                    Some(("complete".to_owned(), signal.and_then(|signal| signal.try_into().ok())))
+                }
+            }
+        });
+        let ended = ended.and_then(|(status, signal)| match signal {
             Some(signal) => Some(match signal_hook::low_level::signal_name(signal) {
                 Some(name) => format!("ended by {name}"),
                 None => format!("ended by signal {signal}"),
@@ -195,9 +218,10 @@ impl Run {
             None => Some(status).filter(|status| status != "complete"),
         });
         Run {
-            first: timeline.first().seq(),
-            last: timeline.last().seq(),
-            last_ns: chunks.map(|chunk| chunk.last_ns).max().unwrap_or(0),
+            first: extent.first.seq(),
+            last: extent.last.seq(),
+            last_ns: timeline.end_ns(debugger.position()),
+            process_id: debugger.has_several().then_some(extent.process_id),
             ended,
         }
     }

@@ -126,7 +126,7 @@ impl Strip {
         let rough = (0..self.columns).step_by(16);
         for column in rough.chain(0..self.columns) {
             let key = (thread, self.seq(column), self.step);
-            if key.1 > timeline.last().seq() {
+            if timeline.extent(thread.0).is_none_or(|extent| key.1 > extent.last.seq()) {
                 break;
             }
             if self.samples.contains_key(&key) {

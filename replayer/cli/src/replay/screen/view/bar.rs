@@ -1,4 +1,4 @@
-//! The whole run in one row, with the current position and the part that the strip shows.
+//! All events of the process in one row, with the current position and the part that the strip shows.
 
 use super::{Theme, put};
 use crate::replay::screen::model::{Focus, Model};
@@ -37,7 +37,8 @@ pub(super) fn draw(buffer: &mut Buffer, area: Rect, model: &Model, theme: &Theme
 }
 
 fn label(model: &Model, room: u16) -> String {
-    let percent = format!(" {:.1}%", 100.0 * model.fraction);
+    let process = model.run.process_id.map_or(String::new(), |id| format!(" process {id} ·"));
+    let percent = format!("{process} {:.1}%", 100.0 * model.fraction);
     let ended = model.run.ended.as_ref().map_or(String::new(), |how| format!(" · {how}"));
     let time = model.here.as_ref().map_or(String::new(), |here| {
         format!(" · {} of {}", duration(here.time_ns), duration(model.run.last_ns))

@@ -29,7 +29,7 @@ fn frame(depth: usize, qualname: &str, line: i64) -> FrameReply {
 
 /// A stop in a run of a thousand events.
 fn model(source: &str) -> Model {
-    let run = Run { first: 1, last: 1000, last_ns: 2_000_000, ended: None };
+    let run = Run { first: 1, last: 1000, last_ns: 2_000_000, process_id: None, ended: None };
     let mut model = Model::new(run);
     (model.seq, model.fraction) = (500, 0.499);
     model.here = Some(Here {
