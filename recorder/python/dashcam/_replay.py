@@ -220,8 +220,15 @@ class Run:
 
     @property
     def crash(self) -> "Moment | None":
-        """The moment when the exception that ended the program was raised. None if none did."""
-        ended = "SELECT 1 FROM exceptions WHERE outcome = 'program' LIMIT 1"
+        """The moment when the exception that ended the program was raised. None if none did. If an
+        exception ended another process and the program failed, it is that one.
+        """
+        ended = """
+            SELECT 1 FROM exceptions e JOIN processes p USING (process_id)
+            WHERE e.outcome = 'program' AND (p.parent_process_id IS NULL OR EXISTS (
+                SELECT 1 FROM runs r WHERE r.run_id = e.run_id AND r.exit_code IS NOT 0))
+            LIMIT 1
+        """
         return self.at("crash") if len(self.query(ended)) else None
 
     def at(self, where: int | float | str) -> "Moment":
