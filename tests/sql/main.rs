@@ -6,6 +6,7 @@ mod command_line;
 mod cookbook;
 mod functions;
 mod outcomes;
+mod processes;
 mod pushdown;
 mod questions;
 mod tables;
