@@ -79,7 +79,10 @@ fn movements_stay_in_the_process() {
     assert!(reply.starts_with("process 2: python -c 'a\\nb'\n> app.py"), "{reply}");
     // It says so once.
     let reply = say(&mut debugger, "goto start");
-    assert_eq!((reply.lines().next(), position(&debugger)), (Some("> app.py:1 <module> called with (…)  [1000000000001]"), SLOT + 1));
+    assert_eq!(
+        (reply.lines().next(), position(&debugger)),
+        (Some("> app.py:1 <module> called with (…)  [1000000000001]"), SLOT + 1)
+    );
     for backwards in ["back-step", "back-next", "back-continue"] {
         let reply = say(&mut debugger, backwards);
         assert!(reply.starts_with("nothing comes before this\n"), "{reply}");
@@ -193,7 +196,7 @@ fn the_crash_is_that_of_the_process() {
     };
     let (from_first, from_second) = crashes(0);
     assert!(
-        from_first.ends_with("; process 2 crashed: process 2, then goto crash"),
+        from_first.ends_with("; one ended process 2: process 2, then goto crash"),
         "{from_first}"
     );
     assert!(from_second.contains("raises ValueError"), "{from_second}");
@@ -214,9 +217,7 @@ fn a_diff_pairs_processes_by_their_place_in_the_tree() {
     let found: Vec<_> = report.differences.iter().map(|found| found.processes).collect();
     assert_eq!(found, [[Some(3), Some(6)], [Some(4), None]], "{:?}", report.differences);
     assert!(matches!(&report.differences[0].change, Change::Path { .. }));
-    assert!(
-        matches!(&report.differences[1].change, Change::Process { command } if command == "c")
-    );
+    assert!(matches!(&report.differences[1].change, Change::Process { command } if command == "c"));
     let same = diff::compare(of(1), of(1), &Options::default(), &|_, _| Ok(())).unwrap();
     assert!(same.differences.is_empty());
 }
@@ -227,7 +228,10 @@ fn variables_are_those_of_processes_with_state() {
     let dir = tempfile::tempdir().unwrap();
     let mut maker = Maker::new(dir.path());
     run(&mut maker, &[(WORKER, 101, 2)]);
-    maker.db.execute_batch("UPDATE processes SET own_capture = 'state' WHERE process_id = 2").unwrap();
+    maker
+        .db
+        .execute_batch("UPDATE processes SET own_capture = 'state' WHERE process_id = 2")
+        .unwrap();
     let recording = Rc::new(Recording::open(&maker.finish()).unwrap());
     let mut debugger = Debugger::new(recording, 1).unwrap();
     let refused = "*** process 1 has no variables: they are recorded with --capture state";

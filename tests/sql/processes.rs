@@ -35,10 +35,16 @@ fn tables_have_the_rows_of_all_processes() {
                WHERE qualname = 'work' ORDER BY 1";
     assert_eq!(recording.text(sql), "1 6\n2 20\n3 10");
     let sql = "SELECT count(DISTINCT value) FROM values_of('total') WHERE qualname = 'work'";
-    assert_eq!(recording.text(sql), "9");
+    assert_eq!(recording.text(sql), "10");
     // The call of the module began before the fork, so no event of the child begins it.
     let sql = "SELECT count(*) FROM variables WHERE name = 'TOTAL' AND value = '45' AND call_id =
                (SELECT parent_call_id FROM calls WHERE qualname = 'work' AND process_id = 2)";
+    assert_eq!(recording.text(sql), "1");
+    let sql = "SELECT p.qualname, p.process_id, p.exit FROM calls c
+               JOIN calls p ON p.call_id = c.parent_call_id
+               WHERE c.qualname = 'work' ORDER BY p.process_id";
+    assert_eq!(recording.text(sql), "<module> 1 return\n<module> 2 open\n<module> 3 unwind");
+    let sql = "SELECT count(*) FROM calls WHERE call_id = 1000000000001 AND start_seq = call_id";
     assert_eq!(recording.text(sql), "1");
     let events = "SELECT (SELECT sum(events) FROM timeline(7)) = (SELECT count(*) FROM events)";
     assert_eq!(recording.text(events), "1");
@@ -84,7 +90,7 @@ fn the_replayer_goes_from_process_to_process() {
         rest = after;
     }
     let said = replay(&recording, "goto crash\nprocess 3\ngoto crash\n");
-    assert!(said.contains("process 3 crashed: process 3, then goto crash"), "{said}");
+    assert!(said.contains("one ended process 3: process 3, then goto crash"), "{said}");
     assert!(said.contains("raises ValueError('as planned')"), "{said}");
     // A write in one process is none in another.
     let said = replay(&recording, "process 2\ngoto end\nlast-write TOTAL\nlast-write TOTAL\n");
@@ -104,6 +110,7 @@ fn equal_processes_of_two_runs_are_compared() {
     let all = report["differences"].as_array().unwrap();
     let mine: Vec<_> = all.iter().filter(|of| of["is_mine"] == true).collect();
     assert!(mine.is_empty(), "{mine:?}");
-    let is_paired = |of: &&Value| of["processes"][0].as_i64().map(|id| id + 3) == of["processes"][1].as_i64();
+    let is_paired =
+        |of: &&Value| of["processes"][0].as_i64().map(|id| id + 3) == of["processes"][1].as_i64();
     assert!(all.iter().all(|of| is_paired(&of)), "{printed}");
 }

@@ -53,7 +53,10 @@ struct Breakpoint {
 enum Stopper {
     Event(Event),
     /// Writes of a variable or attribute of a process.
-    Watch { process_id: i64, target: crate::timeline::Target },
+    Watch {
+        process_id: i64,
+        target: crate::timeline::Target,
+    },
 }
 
 /// A debugger: a position in a run, with breakpoints, displays and settings.

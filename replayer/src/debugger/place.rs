@@ -159,8 +159,13 @@ impl Debugger {
                     None => Ok(true),
                 }
             };
-            let moved =
-                self.timeline.resume_in(other.process_id, before, Direction::Forward, events, holds)?;
+            let moved = self.timeline.resume_in(
+                other.process_id,
+                before,
+                Direction::Forward,
+                events,
+                holds,
+            )?;
             if let Why::Breakpoint(index) = moved.why
                 && let Some(found) = self.breakpoints.get(index)
             {

@@ -84,7 +84,7 @@ impl Debugger {
             [(process, _), ..] => {
                 let process = process.process_id;
                 refused(format!(
-                    "{}; process {process} crashed: process {process}, then goto crash",
+                    "{}; one ended process {process}: process {process}, then goto crash",
                     self.no_crash()?
                 ))
             }

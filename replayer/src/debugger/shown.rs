@@ -152,11 +152,7 @@ impl Debugger {
     }
 
     /// The last event of a thread up to the present.
-    fn last_of_thread(
-        &self,
-        thread_id: i64,
-        process_id: i64,
-    ) -> Result<Option<Position>, Failure> {
+    fn last_of_thread(&self, thread_id: i64, process_id: i64) -> Result<Option<Position>, Failure> {
         match self.timeline.last_of_process(process_id, self.at)? {
             Some(at) => Ok(self.timeline.last_of_thread(thread_id, at)?),
             None => Ok(None),

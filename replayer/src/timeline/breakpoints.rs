@@ -177,7 +177,8 @@ impl Timeline {
             let mut found = Vec::new();
             let mut statement = self.store.connection().prepare_cached(sql)?;
             for callable in self.callables(name) {
-                let mut rows = statement.query(rusqlite::params![self.run_id, callable, process_id])?;
+                let mut rows =
+                    statement.query(rusqlite::params![self.run_id, callable, process_id])?;
                 while let Some(row) = rows.next()? {
                     found.push(Position::new(row.get(0)?));
                 }

@@ -121,6 +121,8 @@ impl<'a> Show<'a> {
             where_ = format!("{where_}  {}", difference.thread);
         }
         match difference.processes {
+            // Most differences are in the first process.
+            processes if self.are_first(processes) => {}
             [Some(one), Some(two)] if one == two => where_ = format!("{where_}  process {one}"),
             [Some(one), Some(two)] => where_ = format!("{where_}  processes {one} and {two}"),
             [Some(only), None] | [None, Some(only)] => where_ = format!("{where_}  process {only}"),
@@ -193,6 +195,16 @@ impl<'a> Show<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Whether these are the first processes of the runs.
+    fn are_first(&self, processes: [Option<i64>; 2]) -> bool {
+        let is_first = |side: usize| {
+            let directory = self.runs[side].store.directory();
+            let first = directory.processes_of(self.runs[side].run_id).first().copied();
+            first.is_some_and(|first| Some(first.process_id) == processes[side])
+        };
+        is_first(0) && is_first(1)
     }
 
     fn side(

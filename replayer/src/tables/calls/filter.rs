@@ -3,12 +3,14 @@
 use super::rows::Row;
 use super::{CODE_ID, DEPTH, END_NS, END_SEQ, PARENT_CALL_ID, PATH, PROCESS_ID, QUALNAME, RUN_ID};
 use super::{START_NS, THREAD_ID};
+use crate::state::State;
 use crate::store::{ChunkHeader, Error, Process, Store};
 use crate::tables::candidates::{self, CodeFilter, CodeTest, CodeText, Scope};
 use crate::tables::filter::IntSet;
 use crate::tables::int;
 use crate::tables::plan::Plan;
 use dashcam_schema::calls::{CallId, OpenCall};
+use dashcam_schema::chunk::SEQ_PER_PROCESS;
 use rustc_hash::FxHashSet;
 
 pub(super) struct Filter {
@@ -71,6 +73,13 @@ impl Filter {
         if !self.scope.has(header) {
             return false;
         }
+        let first_seq = first_seq_of_slot(header);
+        let is_inherited = header.first_seq > first_seq
+            && self.starts.overlaps(first_seq, header.first_seq - 1)
+            && self.start_times.contains(0);
+        if is_inherited && is_first(store, header) {
+            return true;
+        }
         let desynced = self.desynced.contains(&header.run_id);
         if !desynced && !self.codes.passes_any(store, header) {
             return false;
@@ -129,6 +138,20 @@ impl Filter {
             None => !self.has_end(),
         }
     }
+}
+
+/// The first position that the process of a chunk can have. A forked process begins with calls whose
+/// ids are the positions before its first event.
+fn first_seq_of_slot(header: &ChunkHeader) -> i64 {
+    let slot = (header.first_seq - 1).div_euclid(SEQ_PER_PROCESS as i64);
+    slot * SEQ_PER_PROCESS as i64 + 1
+}
+
+/// Whether a chunk is the first of its process.
+fn is_first(store: &Store, header: &ChunkHeader) -> bool {
+    let chunks = State::of(store);
+    let first = chunks.chunks_of(header.process_id).first();
+    first.is_some_and(|first| store.chunks()[*first].chunk_id == header.chunk_id)
 }
 
 /// The properties of a call that are known from its beginning.
