@@ -89,6 +89,11 @@ pub struct Boot {
     pub redact: Vec<String>,
     /// How many nanoseconds the program waits for the recorder; then it goes on unrecorded.
     pub max_wait_ns: u64,
+    /// Name of the socket at which processes that the program starts join the recording; empty if
+    /// they are not recorded.
+    pub socket: String,
+    /// Size of the rings that they make, in MiB.
+    pub ring_mib: u32,
     /// Folder of the `dashcam` package whose shim is to be loaded.
     pub package: String,
 }
@@ -112,23 +117,42 @@ impl Boot {
         let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         let pid = i64::from(self.recorder_pid);
         let recorder = if self.is_direct { pid } else { -pid };
-        let Boot { ring_fd, control_fd, control_inode, values_fd, .. } = self;
+        let Boot { ring_fd, control_fd, control_inode, values_fd, socket, .. } = self;
         // The fields that are needed before the shim is loaded come first, in plain text.
-        let mut value: OsString =
-            format!("{control_fd}:{control_inode}:{recorder}:{ring_fd}:{values_fd}:{hex}:").into();
+        let mut value: OsString = format!(
+            "{control_fd}:{control_inode}:{recorder}:{ring_fd}:{values_fd}:{socket}:{hex}:"
+        )
+        .into();
         value.push(package);
         value
     }
 
-    /// Decodes a variable's value; `None` if no recorder wrote it.
+    /// Decodes a variable's value; `None` if no recorder wrote it. `recorder/inject` replaces the
+    /// first fields for processes that the program starts: their `control_fd` is -1, and they have
+    /// to join the recording first.
     pub fn from_variable(value: &OsStr) -> Option<Boot> {
-        let digits = value.as_bytes().split(|byte| *byte == b':').nth(5)?;
+        let mut fields = value.as_bytes().split(|byte| *byte == b':');
+        let joins = fields.next()? == b"-1";
+        let digits = fields.nth(5)?;
         let bytes: Option<Vec<u8>> = digits
             .chunks(2)
             .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
             .collect();
         let config = bincode::config::standard().with_limit::<DEFINITION_BYTES_MAX>();
-        Some(bincode::decode_from_slice(&bytes?, config).ok()?.0)
+        let boot: Boot = bincode::decode_from_slice(&bytes?, config).ok()?.0;
+        Some(if joins { boot.for_joining() } else { boot })
+    }
+
+    /// The same settings without the descriptors of another process.
+    pub fn for_joining(self) -> Boot {
+        Boot {
+            ring_fd: -1,
+            control_fd: -1,
+            control_inode: 0,
+            values_fd: -1,
+            is_direct: false,
+            ..self
+        }
     }
 }
 
@@ -150,8 +174,12 @@ mod tests {
         assert_eq!(boot.redact, [USUAL, "pin"]);
         let value = boot.to_variable(OsStr::from_bytes(b"/a:\xff"));
         assert!(value.as_bytes().ends_with(b":/a:\xff"));
-        assert_eq!(Boot::from_variable(&value), Some(boot));
-        for bad in ["3:zz", "1:2:3:4:5:zz:/a", "1:2:3:4:5:é:/a", "1:2:3:4:5::/a"] {
+        assert_eq!(Boot::from_variable(&value), Some(boot.clone()));
+        let text = value.to_string_lossy();
+        let rest = text.splitn(6, ':').last().unwrap_or_default();
+        let child = Boot::from_variable(format!("-1:0:-9:-1:-1:{rest}").as_ref());
+        assert_eq!(child, Some(boot.for_joining()));
+        for bad in ["3:zz", "1:2:3:4:5:s:zz:/a", "1:2:3:4:5:s:é:/a", "1:2:3:4:5:s::/a"] {
             assert_eq!(Boot::from_variable(bad.as_ref()), None, "{bad}");
         }
     }

@@ -87,4 +87,5 @@ losses! {
     NotStarted "not_started" Error "times" "Recording could not start, and the program ran unrecorded:"
     OutOfMemory "out_of_memory" Error "times" "The program had used up all memory; recording stopped there and the program went on."
     InterpreterUnknown "interpreter_unknown" Loss "interpreters" "This version of dashcam does not know the interpreter, or found it different from what it knows. Less was recorded than was requested, or recording was slower."
+    Outlived "outlived" Loss "processes" "A process went on after the program's first process had ended; what it did then is missing."
 }

@@ -5,6 +5,7 @@
 mod children;
 mod cpython;
 mod neighbours;
+mod processes;
 
 use dashcam_tests::{
     Python, Recording, command, program, program_stderr, run, run_with_input, shell_status,
@@ -363,13 +364,18 @@ fn commands_that_are_a_python_or_start_one() {
 }
 
 #[test]
-fn of_two_pythons_the_first_is_recorded_and_the_other_counted() {
+fn of_two_pythons_both_are_recorded_or_the_second_is_counted() {
     let files = [(
         "both",
         "#!/bin/sh\npython -c 'def one(): pass\none()'\npython -c 'def two(): print(2)\ntwo()'\n",
     )];
     for python in Python::all() {
         let recording = with_commands(&python, &files, &["both"]);
+        assert_eq!(text(&recording.output.stdout), "2\n", "{python}: {}", recording.printed());
+        recording.check("select qualname from calls where qualname in ('one', 'two')", "one\ntwo");
+        recording.check("select count(*), max(parent_process_id) from processes", "2 1");
+        recording.check("select count(*) from losses where severity <> 'info'", "0");
+        let recording = with_commands(&python, &files, &["--no-follow", "both"]);
         assert_eq!(text(&recording.output.stdout), "2\n", "{python}: {}", recording.printed());
         recording.check("select qualname from calls where qualname in ('one', 'two')", "one");
         recording

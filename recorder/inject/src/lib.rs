@@ -14,9 +14,15 @@
 //! An interpreter in which no program can be recorded ends here, before it has begun, if it is the
 //! one that the user named.
 //!
+//! Processes that the program starts are recorded too ([`children`]): this library adds what it has
+//! removed from the environment to that of every program that is executed.
+//!
 //! This library links to no Python, because it is also loaded into programs that start one (`env`,
 //! a shell). It prints nothing and fails silently: the recorder reports what was not recorded.
 
+mod children;
+
+use children::Children;
 use libc::{c_char, c_int, c_void};
 use std::ffi::{CStr, CString, OsStr};
 use std::os::unix::ffi::OsStrExt;
@@ -62,6 +68,10 @@ struct Waiting {
     shim: CString,
     /// The recorder started this process itself, not through another one.
     is_first: bool,
+    /// For processes that join the recording, as this one does if another was first.
+    children: Option<&'static Children>,
+    /// This process has no part in who is first.
+    joins: bool,
     /// Why this interpreter cannot be recorded.
     unfit: Option<String>,
     jit: Jit,
@@ -130,11 +140,27 @@ impl Control {
 
 extern "C" fn at_load() {
     let Some(value) = variable(VARIABLE) else { return };
-    let Some((version, add_hook)) = python() else { return };
-    restore_preload();
+    let joins = value.to_bytes().starts_with(b"-1:");
+    let python = python();
+    let own = own_path();
+    if python.is_none() && !joins {
+        // The program may clear the environment of the one that it executes.
+        if let Some(own) = own.filter(|own| !own.to_bytes().starts_with(BY_DESCRIPTOR)) {
+            Children::pass_on(&value, own);
+        }
+        return;
+    }
+    let own = own.and_then(restore_preload);
     // SAFETY: nothing else runs before `main`; the name is a C string.
     unsafe { libc::unsetenv(VARIABLE.as_ptr()) };
-    let Some(Settings { control, shim, is_first, is_direct }) = open(&value) else { return };
+    let children = own.and_then(|own| Children::new(&value, own));
+    let Some((version, add_hook)) = python else {
+        if let (Some(children), Some(why)) = (children, too_old()) {
+            children.refuse(why.as_bytes());
+        }
+        return;
+    };
+    let Some(Settings { control, shim, is_first, is_direct }) = open(&value, joins) else { return };
     let Some(runtime) = Runtime::find() else { return };
     let unfit = runtime.unfit(version);
     if let Some(why) = unfit.as_ref().filter(|_| is_direct) {
@@ -143,7 +169,8 @@ extern "C" fn at_load() {
         unsafe { libc::_exit(1) };
     }
     let jit = if version >= JIT_UNSAFE && wants_jit() { Jit::On } else { Jit::Left };
-    let waiting = Waiting { value, control, shim, is_first, unfit, jit, hooks: ptr::null_mut() };
+    let hooks = ptr::null_mut();
+    let waiting = Waiting { value, control, shim, is_first, children, joins, unfit, jit, hooks };
     let waiting = Box::into_raw(Box::new(waiting));
     WAITING.store(waiting, Ordering::Relaxed);
     let before = runtime.words();
@@ -168,11 +195,7 @@ type AddHook = unsafe extern "C" fn(Function, *mut c_void) -> c_int;
 /// Returns CPython's version and `PySys_AddAuditHook` if this process is a `python` that is new
 /// enough.
 fn python() -> Option<(u64, AddHook)> {
-    // Some other programs contain a Python (gdb, vim), and may start the one that is to be
-    // recorded.
-    let executable = std::fs::read_link("/proc/self/exe").ok()?;
-    let name = executable.file_name()?.as_bytes().to_ascii_lowercase();
-    if !name.windows(2).any(|part| part == b"py") {
+    if !is_named_python() {
         return None;
     }
     let version = symbol(c"Py_Version")?.cast::<libc::c_ulong>();
@@ -187,28 +210,63 @@ fn python() -> Option<(u64, AddHook)> {
     Some((version, add_hook))
 }
 
+/// Whether the program's name is that of a Python. Some other programs contain a Python (gdb, vim),
+/// and may start the one that is to be recorded.
+fn is_named_python() -> bool {
+    let executable = std::fs::read_link("/proc/self/exe");
+    let is_python = |path: &Path| {
+        let name = path.file_name().unwrap_or_default().as_bytes().to_ascii_lowercase();
+        name.windows(2).any(|part| part == b"py")
+    };
+    executable.is_ok_and(|path| is_python(&path))
+}
+
+/// Returns the reason why this Python is not recorded, if it is one that is too old.
+fn too_old() -> Option<String> {
+    type GetVersion = unsafe extern "C" fn() -> *const c_char;
+    if !is_named_python() {
+        return None;
+    }
+    // SAFETY: this function has this signature in every version of CPython, and needs no
+    // initialization.
+    let version = unsafe {
+        let function = std::mem::transmute::<*mut c_void, GetVersion>(symbol(c"Py_GetVersion")?);
+        CStr::from_ptr(function())
+    };
+    let version = version.to_string_lossy();
+    let number = version.split(' ').next().unwrap_or_default();
+    Some(format!("Python {number} has no sys.monitoring"))
+}
+
 fn symbol(name: &CStr) -> Option<*mut c_void> {
     // SAFETY: a plain look-up of a name.
     let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
     (!found.is_null()).then_some(found)
 }
 
-/// Removes this library from `LD_PRELOAD`, where it is the last entry.
-fn restore_preload() {
+/// The path of this library.
+fn own_path() -> Option<&'static CStr> {
     // SAFETY: plain data that dladdr fills; the address is in this library.
-    let own = unsafe {
+    unsafe {
         let mut about: libc::Dl_info = std::mem::zeroed();
         if libc::dladdr((&raw const AT_LOAD).cast(), &mut about) == 0 || about.dli_fname.is_null() {
-            return;
+            return None;
         }
-        CStr::from_ptr(about.dli_fname).to_bytes()
-    };
-    if let Some(fd) = own.strip_prefix(BY_DESCRIPTOR).and_then(number::<c_int>) {
+        // The loader keeps the name as long as the library, which is never unloaded.
+        Some(CStr::from_ptr(about.dli_fname))
+    }
+}
+
+/// Removes this library, whose path is `own`, from `LD_PRELOAD`, where it is the last entry.
+/// Returns the path, if it is one that the variable can contain.
+fn restore_preload(own: &'static CStr) -> Option<&'static CStr> {
+    let descriptor = own.to_bytes().strip_prefix(BY_DESCRIPTOR).and_then(number::<c_int>);
+    if let Some(fd) = descriptor {
         // SAFETY: the recorder made this descriptor only for loading this library.
         unsafe { libc::close(fd) };
     }
-    let Some(now) = variable(PRELOAD) else { return };
-    let Some(before) = now.to_bytes().strip_suffix(own) else { return };
+    let now = variable(PRELOAD)?;
+    let before = now.to_bytes().strip_suffix(own.to_bytes())?;
     // SAFETY: nothing else runs before `main`; the arguments are C strings.
     unsafe {
         match before.strip_suffix(b":").and_then(|before| CString::new(before).ok()) {
@@ -216,6 +274,7 @@ fn restore_preload() {
             None => libc::unsetenv(PRELOAD.as_ptr()),
         };
     }
+    descriptor.is_none().then_some(own)
 }
 
 /// The settings in the variable.
@@ -227,16 +286,22 @@ struct Settings {
     is_direct: bool,
 }
 
-/// Parses the variable `CONTROL:INODE:RECORDER:RING:VALUES:…:PACKAGE`; `None` if it is not intended
-/// for this process. RECORDER is a process id, negative if other processes than its child may be
-/// recorded too. The descriptors are not inherited any further.
-fn open(value: &CStr) -> Option<Settings> {
-    let mut fields = value.to_bytes().splitn(7, |byte| *byte == b':');
+/// Parses the variable `CONTROL:INODE:RECORDER:RING:VALUES:SOCKET:…:PACKAGE`; `None` if it is not
+/// intended for this process. RECORDER is a process id, negative if other processes than its child
+/// may be recorded too. The descriptors are not inherited any further. `joins`: there are none,
+/// because this process joins a recording that another began.
+fn open(value: &CStr, joins: bool) -> Option<Settings> {
+    let mut fields = value.to_bytes().splitn(8, |byte| *byte == b':');
     let mut next = || fields.next();
     let control = Control { fd: number(next()?)?, inode: number(next()?)? };
     let recorder: c_int = number(next()?)?;
     let rings: [c_int; 2] = [number(next()?)?, number(next()?)?];
+    let _socket = next()?;
     let package = Path::new(OsStr::from_bytes(next().and_then(|_| next())?));
+    let shim = CString::new(package.join(SHIM).into_os_string().as_bytes()).ok()?;
+    if joins {
+        return Some(Settings { control, shim, is_first: false, is_direct: false });
+    }
     // SAFETY: plain system call.
     let is_first = unsafe { libc::getppid() } == recorder.wrapping_abs();
     if !control.is_ours() {
@@ -246,7 +311,6 @@ fn open(value: &CStr) -> Option<Settings> {
         // SAFETY: plain system call; for a number that is not open, it fails.
         unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
     }
-    let shim = CString::new(package.join(SHIM).into_os_string().as_bytes()).ok()?;
     let is_direct = is_first && recorder > 0;
     (is_first || recorder < 0).then_some(Settings { control, shim, is_first, is_direct })
 }
@@ -415,21 +479,46 @@ impl Waiting {
     fn is_query(&self) -> bool {
         let isolated = symbol(c"Py_IsolatedFlag").map(|flag| flag.cast::<c_int>());
         // SAFETY: a global of CPython, which is initialised.
-        !self.is_first && isolated.is_some_and(|flag| unsafe { *flag } != 0)
+        !self.is_first && !self.joins && isolated.is_some_and(|flag| unsafe { *flag } != 0)
     }
 
     fn start(&self) {
+        if self.joins {
+            return self.start_as_child();
+        }
         if !self.control.is_ours() {
             return;
         }
         if !self.control.claim() {
-            self.control.send(&[OTHER]);
+            match self.children {
+                Some(_) => self.start_as_child(),
+                None => self.control.send(&[OTHER]),
+            }
             return;
         }
         if let Some(why) = &self.unfit {
             self.control.refuse(REFUSED, why.as_bytes());
             return;
         }
+        if let Err(why) = self.load(&self.value) {
+            self.control.refuse(REFUSED, &why);
+        }
+    }
+
+    /// Starts the shim in a process that joins the recording of another.
+    fn start_as_child(&self) {
+        let Some(children) = self.children else { return };
+        if let Some(why) = &self.unfit {
+            return children.refuse(why.as_bytes());
+        }
+        if let Err(why) = self.load(children.value()) {
+            children.refuse(&why);
+        }
+    }
+
+    /// Loads the shim, and passes it the variable's value. An error is the reason why it cannot be
+    /// loaded.
+    fn load(&self, value: &CStr) -> Result<(), Vec<u8>> {
         // SAFETY: the arguments are C strings; the shim's entry takes the variable's value, which
         // is never freed.
         unsafe {
@@ -438,11 +527,11 @@ impl Waiting {
             if entry.is_null() {
                 let why = libc::dlerror();
                 let why = if why.is_null() { &[][..] } else { CStr::from_ptr(why).to_bytes() };
-                self.control.refuse(REFUSED, why);
-                return;
+                return Err(why.to_vec());
             }
             let entry: unsafe extern "C" fn(*const c_char) = std::mem::transmute(entry);
-            entry(self.value.as_ptr());
+            entry(value.as_ptr());
         }
+        Ok(())
     }
 }

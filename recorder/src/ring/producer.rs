@@ -68,6 +68,11 @@ impl Producer {
         self.at + words as u64 <= self.limit
     }
 
+    /// Whether the consumer has said that it takes no more.
+    pub fn is_closed(&self) -> bool {
+        self.ring.header.consumer.closed.load(Ordering::Relaxed) != 0
+    }
+
     /// Makes [`Self::has_room`] return false once `words` more words have been written, even if
     /// there is room. The caller has something to do then, and need not check for it all the time.
     pub fn stop_after(&mut self, words: u64) {

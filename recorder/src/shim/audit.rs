@@ -3,7 +3,7 @@
 //! is not recorded. Our hook cannot be removed, and the program cannot see it.
 
 use super::ffi::{self, Obj};
-use super::{monitoring, neighbours, state};
+use super::{follow, monitoring, neighbours, state};
 use dashcam_schema::loss::LossKind;
 use pyo3::ffi::PyObject;
 use std::ffi::{CStr, OsStr, c_char, c_int, c_void};
@@ -102,6 +102,9 @@ type Missed = Option<(LossKind, String)>;
 /// the words of its command.
 fn started(arguments: &[Obj<'_>]) -> Missed {
     let [program, words, ..] = arguments else { return None };
+    if follow::is_on() {
+        return None;
+    }
     Some((LossKind::ChildNotRecorded, command(*program, *words)?))
 }
 
@@ -112,6 +115,9 @@ fn spawned(arguments: &[Obj<'_>]) -> Missed {
 }
 
 fn system(arguments: &[Obj<'_>]) -> Missed {
+    if follow::is_on() {
+        return None;
+    }
     let text = arguments.first()?.command_word(COMMAND_MAX).unwrap_or_else(|| "?".to_owned());
     let runs_python = mentions_python(&text) || is_script(first_word(&text));
     runs_python.then_some((LossKind::ChildNotRecorded, text))

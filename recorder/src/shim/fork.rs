@@ -1,9 +1,14 @@
-//! Ends recording in a forked child, which must not write into its parent's ring.
+//! Ends recording in a forked child, which must not write into its parent's ring, and begins it
+//! anew with rings of its own.
 
-use super::state;
+use super::{follow, module, state};
 use dashcam_schema::loss::LossKind;
 use pyo3::prelude::*;
 use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// This process was forked from one that was being recorded, and is not recorded yet.
+static WAS_RECORDED: AtomicBool = AtomicBool::new(false);
 
 /// Registers the handlers with the C library and with Python, once per process.
 pub(super) fn watch(py: Python<'_>) -> PyResult<()> {
@@ -28,17 +33,22 @@ pub(super) fn watch(py: Python<'_>) -> PyResult<()> {
 unsafe extern "C" fn in_child() {
     // SAFETY: the code that forks holds the GIL if it runs Python. If it is foreign code that never
     // does, no other code runs Python in the child. `end_in_child` only sets fields.
-    unsafe { state::current() }.end_in_child();
+    let state = unsafe { state::current() };
+    WAS_RECORDED.store(state.is_recording(), Ordering::Relaxed);
+    state.end_in_child();
 }
 
 /// Runs in the child of `os.fork` and of what is built on it. Removes our tool from the child's
-/// interpreter.
+/// interpreter, and begins anew if the child is recorded too.
 #[pyfunction]
 fn forked_child(py: Python<'_>) {
     // An error here must not reach the program.
     let _ = super::monitoring::release_tool(py);
     // SAFETY: Python code calls us with the GIL held.
     unsafe { state::current() }.end();
+    if WAS_RECORDED.swap(false, Ordering::Relaxed) {
+        let _ = module::begin_forked(py);
+    }
 }
 
 /// Runs in the parent of `os.fork` and of what is built on it.
@@ -46,7 +56,7 @@ fn forked_child(py: Python<'_>) {
 fn forked_parent() {
     // SAFETY: Python code calls us with the GIL held.
     let state = unsafe { state::current() };
-    if state.is_recording() {
+    if state.is_recording() && !follow::is_on() {
         state.lose(LossKind::ChildNotFollowed, 1, "");
     }
 }

@@ -13,6 +13,7 @@ mod code;
 mod cost;
 mod exceptions;
 mod ffi;
+mod follow;
 mod fork;
 mod memory;
 mod messages;

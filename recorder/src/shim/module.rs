@@ -3,7 +3,7 @@
 use super::ffi::{self, Interpreter};
 use super::state::{self, Derivation, State};
 use super::values::{Values, Wanted};
-use super::{audit, fork, memory, monitoring, neighbours};
+use super::{audit, follow, fork, memory, monitoring, neighbours};
 use crate::boot::{
     BOOTED, Boot, DEFAULT_CAPTURE, DEFAULT_MAX_WAIT, Filter, HIGH_FDS, LIMITS_MAX, REFUSED,
     UNSTARTED,
@@ -188,7 +188,12 @@ unsafe extern "C" fn dashcam_boot(value: *const c_char) {
     // SAFETY: the caller's promise.
     let value = OsStr::from_bytes(unsafe { CStr::from_ptr(value) }.to_bytes());
     let booted = catch_unwind(AssertUnwindSafe(|| {
-        let Some(boot) = Boot::from_variable(value) else { return };
+        let Some(mut boot) = Boot::from_variable(value) else { return };
+        if boot.control_fd < 0 {
+            // A process that the program started. If the recorder is gone, so is the recording.
+            let Ok(joined) = follow::join(boot, false) else { return };
+            boot = joined;
+        }
         Python::try_attach(|py| prepare(py, boot));
     }));
     if booted.is_err() {
@@ -373,8 +378,14 @@ fn begin(
         return Err(PyOSError::new_err("not enough memory to record with"));
     }
     let ring = ring::attach(&descriptors.ring)?;
-    let control = descriptors.control.as_raw_fd();
-    let control = duplicate_high(control)?;
+    // A process that has joined keeps no descriptor.
+    let has_joined = boot.control_inode == 0 && !boot.socket.is_empty();
+    let control = if has_joined {
+        follow::report_exit(boot);
+        None
+    } else {
+        Some(duplicate_high(descriptors.control.as_raw_fd())?)
+    };
 
     Interpreter::required()?;
     let sys = py.import("sys")?;
@@ -402,7 +413,8 @@ fn begin(
     };
     let finder = ffi::FrameFinder::find();
     let judge = Judge::new(&boot.filter, &stdlib, &boot.package);
-    let state = State::new(ring, judge, hidden, control.into_raw_fd(), boot.recorder_pid, finder)
+    let control = control.map_or(-1, IntoRawFd::into_raw_fd);
+    let state = State::new(ring, judge, hidden, control, boot.recorder_pid, finder)
         .with_max_wait(boot.max_wait_ns);
     state.begin(midway, interpreter, derivation, values);
 
@@ -425,7 +437,22 @@ fn begin(
     fork::watch(py)?;
     audit::watch();
     neighbours::learn(&sys);
-    monitoring::switch_on(py, &kinds, mode)
+    monitoring::switch_on(py, &kinds, mode)?;
+    follow::remember(boot);
+    Ok(())
+}
+
+/// Begins to record a process that was just forked from one that was recorded.
+pub(super) fn begin_forked(py: Python<'_>) -> PyResult<()> {
+    let Some(boot) = follow::remembered() else { return Ok(()) };
+    // If the recorder is gone, so is the recording.
+    let Ok(boot) = follow::join(boot, true) else { return Ok(()) };
+    let descriptors = Descriptors::of(&boot);
+    let begun = monitoring::take_tool(py).and_then(|()| {
+        let begun = begin(py, &boot, boot.mode, &descriptors, true);
+        begun.inspect_err(|_| take_back(py))
+    });
+    begun.inspect_err(|error| refuse(py, &descriptors, error))
 }
 
 /// Returns, as a sentence, what is recorded less or in another way than was asked for because of

@@ -15,7 +15,7 @@ use super::reach::Does;
 use super::sources::{Registered, Sources};
 use super::threads::{self, Threads};
 use super::values::Values;
-use super::{monitoring, neighbours};
+use super::{follow, monitoring, neighbours};
 use crate::boot::DEFAULT_MAX_WAIT;
 use crate::filter::{Judge, Verdict};
 use crate::ring::{self, Clock, Gone, Producer, Ring, Words};
@@ -257,6 +257,9 @@ impl State {
         let patience = self.patience();
         if let Some(values) = &mut self.values {
             values.set_patience(patience);
+            if began_midway {
+                values.note_midway();
+            }
         }
         if self.values.as_deref().is_some_and(Values::has_calls) {
             self.callables.describe_arguments();
@@ -382,6 +385,9 @@ impl State {
 
     /// Records the loss of the process that the beginning call is about to start.
     fn lose_child(&mut self, launcher: Launcher, code: Obj<'_>) {
+        if follow::is_on() {
+            return;
+        }
         let command = match launcher {
             Launcher::Server => Some("a process of multiprocessing's server".to_owned()),
             Launcher::Program => self.frames.or_else(Frames::find_any).and_then(|frames| {
@@ -1193,8 +1199,11 @@ impl State {
         }
         if recorder_is_gone(self.control_fd, self.recorder_pid) {
             self.end_in_child();
-            self.failure = Some(RECORDER_DIED);
-            warn(RECORDER_DIED);
+            // Otherwise it ended the recording itself, as when the program has ended.
+            if !self.producer.is_closed() {
+                self.failure = Some(RECORDER_DIED);
+                warn(RECORDER_DIED);
+            }
         } else if left_ns == 0 {
             self.producer.give_up();
             self.end_in_child();
@@ -1263,6 +1272,8 @@ impl Patience {
 static WATCHED: AtomicU64 = AtomicU64::new(0);
 
 fn watch_recorder(watched: Option<(RawFd, u32)>) {
+    // The program's first process reports it for those that have joined.
+    let watched = watched.filter(|(fd, _)| *fd >= 0);
     let packed = watched.map_or(0, |(fd, pid)| u64::from(fd as u32) << 32 | u64::from(pid));
     WATCHED.store(packed, Ordering::Relaxed);
 }
@@ -1270,13 +1281,18 @@ fn watch_recorder(watched: Option<(RawFd, u32)>) {
 /// Warns that the recorder has died, if the program ends before the shim could notice.
 pub(super) extern "C" fn at_exit() {
     let packed = WATCHED.swap(0, Ordering::Relaxed);
-    if packed != 0 && recorder_is_gone((packed >> 32) as RawFd, packed as u32) {
+    let (fd, pid) = ((packed >> 32) as RawFd, packed as u32);
+    if packed != 0 && recorder_is_gone(fd, pid) {
         warn("the recorder process has died; the end of the program was not recorded");
     }
 }
 
 /// Whether the process at the other end of the control socket has died.
 fn recorder_is_gone(fd: RawFd, pid: u32) -> bool {
+    if fd < 0 {
+        // SAFETY: signal 0 only checks whether the process exists.
+        return unsafe { libc::kill(pid as i32, 0) } != 0;
+    }
     let mut poll = libc::pollfd { fd, events: 0, revents: 0 };
     // SAFETY: one valid pollfd.
     let answered = unsafe { libc::poll(&mut poll, 1, 0) };

@@ -372,7 +372,8 @@ fn write(
     tx.commit()
 }
 
-/// Inserts the row of a process if there is none, after those of the processes that led to it.
+/// Inserts the rows of a process and those before it that have none, so that rows are in the order
+/// in which the processes joined. A parent comes before its children.
 fn insert_process(
     tx: &Transaction<'_>,
     run_id: i64,
@@ -380,22 +381,14 @@ fn insert_process(
     processes: &mut BTreeMap<u32, Process>,
     process_ids: &mut [Option<i64>],
 ) -> rusqlite::Result<()> {
-    let mut missing = Vec::new();
-    let mut next = slot;
-    // Invariant: a parent has a lower slot. If it has ended, it has a row.
-    while let Some(Row::Missing(joined)) = processes.get(&next).map(|process| &process.row) {
-        missing.push(next);
-        next = joined.process.parent;
-    }
-    for slot in missing.into_iter().rev() {
-        let Some(process) = processes.get_mut(&slot) else { continue };
+    for (slot, process) in processes.range_mut(..=slot) {
         let Row::Missing(joined) = &mut process.row else { continue };
         let parent = process_ids.get(joined.process.parent as usize).copied().flatten();
         let process_id = rows::insert_process(tx, run_id, parent, joined)?;
         let NewProcess { cwd, code, .. } = std::mem::take(&mut joined.process);
         let sources = Sources { cwd, code, ..Sources::default() };
-        process.row = Row::Inserted(Rows::new(run_id, process_id, slot, sources));
-        process_ids[slot as usize] = Some(process_id);
+        process.row = Row::Inserted(Rows::new(run_id, process_id, *slot, sources));
+        process_ids[*slot as usize] = Some(process_id);
     }
     Ok(())
 }

@@ -42,6 +42,8 @@ pub struct End {
     pub refusal: Option<String>,
     /// The number of Pythons among the program's processes besides the recorded one.
     pub others: u64,
+    /// Commands of processes that were to be recorded, and why they were not.
+    pub unrecorded: Vec<String>,
 }
 
 /// A run that is being recorded.
@@ -169,7 +171,10 @@ impl Run {
         let loss = |kind, count, detail| LossDelta { kind, count, first_seq: 0, detail };
         let refused = end.refusal.map(|why| loss(LossKind::NotStarted, 1, why));
         let others = loss(LossKind::ChildNotFollowed, end.others, String::new());
-        for loss in refused.into_iter().chain((end.others > 0).then_some(others)) {
+        let unrecorded = end.unrecorded.into_iter();
+        let unrecorded = unrecorded.map(|what| loss(LossKind::ChildNotRecorded, 1, what));
+        let others = (end.others > 0).then_some(others);
+        for loss in refused.into_iter().chain(others).chain(unrecorded) {
             // If this fails, the store has already reported it.
             let _ = rows::add_loss(db, self.run_id, self.process_id, &loss);
         }

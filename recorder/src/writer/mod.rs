@@ -42,7 +42,7 @@ pub use lifecycle::{About, End, Run, Summary};
 pub use processes::{Joiner, NewProcess, ProcessEnd, ProcessRecording};
 pub use store::{Database, StoreError};
 
-use crate::ring::Ring;
+use crate::ring::{Attached, Ring};
 use commit::Store;
 use crossbeam_channel::{bounded, unbounded};
 use processes::Threads;
@@ -84,7 +84,14 @@ impl Recording {
         let store = Store::new(run, sources, joined, Arc::clone(&health));
         let store = spawn("store", move || store.run(&messages))?;
         let joiner = Joiner::new(message_sender.clone(), joined_sender, &clock, &health);
-        let first = Threads::start(0, ring, values, &clock, message_sender, &health)?;
+        let first = Threads::start(
+            0,
+            ring.into(),
+            values.map(Attached::from),
+            &clock,
+            message_sender,
+            &health,
+        )?;
         Ok(Recording { first, joiner, store, clock, health })
     }
 

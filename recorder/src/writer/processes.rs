@@ -8,12 +8,13 @@ use super::encode::{Encoded, Encoder};
 use super::outlet::Outlet;
 use super::values::Values;
 use super::{CHUNKS_WAITING, spawn};
-use crate::ring::{Consumer, Ring};
+use crate::ring::{Attached, Consumer};
 use crossbeam_channel::{Sender, bounded};
 use dashcam_schema::chunk::SEQ_PER_PROCESS;
 use dashcam_schema::loss::LossKind;
 use std::collections::BTreeMap;
 use std::io::{Error, ErrorKind, Result};
+use std::mem::ManuallyDrop;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -105,6 +106,8 @@ pub(super) struct Threads {
     drain: JoinHandle<()>,
     values: Option<JoinHandle<()>>,
     encoder: JoinHandle<()>,
+    /// Dropped when the threads have ended, and never if they are not waited for.
+    rings: ManuallyDrop<Vec<Attached>>,
 }
 
 impl Threads {
@@ -112,19 +115,22 @@ impl Threads {
     /// `store`.
     pub(super) fn start(
         slot: u32,
-        ring: Ring,
-        values: Option<Ring>,
+        ring: Attached,
+        values: Option<Attached>,
         clock: &Clock,
         store: Sender<Message>,
         health: &Arc<Health>,
     ) -> Result<Threads> {
         let first_seq = first_seq(slot)?;
+        let (events, kept) = (ring.ring(), values.as_ref().map(Attached::ring));
+        // Threads that were started hold on to them even if a later one cannot be started.
+        let rings = ManuallyDrop::new([Some(ring), values].into_iter().flatten().collect());
         let (order_sender, orders) = bounded(4);
         let (batch_sender, batches) = bounded(CHUNKS_WAITING);
         let (spare_sender, spare) = bounded(CHUNKS_WAITING + 2);
         let inlet = Inlet { slot, store };
         let published = Arc::new(AtomicU64::new(0));
-        let values = values
+        let values = kept
             .map(|ring| {
                 let (order_sender, orders) = bounded(4);
                 let (inlet, health) = (inlet.clone(), Arc::clone(health));
@@ -137,7 +143,7 @@ impl Threads {
         let encoder = spawn("encode", move || encoder.run(&batches, &inlet))?;
         let outlet = Outlet { batches: batch_sender, spare };
         let drain = Drain {
-            consumer: Consumer::new(ring),
+            consumer: Consumer::new(events),
             chunker: Chunker::new(clock.clone(), outlet, first_seq),
             orders,
             health: Arc::clone(health),
@@ -145,7 +151,7 @@ impl Threads {
         let drain = spawn("drain", move || drain.run())?;
         let (value_orders, values) = values.unzip();
         let orders = Orders { drain: order_sender, values: value_orders };
-        Ok(Threads { orders, drain, values, encoder })
+        Ok(Threads { orders, drain, values, encoder, rings })
     }
 
     /// Waits until every event and value published before this call is in the database.
@@ -165,7 +171,10 @@ impl Threads {
     pub(super) fn finish(self) -> bool {
         self.orders.finish();
         let threads = [self.values, Some(self.drain), Some(self.encoder)];
-        threads.into_iter().flatten().fold(true, |ended, thread| thread.join().is_ok() & ended)
+        let ended =
+            threads.into_iter().flatten().fold(true, |ended, thread| thread.join().is_ok() & ended);
+        drop(ManuallyDrop::into_inner(self.rings));
+        ended
     }
 }
 
@@ -208,8 +217,8 @@ impl Joiner {
     pub fn join(
         &self,
         process: NewProcess,
-        ring: Ring,
-        values: Option<Ring>,
+        ring: Attached,
+        values: Option<Attached>,
     ) -> Result<ProcessRecording> {
         let mut members = self.lock();
         let members =

@@ -45,8 +45,14 @@ impl Drop for Folder {
     }
 }
 
-const COMPLETE: End =
-    End { is_complete: true, exit_code: Some(0), exit_signal: None, refusal: None, others: 0 };
+const COMPLETE: End = End {
+    is_complete: true,
+    exit_code: Some(0),
+    exit_signal: None,
+    refusal: None,
+    others: 0,
+    unrecorded: Vec::new(),
+};
 
 fn begin(folder: &Folder) -> (Recording, Producer) {
     let about = About { command: r#"["app.py"]"#.into(), cwd: "/".into(), code: None };
@@ -816,7 +822,7 @@ fn join(joiner: &Joiner, parent: u32, pid: u32) -> (ProcessRecording, Producer) 
     let command = format!(r#"["child", "{pid}"]"#);
     let process = NewProcess { parent, pid, command, cwd: "/".into(), code: None };
     let ring = Ring::on_heap(1 << 16);
-    let recording = joiner.join(process, ring, None).unwrap();
+    let recording = joiner.join(process, ring.into(), None).unwrap();
     (recording, Producer::new(ring, RingClock::Monotonic))
 }
 
@@ -1012,7 +1018,8 @@ fn values_of_a_joined_process_are_covered_when_it_ends() {
     let (recording, _events, mut of_first) = begin_with_values(&folder);
     put_epoch(&mut of_first, 0);
     let (ring, values) = (Ring::on_heap(1 << 16), Ring::on_heap(1 << 16));
-    let child = recording.joiner().join(NewProcess::default(), ring, Some(values)).unwrap();
+    let child =
+        recording.joiner().join(NewProcess::default(), ring.into(), Some(values.into())).unwrap();
     let mut events = Producer::new(ring, RingClock::Monotonic);
     let mut values = Producer::new(values, RingClock::Monotonic);
     put_epoch(&mut values, 0);
@@ -1036,7 +1043,7 @@ fn no_process_joins_a_run_that_is_finished() {
     let (recording, _producer) = begin(&folder);
     let joiner = recording.joiner();
     let stranger = NewProcess { parent: 1, ..NewProcess::default() };
-    assert!(joiner.join(stranger, Ring::on_heap(1 << 16), None).is_err());
+    assert!(joiner.join(stranger, Ring::on_heap(1 << 16).into(), None).is_err());
     // One that is not finished does not keep the run from being finished.
     let (unfinished, mut producer) = join(&joiner, 0, 5);
     let mut program = stream();
@@ -1045,7 +1052,7 @@ fn no_process_joins_a_run_that_is_finished() {
     let summary = recording.finish(COMPLETE).unwrap();
     assert_eq!(summary.events, program.len());
     let process = NewProcess::default();
-    assert!(joiner.join(process, Ring::on_heap(1 << 16), None).is_err());
+    assert!(joiner.join(process, Ring::on_heap(1 << 16).into(), None).is_err());
     unfinished.finish(exited(0));
     let db = Connection::open(folder.db()).unwrap();
     assert_eq!(number(&db, "SELECT count(*) FROM processes WHERE ended_ns IS NULL"), 1);

@@ -43,6 +43,7 @@ use chunk::Source;
 use dashcam_schema::FormatError;
 use dashcam_schema::bytecode::lines::LineTable;
 use dashcam_schema::calls::Site;
+use dashcam_schema::chunk::SEQ_PER_PROCESS;
 use dashcam_schema::chunk::control::Expander;
 use dashcam_schema::event::{EventKind, Place};
 use dashcam_schema::loss::LossKind;
@@ -53,6 +54,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -283,6 +285,16 @@ impl Store {
     /// All chunks, by run and position. Chunks whose row is invalid are left out and noted.
     pub fn chunks(&self) -> &[ChunkHeader] {
         &self.chunks
+    }
+
+    /// The positions between a chunk and the one before it in its process: those of calls that were
+    /// running when recording of their thread began, and those of damaged chunks.
+    pub fn positions_before(&self, index: usize) -> Range<i64> {
+        let header = &self.chunks[index];
+        let before = index.checked_sub(1).map(|at| &self.chunks[at]);
+        let before = before.filter(|chunk| chunk.process_id == header.process_id);
+        let first = (header.first_seq - 1) / SEQ_PER_PROCESS as i64 * SEQ_PER_PROCESS as i64 + 1;
+        before.map_or(first, |chunk| chunk.last_seq + 1)..header.first_seq
     }
 
     /// The process a chunk belongs to.

@@ -236,7 +236,7 @@ impl CallScan {
         let pending = self.pending.get(&header.process_id);
         let ends_something =
             pending.is_some_and(|p| p.gap || header.has_code(p.codes.iter().copied()));
-        if !self.filter.may_pass(&store, header, ends_something) {
+        if !self.filter.may_pass(&store, index, ends_something) {
             return Ok(());
         }
         let pending = self.pending.entry(header.process_id).or_default();

@@ -56,6 +56,9 @@ pub(crate) struct Options {
     pub(crate) capture: Capture,
     #[command(flatten)]
     pub(crate) values: Values,
+    /// Record the program's first process alone, not those that it starts
+    #[arg(long)]
+    pub(crate) no_follow: bool,
     /// How long the program waits for a recorder that is held up, before recording is given up
     #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_MAX_WAIT.as_secs_f64(),
           value_parser = seconds)]

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod children;
 mod interpreter;
 mod program;
 mod record;

@@ -7,6 +7,7 @@
 //! way.
 
 use crate::args::Options;
+use crate::children::{Children, Socket};
 use crate::interpreter::{Inquiry, LIBRARY};
 use crate::program::Launch;
 use crate::{Status, print_message};
@@ -106,7 +107,10 @@ pub(crate) fn record(options: &Options) -> Result<Status> {
     }
     let (values, values_file) = values.unzip();
     let files = (&ring_file, values_file.as_ref());
-    let (control, pid) = match start(options, &launch, &package, files, mask, dispositions) {
+    // Without it, processes that the program starts are counted as not recorded.
+    let socket = if options.no_follow { None } else { Socket::new().ok() };
+    let rings = Rings { files, mib, socket: socket.as_ref().map_or("", Socket::name) };
+    let (control, pid) = match start(options, &launch, &package, rings, mask, dispositions) {
         Ok(started) => started,
         Err(error) => return abandon(run, error),
     };
@@ -124,12 +128,15 @@ pub(crate) fn record(options: &Options) -> Result<Status> {
         }
     };
     thread::spawn(move || forward(forwarded, pid, process.as_ref()));
+    let children =
+        socket.and_then(|socket| Children::start(socket, recording.joiner(), pid, secrets).ok());
     // A reader of the program's output must see its end when the program ends.
     sys::leave_standard_streams();
 
     let Outcome { fate, refusal, is_unstarted, others } =
         wait_and_answer(pid, control, &recording, run_id)?;
     if let Some(why) = refusal.as_ref().filter(|_| is_unstarted) {
+        drop(children);
         recording.abandon();
         bail!("{}: {why}", launch.shown());
     }
@@ -144,7 +151,8 @@ pub(crate) fn record(options: &Options) -> Result<Status> {
             format!("exit {code}"),
         ),
     };
-    match recording.finish(End { refusal, others, ..end }) {
+    let unrecorded = children.map_or_else(Vec::new, Children::finish);
+    match recording.finish(End { refusal, others, unrecorded, ..end }) {
         Some(summary) => report(&summary, &how),
         None => print_message("a part of the recorder failed; what was stored before can be read"),
     }
@@ -188,21 +196,32 @@ fn create_ring(mib: u32) -> Result<(Ring, File)> {
     }
 }
 
+/// The rings of the first process, and what others need to make their own.
+struct Rings<'a> {
+    /// Of events and of values.
+    files: (&'a File, Option<&'a File>),
+    mib: u32,
+    /// Where others join; empty if they are not recorded.
+    socket: &'a str,
+}
+
 /// Starts the program. Returns our end of the control socket and the process id.
 fn start(
     options: &Options,
     launch: &Launch,
     package: &Path,
-    (ring, values): (&File, Option<&File>),
+    rings: Rings<'_>,
     mask: Signals,
     dispositions: [sys::Disposition; 3],
 ) -> Result<(UnixStream, u32)> {
     let (mut control, theirs) = UnixStream::pair()?;
     control.write_all(&[TOKEN])?;
+    let (ring, values) = rings.files;
     // High numbers: the program's own files are numbered as if ours were not there.
     let ring = sys::duplicate_high(ring.as_fd())?;
     let values = values.map(|values| sys::duplicate_high(values.as_fd())).transpose()?;
     let theirs = sys::duplicate_high(theirs.as_fd())?;
+    let (preload, library) = preload(package)?;
     let boot = Boot {
         ring_fd: ring.as_raw_fd(),
         control_fd: theirs.as_raw_fd(),
@@ -219,11 +238,13 @@ fn start(
         values_fd: values.as_ref().map_or(-1, |values| values.as_raw_fd()),
         limits: options.values.limits(),
         max_wait_ns: (options.max_wait * 1e9) as u64,
+        socket: if library.is_none() { rings.socket.to_owned() } else { String::new() },
+        // Each of many processes has its own.
+        ring_mib: (rings.mib / 4).max(1),
         redact: redacted(&options.values.redact, options.values.no_default_redact),
         no_c_arguments: options.values.no_c_arguments,
         package: package.to_string_lossy().into_owned(),
     };
-    let (preload, library) = preload(package)?;
     sys::set_variable(VARIABLE, &boot.to_variable(package.as_os_str()))?;
     sys::set_variable("LD_PRELOAD", &preload)?;
     let mut command = launch.command();

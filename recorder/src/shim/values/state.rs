@@ -61,6 +61,9 @@ pub(super) struct Capturing {
     pub(super) changing: Changing,
     /// Address of a frame whose variables another frame has changed; or 0.
     reached: usize,
+    /// The program was already running when recording began, so calls may return whose beginning
+    /// was not recorded.
+    began_midway: bool,
 }
 
 /// A frame whose variables were all recorded. It records later stores of its own.
@@ -141,6 +144,7 @@ impl Capturing {
             attributes: vec![([0; 3], AttributeSet::Nothing); ATTRIBUTES].into(),
             changing: Changing::default(),
             reached: 0,
+            began_midway: false,
         }
     }
 
@@ -252,6 +256,18 @@ impl Values {
             || variables.pending.get(unit as usize) == Some(&true)
     }
 
+    /// Notes that the program is already running when recording begins.
+    pub(in crate::shim) fn note_midway(&mut self) {
+        if let Some(state) = &mut self.state {
+            state.began_midway = true;
+        }
+    }
+
+    #[inline(always)]
+    fn began_midway(&self) -> bool {
+        self.state.as_ref().is_some_and(|state| state.began_midway)
+    }
+
     /// Records the variables of the running frame that may have been stored since its last event.
     #[inline]
     pub(in crate::shim) fn record_variables(
@@ -262,18 +278,15 @@ impl Values {
         code: Obj<'_>,
         unit: u32,
     ) {
+        let is_return = matches!(kind, EventKind::C_RETURN | EventKind::C_RAISE);
         // These events directly follow an event at which everything was recorded.
-        if matches!(
-            kind,
-            EventKind::C_RETURN
-                | EventKind::C_RAISE
-                | EventKind::EXCEPTION_HANDLED
-                | EventKind::PY_UNWIND
-        ) {
+        if matches!(kind, EventKind::EXCEPTION_HANDLED | EventKind::PY_UNWIND)
+            || is_return && !self.began_midway()
+        {
             return;
         }
         let (ordinal, number) = at;
-        if !self.wants_variables(at, kind, unit) {
+        if !is_return && !self.wants_variables(at, kind, unit) {
             return;
         }
         let Some(state) = &mut self.state else { return };
@@ -288,6 +301,9 @@ impl Values {
             && recorded.epoch == epoch
             && recorded.namespaces_changed == namespaces_changed
             && recorded.thread == thread;
+        if is_return && is_known {
+            return;
+        }
         let is_whole = match kind {
             EventKind::PY_START => false,
             EventKind::PY_RESUME => {

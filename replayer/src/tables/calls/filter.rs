@@ -3,14 +3,12 @@
 use super::rows::Row;
 use super::{CODE_ID, DEPTH, END_NS, END_SEQ, PARENT_CALL_ID, PATH, PROCESS_ID, QUALNAME, RUN_ID};
 use super::{START_NS, THREAD_ID};
-use crate::state::State;
-use crate::store::{ChunkHeader, Error, Process, Store};
+use crate::store::{Error, Process, Store};
 use crate::tables::candidates::{self, CodeFilter, CodeTest, CodeText, Scope};
 use crate::tables::filter::IntSet;
 use crate::tables::int;
 use crate::tables::plan::Plan;
 use dashcam_schema::calls::{CallId, OpenCall};
-use dashcam_schema::chunk::SEQ_PER_PROCESS;
 use rustc_hash::FxHashSet;
 
 pub(super) struct Filter {
@@ -62,26 +60,18 @@ impl Filter {
         !self.ends.is_all() || !self.end_times.is_all()
     }
 
-    /// Whether a call that passes can end in a chunk, or begin in it and stay open.
-    /// `ends_something`: the chunk may end a call that is pending.
-    pub(super) fn may_pass(
-        &self,
-        store: &Store,
-        header: &ChunkHeader,
-        ends_something: bool,
-    ) -> bool {
+    /// Whether a call that passes can end in a chunk, or begin in it or right before it and stay
+    /// open. `ends_something`: the chunk may end a call that is pending.
+    pub(super) fn may_pass(&self, store: &Store, index: usize, ends_something: bool) -> bool {
+        let header = &store.chunks()[index];
         if !self.scope.has(header) {
             return false;
         }
-        let first_seq = first_seq_of_slot(header);
-        let is_inherited = header.first_seq > first_seq
-            && self.starts.overlaps(first_seq, header.first_seq - 1)
-            && self.start_times.contains(0);
-        if is_inherited && is_first(store, header) {
-            return true;
-        }
         let desynced = self.desynced.contains(&header.run_id);
-        if !desynced && !self.codes.passes_any(store, header) {
+        // Calls that were running when recording began have positions and no event, and their code
+        // objects need not occur in the chunk.
+        let running = store.positions_before(index);
+        if !desynced && running.is_empty() && !self.codes.passes_any(store, header) {
             return false;
         }
         if header.last_seq < self.starts.lo || header.last_ns < self.start_times.lo {
@@ -91,7 +81,8 @@ impl Filter {
             return self.ends.overlaps(header.first_seq, header.last_seq)
                 && self.end_times.overlaps(header.first_ns, header.last_ns);
         }
-        let begins = self.starts.overlaps(header.first_seq, header.last_seq)
+        let first_seq = header.first_seq.min(running.start);
+        let begins = self.starts.overlaps(first_seq, header.last_seq)
             && self.start_times.overlaps(header.first_ns, header.last_ns);
         begins || ends_something || desynced
     }
@@ -138,20 +129,6 @@ impl Filter {
             None => !self.has_end(),
         }
     }
-}
-
-/// The first position that the process of a chunk can have. A forked process begins with calls whose
-/// ids are the positions before its first event.
-fn first_seq_of_slot(header: &ChunkHeader) -> i64 {
-    let slot = (header.first_seq - 1).div_euclid(SEQ_PER_PROCESS as i64);
-    slot * SEQ_PER_PROCESS as i64 + 1
-}
-
-/// Whether a chunk is the first of its process.
-fn is_first(store: &Store, header: &ChunkHeader) -> bool {
-    let chunks = State::of(store);
-    let first = chunks.chunks_of(header.process_id).first();
-    first.is_some_and(|first| store.chunks()[*first].chunk_id == header.chunk_id)
 }
 
 /// The properties of a call that are known from its beginning.

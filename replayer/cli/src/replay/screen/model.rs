@@ -199,14 +199,14 @@ impl Run {
         let ended = store.connection().query_row(sql, [timeline.run_id()], |row| {
             Ok((row.get::<_, String>(0)?, row.get::<_, Option<i32>>(1)?))
         });
-        let ended = ended.ok().and_then(|(status, signal)| {
+        let ended = ended.ok().map(|(status, signal)| {
             let parent = process.and_then(|process| process.parent);
             match parent {
                 // The run ended as its first process did.
-                None => Some((status, signal)),
+                None => (status, signal),
                 Some(_) => {
                     let signal = process.and_then(|process| process.exit_signal);
-                    Some(("complete".to_owned(), signal.and_then(|signal| signal.try_into().ok())))
+                    ("complete".to_owned(), signal.and_then(|signal| signal.try_into().ok()))
                 }
             }
         });
