@@ -147,6 +147,18 @@ pub fn set_variable(name: &str, value: &OsStr) -> Result<()> {
     Ok(())
 }
 
+/// Lets this process have as many open files as the system allows it.
+pub fn raise_descriptor_limit() {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the pointer is to our own `rlimit`. If a call fails, the limit stays as it is.
+    unsafe {
+        if libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) == 0 {
+            limit.rlim_cur = limit.rlim_max;
+            libc::setrlimit(libc::RLIMIT_NOFILE, &limit);
+        }
+    }
+}
+
 /// Makes this process the leader of a session of its own.
 pub fn new_session() {
     // SAFETY: plain system call; it fails only for a process that already is one.

@@ -144,7 +144,12 @@ fn listen(listener: &UnixListener, shared: &Arc<Shared>) {
             let stream = match listener.accept() {
                 Ok((stream, _)) => stream,
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(_) => break,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(_) => {
+                    // No more descriptors: some become free when a process ends.
+                    thread::sleep(SHORT_WAIT);
+                    break;
+                }
             };
             let shared = Arc::clone(shared);
             let handle = move || shared.serve(stream, is_over);
@@ -201,8 +206,14 @@ impl Shared {
                 // From an earlier process with this id.
                 lock(&self.statuses).remove(&pid);
                 let member = Member { number: recording.slot(), _executed: Some(at_exec) };
+                let number = member.number;
                 lock(&self.members).insert(pid, member);
                 self.record(stream, pid, &executed, watched.as_ref(), recording);
+                // Its id may be given to another process now.
+                let mut members = lock(&self.members);
+                if members.get(&pid).is_some_and(|member| member.number == number) {
+                    members.remove(&pid);
+                }
             }
             Err(error) => self.refuse(&shown(), &format!("{error:#}")),
         }

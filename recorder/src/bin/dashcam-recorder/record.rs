@@ -115,6 +115,8 @@ pub(crate) fn record(options: &Options) -> Result<Status> {
         Err(error) => return abandon(run, error),
     };
     run.set_pid(pid);
+    // For the processes that join. The program has the limit that it would have.
+    sys::raise_descriptor_limit();
     let run_id = run.run_id;
     let process = sys::watch_process(pid);
     let recording = match Recording::start(run, &about, ring, values, clock) {
