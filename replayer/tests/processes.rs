@@ -228,6 +228,7 @@ fn variables_are_those_of_processes_with_state() {
     let dir = tempfile::tempdir().unwrap();
     let mut maker = Maker::new(dir.path());
     run(&mut maker, &[(WORKER, 101, 2)]);
+    maker.cover(1 << 40);
     maker
         .db
         .execute_batch("UPDATE processes SET own_capture = 'state' WHERE process_id = 2")
