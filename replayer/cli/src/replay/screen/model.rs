@@ -199,17 +199,15 @@ impl Run {
         let ended = store.connection().query_row(sql, [timeline.run_id()], |row| {
             Ok((row.get::<_, String>(0)?, row.get::<_, Option<i32>>(1)?))
         });
-        let ended = ended.ok().map(|(status, signal)| {
-            let parent = process.and_then(|process| process.parent);
-            match parent {
-                // The run ended as its first process did.
-                None => (status, signal),
-                Some(_) => {
-                    let signal = process.and_then(|process| process.exit_signal);
-                    ("complete".to_owned(), signal.and_then(|signal| signal.try_into().ok()))
-                }
+        // The run ended as its first process did.
+        let own = process.filter(|process| process.parent.is_some());
+        let ended = match own {
+            None => ended.ok(),
+            Some(process) => {
+                let signal = process.exit_signal.and_then(|signal| signal.try_into().ok());
+                Some(("complete".to_owned(), signal))
             }
-        });
+        };
         let ended = ended.and_then(|(status, signal)| match signal {
             Some(signal) => Some(match signal_hook::low_level::signal_name(signal) {
                 Some(name) => format!("ended by {name}"),
