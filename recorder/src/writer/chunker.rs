@@ -133,7 +133,7 @@ impl calls::Sink for Watch {
 }
 
 impl Chunker {
-    pub(super) fn new(clock: Clock, outlet: Outlet, first_seq: u64) -> Chunker {
+    pub(super) fn new(clock: Clock, outlet: Outlet, first_seq: u64, began_ns: u64) -> Chunker {
         let mut chunker = Chunker {
             columns: outlet.columns(),
             len: 0,
@@ -150,8 +150,8 @@ impl Chunker {
             clock,
             ticks: 0,
             costs: Costs::new(),
-            last_ns: 0,
-            last_wall_ns: 0,
+            last_ns: began_ns,
+            last_wall_ns: began_ns,
             derivation: None,
             time_shift: 0,
             first_event_ns: 0,

@@ -25,7 +25,7 @@ impl Stages {
         let (batch_sender, batches) = bounded(1024);
         let (spare_sender, spare) = bounded(1024);
         let outlet = Outlet { batches: batch_sender, spare };
-        let chunker = Chunker::new(Clock::start(), outlet, 1);
+        let chunker = Chunker::new(Clock::start(), outlet, 1, 0);
         Ok(Stages { chunker, encoder: Encoder::new(spare_sender, Default::default())?, batches })
     }
 

@@ -122,6 +122,8 @@ impl Threads {
         health: &Arc<Health>,
     ) -> Result<Threads> {
         let first_seq = first_seq(slot)?;
+        // The clock of the run began with its first process.
+        let began_ns = if slot == 0 { 0 } else { clock.now_ns() };
         let (events, kept) = (ring.ring(), values.as_ref().map(Attached::ring));
         // Threads that were started hold on to them even if a later one cannot be started.
         let rings = ManuallyDrop::new([Some(ring), values].into_iter().flatten().collect());
@@ -144,7 +146,7 @@ impl Threads {
         let outlet = Outlet { batches: batch_sender, spare };
         let drain = Drain {
             consumer: Consumer::new(events),
-            chunker: Chunker::new(clock.clone(), outlet, first_seq),
+            chunker: Chunker::new(clock.clone(), outlet, first_seq, began_ns),
             orders,
             health: Arc::clone(health),
         };
