@@ -122,6 +122,7 @@ fn scratch(python: &Python) -> tempfile::TempDir {
     copy(tests_path("demo/orders.py"), at("orders.py")).unwrap();
     // Stands in for pytest.
     write(at("pytest.py"), "import app\napp.main()\n").unwrap();
+    write(at("pool.py"), "import os\nos.fork() or os._exit(3)\nos.wait()\n").unwrap();
     create_dir(at("tests")).unwrap();
     create_dir(at("src")).unwrap();
     create_dir(at("bin")).unwrap();
