@@ -139,3 +139,44 @@ impl Ring {
         Ring { header: &HEADER, words: &WORDS }
     }
 }
+
+/// A ring whose memory is given back when this is dropped.
+pub struct Attached {
+    ring: Ring,
+    #[cfg_attr(loom, allow(dead_code))]
+    is_mapped: bool,
+}
+
+impl Attached {
+    /// Maps the ring that another process created in this file.
+    ///
+    /// # Errors
+    /// As [`attach`](super::attach).
+    #[cfg(not(loom))]
+    pub fn new(file: &std::fs::File) -> std::io::Result<Attached> {
+        Ok(Attached { ring: super::attach(file)?, is_mapped: true })
+    }
+
+    /// The ring. It must not be used any more once this is dropped.
+    #[cfg(feature = "writer")]
+    pub(crate) fn ring(&self) -> Ring {
+        self.ring
+    }
+}
+
+/// A ring that stays as long as the process.
+impl From<Ring> for Attached {
+    fn from(ring: Ring) -> Attached {
+        Attached { ring, is_mapped: false }
+    }
+}
+
+impl Drop for Attached {
+    fn drop(&mut self) {
+        #[cfg(not(loom))]
+        if self.is_mapped {
+            // SAFETY: `new` mapped it, and nobody else has a use for it: see `ring`.
+            unsafe { super::unmap(self.ring) };
+        }
+    }
+}

@@ -36,10 +36,10 @@ mod segment;
 mod sync;
 
 pub use consumer::{Consumer, Corrupt};
-pub use layout::{Clock, Ring};
+pub use layout::{Attached, Clock, Ring};
 pub use producer::{Gone, Producer, Words};
 #[cfg(not(loom))]
-pub use segment::{Attached, attach, create, unmap};
+pub use segment::{attach, create, unmap};
 
 /// A stand-in for the model checker, whose rings have no pages.
 #[cfg(loom)]

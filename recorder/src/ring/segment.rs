@@ -91,44 +91,6 @@ fn map(file: &File) -> Result<Ring> {
     }
 }
 
-/// A ring whose memory is given back when this is dropped.
-pub struct Attached {
-    ring: Ring,
-    is_mapped: bool,
-}
-
-impl Attached {
-    /// Maps the ring that another process created in this file.
-    ///
-    /// # Errors
-    /// As [`attach`].
-    pub fn new(file: &File) -> Result<Attached> {
-        Ok(Attached { ring: attach(file)?, is_mapped: true })
-    }
-
-    /// The ring. It must not be used any more once this is dropped.
-    #[cfg(feature = "writer")]
-    pub(crate) fn ring(&self) -> Ring {
-        self.ring
-    }
-}
-
-/// A ring that stays as long as the process.
-impl From<Ring> for Attached {
-    fn from(ring: Ring) -> Attached {
-        Attached { ring, is_mapped: false }
-    }
-}
-
-impl Drop for Attached {
-    fn drop(&mut self) {
-        if self.is_mapped {
-            // SAFETY: `new` mapped it, and nobody else has a use for it: see `ring`.
-            unsafe { unmap(self.ring) };
-        }
-    }
-}
-
 /// Unmaps a ring's memory.
 ///
 /// # Safety
