@@ -191,10 +191,12 @@ impl Rows {
                         *interpreter = Some(ours);
                     }
                 }
+                // That of a process that has joined is known exactly.
+                let started_ns = (self.slot == 0).then_some(began_ns.unwrap_or(0) as i64);
                 tx.execute(
-                    "UPDATE processes SET pid = ?, started_ns = ?, magic = ?
+                    "UPDATE processes SET pid = ?, started_ns = coalesce(?, started_ns), magic = ?
                      WHERE process_id = ?",
-                    (pid, began_ns.unwrap_or(0) as i64, magic, process),
+                    (pid, started_ns, magic, process),
                 )?;
             }
             Definition::Source { path, text } => {
