@@ -1171,7 +1171,7 @@ impl State {
 
     fn patience(&self) -> Patience {
         let (fd, pid) = (self.control_fd, self.recorder_pid);
-        Patience { fd, pid, left_ns: self.max_wait_ns }
+        Patience { fd, pid, left_ns: self.max_wait_ns, pauses: 0 }
     }
 
     fn wait_for_room(&mut self, words: usize) -> bool {
@@ -1229,6 +1229,11 @@ const GAVE_UP: &str =
 /// Whether the recorder is alive is checked once for this many requests for room, because the check
 /// is a system call.
 const REQUESTS_PER_CHECK: u32 = 1 << 12;
+/// The length of the first pauses. After as many of a length, those that follow are twice as long,
+/// up to some 2 ms.
+const PAUSE_US: u64 = 50;
+const PAUSES_OF_A_LENGTH: u32 = 16;
+const LONGER_MAX: u32 = 5;
 /// At most this much of a pause counts as waiting. A longer pause was not the recorder's fault:
 /// this process was stopped, or had no core.
 const PAUSE_NS: u64 = 20_000_000;
@@ -1241,11 +1246,13 @@ pub(super) struct Patience {
     pid: u32,
     /// The remaining time. When it is 0, the wait is over.
     pub(super) left_ns: u64,
+    /// How many pauses there were.
+    pauses: u32,
 }
 
 impl Default for Patience {
     fn default() -> Patience {
-        Patience { fd: -1, pid: 0, left_ns: 0 }
+        Patience { fd: -1, pid: 0, left_ns: 0, pauses: 0 }
     }
 }
 
@@ -1259,7 +1266,10 @@ impl Patience {
             if self.left_ns == 0 || recorder_is_gone(self.fd, self.pid) {
                 return Err(Gone);
             }
-            std::thread::sleep(std::time::Duration::from_micros(50));
+            // Where many processes wait, short pauses would take the time that the recorder needs.
+            let longer = (self.pauses / PAUSES_OF_A_LENGTH).min(LONGER_MAX);
+            self.pauses = self.pauses.saturating_add(1);
+            std::thread::sleep(std::time::Duration::from_micros(PAUSE_US << longer));
             let ns = monotonic_ns() - start;
             self.left_ns = self.left_ns.saturating_sub(ns.min(PAUSE_NS));
             Ok(ns)
