@@ -24,7 +24,7 @@ const HELLO_WAIT: Duration = Duration::from_secs(5);
 /// the same time.
 const END_WAIT: Duration = Duration::from_millis(200);
 /// How long the exit status of a process is waited for that is gone.
-const STATUS_WAIT: Duration = Duration::from_millis(50);
+const STATUS_WAIT: Duration = Duration::from_millis(150);
 /// How often processes are looked for where the system has no descriptors of processes.
 const POLL_WAIT: Duration = Duration::from_millis(100);
 /// How often it is checked whether processes have ended once the program has.
