@@ -77,24 +77,27 @@ def chain():
 
 
 def orphan():
-    """A child that outlives the program."""
+    """A child that outlives the program: it goes on when it is told to."""
+    os.mkfifo("go")
+    os.mkfifo("done")
+    readable, writable = os.pipe()
     if os.fork() == 0:
         os.setsid()
         if os.fork() == 0:
+            leaf(1)
             for fd in range(3):
                 os.close(fd)
-            import time
-            with open("orphan.pid", "w") as file:
-                file.write(str(os.getpid()))
-            for _ in range(40):
-                leaf(1)
-                time.sleep(0.05)
-            with open("orphan.done", "w") as file:
-                file.write("done")
+            os.close(writable)
+            with open("go") as go:
+                go.read()
+            count = sum(leaf(1) // 2 for _ in range(200_000))
+            with open("done", "w") as done:
+                done.write(f"{count} leaves")
         os._exit(0)
     os.wait()
-    while not os.path.exists("orphan.pid"):
-        pass
+    # Until it has closed the files.
+    os.close(writable)
+    os.read(readable, 1)
 
 
 def pools():
