@@ -220,7 +220,7 @@ fn too_wide((text, width): (&String, &usize)) -> bool {
 }
 
 /// The text, cut to at most `width` cells of the screen.
-fn cut(text: String, width: usize) -> String {
+pub(crate) fn cut(text: String, width: usize) -> String {
     if !too_wide((&text, &width)) {
         return text;
     }

@@ -2,7 +2,7 @@
 
 use super::output::{Format, Rows};
 use super::session::Session;
-use dashcam_replayer::debugger::text::shell;
+use dashcam_replayer::debugger::text::{shell, signal_name};
 use rusqlite::Row;
 use rusqlite::types::ValueRef;
 
@@ -94,9 +94,5 @@ fn put(
 
 /// The exit status, or the name of the signal that ended the program.
 fn exit(code: Option<i64>, signal: Option<i64>) -> Option<String> {
-    let name = |signal: i64| {
-        let name = i32::try_from(signal).ok().and_then(signal_hook::low_level::signal_name);
-        name.map_or(format!("signal {signal}"), str::to_owned)
-    };
-    signal.map(name).or(code.map(|code| code.to_string()))
+    signal.map(signal_name).or(code.map(|code| code.to_string()))
 }

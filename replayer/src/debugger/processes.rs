@@ -1,7 +1,7 @@
 //! Commands about processes, and where a process or the program crashed.
 
 use super::reply::ProcessReply;
-use super::text::shell;
+use super::text::{shell, signal_name};
 use super::{Debugger, Failure, Reply, refused};
 use crate::store::{Error, Process};
 use crate::timeline::Position;
@@ -118,9 +118,4 @@ fn ended(process: &Process) -> String {
         (None, None) if process.is_over => "end unknown".to_owned(),
         (None, None) => "running".to_owned(),
     }
-}
-
-fn signal_name(signal: i64) -> String {
-    let name = i32::try_from(signal).ok().and_then(signal_hook::low_level::signal_name);
-    name.map_or(format!("signal {signal}"), str::to_owned)
 }

@@ -180,6 +180,12 @@ pub fn one_line(command: &str) -> String {
     command.replace('\n', "\\n").replace('\r', "\\r")
 }
 
+/// The name of a signal.
+pub fn signal_name(signal: i64) -> String {
+    let name = i32::try_from(signal).ok().and_then(signal_hook::low_level::signal_name);
+    name.map_or(format!("signal {signal}"), str::to_owned)
+}
+
 /// Formats a JSON array of arguments as a shell command.
 pub fn shell(command: &str) -> String {
     let Ok(arguments) = serde_json::from_str::<Vec<String>>(command) else {

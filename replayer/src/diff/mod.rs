@@ -134,6 +134,7 @@ pub fn compare(
     let mut done = 0;
     for pair in pairs {
         let ids = pair.map(|of| of.map(|of| of.process_id));
+        let shown = if has_several { ids } else { [None; 2] };
         if let [Some(only), None] | [None, Some(only)] = pair {
             let seqs = [0, 1].map(|side: usize| first_seq(runs[side].store, pair[side]?));
             report.differences.push(Difference::of_process(only, ids, seqs));
@@ -185,14 +186,14 @@ pub fn compare(
                     for found in comparer.found {
                         let mut difference =
                             report::difference(both, &states, runs, &thread.name, found)?;
-                        difference.processes = if has_several { ids } else { [None; 2] };
+                        difference.processes = shown;
                         report.differences.push(difference);
                     }
                 }
                 (roots, _) => {
                     let seqs = roots.map(|root| Some(root?.nodes.first()?.first));
                     let mut difference = Difference::of_thread(thread.name, seqs);
-                    difference.processes = if has_several { ids } else { [None; 2] };
+                    difference.processes = shown;
                     report.differences.push(difference);
                 }
             }

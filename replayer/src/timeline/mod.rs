@@ -98,7 +98,8 @@ impl Timeline {
         let mut processes: Vec<Extent> = Vec::new();
         for chunk in store.chunks().iter().filter(|chunk| chunk.run_id == run_id) {
             let (first, last) = (Position::new(chunk.first_seq), Position::new(chunk.last_seq));
-            match processes.iter_mut().find(|of| of.process_id == chunk.process_id) {
+            // The positions of a process follow each other.
+            match processes.last_mut().filter(|of| of.process_id == chunk.process_id) {
                 Some(known) => {
                     known.last = last;
                     known.events += chunk.events as u64;

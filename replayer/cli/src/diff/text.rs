@@ -1,6 +1,6 @@
 //! Differences as text for people.
 
-use crate::output::{printable, stdout};
+use crate::output::{self, printable, stdout};
 use dashcam_replayer::debugger::text::one_line;
 use dashcam_replayer::diff::{Change, Difference, Frame, Next, Only, Place, Report, Run, ValueOf};
 use std::io::{self, IsTerminal as _, Write};
@@ -357,18 +357,9 @@ fn head(difference: &Difference, function: &str, names: &[String; 2]) -> String 
         }
         Change::Process { command } => {
             let side = usize::from(difference.processes[0].is_none());
-            let command = one_line(command);
-            let command = cut_to(&command, COMMAND_MAX);
+            let command = output::cut(one_line(command), COMMAND_MAX + 1);
             format!("a process is in {} only: {command}", names[side])
         }
-    }
-}
-
-/// The beginning of a text.
-fn cut_to(text: &str, max: usize) -> String {
-    match text.char_indices().nth(max) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
     }
 }
 

@@ -7,6 +7,7 @@ use super::text;
 use super::variables::Variables;
 use dashcam_replayer::debugger::command::Place;
 use dashcam_replayer::debugger::reply::FrameReply;
+use dashcam_replayer::debugger::text::signal_name;
 use dashcam_replayer::debugger::{Command, Debugger, Failure, Reply};
 use dashcam_replayer::store::SourceText;
 use dashcam_replayer::timeline::Here;
@@ -197,22 +198,16 @@ impl Run {
         let process = store.directory().processes.get(&extent.process_id);
         let sql = "SELECT status, exit_signal FROM runs WHERE run_id = ?";
         let ended = store.connection().query_row(sql, [timeline.run_id()], |row| {
-            Ok((row.get::<_, String>(0)?, row.get::<_, Option<i32>>(1)?))
+            Ok((row.get::<_, String>(0)?, row.get::<_, Option<i64>>(1)?))
         });
         // The run ended as its first process did.
         let own = process.filter(|process| process.parent.is_some());
         let ended = match own {
             None => ended.ok(),
-            Some(process) => {
-                let signal = process.exit_signal.and_then(|signal| signal.try_into().ok());
-                Some(("complete".to_owned(), signal))
-            }
+            Some(process) => Some(("complete".to_owned(), process.exit_signal)),
         };
         let ended = ended.and_then(|(status, signal)| match signal {
-            Some(signal) => Some(match signal_hook::low_level::signal_name(signal) {
-                Some(name) => format!("ended by {name}"),
-                None => format!("ended by signal {signal}"),
-            }),
+            Some(signal) => Some(format!("ended by {}", signal_name(signal))),
             None => Some(status).filter(|status| status != "complete"),
         });
         Run {
