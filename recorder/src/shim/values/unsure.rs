@@ -170,6 +170,10 @@ impl Unsure {
         if self.objects.len() < UNTRACED_MAX {
             return;
         }
+        self.remove_oldest();
+    }
+
+    fn remove_oldest(&mut self) {
         let oldest = self.objects.iter().min_by_key(|(_, reason)| reason.number);
         if let Some(oldest) = oldest.map(|(address, _)| *address) {
             self.remove(oldest);
@@ -255,10 +259,7 @@ impl Unsure {
             self.unreached += (self.objects.len() as u32).saturating_sub(count);
             if self.unreached >= UNREACHED_MAX {
                 self.unreached = 0;
-                let oldest = self.objects.iter().min_by_key(|(_, reason)| reason.number);
-                if let Some(oldest) = oldest.map(|(address, _)| *address) {
-                    self.remove(oldest);
-                }
+                self.remove_oldest();
             }
         }
     }
