@@ -143,6 +143,12 @@ impl Boot {
         Some(if joins { boot.for_joining() } else { boot })
     }
 
+    /// Whether these are the settings of a process that joins the recording of another: that other
+    /// one has a socket with an inode.
+    pub fn has_joined(&self) -> bool {
+        self.control_inode == 0 && !self.socket.is_empty()
+    }
+
     /// The same settings without the descriptors of another process.
     pub fn for_joining(self) -> Boot {
         Boot {

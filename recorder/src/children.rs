@@ -15,19 +15,16 @@
 //! to send that, because the recorder is not its parent and cannot ask the system. Each side accepts
 //! the other only if it belongs to the same user.
 
+pub mod wire;
+
 use std::fs::File;
 use std::io::{Error, ErrorKind, Read, Result};
 use std::mem::{size_of, zeroed};
 use std::os::fd::{AsRawFd, FromRawFd, RawFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixStream};
+use wire::{EXIT, HEADER, JOIN, NO_PARENT, REASON_MAX, VERSION};
 
-/// The version of what is sent. `recorder/inject` sends the same, without this crate.
-const VERSION: u8 = 1;
-/// The length of the part of a [`Hello`] that every one has.
-const HEADER: usize = 10;
-/// A longer reason is cut.
-const REASON_MAX: usize = 1000;
 /// The most descriptors that come with one message.
 const FDS_MAX: usize = 2;
 
@@ -47,32 +44,15 @@ pub enum Hello {
     Exit(i32),
 }
 
-/// The bytes of a [`Hello::Exit`]. They are made without allocating.
-pub fn exit_bytes(status: i32) -> [u8; HEADER] {
-    let mut bytes = [0; HEADER];
-    bytes[0] = VERSION;
-    bytes[5] = EXIT;
-    bytes[6..].copy_from_slice(&status.to_le_bytes());
-    bytes
-}
-
-const JOIN: u8 = 0;
-const EXIT: u8 = 1;
-
 impl Hello {
     fn to_bytes(&self) -> Vec<u8> {
         let (parent, reason) = match self {
-            Hello::Join { parent } => (parent.unwrap_or(u32::MAX), &[][..]),
-            Hello::Refusal(reason) => (u32::MAX, reason.as_bytes()),
-            Hello::Exit(status) => return exit_bytes(*status).to_vec(),
+            Hello::Join { parent } => (parent.unwrap_or(NO_PARENT), &[][..]),
+            Hello::Refusal(reason) => (NO_PARENT, reason.as_bytes()),
+            Hello::Exit(status) => return wire::header(0, EXIT, status.cast_unsigned()).to_vec(),
         };
         let reason = &reason[..reason.len().min(REASON_MAX)];
-        let mut bytes = vec![VERSION];
-        bytes.extend_from_slice(&parent.to_le_bytes());
-        bytes.push(JOIN);
-        bytes.extend_from_slice(&(reason.len() as u32).to_le_bytes());
-        bytes.extend_from_slice(reason);
-        bytes
+        [&wire::header(parent, JOIN, reason.len() as u32)[..], reason].concat()
     }
 }
 
@@ -81,22 +61,7 @@ impl Hello {
 /// # Errors
 /// If the name is too long.
 pub fn address(name: &str) -> Result<SocketAddr> {
-    SocketAddr::from_abstract_name(format!("dashcam/{name}"))
-}
-
-/// The same as the system takes it, with its length; `None` if the name is too long.
-pub fn raw_address(name: &str) -> Option<(libc::sockaddr_un, libc::socklen_t)> {
-    let name = format!("dashcam/{name}");
-    // SAFETY: plain data.
-    let mut address: libc::sockaddr_un = unsafe { zeroed() };
-    address.sun_family = libc::AF_UNIX as libc::sa_family_t;
-    // The first byte stays 0: the name is abstract.
-    let place = address.sun_path.get_mut(1..1 + name.len())?;
-    for (to, from) in place.iter_mut().zip(name.bytes()) {
-        *to = from as libc::c_char;
-    }
-    let length = size_of::<libc::sa_family_t>() + 1 + name.len();
-    Some((address, length as libc::socklen_t))
+    SocketAddr::from_abstract_name([wire::PREFIX, name.as_bytes()].concat())
 }
 
 /// Sends a greeting with the rings' descriptors.
@@ -187,7 +152,7 @@ pub fn receive(mut stream: &UnixStream) -> Result<(Hello, Vec<File>)> {
     let mut reason = vec![0; length as usize];
     stream.read_exact(&mut reason)?;
     let hello = match &*reason {
-        [] => Hello::Join { parent: (parent != u32::MAX).then_some(parent) },
+        [] => Hello::Join { parent: (parent != NO_PARENT).then_some(parent) },
         reason => Hello::Refusal(String::from_utf8_lossy(reason).into_owned()),
     };
     Ok((hello, files))

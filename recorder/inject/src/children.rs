@@ -9,6 +9,7 @@
 //! Between `fork` and `exec`, and after `vfork`, only the stack may be used: nothing here allocates
 //! while a program is executed, unless its environment is very large.
 
+use crate::wire::{self, Address};
 use crate::{PRELOAD, VARIABLE};
 use libc::{c_char, c_int, c_void, pid_t};
 use std::ffi::{CStr, CString};
@@ -85,38 +86,12 @@ impl Children {
             .unwrap_or_default()
     }
 
-    /// Reports that this process cannot be recorded. What is sent is described in
-    /// `dashcam_recorder::children`.
+    /// Reports that this process cannot be recorded.
     pub(crate) fn refuse(&self, why: &[u8]) {
-        const NAME: &[u8] = b"dashcam/";
-        // SAFETY: plain data that is filled below.
-        let mut address: libc::sockaddr_un = unsafe { zeroed() };
-        address.sun_family = libc::AF_UNIX as libc::sa_family_t;
-        // The first byte stays 0: the name is abstract.
-        let name = [NAME, &self.socket].concat();
-        if name.len() + 1 > address.sun_path.len() {
-            return;
-        }
-        for (to, from) in address.sun_path[1..].iter_mut().zip(&name) {
-            *to = *from as c_char;
-        }
-        let before = size_of::<libc::sa_family_t>() + 1;
-        let length = (before + name.len()) as libc::socklen_t;
-        let why = &why[..why.len().min(1000)];
-        let (parent, count) = (u32::MAX.to_le_bytes(), (why.len() as u32).to_le_bytes());
-        let message = [&[1][..], &parent, &[0], &count, why].concat();
-        // SAFETY: the pointers are to objects of the lengths that are passed.
-        unsafe {
-            let fd = libc::socket(libc::AF_UNIX, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0);
-            if fd < 0 {
-                return;
-            }
-            if libc::connect(fd, (&raw const address).cast(), length) == 0 {
-                let flags = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
-                libc::send(fd, message.as_ptr().cast(), message.len(), flags);
-            }
-            libc::close(fd);
-        }
+        let Some(address) = Address::of(&self.socket) else { return };
+        let why = &why[..why.len().min(wire::REASON_MAX)];
+        let header = wire::header(wire::NO_PARENT, wire::JOIN, why.len() as u32);
+        address.send(&[&header[..], why].concat());
     }
 }
 
@@ -305,37 +280,32 @@ type Spawn = unsafe extern "C" fn(
     Environment,
 ) -> c_int;
 
-/// Replaces the C library's function.
-#[unsafe(no_mangle)]
-unsafe extern "C" fn posix_spawn(
-    pid: *mut pid_t,
-    path: *const c_char,
-    actions: *const c_void,
-    attributes: *const c_void,
-    words: Arguments,
-    given: Environment,
-) -> c_int {
-    static NEXT: AtomicPtr<c_void> = AtomicPtr::new(ptr::null_mut());
-    let Some(next) = next::<Spawn>(c"posix_spawn", &NEXT) else { return libc::ENOSYS };
-    // SAFETY: the caller's promise.
-    unsafe { with_variables(given, |given| next(pid, path, actions, attributes, words, given)) }
+macro_rules! replace_spawn {
+    ($name:ident, $text:literal) => {
+        /// Replaces the C library's function.
+        #[unsafe(no_mangle)]
+        unsafe extern "C" fn $name(
+            pid: *mut pid_t,
+            program: *const c_char,
+            actions: *const c_void,
+            attributes: *const c_void,
+            words: Arguments,
+            given: Environment,
+        ) -> c_int {
+            static NEXT: AtomicPtr<c_void> = AtomicPtr::new(ptr::null_mut());
+            let Some(next) = next::<Spawn>($text, &NEXT) else { return libc::ENOSYS };
+            let spawn = |given| {
+                // SAFETY: the caller's promise.
+                unsafe { next(pid, program, actions, attributes, words, given) }
+            };
+            // SAFETY: as above.
+            unsafe { with_variables(given, spawn) }
+        }
+    };
 }
 
-/// Replaces the C library's function.
-#[unsafe(no_mangle)]
-unsafe extern "C" fn posix_spawnp(
-    pid: *mut pid_t,
-    file: *const c_char,
-    actions: *const c_void,
-    attributes: *const c_void,
-    words: Arguments,
-    given: Environment,
-) -> c_int {
-    static NEXT: AtomicPtr<c_void> = AtomicPtr::new(ptr::null_mut());
-    let Some(next) = next::<Spawn>(c"posix_spawnp", &NEXT) else { return libc::ENOSYS };
-    // SAFETY: the caller's promise.
-    unsafe { with_variables(given, |given| next(pid, file, actions, attributes, words, given)) }
-}
+replace_spawn!(posix_spawn, c"posix_spawn");
+replace_spawn!(posix_spawnp, c"posix_spawnp");
 
 /// Replaces the C library's function, which gives the shell this process' environment. As POSIX
 /// describes it: the signals of a terminal are left to the command meanwhile.

@@ -21,6 +21,9 @@
 //! a shell). It prints nothing and fails silently: the recorder reports what was not recorded.
 
 mod children;
+#[allow(dead_code, unreachable_pub)] // it is also a part of another crate
+#[path = "../../src/children/wire.rs"]
+mod wire;
 
 use children::Children;
 use libc::{c_char, c_int, c_void};

@@ -39,7 +39,7 @@ pub use consumer::{Consumer, Corrupt};
 pub use layout::{Attached, Clock, Ring};
 pub use producer::{Gone, Producer, Words};
 #[cfg(not(loom))]
-pub use segment::{attach, create, unmap};
+pub use segment::{attach, create, create_up_to, unmap};
 
 /// A stand-in for the model checker, whose rings have no pages.
 #[cfg(loom)]

@@ -166,7 +166,7 @@ impl Producer {
         let fields = &self.ring.header.producer;
         let mut waited = false;
         loop {
-            if self.ring.header.consumer.closed.load(Ordering::Relaxed) != 0 {
+            if self.is_closed() {
                 return Err(Gone);
             }
             // Acquire: the consumer is done with the words it gave back.

@@ -37,6 +37,21 @@ pub fn create(capacity: usize) -> Result<(Ring, File)> {
     Ok((ring, file))
 }
 
+/// Creates a ring of about `mib` MiB, a smaller one if the system does not provide that much memory.
+/// File size limits also apply to it.
+///
+/// # Errors
+/// As [`create`].
+pub fn create_up_to(mib: u32) -> Result<(Ring, File)> {
+    let mut words = (mib.max(1) as usize).next_power_of_two() << 18;
+    loop {
+        match create(words) {
+            Err(_) if words > 1 << 14 => words /= 2,
+            result => return result,
+        }
+    }
+}
+
 /// Maps the ring that another process created in this file.
 ///
 /// # Errors

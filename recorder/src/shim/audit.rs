@@ -57,6 +57,10 @@ unsafe extern "C" fn hook(
     // SAFETY: events have names that end with NUL.
     let event = unsafe { CStr::from_ptr(event) }.to_bytes();
     let read: fn(&[Obj<'_>]) -> Missed = match event {
+        // They are recorded, or say themselves why not.
+        b"subprocess.Popen" | b"os.exec" | b"os.posix_spawn" | b"os.system" if follow::is_on() => {
+            return 0;
+        }
         b"subprocess.Popen" | b"os.exec" => started,
         b"os.posix_spawn" => spawned,
         b"os.system" => system,
@@ -102,9 +106,6 @@ type Missed = Option<(LossKind, String)>;
 /// the words of its command.
 fn started(arguments: &[Obj<'_>]) -> Missed {
     let [program, words, ..] = arguments else { return None };
-    if follow::is_on() {
-        return None;
-    }
     Some((LossKind::ChildNotRecorded, command(*program, *words)?))
 }
 
@@ -115,9 +116,6 @@ fn spawned(arguments: &[Obj<'_>]) -> Missed {
 }
 
 fn system(arguments: &[Obj<'_>]) -> Missed {
-    if follow::is_on() {
-        return None;
-    }
     let text = arguments.first()?.command_word(COMMAND_MAX).unwrap_or_else(|| "?".to_owned());
     let runs_python = mentions_python(&text) || is_script(first_word(&text));
     runs_python.then_some((LossKind::ChildNotRecorded, text))

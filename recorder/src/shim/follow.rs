@@ -1,6 +1,7 @@
 //! Makes a process that the recorded program started join its recording.
 
 use crate::boot::Boot;
+use crate::children::wire::{self, Address};
 use crate::children::{self, Hello};
 use crate::ring;
 use dashcam_schema::value::Capture;
@@ -19,7 +20,7 @@ static FOR_FORKED: Mutex<Option<Boot>> = Mutex::new(None);
 /// The number of this process in the run.
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 /// Where the exit status is sent to, and the process that does: 0 for none.
-static ADDRESS: OnceLock<(libc::sockaddr_un, libc::socklen_t)> = OnceLock::new();
+static ADDRESS: OnceLock<Address> = OnceLock::new();
 static OWNER: AtomicI32 = AtomicI32::new(0);
 
 /// Whether processes that this one starts are recorded too.
@@ -53,7 +54,8 @@ pub(super) fn join(mut boot: Boot, is_forked: bool) -> Result<Boot> {
     let (ring, values) = match rings(&boot) {
         Ok(rings) => rings,
         Err(error) => {
-            refuse(&boot, &format!("no shared memory ({error})"));
+            let why = Hello::Refusal(format!("no shared memory ({error})"));
+            let _ = children::greet(&stream, &why, &[]);
             return Err(error);
         }
     };
@@ -72,40 +74,23 @@ pub(super) fn join(mut boot: Boot, is_forked: bool) -> Result<Boot> {
     Ok(boot)
 }
 
-/// Reports that this process cannot be recorded.
-fn refuse(boot: &Boot, why: &str) {
-    if let Ok(stream) = children::connect(&boot.socket) {
-        let _ = children::greet(&stream, &Hello::Refusal(why.to_owned()), &[]);
-    }
-}
-
-/// Makes the ring for events and, if values are recorded, the one for values; smaller ones if the
-/// system does not provide that much memory.
+/// Makes the ring for events and, if values are recorded, the one for values.
 fn rings(boot: &Boot) -> Result<(File, Option<File>)> {
-    let create = || {
-        let mut words = (boot.ring_mib.max(1) as usize).next_power_of_two() << 18;
-        loop {
-            match ring::create(words) {
-                Ok((ring, file)) => {
-                    // The mapping was needed to write the header.
-                    // SAFETY: neither end of this mapping was made.
-                    unsafe { ring::unmap(ring) };
-                    return Ok(file);
-                }
-                Err(_) if words > 1 << 14 => words /= 2,
-                Err(error) => return Err(error),
-            }
-        }
+    let create = || -> Result<File> {
+        let (ring, file) = ring::create_up_to(boot.ring_mib)?;
+        // The mapping was needed to write the header.
+        // SAFETY: neither end of this mapping was made.
+        unsafe { ring::unmap(ring) };
+        Ok(file)
     };
-    let ring = create()?;
-    let values = if boot.capture == Capture::Flow { None } else { Some(create()?) };
-    Ok((ring, values))
+    let captures = boot.capture != Capture::Flow;
+    Ok((create()?, captures.then(create).transpose()?))
 }
 
 /// Has the exit status of this process reported to the recorder, which is not its parent and so
 /// cannot ask the system.
 pub(super) fn report_exit(boot: &Boot) {
-    let Some(address) = children::raw_address(&boot.socket) else { return };
+    let Some(address) = Address::of(boot.socket.as_bytes()) else { return };
     // SAFETY: plain system call.
     OWNER.store(unsafe { libc::getpid() }, Ordering::Relaxed);
     let _ = ADDRESS.set(address);
@@ -149,19 +134,7 @@ extern "C" fn send_exit(status: libc::c_int) {
     if OWNER.load(Ordering::Relaxed) != own {
         return;
     }
-    let Some((address, length)) = ADDRESS.get() else { return };
-    let message = children::exit_bytes(status & 0xff);
-    // SAFETY: the pointers are to objects of the lengths that are passed, and the descriptor is
-    // closed where it was made.
-    unsafe {
-        let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
-        let fd = libc::socket(libc::AF_UNIX, kind, 0);
-        if fd < 0 {
-            return;
-        }
-        if libc::connect(fd, std::ptr::from_ref(address).cast(), *length) == 0 {
-            libc::send(fd, message.as_ptr().cast(), message.len(), libc::MSG_NOSIGNAL);
-        }
-        libc::close(fd);
+    if let Some(address) = ADDRESS.get() {
+        address.send(&wire::header(0, wire::EXIT, (status & 0xff).cast_unsigned()));
     }
 }

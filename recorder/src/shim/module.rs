@@ -379,8 +379,7 @@ fn begin(
     }
     let ring = ring::attach(&descriptors.ring)?;
     // A process that has joined keeps no descriptor.
-    let has_joined = boot.control_inode == 0 && !boot.socket.is_empty();
-    let control = if has_joined {
+    let control = if boot.has_joined() {
         follow::report_exit(boot);
         None
     } else {
@@ -437,9 +436,8 @@ fn begin(
     fork::watch(py)?;
     audit::watch();
     neighbours::learn(&sys);
-    monitoring::switch_on(py, &kinds, mode)?;
     follow::remember(boot);
-    Ok(())
+    monitoring::switch_on(py, &kinds, mode)
 }
 
 /// Begins to record a process that was just forked from one that was recorded.

@@ -385,9 +385,6 @@ impl State {
 
     /// Records the loss of the process that the beginning call is about to start.
     fn lose_child(&mut self, launcher: Launcher, code: Obj<'_>) {
-        if follow::is_on() {
-            return;
-        }
         let command = match launcher {
             Launcher::Server => Some("a process of multiprocessing's server".to_owned()),
             Launcher::Program => self.frames.or_else(Frames::find_any).and_then(|frames| {
@@ -478,7 +475,9 @@ impl State {
             .and_then(|globals| globals.dict_get(c"__name__"))
             .and_then(|name| name.text(1 << 12));
         let module = module.map_or(String::new(), |(name, _)| name);
-        if let Some(launcher) = Launcher::of(&definition.path, &definition.qualname) {
+        if let Some(launcher) = Launcher::of(&definition.path, &definition.qualname)
+            && !follow::is_on()
+        {
             self.launchers.insert(address, launcher);
         }
         match self.judge.wants(&definition.path, &module) {

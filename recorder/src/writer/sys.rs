@@ -95,30 +95,18 @@ pub fn watch_process(pid: u32) -> Option<OwnedFd> {
     (fd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
 }
 
-/// Waits until at least one of the descriptors can be read or has been hung up. Returns for each
-/// whether that is so.
-pub fn wait_readable(fds: &[BorrowedFd<'_>]) -> Vec<bool> {
-    let mut polled: Vec<libc::pollfd> = fds
-        .iter()
-        .map(|fd| libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 })
-        .collect();
-    // SAFETY: the pointer and the length are the vector's.
-    unsafe { libc::poll(polled.as_mut_ptr(), polled.len() as libc::nfds_t, -1) };
-    polled.iter().map(|fd| fd.revents != 0).collect()
-}
-
-/// Waits for at most this long until one of the descriptors can be read or has been hung up. Returns
-/// for each whether that is so.
-pub fn wait_readable_for<const N: usize>(
+/// Waits until at least one of the descriptors can be read or has been hung up, or until the time is
+/// over. Returns for each whether that is so.
+pub fn wait_readable<const N: usize>(
     fds: [Option<BorrowedFd<'_>>; N],
-    time: std::time::Duration,
+    time: Option<std::time::Duration>,
 ) -> [bool; N] {
     // The system skips negative numbers.
     let number = |fd: Option<BorrowedFd<'_>>| fd.map_or(-1, |fd| fd.as_raw_fd());
     let mut polled =
         fds.map(|fd| libc::pollfd { fd: number(fd), events: libc::POLLIN, revents: 0 });
     // Rounded up, so that no time is left when this returns.
-    let ms = time.as_micros().div_ceil(1000).min(i32::MAX as u128) as i32;
+    let ms = time.map_or(-1, |time| time.as_micros().div_ceil(1000).min(i32::MAX as u128) as i32);
     // SAFETY: the pointer and the length are the array's.
     unsafe { libc::poll(polled.as_mut_ptr(), N as libc::nfds_t, ms) };
     polled.map(|fd| fd.revents != 0)

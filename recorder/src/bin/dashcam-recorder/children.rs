@@ -1,6 +1,7 @@
 //! Records the processes that the program starts: each connects to a socket of ours, see
 //! [`dashcam_recorder::children`], and is recorded until it ends.
 
+use crate::record::spawn;
 use anyhow::{Context, Result};
 use dashcam_recorder::boot::REFUSED;
 use dashcam_recorder::children::{self, Hello};
@@ -29,7 +30,6 @@ const STATUS_WAIT: Duration = Duration::from_millis(150);
 const POLL_WAIT: Duration = Duration::from_millis(100);
 /// How often it is checked whether processes have ended once the program has.
 const SHORT_WAIT: Duration = Duration::from_millis(5);
-const LONG_WAIT: Duration = Duration::from_secs(3600);
 /// How many processes up to the program's first are examined to find the one that is recorded.
 const ANCESTORS_MAX: usize = 64;
 
@@ -111,11 +111,10 @@ impl Children {
             refusals: Mutex::default(),
             ended,
         });
-        let listening = thread::Builder::new().name("children".to_owned()).spawn({
+        let listening = spawn({
             let shared = Arc::clone(&shared);
             move || listen(&socket.listener, &shared)
-        });
-        let listening = listening.context("cannot start a thread")?;
+        })?;
         Ok(Children { shared, listening, end })
     }
 
@@ -138,8 +137,8 @@ fn listen(listener: &UnixListener, shared: &Arc<Shared>) {
     let mut is_over = false;
     loop {
         let ended = (!is_over).then(|| shared.ended.as_fd());
-        let time = if is_over { SHORT_WAIT } else { LONG_WAIT };
-        let [has_ended, _] = sys::wait_readable_for([ended, Some(listener.as_fd())], time);
+        let time = is_over.then_some(SHORT_WAIT);
+        let [has_ended, _] = sys::wait_readable([ended, Some(listener.as_fd())], time);
         loop {
             let stream = match listener.accept() {
                 Ok((stream, _)) => stream,
@@ -154,7 +153,7 @@ fn listen(listener: &UnixListener, shared: &Arc<Shared>) {
             let shared = Arc::clone(shared);
             let handle = move || shared.serve(stream, is_over);
             // Without a thread, the connection ends, and the process runs unrecorded.
-            if let Ok(thread) = thread::Builder::new().name("child".to_owned()).spawn(handle) {
+            if let Ok(thread) = spawn(handle) {
                 threads.push(thread);
             }
         }
@@ -273,12 +272,10 @@ impl Shared {
                 ended.map(AsFd::as_fd),
             ];
             let time = match deadline {
-                Some(deadline) => deadline.saturating_duration_since(Instant::now()),
-                None if watched.is_some() => LONG_WAIT,
-                None => POLL_WAIT,
+                Some(deadline) => Some(deadline.saturating_duration_since(Instant::now())),
+                None => watched.is_none().then_some(POLL_WAIT),
             };
-            let [is_gone, is_replaced, has_said, has_program_ended] =
-                sys::wait_readable_for(fds, time);
+            let [is_gone, is_replaced, has_said, has_program_ended] = sys::wait_readable(fds, time);
             if has_said
                 && let Some(open) = &mut stream
                 && is_at_end(open, &mut said)

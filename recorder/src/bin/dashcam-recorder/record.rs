@@ -15,7 +15,7 @@ use anyhow::{Context, Result, bail};
 use dashcam_recorder::boot::{
     BOOTED, Boot, Filter, OTHER, REFUSED, STOPPED, STORED, TOKEN, UNSTARTED, VARIABLE, redacted,
 };
-use dashcam_recorder::ring::{self, Consumer, Ring};
+use dashcam_recorder::ring::{self, Consumer};
 use dashcam_recorder::writer::sys::{self, Fate, Signals, Witness};
 use dashcam_recorder::writer::{About, Clock, End, Recording, Run, Summary};
 use dashcam_schema::value::Capture;
@@ -68,7 +68,8 @@ pub(crate) fn record(options: &Options) -> Result<Status> {
     // In a thread: the system takes some time to fill that much memory with zeros.
     let captures = Capture::from(options.capture) != Capture::Flow;
     let rings = spawn(move || -> Result<_> {
-        Ok((create_ring(mib)?, if captures { Some(create_ring(mib)?) } else { None }))
+        let create = || ring::create_up_to(mib).context("no shared memory");
+        Ok((create()?, captures.then(create).transpose()?))
     })?;
     let run = Run::obtain(&options.output, &about);
     let rings = rings.join().unwrap_or_else(|_| bail!("no shared memory"));
@@ -162,7 +163,7 @@ pub(crate) fn record(options: &Options) -> Result<Status> {
 }
 
 /// Starts a thread; an error if the system provides no more threads.
-fn spawn<T: Send + 'static>(
+pub(crate) fn spawn<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<thread::JoinHandle<T>> {
     thread::Builder::new().spawn(work).context("cannot start a thread")
@@ -183,19 +184,6 @@ fn unrecorded(
         Ok(())
     });
     anyhow::Error::new(command.exec()).context(format!("{} cannot be run", launch.shown()))
-}
-
-/// Creates a ring, a smaller one if the system does not provide that much memory. File size limits
-/// also apply to it.
-fn create_ring(mib: u32) -> Result<(Ring, File)> {
-    let mut words = (mib as usize).next_power_of_two() << 18;
-    loop {
-        match ring::create(words) {
-            Ok(ring) => return Ok(ring),
-            Err(_) if words > 1 << 14 => words /= 2,
-            Err(error) => return Err(error).context("no shared memory"),
-        }
-    }
 }
 
 /// The rings of the first process, and what others need to make their own.
@@ -348,8 +336,8 @@ fn wait_and_answer(
     let (mut is_reason, mut is_unstarted) = (false, false);
     let mut is_open = true;
     loop {
-        let fds = [ended.as_fd(), control.as_fd()];
-        let ready = sys::wait_readable(if is_open { &fds } else { &fds[..1] });
+        let fds = [Some(ended.as_fd()), is_open.then(|| control.as_fd())];
+        let [has_ended, _] = sys::wait_readable(fds, None);
         if is_open {
             // Messages that the program sent before it ended are still there. A process that it
             // left behind may hold the other end open, so we do not wait for the end of the stream.
@@ -388,7 +376,7 @@ fn wait_and_answer(
                 }
             }
         }
-        if ready[0] {
+        if has_ended {
             break;
         }
     }

@@ -140,10 +140,9 @@ enum Ending {
 fn wait(control: &mut UnixStream, program: u32) -> Ending {
     let watched: Option<OwnedFd> = if program > 1 { sys::watch_process(program) } else { None };
     loop {
-        let mut fds = vec![control.as_fd()];
-        fds.extend(watched.as_ref().map(AsFd::as_fd));
-        let ready = sys::wait_readable(&fds);
-        if ready[0] {
+        let fds = [Some(control.as_fd()), watched.as_ref().map(AsFd::as_fd)];
+        let [has_said, is_gone] = sys::wait_readable(fds, None);
+        if has_said {
             let mut byte = [0];
             match control.read(&mut byte) {
                 Ok(1) if byte[0] == STOPPED => return Ending::Stop,
@@ -152,7 +151,7 @@ fn wait(control: &mut UnixStream, program: u32) -> Ending {
                 _ => return Ending::Gone,
             }
         }
-        if ready.get(1) == Some(&true) {
+        if is_gone {
             return Ending::Gone;
         }
     }
